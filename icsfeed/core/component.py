@@ -1,0 +1,46 @@
+"""A calendar component as a value: what mapping.py decides and ics.py writes."""
+
+from datetime import date, datetime, timedelta
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+SEQUENCE_LIMIT = 2**31 - 1
+
+Status: TypeAlias = Literal["CONFIRMED", "CANCELLED", "NEEDS-ACTION", "IN-PROCESS", "COMPLETED"]
+
+
+class Component(Struct, frozen=True, kw_only=True):
+    """One VEVENT or VTODO, all-day.
+
+    `first` and `last` are its days, both inclusive; a VTODO without a due date has no `last`, and
+    `first` only when it is strictly before `last`. Texts are as a person would read them: not escaped.
+    `alarms` are offsets from the start of the day that matters (`last` of a deadline).
+    """
+
+    kind: Literal["VEVENT", "VTODO"]
+    uid: str
+    summary: str
+    first: date | None
+    last: date | None
+    status: Status
+    created: datetime
+    revised: datetime
+    description: str = ""
+    categories: tuple[str, ...] = ()
+    color: str | None = None
+    priority: int | None = None
+    url: str | None = None
+    completed: datetime | None = None
+    related_to: str | None = None
+    alarms: tuple[timedelta, ...] = ()
+
+    @property
+    def sequence(self) -> int:
+        """Whole seconds from `created` to `revised` (mapping.md, 5): grows with every revision."""
+        return min(max(0, int((self.revised - self.created).total_seconds())), SEQUENCE_LIMIT)
+
+    @property
+    def sort_key(self) -> tuple[date, str]:
+        """Components of a feed are sorted by date, then UID; undated ones come last."""
+        return (self.first or self.last or date.max, self.uid)

@@ -1,0 +1,342 @@
+"""The configuration as values: what feeds.yaml may say, and what follows from it.
+
+Frozen, strict structs. Nothing is read here: adapters/config_file.py turns YAML, the environment
+and secret files into plain data, core/decode.py turns that into a `Config` or a list of
+every problem in it.
+
+A type with a `_rule` says in words what it takes: they end the sentence "must be ..." of a problem,
+and describe the key in the JSON schema.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from ipaddress import ip_network
+from string import Formatter
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct, field
+
+from icsfeed.core.colors import color_name
+from icsfeed.core.model import Priority
+
+ComponentKind: TypeAlias = Literal["vevent", "vtodo"]
+DateMode: TypeAlias = Literal["due", "span", "start-and-due"]
+DoneMode: TypeAlias = Literal["cancelled", "keep", "check", "drop"]
+Details: TypeAlias = Literal["full", "brief", "title", "busy"]
+Included: TypeAlias = Literal["issues", "cycles", "modules"]
+Category: TypeAlias = Literal["labels", "project", "state", "priority"]
+Language: TypeAlias = Literal["en", "de"]
+
+SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority")
+SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
+LONGEST = 36_500 * 86_400
+"""A century, in seconds: more is a mistake, and dates end in 9999."""
+
+_COUNTS = tuple(rf"(?:([0-9]{{1,9}}){unit})?" for unit in "wdhms")
+PLAIN_LENGTH = "(?=[0-9])" + " *".join(_COUNTS)
+ISO_LENGTH = f"P(?=[0-9T]){''.join(_COUNTS[:2]).upper()}(?:T(?=[0-9]){''.join(_COUNTS[2:]).upper()})?"
+_PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
+_ORIGIN = rf"https?://(?:[\w-]+(?:\.[\w-]+)*|\[[0-9A-Fa-f:.]+\]){_PORT}"
+_LINE = r"[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
+_ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
+
+
+class Duration(int):
+    """A length of time in whole seconds, written `90d`, `12h`, `30m`, `15s` or together: `1d 12h`."""
+
+    @property
+    def delta(self) -> timedelta:
+        return timedelta(seconds=self)
+
+
+class Alarm(int):
+    """Seconds from the start of the day to the reminder (negative: before), written `-PT15H`."""
+
+
+class Secret:
+    """A key, token or password. It shows only when asked with `reveal()`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+def parse_duration(value: str | int) -> Duration:
+    """`90d`, `1w 2d 12h 30m 15s`; seconds as a number. Raises ValueError."""
+    text = str(value).strip()
+    return Duration(_seconds(f"{text}s" if text.isdecimal() else text, PLAIN_LENGTH))
+
+
+def parse_alarm(text: str) -> Alarm:
+    """`-PT15H`, `PT9H`, `-P1D` (RFC 5545, 3.3.6), or `-15h`. Raises ValueError."""
+    sign = -1 if text.strip().startswith("-") else 1
+    return Alarm(sign * _seconds(re.sub(r"^\s*[+-]", "", text), ISO_LENGTH, PLAIN_LENGTH))
+
+
+def _seconds(text: str, *patterns: str) -> int:
+    """The sum of the five counts in a pattern: weeks, days, hours, minutes, seconds."""
+    matches = (re.fullmatch(pattern, text.strip(), re.IGNORECASE) for pattern in patterns)
+    match = next(filter(None, matches), None)
+    units = (604_800, 86_400, 3_600, 60, 1)
+    total = sum(int(n or 0) * unit for n, unit in zip(match.groups(), units, strict=True)) if match else -1
+    if not 0 <= total <= LONGEST:
+        raise ValueError("not a length of time")
+    return total
+
+
+def _rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] | None = None) -> Meta:
+    """`pattern` must match the whole text; `tidy` gives its best spelling, or raises ValueError."""
+    whole = None if pattern is None else rf"^(?:{pattern})$(?!\n)"
+    return Meta(description=words, pattern=whole, extra={"tidy": tidy} if tidy else None)
+
+
+def own_type(kind: type, data: object) -> Duration | Alarm | Secret:
+    """msgspec's `dec_hook` for the types above. Raises ValueError."""
+    if kind is Duration and isinstance(data, int | str) and not isinstance(data, bool):
+        return parse_duration(data)
+    if kind is Alarm and isinstance(data, str):
+        return parse_alarm(data)
+    if kind is Secret and isinstance(data, str) and data.strip() and data.isprintable():
+        return Secret(data)
+    raise ValueError(f"not a {kind.__name__}")
+
+
+def _least(seconds: int, value: Duration) -> Duration:
+    if value < seconds:
+        raise ValueError("too short")
+    return value
+
+
+def _template(text: str) -> str:
+    for _, name, form, conversion in Formatter().parse(text):
+        if name is not None and (name not in SUMMARY_FIELDS or form or conversion):
+            raise ValueError("not a field")
+    return text
+
+
+def _without_slash(address: str) -> str:
+    return address.rstrip("/")
+
+
+def _network(text: str) -> str:
+    return str(ip_network(text, strict=False))
+
+
+Name: TypeAlias = Annotated[str, _rule("a name on one line, no space at its ends", _LINE)]
+Slug: TypeAlias = Annotated[str, _rule("a slug: letters, digits, - and _", "[A-Za-z0-9_-]+")]
+FeedName: TypeAlias = Annotated[
+    str,
+    _rule(
+        "1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first; not icsf_* or *.ics, which links need",
+        r"(?![Ii][Cc][Ss][Ff]_)(?!.*\.[Ii][Cc][Ss]$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+    ),
+]
+_WEB = "an http or https address with a host and without user name, ? and #, such as"
+Url: TypeAlias = Annotated[str, _rule(f"{_WEB} https://plane.example.com", _ADDRESS, _without_slash)]
+CalendarUrl: TypeAlias = Annotated[
+    str, _rule(f"{_WEB} https://dav.example.com/calendars/bot/plane/", _ADDRESS)
+]
+Origin: TypeAlias = Annotated[
+    str, _rule("an exact origin such as https://intranet.example.com", rf"{_ORIGIN}|\*", str.lower)
+]
+_FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
+Template: TypeAlias = Annotated[str, _rule(f"text with no other fields than {_FIELDS}", tidy=_template)]
+Network: TypeAlias = Annotated[str, _rule("an IP address or network such as 10.0.0.0/8", tidy=_network)]
+Color: TypeAlias = Annotated[str, _rule("a CSS3 colour name such as tomato", tidy=color_name)]
+Length: TypeAlias = Annotated[Duration, _rule("a length of time such as 90d, 12h 30m or 15s")]
+Ttl: TypeAlias = Annotated[
+    Duration, _rule("a length of time such as 5m, 1s or more", tidy=partial(_least, 1))
+]
+Refresh: TypeAlias = Annotated[Duration, _rule("a length of time, 5m or more", tidy=partial(_least, 300))]
+Reminder: TypeAlias = Annotated[Alarm, _rule("a time from the start of the day such as -PT15H, -P1D or PT9H")]
+Hidden: TypeAlias = Annotated[Secret, _rule("text on one line, not empty")]
+Revision: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1, description="a whole number, 1 or more")]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number, 0 or more")]
+Ratio: TypeAlias = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
+
+
+class Window(Struct, frozen=True, forbid_unknown_fields=True):
+    """How far from today a feed reaches. None: no bound on that side."""
+
+    past: Length | None = None
+    ahead: Length | None = None
+
+
+class Match(Struct, frozen=True, forbid_unknown_fields=True):
+    """Values an issue must have: any of the values of a field, in every field that is given.
+
+    `state` takes groups (`started`) and names (`In Review`); `assignee` takes e-mail, display name,
+    id or `none`; `label`, `cycle` and `module` take names, or `none`. Upper and lower case are one.
+    """
+
+    priority: tuple[Priority, ...] = ()
+    state: tuple[Name, ...] = ()
+    label: tuple[Name, ...] = ()
+    assignee: tuple[Name, ...] = ()
+    cycle: tuple[Name, ...] = ()
+    module: tuple[Name, ...] = ()
+
+
+class Filter(Match, frozen=True, forbid_unknown_fields=True):
+    """A `where:`: what must match, and under `not` what must not."""
+
+    exclude: Match = field(default=Match(), name="not")
+
+
+class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One feed: what it holds (scope, where, window, include), how it looks, who may read it."""
+
+    workspace: Name | None = None
+    project: Name | None = None
+    projects: tuple[Name, ...] = ()
+    assignee: Name | None = None
+    unassigned: bool = False
+    everything: bool = False
+    where: Filter = Filter()
+    window: Window | Literal["all"] = "all"
+    include: tuple[Included, ...] = ("issues",)
+    undated: bool = False
+
+    active: bool = True
+    title: str | None = None
+    description: str | None = None
+    color: Color | None = None
+    language: Language | None = None
+    component: ComponentKind = "vevent"
+    dates: DateMode = "due"
+    done: DoneMode = "cancelled"
+    details: Details = "full"
+    summary: Template = "[{sequence_id}] {name}"
+    categories: tuple[Category, ...] = ("labels",)
+    colors: Mapping[Priority, Color | None] = {}
+    alarm: tuple[Reminder, ...] = ()
+    refresh: Refresh = Duration(3600)
+    stale_notice: Length | Literal[False] = Duration(86400)
+    overdue_digest: bool = False
+
+    public: bool = False
+    subscribers: tuple[Name, ...] = ()
+    revoked: tuple[Name, ...] = ()
+    revision: Revision = 1
+
+
+class Workspace(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One Plane workspace. `projects` (keys) limits what leaves Plane through us.
+
+    `webhook_from`: the networks that may send its webhooks; none: all.
+    """
+
+    url: Url
+    api_key: Hidden | None = None
+    api_key_file: str | None = None
+    slug: Slug | None = None
+    web_url: Url | None = None
+    active: bool = True
+    title: str | None = None
+    description: str | None = None
+    projects: tuple[Name, ...] = ()
+    webhook_from: tuple[Network, ...] = ()
+    webhook_secret: Hidden | None = None
+    webhook_secret_file: str | None = None
+
+
+class Auto(Struct, frozen=True, forbid_unknown_fields=True):
+    """Feeds made without being named: one for each project, one for each member."""
+
+    projects: bool = False
+    assignees: bool = False
+
+
+class PushTarget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A calendar on a CalDAV server that one feed is written to (caldav.md).
+
+    `collection` is the calendar's display name: it is looked for by that name when `url` is the
+    server's or the account's address, and it is given to a calendar that `create` makes.
+    Deletions above `min_delete` objects and above `max_delete_ratio` of ours wait for --force.
+    """
+
+    feed: Name
+    url: CalendarUrl
+    username: str | None = None
+    password: Hidden | None = None
+    password_file: str | None = None
+    token: Hidden | None = None
+    token_file: str | None = None
+    active: bool = True
+    collection: Name | None = None
+    create: bool = False
+    adopt: bool = False
+    strip_emoji: bool = False
+    allow_insecure: bool = False
+    max_delete_ratio: Ratio = 0.25
+    min_delete: Count = 10
+    ca_file: str | None = None
+    connect_timeout: Ttl = Duration(10)
+    read_timeout: Ttl = Duration(60)
+
+
+class Embed(Struct, frozen=True, forbid_unknown_fields=True):
+    """Pages of which origins may show a feed in a frame. None: no page may."""
+
+    frame_ancestors: tuple[Origin, ...] = ()
+
+
+class Cache(Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds for which what was read of Plane counts as fresh; `deadline`: how long a reader waits.
+
+    `webhook_ttl` takes the place of `issues` while webhooks arrive.
+    """
+
+    workspaces: Ttl = Duration(300)
+    projects: Ttl = Duration(120)
+    issues: Ttl = Duration(60)
+    cycles: Ttl = Duration(300)
+    modules: Ttl = Duration(300)
+    members: Ttl = Duration(600)
+    states: Ttl = Duration(300)
+    labels: Ttl = Duration(300)
+    deadline: Ttl = Duration(5)
+    webhook_ttl: Ttl = Duration(300)
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole configuration. After decoding, names and cross-references in it hold.
+
+    `store` is `file`, `memory`, or an address (redis://, valkey://) that may hold a password.
+    """
+
+    workspaces: Mapping[Slug, Workspace]
+    secret: Hidden | None = None
+    secret_file: str | None = None
+    admin_token: Hidden | None = None
+    admin_token_file: str | None = None
+    feeds: Mapping[FeedName, Feed] = {}
+    auto: Auto = Auto()
+    push: Mapping[FeedName, PushTarget] = {}
+    public_url: Url | None = None
+    timezone: Name = "UTC"
+    language: Language = "en"
+    colors: Mapping[Priority, Color | None] = {}
+    embed: Embed = Embed()
+    cors: tuple[Origin, ...] = ()
+    cache: Cache = Cache()
+    store: Hidden = Secret("file")
+    gzip: bool = True

@@ -1,0 +1,340 @@
+"""Plain data (what YAML gives) -> Config, or every problem in it at once.
+
+The data is read along the declared types of core/config.py. A value that cannot be used becomes a
+problem and reading goes on with its key's default; last come the checks that no single type can
+make. No message repeats a value: it could be a secret in the wrong place.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from difflib import get_close_matches
+from ipaddress import ip_address
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin
+from urllib.parse import urlsplit
+
+from msgspec import UNSET, Struct, ValidationError, convert, structs
+
+from icsfeed.core.config import SCOPES, Auto, Config, Feed, PushTarget, Workspace, own_type
+from icsfeed.core.errors import ConfigError, Problem
+
+Path: TypeAlias = tuple[str | int, ...]
+Row: TypeAlias = tuple[object, str, str]
+
+_LOGIN = "username password password_file token token_file"
+_LONG = "needs {} characters or more; try: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+
+
+class Found(NamedTuple):
+    """A problem at a path. It is worth saying only when nothing is wrong with the values in `needs`."""
+
+    path: Path
+    message: str
+    needs: tuple[Path, ...] = ()
+
+
+def decode(
+    data: object, source: str, *, zones: Collection[str] | None = None, known: Sequence[Found] = ()
+) -> Config:
+    """The configuration in `data`; `source` names it in errors.
+
+    `zones` are the time zones there are (None: not checked). `known` are problems found before,
+    whose values are not looked at again. Raises ConfigError with all problems, in the data's order.
+    """
+    reader = _Reader(known)
+    config: Config = reader.struct(Config, data, ())
+    for problem in _checks(config, zones):
+        if not any(_overlap(need, one) for need in problem.needs for one in reader.broken):
+            reader.found.append(problem)
+    if reader.found:
+        raise ConfigError(source, _in_order(data, reader.found))
+    return config
+
+
+def dotted(path: Path) -> str:
+    """A path for people: `feeds.urgent.where.priority[1]`, `feeds["my.feed"]`."""
+    text = ""
+    for step in path:
+        if isinstance(step, str) and re.fullmatch(r"[\w-]{1,64}", step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{json.dumps(step if isinstance(step, int) else step[:64])}]"
+    return text
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return all(a == b for a, b in zip(one, other, strict=False))
+
+
+def _in_order(data: object, found: Iterable[Found]) -> list[Problem]:
+    places = {path: place for place, path in enumerate(_paths(data, ()))}
+
+    def place(problem: Found) -> int:
+        heads = (problem.path[:length] for length in range(len(problem.path), -1, -1))
+        return next(places[head] for head in heads if head in places)
+
+    return list(dict.fromkeys(Problem(dotted(one.path), one.message) for one in sorted(found, key=place)))
+
+
+def _paths(data: object, at: Path) -> Iterator[Path]:
+    yield at
+    rows = data.items() if isinstance(data, Mapping) else enumerate(data if isinstance(data, list) else ())
+    for key, value in rows if len(at) < 8 else ():
+        yield from _paths(value, (*at, key))
+
+
+class _Reader:
+    """Reads values by their declared types and keeps what it finds wrong. UNSET: nothing usable.
+
+    `broken` are the paths whose values are not known, although the file may mean to give them.
+    """
+
+    def __init__(self, known: Sequence[Found]) -> None:
+        self.found = list(known)
+        self.broken = {problem.path for problem in known}
+
+    def bad(self, at: Path, message: str) -> Any:
+        self.found.append(Found(at, message))
+        self.broken.add(at)
+        return UNSET
+
+    def value(self, kind: Any, data: object, at: Path) -> Any:
+        if at in self.broken:
+            return UNSET
+        first = _options(kind)[0]
+        if _is_struct(first) and (first is kind or isinstance(data, Mapping)):
+            return self.struct(first, data, at)
+        if get_origin(first) is Mapping:
+            key_kind, item_kind = get_args(first)
+            return self.mapping(key_kind, item_kind, data, at)
+        if get_origin(first) is tuple:
+            return self.items(get_args(first)[0], data, at)
+        try:
+            return _leaf(kind, data)
+        except (ValidationError, ValueError):
+            return self.bad(at, _complaint(kind, data))
+
+    def struct(self, kind: type[Struct], data: object, at: Path) -> Any:
+        """A struct, whatever happens: a key that cannot be used has its default."""
+        fields = {field.encode_name: field for field in structs.fields(kind)}
+        given: dict[str, Any] = {}
+        for key, value in self.entries(data, at):
+            if key not in fields:
+                self.unknown((*at, key), list(fields))
+            elif (read := self.value(fields[key].type, value, (*at, key))) is not UNSET:
+                given[fields[key].name] = read
+        for name, field in fields.items():
+            if field.required and name not in given:
+                given[name] = {} if get_origin(field.type) is Mapping else ""
+                if not any(_overlap((*at, name), one) for one in self.broken):
+                    self.bad((*at, name), f"is missing: give it {_wanted(field.type)}")
+        return kind(**given)
+
+    def mapping(self, key_kind: Any, kind: Any, data: object, at: Path) -> Any:
+        """Names and what they stand for. A name that cannot be used stays: others may refer to it."""
+        read = {}
+        for key, value in self.entries(data, at):
+            if (one := self.value(kind, value, (*at, key))) is not UNSET:
+                read[key] = one
+            try:
+                _leaf(key_kind, key)
+            except (ValidationError, ValueError):
+                self.found.append(Found((*at, key), f"its name must be {_wanted(key_kind)}"))
+        return read or UNSET
+
+    def items(self, kind: Any, data: object, at: Path) -> Any:
+        """A list. A single value is a list of one; nothing at all means the default."""
+        if not isinstance(data, list):
+            one = UNSET if data is None else self.value(kind, data, at)
+            return one if one is UNSET else (one,)
+        values = [self.value(kind, value, (*at, index)) for index, value in enumerate(data)]
+        good = tuple(value for value in values if value is not UNSET)
+        if len(set(good)) < len(good):
+            self.bad(at, "lists something twice")
+        return good
+
+    def entries(self, data: object, at: Path) -> Iterator[tuple[str, object]]:
+        """The entries whose keys are text. Nothing at all is an empty mapping."""
+        if data is not None and not isinstance(data, Mapping):
+            self.bad(at, f"must be {_wanted(Mapping)}")
+            return
+        for key, value in (data or {}).items():
+            if isinstance(key, str):
+                yield key, value
+            else:
+                self.found.append(Found(at, f"has a key that YAML reads as {_kind(key)}: write it in quotes"))
+
+    def unknown(self, at: Path, names: list[str]) -> None:
+        close = get_close_matches(str(at[-1]).lower(), names, n=1)
+        self.bad(
+            at,
+            "is not a key here; " + (f"did you mean {close[0]}?" if close else f"keys: {', '.join(names)}"),
+        )
+        self.broken.update((*at[:-1], name) for name in close)
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _choices(kind: Any) -> list[Any]:
+    return [
+        choice for option in _options(kind) if get_origin(option) is Literal for choice in get_args(option)
+    ]
+
+
+def _leaf(kind: Any, data: object) -> Any:
+    """A single value, tidied. Raises ValueError or ValidationError, whose texts are not for people."""
+    if data is None and NoneType in _options(kind):
+        return None
+    for choice in _choices(kind):
+        if data is choice or (isinstance(data, str) and data.lower() == choice):
+            return choice
+    first = _options(kind)[0]
+    if _is_struct(first) or get_origin(first) is Literal:
+        raise ValueError("none of the choices")
+    value = convert(data, first, strict=not isinstance(data, str), dec_hook=own_type)
+    extra = first.__metadata__[0].extra if get_origin(first) is Annotated else None
+    return extra["tidy"](value) if extra else value
+
+
+def _wanted(kind: Any) -> str:
+    """What a value of this type is, in words that follow "must be"."""
+    first, choices = _options(kind)[0], [str(choice).lower() for choice in _choices(kind)]
+    words = f"one of {', '.join(choices)}" if len(choices) > 1 else "".join(choices)
+    if choices:
+        return words if get_origin(first) is Literal else f"{_wanted(first)}, or {words}"
+    if get_origin(first) is Annotated:
+        return str(first.__metadata__[0].description)
+    if get_origin(first) is tuple:
+        return _wanted(get_args(first)[0])
+    return {str: "text", bool: "true or false"}.get(first, "a mapping (lines of `name: value`)")
+
+
+def _complaint(kind: Any, data: object) -> str:
+    wanted = _wanted(kind)
+    if data is None:
+        return f"has no value: give it {wanted}, or remove the line"
+    if isinstance(data, str) and (
+        close := get_close_matches(data.lower(), filter(None, _choices(kind)), n=1)
+    ):
+        return f"must be {wanted}; did you mean {close[0]}?"
+    if isinstance(data, bool | int | float | date) and not re.search("true|number|length", wanted):
+        return f"must be {wanted}; YAML reads this as {_kind(data)}: write it in quotes"
+    return f"must be {wanted}"
+
+
+def _kind(data: object) -> str:
+    kinds = ((bool, "true or false"), (int | float, "a number"), (date, "a date"), (NoneType, "nothing"))
+    return next((words for kind, words in kinds if isinstance(data, kind)), "something else")
+
+
+def _checks(config: Config, zones: Collection[str] | None) -> Iterator[Found]:
+    """What no single type can say: one row for each check."""
+    yield from _rows((), _server(config, zones))
+    for name, workspace in config.workspaces.items():
+        yield from _rows(("workspaces", name), _workspace(workspace))
+    for name, feed in config.feeds.items():
+        yield from _rows(("feeds", name), (*_scope(feed), *_shape(feed), *_access(name, feed, config)))
+    for name, target in config.push.items():
+        yield from _rows(("push", name), _target(target, config))
+
+
+def _rows(at: Path, rows: Iterable[Row]) -> Iterator[Found]:
+    """The rows that are wrong. Of their keys the first says where (none: here); all must be sound."""
+    for wrong, keys, message in rows:
+        if wrong:
+            first = keys.split(" ")[0]
+            yield Found((*at, first) if first else at, message, tuple((*at, key) for key in keys.split()))
+
+
+def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
+    near = get_close_matches(config.timezone, zones or (), n=1)
+    hint = f"did you mean {near[0]}?" if near else "write it as in Europe/Berlin"
+    unknown = zones is not None and config.timezone not in zones
+    linked = config.auto != Auto() or not all(feed.public for feed in config.feeds.values())
+    unsigned = linked and not (config.secret or config.secret_file)
+    url, crowded = config.public_url or "", "*" in config.cors and len(config.cors) > 1
+    stored = re.fullmatch(r"file|memory|(rediss?|valkeys?)://\S+", config.store.reveal())
+    return (
+        (unknown, "timezone", f"is not a time zone; {hint}"),
+        (unsigned, "secret secret_file", f"is missing: {_LONG.format(32)}"),
+        (config.secret and len(config.secret) < 32, "secret", _LONG.format(32)),
+        (config.admin_token and len(config.admin_token) < 16, "admin_token", _LONG.format(16)),
+        (len(url) > 90, "public_url", "is longer than 90 characters: calendar apps cut long links"),
+        (crowded, "cors", "may hold * only alone: it already means every page"),
+        ("*" in config.embed.frame_ancestors, "embed", "its frame_ancestors must be exact origins, not *"),
+        (not stored, "store", "must be file, memory, or an address such as redis://host:6379/0"),
+    )
+
+
+def _workspace(workspace: Workspace) -> Iterable[Row]:
+    key = workspace.api_key.reveal() if workspace.api_key else ""
+    missing, odd = not (key or workspace.api_key_file), not key.isascii() or " " in key
+    return (
+        (missing, "api_key api_key_file", "is missing: make one in Plane's settings"),
+        (odd, "api_key", "holds a space or an accent, as no key of Plane's does: copy it again"),
+    )
+
+
+def _scope(feed: Feed) -> Iterator[Row]:
+    """At least one scope; everything stands alone; people and projects combine, one kind of each."""
+    given = [key for key in SCOPES if getattr(feed, key)]
+    alone = [(key, "everything") for key in SCOPES[:-1]]
+    yield not given, f" {' '.join(SCOPES)}", f"must say what it holds: {', '.join(SCOPES)}"
+    for one, other in [("project", "projects"), ("assignee", "unassigned"), *alone]:
+        yield {one, other} <= {*given}, f"{other} {one}", f"cannot stand beside {one}: keep one of them"
+
+
+def _shape(feed: Feed) -> Iterable[Row]:
+    tasks = feed.component == "vtodo"
+    return (
+        (not feed.include, "include", "is empty: list issues, cycles or modules"),
+        (tasks and {*feed.include} - {"issues"}, "include component", "must be issues: component is vtodo"),
+        (feed.undated and not tasks, "undated component", "needs component: vtodo; an event must have a day"),
+    )
+
+
+def _access(name: str, feed: Feed, config: Config) -> Iterable[Row]:
+    twin = next(other for other in config.feeds if other.lower() == name.lower())
+    names, both = ", ".join(config.workspaces), {*feed.revoked} & {*feed.subscribers}
+    unsaid = feed.workspace is None and len(config.workspaces) > 1
+    lost = feed.workspace and config.workspaces and feed.workspace not in config.workspaces
+    return (
+        (twin != name, "", f"its name differs from {twin} only in upper and lower case: change one"),
+        (unsaid, "workspace", f"is missing: name one of {names}"),
+        (lost, "workspace", f"is not the name of a workspace; there is: {names}"),
+        (feed.public and feed.subscribers, "subscribers public", "mean nothing in a public feed: keep one"),
+        (both, "revoked subscribers", "names someone who still is a subscriber: keep them in one list"),
+    )
+
+
+def _target(target: PushTarget, config: Config) -> Iterable[Row]:
+    made = ("project-",) * config.auto.projects + ("assignee-",) * config.auto.assignees
+    near = get_close_matches(target.feed, config.feeds, n=1) or list(config.feeds) or ["none"]
+    lost = target.feed not in config.feeds and not target.feed.startswith(made)
+    user, password = target.username, target.password or target.password_file
+    token, here = target.token or target.token_file, _is_loopback(target.url)
+    in_clear = target.url.startswith("http:") and not here and not target.allow_insecure
+    return (
+        (lost, "feed", f"is not the name of a feed; there is: {', '.join(near)}"),
+        (token and (user or password), f"token {_LOGIN}", "cannot stand beside a user name: keep one"),
+        (user and not password, f"password {_LOGIN}", "is missing: username needs it (or password_file)"),
+        (password and not user, f"username {_LOGIN}", "is missing: the password needs it"),
+        (not (user or password or token or here), f" {_LOGIN}", "needs username and password, or token"),
+        (in_clear, "url allow_insecure", "shows the password: use https, or allow_insecure: true"),
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
+    except ValueError:
+        return False

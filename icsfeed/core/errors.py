@@ -1,0 +1,143 @@
+"""Everything that icsfeed raises on purpose.
+
+    IcsfeedError
+    ├── ConfigError            the configuration cannot be used; carries every problem
+    ├── FeedError              one feed cannot be made
+    │   ├── UnknownFeed        there is no feed of this name
+    │   ├── NameNotFound       it names a project or person that the workspace does not have
+    │   ├── AmbiguousName      it names a person, and several fit
+    │   └── NoCopy             Plane has not been read yet, and cannot be read now
+    ├── BadParameter           a query parameter has a value that it cannot have
+    └── PlaneError             Plane did not give what was asked
+        ├── KeyRefused         the API key is missing, unknown, expired or disabled
+        ├── NoAccess           the key is good; this workspace or project is not open to it
+        ├── NotFound           there is nothing at this address
+        ├── Throttled          too many requests; says when to come back
+        ├── Unreachable        no answer: refused, timed out, TLS, or a server error
+        ├── NotPlane           something answers there, and it is not Plane's API
+        └── BadAnswer          Plane answers, and the answer cannot be used
+
+The text of an error is for a person and never holds a key, a token or a password.
+What a program needs is on the exception.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Problem(NamedTuple):
+    """One thing wrong with the configuration: where (`feeds.urgent.window`), and what to do."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class IcsfeedError(Exception):
+    """The root of all errors that icsfeed raises on purpose."""
+
+
+class ConfigError(IcsfeedError):
+    """The configuration cannot be used. `problems` holds all of them, in the file's order."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        count = len(self.problems)
+        super().__init__(f"{source}: {count} problem{'s' if count != 1 else ''}\n{lines}")
+
+
+class FeedError(IcsfeedError):
+    """A feed cannot be made. `feed` is its name."""
+
+    def __init__(self, feed: str, message: str) -> None:
+        self.feed = feed
+        super().__init__(f"feed {feed!r}: {message}")
+
+
+class UnknownFeed(FeedError):
+    """No feed has this name, neither in the configuration nor among the automatic ones."""
+
+    def __init__(self, feed: str) -> None:
+        super().__init__(feed, "there is no such feed")
+
+
+class NameNotFound(FeedError):
+    """A feed names something that its workspace does not have (or that the key cannot see)."""
+
+    def __init__(self, feed: str, field: str, value: str, known: Sequence[str]) -> None:
+        self.field, self.value, self.known = field, value, tuple(known)
+        hint = f"; there is: {', '.join(self.known)}" if self.known else ""
+        super().__init__(feed, f"no {field} {value!r} in the workspace{hint}")
+
+
+class AmbiguousName(FeedError):
+    """A feed names a person by a name that several have. `candidates` are those people."""
+
+    def __init__(self, feed: str, field: str, value: str, candidates: Sequence[str]) -> None:
+        self.field, self.value, self.candidates = field, value, tuple(candidates)
+        listed = "; ".join(self.candidates)
+        super().__init__(feed, f"{field} {value!r} fits several people, use an e-mail or id: {listed}")
+
+
+class NoCopy(FeedError):
+    """There is no good copy of what the feed shows, and Plane does not answer now."""
+
+    def __init__(self, feed: str, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(feed, f"Plane has not been read yet; try again in {retry_after} s")
+
+
+class BadParameter(IcsfeedError):
+    """A query parameter that we know has a value that we cannot use."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field, self.reason = field, reason
+        super().__init__(f"{field}: {reason}")
+
+
+class PlaneError(IcsfeedError):
+    """Plane did not give what was asked. `what` says what was asked for, without the host's secrets."""
+
+    def __init__(self, what: str, message: str) -> None:
+        self.what = what
+        super().__init__(f"{what}: {message}")
+
+
+class KeyRefused(PlaneError):
+    """401, or 403 'Given API token is not valid' (plane-api: unknown, expired and disabled look alike)."""
+
+
+class NoAccess(PlaneError):
+    """403 for a key that is good: a wrong workspace slug looks the same as a missing membership."""
+
+
+class NotFound(PlaneError):
+    """404."""
+
+
+class Throttled(PlaneError):
+    """429. `retry_after` is Plane's own word, in seconds."""
+
+    def __init__(self, what: str, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(what, f"Plane allows no more requests for {retry_after:.0f} s")
+
+
+class Unreachable(PlaneError):
+    """No usable connection, or a server error (5xx). `retry_after` is set when the server gave one."""
+
+    def __init__(self, what: str, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(what, message)
+
+
+class NotPlane(PlaneError):
+    """The answer is not the API's: HTML, a login page, a redirect elsewhere."""
+
+
+class BadAnswer(PlaneError):
+    """The answer is the API's, and unusable: cut off, a wrong shape, or pages that kept shifting."""

@@ -1,0 +1,192 @@
+"""The wire format: components to content lines (RFC 5545, 7986). The only module that knows it.
+
+Content lines are written here and not with a library: escaping, folding and parameters are what
+every calendar app trips over, and what this project exists for. A second parser reads all of it
+back in the tests.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+from msgspec import Struct
+
+from icsfeed.core.component import Component
+from icsfeed.core.text import multi_line, one_line
+
+PRODID = "-//icsfeed//icsfeed//EN"
+FOLD = 75
+"""Octets in a content line without its line break (RFC 5545, 3.1)."""
+
+_EMPTY = (
+    "BEGIN:VTIMEZONE\r\nTZID:Etc/UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"
+    "TZOFFSETFROM:+0000\r\nTZOFFSETTO:+0000\r\nTZNAME:UTC\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+).encode("ascii")
+_DAY = timedelta(days=1)
+
+
+class Header(Struct, frozen=True, kw_only=True):
+    """What a VCALENDAR says of itself. `refresh` is in whole seconds; `color_hex` is `#RRGGBB`."""
+
+    uid: str
+    name: str
+    refresh: int
+    description: str | None = None
+    last_modified: datetime | None = None
+    url: str | None = None
+    color: str | None = None
+    color_hex: str | None = None
+
+
+def write_calendar(header: Header, components: Iterable[bytes]) -> bytes:
+    """A whole feed. `components` come sorted, as `write` gave them; none: a lone VTIMEZONE (RFC 5545)."""
+    body = b"".join(components) or _EMPTY
+    return b"".join((_opening(header).encode(), body, b"END:VCALENDAR\r\n"))
+
+
+def _opening(header: Header) -> str:
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}", "CALSCALE:GREGORIAN"]
+    name, refresh = _text(one_line(header.name)), _duration(timedelta(seconds=header.refresh))
+    lines += [
+        _fold(f"UID:{_text(one_line(header.uid))}"),
+        _fold(f"NAME:{name}"),
+        _fold(f"X-WR-CALNAME:{name}"),
+    ]
+    if header.description:
+        description = _text(multi_line(header.description))
+        lines += [_fold(f"DESCRIPTION:{description}"), _fold(f"X-WR-CALDESC:{description}")]
+    if header.last_modified:
+        lines.append(f"LAST-MODIFIED:{_utc(header.last_modified)}")
+    if header.url:
+        lines.append(_fold(f"URL:{one_line(header.url)}"))
+    lines += [f"REFRESH-INTERVAL;VALUE=DURATION:{refresh}", f"X-PUBLISHED-TTL:{refresh}"]
+    if header.color:
+        lines.append(f"COLOR:{header.color}")
+    if header.color_hex:
+        lines.append(f"X-APPLE-CALENDAR-COLOR:{header.color_hex}")
+    return "\r\n".join(lines) + "\r\n"
+
+
+def write(component: Component) -> bytes:
+    """One component's content lines, from BEGIN to END with the last line break.
+
+    A VEVENT must not end on 9999-12-31: the day after, its DTEND, cannot be written.
+    """
+    todo = component.kind == "VTODO"
+    revised = _utc(component.revised)
+    lines = [
+        f"BEGIN:{component.kind}",
+        _fold(f"UID:{_text(one_line(component.uid))}"),
+        f"DTSTAMP:{revised}",
+        *(_todo_dates(component) if todo else _event_dates(component)),
+        _fold(f"SUMMARY:{_text(one_line(component.summary))}"),
+        f"STATUS:{component.status}",
+    ]
+    lines += _optional(component)
+    if not todo:
+        lines += ["TRANSP:TRANSPARENT", "X-MICROSOFT-CDO-BUSYSTATUS:FREE"]
+    lines += [
+        f"CREATED:{_utc(component.created)}",
+        f"LAST-MODIFIED:{revised}",
+        f"SEQUENCE:{component.sequence}",
+    ]
+    if component.alarms:
+        lines += _alarms(component)
+    lines.append(f"END:{component.kind}\r\n")
+    return "\r\n".join(lines).encode()
+
+
+def _event_dates(component: Component) -> Iterable[str]:
+    if component.first is None or component.last is None:
+        raise ValueError(f"{component.uid}: an event needs its first and last day")
+    return (
+        f"DTSTART;VALUE=DATE:{_date(component.first)}",
+        f"DTEND;VALUE=DATE:{_date(component.last + _DAY)}",
+    )
+
+
+def _todo_dates(component: Component) -> Iterable[str]:
+    if component.first is not None:
+        yield f"DTSTART;VALUE=DATE:{_date(component.first)}"
+    if component.last is not None:
+        yield f"DUE;VALUE=DATE:{_date(component.last)}"
+    if component.completed is not None:
+        yield f"COMPLETED:{_utc(component.completed)}"
+    if component.status == "COMPLETED":
+        yield "PERCENT-COMPLETE:100"
+
+
+def _optional(component: Component) -> Iterable[str]:
+    if component.description:
+        yield _fold(f"DESCRIPTION:{_text(multi_line(component.description))}")
+    if component.categories:
+        yield _fold("CATEGORIES:" + ",".join(_text(one_line(name)) for name in component.categories))
+    if component.color:
+        yield f"COLOR:{component.color}"
+    if component.priority is not None:
+        yield f"PRIORITY:{component.priority}"
+    if component.url:
+        yield _fold(f"URL:{one_line(component.url)}")
+    if component.related_to:
+        yield _fold(f"RELATED-TO:{_text(one_line(component.related_to))}")
+
+
+def _alarms(component: Component) -> Iterable[str]:
+    """Alarms count from the start of the last day: one day's DTSTART, DUE, a day before a span's DTEND."""
+    description = _fold(f"DESCRIPTION:{_text(one_line(component.summary))}")
+    for alarm in component.alarms:
+        trigger = f"TRIGGER:{_duration(alarm)}"
+        if component.kind == "VTODO":
+            trigger = f"TRIGGER;RELATED=END:{_duration(alarm)}"
+        elif component.first != component.last:
+            trigger = f"TRIGGER;RELATED=END:{_duration(alarm - _DAY)}"
+        yield from ("BEGIN:VALARM", "ACTION:DISPLAY", description, trigger, "END:VALARM")
+
+
+def _text(value: str) -> str:
+    """Escape a TEXT value (RFC 5545, 3.3.11)."""
+    return value.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+
+
+def _fold(line: str) -> str:
+    """Break a content line at 75 octets, never inside a character (RFC 5545, 3.1)."""
+    if line.isascii():
+        if len(line) <= FOLD:
+            return line
+        rest = (line[at : at + FOLD - 1] for at in range(FOLD, len(line), FOLD - 1))
+        return "\r\n ".join((line[:FOLD], *rest))
+    octets = line.encode()
+    if len(octets) <= FOLD:
+        return line
+    return b"\r\n ".join(_pieces(octets)).decode()
+
+
+def _pieces(octets: bytes) -> Iterable[bytes]:
+    start, end = 0, FOLD
+    while end < len(octets):
+        while octets[end] & 0xC0 == 0x80:
+            end -= 1
+        yield octets[start:end]
+        start, end = end, end + FOLD - 1
+    yield octets[start:]
+
+
+def _date(day: date) -> str:
+    return f"{day.year:04}{day.month:02}{day.day:02}"
+
+
+def _utc(moment: datetime) -> str:
+    at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{at.year:04}{at.month:02}{at.day:02}T{at.hour:02}{at.minute:02}{at.second:02}Z"
+
+
+def _duration(length: timedelta) -> str:
+    """A DURATION value (RFC 5545, 3.3.6): whole days as days, the rest as hours, minutes, seconds."""
+    seconds = int(length.total_seconds())
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    days, seconds = divmod(seconds, 86_400)
+    hours, seconds = divmod(seconds, 3_600)
+    minutes, seconds = divmod(seconds, 60)
+    time = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if n)
+    if not days and not time:
+        return f"{sign}PT0S"
+    return f"{sign}P" + (f"{days}D" if days else "") + (f"T{time}" if time else "")

@@ -1,0 +1,251 @@
+"""From an issue or a period to calendar components. mapping.md is the contract, field by field."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Literal
+from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from icsfeed.core.component import Component, Status
+from icsfeed.core.config import Category, ComponentKind, DateMode, Details, DoneMode, Language
+from icsfeed.core.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State
+from icsfeed.core.text import clip, fill, multi_line, one_line, with_names
+from icsfeed.core.words import words
+
+DOMAIN = "calplanebot"
+"""The right side of every UID: fixed for ever, so that calendars made before us keep their events."""
+
+TEXT_SHOWN = 1_500
+"""Characters of an issue's own text in a DESCRIPTION."""
+
+COLORS: Mapping[Priority, str | None] = {
+    "urgent": "red",
+    "high": "orange",
+    "medium": "yellow",
+    "low": "green",
+    "none": None,
+}
+PRIORITIES: Mapping[Priority, int | None] = {"urgent": 1, "high": 3, "medium": 5, "low": 9, "none": None}
+
+
+class Style(Struct, frozen=True, kw_only=True):
+    """How a feed shows its items. Equal styles give equal bytes for the same item.
+
+    `web` is the workspace's address in Plane's web app (`https://plane.example.com/acme`).
+    `since` is when this style was first used by the feed, when it replaced another one: what it
+    shows counts as revised then (mapping.md, 5).
+    """
+
+    web: str
+    component: ComponentKind = "vevent"
+    dates: DateMode = "due"
+    done: DoneMode = "cancelled"
+    details: Details = "full"
+    summary: str = "[{sequence_id}] {name}"
+    categories: tuple[Category, ...] = ("labels",)
+    colors: tuple[tuple[Priority, str | None], ...] = ()
+    alarms: tuple[timedelta, ...] = ()
+    language: Language = "en"
+    since: datetime | None = None
+
+
+def issue_uid(issue_id: str) -> str:
+    """The UID of an issue's component: the same in every feed and every push, for ever."""
+    return f"plane-issue-{issue_id}@{DOMAIN}"
+
+
+def issue_components(
+    issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str] = frozenset()
+) -> tuple[Component, ...]:
+    """The one or two components of an issue. `parents`: ids of issues that the feed holds as VTODOs."""
+    main = _issue(issue, snapshot, style, parents)
+    if style.dates != "start-and-due" or style.component == "vtodo" or not _starts_before(issue):
+        return (main,)
+    suffix = words(style.language)["start suffix"]
+    begin = replace(
+        main,
+        uid=f"plane-issue-{issue.id}-start@{DOMAIN}",
+        summary=main.summary if style.details == "busy" else f"{main.summary} {suffix}",
+        first=issue.start,
+        last=issue.start,
+    )
+    return (begin, main)
+
+
+def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str]) -> Component:
+    state = snapshot.state_of(issue)
+    todo, shown = style.component == "vtodo", style.details != "busy"
+    completed = todo and state is not None and state.group == "completed"
+    return Component(
+        kind="VTODO" if todo else "VEVENT",
+        uid=issue_uid(issue.id),
+        summary=_summary(issue, snapshot, state, style),
+        first=_first_day(issue, style),
+        last=issue.due,
+        status=_todo_status(state) if todo else _event_status(state, style.done),
+        created=issue.created,
+        revised=_revised(issue, snapshot, style),
+        description=_issue_description(issue, snapshot, state, style),
+        categories=_categories(issue, snapshot, state, style) if shown else (),
+        color={**COLORS, **dict(style.colors)}[issue.priority] if shown else None,
+        priority=PRIORITIES[issue.priority] if shown else None,
+        url=issue_url(issue, style.web) if shown else None,
+        completed=issue.completed if completed else None,
+        related_to=issue_uid(issue.parent) if todo and shown and issue.parent in parents else None,
+        alarms=() if issue.due is None or _is_done(state) else style.alarms,
+    )
+
+
+def period_component(period: Period, snapshot: Snapshot, style: Style) -> Component:
+    """A cycle or module as one transparent event over all its days. Both of its dates must be set."""
+    shown = style.details != "busy"
+    url = f"{style.web}/projects/{quote(period.project)}/{period.kind}s/{quote(period.id)}"
+    return Component(
+        kind="VEVENT",
+        uid=f"plane-{period.kind}-{period.id}@{DOMAIN}",
+        summary=_title(period.name, style) if shown else words(style.language)["busy"],
+        first=period.start,
+        last=period.end,
+        status="CONFIRMED",
+        created=period.created,
+        revised=_revised(period, snapshot, style),
+        description=_period_description(period, snapshot, style, url),
+        url=url if shown else None,
+    )
+
+
+def issue_url(issue: Issue, web: str) -> str:
+    """The issue's page in Plane's web app: the path that works on every version (plane-api.md)."""
+    return f"{web}/projects/{quote(issue.project)}/issues/{quote(issue.id)}"
+
+
+def _starts_before(issue: Issue) -> bool:
+    return issue.start is not None and issue.due is not None and issue.start < issue.due
+
+
+def _first_day(issue: Issue, style: Style) -> date | None:
+    if style.component == "vtodo":
+        return issue.start if _starts_before(issue) else None
+    return issue.start if style.dates == "span" and _starts_before(issue) else issue.due
+
+
+def _is_done(state: State | None) -> bool:
+    return state is not None and state.group in DONE_GROUPS
+
+
+def _event_status(state: State | None, done: DoneMode) -> Status:
+    return "CANCELLED" if done == "cancelled" and _is_done(state) else "CONFIRMED"
+
+
+def _todo_status(state: State | None) -> Status:
+    match state.group if state else "backlog":
+        case "started":
+            return "IN-PROCESS"
+        case "completed":
+            return "COMPLETED"
+        case "cancelled":
+            return "CANCELLED"
+        case _:
+            return "NEEDS-ACTION"
+
+
+def _revised(item: Issue | Period, snapshot: Snapshot, style: Style) -> datetime:
+    seen = (item.updated, snapshot.touched.get(item.id), style.since)
+    return max(moment for moment in seen if moment is not None)
+
+
+def _title(name: str, style: Style) -> str:
+    name = one_line(name)
+    return name if name.strip() else words(style.language)["no title"]
+
+
+def _summary(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> str:
+    if style.details == "busy":
+        return words(style.language)["busy"]
+    fields = {
+        "name": _title(issue.name, style),
+        "sequence_id": issue.sequence_id,
+        "key": _key(issue, snapshot),
+        "project": snapshot.project.name,
+        "state": state.name if state else "",
+        "priority": words(style.language)[issue.priority],
+    }
+    summary = _title(fill(style.summary, fields), style)
+    ticked = style.component == "vevent" and style.done == "check" and _is_done(state)
+    return f"✓ {summary}" if ticked else summary
+
+
+def _key(issue: Issue, snapshot: Snapshot) -> str:
+    return f"{snapshot.project.key}-{issue.sequence_id}"
+
+
+def _categories(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> tuple[str, ...]:
+    found: list[str] = []
+    for category in style.categories:
+        match category:
+            case "labels":
+                found += _label_names(issue, snapshot)
+            case "project":
+                found.append(snapshot.project.name)
+            case "state":
+                found += [state.name] if state else []
+            case "priority":
+                found += [issue.priority] if issue.priority != "none" else []
+    named = (one_line(name).strip() for name in found)
+    return tuple(dict.fromkeys(name for name in named if name))
+
+
+def _label_names(issue: Issue, snapshot: Snapshot) -> list[str]:
+    return sorted(snapshot.labels[label].name for label in issue.labels if label in snapshot.labels)
+
+
+def _person_name(snapshot: Snapshot, person: str) -> str | None:
+    found = snapshot.people.get(person)
+    return found.name if found else None
+
+
+def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> str:
+    if style.details in ("title", "busy"):
+        return ""
+    local = words(style.language)
+    head = [_key(issue, snapshot), state.name if state else ""]
+    head.append(local[issue.priority] if issue.priority != "none" else "")
+    parts = [one_line(" · ".join(part for part in head if part))]
+    if style.details == "full":
+        parts += _facts(issue, snapshot, local)
+        own = clip(with_names(issue.text, lambda person: _person_name(snapshot, person)), TEXT_SHOWN)
+        parts += ["", multi_line(own)] if own else []
+    return "\n".join([*parts, "", issue_url(issue, style.web)])
+
+
+def _facts(issue: Issue, snapshot: Snapshot, local: Mapping[str, str]) -> Iterable[str]:
+    people = [name for person in issue.assignees if (name := _person_name(snapshot, person))]
+    named = {
+        "assignees": sorted(people),
+        "labels": _label_names(issue, snapshot),
+        "cycle": _period_names(issue, snapshot, "cycle"),
+        "module": _period_names(issue, snapshot, "module"),
+        "start": [issue.start.isoformat()] if issue.start and issue.start != issue.due else [],
+    }
+    return [f"{local[word]}: {one_line(', '.join(names))}" for word, names in named.items() if names]
+
+
+def _period_names(issue: Issue, snapshot: Snapshot, kind: Literal["cycle", "module"]) -> list[str]:
+    return sorted(
+        period.name
+        for period in snapshot.periods.values()
+        if period.kind == kind and period.issues is not None and issue.id in period.issues
+    )
+
+
+def _period_description(period: Period, snapshot: Snapshot, style: Style, url: str) -> str:
+    if style.details in ("title", "busy"):
+        return ""
+    local = words(style.language)
+    lines = [f"{local['project']}: {one_line(snapshot.project.name)}"]
+    progress = snapshot.progress(period)
+    if progress is not None:
+        lines.append(f"{local['progress']}: {local['done of'].format(done=progress[0], total=progress[1])}")
+    return "\n".join([*lines, "", url])

@@ -1,0 +1,123 @@
+"""What icsfeed means by a project, an issue, a period and a snapshot.
+
+These are our words, not Plane's JSON: that lives in adapters/plane.py. Everything is frozen and
+joined by Plane's ids (UUID strings). Times are aware datetimes in UTC; dates are plain dates and
+never pass through a time zone here.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+Priority: TypeAlias = Literal["urgent", "high", "medium", "low", "none"]
+StateGroup: TypeAlias = Literal["backlog", "unstarted", "started", "completed", "cancelled"]
+PeriodKind: TypeAlias = Literal["cycle", "module"]
+
+DONE_GROUPS: frozenset[str] = frozenset({"completed", "cancelled"})
+
+
+class Project(Struct, frozen=True):
+    """A project the key has joined. `key` is Plane's identifier, the PROP of PROP-42."""
+
+    id: str
+    key: str
+    name: str
+    timezone: str = "UTC"
+
+
+class Person(Struct, frozen=True):
+    """A member of the workspace. `name` is the display name."""
+
+    id: str
+    name: str
+    email: str = ""
+    full_name: str = ""
+
+
+class State(Struct, frozen=True):
+    """A workflow state and the group that says what it means."""
+
+    id: str
+    name: str
+    group: StateGroup
+
+
+class Label(Struct, frozen=True):
+    """A label."""
+
+    id: str
+    name: str
+
+
+class Issue(Struct, frozen=True):
+    """A work item. `text` is its description as plain text, with mentions marked (core/text.py)."""
+
+    id: str
+    project: str
+    sequence_id: int
+    name: str
+    created: datetime
+    updated: datetime
+    text: str = ""
+    priority: Priority = "none"
+    state: str | None = None
+    parent: str | None = None
+    start: date | None = None
+    due: date | None = None
+    completed: datetime | None = None
+    assignees: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+class Period(Struct, frozen=True):
+    """A cycle or a module. `end` is its last day, inclusive. `issues` is None when it was not read."""
+
+    id: str
+    kind: PeriodKind
+    project: str
+    name: str
+    created: datetime
+    updated: datetime
+    start: date | None = None
+    end: date | None = None
+    total: int | None = None
+    done: int | None = None
+    issues: frozenset[str] | None = None
+
+
+class Snapshot(Struct, frozen=True):
+    """One project as it was last read, whole.
+
+    `touched` holds, by id of an issue or period, the moment its content was first seen changed
+    although Plane's `updated_at` had not moved (mapping.md, 5); see core/revisions.py.
+    `unreadable` counts the issues that Plane sent and that could not be understood.
+    """
+
+    project: Project
+    issues: Mapping[str, Issue]
+    states: Mapping[str, State]
+    labels: Mapping[str, Label]
+    people: Mapping[str, Person]
+    periods: Mapping[str, Period]
+    touched: Mapping[str, datetime] = {}
+    unreadable: int = 0
+
+    def state_of(self, issue: Issue) -> State | None:
+        """The issue's state; None when it has none or it is not listed (triage states are not)."""
+        return self.states.get(issue.state) if issue.state else None
+
+    def is_done(self, issue: Issue) -> bool:
+        """Whether the issue is completed or cancelled."""
+        state = self.state_of(issue)
+        return state is not None and state.group in DONE_GROUPS
+
+    def progress(self, period: Period) -> tuple[int, int] | None:
+        """How many of a period's issues are completed, and of how many; None when that is not known."""
+        if period.issues is not None:
+            states = [self.state_of(issue) for held in period.issues if (issue := self.issues.get(held))]
+            return sum(state is not None and state.group == "completed" for state in states), len(states)
+        if period.total is None or period.done is None:
+            return None
+        return period.done, period.total

@@ -1,0 +1,63 @@
+"""The events that we add ourselves: stale, overdue, revoked (mapping.md, 6)."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+from icsfeed.core.component import Component
+from icsfeed.core.mapping import DOMAIN, Style, issue_components
+from icsfeed.core.model import Issue, Snapshot
+from icsfeed.core.words import words
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def midnight(today: date, zone: ZoneInfo) -> datetime:
+    """The start of a day in a zone, in UTC: when what depends on the day was revised."""
+    return datetime.combine(today, time(), zone).astimezone(UTC)
+
+
+def stale_notice(feed: str, read_at: datetime, style: Style, today: date, zone: ZoneInfo) -> Component:
+    """One event today that says since when Plane could not be read."""
+    local = words(style.language)
+    summary = local["stale"].format(date=read_at.astimezone(zone).date().isoformat())
+    return _notice(f"icsfeed-stale-{feed}", summary, local["stale why"], style, today, zone)
+
+
+def revoked_notice(feed: str, style: Style, today: date, zone: ZoneInfo) -> Component:
+    """The one event of a revoked link's calendar: clients then drop all that they held."""
+    local = words(style.language)
+    return _notice(f"icsfeed-revoked-{feed}", local["revoked"], local["revoked why"], style, today, zone)
+
+
+def overdue_digest(
+    feed: str, issues: Iterable[tuple[Snapshot, Issue]], style: Style, today: date, zone: ZoneInfo
+) -> Component | None:
+    """One event today that lists the open issues past their date; None when there are none."""
+    late = [
+        issue_components(issue, snapshot, style)[-1]
+        for snapshot, issue in issues
+        if issue.due is not None and issue.due < today and not snapshot.is_done(issue)
+    ]
+    if not late:
+        return None
+    ordered = sorted(late, key=lambda component: (component.last or today, component.uid))
+    lines = [f"{component.last} {component.summary}" for component in ordered]
+    text = "" if style.details == "busy" else "\n".join(lines)
+    summary = words(style.language)["overdue"].format(n=len(late))
+    return _notice(f"icsfeed-overdue-{feed}", summary, text, style, today, zone)
+
+
+def _notice(uid: str, summary: str, text: str, style: Style, today: date, zone: ZoneInfo) -> Component:
+    todo = style.component == "vtodo"
+    return Component(
+        kind="VTODO" if todo else "VEVENT",
+        uid=f"{uid}@{DOMAIN}",
+        summary=summary,
+        first=None if todo else today,
+        last=today,
+        status="NEEDS-ACTION" if todo else "CONFIRMED",
+        created=_EPOCH,
+        revised=midnight(today, zone),
+        description=text,
+    )

@@ -1,0 +1,149 @@
+"""The query parameters of a feed's URL. They narrow a feed or change how it looks; they never widen it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from icsfeed.core.config import Alarm, ComponentKind, DateMode, DoneMode, Feed, Match, parse_alarm
+from icsfeed.core.errors import BadParameter
+from icsfeed.core.model import Priority
+
+T = TypeVar("T")
+
+DAYS_LIMIT = 36_500
+"""A century: more is a mistake, and dates end in 9999."""
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """What the parameters ask. `first` and `last` are days, inclusive; `days` counts from today."""
+
+    only: Match = Match()
+    exclude: Match = Match()
+    first: date | None = None
+    last: date | None = None
+    days: int | None = None
+    component: ComponentKind | None = None
+    alarm: tuple[Alarm, ...] | None = None
+    done: DoneMode | None = None
+    dates: DateMode | None = None
+
+
+def parse_query(parameters: Iterable[tuple[str, str]]) -> Query:
+    """Read the parameters we know; others are ignored (clients add their own), and so are empty ones.
+
+    A parameter may be repeated, and one value may list several, with commas between them; a
+    leading `!` excludes (`label=!wontfix`). Raises BadParameter for a value that cannot be used.
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in parameters:
+        if value.strip():
+            given.setdefault(name, []).append(value.strip())
+    query = Query(
+        only=_match(given, excluded=False),
+        exclude=_match(given, excluded=True),
+        first=_one(given, "from", _day),
+        last=_one(given, "to", _day),
+        days=_one(given, "days", _days),
+        component=_one(given, "component", _choice(get_args(ComponentKind))),
+        alarm=_alarms(given),
+        done=_one(given, "done", _choice(get_args(DoneMode))),
+        dates=_one(given, "dates", _choice(get_args(DateMode))),
+    )
+    if query.first and query.last and query.last < query.first:
+        raise BadParameter("to", "must not be before from")
+    return query
+
+
+def narrowed(feed: Feed, query: Query) -> Feed:
+    """The feed as the query wants it shown. What the feed drops stays dropped.
+
+    Raises BadParameter where a busy feed would tell, by what is left of it, what it hides.
+    """
+    if feed.details == "busy":
+        _refuse_probing(query)
+    changes: dict[str, object] = {}
+    if query.component is not None:
+        changes["component"] = query.component
+        changes["undated"] = feed.undated and query.component == "vtodo"
+    if query.dates is not None:
+        changes["dates"] = query.dates
+    if query.alarm is not None:
+        changes["alarm"] = query.alarm
+    if query.done is not None and feed.done != "drop":
+        changes["done"] = query.done
+    return replace(feed, **changes) if changes else feed
+
+
+def _refuse_probing(query: Query) -> None:
+    for match in (query.only, query.exclude):
+        for field in Match.__struct_fields__:
+            if getattr(match, field):
+                raise BadParameter(field, "cannot be used: this feed only shows when, not what")
+    if query.dates is not None:
+        raise BadParameter("dates", "cannot be used: this feed only shows when, not what")
+
+
+def _match(given: Mapping[str, list[str]], *, excluded: bool) -> Match:
+    def values(field: str) -> list[str]:
+        chosen = (value for value in given.get(field, ()) if value.startswith("!") == excluded)
+        return [value.removeprefix("!").strip() for value in chosen]
+
+    read = _choice(get_args(Priority))
+    priorities = [part for value in values("priority") for part in _parts(value)]
+    return Match(
+        priority=tuple(read("priority", part) for part in priorities),
+        **{field: _names(values(field)) for field in ("state", "label", "assignee", "cycle", "module")},
+    )
+
+
+def _names(values: Iterable[str]) -> tuple[str, ...]:
+    """Each value whole, and its comma-separated parts: a label's own name may hold commas."""
+    return tuple(dict.fromkeys(name for value in values for name in (value, *_parts(value)) if name))
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _one(given: Mapping[str, list[str]], field: str, read: Callable[[str, str], T]) -> T | None:
+    values = set(given.get(field, ()))
+    if len(values) > 1:
+        raise BadParameter(field, "is given more than once")
+    return read(field, values.pop()) if values else None
+
+
+def _choice(allowed: tuple[str, ...]) -> Callable[[str, str], Any]:
+    def read(field: str, value: str) -> str:
+        if value.lower() not in allowed:
+            raise BadParameter(field, f"must be one of {', '.join(allowed)}")
+        return value.lower()
+
+    return read
+
+
+def _day(field: str, value: str) -> date:
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise BadParameter(field, "must be a date such as 2026-12-31") from None
+
+
+def _days(field: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit() and int(value[:9]) <= DAYS_LIMIT and len(value) < 9):
+        raise BadParameter(field, f"must be a whole number of days from 0 to {DAYS_LIMIT}")
+    return int(value)
+
+
+def _alarms(given: Mapping[str, list[str]]) -> tuple[Alarm, ...] | None:
+    values = [part for value in given.get("alarm", ()) for part in _parts(value)]
+    return tuple(_alarm(value) for value in values) if values else None
+
+
+def _alarm(value: str) -> Alarm:
+    try:
+        return parse_alarm(value)
+    except ValueError:
+        raise BadParameter("alarm", "must be a duration such as -PT15H, from the start of the day") from None

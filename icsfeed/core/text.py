@@ -1,0 +1,257 @@
+"""Text for people: from Plane's HTML to plain text, cleaned, clipped, with names filled in.
+
+The rules are mapping.md's, section 2 (DESCRIPTION) and 4 (text rules). Nothing here raises: whatever
+a description or a name holds, some text comes out.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from html import unescape
+
+HTML_LIMIT = 40_000
+"""Characters of HTML that are looked at. Plane accepts 200 KB; a calendar shows 1,500 characters."""
+
+TEXT_LIMIT = 6_000
+"""Characters of plain text that are kept, before names are filled in."""
+
+MENTION = "\x1a"
+"""Stands on both sides of a user's id in `plain` text. A control character: no input keeps its own."""
+
+_NEWLINES = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_BLANKS = re.compile(r"[ \t\n\f]+")
+_MENTIONED = re.compile(f"{MENTION}([^{MENTION}]*){MENTION}")
+
+
+def multi_line(text: str) -> str:
+    """Text in which newline is the only line break and no other control character but tab is left.
+
+    Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    text = _CONTROLS.sub("", _NEWLINES.sub("\n", text))
+    return _SURROGATES.sub("\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """The same on one line: each line break becomes a space."""
+    return multi_line(text).replace("\n", " ")
+
+
+def clip(text: str, limit: int) -> str:
+    """At most `limit` characters, cut between words where there are any, with `…` when cut."""
+    if len(text) <= limit:
+        return text
+    head = text[: limit - 1]
+    if not text[limit - 1].isspace():
+        kept = re.match(r"(?s)(.*\S)\s", head)
+        head = kept[1] if kept and len(kept[1]) > limit // 2 else head
+    return head.rstrip() + "…"
+
+
+def with_names(text: str, name_of: Callable[[str], str | None]) -> str:
+    """`plain` text with each mention as `@name`; someone unknown is `@…`."""
+    if MENTION not in text:
+        return text
+    return _MENTIONED.sub(lambda found: "@" + (name_of(found[1]) or "…"), text)
+
+
+def fill(template: str, fields: Mapping[str, object]) -> str:
+    """A summary template (`[{sequence_id}] {name}`) filled in. Its fields were checked when it was read."""
+    return template.format_map(fields)
+
+
+def plain(html: str) -> str:
+    """What an issue's `description_html` says, as plain text (Plane v0.23 to v1.3.1's editor).
+
+    Paragraphs, list items, rows and quotes are lines; links keep their address; images, scripts
+    and styles are dropped; a mention is the user's id between two MENTIONs, for `with_names`.
+    """
+    if not html or html == "<p></p>":
+        return ""
+    reader = _Reader()
+    for found in _TOKEN.finditer(_without_comments(html[:HTML_LIMIT])):
+        closing, tag, attributes, words = found.groups()
+        if words:
+            reader.words(words)
+        elif tag:
+            (reader.close if closing else reader.open)(tag.lower(), attributes)
+    return _shorten(reader.text())
+
+
+def _without_comments(html: str) -> str:
+    if "<!--" not in html:
+        return html
+    return "".join(_around_comments(html))
+
+
+def _around_comments(html: str) -> Iterator[str]:
+    position = 0
+    while (start := html.find("<!--", position)) >= 0:
+        yield html[position:start]
+        end = html.find("-->", start)
+        if end < 0:
+            return
+        position = end + 3
+    yield html[position:]
+
+
+def _shorten(text: str) -> str:
+    if len(text) <= TEXT_LIMIT:
+        return text
+    head = text[:TEXT_LIMIT]
+    return head[: head.rindex(MENTION)] if head.count(MENTION) % 2 else head
+
+
+# Possessive throughout: each character is looked at once, whatever a description holds.
+_TOKEN = re.compile(
+    r"""<(/?)([a-zA-Z][a-zA-Z0-9:-]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>"""
+    r"""|<[!?][^<>]*+>"""
+    r"""|([^<]++|<)"""
+)
+_ATTRIBUTE = re.compile(r"""([a-zA-Z_:][\w:.-]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++)))?""")
+
+_HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
+_BLOCKS = _HEADINGS.union(
+    "article blockquote dd details div dl dt figure hr li ol p pre section table td th tr ul".split()  # noqa: SIM905
+)
+_SILENT = frozenset({"script", "style", "template", "iframe", "object", "svg", "head", "title", "noscript"})
+_LINKED = ("http://", "https://", "mailto:")
+
+
+def _attributes(source: str) -> dict[str, str]:
+    return {name.lower(): unescape(a or b or c) for name, a, b, c in _ATTRIBUTE.findall(source)}
+
+
+class _List:
+    """An open list: `number` is the next item's, or None where items have bullets."""
+
+    def __init__(self, number: int | None) -> None:
+        self.number = number
+
+    def bullet(self, checked: str | None) -> str:
+        if checked is not None:
+            return "[x] " if checked == "true" else "[ ] "
+        if self.number is None:
+            return "- "
+        self.number += 1
+        return f"{self.number - 1}. "
+
+
+class _Reader:
+    """Collects lines. `_line` is the one being written, `_bullet` what stands before it once."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._line = ""
+        self._bullet = ""
+        self._lists: list[_List] = []
+        self._links: list[tuple[str, int]] = []
+        self._silent = ""
+        self._quotes = self._pre = self._cells = 0
+        self._row = False
+
+    def text(self) -> str:
+        self._break()
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip("\n")
+
+    def open(self, tag: str, attributes: str) -> None:
+        if self._silent:
+            return
+        if tag in _SILENT:
+            self._silent = "" if attributes.endswith("/") else tag
+        elif tag == "mention-component":
+            person = one_line(_attributes(attributes).get("entity_identifier", ""))
+            self._line += f"{MENTION}{person}{MENTION}"
+        elif tag == "a":
+            self._links.append((_attributes(attributes).get("href", ""), len(self._line)))
+        elif tag == "br":
+            self._break(keep_empty=True)
+        elif tag in ("td", "th") and self._row:
+            self._line = self._line.rstrip() + (" | " if self._cells else "")
+            self._cells += 1
+        elif tag in _BLOCKS and not self._in_cell():
+            self._open_block(tag, attributes)
+
+    def close(self, tag: str, _attributes: str) -> None:
+        if self._silent:
+            self._silent = "" if tag == self._silent else self._silent
+        elif tag == "a" and self._links:
+            self._end_link(*self._links.pop())
+        elif tag == "tr" or (tag in _BLOCKS and not self._in_cell()):
+            self._close_block(tag)
+
+    def words(self, words: str) -> None:
+        if self._silent:
+            return
+        if "&" in words:
+            words = unescape(words)
+        words = multi_line(words)
+        if not self._pre:
+            words = _BLANKS.sub(" ", words)
+            self._line += words.lstrip() if not self._line or self._line.endswith(" ") else words
+            return
+        first, *others = words.split("\n")
+        self._line += first
+        for line in others:
+            self._break(keep_empty=True)
+            self._line = line
+
+    def _open_block(self, tag: str, attributes: str) -> None:
+        self._break()
+        if tag in _HEADINGS and self._lines:
+            self._lines.append("")
+        elif tag in ("ul", "ol"):
+            self._lists.append(_List(1 if tag == "ol" else None))
+        elif tag == "li":
+            opened = self._lists[-1] if self._lists else _List(None)
+            self._bullet = opened.bullet(_attributes(attributes).get("data-checked"))
+        elif tag == "blockquote":
+            self._quotes += 1
+        elif tag == "pre":
+            self._pre += 1
+        elif tag == "hr":
+            self._lines.append("---")
+        elif tag == "tr":
+            self._row, self._cells = True, 0
+
+    def _close_block(self, tag: str) -> None:
+        self._break()
+        if tag == "tr":
+            self._row = False
+        elif tag in ("ul", "ol") and self._lists:
+            self._lists.pop()
+        elif tag == "blockquote":
+            self._quotes = max(0, self._quotes - 1)
+        elif tag == "pre":
+            self._pre = max(0, self._pre - 1)
+
+    def _in_cell(self) -> bool:
+        """Whether a table cell is open. Its paragraphs and lists stay on the row's line."""
+        if not (self._row and self._cells):
+            return False
+        if self._line and not self._line.endswith(" "):
+            self._line += " "
+        return True
+
+    def _end_link(self, href: str, start: int) -> None:
+        address = "".join(multi_line(href).split())
+        if not address.lower().startswith(_LINKED):
+            return
+        shown = self._line[start:].strip()
+        if not shown:
+            self._line += address
+        elif address.removeprefix("mailto:").rstrip("/") != shown.rstrip("/"):
+            self._line = f"{self._line.rstrip()} ({address})"
+
+    def _break(self, keep_empty: bool = False) -> None:
+        line, self._line = self._line.rstrip(), ""
+        self._links = [(href, 0) for href, _ in self._links]
+        if not line and not keep_empty:
+            return
+        indent = "  " * (len(self._lists) - 1)
+        lead = indent + (self._bullet or ("  " if self._lists else ""))
+        self._bullet = ""
+        self._lines.append(("> " * min(self._quotes, 9) + lead + line).rstrip())
