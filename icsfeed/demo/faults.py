@@ -1,0 +1,231 @@
+"""Failure on demand: what an embedded Plane should do wrong, when, and how often; and what it was asked.
+
+faults = Faults()
+faults.add(r"work-items/", answering(502, BAD_GATEWAY, "text/html"), times=2)
+app = create_plane(data, faults=faults)
+...
+assert faults.count(r"work-items/") == 3
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from icsfeed.demo.rows import Row
+from icsfeed.demo.wire import Call, Drip, Reply, Sleep, bad_key, finished, too_many, went_wrong
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
+Fault: TypeAlias = Callable[[Call, Handler], Awaitable[Reply]]
+
+BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Log in</title></head><body>Please log in</body></html>"
+
+
+class Seen(Struct, frozen=True):
+    """A request that arrived. The key is not kept."""
+
+    method: str
+    path: str
+    query: str
+
+    @property
+    def line(self) -> str:
+        """What patterns are searched in: `GET /api/v1/...?per_page=100`."""
+        return f"{self.method} {self.path}" + (f"?{self.query}" if self.query else "")
+
+
+class _Planned(Struct):
+    pattern: re.Pattern[str]
+    fault: Fault
+    left: int | None
+
+
+class Faults:
+    """The faults to come and the requests so far."""
+
+    def __init__(self) -> None:
+        self.requests: list[Seen] = []
+        self._planned: list[_Planned] = []
+
+    def add(self, pattern: str, fault: Fault, times: int | None = 1) -> None:
+        """Applies `fault` to the next `times` requests (None: to all) in whose line `pattern` is found.
+
+        Of several that fit the one added first is used up first.
+        """
+        self._planned.append(_Planned(re.compile(pattern), fault, times))
+
+    def clear(self) -> None:
+        """All is well again. The requests stay."""
+        self._planned.clear()
+
+    def count(self, pattern: str = "") -> int:
+        """How many requests have come in whose line holds `pattern`."""
+        return sum(re.search(pattern, seen.line) is not None for seen in self.requests)
+
+    async def answer(self, call: Call, handler: Handler) -> Reply:
+        """The handler's answer, or what the next fault makes of it."""
+        seen = Seen(call.method, call.path, call.query)
+        self.requests.append(seen)
+        fault = self._next(seen.line)
+        return await fault(call, handler) if fault else await handler(call)
+
+    def _next(self, line: str) -> Fault | None:
+        for planned in self._planned:
+            if planned.left != 0 and planned.pattern.search(line):
+                if planned.left is not None:
+                    planned.left -= 1
+                return planned.fault
+        return None
+
+
+def answering(
+    status: int, body: bytes = b"", content_type: str = "application/json", **headers: str
+) -> Fault:
+    """This answer instead of Plane's. `Retry_After="5"` is the header Retry-After."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    async def fault(call: Call, _: Handler) -> Reply:
+        return finished(Reply(status, body, {"Content-Type": content_type, **named}), call)
+
+    return fault
+
+
+def server_error() -> Fault:
+    """Plane's own 500."""
+    return answering(500, went_wrong().reply.body)
+
+
+def bad_gateway() -> Fault:
+    """The 502 of a proxy, in HTML."""
+    return answering(502, BAD_GATEWAY, "text/html")
+
+
+def wrong_type() -> Fault:
+    """200 and a log-in page where JSON should be."""
+    return answering(200, LOGIN_PAGE, "text/html; charset=utf-8")
+
+
+def refused() -> Fault:
+    """The key is no longer valid."""
+    return answering(403, bad_key().reply.body)
+
+
+def throttled(retry_after: int) -> Fault:
+    """429 with this Retry-After."""
+    return answering(429, too_many(retry_after).reply.body, Retry_After=str(retry_after))
+
+
+def redirected(location: str | None = None) -> Fault:
+    """302 to `location`; by default to where the request came from: a loop."""
+
+    async def fault(call: Call, _: Handler) -> Reply:
+        return Reply(302, headers={"Location": location or call.target})
+
+    return fault
+
+
+def delayed(seconds: float, sleep: Sleep = asyncio.sleep) -> Fault:
+    """The right answer, late."""
+
+    async def fault(call: Call, handler: Handler) -> Reply:
+        await sleep(seconds)
+        return await handler(call)
+
+    return fault
+
+
+def dripping(piece: int, pause: float, sleep: Sleep = asyncio.sleep) -> Fault:
+    """The right answer, `piece` bytes at a time with a pause between."""
+
+    async def fault(call: Call, handler: Handler) -> Reply:
+        reply = await handler(call)
+        reply.drip = Drip(piece, pause, sleep)
+        return reply
+
+    return fault
+
+
+def cut_off() -> Fault:
+    """Half of the JSON, as a well-formed HTTP answer: what a proxy sends that lost its backend."""
+
+    async def fault(call: Call, handler: Handler) -> Reply:
+        reply = await handler(_plain(call))
+        reply.body = reply.body[: len(reply.body) // 2]
+        return reply
+
+    return fault
+
+
+def broken() -> Fault:
+    """The connection closes in the middle of the body. Only over real HTTP: see `raising` for ASGI."""
+
+    async def fault(call: Call, handler: Handler) -> Reply:
+        reply = await handler(call)
+        reply.broken = True
+        return reply
+
+    return fault
+
+
+def raising(error: Exception) -> Fault:
+    """Raises. Over httpx.ASGITransport the client sees exactly this error, e.g. httpx.ConnectError."""
+
+    async def fault(_: Call, __: Handler) -> Reply:
+        raise error
+
+    return fault
+
+
+def followed_by(callback: Callable[[], object]) -> Fault:
+    """The right answer, and then the callback: pages that shift while they are read."""
+
+    async def fault(call: Call, handler: Handler) -> Reply:
+        reply = await handler(call)
+        callback()
+        return reply
+
+    return fault
+
+
+def edited(change: Callable[[Any], object]) -> Fault:
+    """The right answer, its JSON changed in place by `change`."""
+
+    async def fault(call: Call, handler: Handler) -> Reply:
+        reply = await handler(_plain(call))
+        body = msgspec.json.decode(reply.body)
+        change(body)
+        reply.body = msgspec.json.encode(body)
+        return reply
+
+    return fault
+
+
+def repeated() -> Fault:
+    """A page whose last row is its first again: the same id twice, the counts as before."""
+
+    def change(page: Any) -> None:
+        page["results"][-1] = page["results"][0]
+
+    return edited(change)
+
+
+def malformed(**fields: object) -> Fault:
+    """A page whose first row has these values; None is null, `...` leaves the field out."""
+
+    def change(page: Any) -> None:
+        row: Row = page["results"][0]
+        row.update(fields)
+        for name in [name for name, value in row.items() if value is ...]:
+            del row[name]
+
+    return edited(change)
+
+
+def _plain(call: Call) -> Call:
+    """The same call without gzip, so that its answer can be read."""
+    kept = {name: value for name, value in call.headers.items() if name != "accept-encoding"}
+    return msgspec.structs.replace(call, headers=kept)

@@ -1,0 +1,99 @@
+"""Plane's pages and orders: `per_page`, `cursor` and `order_by`, with all their ways to be wrong (v1.3.1)."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from msgspec import Struct
+
+from icsfeed.demo.rows import Row
+from icsfeed.demo.versions import Version
+from icsfeed.demo.wire import bad_request, went_wrong
+
+RELATIONS = {"created_by", "updated_by", "project", "workspace", "parent", "state", "estimate_point", "type"}
+
+
+class Window(Struct, frozen=True):
+    """Which page is asked for: `size` rows of it, `number` from 0."""
+
+    size: int
+    number: int = 0
+
+
+def window(params: Mapping[str, str], version: Version) -> Window:
+    """Reads `per_page` and `cursor`; refuses with 400 or 500 as Plane does."""
+    size = _size(params.get("per_page"), version.max_page)
+    if "cursor" not in params:
+        return Window(size)
+    value, number = _cursor(params["cursor"])
+    if version.strict_cursor and value != size:
+        raise went_wrong()
+    return Window(size, number)
+
+
+def _size(text: str | None, maximum: int) -> int:
+    try:
+        size = maximum if text is None else int(text)
+    except ValueError:
+        raise bad_request({"detail": "Invalid per_page parameter."}) from None
+    if size > maximum:
+        raise bad_request({"detail": f"Invalid per_page value. Cannot exceed {maximum}."})
+    if size <= 0:
+        raise went_wrong()
+    return size
+
+
+def _cursor(text: str) -> tuple[float, int]:
+    """The value and the offset of `value:offset:is_prev`; is_prev changes nothing."""
+    try:
+        value, offset, is_prev = text.split(":")
+        cursor = float(value), int(offset), int(is_prev)
+    except ValueError:
+        raise bad_request({"detail": "Invalid cursor parameter."}) from None
+    if cursor[1] < 0:
+        raise bad_request({"detail": "Error in parsing"})
+    return cursor[:2]
+
+
+def page(rows: Sequence[Row], asked: Window) -> dict[str, Any]:
+    """The page of `rows` that was asked for. Past the end: an empty one."""
+    size, number = asked.size, asked.number
+    results = rows[number * size : (number + 1) * size]
+    return {
+        "grouped_by": None,
+        "sub_grouped_by": None,
+        "total_count": len(rows),
+        "next_cursor": f"{size}:{number + 1}:0",
+        "prev_cursor": f"{size}:{number - 1}:1",
+        "next_page_results": (number + 1) * size < len(rows),
+        "prev_page_results": number > 0,
+        "count": len(results),
+        "total_pages": ceil(len(rows) / size),
+        "total_results": len(rows),
+        "extra_stats": None,
+        "results": results,
+    }
+
+
+def ordered(rows: Sequence[Row], order_by: str) -> list[Row]:
+    """Rows by any of their fields, `-` for descending; ties keep their order. Nulls are the largest value.
+
+    A path into a relation (`created_by__password`) is accepted and sorts nothing; an unknown field is a 500.
+    """
+    name = order_by.removeprefix("-")
+    if name.partition("__")[0] in RELATIONS and "__" in name:
+        return list(rows)
+    if rows and name not in rows[0]:
+        raise went_wrong()
+    present = sorted(
+        (row for row in rows if row[name] is not None),
+        key=lambda row: _sortable(row[name]),
+        reverse=order_by.startswith("-"),
+    )
+    absent = [row for row in rows if row[name] is None]
+    return absent + present if order_by.startswith("-") else present + absent
+
+
+def _sortable(value: Any) -> Any:
+    """A whole second must sort before its microseconds: no Z at its end."""
+    return value.removesuffix("Z") if isinstance(value, str) else value

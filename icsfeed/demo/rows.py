@@ -1,0 +1,113 @@
+"""Rows as Plane's JSON has them: a builder for each kind of object, with every key of v1.3.1."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+Row: TypeAlias = dict[str, Any]
+
+
+def stamp(moment: datetime) -> str:
+    """An aware datetime as Plane writes it: UTC, microseconds unless zero, Z."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def cycle_start(day: date, zone: str) -> str:
+    """The first instant of a cycle: local midnight of the project and a second (v0.24+)."""
+    return stamp(datetime.combine(day, time(0, 0, 1), ZoneInfo(zone)))
+
+
+def cycle_end(day: date, zone: str) -> str:
+    """The last instant of a cycle: the project's local 23:59 of its last day (v0.24+)."""
+    return stamp(datetime.combine(day, time(23, 59), ZoneInfo(zone)))
+
+
+def base(row_id: str, at: str, by: str | None) -> Row:
+    """What every row has. `at` is the time of creation, `by` the user."""
+    return {
+        "id": row_id,
+        "created_at": at,
+        "updated_at": at,
+        "created_by": by,
+        **_nulls("deleted_at updated_by external_source external_id"),
+    }
+
+
+def _nulls(names: str) -> Row:
+    return dict.fromkeys(names.split())
+
+
+def project_row(common: Row, workspace: str, identifier: str, name: str, **more: Any) -> Row:
+    """A project of the workspace of that id; counts and membership are added when it is sent."""
+    on = ["module_view", "cycle_view", "issue_views_view", "page_view", "intake_view"]
+    off = ["is_time_tracking_enabled", "is_issue_type_enabled", "guest_view_all_features", "is_deployed"]
+    unset = "description_text description_html emoji icon_prop cover_image cover_image_url cover_image_asset"
+    links = "default_assignee project_lead estimate default_state archived_at"
+    named = {"name": name, "identifier": identifier, "workspace": workspace, "description": ""}
+    settings = {"network": 2, "archive_in": 0, "close_in": 0, "logo_props": {}, "timezone": "UTC"}
+    switches = dict.fromkeys(on, True) | dict.fromkeys(off, False)
+    return {**common, **named, **settings, **switches, **_nulls(unset), **_nulls(links), **more}
+
+
+def _within(common: Row, project: Row) -> Row:
+    return {**common, "project": project["id"], "workspace": project["workspace"]}
+
+
+def state_row(common: Row, project: Row, name: str, group: str, **more: Any) -> Row:
+    """A workflow state of one of Plane's groups."""
+    looks = {"description": "", "color": "#60646C", "slug": "", "sequence": 65535.0}
+    marks = {"is_triage": False, "default": False}
+    return {**_within(common, project), "name": name, "group": group, **looks, **marks, **more}
+
+
+def label_row(common: Row, project: Row, name: str, **more: Any) -> Row:
+    """A label of a project."""
+    defaults = {"description": "", "color": "", "sort_order": 65535.0, "parent": None}
+    return {**_within(common, project), "name": name, **defaults, **more}
+
+
+def cycle_row(common: Row, project: Row, name: str, days: tuple[date, date] | None, **more: Any) -> Row:
+    """A cycle from the first to the last of `days`, inclusive, in the project's time zone."""
+    zone = project["timezone"]
+    dates = {
+        "start_date": cycle_start(days[0], zone) if days else None,
+        "end_date": cycle_end(days[1], zone) if days else None,
+    }
+    rest = {"progress_snapshot": {}, "timezone": "UTC", "version": 1, "owned_by": common["created_by"]}
+    return {**_within(common, project), "name": name, **dates, **_period(), **rest, **more}
+
+
+def module_row(common: Row, project: Row, name: str, days: tuple[date, date] | None, **more: Any) -> Row:
+    """A module; its dates are plain dates."""
+    dates = {
+        "start_date": days[0].isoformat() if days else None,
+        "target_date": days[1].isoformat() if days else None,
+    }
+    rest = {"status": "planned", "members": [], **_nulls("lead description_text description_html")}
+    return {**_within(common, project), "name": name, **dates, **_period(), **rest, **more}
+
+
+def _period() -> Row:
+    """What cycles and modules have in common."""
+    return {"description": "", "view_props": {}, "sort_order": 65535.0, "archived_at": None, "logo_props": {}}
+
+
+def issue_row(common: Row, project: Row, number: int, fields: Mapping[str, Any]) -> Row:
+    """A work item. `fields` are any of Plane's own names, `state` the id of a state."""
+    unset = "type_id point description_binary start_date target_date completed_at archived_at parent state"
+    content = {"name": "", "description_html": "<p></p>", "priority": "none", "sequence_id": number}
+    place = {"sort_order": 65535.0, "is_draft": False, "assignees": [], "labels": []}
+    links = _nulls(f"{unset} estimate_point type")
+    return {**_within(common, project), **content, **links, **place, **fields}
+
+
+def link_row(common: Row, project: Row, issue: str, kind: str, period: str) -> Row:
+    """That an issue is in a cycle or a module: `kind` is the key that names the period."""
+    common = {key: value for key, value in common.items() if not key.startswith("external_")}
+    return {**_within(common, project), "sub_issues_count": 0, "issue": issue, kind: period}
+
+
+def later(moment: str) -> str:
+    """The next microsecond: two saves never carry the same time."""
+    return stamp(datetime.fromisoformat(moment) + timedelta(microseconds=1))

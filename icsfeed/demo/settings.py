@@ -1,0 +1,40 @@
+"""The configuration of `icsfeed demo`: a feed of each kind over the sample workspace."""
+
+from icsfeed.core.config import Auto, Config, Duration, Feed, Filter, Secret, Window, Workspace
+from icsfeed.demo.sample import API_KEY, SLUG
+
+# Nothing behind these links is worth hiding, and they are the same at every start.
+SECRET = "the sample workspace has no secrets at all"  # noqa: S105
+ADMIN_TOKEN = "admin-of-the-sample-workspace"  # noqa: S105
+
+
+def demo_config() -> Config:
+    """Feeds by project, by person, by filter, with spans, cycles and tasks, and one for each of them all."""
+    everything = Feed(everything=True, title="Everything", public=True)
+    return Config(
+        workspaces={
+            "demo": Workspace(
+                url="https://plane.example.com", slug=SLUG, api_key=Secret(API_KEY), title="Acme Property"
+            )
+        },
+        secret=Secret(SECRET),
+        admin_token=Secret(ADMIN_TOKEN),
+        feeds={
+            "everything": everything,
+            "property": Feed(project="PROP", title="Property"),
+            "anna": Feed(assignee="anna", dates="span", subscribers=("phone", "laptop")),
+            "urgent": Feed(
+                everything=True,
+                title="Urgent",
+                window=Window(past=Duration(90 * 86_400), ahead=Duration(400 * 86_400)),
+                where=Filter(priority=("urgent", "high"), state=("unstarted", "started")),
+                color="tomato",
+            ),
+            "plan": Feed(
+                everything=True, title="Plan", dates="span", include=("issues", "cycles", "modules")
+            ),
+            "unassigned": Feed(unassigned=True),
+            "tasks": Feed(everything=True, title="Tasks", component="vtodo"),
+        },
+        auto=Auto(projects=True, assignees=True),
+    )

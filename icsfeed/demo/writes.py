@@ -1,0 +1,115 @@
+"""What Plane v1.3.1 accepts when an issue is written, and in which words it refuses the rest."""
+
+import re
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from icsfeed.demo.data import MEMBER, Project
+from icsfeed.demo.rows import Row
+from icsfeed.demo.sanitize import sanitized
+from icsfeed.demo.wire import bad_request
+
+PRIORITIES = ("urgent", "high", "medium", "low", "none")
+
+
+def parsed(body: bytes) -> Row:
+    """The body of a write as an object; 400 when it is none."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise bad_request({"detail": f"JSON parse error - {error}"}) from None
+
+
+def issue_changes(given: Row, project: Project, *, new: bool) -> Row:
+    """The fields of an issue that were given, cleaned.
+
+    400 with a list of messages for each wrong field. The dates are compared only when both are given, so
+    that a PATCH can set a target before the start; who cannot be assigned is dropped silently.
+    """
+    changes: Row = {}
+    errors: dict[str, list[str]] = {}
+    for name in CHECKS.keys() & given.keys():
+        try:
+            changes[name] = CHECKS[name](given[name], project)
+        except ValueError as error:
+            errors[name] = [str(error)]
+    if new and "name" not in given:
+        errors["name"] = ["This field is required."]
+    if errors:
+        raise bad_request(errors)
+    start, target = changes.get("start_date"), changes.get("target_date")
+    if start and target and start > target:
+        raise bad_request({"non_field_errors": ["Start date cannot exceed target date"]})
+    return changes
+
+
+def _name(value: Any, _: Project) -> str:
+    if value is None:
+        raise ValueError("This field may not be null.")
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("This field may not be blank." if isinstance(value, str) else "Not a valid string.")
+    if "\0" in value:
+        raise ValueError("Null characters are not allowed.")
+    if len(value.strip()) > 255:
+        raise ValueError("Ensure this field has no more than 255 characters.")
+    return value.strip()
+
+
+def _priority(value: Any, _: Project) -> str:
+    if value not in PRIORITIES:
+        raise ValueError(f'"{value}" is not a valid choice.')
+    return str(value)
+
+
+def _date(value: Any, _: Project) -> str | None:
+    if value is None:
+        return None
+    try:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value)):
+            raise ValueError(value)
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise ValueError("Date has wrong format. Use one of these formats instead: YYYY-MM-DD.") from None
+
+
+def _one_of(rows: Callable[[Project], dict[str, Row]]) -> Callable[[Any, Project], str | None]:
+    def check(value: Any, project: Project) -> str | None:
+        if value is not None and value not in rows(project):
+            raise ValueError(f'Invalid pk "{value}" - object does not exist.')
+        return None if value is None else str(value)
+
+    return check
+
+
+def _description(value: Any, _: Project) -> str:
+    return sanitized(str(value or ""))
+
+
+def _assignees(value: Any, project: Project) -> list[str]:
+    return [user for user in value or [] if (project.role(user) or 0) >= MEMBER]
+
+
+def _labels(value: Any, project: Project) -> list[str]:
+    return [label for label in value or [] if label in project.labels]
+
+
+def _text(value: Any, _: Project) -> str | None:
+    return None if value is None else str(value)
+
+
+CHECKS: dict[str, Callable[[Any, Project], Any]] = {
+    "name": _name,
+    "description_html": _description,
+    "priority": _priority,
+    "start_date": _date,
+    "target_date": _date,
+    "state": _one_of(lambda project: project.states),
+    "parent": _one_of(lambda project: project.issues),
+    "assignees": _assignees,
+    "labels": _labels,
+    "external_id": _text,
+    "external_source": _text,
+}

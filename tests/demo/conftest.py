@@ -1,0 +1,29 @@
+"""Fixtures of the embedded Plane's tests: the recorded workspace and its clock."""
+
+import pytest
+from demo_world import RECORDINGS, Clock
+
+from icsfeed.demo.data import PlaneData
+from icsfeed.demo.recorded import load_recorded
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def data(clock: Clock) -> PlaneData:
+    return load_recorded(RECORDINGS, clock)
+
+
+@pytest.fixture
+def web(data: PlaneData) -> str:
+    """The path of project WEB."""
+    project = next(key for key, project in data.projects.items() if project.row["identifier"] == "WEB")
+    return f"/api/v1/workspaces/acme/projects/{project}/"

@@ -1,0 +1,125 @@
+"""The sample workspace: the same for a day, rich enough to show every feature, and large on demand."""
+
+import time
+from collections import Counter
+from datetime import date, timedelta
+
+import msgspec
+import pytest
+from demo_world import RECORDINGS, connect
+
+from icsfeed.demo.api import create_plane
+from icsfeed.demo.data import PlaneData
+from icsfeed.demo.rows import Row
+from icsfeed.demo.sample import API_KEY, SLUG, sample, sample_id
+
+TODAY = date(2026, 11, 21)
+
+
+def _dumped(data: PlaneData) -> bytes:
+    return msgspec.json.encode([data.users, data.workspaces, data.projects])
+
+
+def _issues(data: PlaneData) -> list[Row]:
+    return [issue for project in data.projects.values() for issue in project.shown()]
+
+
+def test_the_same_day_gives_the_same_bytes() -> None:
+    assert _dumped(sample(TODAY)) == _dumped(sample(TODAY))
+
+
+def test_another_day_gives_the_same_ids_and_later_dates() -> None:
+    one, two = _issues(sample(TODAY)), _issues(sample(TODAY + timedelta(days=3)))
+    assert [issue["id"] for issue in one] == [issue["id"] for issue in two]
+    assert [issue["name"] for issue in one] == [issue["name"] for issue in two]
+    assert one[0]["target_date"] < two[0]["target_date"]
+
+
+def test_it_shows_what_a_calendar_has_to_deal_with() -> None:
+    data = sample(TODAY)
+    issues, today = _issues(data), TODAY.isoformat()
+    groups = {data.projects[issue["project"]].group(issue) for issue in issues}
+    overdue = [
+        issue["name"]
+        for issue in issues
+        if issue["priority"] == "urgent" and issue["target_date"] and issue["target_date"] < today
+    ]
+    html = "".join(issue["description_html"] for issue in issues)
+    names = "".join(issue["name"] for issue in issues)
+    assert len(data.projects) == 3
+    assert 35 <= len(issues) <= 50
+    assert {issue["priority"] for issue in issues} == {"urgent", "high", "medium", "low", "none"}
+    assert groups == {"backlog", "unstarted", "started", "completed", "cancelled"}
+    assert overdue == ["Renew the insurance of house 7"]
+    assert any(issue["parent"] for issue in issues)
+    assert any(issue["start_date"] and not issue["target_date"] for issue in issues)
+    assert any(not issue["start_date"] and not issue["target_date"] for issue in issues)
+    assert any(len(issue["assignees"]) > 1 for issue in issues)
+    assert any(
+        "," in label["name"] for project in data.projects.values() for label in project.labels.values()
+    )
+    assert all(mark in html for mark in ("<ol>", "taskList", "mention-component", "href=", "C:\\Next"))
+    assert "@" not in html
+    assert "ü" in names
+    assert "🌰" in names
+
+
+def test_everything_an_issue_names_exists() -> None:
+    data = sample(TODAY, issues=200)
+    for project in data.projects.values():
+        for issue in project.issues.values():
+            assert issue["state"] in project.states
+            assert set(issue["labels"]) <= set(project.labels)
+            assert {user for user in issue["assignees"] if project.role(user) is None} == set()
+            assert issue["parent"] is None or issue["parent"] in project.issues
+            assert issue["created_at"] <= issue["updated_at"] < f"{TODAY}T23"
+        assert set(project.links) <= set(project.cycles) | set(project.modules)
+
+
+def test_numbers_are_given_once() -> None:
+    for project in sample(TODAY, issues=100).projects.values():
+        numbers = Counter(issue["sequence_id"] for issue in project.issues.values())
+        assert set(numbers) == set(range(1, project.last + 1))
+
+
+def test_a_large_sample_is_there_at_once() -> None:
+    began = time.perf_counter()
+    data = sample(TODAY, issues=10_000)
+    assert time.perf_counter() - began < 2
+    assert len(data.projects[sample_id("project", "WEB")].issues) == 10_000
+
+
+@pytest.mark.anyio
+async def test_its_key_reads_it_all() -> None:
+    base = f"/api/v1/workspaces/{SLUG}/"
+    async with connect(create_plane(sample(TODAY)), API_KEY) as client:
+        projects = (await client.get(f"{base}projects/")).json()["results"]
+        members = (await client.get(f"{base}members/")).json()
+        cycles = (await client.get(f"{base}projects/{projects[0]['id']}/cycles/")).json()["results"]
+        modules = (await client.get(f"{base}projects/{projects[0]['id']}/modules/")).json()["results"]
+    assert [row["identifier"] for row in projects] == ["PROP", "OPS", "WEB"]
+    assert len(members) == 5
+    assert {row["name"]: row["start_date"] for row in cycles}["Sprint 12"] == "2026-11-13T23:00:01Z"
+    assert {row["name"]: row["target_date"] for row in modules}["Heating renewal"] == "2026-12-21"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("path", "recording"),
+    [
+        ("", "project-detail"),
+        ("states/", "states-list"),
+        ("labels/", "labels-list"),
+        ("cycles/", "cycles-list"),
+        ("modules/", "modules-list"),
+        ("work-items/", "work-items-list"),
+    ],
+)
+async def test_its_rows_have_every_key_of_plane_and_no_other(path: str, recording: str) -> None:
+    tape = msgspec.json.decode((RECORDINGS / f"{recording}.json").read_bytes())["body"]
+    base = f"/api/v1/workspaces/{SLUG}/projects/{sample_id('project', 'PROP')}/"
+    async with connect(create_plane(sample(TODAY)), API_KEY) as client:
+        told = (await client.get(f"{base}{path}")).json()
+    if path:
+        told, tape = told["results"][0], tape["results"][0]
+    assert told.keys() == tape.keys()
