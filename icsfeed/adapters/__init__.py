@@ -1,0 +1,1 @@
+"""The outside worlds, one module each; each turns its library's errors into ours, once."""

@@ -1,0 +1,322 @@
+"""feeds.yaml, the environment and the files of secrets -> Config; the example and the JSON schema.
+
+The environment and the folders are arguments. Whatever a file holds, the outcome is a `Config` or
+a ConfigError with every problem in it.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from types import GenericAlias, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from zoneinfo import available_timezones
+
+import yaml
+from msgspec import Meta, Struct, defstruct, field, json, structs
+
+from icsfeed.core.config import ISO_LENGTH, PLAIN_LENGTH, Alarm, Config, Duration, Secret
+from icsfeed.core.decode import Found, decode, dotted
+from icsfeed.core.decode import Path as Place
+from icsfeed.core.errors import ConfigError, Problem
+
+SYSTEM_FILE = Path("/etc/icsfeed/feeds.yaml")
+FILE_LIMIT = 1024 * 1024
+NODE_LIMIT = 100_000
+"""How many values a file may hold once its aliases are written out: thousands of feeds."""
+
+SECRET_FILES = frozenset(
+    {"secret_file", "admin_token_file", "api_key_file", "webhook_secret_file", "password_file", "token_file"}
+)
+PATHS = SECRET_FILES | {"ca_file"}
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")
+
+
+_KEPT = ("\ue000\ue001", "\ue002")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which `{a: ${NAME}}` needs no quotes: the braces of a variable are hidden from the parser."""
+
+    def __init__(self, text: str) -> None:
+        opening, closing = _KEPT
+        super().__init__(re.sub(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}", rf"{opening}\1{closing}", text))
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        opening, closing = _KEPT
+        node.value = node.value.replace(opening, "${").replace(closing, "}")
+        return node
+
+
+def find(
+    explicit: str | None, environ: Mapping[str, str], cwd: Path, system: Path = SYSTEM_FILE
+) -> Path | None:
+    """The file to load: the one asked for, ICSFEED_CONFIG, feeds.yaml in `cwd`, the system's; or None.
+
+    The first two need not exist: `load` says so.
+    """
+    if named := explicit or environ.get("ICSFEED_CONFIG"):
+        return cwd / named
+    return next((path for path in (cwd / "feeds.yaml", system) if path.is_file()), None)
+
+
+def load(path: Path, environ: Mapping[str, str], zones: Collection[str] | None = None) -> Config:
+    """The configuration in a file, with `${NAME}` and `*_file` filled in. Raises ConfigError.
+
+    `zones` are the time zones there are; None: this system's. Paths in the file start at its folder;
+    in the result they are absolute when `path` is.
+    """
+    found: list[Found] = []
+    try:
+        data = _parse(_read(path, FILE_LIMIT), found)
+    except ValueError as error:
+        raise ConfigError(str(path), [Problem("", str(error))]) from None
+    data = _with_variables(data, (), environ, found)
+    _with_files(data, (), path.parent, found)
+    return decode(data, str(path), zones=available_timezones() if zones is None else zones, known=found)
+
+
+def from_environment(environ: Mapping[str, str], zones: Collection[str] | None = None) -> Config:
+    """One workspace without a file: a feed `all`, and one for each project and each member.
+
+    An empty variable counts as unset. Raises ConfigError; its problems name the variables.
+    """
+    slug = environ.get("PLANE_WORKSPACE") or "plane"
+    data: dict[str, Any] = {
+        "workspaces": {slug: {}},
+        "feeds": {"all": {"everything": True}},
+        "auto": {"projects": True, "assignees": True},
+        "cache": {"issues": "300"},
+    }
+    places: dict[str, Place] = {
+        "PLANE_WORKSPACE": ("workspaces", slug),
+        "PLANE_BASE_URL": ("workspaces", slug, "url"),
+        "PLANE_API_KEY": ("workspaces", slug, "api_key"),
+        "PLANE_WEBHOOK_SECRET": ("workspaces", slug, "webhook_secret"),
+        "ICSFEED_SECRET": ("secret",),
+        "ICSFEED_ADMIN_TOKEN": ("admin_token",),
+        "ICSFEED_PUBLIC_URL": ("public_url",),
+        "ICSFEED_TIMEZONE": ("timezone",),
+        "SYNC_INTERVAL_SECONDS": ("cache", "issues"),
+    }
+    for variable, (*parents, last) in places.items():
+        if environ.get(variable) and variable != "PLANE_WORKSPACE":
+            _at(data, parents)[last] = environ[variable]
+    unnamed = Found(("PLANE_WORKSPACE",), "is missing: give it the slug, as in Plane's address")
+    try:
+        return decode(
+            data,
+            "environment",
+            zones=available_timezones() if zones is None else zones,
+            known=[] if environ.get("PLANE_WORKSPACE") else [unnamed],
+        )
+    except ConfigError as error:
+        names = {dotted(place): variable for variable, place in places.items()}
+        problems = [Problem(names.get(path, path), message) for path, message in error.problems]
+        raise ConfigError(error.source, problems) from None
+
+
+def example_text() -> str:
+    """feeds.example.yaml: beside this package in a checkout, inside it in an installed wheel."""
+    package = Path(__file__).resolve().parents[1]
+    inside, beside = package / "feeds.example.yaml", package.parent / "feeds.example.yaml"
+    return (inside if inside.is_file() else beside).read_text(encoding="utf-8")
+
+
+def _at(data: Any, place: Collection[str | int]) -> Any:
+    for step in place:
+        data = data[step]
+    return data
+
+
+def _read(path: Path, limit: int) -> str:
+    """A small text file. Raises ValueError with what to say, without the path."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("cannot be read: it is not UTF-8 text") from None
+    if len(content) > limit:
+        raise ValueError(f"is larger than {limit // 1024} KiB")
+    return text
+
+
+def _parse(text: str, found: list[Found]) -> Any:
+    """YAML to plain data; keys that are given twice become problems. Raises ValueError with what to say."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None or node.tag == "tag:yaml.org,2002:null":
+            raise ValueError("is empty: `icsfeed init` writes an example to start from")
+        if _size(node, {}) > NODE_LIMIT:
+            raise ValueError(f"holds more than {NODE_LIMIT} values, or an alias that holds itself")
+        found += _duplicates(node, (), set())
+        return _construct(loader, node)
+    except yaml.YAMLError as error:
+        raise ValueError(_syntax(error)) from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+
+
+def _construct(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    """PyYAML fails in its own ways on dates, numbers and tags that cannot be (2026-13-01)."""
+    try:
+        return loader.construct_document(node)
+    except (ValueError, OverflowError, LookupError, AttributeError, TypeError):
+        raise ValueError("holds a date, number or tag that cannot be read: write it in quotes") from None
+
+
+def _syntax(error: yaml.YAMLError) -> str:
+    """Where and what, without the words of the file: they could be a secret that wants quotes."""
+    mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", None) or "")
+    if not mark:
+        return "holds a character that YAML does not allow"
+    if re.search("alias|anchor|tag|directive", problem):
+        problem = "a value that starts with & * ! or % needs quotes"
+    return f"line {mark.line + 1}, column {mark.column + 1}: is not YAML: {problem}"
+
+
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Values in `node` with its aliases written out. One that holds itself is over the limit."""
+    if id(node) not in sizes:
+        sizes[id(node)] = NODE_LIMIT + 1
+        parts = [part for entry in node.value for part in (entry if isinstance(entry, tuple) else (entry,))]
+        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in parts if isinstance(part, yaml.Node))
+    return sizes[id(node)]
+
+
+def _duplicates(node: yaml.Node, at: Place, seen: set[int]) -> Iterator[Found]:
+    """Keys given twice in one mapping, which YAML forbids and PyYAML lets pass."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _duplicates(item, (*at, index), seen)
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[tuple[str, str], int] = {}
+        for key, value in node.value:
+            name, line = str(key.value) if isinstance(key, yaml.ScalarNode) else "?", key.start_mark.line + 1
+            if name != "?" and (key.tag, name) in lines:
+                first = lines[key.tag, name]
+                yield Found((*at, name), f"is given twice, in lines {first} and {line}: keep one")
+            lines[key.tag, name] = line
+            yield from _duplicates(value, (*at, name), seen)
+
+
+def _with_variables(data: Any, at: Place, environ: Mapping[str, str], found: list[Found]) -> Any:
+    """The data with each `${NAME}` in its texts replaced; `$${` is a plain `${`."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] is None:
+            if match[0] != "$${":
+                found.append(Found(at, "holds a ${ without NAME}: write $${ for a plain ${"))
+            return "${"
+        if match[1] not in environ:
+            found.append(Found(at, f"the environment variable {match[1]} is not set"))
+        return environ.get(match[1], "")
+
+    if isinstance(data, str):
+        return _REFERENCE.sub(value, data)
+    if isinstance(data, dict):
+        return {key: _with_variables(item, (*at, _step(key)), environ, found) for key, item in data.items()}
+    if isinstance(data, list):
+        return [_with_variables(item, (*at, index), environ, found) for index, item in enumerate(data)]
+    return data
+
+
+def _step(key: object) -> str:
+    return key if isinstance(key, str) else "?"
+
+
+def _with_files(data: Any, at: Place, folder: Path, found: list[Found]) -> None:
+    """Fill `api_key` from the file that `api_key_file` names, and so on; make paths absolute."""
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            _with_files(item, (*at, index), folder, found)
+    if isinstance(data, dict):
+        for key, value in list(data.items()):
+            place = (*at, _step(key))
+            _with_files(value, place, folder, found)
+            if key in PATHS and isinstance(value, str) and place not in {one.path for one in found}:
+                data[key] = str(folder / value)
+                try:
+                    _fill(data, key, folder / value)
+                except ValueError as error:
+                    found.append(Found(place, str(error)))
+
+
+def _fill(data: dict[str, Any], key: str, path: Path) -> None:
+    """Raises ValueError with what to say."""
+    plain = key.removesuffix("_file")
+    if data.get(plain) is not None:
+        raise ValueError(f"cannot stand beside {plain}: keep one of them")
+    text = _read(path, FILE_LIMIT).removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise ValueError("names an empty file")
+    if key in SECRET_FILES:
+        data[plain] = text
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema (2020-12) of feeds.yaml, for editors."""
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, "title": "feeds.yaml of icsfeed", **json.schema(_as_written(Config, {}))}
+
+
+def _as_written(kind: Any, made: dict[Any, Any]) -> Any:
+    """A type of core/config.py as people write it: lengths are texts, and one value may stand for a list."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        if kind not in made:
+            made[kind] = _struct_as_written(kind, made)
+        return made[kind]
+    if origin is tuple:
+        one = _as_written(inner[0], made)
+        either: Any = one | GenericAlias(list, one)
+        return Annotated[either, Meta(description="one value, or a list of them")]
+    if origin is Mapping:
+        return GenericAlias(dict, tuple(_as_written(one, made) for one in inner))
+    if origin in (Union, UnionType):
+        return reduce(or_, (_as_written(option, made) for option in inner))
+    if kind == Literal[False]:
+        return Annotated[bool, Meta(extra_json_schema={"const": False})]
+    if origin is Annotated:
+        return _leaf_as_written(inner[0], inner[1])
+    return kind
+
+
+def _leaf_as_written(kind: Any, rule: Meta) -> Any:
+    """A pattern goes in as plain schema: msgspec 0.22 crashes on a union of a list and a text with one."""
+    patterns = {Duration: f"^(?:{PLAIN_LENGTH})$", Alarm: f"^[+-]?(?:{ISO_LENGTH}|{PLAIN_LENGTH})$"}
+    if kind not in (str, Secret, *patterns):
+        return Annotated[kind, rule]
+    pattern = patterns.get(kind, rule.pattern)
+    more = {"pattern": rf"{pattern}|\$\{{"} if pattern else None
+    text = Annotated[str, Meta(description=rule.description, extra_json_schema=more)]
+    return text | Annotated[int, Meta(ge=0)] if kind is Duration else text
+
+
+def _struct_as_written(kind: type[Struct], made: dict[Any, Any]) -> type[Struct]:
+    fields = [(one.name, _as_written(one.type, made), _key(one)) for one in structs.fields(kind)]
+    return defstruct(
+        kind.__name__, fields, kw_only=True, forbid_unknown_fields=True, namespace={"__doc__": kind.__doc__}
+    )
+
+
+def _key(one: structs.FieldInfo) -> Any:
+    """The key as it is written, with its default as YAML would say it (a secret's is left out)."""
+    default = list(one.default) if isinstance(one.default, tuple) else one.default
+    if one.required:
+        return field(name=one.encode_name)
+    if isinstance(default, str | int | float | None):
+        return field(name=one.encode_name, default=int(default) if isinstance(default, Duration) else default)
+    if isinstance(default, list) and default:
+        return field(name=one.encode_name, default=one.default)
+    empty = {Secret: Secret, list: list}.get(type(default), dict)
+    return field(name=one.encode_name, default_factory=empty)

@@ -1,0 +1,245 @@
+"""Plane's JSON, and what it means to us. These shapes live and die here (Plane v0.22 to v1.3.1).
+
+Strict about what is needed (an id, a number, a date that is a date), lenient about the rest: one
+object that cannot be understood is left out and named, and never takes the others with it.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from icsfeed.core.model import (
+    Issue,
+    Label,
+    Period,
+    PeriodKind,
+    Person,
+    Priority,
+    Project,
+    State,
+    StateGroup,
+)
+from icsfeed.core.text import plain
+
+T = TypeVar("T")
+Row: TypeAlias = dict[str, Any]
+
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+GROUPS: tuple[StateGroup, ...] = get_args(StateGroup)
+
+_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+class Page(NamedTuple):
+    """One page of a list. `total` is None where Plane does not say it."""
+
+    rows: list[Any]
+    next_cursor: str
+    more: bool
+    total: int | None
+
+
+class Unreadable(ValueError):
+    """A row that cannot be understood. The text says which part, and never its value."""
+
+
+class _Envelope(Struct):
+    results: list[Any]
+    next_cursor: str | None = None
+    next_page_results: bool = False
+    total_results: int | None = None
+
+
+def decode_page(body: bytes) -> Page:
+    """A page of a list, or a bare list. Raises ValueError when it is neither."""
+    data = decode(body)
+    if isinstance(data, list):
+        return Page(data, "", more=False, total=len(data))
+    try:
+        found = msgspec.convert(data, _Envelope)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+    return Page(
+        found.results, found.next_cursor or "", more=found.next_page_results, total=found.total_results
+    )
+
+
+def decode(body: bytes) -> Any:
+    """JSON as plain data. Half surrogate pairs, which msgspec refuses, are kept. Raises ValueError."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return json.loads(body)
+
+
+def row_id(row: object) -> str | None:
+    """The id of a row, when it has one that can be one."""
+    found = row.get("id") if isinstance(row, dict) else None
+    return found if isinstance(found, str) and _ID.fullmatch(found) else None
+
+
+def issue(row: Row, project: Project) -> Issue | None:
+    """An issue of a project; None for a draft or an archived one. Raises Unreadable."""
+    if row.get("is_draft") is True or row.get("archived_at"):
+        return None
+    created = _moment(row, "created_at")
+    return Issue(
+        id=_id(row),
+        project=project.id,
+        sequence_id=_number(row, "sequence_id"),
+        name=_text(row, "name"),
+        created=created,
+        updated=_moment(row, "updated_at") if row.get("updated_at") else created,
+        text=plain(_text(row, "description_html")),
+        priority=_choice(row.get("priority"), PRIORITIES, "none"),
+        state=_link(row.get("state")),
+        parent=_link(row.get("parent")),
+        start=_lenient(lambda: _day(row, "start_date")),
+        due=_day(row, "target_date"),
+        completed=_lenient(lambda: _moment(row, "completed_at")),
+        assignees=_links(row.get("assignees")),
+        labels=_links(row.get("labels")),
+    )
+
+
+def project(row: Row) -> Project | None:
+    """A project; None when the key has not joined it or it is archived. Raises Unreadable."""
+    if row.get("is_member") is False or row.get("archived_at"):
+        return None
+    key = _text(row, "identifier")
+    return Project(
+        id=_id(row), key=key, name=_text(row, "name") or key, timezone=_text(row, "timezone") or "UTC"
+    )
+
+
+def person(row: Row) -> Person:
+    """A member: a display name always, from the other names where it is missing. Raises Unreadable."""
+    full_name = f"{_text(row, 'first_name')} {_text(row, 'last_name')}".strip()
+    email = _text(row, "email")
+    name = _text(row, "display_name") or full_name or email or _id(row)
+    return Person(id=_id(row), name=name, email=email, full_name=full_name)
+
+
+def state(row: Row) -> State:
+    """A state. Raises Unreadable; a group that we do not know is open work."""
+    return State(id=_id(row), name=_text(row, "name"), group=_choice(row.get("group"), GROUPS, "unstarted"))
+
+
+def label(row: Row) -> Label:
+    """A label. Raises Unreadable."""
+    return Label(id=_id(row), name=_text(row, "name"))
+
+
+def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
+    """A cycle or module; None when it is archived. Raises Unreadable.
+
+    A cycle's dates are instants at the edges of days in the project's time zone (plain dates
+    before v0.24); a module's are plain dates.
+    """
+    if row.get("archived_at"):
+        return None
+    created = _moment(row, "created_at")
+    # A module's count of completed issues is 0 or 1 in v1.3.1, whatever it holds: not used.
+    total, done = row.get("total_issues"), row.get("completed_issues") if kind == "cycle" else None
+    zone = _zone(of.timezone)
+    return Period(
+        id=_id(row),
+        kind=kind,
+        project=of.id,
+        name=_text(row, "name"),
+        created=created,
+        updated=_moment(row, "updated_at") if row.get("updated_at") else created,
+        start=_lenient(lambda: _day(row, "start_date", zone)),
+        end=_lenient(lambda: _day(row, "end_date" if kind == "cycle" else "target_date", zone)),
+        total=total if isinstance(total, int) else None,
+        done=done if isinstance(done, int) else None,
+    )
+
+
+def _choice(value: object, known: Iterable[T], other: T) -> T:
+    return next((choice for choice in known if choice == value), other)
+
+
+def _id(row: Row) -> str:
+    found = row_id(row)
+    if found is None:
+        raise Unreadable("id is missing or not an id")
+    return found
+
+
+def _text(row: Row, field: str) -> str:
+    value = row.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Unreadable(f"{field} is not text")
+    return value
+
+
+def _number(row: Row, field: str) -> int:
+    value = row.get(field)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Unreadable(f"{field} is not a number")
+    return value
+
+
+def _moment(row: Row, field: str) -> datetime:
+    """A point in time, whatever its offset, in UTC."""
+    value = row.get(field)
+    try:
+        moment = datetime.fromisoformat(value)  # type: ignore[arg-type]  # anything else is a TypeError
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise Unreadable(f"{field} is not a time") from None
+
+
+def _day(row: Row, field: str, zone: ZoneInfo | None = None) -> date | None:
+    """A day: a plain date as it is, an instant as the date it has in `zone` (or as written)."""
+    value = row.get(field)
+    if value is None or value == "":
+        return None
+    try:
+        if len(value) == len("2026-12-31"):
+            return date.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
+        return (moment.astimezone(zone) if zone and moment.tzinfo else moment).date()
+    except (TypeError, ValueError, OverflowError):
+        raise Unreadable(f"{field} is not a date") from None
+
+
+def _lenient(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except Unreadable:
+        return None
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def _link(value: object) -> str | None:
+    """The id of another object: plain, or of the object itself where it was expanded."""
+    found = value.get("id") if isinstance(value, dict) else value
+    return found if isinstance(found, str) and found else None
+
+
+def _links(values: object) -> tuple[str, ...]:
+    return tuple(_each_link(values)) if isinstance(values, list) else ()
+
+
+def _each_link(values: list[Any]) -> Iterator[str]:
+    for value in values:
+        found = _link(value)
+        if found is not None:
+            yield found
