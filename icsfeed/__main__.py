@@ -1,0 +1,5 @@
+"""`python -m icsfeed`."""
+
+from icsfeed.cli import main
+
+main()

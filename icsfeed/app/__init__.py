@@ -1,0 +1,1 @@
+"""Where the core and the adapters meet: freshness, feeds, and the web."""

@@ -1,0 +1,100 @@
+"""Answers to HTTP: a feed with its headers, and errors. clients.md says why each header is there."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from litestar import Response
+
+from icsfeed.core.conditional import http_date, is_unchanged
+from icsfeed.core.feed import Rendered
+
+CALENDAR = "text/calendar"
+"""litestar adds the charset."""
+
+NEVER_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+STALE_IF_ERROR = 86_400
+
+_CODING = re.compile(r"\s*([^;,\s]+)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.IGNORECASE)
+
+
+def feed_answer(
+    rendered: Rendered, headers: Mapping[str, str], *, filename: str, public_age: int | None
+) -> Response[bytes]:
+    """200 with the calendar, or 304. `public_age`: for how many seconds caches may keep it; None: not.
+
+    A gzip body is another representation and has an ETag of its own (RFC 9110, 8.8.3); either of
+    the two is recognised, whatever encoding is asked for.
+    """
+    zipped = rendered.gzipped is not None and accepts_gzip(headers.get("accept-encoding"))
+    gzip_etag = f'{rendered.etag[:-1]}-gzip"'
+    sent = {
+        "ETag": gzip_etag if zipped else rendered.etag,
+        "Last-Modified": http_date(rendered.last_modified),
+        "Cache-Control": _cache_control(public_age),
+        "Vary": "Accept-Encoding",
+        "Content-Disposition": f'inline; filename="{filename}"',
+        "X-Robots-Tag": "noindex, nofollow",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    etags = frozenset({rendered.etag, gzip_etag})
+    asked = headers.get("if-none-match"), headers.get("if-modified-since")
+    if is_unchanged(etags, rendered.last_modified, *asked):
+        return Response(b"", status_code=304, headers=sent, media_type=CALENDAR)
+    if zipped:
+        sent["Content-Encoding"] = "gzip"
+    body = rendered.gzipped if zipped and rendered.gzipped is not None else rendered.body
+    return Response(body, headers=sent, media_type=CALENDAR)
+
+
+def _cache_control(public_age: int | None) -> str:
+    if public_age is None:
+        return "private, no-cache"
+    return f"public, max-age={public_age}, stale-if-error={STALE_IF_ERROR}"
+
+
+def accepts_gzip(accept_encoding: str | None) -> bool:
+    """Whether gzip is wanted (RFC 9110, 12.5.3): named or `*`, with a weight above zero."""
+    weights = {name.lower(): _weight(q) for name, q in _CODING.findall(accept_encoding or "")}
+    return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0))) > 0
+
+
+def _weight(q: str) -> float:
+    try:
+        return float(q) if q else 1.0
+    except ValueError:
+        return 0.0
+
+
+def plain_answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response[str]:
+    """A short answer for a feed URL: calendar apps show nothing else well."""
+    return Response(
+        f"{text}\n", status_code=status, headers={**NEVER_STORED, **(headers or {})}, media_type="text/plain"
+    )
+
+
+def error_answer(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    now: datetime,
+    details: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[dict[str, Any]]:
+    """An error in the format of design.md ("Routes")."""
+    body = {
+        "status": "error",
+        "message": message,
+        "error_code": code,
+        "details": details or {},
+        "timestamp": timestamp(now),
+    }
+    return Response(body, status_code=status, headers={**NEVER_STORED, **(headers or {})})
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment for JSON: RFC 3339 in UTC, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

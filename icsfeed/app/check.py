@@ -1,0 +1,121 @@
+"""`icsfeed check`: what works, what does not, and what to do, against the real Plane."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Literal, NamedTuple, TypeAlias
+
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.workspace import View, Workspace
+from icsfeed.core.calendar import Calendar, Material
+from icsfeed.core.config import Config
+from icsfeed.core.diagnose import unknown_names, why_empty
+from icsfeed.core.errors import FeedError, IcsfeedError, NoCopy, PlaneError
+from icsfeed.core.select import Needs
+
+Level: TypeAlias = Literal["ok", "warning", "error"]
+
+LARGE = 900_000
+"""Bytes: bodies up to here are read by all calendar services (mapping.md, 1)."""
+
+
+class Finding(NamedTuple):
+    """One line of the report. `about` is `workspace acme` or `feed urgent`."""
+
+    level: Level
+    about: str
+    text: str
+    error: IcsfeedError | None = None
+
+
+async def check(service: FeedService) -> AsyncIterator[Finding]:
+    """Try every active workspace and feed, one after the other."""
+    for name, settings in service.config.workspaces.items():
+        if not settings.active:
+            yield Finding("ok", f"workspace {name}", "is not active; its feeds answer 404")
+            continue
+        async for finding in _workspace(service.workspaces[name], service.config):
+            yield finding
+    for name in (*service.config.feeds, *await service.auto_feeds()):
+        async for finding in _feed(service, name):
+            yield finding
+
+
+async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Finding]:
+    about = f"workspace {workspace.name}"
+    try:
+        version, person = await workspace.plane.version(), await workspace.plane.whoami()
+        found = await workspace.plane.projects()
+    except PlaneError as error:
+        yield Finding("error", about, str(error), error)
+        return
+    owner = f"the key of {person.name}" if person else "the key"
+    yield Finding("ok", about, f"Plane {version or 'of an unknown version'} accepts {owner}")
+    keys = {project.key for project in found}
+    yield Finding("ok" if keys else "error", about, f"projects: {', '.join(sorted(keys)) or 'none joined'}")
+    for key in config.workspaces[workspace.name].projects:
+        if key.casefold() not in {known.casefold() for known in keys}:
+            text = f"the key has not joined project {key!r}: add its owner to the project, or remove it here"
+            yield Finding("error", about, text)
+    view = await workspace.view(lambda projects: projects, Needs())
+    if view is None:
+        reason = workspace.last_error
+        yield Finding("error", about, str(reason or "reading it takes longer than the deadline"), reason)
+        return
+    yield Finding("ok", about, _people(view))
+    unreadable = sum(snapshot.unreadable for snapshot in view.snapshots)
+    if unreadable:
+        yield Finding("warning", about, f"{unreadable} issues could not be read; the log names them")
+
+
+def _people(view: View) -> str:
+    names = sorted(person.email or person.name for person in view.people.values())
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"members: {len(names)} ({shown})"
+
+
+async def _feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
+    about = f"feed {name}"
+    try:
+        feed = await service.feed(name)
+        if service.links.is_served(feed):
+            view = await service.view(name)
+            calendar = await service.calendar(name)
+            size = len((await service.rendered(name)).body)
+        else:
+            yield Finding("ok", about, "is not active")
+            return
+    except NoCopy as error:
+        yield Finding("error", about, "its workspace could not be read", error)
+        return
+    except FeedError as error:
+        yield Finding("error", about, str(error), error)
+        return
+    material = Material(view.projects, view.people, view.snapshots, view.linked)
+    for unknown in unknown_names(feed, material):
+        yield Finding("warning", about, f"its filter names {unknown}, and there is none")
+    if not calendar.components:
+        yield Finding("warning", about, f"is empty: {why_empty(name, feed, material, service.today())}")
+        return
+    yield Finding("ok", about, _contents(calendar, size))
+    if size > LARGE:
+        text = f"has {size:,} bytes; some services read no more than {LARGE:,}: give it a window"
+        yield Finding("warning", about, text)
+
+
+def _contents(calendar: Calendar, size: int) -> str:
+    selection = calendar.selection
+    left_out = [
+        f"{count} {what}"
+        for count, what in (
+            (selection.undated, "undated"),
+            (selection.start_only, "with only a start date"),
+            (selection.beyond, "due on the last day there is"),
+        )
+        if count
+    ]
+    without = f"; not in it: {', '.join(left_out)}" if left_out else ""
+    return f"{len(calendar.components)} items, {size:,} bytes{without}"
+
+
+def worst(findings: Iterable[Finding]) -> IcsfeedError | None:
+    """The error that decides the exit code: the first."""
+    return next((finding.error for finding in findings if finding.level == "error"), None)

@@ -1,0 +1,207 @@
+"""Feeds as they are asked for: a name and a query to bytes, kept while nothing changes."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cachetools import LRUCache
+from msgspec import Struct
+from msgspec.structs import replace
+
+from icsfeed.app.links import Links
+from icsfeed.app.workspace import View, Workspace
+from icsfeed.core.auto import auto_feeds, may_be_auto
+from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of, tombstone, workspace_of
+from icsfeed.core.config import Config, Feed
+from icsfeed.core.errors import FeedError, NoCopy, UnknownFeed
+from icsfeed.core.feed import Rendered, digest, render, render_narrowed
+from icsfeed.core.mapping import Style
+from icsfeed.core.notices import midnight
+from icsfeed.core.query import Query, narrowed
+from icsfeed.core.revisions import History, styled_since
+from icsfeed.core.select import Needs, needs, projects_of
+
+KEPT = 2_000
+"""Rendered feeds and narrowings kept at most; the longest unread goes first."""
+
+log = logging.getLogger("icsfeed.feeds")
+
+Key = tuple[str, Query]
+_WHOLE = Query()
+
+
+class Made(Struct, frozen=True):
+    """A feed's bytes, and the stamp and day of what they were made of: they hold while those do."""
+
+    stamp: tuple[object, ...]
+    day: Day
+    rendered: Rendered
+
+
+class FeedService:
+    """The feeds of one configuration over its workspaces. `clock` gives the time in UTC."""
+
+    def __init__(
+        self, config: Config, workspaces: Mapping[str, Workspace], clock: Callable[[], datetime]
+    ) -> None:
+        self.config = config
+        self.links = Links(config)
+        self.workspaces = workspaces
+        self._clock = clock
+        self._zone = ZoneInfo(config.timezone)
+        self._made: LRUCache[Key, Made] = LRUCache(KEPT)
+        self._making: dict[Key, asyncio.Task[Rendered]] = {}
+        self._histories: dict[str, History] = {}
+
+    async def rendered(self, name: str, query: Query = _WHOLE) -> Rendered:
+        """The feed's bytes, as fresh as the deadline allows, else as they were last.
+
+        Raises UnknownFeed, BadParameter when the query cannot be used,
+        NoCopy when nothing of it was ever read.
+        """
+        feed = narrowed(await self.feed(name), query)
+        try:
+            return await self._current(name, feed, query)
+        except FeedError as error:
+            last = self._made.get((name, query))
+            if last is None:
+                raise
+            log.warning("%s; serving the last good copy", error)
+            return last.rendered
+
+    def today(self) -> date:
+        """The day in the configured zone."""
+        return self._clock().astimezone(self._zone).date()
+
+    async def view(self, name: str) -> View:
+        """What is known of the feed's projects. Raises as `rendered`."""
+        return await self._view(name, await self.feed(name), _WHOLE)
+
+    async def calendar(self, name: str) -> Calendar:
+        """The feed before it is bytes, with the counts of what is not in it. Raises as `rendered`."""
+        feed = await self.feed(name)
+        view = await self._view(name, feed, _WHOLE)
+        return self._calendar(name, feed, _WHOLE, self._style(feed), view, self._day(feed, view))
+
+    async def all_links(self, base: str) -> dict[str, dict[str, Any]]:
+        """Every feed that is served and its links: `{"ics"}`, and `links` by subscriber."""
+        names = [name for name, feed in self.config.feeds.items() if self.links.is_served(feed)]
+        return {name: self._links_of(name, base) for name in (*names, *await self.auto_feeds())}
+
+    def _links_of(self, name: str, base: str) -> dict[str, Any]:
+        feed = self.config.feeds.get(name)
+        links: dict[str, Any] = {"ics": base + self.links.ics_path(name)}
+        if feed is not None and feed.subscribers:
+            links["links"] = {who: {"ics": base + self.links.ics_path(name, who)} for who in feed.subscribers}
+        return links
+
+    def revoked(self, name: str) -> Rendered:
+        """The calendar of a revoked link."""
+        feed = self.config.feeds[name]
+        day = Day(self.today(), self._zone)
+        calendar = tombstone(name, feed, self._style(feed), day)
+        changed = midnight(day.today, day.zone)
+        return render_narrowed(calendar.header, calendar.components, changed, compress=self.config.gzip)
+
+    async def feed(self, name: str) -> Feed:
+        """The feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""
+        configured = self.config.feeds.get(name)
+        if configured is not None:
+            return configured
+        if may_be_auto(name, self.config.auto):
+            made = (await self.auto_feeds()).get(name)
+            if made is not None:
+                return made
+            self._raise_if_unread(name)
+        raise UnknownFeed(name)
+
+    async def auto_feeds(self) -> Mapping[str, Feed]:
+        """The automatic feeds of all workspaces that were read."""
+        views = {name: await workspace.view(_none, Needs()) for name, workspace in self.workspaces.items()}
+        rosters = {name: (view.projects, view.people.values()) for name, view in views.items() if view}
+        return auto_feeds(self.config.auto, rosters)
+
+    def _raise_if_unread(self, name: str) -> None:
+        for workspace in self.workspaces.values():
+            if not workspace.is_known:
+                raise NoCopy(name, workspace.retry_after)
+
+    async def _current(self, name: str, feed: Feed, query: Query) -> Rendered:
+        view = await self._view(name, feed, query)
+        day = self._day(feed, view)
+        made = self._made.get((name, query))
+        if made is not None and made.stamp == view.stamp and made.day == day:
+            return made.rendered
+        key = (name, query)
+        task = self._making.get(key)
+        if task is None:
+            task = asyncio.create_task(self._make(name, feed, query, view, day))
+            self._making[key] = task
+            task.add_done_callback(lambda _: self._making.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _view(self, name: str, feed: Feed, query: Query) -> View:
+        workspace = self.workspaces[workspace_of(self.config, feed)]
+        view = await workspace.view(lambda projects: projects_of(name, feed, projects), needs(feed, query))
+        if view is None:
+            raise NoCopy(name, workspace.retry_after)
+        return view
+
+    def _day(self, feed: Feed, view: View) -> Day:
+        now = self._clock()
+        limit = feed.stale_notice
+        stale = limit is not False and now - view.read_at > timedelta(seconds=limit)
+        return Day(now.astimezone(self._zone).date(), self._zone, view.read_at if stale else None)
+
+    def _style(self, feed: Feed) -> Style:
+        name = workspace_of(self.config, feed)
+        workspace = self.config.workspaces[name]
+        return style_of(self.config, workspace, workspace.slug or name, feed)
+
+    def _calendar(self, name: str, feed: Feed, query: Query, style: Style, view: View, day: Day) -> Calendar:
+        workspace = workspace_of(self.config, feed)
+        title = self.config.workspaces[workspace].title or workspace
+        material = Material(view.projects, view.people, view.snapshots, view.linked)
+        return calendar_of(name, feed, query, style, material, day, title)
+
+    async def _make(self, name: str, feed: Feed, query: Query, view: View, day: Day) -> Rendered:
+        base = None if query == _WHOLE else await self.rendered(name)
+        own = digest(self._style(await self.feed(name)))
+        since = styled_since(self._histories.get(name), own, self._clock())
+        style = replace(self._style(feed), since=since)
+
+        def work() -> tuple[Rendered, History | None]:
+            calendar = self._calendar(name, feed, query, style, view, day)
+            if base is None:
+                return render(
+                    calendar.header,
+                    calendar.components,
+                    self._histories.get(name),
+                    own,
+                    self._clock(),
+                    compress=self.config.gzip,
+                )
+            changed = _changed(base, calendar, query, day)
+            made = render_narrowed(calendar.header, calendar.components, changed, compress=self.config.gzip)
+            return made, None
+
+        rendered, history = await asyncio.to_thread(work)
+        if history is not None:
+            self._histories[name] = history
+        self._made[name, query] = Made(view.stamp, day, rendered)
+        return rendered
+
+
+def _changed(base: Rendered, calendar: Calendar, query: Query, day: Day) -> datetime:
+    """When a narrowed feed last changed: not after the whole did, but for the days that it counts."""
+    moments = [base.last_modified, *(component.revised for component in calendar.components)]
+    if query.days is not None:
+        moments.append(midnight(day.today, day.zone))
+    return max(moments).replace(microsecond=0)
+
+
+def _none(_projects: object) -> tuple[()]:
+    return ()

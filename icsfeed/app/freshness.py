@@ -1,0 +1,93 @@
+"""What was read of Plane, and for how long it counts as fresh."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from cachetools import TTLCache
+
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+FIRST_REST, LONGEST_REST = 5.0, 300.0
+
+
+class Copies(Generic[K, T]):
+    """The last good copy of each thing of one kind, and which of them are still fresh.
+
+    A copy outlives its freshness: it is replaced by a newer one and never by nothing. A read that
+    finds nothing changed keeps the old object, so that nothing is made anew of it.
+    `timer` gives monotonic seconds, `clock` the time of day in UTC.
+    """
+
+    def __init__(self, ttl: float, timer: Callable[[], float], clock: Callable[[], datetime]) -> None:
+        self._fresh: TTLCache[K, bool] = TTLCache(maxsize=1_000_000, ttl=ttl, timer=timer)
+        self._good: dict[K, T] = {}
+        self._read_at: dict[K, datetime] = {}
+        self._versions: dict[K, int] = {}
+        self._flights: dict[K, asyncio.Future[T]] = {}
+        self._clock = clock
+
+    def get(self, key: K) -> T | None:
+        return self._good.get(key)
+
+    def version(self, key: K) -> int:
+        """How often the copy has become another one: 0 where there is none."""
+        return self._versions.get(key, 0)
+
+    def read_at(self, key: K) -> datetime | None:
+        return self._read_at.get(key)
+
+    def is_fresh(self, key: K) -> bool:
+        return key in self._fresh
+
+    def expire(self, key: K) -> None:
+        """Let the next look at it read it again."""
+        self._fresh.pop(key, None)
+
+    async def look(self, key: K, read: Callable[[], Awaitable[T]]) -> T:
+        """The copy, read first when it is not fresh, once for all who ask meanwhile.
+
+        Raises what `read` raises; the old copy stays.
+        """
+        if key in self._fresh:
+            return self._good[key]
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.ensure_future(self._read(key, read))
+            self._flights[key] = flight
+            flight.add_done_callback(lambda _: self._flights.pop(key, None))
+        return await asyncio.shield(flight)
+
+    async def _read(self, key: K, read: Callable[[], Awaitable[T]]) -> T:
+        started = self._clock()
+        found = await read()
+        if key not in self._good or self._good[key] != found:
+            self._good[key] = found
+            self._versions[key] = self._versions.get(key, 0) + 1
+        self._read_at[key] = started
+        self._fresh[key] = True
+        return self._good[key]
+
+
+class Rest:
+    """How long to leave Plane alone after failures: doubling from 5 s to 5 min, or as Plane asks."""
+
+    def __init__(self, timer: Callable[[], float]) -> None:
+        self._timer = timer
+        self._failures = 0
+        self._until = 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds still to wait."""
+        return max(0.0, self._until - self._timer())
+
+    def failed(self, asked: float | None) -> None:
+        wait = min(LONGEST_REST, FIRST_REST * 2.0**self._failures)
+        self._failures = min(self._failures + 1, 10)
+        self._until = self._timer() + max(wait, asked or 0.0)
+
+    def over(self) -> None:
+        self._failures, self._until = 0, 0.0

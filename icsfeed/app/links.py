@@ -1,0 +1,54 @@
+"""The links of a server: who may read which feed, and at what address."""
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+from icsfeed.core.auto import may_be_auto
+from icsfeed.core.calendar import workspace_of
+from icsfeed.core.config import Config, Feed
+from icsfeed.core.tokens import derive, matching
+
+Access: TypeAlias = Literal["granted", "revoked"]
+
+
+class Links:
+    """Decides by names and tokens alone: nothing is stored, Plane is not asked."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._tokens = {name: tuple(self._derived(name, feed)) for name, feed in config.feeds.items()}
+
+    def access(self, name: str, token: str | None) -> Access | None:
+        """What this token (None: no token) may do with the feed `name`; None: as if it did not exist."""
+        feed = self._config.feeds.get(name)
+        if feed is None and may_be_auto(name, self._config.auto):
+            feed = Feed()
+        if token is None:
+            return "granted" if feed is not None and feed.public and self.is_served(feed) else None
+        known = feed or Feed()
+        subscriber = matching(token, self._tokens.get(name) or tuple(self._derived(name, known)))
+        if feed is None or subscriber is None or not self.is_served(feed):
+            return None
+        return "revoked" if subscriber in feed.revoked else "granted"
+
+    def token(self, name: str, subscriber: str = "") -> str | None:
+        """The token of a feed's link, or of a subscriber's; None for a server without a secret."""
+        feed = self._config.feeds.get(name, Feed())
+        return dict(self._derived(name, feed)).get(subscriber)
+
+    def ics_path(self, name: str, subscriber: str = "") -> str:
+        """The path of a feed's calendar, from the server's root."""
+        feed = self._config.feeds.get(name, Feed())
+        token = None if feed.public and not subscriber else self.token(name, subscriber)
+        return f"/feeds/{token}/{name}.ics" if token else f"/feeds/{name}.ics"
+
+    def is_served(self, feed: Feed) -> bool:
+        """Whether the feed and its workspace are active."""
+        return feed.active and self._config.workspaces[workspace_of(self._config, feed)].active
+
+    def _derived(self, name: str, feed: Feed) -> Iterator[tuple[str, str]]:
+        if self._config.secret is None:
+            return
+        secret = self._config.secret.reveal()
+        for subscriber in ("", *feed.subscribers, *feed.revoked):
+            yield subscriber, derive(secret, "feed", name, subscriber, feed.revision)

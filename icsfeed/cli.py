@@ -1,0 +1,355 @@
+"""The commands. Everything heavy is imported by the command that needs it, so that --help is instant."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from icsfeed import __version__
+from icsfeed.core import errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+
+    from litestar import Litestar
+
+    from icsfeed.app.check import Finding
+    from icsfeed.app.feeds import FeedService
+    from icsfeed.core.config import Config
+    from icsfeed.core.feed import Rendered
+
+BUSY, USAGE, UNEXPECTED = 75, 2, 1
+EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
+    (errors.ConfigError, 78),
+    (errors.UnknownFeed, USAGE),
+    (errors.BadParameter, USAGE),
+    (errors.NoCopy, 69),
+    (errors.FeedError, 78),
+    (errors.KeyRefused, 77),
+    (errors.NoAccess, 77),
+    (errors.Throttled, BUSY),
+    (errors.NotPlane, 76),
+    (errors.BadAnswer, 65),
+    (errors.PlaneError, 69),
+)
+"""By the first class that fits. The numbers are those of sysexits.h where it has one."""
+
+PATIENCE = 600
+"""Seconds that a command waits for Plane, where a calendar app would be answered sooner."""
+
+MARKS = {"ok": "ok", "warning": "warning", "error": "ERROR"}
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    help="The configuration. Default: $ICSFEED_CONFIG, else ./feeds.yaml, else /etc/icsfeed/feeds.yaml, else "
+    "the environment: PLANE_BASE_URL, PLANE_WORKSPACE, PLANE_API_KEY, ICSFEED_SECRET.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="icsfeed")
+def cli() -> None:
+    """Calendar feeds (.ics) for the due dates of a Plane workspace.
+
+    \b
+    Just looking:     icsfeed demo     serves a sample workspace
+    Your own Plane:   icsfeed init     writes feeds.yaml; edit it
+                      icsfeed check    says what works and what to do
+                      icsfeed serve    runs the server
+                      icsfeed urls     prints the links for calendar apps
+    """
+
+
+@cli.command()
+@click.option("--port", default=8765, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
+@click.option("--issues", default=0, metavar="N", help="Fill the sample up to N issues.")
+@click.option("--json", "as_json", is_flag=True, help="Print the links as one line of JSON once it serves.")
+def demo(port: int, issues: int, as_json: bool) -> None:
+    """Serve a sample workspace: no configuration, no Plane, no key.
+
+    Prints links that a calendar app on this machine can subscribe to. Ctrl-C ends it.
+    """
+    import httpx
+
+    from icsfeed.app.build import opened, utc_now
+    from icsfeed.app.web import create_app
+    from icsfeed.demo.api import create_plane
+    from icsfeed.demo.sample import sample
+    from icsfeed.demo.settings import demo_config
+
+    _logging("WARNING")
+    config = demo_config()
+    plane: Any = create_plane(sample(utc_now().date(), issues=issues))
+    transport = httpx.ASGITransport(plane)
+
+    async def work() -> None:
+        async with opened(config, transports={"demo": transport}) as service:
+
+            async def ready(url: str) -> None:
+                _show_demo(url, await service.all_links(url), config, as_json=as_json)
+
+            await _serve(create_app(service, utc_now), "127.0.0.1", port, ready)
+
+    _run(work)
+
+
+@cli.command()
+@config_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8765, show_default=True, help="Port to listen on; 0 takes a free one.")
+def serve(config_path: str | None, host: str, port: int) -> None:
+    """Run the server.
+
+    Calendar services on the internet want https: put a reverse proxy before it.
+    """
+    from icsfeed.app.build import opened, utc_now
+    from icsfeed.app.web import create_app
+
+    config = _config(config_path)
+
+    async def work() -> None:
+        async with opened(config) as service:
+
+            async def ready(url: str) -> None:
+                click.echo(f"icsfeed {__version__} listens on {url}", err=True)
+
+            await _serve(create_app(service, utc_now), host, port, ready)
+
+    _run(work)
+
+
+@cli.command()
+@click.argument("feed")
+@config_option
+@click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output.")
+@click.option(
+    "--query", default="", metavar="QUERY", help="Narrow it, as in a URL: 'priority=urgent&days=14'."
+)
+def render(feed: str, config_path: str | None, output: str | None, query: str) -> None:
+    """Read Plane once and print the calendar FEED."""
+    from urllib.parse import parse_qsl
+
+    from icsfeed.core.query import parse_query
+
+    config = _config(config_path)
+
+    async def work() -> None:
+        async with _patient(config) as service:
+            rendered = await _told(service, service.rendered(feed, parse_query(parse_qsl(query))))
+            if output:
+                await asyncio.to_thread(Path(output).write_bytes, rendered.body)
+            else:
+                sys.stdout.buffer.write(rendered.body)
+
+    _run(work)
+
+
+@cli.command()
+@click.argument("feed", required=False)
+@config_option
+@json_option
+def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
+    """Print the links of all feeds, or of FEED, and of its subscribers.
+
+    Whoever has a link can read the feed. Automatic feeds are listed when Plane answers.
+    """
+    config = _config(config_path)
+
+    async def work() -> None:
+        async with _patient(config) as service:
+            found = await service.all_links(config.public_url or "http://127.0.0.1:8765")
+            if feed is not None and feed not in found:
+                raise errors.UnknownFeed(feed)
+            shown = {name: links for name, links in found.items() if feed in (None, name)}
+            if as_json:
+                click.echo(json.dumps({"feeds": shown}))
+            else:
+                _show_links(shown)
+
+    _run(work)
+
+
+@cli.command()
+@config_option
+@json_option
+def check(config_path: str | None, as_json: bool) -> None:
+    """Try the configuration, each workspace and each feed for real, and say what to do.
+
+    Ends with 0 when nothing is wrong (warnings aside), else with the code of the first error.
+    """
+    from icsfeed.app.check import check as findings_of
+    from icsfeed.app.check import worst
+
+    config = _config(config_path)
+
+    async def work() -> None:
+        found = []
+        async with _patient(config) as service:
+            async for finding in findings_of(service):
+                found.append(finding)
+                if not as_json:
+                    _show_finding(finding)
+        if as_json:
+            click.echo(json.dumps([{k: getattr(f, k) for k in ("level", "about", "text")} for f in found]))
+        if any(finding.level == "error" for finding in found):
+            sys.exit(_exit_code(worst(found)))
+
+    _run(work)
+
+
+@cli.command()
+@click.option("-o", "--output", default="feeds.yaml", show_default=True, metavar="FILE", help="Where to.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema of the configuration, for editors.")
+def init(output: str, schema: bool) -> None:
+    """Write a commented example of a configuration."""
+    from icsfeed.adapters.config_file import example_text
+    from icsfeed.adapters.config_file import schema as json_schema
+
+    if schema:
+        click.echo(json.dumps(json_schema(), indent=2))
+        return
+    path = Path(output)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(example_text())
+    except FileExistsError:
+        raise click.ClickException(
+            f"{path} is there already; move it, or give another name with -o"
+        ) from None
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from None
+    click.echo(f"Wrote {path}. Edit it, then: icsfeed check --config {path}")
+
+
+def main() -> None:
+    """The `icsfeed` command."""
+    cli()
+
+
+def _config(explicit: str | None) -> Config:
+    """The configuration, with logging set up to hide its secrets. Ends the process when it is wrong."""
+    from zoneinfo import available_timezones
+
+    from icsfeed.adapters.config_file import find, from_environment, load
+
+    try:
+        path = find(explicit, os.environ, Path.cwd())
+        zones = available_timezones()
+        config = load(path, os.environ, zones) if path else from_environment(os.environ, zones)
+    except errors.IcsfeedError as error:
+        _fail(error)
+    _logging(os.environ.get("LOG_LEVEL", "INFO"), config)
+    return config
+
+
+def _logging(level: str, config: Config | None = None) -> None:
+    from icsfeed.app.logs import secrets_of, set_up
+
+    try:
+        set_up(level, secrets_of(config) if config else ())
+    except ValueError:
+        raise click.UsageError("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL") from None
+
+
+@asynccontextmanager
+async def _patient(config: Config) -> AsyncIterator[FeedService]:
+    """The feeds for one command, which waits for Plane longer than a calendar app would."""
+    from msgspec.structs import replace
+
+    from icsfeed.app.build import opened
+
+    cache = replace(config.cache, deadline=PATIENCE)
+    async with opened(replace(config, cache=cache)) as service:
+        yield service
+
+
+async def _told(service: FeedService, rendering: Awaitable[Rendered]) -> Rendered:
+    """The feed; where there is no copy, the reason that Plane gave is raised instead."""
+    try:
+        return await rendering
+    except errors.NoCopy as error:
+        reasons = (workspace.last_error for workspace in service.workspaces.values())
+        raise next((reason for reason in reasons if reason is not None), error) from None
+
+
+async def _serve(app: Litestar, host: str, port: int, ready: Callable[[str], Awaitable[None]]) -> None:
+    """Serve until a signal ends it. `ready` is called with the server's address once it answers."""
+    import uvicorn
+
+    try:
+        listener = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
+    except OSError as error:
+        click.echo(f"icsfeed: cannot listen on {host}:{port}: {error.strerror}; try another --port", err=True)
+        sys.exit(BUSY)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            shown = f"[{host}]" if ":" in host else host
+            await ready(f"http://{shown}:{listener.getsockname()[1]}")
+
+    settings = uvicorn.Config(
+        app,
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        lifespan="on",
+        timeout_graceful_shutdown=10,
+    )
+    await Server(settings).serve(sockets=[listener])
+
+
+def _show_demo(url: str, feeds: Mapping[str, Any], config: Config, *, as_json: bool) -> None:
+    if as_json:
+        admin = config.admin_token.reveal() if config.admin_token else None
+        click.echo(json.dumps({"url": url, "feeds": feeds, "admin_token": admin}))
+        return
+    click.echo(f"icsfeed {__version__} serves a sample workspace on {url}\n")
+    _show_links(feeds)
+    click.echo("\nAdd one of them to a calendar app on this machine. Ctrl-C ends it.")
+
+
+def _show_links(feeds: Mapping[str, Any]) -> None:
+    width = max((len(name) for name in feeds), default=0)
+    for name, links in feeds.items():
+        click.echo(f"{name:<{width}}  {links['ics']}")
+        for subscriber, own in links.get("links", {}).items():
+            click.echo(f"{'':<{width}}  {own['ics']}  ({subscriber})")
+
+
+def _show_finding(finding: Finding) -> None:
+    color = {"ok": "green", "warning": "yellow", "error": "red"}[finding.level]
+    mark = click.style(f"{MARKS[finding.level]:<7}", fg=color)
+    click.echo(f"{mark}  {finding.about}: {finding.text}")
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a command to its end, and turn what goes wrong into a sentence and an exit code."""
+    try:
+        asyncio.run(work())
+    except errors.IcsfeedError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(error: errors.IcsfeedError) -> NoReturn:
+    click.echo(f"icsfeed: {error}", err=True)
+    sys.exit(_exit_code(error))
+
+
+def _exit_code(error: errors.IcsfeedError | None) -> int:
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), UNEXPECTED)
