@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from icsfeed.core.config import Config
     from icsfeed.core.feed import Rendered
 
-BUSY, USAGE, UNEXPECTED = 75, 2, 1
+BUSY, CANNOT_WRITE, USAGE, UNEXPECTED = 75, 73, 2, 1
 EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
     (errors.ConfigError, 78),
     (errors.UnknownFeed, USAGE),
@@ -148,7 +148,7 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
         async with _patient(config) as service:
             rendered = await _told(service, service.rendered(feed, parse_query(parse_qsl(query))))
             if output:
-                await asyncio.to_thread(Path(output).write_bytes, rendered.body)
+                await asyncio.to_thread(_write, Path(output), rendered.body)
             else:
                 sys.stdout.buffer.write(rendered.body)
 
@@ -260,6 +260,14 @@ def _logging(level: str, config: Config | None = None) -> None:
         set_up(level, secrets_of(config) if config else ())
     except ValueError:
         raise click.UsageError("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL") from None
+
+
+def _write(path: Path, body: bytes) -> None:
+    try:
+        path.write_bytes(body)
+    except OSError as error:
+        click.echo(f"icsfeed: cannot write {path}: {error.strerror}", err=True)
+        sys.exit(CANNOT_WRITE)
 
 
 @asynccontextmanager

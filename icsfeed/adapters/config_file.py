@@ -88,7 +88,7 @@ def from_environment(environ: Mapping[str, str], zones: Collection[str] | None =
         "workspaces": {slug: {}},
         "feeds": {"all": {"everything": True}},
         "auto": {"projects": True, "assignees": True},
-        "cache": {"issues": "300"},
+        "cache": {},
     }
     places: dict[str, Place] = {
         "PLANE_WORKSPACE": ("workspaces", slug),

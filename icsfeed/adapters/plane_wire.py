@@ -7,7 +7,7 @@ object that cannot be understood is left out and named, and never takes the othe
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
@@ -51,37 +51,74 @@ class Unreadable(ValueError):
 
 class _Envelope(Struct):
     results: list[Any]
+    next_page_results: bool
     next_cursor: str | None = None
-    next_page_results: bool = False
     total_results: int | None = None
 
 
-def decode_page(body: bytes) -> Page:
-    """A page of a list, or a bare list. Raises ValueError when it is neither."""
-    data = decode(body)
-    if isinstance(data, list):
-        return Page(data, "", more=False, total=len(data))
-    try:
-        found = msgspec.convert(data, _Envelope)
-    except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from None
-    return Page(
-        found.results, found.next_cursor or "", more=found.next_page_results, total=found.total_results
-    )
+class _Instance(Struct):
+    current_version: str
+
+
+class _About(Struct):
+    instance: _Instance
 
 
 def decode(body: bytes) -> Any:
     """JSON as plain data. Half surrogate pairs, which msgspec refuses, are kept. Raises ValueError."""
+    try:
+        return _decode(body)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deep") from None
+
+
+def _decode(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
         return json.loads(body)
 
 
-def row_id(row: object) -> str | None:
+def page(data: object) -> Page:
+    """A page of a list, or a bare list (members, in all versions). Raises Unreadable."""
+    if isinstance(data, list):
+        return Page(data, "", more=False, total=len(data))
+    try:
+        found = msgspec.convert(data, _Envelope)
+    except msgspec.ValidationError as error:
+        raise Unreadable(str(error)) from None
+    return Page(
+        found.results, found.next_cursor or "", more=found.next_page_results, total=found.total_results
+    )
+
+
+def row(data: object) -> Row:
+    """An object. Raises Unreadable when it is something else."""
+    if not isinstance(data, dict):
+        raise Unreadable("it is not an object")
+    return data
+
+
+def row_id(data: object) -> str | None:
     """The id of a row, when it has one that can be one."""
-    found = row.get("id") if isinstance(row, dict) else None
+    found = data.get("id") if isinstance(data, dict) else None
     return found if isinstance(found, str) and _ID.fullmatch(found) else None
+
+
+def required_id(row: Row) -> str:
+    """The id of a row. Raises Unreadable."""
+    found = rowrequired_id(row)
+    if found is None:
+        raise Unreadable("id is missing or not an id")
+    return found
+
+
+def version(data: object) -> str | None:
+    """`instance.current_version` of GET /api/instances/; None where it is not there."""
+    try:
+        return msgspec.convert(data, _About).instance.current_version
+    except msgspec.ValidationError:
+        return None
 
 
 def issue(row: Row, project: Project) -> Issue | None:
@@ -90,7 +127,7 @@ def issue(row: Row, project: Project) -> Issue | None:
         return None
     created = _moment(row, "created_at")
     return Issue(
-        id=_id(row),
+        id=required_id(row),
         project=project.id,
         sequence_id=_number(row, "sequence_id"),
         name=_text(row, "name"),
@@ -113,8 +150,13 @@ def project(row: Row) -> Project | None:
     if row.get("is_member") is False or row.get("archived_at"):
         return None
     key = _text(row, "identifier")
+    if not key:
+        raise Unreadable("identifier is missing")
     return Project(
-        id=_id(row), key=key, name=_text(row, "name") or key, timezone=_text(row, "timezone") or "UTC"
+        id=required_id(row),
+        key=key,
+        name=_text(row, "name") or key,
+        timezone=_text(row, "timezone") or "UTC",
     )
 
 
@@ -122,18 +164,20 @@ def person(row: Row) -> Person:
     """A member: a display name always, from the other names where it is missing. Raises Unreadable."""
     full_name = f"{_text(row, 'first_name')} {_text(row, 'last_name')}".strip()
     email = _text(row, "email")
-    name = _text(row, "display_name") or full_name or email or _id(row)
-    return Person(id=_id(row), name=name, email=email, full_name=full_name)
+    name = _text(row, "display_name") or full_name or email or required_id(row)
+    return Person(id=required_id(row), name=name, email=email, full_name=full_name)
 
 
 def state(row: Row) -> State:
     """A state. Raises Unreadable; a group that we do not know is open work."""
-    return State(id=_id(row), name=_text(row, "name"), group=_choice(row.get("group"), GROUPS, "unstarted"))
+    return State(
+        id=required_id(row), name=_text(row, "name"), group=_choice(row.get("group"), GROUPS, "unstarted")
+    )
 
 
 def label(row: Row) -> Label:
     """A label. Raises Unreadable."""
-    return Label(id=_id(row), name=_text(row, "name"))
+    return Label(id=required_id(row), name=_text(row, "name"))
 
 
 def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
@@ -149,7 +193,7 @@ def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
     total, done = row.get("total_issues"), row.get("completed_issues") if kind == "cycle" else None
     zone = _zone(of.timezone)
     return Period(
-        id=_id(row),
+        id=required_id(row),
         kind=kind,
         project=of.id,
         name=_text(row, "name"),
@@ -166,20 +210,10 @@ def _choice(value: object, known: Iterable[T], other: T) -> T:
     return next((choice for choice in known if choice == value), other)
 
 
-def _id(row: Row) -> str:
-    found = row_id(row)
-    if found is None:
-        raise Unreadable("id is missing or not an id")
-    return found
-
-
 def _text(row: Row, field: str) -> str:
+    """Text, and nothing where there is something else: no text is worth losing an issue for."""
     value = row.get(field)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Unreadable(f"{field} is not text")
-    return value
+    return value if isinstance(value, str) else ""
 
 
 def _number(row: Row, field: str) -> int:
@@ -200,7 +234,7 @@ def _moment(row: Row, field: str) -> datetime:
         raise Unreadable(f"{field} is not a time") from None
 
 
-def _day(row: Row, field: str, zone: ZoneInfo | None = None) -> date | None:
+def _day(row: Row, field: str, zone: tzinfo | None = None) -> date | None:
     """A day: a plain date as it is, an instant as the date it has in `zone` (or as written)."""
     value = row.get(field)
     if value is None or value == "":
@@ -221,11 +255,12 @@ def _lenient(read: Callable[[], T]) -> T | None:
         return None
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> tzinfo:
+    """The time zone of that name; UTC for one that this system does not know."""
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):
-        return ZoneInfo("UTC")
+    except (KeyError, ValueError, OSError):
+        return UTC
 
 
 def _link(value: object) -> str | None:

@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 
 from cachetools import TTLCache
 
+from icsfeed.core.errors import PlaneError
+
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
@@ -60,6 +62,13 @@ class Copies(Generic[K, T]):
             flight.add_done_callback(lambda _: self._flights.pop(key, None))
         return await asyncio.shield(flight)
 
+    async def close(self) -> None:
+        """End the reads that are under way."""
+        flights = tuple(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
     async def _read(self, key: K, read: Callable[[], Awaitable[T]]) -> T:
         started = self._clock()
         found = await read()
@@ -72,22 +81,28 @@ class Copies(Generic[K, T]):
 
 
 class Rest:
-    """How long to leave Plane alone after failures: doubling from 5 s to 5 min, or as Plane asks."""
+    """How long to leave Plane alone after failures: doubling from 5 s to 5 min, or as Plane asks.
+
+    `error` is the failure that it is for, until it is over.
+    """
 
     def __init__(self, timer: Callable[[], float]) -> None:
         self._timer = timer
         self._failures = 0
         self._until = 0.0
+        self.error: PlaneError | None = None
 
     @property
     def left(self) -> float:
         """Seconds still to wait."""
         return max(0.0, self._until - self._timer())
 
-    def failed(self, asked: float | None) -> None:
+    def failed(self, error: PlaneError) -> None:
+        asked = getattr(error, "retry_after", None)
         wait = min(LONGEST_REST, FIRST_REST * 2.0**self._failures)
         self._failures = min(self._failures + 1, 10)
         self._until = self._timer() + max(wait, asked or 0.0)
+        self.error = error
 
     def over(self) -> None:
-        self._failures, self._until = 0, 0.0
+        self._failures, self._until, self.error = 0, 0.0, None

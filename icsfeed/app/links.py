@@ -20,14 +20,11 @@ class Links:
 
     def access(self, name: str, token: str | None) -> Access | None:
         """What this token (None: no token) may do with the feed `name`; None: as if it did not exist."""
-        feed = self._config.feeds.get(name)
-        if feed is None and may_be_auto(name, self._config.auto):
-            feed = Feed()
+        feed = self._config.feeds.get(name, Feed())
         if token is None:
-            return "granted" if feed is not None and feed.public and self.is_served(feed) else None
-        known = feed or Feed()
-        subscriber = matching(token, self._tokens.get(name) or tuple(self._derived(name, known)))
-        if feed is None or subscriber is None or not self.is_served(feed):
+            return "granted" if feed.public and self._may_be_served(name) else None
+        subscriber = matching(token, self._tokens.get(name) or tuple(self._derived(name, feed)))
+        if subscriber is None or not self._may_be_served(name):
             return None
         return "revoked" if subscriber in feed.revoked else "granted"
 
@@ -45,6 +42,14 @@ class Links:
     def is_served(self, feed: Feed) -> bool:
         """Whether the feed and its workspace are active."""
         return feed.active and self._config.workspaces[workspace_of(self._config, feed)].active
+
+    def _may_be_served(self, name: str) -> bool:
+        """As `is_served`; of an automatic feed only Plane knows whether, and in which workspace, it is."""
+        feed = self._config.feeds.get(name)
+        if feed is not None:
+            return self.is_served(feed)
+        active = any(workspace.active for workspace in self._config.workspaces.values())
+        return active and may_be_auto(name, self._config.auto)
 
     def _derived(self, name: str, feed: Feed) -> Iterator[tuple[str, str]]:
         if self._config.secret is None:

@@ -1,0 +1,188 @@
+"""One GET to Plane: the body of its answer, or the error of core/errors.py that says why there is none.
+
+What Plane says when it refuses was recorded from v1.3.1; older versions say the same.
+"""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import httpx
+
+from icsfeed import __version__
+from icsfeed.adapters import plane_wire as wire
+from icsfeed.core.errors import (
+    BadAnswer,
+    KeyRefused,
+    NoAccess,
+    NotFound,
+    NotPlane,
+    PlaneError,
+    Throttled,
+    Unreachable,
+)
+
+ANSWER_LIMIT = 256 * 1024 * 1024
+"""Bytes of one answer, unpacked: more is a fault, and no reason to fill the memory."""
+ANSWER_TIME = 120.0
+"""Seconds for one answer, whole: a server that sends a byte now and then must not hold a read for ever."""
+RETRY_USUAL, RETRY_SHORTEST, RETRY_LONGEST = 60.0, 1.0, 3600.0
+"""Seconds: Plane's window, and what we believe of a Retry-After at least and at most."""
+
+
+class NoSuchPath(NotFound):
+    """404 `Page not found.`: this Plane does not know the path at all (another version)."""
+
+
+class PageTooLarge(BadAnswer):
+    """400 `Cannot exceed N.`: `allowed` is the N."""
+
+    def __init__(self, what: str, allowed: int) -> None:
+        self.allowed = allowed
+        super().__init__(what, f"Plane allows pages of {allowed} only")
+
+
+def open_client(api_key: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """An HTTP client that carries the key. It follows no redirect: the key is for one host.
+
+    Waiting for one of its four connections is not limited in time. Any text is accepted as a key:
+    one that cannot be right is refused when it is used.
+    """
+    return httpx.AsyncClient(
+        headers={
+            b"X-API-Key": api_key.strip().encode(errors="replace"),
+            b"Accept": b"application/json",
+            b"User-Agent": f"icsfeed/{__version__}".encode(),
+        },
+        timeout=httpx.Timeout(30, connect=10, pool=None),
+        limits=httpx.Limits(max_connections=4),
+        follow_redirects=False,
+        transport=transport,
+    )
+
+
+async def fetch(
+    client: httpx.AsyncClient,
+    url: str,
+    parameters: Mapping[str, str],
+    what: str,
+    *,
+    limit: int = ANSWER_LIMIT,
+    seconds: float = ANSWER_TIME,
+) -> bytes:
+    """The body of a 200 that holds JSON. Raises the PlaneError that fits anything else.
+
+    `what` says in words what is asked for; `limit` is in bytes.
+    """
+    try:
+        async with asyncio.timeout(seconds), client.stream("GET", url, params=parameters) as response:
+            body = await _bounded(response, what, limit)
+    except httpx.DecodingError:
+        raise BadAnswer(what, "the answer's compression is broken") from None
+    except httpx.LocalProtocolError:
+        # Its text quotes the header that cannot be sent: the key.
+        raise KeyRefused(what, "the API key holds characters that no key has: copy it again") from None
+    except (TimeoutError, httpx.TransportError, httpx.InvalidURL, ssl.SSLError) as error:
+        raise Unreachable(what, _reason(error)) from None
+    _raise_for(response, body, what)
+    return body
+
+
+async def _bounded(response: httpx.Response, what: str, limit: int) -> bytes:
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > limit:
+            raise BadAnswer(what, f"the answer is larger than {limit:,} bytes")
+    return bytes(body)
+
+
+def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
+    status = response.status_code
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise Throttled(what, _retry_after(response) or RETRY_USUAL)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Unreachable(what, f"the server failed with {status}", _retry_after(response))
+    if response.has_redirect_location:
+        raise NotPlane(what, f"it redirects to {_elsewhere(response)}: check the url in the configuration")
+    if "json" not in response.headers.get("content-type", ""):
+        found = f"what answers ({status}) is not Plane's API"
+        raise NotPlane(what, f"{found}: check the url in the configuration")
+    if status != HTTPStatus.OK:
+        raise _refusal(status, body, what)
+
+
+def _refusal(status: int, body: bytes, what: str) -> PlaneError:
+    detail = _detail(body)
+    if status == HTTPStatus.UNAUTHORIZED or detail == "Given API token is not valid":
+        return KeyRefused(what, "Plane does not accept the API key: it is wrong, expired or disabled")
+    if status == HTTPStatus.FORBIDDEN:
+        return NoAccess(what, "the key is good but may not read this: check the slug and the membership")
+    if status == HTTPStatus.NOT_FOUND:
+        missing = NoSuchPath if detail == "Page not found." else NotFound
+        return missing(what, "is not there")
+    found = re.search(r"Cannot exceed ([0-9]{1,6})\b", detail)
+    if found and int(found[1]) > 0:
+        return PageTooLarge(what, int(found[1]))
+    return BadAnswer(what, f"Plane answered with {status}")
+
+
+def _detail(body: bytes) -> str:
+    """What Plane says is wrong: `detail` from its framework, `error` from its own views."""
+    try:
+        data = wire.decode(body)
+    except ValueError:
+        return ""
+    found = (data.get("detail") or data.get("error")) if isinstance(data, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _elsewhere(response: httpx.Response) -> str:
+    """Where a redirect leads: scheme, host and port, and nothing that could hold a secret."""
+    try:
+        to = response.request.url.join(response.headers["location"])
+        return short(f"{to.scheme}://{to.netloc.decode()}")
+    except (httpx.InvalidURL, ValueError):
+        return "an address that is none"
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Retry-After in seconds from now (RFC 9110, 10.2.3), within reason; None when there is none.
+
+    A date is compared with the answer's own Date, so that the two clocks need not agree.
+    """
+    value = response.headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        seconds = float(value) if value.isdecimal() else _seconds_until(value, response.headers["date"])
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return RETRY_USUAL
+    return min(max(seconds, RETRY_SHORTEST), RETRY_LONGEST)
+
+
+def _seconds_until(at: str, sent: str) -> float:
+    return (_aware(parsedate_to_datetime(at)) - _aware(parsedate_to_datetime(sent))).total_seconds()
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return "the url in the configuration is none"
+    if "CERTIFICATE" in str(error).upper():
+        return f"its TLS certificate is not accepted ({short(str(error))})"
+    return f"no connection ({short(str(error)) or type(error).__name__})"
+
+
+def short(text: str) -> str:
+    """Somebody else's words on one line of a message."""
+    return " ".join(text.split())[:200]

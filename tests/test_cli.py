@@ -1,0 +1,200 @@
+"""Each command does what its help says, as a process of its own, and ends with the documented code."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from cli_world import SECRET, first_json, line_with, plane_served, run, running
+from icalendar import Calendar
+
+from icsfeed.demo.sample import API_KEY, SLUG, sample
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[str]:
+    with plane_served(sample(datetime.now(UTC).date())) as url:
+        yield url
+
+
+@pytest.fixture
+def env(plane: str) -> dict[str, str]:
+    """An environment that is enough for one workspace."""
+    return {
+        "PLANE_BASE_URL": plane,
+        "PLANE_WORKSPACE": SLUG,
+        "PLANE_API_KEY": API_KEY,
+        "ICSFEED_SECRET": SECRET,
+    }
+
+
+@pytest.fixture
+def configured(tmp_path: Path, plane: str) -> Path:
+    """A folder with a feeds.yaml."""
+    (tmp_path / "feeds.yaml").write_text(
+        f"secret: {SECRET}\n"
+        f"workspaces: {{{SLUG}: {{url: '{plane}', api_key: {API_KEY}}}}}\n"
+        "feeds:\n"
+        "  property: {project: PROP, subscribers: [anna, ben]}\n"
+        "  gone: {project: NOPE}\n"
+        "  asleep: {everything: true, active: false}\n",
+        encoding="utf-8",
+    )
+    return tmp_path
+
+
+def test_demo_serves_every_feed_it_prints(tmp_path: Path) -> None:
+    with running("demo", "--port", "0", "--json", cwd=tmp_path) as process:
+        said = first_json(process)
+        answers = {name: httpx.get(links["ics"]) for name, links in said["feeds"].items()}
+    assert {"everything", "property", "anna", "project-prop", "assignee-anna"} <= answers.keys()
+    assert {answer.status_code for answer in answers.values()} == {200}
+    events = {name: Calendar.from_ical(answer.content).walk("VEVENT") for name, answer in answers.items()}
+    assert all(events[name] for name in ("everything", "property", "anna"))
+
+
+def test_demo_gives_the_same_bytes_after_a_restart(tmp_path: Path) -> None:
+    bodies = []
+    for _ in range(2):
+        with running("demo", "--port", "0", "--json", cwd=tmp_path) as process:
+            feeds = first_json(process)["feeds"]
+            bodies.append({name: httpx.get(links["ics"]).content for name, links in feeds.items()})
+    assert bodies[0] == bodies[1]
+
+
+def test_demo_serves_ten_thousand_issues(tmp_path: Path) -> None:
+    with running("demo", "--port", "0", "--issues", "10000", "--json", cwd=tmp_path) as process:
+        link = first_json(process)["feeds"]["project-web"]["ics"]
+        body = httpx.get(link, timeout=60).content
+    project = next(
+        project
+        for project in sample(datetime.now(UTC).date(), issues=10_000).projects.values()
+        if project.row["identifier"] == "WEB"
+    )
+    dated = [issue for issue in project.issues.values() if issue["target_date"]]
+    assert (len(project.issues), body.count(b"BEGIN:VEVENT")) == (10_000, len(dated))
+
+
+def test_serve_runs_from_the_environment_alone(tmp_path: Path, env: dict[str, str]) -> None:
+    with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
+        url = line_with(process, "listens on").split()[-1]
+        links = json.loads(run("urls", "--json", cwd=tmp_path, env=env).stdout)["feeds"]
+        path = links["all"]["ics"].removeprefix("http://127.0.0.1:8765")
+        answer = httpx.get(url + path, timeout=20)
+        front = httpx.get(url)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+    assert "server" not in front.headers
+    assert front.json()["name"] == "icsfeed"
+
+
+def test_serve_says_when_its_port_is_taken(tmp_path: Path, env: dict[str, str], plane: str) -> None:
+    done = run("serve", "--port", plane.rpartition(":")[2], cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout) == (75, "")
+    assert "try another --port" in done.stderr
+
+
+def test_render_writes_the_calendar(configured: Path) -> None:
+    shown = run("render", "property", cwd=configured)
+    assert shown.returncode == 0, shown.stderr
+    assert run("render", "property", "-o", "out.ics", cwd=configured).returncode == 0
+    assert (
+        (configured / "out.ics").read_bytes().count(b"BEGIN:VEVENT") == shown.stdout.count("BEGIN:VEVENT") > 5
+    )
+
+
+def test_render_narrows_as_a_url_does(configured: Path) -> None:
+    shown = run("render", "property", "--query", "priority=urgent&component=vtodo", cwd=configured)
+    todos = Calendar.from_ical(shown.stdout).walk("VTODO")
+    assert todos
+    assert {todo["PRIORITY"] for todo in todos} == {1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        pytest.param(["render", "nope"], 2, "there is no such feed", id="unknown feed"),
+        pytest.param(["render", "property", "--query", "days=x"], 2, "days: must be", id="bad parameter"),
+        pytest.param(["render", "gone"], 78, "no project 'NOPE'", id="unknown project"),
+        pytest.param(["render", "property", "-o", "no/where.ics"], 73, "cannot write no/where.ics", id="cannot write"),
+        pytest.param(["urls", "nope"], 2, "there is no such feed", id="urls of an unknown feed"),
+        pytest.param(["check"], 78, "gone", id="check finds the feed that cannot be made"),
+        pytest.param(["serve", "--config", "nope.yaml"], 78, "nope.yaml", id="no such configuration"),
+        pytest.param(["nonsense"], 2, "No such command", id="unknown command"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence_and_a_code(
+    configured: Path, arguments: list[str], code: int, said: str
+) -> None:
+    done = run(*arguments, cwd=configured)
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "said"),
+    [
+        pytest.param({"PLANE_API_KEY": "plane_api_wrong"}, 77, "does not accept the API key", id="wrong key"),
+        pytest.param({"PLANE_WORKSPACE": "elsewhere"}, 77, "check the slug", id="wrong slug"),
+        pytest.param({"PLANE_BASE_URL": "http://127.0.0.1:9"}, 69, "no connection", id="nobody there"),
+        pytest.param({"ICSFEED_SECRET": "short"}, 78, "ICSFEED_SECRET", id="short secret"),
+        pytest.param({"LOG_LEVEL": "loud"}, 2, "LOG_LEVEL must be", id="bad log level"),
+    ],
+)
+@pytest.mark.parametrize("command", [["check"], ["render", "all"]], ids=["check", "render"])
+def test_what_is_wrong_with_plane_or_its_key_decides_the_code(
+    tmp_path: Path, env: dict[str, str], command: list[str], changed: dict[str, str], code: int, said: str
+) -> None:
+    done = run(*command, cwd=tmp_path, env={**env, **changed})
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout + done.stderr
+    assert "plane_api_" not in done.stdout + done.stderr
+
+
+def test_check_says_what_works(tmp_path: Path, env: dict[str, str]) -> None:
+    done = run("check", cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "accepts the key of" in done.stdout
+    assert "projects: OPS, PROP, WEB" in done.stdout
+    assert "feed all: " in done.stdout
+
+
+def test_check_prints_json_for_scripts(tmp_path: Path, env: dict[str, str]) -> None:
+    findings = json.loads(run("check", "--json", cwd=tmp_path, env=env).stdout)
+    assert {finding["level"] for finding in findings} <= {"ok", "warning"}
+    assert any(finding["about"] == "feed project-prop" for finding in findings)
+
+
+def test_urls_lists_links_and_those_of_subscribers(configured: Path) -> None:
+    feeds = json.loads(run("urls", "--json", cwd=configured).stdout)["feeds"]
+    assert feeds.keys() == {"property", "gone"}
+    assert feeds["property"]["links"].keys() == {"anna", "ben"}
+    shown = run("urls", "property", cwd=configured).stdout
+    assert feeds["property"]["ics"] in shown
+    assert f"{feeds['property']['links']['ben']['ics']}  (ben)" in shown
+
+
+def test_init_writes_the_example_once(tmp_path: Path) -> None:
+    done = run("init", cwd=tmp_path)
+    assert (done.returncode, "icsfeed check" in done.stdout) == (0, True)
+    written = (tmp_path / "feeds.yaml").read_text(encoding="utf-8")
+    again = run("init", cwd=tmp_path)
+    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    assert (tmp_path / "feeds.yaml").read_text(encoding="utf-8") == written
+
+
+def test_the_example_serves_once_its_variables_are_set(tmp_path: Path) -> None:
+    run("init", cwd=tmp_path)
+    done = run("urls", cwd=tmp_path)
+    assert done.returncode == 78
+    assert "PLANE_API_KEY" in done.stderr
+    assert "ICSFEED_SECRET" in done.stderr
+
+
+def test_init_prints_the_schema(tmp_path: Path) -> None:
+    schema = json.loads(run("init", "--schema", cwd=tmp_path).stdout)
+    assert "workspaces" in json.dumps(schema)
+    assert not list(tmp_path.iterdir())
