@@ -122,7 +122,7 @@ OPERATIONS = (
     Task("Onboarding of Eva", "In Progress", 4, 0, "medium", ("anna", "dan"), ("people",)),
     Task("Move the printers", "Cancelled", -20, None, "none", ("dan",)),
     Task("Write down the phone tree", "Backlog", None, None, "low", ("anna",)),
-    Task("Firewall review", "Backlog", 30, 28, "medium", ("ben",), ("server",)),
+    Task("Firewall review", "Backlog", 30, 28, "medium", (), ("server",)),
     Task("Licences: which do we need?", "Todo", 52, None, "low", ("clara",)),
 )  # fmt: skip
 
@@ -132,7 +132,7 @@ WEBSITE = (
     Task("Contact form: spam", "Todo", 3, None, "high", ("ben",), ("bug",)),
     Task("Umlauts in file names (ä, ö, ü) break downloads", "Todo", 13, None, "medium", ("ben",), ("bug",)),
     Task("Translate to English", "Backlog", 40, 21, "low", ("clara", "eva"), ("content",)),
-    Task("Accessibility check", "Todo", 27, None, "medium", ("eva",), ("content", "bug")),
+    Task("Accessibility check", "Todo", 27, None, "medium", (), ("content", "bug")),
     Task("Newsletter no. 4", "Todo", 15, 10, "none", ("clara",), ("content",)),
     Task("Dark mode 🌙", "Backlog", None, None, "none", ("ben",)),
     Task("Switch to the new host", "Cancelled", 20, None, "low", ("ben",)),
