@@ -1,9 +1,30 @@
-"""Shared by all tests."""
+"""Fixtures shared by all tests: the loop, and the embedded Plane with the recorded workspace."""
 
 import pytest
+from demo_world import RECORDINGS, Clock
+
+from icsfeed.demo.data import PlaneData
+from icsfeed.demo.recorded import load_recorded
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """The loop that uvicorn runs on."""
     return "asyncio"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def data(clock: Clock) -> PlaneData:
+    return load_recorded(RECORDINGS, clock)
+
+
+@pytest.fixture
+def web(data: PlaneData) -> str:
+    """The path of project WEB."""
+    project = next(key for key, project in data.projects.items() if project.row["identifier"] == "WEB")
+    return f"/api/v1/workspaces/acme/projects/{project}/"

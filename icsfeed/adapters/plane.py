@@ -27,6 +27,7 @@ LARGEST_PAGE = 1000
 ATTEMPTS = 3
 """How often a list is read whose pages shift while they are read."""
 PAGES_LIMIT = 1000
+"""Pages of one list: more than that has no end."""
 
 PROJECT_FIELDS = "id,name,identifier,timezone,archived_at,is_member"
 ISSUE_FIELDS = (
@@ -99,8 +100,8 @@ class PlaneClient:
         """
         try:
             return (await self._list("members/", "the members", wire.person)).items
-        except (NoAccess, NotFound) as refused:
-            return await self._members_of(projects, refused)
+        except (NoAccess, NotFound):
+            return await self._members_of(projects)
 
     async def project_members(self, project: Project) -> tuple[Person, ...]:
         """Everybody in a project, and who was once."""
@@ -123,7 +124,8 @@ class PlaneClient:
     async def whoami(self) -> Person | None:
         """Whose key this is; None where Plane is too old to say (before v0.28)."""
         try:
-            return wire.person(wire.row(await self._get("v1/users/me/", {}, self._what("whose key this is"))))
+            found = await self._get("v1/users/me/", {}, self._what("the owner of the key"))
+            return wire.person(wire.as_row(found))
         except (NotFound, NoAccess, wire.Unreadable):
             return None
 
@@ -140,19 +142,19 @@ class PlaneClient:
             return wire.issue(row, project)
 
         # Ascending by creation: what is new comes last, and does not shift the pages before it.
-        return await self._list(*_in(project, path), read, ISSUE_FIELDS, order_by="created_at")
+        where, what = f"projects/{project.id}/{path}/", f"the issues of {project.key}"
+        return await self._list(where, what, read, ISSUE_FIELDS, order_by="created_at")
 
-    async def _members_of(self, projects: Iterable[Project], refused: PlaneError) -> tuple[Person, ...]:
+    async def _members_of(self, projects: Iterable[Project]) -> tuple[Person, ...]:
         found: dict[str, Person] = {}
-        answered = False
+        refused: list[PlaneError] = []
         for project in projects:
             try:
                 found.update({person.id: person for person in await self.project_members(project)})
-                answered = True
             except (NoAccess, NotFound) as error:
-                refused = error
-        if not answered:
-            raise refused
+                refused.append(error)
+        if refused and not found:
+            raise refused[0]
         return tuple(found.values())
 
     async def _list(
@@ -172,7 +174,7 @@ class PlaneClient:
     async def _walk(
         self, path: str, parameters: Mapping[str, str], read: Callable[[wire.Row], T | None], what: str
     ) -> "_Rows[T] | None":
-        """The rows of all pages; None when they shifted: ids twice, or not as many as Plane says."""
+        """The rows of all pages; None when they shifted, or are not as many as Plane says."""
         rows = _Rows(read)
         cursors: set[str] = set()
         page, size = await self._first_page(path, parameters, what)
@@ -187,8 +189,11 @@ class PlaneClient:
         return None
 
     async def _first_page(self, path: str, parameters: Mapping[str, str], what: str) -> tuple[wire.Page, int]:
-        """The first page and the size it has: the largest that Plane allows, remembered."""
-        size = self._per_page
+        """The first page and the size it has: the largest that Plane allows, remembered.
+
+        Members come as a bare list in all versions: no size (0) is asked for.
+        """
+        size = 0 if path.endswith("/members/") else self._per_page
         while True:
             try:
                 return await self._page(path, parameters, size, what), size
@@ -199,8 +204,9 @@ class PlaneClient:
                 self._per_page = min(size, self._per_page)
 
     async def _page(self, path: str, parameters: Mapping[str, str], size: int, what: str) -> wire.Page:
+        asked = {**parameters, "per_page": str(size)} if size else parameters
         try:
-            return wire.page(await self._get(path, {**parameters, "per_page": str(size)}, what))
+            return wire.page(await self._get(path, asked, what))
         except wire.Unreadable as error:
             raise BadAnswer(what, f"the answer is not a page of a list ({short(str(error))})") from None
 
@@ -226,23 +232,30 @@ class _Rows(Generic[T]):
         self.count = 0
         self._read = read
         self._ids: set[str] = set()
+        self._twice = False
+        self._total = 0
 
     def add(self, page: wire.Page) -> bool:
-        """Take a page in. False: the pages do not fit together, and reading on makes no sense."""
-        for row in page.rows:
-            self._take(row)
-        self.count += len(page.rows)
-        new = {found for row in page.rows if (found := wire.row_id(row))}
-        known = sum(wire.row_id(row) is not None for row in page.rows)
-        fits = len(new) == known and self._ids.isdisjoint(new)
-        self._ids |= new
-        return fits and (page.total is None or self.count <= page.total)
+        """Take a page in. False: the pages do not fit together, and reading on makes no sense.
 
-    def _take(self, row: object) -> None:
+        A total that falls is a sign of its own: when an issue that was read is removed, the one that
+        moves up to the page before is missed, and the count still equals the new total.
+        """
+        for row in page.rows:
+            self._take(row, wire.row_id(row))
+        total = self.count if page.total is None else page.total
+        fell, self._total = total < self._total, total
+        return not (self._twice or fell or self.count > total)
+
+    def _take(self, row: object, found: str | None) -> None:
+        self.count += 1
+        if found is not None:
+            self._twice |= found in self._ids
+            self._ids.add(found)
         try:
-            item = self._read(wire.row(row))
+            item = self._read(wire.as_row(row))
         except wire.Unreadable as error:
-            self.skipped.append((wire.row_id(row) or "one without an id", str(error)))
+            self.skipped.append((found or "one without an id", str(error)))
         else:
             self.items += [] if item is None else [item]
 

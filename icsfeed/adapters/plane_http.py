@@ -143,11 +143,8 @@ def _detail(body: bytes) -> str:
 
 def _elsewhere(response: httpx.Response) -> str:
     """Where a redirect leads: scheme, host and port, and nothing that could hold a secret."""
-    try:
-        to = response.request.url.join(response.headers["location"])
-        return short(f"{to.scheme}://{to.netloc.decode()}")
-    except (httpx.InvalidURL, ValueError):
-        return "an address that is none"
+    to = response.next_request
+    return short(f"{to.url.scheme}://{to.url.netloc.decode()}") if to else "another address"
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -177,7 +174,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return "no answer in time"
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return "the url in the configuration is none"
+        return "the url in the configuration is not a web address"
     if "CERTIFICATE" in str(error).upper():
         return f"its TLS certificate is not accepted ({short(str(error))})"
     return f"no connection ({short(str(error)) or type(error).__name__})"

@@ -25,7 +25,7 @@ from icsfeed.core.model import (
     State,
     StateGroup,
 )
-from icsfeed.core.text import plain
+from icsfeed.core.text import clip, one_line, plain
 
 T = TypeVar("T")
 Row: TypeAlias = dict[str, Any]
@@ -80,8 +80,11 @@ def _decode(body: bytes) -> Any:
 
 
 def page(data: object) -> Page:
-    """A page of a list, or a bare list (members, in all versions). Raises Unreadable."""
-    if isinstance(data, list):
+    """A page of a list, or a bare list (members, in all versions). Raises Unreadable.
+
+    A bare list is never empty: who may ask is a member. Nothing at all is no answer of Plane's.
+    """
+    if isinstance(data, list) and data:
         return Page(data, "", more=False, total=len(data))
     try:
         found = msgspec.convert(data, _Envelope)
@@ -92,7 +95,7 @@ def page(data: object) -> Page:
     )
 
 
-def row(data: object) -> Row:
+def as_row(data: object) -> Row:
     """An object. Raises Unreadable when it is something else."""
     if not isinstance(data, dict):
         raise Unreadable("it is not an object")
@@ -107,18 +110,19 @@ def row_id(data: object) -> str | None:
 
 def required_id(row: Row) -> str:
     """The id of a row. Raises Unreadable."""
-    found = rowrequired_id(row)
+    found = row_id(row)
     if found is None:
         raise Unreadable("id is missing or not an id")
     return found
 
 
 def version(data: object) -> str | None:
-    """`instance.current_version` of GET /api/instances/; None where it is not there."""
+    """`instance.current_version` of GET /api/instances/, short enough to show; None where it is not there."""
     try:
-        return msgspec.convert(data, _About).instance.current_version
+        found = msgspec.convert(data, _About).instance.current_version
     except msgspec.ValidationError:
         return None
+    return clip(one_line(found).strip(), 40) or None
 
 
 def issue(row: Row, project: Project) -> Issue | None:
@@ -190,7 +194,7 @@ def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
         return None
     created = _moment(row, "created_at")
     # A module's count of completed issues is 0 or 1 in v1.3.1, whatever it holds: not used.
-    total, done = row.get("total_issues"), row.get("completed_issues") if kind == "cycle" else None
+    done = _lenient(lambda: _number(row, "completed_issues")) if kind == "cycle" else None
     zone = _zone(of.timezone)
     return Period(
         id=required_id(row),
@@ -201,8 +205,8 @@ def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
         updated=_moment(row, "updated_at") if row.get("updated_at") else created,
         start=_lenient(lambda: _day(row, "start_date", zone)),
         end=_lenient(lambda: _day(row, "end_date" if kind == "cycle" else "target_date", zone)),
-        total=total if isinstance(total, int) else None,
-        done=done if isinstance(done, int) else None,
+        total=_lenient(lambda: _number(row, "total_issues")),
+        done=done,
     )
 
 
@@ -217,8 +221,9 @@ def _text(row: Row, field: str) -> str:
 
 
 def _number(row: Row, field: str) -> int:
+    """A count: not below 0, and one that any store can hold."""
     value = row.get(field)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         raise Unreadable(f"{field} is not a number")
     return value
 
@@ -266,11 +271,12 @@ def _zone(name: str) -> tzinfo:
 def _link(value: object) -> str | None:
     """The id of another object: plain, or of the object itself where it was expanded."""
     found = value.get("id") if isinstance(value, dict) else value
-    return found if isinstance(found, str) and found else None
+    return found if isinstance(found, str) and _ID.fullmatch(found) else None
 
 
 def _links(values: object) -> tuple[str, ...]:
-    return tuple(_each_link(values)) if isinstance(values, list) else ()
+    """Each once: v0.23 to v0.24.1 list removed assignees and labels too."""
+    return tuple(dict.fromkeys(_each_link(values))) if isinstance(values, list) else ()
 
 
 def _each_link(values: list[Any]) -> Iterator[str]:

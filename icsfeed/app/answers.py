@@ -33,7 +33,6 @@ def feed_answer(
         "ETag": gzip_etag if zipped else rendered.etag,
         "Last-Modified": http_date(rendered.last_modified),
         "Cache-Control": _cache_control(public_age),
-        "Vary": "Accept-Encoding",
         "Content-Disposition": f'inline; filename="{filename}"',
         "X-Robots-Tag": "noindex, nofollow",
         "Referrer-Policy": "no-referrer",

@@ -8,7 +8,7 @@ from icsfeed.app.workspace import View, Workspace
 from icsfeed.core.calendar import Calendar, Material
 from icsfeed.core.config import Config
 from icsfeed.core.diagnose import unknown_names, why_empty
-from icsfeed.core.errors import FeedError, IcsfeedError, NoCopy, PlaneError
+from icsfeed.core.errors import FeedError, IcsfeedError, NoAccess, NoCopy, PlaneError
 from icsfeed.core.select import Needs
 
 Level: TypeAlias = Literal["ok", "warning", "error"]
@@ -50,11 +50,15 @@ async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Find
     owner = f"the key of {person.name}" if person else "the key"
     yield Finding("ok", about, f"Plane {version or 'of an unknown version'} accepts {owner}")
     keys = {project.key for project in found}
-    yield Finding("ok" if keys else "error", about, f"projects: {', '.join(sorted(keys)) or 'none joined'}")
+    if not keys:
+        yield _not_joined(about, "the key has joined no project: add its owner to the projects")
+        return
+    yield Finding("ok", about, f"projects: {', '.join(sorted(keys))}")
+    names = {name.casefold() for project in found for name in (project.key, project.id)}
     for key in config.workspaces[workspace.name].projects:
-        if key.casefold() not in {known.casefold() for known in keys}:
+        if key.casefold() not in names:
             text = f"the key has not joined project {key!r}: add its owner to the project, or remove it here"
-            yield Finding("error", about, text)
+            yield _not_joined(about, text)
     view = await workspace.view(lambda projects: projects, Needs())
     if view is None:
         reason = workspace.last_error
@@ -64,6 +68,10 @@ async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Find
     unreadable = sum(snapshot.unreadable for snapshot in view.snapshots)
     if unreadable:
         yield Finding("warning", about, f"{unreadable} issues could not be read; the log names them")
+
+
+def _not_joined(about: str, text: str) -> Finding:
+    return Finding("error", about, text, NoAccess(about, text))
 
 
 def _people(view: View) -> str:

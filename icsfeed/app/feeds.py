@@ -56,20 +56,22 @@ class FeedService:
         self._making: dict[Key, asyncio.Task[Rendered]] = {}
         self._histories: dict[str, History] = {}
 
-    async def rendered(self, name: str, query: Query = _WHOLE) -> Rendered:
-        """The feed's bytes, as fresh as the deadline allows, else as they were last.
+    async def rendered(self, name: str, query: Query = _WHOLE, until: float | None = None) -> Rendered:
+        """The feed's bytes, as fresh as the deadline (or `until`) allows, else as they were last.
 
         Raises UnknownFeed, BadParameter when the query cannot be used,
         NoCopy when nothing of it was ever read.
         """
-        feed = narrowed(await self.feed(name), query)
+        until = self._until() if until is None else until
+        feed = narrowed(await self.feed(name, until), query)
         try:
-            return await self._current(name, feed, query)
-        except FeedError as error:
+            return await self._current(name, feed, query, until)
+        except Exception as error:
             last = self._made.get((name, query))
             if last is None:
                 raise
-            log.warning("%s; serving the last good copy", error)
+            fault = None if isinstance(error, FeedError) else error
+            log.warning("%s; serving the last good copy", error, exc_info=fault)
             return last.rendered
 
     def today(self) -> date:
@@ -78,12 +80,14 @@ class FeedService:
 
     async def view(self, name: str) -> View:
         """What is known of the feed's projects. Raises as `rendered`."""
-        return await self._view(name, await self.feed(name), _WHOLE)
+        until = self._until()
+        return await self._view(name, await self.feed(name, until), _WHOLE, until)
 
     async def calendar(self, name: str) -> Calendar:
         """The feed before it is bytes, with the counts of what is not in it. Raises as `rendered`."""
-        feed = await self.feed(name)
-        view = await self._view(name, feed, _WHOLE)
+        until = self._until()
+        feed = await self.feed(name, until)
+        view = await self._view(name, feed, _WHOLE, until)
         return self._calendar(name, feed, _WHOLE, self._style(feed), view, self._day(feed, view))
 
     async def all_links(self, base: str) -> dict[str, dict[str, Any]]:
@@ -106,31 +110,37 @@ class FeedService:
         changed = midnight(day.today, day.zone)
         return render_narrowed(calendar.header, calendar.components, changed, compress=self.config.gzip)
 
-    async def feed(self, name: str) -> Feed:
+    async def feed(self, name: str, until: float | None = None) -> Feed:
         """The feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""
         configured = self.config.feeds.get(name)
         if configured is not None:
             return configured
         if may_be_auto(name, self.config.auto):
-            made = (await self.auto_feeds()).get(name)
+            made = (await self.auto_feeds(until)).get(name)
             if made is not None:
                 return made
             self._raise_if_unread(name)
         raise UnknownFeed(name)
 
-    async def auto_feeds(self) -> Mapping[str, Feed]:
-        """The automatic feeds of all workspaces that were read."""
-        views = {name: await workspace.view(_none, Needs()) for name, workspace in self.workspaces.items()}
-        rosters = {name: (view.projects, view.people.values()) for name, view in views.items() if view}
-        return auto_feeds(self.config.auto, rosters)
+    async def auto_feeds(self, until: float | None = None) -> Mapping[str, Feed]:
+        """The automatic feeds of all workspaces that were read, but for those whose name is configured."""
+        looks = (workspace.view(_none, Needs(), until) for workspace in self.workspaces.values())
+        views = zip(self.workspaces, await asyncio.gather(*looks), strict=True)
+        rosters = {name: (view.projects, view.people.values()) for name, view in views if view}
+        made = auto_feeds(self.config.auto, rosters)
+        return {name: feed for name, feed in made.items() if name not in self.config.feeds}
 
     def _raise_if_unread(self, name: str) -> None:
         for workspace in self.workspaces.values():
             if not workspace.is_known:
                 raise NoCopy(name, workspace.retry_after)
 
-    async def _current(self, name: str, feed: Feed, query: Query) -> Rendered:
-        view = await self._view(name, feed, query)
+    def _until(self) -> float | None:
+        """One deadline for all that an answer waits for: the workspaces share their timer."""
+        return next((workspace.until for workspace in self.workspaces.values()), None)
+
+    async def _current(self, name: str, feed: Feed, query: Query, until: float | None) -> Rendered:
+        view = await self._view(name, feed, query, until)
         day = self._day(feed, view)
         made = self._made.get((name, query))
         if made is not None and made.stamp == view.stamp and made.day == day:
@@ -138,14 +148,16 @@ class FeedService:
         key = (name, query)
         task = self._making.get(key)
         if task is None:
-            task = asyncio.create_task(self._make(name, feed, query, view, day))
+            task = asyncio.create_task(self._make(name, feed, query, view, day, until))
             self._making[key] = task
             task.add_done_callback(lambda _: self._making.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _view(self, name: str, feed: Feed, query: Query) -> View:
+    async def _view(self, name: str, feed: Feed, query: Query, until: float | None) -> View:
         workspace = self.workspaces[workspace_of(self.config, feed)]
-        view = await workspace.view(lambda projects: projects_of(name, feed, projects), needs(feed, query))
+        view = await workspace.view(
+            lambda projects: projects_of(name, feed, projects), needs(feed, query), until
+        )
         if view is None:
             raise NoCopy(name, workspace.retry_after)
         return view
@@ -167,11 +179,14 @@ class FeedService:
         material = Material(view.projects, view.people, view.snapshots, view.linked)
         return calendar_of(name, feed, query, style, material, day, title)
 
-    async def _make(self, name: str, feed: Feed, query: Query, view: View, day: Day) -> Rendered:
-        base = None if query == _WHOLE else await self.rendered(name)
-        own = digest(self._style(await self.feed(name)))
+    async def _make(
+        self, name: str, feed: Feed, query: Query, view: View, day: Day, until: float | None
+    ) -> Rendered:
+        base = None if query == _WHOLE else await self.rendered(name, _WHOLE, until)
+        own = digest(self._style(await self.feed(name, until)))
         since = styled_since(self._histories.get(name), own, self._clock())
         style = replace(self._style(feed), since=since)
+        last = self._made.get((name, query))
 
         def work() -> tuple[Rendered, History | None]:
             calendar = self._calendar(name, feed, query, style, view, day)
@@ -184,15 +199,27 @@ class FeedService:
                     self._clock(),
                     compress=self.config.gzip,
                 )
-            changed = _changed(base, calendar, query, day)
-            made = render_narrowed(calendar.header, calendar.components, changed, compress=self.config.gzip)
-            return made, None
+            earliest = _changed(base, calendar, query, day)
+            return self._part(calendar, earliest, last.rendered if last else None), None
 
         rendered, history = await asyncio.to_thread(work)
         if history is not None:
             self._histories[name] = history
         self._made[name, query] = Made(view.stamp, day, rendered)
         return rendered
+
+    def _part(self, calendar: Calendar, changed: datetime, last: Rendered | None) -> Rendered:
+        """A narrowed feed, changed at `changed` or later: when its body is another one than the last."""
+
+        def at(moment: datetime) -> Rendered:
+            return render_narrowed(calendar.header, calendar.components, moment, compress=self.config.gzip)
+
+        if last is None or changed > last.last_modified:
+            return at(changed)
+        made = at(last.last_modified)
+        if made.body == last.body:
+            return made
+        return at(max(self._clock().replace(microsecond=0), last.last_modified + timedelta(seconds=1)))
 
 
 def _changed(base: Rendered, calendar: Calendar, query: Query, day: Day) -> datetime:

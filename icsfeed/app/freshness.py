@@ -20,7 +20,7 @@ class Copies(Generic[K, T]):
 
     A copy outlives its freshness: it is replaced by a newer one and never by nothing. A read that
     finds nothing changed keeps the old object, so that nothing is made anew of it.
-    `timer` gives monotonic seconds, `clock` the time of day in UTC.
+    `timer` gives monotonic seconds, `clock` the time of day in UTC. `reads` counts what was read well.
     """
 
     def __init__(self, ttl: float, timer: Callable[[], float], clock: Callable[[], datetime]) -> None:
@@ -30,6 +30,7 @@ class Copies(Generic[K, T]):
         self._versions: dict[K, int] = {}
         self._flights: dict[K, asyncio.Future[T]] = {}
         self._clock = clock
+        self.reads = 0
 
     def get(self, key: K) -> T | None:
         return self._good.get(key)
@@ -77,6 +78,7 @@ class Copies(Generic[K, T]):
             self._versions[key] = self._versions.get(key, 0) + 1
         self._read_at[key] = started
         self._fresh[key] = True
+        self.reads += 1
         return self._good[key]
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from icsfeed.core.config import Config, Secret
 
-_TOKEN = re.compile(r"icsf_[a-z2-7]{26}")
+_TOKEN = re.compile(r"icsf_[A-Za-z2-7]{8,}")
 HIDDEN = "***"
 SHORTEST = 8
 """Shorter values (`file`, `memory`) are words that may stand in any line."""

@@ -2,21 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from litestar import Litestar, Request, Response, get, route
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import State
+from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import NamedDependency, Provide
 from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed import __version__
 from icsfeed.app.answers import error_answer, feed_answer, plain_answer, timestamp
@@ -48,8 +50,9 @@ def create_app(service: FeedService, clock: Clock) -> Litestar:
             await workspace.close()
 
     started = clock()
-    return Litestar(
+    app = Litestar(
         [private_feed, public_feed, root, health, robots, openapi],
+        before_send=[_varies(service.config.cors)],
         dependencies={
             "service": Provide(lambda: service, sync_to_thread=False),
             "clock": Provide(lambda: clock, sync_to_thread=False),
@@ -68,6 +71,27 @@ def create_app(service: FeedService, clock: Clock) -> Litestar:
         logging_config=None,
         state=State({"clock": clock}),
     )
+    prefix = unquote(urlsplit(service.config.public_url or "").path)
+    if prefix:
+        app.asgi_handler = _behind(prefix, app.asgi_handler, frozenset(route.path for route in app.routes))
+    return app
+
+
+def _behind(prefix: str, app: ASGIApp, routes: frozenset[str]) -> ASGIApp:
+    """The app for a proxy that may strip the path of the public address, or hand it on: both find the routes.
+
+    It is taken off where one of our routes may follow, so that it may even be `/feeds`.
+    """
+    first = {route.split("/")[1] for route in routes}
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        rest = path.removeprefix(prefix) or "/"
+        if path not in routes and rest.startswith("/") and rest.split("/")[1] in first:
+            scope["path"] = rest
+        await app(scope, receive, send)
+
+    return handle
 
 
 @route("/feeds/{token:str}/{file:str}", http_method=READ, summary="A calendar, by its secret link")
@@ -167,6 +191,17 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
     )
 
 
+def _varies(origins: tuple[str, ...]) -> Callable[[Message, Scope], Awaitable[None]]:
+    """Says on what answers depend, on errors too; litestar's CORS puts `Origin` in the place of all else."""
+    fields = "Accept-Encoding, Origin" if origins else "Accept-Encoding"
+
+    async def before_send(message: Message, _scope: Scope) -> None:
+        if message["type"] == "http.response.start":
+            MutableScopeHeaders.from_message(message)["Vary"] = fields
+
+    return before_send
+
+
 CODES: Mapping[int, str] = {
     400: "INVALID_REQUEST",
     404: "NOT_FOUND",
@@ -178,7 +213,7 @@ CODES: Mapping[int, str] = {
 
 def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """What litestar itself refuses: no such route, a method that is not allowed."""
-    if request.url.path.startswith("/feeds/") and error.status_code == HTTPStatus.NOT_FOUND:
+    if request.scope["path"].startswith("/feeds/") and error.status_code == HTTPStatus.NOT_FOUND:
         return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
     code = CODES.get(error.status_code, "INTERNAL_ERROR" if error.status_code >= 500 else "INVALID_REQUEST")
     message = HTTPStatus(error.status_code).phrase

@@ -27,6 +27,9 @@ AT_ONCE = 4
 VIEW_KEPT = 1.0
 """Seconds for which a view is handed on without looking at what is fresh: cheap for many readers."""
 
+OF_A_PART = (NoAccess, NotFound, BadAnswer)
+"""Errors that may concern one project, or the members, while Plane is well."""
+
 log = logging.getLogger("icsfeed.workspace")
 
 
@@ -108,23 +111,26 @@ class Workspace:
         self._held: Mapping[PeriodKind, Copies[str, frozenset[str]]] = {
             kind: Copies(period_ttls[kind], timer, clock) for kind in KINDS
         }
+        self._copies: list[Copies[str, Any]] = [self._projects, self._members, self._issues]
+        self._copies += [self._states, self._labels, *self._periods.values(), *self._held.values()]
         self._snapshots: dict[str, Snapshot] = {}
+        self._read_at: dict[str, datetime] = {}
         self._stamps: dict[str, tuple[object, ...]] = {}
         self._flights: dict[object, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._missing: frozenset[str] = frozenset()
         self._views: TTLCache[object, View] = TTLCache(maxsize=10_000, ttl=VIEW_KEPT, timer=timer)
         self._rest = Rest(timer)
-        self._project_rests: defaultdict[str, Rest] = defaultdict(lambda: Rest(timer))
-        self.last_error: PlaneError | None = None
+        self._part_rests: defaultdict[str, Rest] = defaultdict(lambda: Rest(timer))
 
-    async def view(self, choose: Choose, needs: Needs) -> View | None:
+    async def view(self, choose: Choose, needs: Needs, until: float | None = None) -> View | None:
         """What is known of the chosen projects, refreshed when it is not fresh.
 
-        Waits at most the deadline and then gives the newest good copy, or None where there is none:
-        `last_error` says why and `retry_after` when to ask again. Raises what `choose` raises.
+        Waits at most the deadline (or `until`, see there) and then gives the newest good copy, or None
+        where there is none: `last_error` says why and `retry_after` when to ask again. Raises what
+        `choose` raises.
         """
-        until = self._timer() + self._deadline
+        until = self.until if until is None else until
         if not self._projects.is_fresh(""):
             await self._fly("projects", self._refresh_projects, until)
         projects = self._projects.get("")
@@ -141,6 +147,11 @@ class Workspace:
         return view
 
     @property
+    def until(self) -> float:
+        """When, by the timer, a reader who comes now has waited long enough."""
+        return self._timer() + self._deadline
+
+    @property
     def is_known(self) -> bool:
         """Whether its projects and members have ever been read."""
         return self._projects.get("") is not None and self._members.get("") is not None
@@ -148,13 +159,23 @@ class Workspace:
     @property
     def retry_after(self) -> int:
         """Whole seconds until asking Plane again makes sense, at least 1."""
-        return int(self._rest.left) + 1
+        return int(max(rest.left for rest in self._rests())) + 1
+
+    @property
+    def last_error(self) -> PlaneError | None:
+        """Why it, or a part of it, could not be read the last time; None when it could."""
+        return next((rest.error for rest in self._rests() if rest.error), None)
+
+    def _rests(self) -> Sequence[Rest]:
+        parts = ("", *(project.id for project in self._projects.get("") or ()))
+        return (self._rest, *(self._part_rests[part] for part in parts))
 
     async def close(self) -> None:
         """End what is under way."""
-        for task in self._flights.values():
+        flights = tuple(self._flights.values())
+        for task in flights:
             task.cancel()
-        await asyncio.gather(*self._flights.values(), return_exceptions=True)
+        await asyncio.gather(*flights, *(copies.close() for copies in self._copies), return_exceptions=True)
 
     async def _fly(self, work: object, start: Callable[[], Awaitable[None]], until: float) -> None:
         """Join the flight for this work, or start it; stop waiting (not the work) when time is up."""
@@ -168,19 +189,27 @@ class Workspace:
     async def _guarded(self, start: Callable[[], Awaitable[None]]) -> None:
         if self._rest.left:
             return
+        before = self._reads()
         try:
             await start()
         except PlaneError as error:
             self._failed(self._rest, error)
+        except Exception:
+            # A fault of ours must not cost the readers their copy.
+            log.exception("workspace %s: unexpected error", self.name)
+            self._failed(self._rest, BadAnswer("the workspace", "icsfeed failed; its log says more"))
         else:
-            self._rest.over()
-            self.last_error = None
+            # Where nothing had to be read, nothing was learned of Plane.
+            if self._reads() > before and not self._rest.left:
+                self._rest.over()
+
+    def _reads(self) -> int:
+        return sum(copies.reads for copies in self._copies)
 
     def _failed(self, rest: Rest, error: PlaneError) -> None:
         if not rest.left:
-            rest.failed(getattr(error, "retry_after", None))
+            rest.failed(error)
             log.warning("workspace %s: %s; asking again in %.0f s", self.name, error, rest.left)
-        self.last_error = error
 
     async def _refresh_projects(self) -> None:
         await self._projects.look("", self._read_projects)
@@ -194,38 +223,47 @@ class Workspace:
         )
 
     async def _refresh(self, projects: Sequence[Project], needs: Needs) -> None:
-        """Read what is not fresh. One project that fails does not keep the others from being read."""
-        errors = await _gather([self._members.look("", self._read_members)])
-        errors += await _gather([self._refresh_project(project, needs) for project in projects])
+        """Read what is not fresh. One part that fails does not keep the others from being read."""
+        await self._part("", self._refresh_members)
+        errors = await _gather(
+            [self._part(project.id, partial(self._refresh_project, project, needs)) for project in projects]
+        )
         if errors:
             raise errors[0]
+
+    async def _part(self, part: str, refresh: Callable[[], Awaitable[object]]) -> None:
+        """Bring the members or a project up to date. What only concerns it leaves the others alone."""
+        rest = self._part_rests[part]
+        async with self._slots:
+            if rest.left or self._rest.left:
+                return
+            try:
+                await refresh()
+            except OF_A_PART as error:
+                self._failed(rest, error)
+            except PlaneError as error:
+                self._failed(self._rest, error)
+                raise
+            else:
+                rest.over()
+
+    async def _refresh_members(self) -> None:
+        await self._members.look("", self._read_members)
 
     async def _read_members(self) -> Mapping[str, Person]:
         people = await self.plane.members(self._projects.get("") or ())
         return {person.id: person for person in people}
 
     async def _refresh_project(self, project: Project, needs: Needs) -> None:
-        """Bring one project up to date. What only concerns this project leaves the others alone."""
-        rest = self._project_rests[project.id]
-        if rest.left:
-            return
-        async with self._slots:
-            try:
-                await self._refresh_parts(project, needs)
-            except (NoAccess, NotFound, BadAnswer) as error:
-                self._failed(rest, error)
-            else:
-                rest.over()
-
-    async def _refresh_parts(self, project: Project, needs: Needs) -> None:
         await self._issues.look(project.id, lambda: self._read_issues(project))
         await self._refresh_names(project)
+        for kind in KINDS:
+            await self._refresh_periods(project, kind, needs)
         if self._unknown(project):
             self._expire_names(project)
             await self._refresh_names(project)
+            await self._refresh_members()
             self._missing |= self._unknown(project)
-        for kind in KINDS:
-            await self._refresh_periods(project, kind, needs)
 
     async def _read_issues(self, project: Project) -> tuple[Mapping[str, Issue], int]:
         read = await self.plane.issues(project)
@@ -234,7 +272,6 @@ class Workspace:
     async def _refresh_names(self, project: Project) -> None:
         await self._states.look(project.id, lambda: _by_id(self.plane.states(project)))
         await self._labels.look(project.id, lambda: _by_id(self.plane.labels(project)))
-        await self._members.look("", self._read_members)
 
     def _expire_names(self, project: Project) -> None:
         self._states.expire(project.id)
@@ -278,14 +315,15 @@ class Workspace:
         if None in links.values():
             return None
         linked = tuple(_with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
-        read = [self._issues.read_at(project.id) for project in chosen] or [self._projects.read_at("")]
+        read = [self._read_at[project.id] for project in chosen] or [
+            self._projects.read_at("") or self._clock()
+        ]
         stamp = (
             self._projects.version(""),
             *(self._stamps[project.id] for project in chosen),
             *(self._held[period.kind].version(period.id) for period in asked),
         )
-        oldest = min(moment for moment in read if moment is not None)
-        return View(projects, people, snapshots, linked, (*stamp, self._members.version("")), oldest)
+        return View(projects, people, snapshots, linked, (*stamp, self._members.version("")), min(read))
 
     def _only_asked(self, snapshot: Snapshot, needs: Needs) -> Iterable[Period]:
         """The snapshot's periods whose issues this question needs and the snapshot does not have."""
@@ -296,18 +334,22 @@ class Workspace:
         ]
 
     def _snapshot(self, project: Project) -> Snapshot | None:
-        """The project's snapshot, made anew only when a part of it has become another."""
+        """The project's snapshot, made anew only when a part of it has become another.
+
+        The old one where a part was never read: of a new cycle, which issues it holds.
+        """
         issues, people = self._issues.get(project.id), self._members.get("")
         states, labels = self._states.get(project.id), self._labels.get(project.id)
         periods = self._linked_periods(project)
         if issues is None or people is None or states is None or labels is None or periods is None:
-            return None
+            return self._snapshots.get(project.id)
         stamp = self._stamp(project, periods)
         old = self._snapshots.get(project.id)
         if old is None or self._stamps[project.id] != stamp:
             new = Snapshot(project, issues[0], states, labels, people, periods, unreadable=issues[1])
             self._snapshots[project.id] = carried_on(old, new, self._clock())
             self._stamps[project.id] = stamp
+        self._read_at[project.id] = self._issues.read_at(project.id) or self._clock()
         return self._snapshots[project.id]
 
     def _stamp(self, project: Project, periods: Mapping[str, Period]) -> tuple[object, ...]:

@@ -37,8 +37,9 @@ class Component(Struct, frozen=True, kw_only=True):
 
     @property
     def sequence(self) -> int:
-        """Whole seconds from `created` to `revised` (mapping.md, 5): grows with every revision."""
-        return min(max(0, int((self.revised - self.created).total_seconds())), SEQUENCE_LIMIT)
+        """Whole seconds from `created` to `revised`, as written (mapping.md, 5): grows whenever that does."""
+        length = self.revised.replace(microsecond=0) - self.created.replace(microsecond=0)
+        return min(max(0, int(length.total_seconds())), SEQUENCE_LIMIT)
 
     @property
     def sort_key(self) -> tuple[date, str]:

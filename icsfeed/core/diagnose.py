@@ -60,7 +60,9 @@ def unknown_names(feed: Feed, material: Material) -> Sequence[str]:
         "state": _known(
             s for snap in material.snapshots for x in snap.states.values() for s in (x.name, x.group)
         ),
-        "label": _known(x.name for snap in material.snapshots for x in snap.labels.values()),
+        "label": _known(
+            s for snap in material.snapshots for x in snap.labels.values() for s in (x.name, x.id)
+        ),
         "cycle": _known(_periods(material.snapshots, "cycle")),
         "module": _known(_periods(material.snapshots, "module")),
         "assignee": lambda value: bool(people_named(value, material.people.values())),

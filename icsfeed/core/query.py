@@ -16,6 +16,9 @@ T = TypeVar("T")
 DAYS_LIMIT = 36_500
 """A century: more is a mistake, and dates end in 9999."""
 
+ALARMS_LIMIT = 10
+"""Reminders for an issue: each adds lines to every component of a feed."""
+
 
 class Query(Struct, frozen=True, kw_only=True):
     """What the parameters ask. `first` and `last` are days, inclusive; `days` counts from today."""
@@ -139,6 +142,8 @@ def _days(field: str, value: str) -> int:
 
 def _alarms(given: Mapping[str, list[str]]) -> tuple[Alarm, ...] | None:
     values = [part for value in given.get("alarm", ()) for part in _parts(value)]
+    if len(values) > ALARMS_LIMIT:
+        raise BadParameter("alarm", f"must be {ALARMS_LIMIT} durations at most")
     return tuple(_alarm(value) for value in values) if values else None
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.core.model import Issue, Period, Snapshot
+from icsfeed.core.text import with_names
 
 _SECOND = timedelta(seconds=1)
 
@@ -77,15 +78,23 @@ def _whole(moment: datetime) -> datetime:
 
 
 def _facts(issue: Issue, snapshot: Snapshot) -> tuple[object, ...]:
-    """All that an issue's component may show but its times and its cycles and modules."""
-    state = snapshot.state_of(issue)
+    """All that an issue's component may show but its times and its cycles and modules.
+
+    Labels and people by name, in no order: Plane promises none, and a component sorts them.
+    """
+    state, people = snapshot.state_of(issue), snapshot.people
+
+    def name_of(person: str) -> str | None:
+        return people[person].name if person in people else None
+
     return (
-        replace(issue, updated=issue.created, completed=None),
+        replace(issue, updated=issue.created, completed=None, labels=(), assignees=()),
+        with_names(issue.text, name_of),
         snapshot.project.key,
         snapshot.project.name,
         (state.name, state.group) if state else None,
-        [snapshot.labels[label].name for label in issue.labels if label in snapshot.labels],
-        [snapshot.people[person].name for person in issue.assignees if person in snapshot.people],
+        sorted(snapshot.labels[label].name for label in issue.labels if label in snapshot.labels),
+        sorted(people[person].name for person in issue.assignees if person in people),
     )
 
 

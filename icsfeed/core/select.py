@@ -217,26 +217,33 @@ def _named(values: Iterable[str], labels: Iterable[Label]) -> frozenset[str]:
 
 
 def _day_tests(feed: Feed, query: Query, snapshot: Snapshot, today: date) -> Sequence[Test]:
-    """Tests on an issue's days: those of windows let open overdue issues pass, those of dates do not."""
-    windows = [bounds for bounds in (_window(feed, today), _days(query, today)) if bounds]
-    spans = feed.dates != "due"
+    """Tests on an issue's days: those of windows let open overdue issues pass, those of dates do not.
+
+    Date modes that the query asks for count in its own bounds: the feed's window they must not widen.
+    """
+    window, days, spans = _window(feed, today), _days(query, today), feed.dates != "due"
 
     def overdue(issue: Issue) -> bool:
         return issue.due is not None and issue.due < today and not snapshot.is_done(issue)
 
-    def first(issue: Issue) -> date:
-        due = issue.due or date.max
-        return min(issue.start or due, due) if spans else due
-
-    def within(bounds: Bounds) -> Test:
-        return lambda issue: bounds[0] <= (issue.due or date.max) and first(issue) <= bounds[1]
-
-    def within_or_overdue(bounds: Bounds) -> Test:
-        inside = within(bounds)
+    def within_or_overdue(bounds: Bounds, spans: bool) -> Test:
+        inside = _within(bounds, spans)
         return lambda issue: inside(issue) or overdue(issue)
 
-    tests = [within_or_overdue(bounds) for bounds in windows]
-    return [*tests, within(_dates(query))] if query.first or query.last else tests
+    tests = [within_or_overdue(window, spans and query.dates is None)] if window else []
+    tests += [within_or_overdue(days, spans)] if days else []
+    return [*tests, _within(_dates(query), spans)] if query.first or query.last else tests
+
+
+def _within(bounds: Bounds, spans: bool) -> Test:
+    """Whether an issue with a due date has a day in these bounds, both inclusive."""
+
+    def test(issue: Issue) -> bool:
+        last = issue.due or date.max
+        first = min(issue.start or last, last) if spans else last
+        return bounds[0] <= last and first <= bounds[1]
+
+    return test
 
 
 def _periods(feed: Feed, query: Query, snapshot: Snapshot, today: date) -> Iterator[Period]:

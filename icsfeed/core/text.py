@@ -119,6 +119,8 @@ _BLOCKS = _HEADINGS.union(
 )
 _SILENT = frozenset({"script", "style", "template", "iframe", "object", "svg", "head", "title", "noscript"})
 _LINKED = ("http://", "https://", "mailto:")
+_DEEPEST = 9
+"""Levels of lists and quotes that are shown."""
 
 
 def _attributes(source: str) -> dict[str, str]:
@@ -148,7 +150,7 @@ class _Reader:
         self._line = ""
         self._bullet = ""
         self._lists: list[_List] = []
-        self._links: list[tuple[str, int]] = []
+        self._link: tuple[str, int] | None = None
         self._silent = ""
         self._quotes = self._pre = self._cells = 0
         self._row = False
@@ -166,21 +168,22 @@ class _Reader:
             person = one_line(_attributes(attributes).get("entity_identifier", ""))
             self._line += f"{MENTION}{person}{MENTION}"
         elif tag == "a":
-            self._links.append((_attributes(attributes).get("href", ""), len(self._line)))
+            self._link = _attributes(attributes).get("href", ""), len(self._line)
         elif tag == "br":
             self._break(keep_empty=True)
         elif tag in ("td", "th") and self._row:
             self._line = self._line.rstrip() + (" | " if self._cells else "")
             self._cells += 1
-        elif tag in _BLOCKS and not self._in_cell():
+        elif tag == "tr" or (tag in _BLOCKS and not self._in_cell()):
             self._open_block(tag, attributes)
 
     def close(self, tag: str, _attributes: str) -> None:
         if self._silent:
             self._silent = "" if tag == self._silent else self._silent
-        elif tag == "a" and self._links:
-            self._end_link(*self._links.pop())
-        elif tag == "tr" or (tag in _BLOCKS and not self._in_cell()):
+        elif tag == "a" and self._link:
+            self._end_link(*self._link)
+            self._link = None
+        elif tag in ("tr", "table") or (tag in _BLOCKS and not self._in_cell()):
             self._close_block(tag)
 
     def words(self, words: str) -> None:
@@ -219,7 +222,7 @@ class _Reader:
 
     def _close_block(self, tag: str) -> None:
         self._break()
-        if tag == "tr":
+        if tag in ("tr", "table"):
             self._row = False
         elif tag in ("ul", "ol") and self._lists:
             self._lists.pop()
@@ -248,10 +251,10 @@ class _Reader:
 
     def _break(self, keep_empty: bool = False) -> None:
         line, self._line = self._line.rstrip(), ""
-        self._links = [(href, 0) for href, _ in self._links]
+        self._link = (self._link[0], 0) if self._link else None
         if not line and not keep_empty:
             return
-        indent = "  " * (len(self._lists) - 1)
+        indent = "  " * min(len(self._lists) - 1, _DEEPEST)
         lead = indent + (self._bullet or ("  " if self._lists else ""))
         self._bullet = ""
-        self._lines.append(("> " * min(self._quotes, 9) + lead + line).rstrip())
+        self._lines.append(("> " * min(self._quotes, _DEEPEST) + lead + line).rstrip())

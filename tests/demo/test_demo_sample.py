@@ -1,6 +1,5 @@
 """The sample workspace: the same for a day, rich enough to show every feature, and large on demand."""
 
-import time
 from collections import Counter
 from datetime import date, timedelta
 
@@ -82,10 +81,8 @@ def test_numbers_are_given_once() -> None:
         assert set(numbers) == set(range(1, project.last + 1))
 
 
-def test_a_large_sample_is_there_at_once() -> None:
-    began = time.perf_counter()
+def test_a_large_sample_has_as_many_issues_as_asked_for() -> None:
     data = sample(TODAY, issues=10_000)
-    assert time.perf_counter() - began < 2
     assert len(data.projects[sample_id("project", "WEB")].issues) == 10_000
 
 
