@@ -4,17 +4,23 @@ The client never writes. All requests go through `_get`; what becomes of an answ
 one wanted is in plane_http.py, what the JSON means in plane_wire.py.
 """
 
-import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from copy import copy
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
+from msgspec import Struct
 
 from icsfeed.adapters import plane_wire as wire
 from icsfeed.adapters.plane_http import NoSuchPath, PageTooLarge, fetch, open_client, short
+from icsfeed.adapters.plane_rows import Read, Walk, understood
+from icsfeed.adapters.quota import Errand
 from icsfeed.core.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError
+from icsfeed.core.incremental import Rows
 from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
 from icsfeed.core.text import one_line
 
@@ -24,6 +30,8 @@ T = TypeVar("T")
 
 LARGEST_PAGE = 1000
 """Rows in a page: Plane's own limit since v0.23. A Plane that allows less says so."""
+RECENT_PAGE = 10
+"""Rows in the page that looks for changes: most looks find few."""
 ATTEMPTS = 3
 """How often a list is read whose pages shift while they are read."""
 PAGES_LIMIT = 1000
@@ -38,19 +46,12 @@ PERIOD_FIELDS = (
     "id,name,start_date,end_date,target_date,created_at,updated_at,archived_at,total_issues,completed_issues"
 )
 
-log = logging.getLogger("icsfeed.plane")
 
+class _Learned(Struct):
+    """What a Plane has shown of itself: the page size it allows, and how it spells the issues' path."""
 
-class Read(NamedTuple, Generic[T]):
-    """A list as it was at one moment.
-
-    `unreadable` of its objects could not be understood; `total` is how many Plane sent, with those
-    and with the ones that are left out on purpose.
-    """
-
-    items: tuple[T, ...]
-    unreadable: int = 0
-    total: int = 0
+    per_page: int = LARGEST_PAGE
+    issues: str = "work-items"
 
 
 class PlaneClient:
@@ -59,31 +60,53 @@ class PlaneClient:
     `client` comes from `open_client` and carries the key. Methods may run at the same time.
     """
 
-    def __init__(self, base_url: str, slug: str, *, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, base_url: str, slug: str, *, client: httpx.AsyncClient, errand: Errand | None = None
+    ) -> None:
         self._host = base_url.rstrip("/")
         self._shown = re.sub(r"//[^/@]*@", "//", self._host)
         self._slug = slug
         self._client = client
-        self._per_page = LARGEST_PAGE
-        self._issues = "work-items"
+        self._errand = errand
+        self._learned = _Learned()
 
     def __repr__(self) -> str:
         return f"PlaneClient({self._shown!r}, {self._slug!r})"
+
+    def on(self, errand: Errand) -> "PlaneClient":
+        """The same client, whose requests wait for the budget of this errand."""
+        other = copy(self)
+        other._errand = errand
+        return other
 
     async def projects(self) -> tuple[Project, ...]:
         """The projects that the key has joined and that are not archived."""
         return (await self._list("projects/", "the projects", wire.project, PROJECT_FIELDS)).items
 
-    async def issues(self, project: Project) -> Read[Issue]:
+    async def issues(self, project: Project) -> Rows:
         """All issues of a project: sub-issues, done and undated ones too, no drafts or archived ones."""
-        path = self._issues
-        try:
-            return await self._issues_at(path, project)
-        except NoSuchPath:
-            other = "issues" if path == "work-items" else "work-items"
-        read = await self._issues_at(other, project)
-        self._issues = other
-        return read
+
+        read = partial(wire.issue, project=project)
+        # Ascending by creation: what is new comes last, and does not shift the pages before it.
+        found = await self._at_issues(
+            project, lambda path, what: self._list(path, what, read, ISSUE_FIELDS, order_by="created_at")
+        )
+        return _rows(found)
+
+    async def recent_issues(self, project: Project, since: datetime) -> Rows | None:
+        """The rows that were updated at `since` or later, in one small page where that holds them all.
+
+        None when they do not say for sure what changed: the list shifted, or Plane states no total.
+        """
+        return await self._at_issues(project, lambda path, what: self._recent(path, what, project, since))
+
+    async def issue_ids(self, project: Project) -> frozenset[str]:
+        """The ids of all issues of a project."""
+        found = await self._at_issues(
+            project,
+            lambda path, what: self._list(path, what, wire.required_id, "id", order_by="created_at"),
+        )
+        return frozenset(found.items)
 
     async def states(self, project: Project) -> tuple[State, ...]:
         """The workflow states of a project; triage states are not among them."""
@@ -137,13 +160,29 @@ class PlaneClient:
         except (NotFound, NoAccess, KeyRefused, NotPlane, BadAnswer):
             return None
 
-    async def _issues_at(self, path: str, project: Project) -> Read[Issue]:
-        def read(row: wire.Row) -> Issue | None:
-            return wire.issue(row, project)
+    async def _at_issues(self, project: Project, read: Callable[[str, str], Awaitable[T]]) -> T:
+        """Read at the path of a project's issues: the one of the two spellings that this Plane knows."""
+        name, what = self._learned.issues, f"the issues of {project.key}"
+        try:
+            return await read(f"projects/{project.id}/{name}/", what)
+        except NoSuchPath:
+            other = "issues" if name == "work-items" else "work-items"
+        found = await read(f"projects/{project.id}/{other}/", what)
+        self._learned.issues = other
+        return found
 
-        # Ascending by creation: what is new comes last, and does not shift the pages before it.
-        where, what = f"projects/{project.id}/{path}/", f"the issues of {project.key}"
-        return await self._list(where, what, read, ISSUE_FIELDS, order_by="created_at")
+    async def _recent(self, path: str, thing: str, project: Project, since: datetime) -> Rows | None:
+        what, read = self._what(thing), partial(wire.issue, project=project)
+        where = self._path(path)
+        parameters = {"fields": ISSUE_FIELDS, "order_by": "-updated_at"}
+        first = Walk(read)
+        page, _ = await self._first_page(where, parameters, what, RECENT_PAGE)
+        rows: Walk[Issue] | None = first if first.add(page) else None
+        if rows is not None and page.more and not _reaches(rows, since):
+            rows = await self._walk(where, parameters, read, what, enough=lambda rows: _reaches(rows, since))
+        if rows is None or rows.total is None:
+            return None
+        return _rows(understood(rows, what)._replace(total=rows.total))
 
     async def _members_of(self, projects: Iterable[Project]) -> tuple[Person, ...]:
         found: dict[str, Person] = {}
@@ -164,21 +203,29 @@ class PlaneClient:
         what = self._what(thing)
         parameters = {"fields": fields, **more} if fields else more
         for _ in range(ATTEMPTS):
-            rows = await self._walk(
-                f"v1/workspaces/{quote(self._slug, safe='')}/{path}", parameters, read, what
-            )
+            rows = await self._walk(self._path(path), parameters, read, what)
             if rows is not None:
-                return _understood(rows, what)
+                return understood(rows, what)
         raise BadAnswer(what, f"the list changed during each of {ATTEMPTS} readings")
 
+    def _path(self, path: str) -> str:
+        return f"v1/workspaces/{quote(self._slug, safe='')}/{path}"
+
     async def _walk(
-        self, path: str, parameters: Mapping[str, str], read: Callable[[wire.Row], T | None], what: str
-    ) -> "_Rows[T] | None":
-        """The rows of all pages; None when they shifted, or are not as many as Plane says."""
-        rows = _Rows(read)
+        self,
+        path: str,
+        parameters: Mapping[str, str],
+        read: Callable[[wire.Row], T | None],
+        what: str,
+        enough: "Callable[[Walk[T]], bool]" = lambda _: False,
+    ) -> "Walk[T] | None":
+        """The rows of all pages, or until they are `enough`; None when the pages shifted meanwhile."""
+        rows = Walk(read)
         cursors: set[str] = set()
-        page, size = await self._first_page(path, parameters, what)
+        page, size = await self._first_page(path, parameters, what, LARGEST_PAGE)
         while rows.add(page):
+            if page.more and enough(rows):
+                return rows
             if not page.more:
                 return rows if page.total in (None, rows.count) else None
             if not page.rows or page.next_cursor in cursors or len(cursors) >= PAGES_LIMIT:
@@ -188,12 +235,14 @@ class PlaneClient:
             page = await self._page(path, {**parameters, "cursor": page.next_cursor}, size, what)
         return None
 
-    async def _first_page(self, path: str, parameters: Mapping[str, str], what: str) -> tuple[wire.Page, int]:
-        """The first page and the size it has: the largest that Plane allows, remembered.
+    async def _first_page(
+        self, path: str, parameters: Mapping[str, str], what: str, wanted: int
+    ) -> tuple[wire.Page, int]:
+        """The first page and the size it has: the one wanted, or the largest that Plane allows, remembered.
 
         Members come as a bare list in all versions: no size (0) is asked for.
         """
-        size = 0 if path.endswith("/members/") else self._per_page
+        size = 0 if path.endswith("/members/") else min(wanted, self._learned.per_page)
         while True:
             try:
                 return await self._page(path, parameters, size, what), size
@@ -201,7 +250,7 @@ class PlaneClient:
                 if error.allowed >= size:
                     raise
                 size = error.allowed
-                self._per_page = min(size, self._per_page)
+                self._learned.per_page = min(size, self._learned.per_page)
 
     async def _page(self, path: str, parameters: Mapping[str, str], size: int, what: str) -> wire.Page:
         asked = {**parameters, "per_page": str(size)} if size else parameters
@@ -212,7 +261,12 @@ class PlaneClient:
 
     async def _get(self, path: str, parameters: Mapping[str, str], what: str) -> Any:
         """The JSON of one answer, as plain data. Every request is made here."""
-        body = await fetch(self._client, f"{self._host}/api/{path}", parameters, what)
+        url = f"{self._host}/api/{path}"
+        if self._errand is None:
+            body = await fetch(self._client, url, parameters, what)
+        else:
+            async with self._errand.request() as asked:
+                body = await fetch(self._client, url, parameters, what, asked)
         try:
             return wire.decode(body)
         except ValueError:
@@ -223,50 +277,12 @@ class PlaneClient:
         return one_line(f"{thing} of workspace {self._slug!r} at {self._shown}")
 
 
-class _Rows(Generic[T]):
-    """What the pages of one walk held so far, understood or `skipped` (by id, with the reason)."""
-
-    def __init__(self, read: Callable[[wire.Row], T | None]) -> None:
-        self.items: list[T] = []
-        self.skipped: list[tuple[str, str]] = []
-        self.count = 0
-        self._read = read
-        self._ids: set[str] = set()
-        self._twice = False
-        self._total = 0
-
-    def add(self, page: wire.Page) -> bool:
-        """Take a page in. False: the pages do not fit together, and reading on makes no sense.
-
-        A total that falls is a sign of its own: when an issue that was read is removed, the one that
-        moves up to the page before is missed, and the count still equals the new total.
-        """
-        for row in page.rows:
-            self._take(row, wire.row_id(row))
-        total = self.count if page.total is None else page.total
-        fell, self._total = total < self._total, total
-        return not (self._twice or fell or self.count > total)
-
-    def _take(self, row: object, found: str | None) -> None:
-        self.count += 1
-        if found is not None:
-            self._twice |= found in self._ids
-            self._ids.add(found)
-        try:
-            item = self._read(wire.as_row(row))
-        except wire.Unreadable as error:
-            self.skipped.append((found or "one without an id", str(error)))
-        else:
-            self.items += [] if item is None else [item]
+def _rows(read: Read[Issue]) -> Rows:
+    return Rows(read.items, read.total, read.skipped, read.unreadable - len(read.skipped))
 
 
-def _understood(rows: _Rows[T], what: str) -> Read[T]:
-    """What was read. A bad object is logged by its id; when all are bad, it is Plane that is."""
-    if len(rows.skipped) == rows.count > 1:
-        raise BadAnswer(what, f"none of {rows.count} objects can be understood: {rows.skipped[0][1]}")
-    for found, reason in rows.skipped:
-        log.warning("%s: skipped %s: %s", what, found, reason)
-    return Read(tuple(rows.items), len(rows.skipped), rows.count)
+def _reaches(rows: Walk[Issue], since: datetime) -> bool:
+    return any(issue.updated <= since for issue in rows.items)
 
 
 def _in(project: Project, name: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ import httpx
 
 from icsfeed import __version__
 from icsfeed.adapters import plane_wire as wire
+from icsfeed.adapters.quota import Asked, remaining_in
 from icsfeed.core.errors import (
     BadAnswer,
     KeyRefused,
@@ -70,16 +71,20 @@ async def fetch(
     url: str,
     parameters: Mapping[str, str],
     what: str,
+    asked: Asked | None = None,
     *,
     limit: int = ANSWER_LIMIT,
     seconds: float = ANSWER_TIME,
 ) -> bytes:
     """The body of a 200 that holds JSON. Raises the PlaneError that fits anything else.
 
-    `what` says in words what is asked for; `limit` is in bytes.
+    `what` says in words what is asked for; `asked` is told what the answer says of the budget; `limit`
+    is in bytes.
     """
     try:
         async with asyncio.timeout(seconds), client.stream("GET", url, params=parameters) as response:
+            if asked is not None:
+                _tell(asked, response)
             body = await _bounded(response, what, limit)
     except httpx.DecodingError:
         raise BadAnswer(what, "the answer's compression is broken") from None
@@ -90,6 +95,13 @@ async def fetch(
         raise Unreachable(what, _reason(error)) from None
     _raise_for(response, body, what)
     return body
+
+
+def _tell(asked: Asked, response: httpx.Response) -> None:
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        asked.refused(_retry_after(response) or RETRY_USUAL)
+    else:
+        asked.answered(remaining_in(response.headers))
 
 
 async def _bounded(response: httpx.Response, what: str, limit: int) -> bytes:
@@ -109,7 +121,7 @@ def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
         raise Unreachable(what, f"the server failed with {status}", _retry_after(response))
     if response.has_redirect_location:
         raise NotPlane(what, f"it redirects to {_elsewhere(response)}: check the url in the configuration")
-    if "json" not in response.headers.get("content-type", ""):
+    if "json" not in response.headers.get("content-type", "").lower():
         found = f"what answers ({status}) is not Plane's API"
         raise NotPlane(what, f"{found}: check the url in the configuration")
     if status != HTTPStatus.OK:

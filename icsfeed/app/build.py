@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 import httpx
 
 from icsfeed.adapters.plane import PlaneClient, open_client
+from icsfeed.adapters.quota import Budget
+from icsfeed.adapters.store import Store, open_store
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.workspace import Workspace
 from icsfeed.core import config as settings
@@ -24,22 +26,40 @@ async def opened(
     config: Config,
     *,
     transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
+    store: Store | None = None,
     clock: Callable[[], datetime] = utc_now,
     timer: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[FeedService]:
     """The feeds of a configuration, with one HTTP client for each active workspace, closed at the end.
 
-    `transports` replaces the network for a workspace, by its name.
+    `transports` replaces the network for a workspace, by its name. `store`: where the last good copies
+    are kept, and closed at the end; memory by default.
     """
     async with AsyncExitStack() as stack:
+        kept = store or open_store("memory", {})
+        stack.push_async_callback(kept.close)
+        budgets: dict[str, Budget] = {}
         workspaces = {}
         for name, workspace in config.workspaces.items():
             if workspace.active:
                 transport = (transports or {}).get(name)
                 plane = await stack.enter_async_context(_client(name, workspace, transport))
-                workspaces[name] = _workspace(name, workspace, config, plane, clock, timer)
+                key = workspace.api_key.reveal() if workspace.api_key else ""
+                budget = budgets.setdefault(key, Budget(timer=timer))
+                workspaces[name] = Workspace(
+                    name,
+                    plane,
+                    config.cache,
+                    store=kept,
+                    budget=budget,
+                    clock=clock,
+                    timer=timer,
+                    keys=workspace.projects,
+                    links=_tells_periods(config, name),
+                )
                 stack.push_async_callback(workspaces[name].close)
-        yield FeedService(config, workspaces, clock)
+                await workspaces[name].start()
+        yield FeedService(config, workspaces, clock, kept)
 
 
 @asynccontextmanager
@@ -49,25 +69,6 @@ async def _client(
     key = workspace.api_key.reveal() if workspace.api_key else ""
     async with open_client(key, transport=transport) as client:
         yield PlaneClient(workspace.url, workspace.slug or name, client=client)
-
-
-def _workspace(
-    name: str,
-    workspace: settings.Workspace,
-    config: Config,
-    plane: PlaneClient,
-    clock: Callable[[], datetime],
-    timer: Callable[[], float],
-) -> Workspace:
-    return Workspace(
-        name,
-        plane,
-        config.cache,
-        clock=clock,
-        timer=timer,
-        keys=workspace.projects,
-        links=_tells_periods(config, name),
-    )
 
 
 def _tells_periods(config: Config, workspace: str) -> bool:

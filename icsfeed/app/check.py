@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.workspace import View, Workspace
+from icsfeed.app.known import View
+from icsfeed.app.workspace import Workspace
 from icsfeed.core.calendar import Calendar, Material
 from icsfeed.core.config import Config
 from icsfeed.core.diagnose import unknown_names, why_empty

@@ -11,8 +11,10 @@ from cachetools import LRUCache
 from msgspec import Struct
 from msgspec.structs import replace
 
+from icsfeed.adapters.store import Store
+from icsfeed.app.known import View
 from icsfeed.app.links import Links
-from icsfeed.app.workspace import View, Workspace
+from icsfeed.app.workspace import Workspace
 from icsfeed.core.auto import auto_feeds, may_be_auto
 from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of, tombstone, workspace_of
 from icsfeed.core.config import Config, Feed
@@ -23,6 +25,9 @@ from icsfeed.core.notices import midnight
 from icsfeed.core.query import Query, narrowed
 from icsfeed.core.revisions import History, styled_since
 from icsfeed.core.select import Needs, needs, projects_of
+
+HISTORY_LOCK = 2.0
+"""Seconds that replicas wait for each other to say since when a feed is as it is."""
 
 KEPT = 2_000
 """Rendered feeds and narrowings kept at most; the longest unread goes first."""
@@ -45,12 +50,13 @@ class FeedService:
     """The feeds of one configuration over its workspaces. `clock` gives the time in UTC."""
 
     def __init__(
-        self, config: Config, workspaces: Mapping[str, Workspace], clock: Callable[[], datetime]
+        self, config: Config, workspaces: Mapping[str, Workspace], clock: Callable[[], datetime], store: Store
     ) -> None:
         self.config = config
         self.links = Links(config)
         self.workspaces = workspaces
         self._clock = clock
+        self._store = store
         self._zone = ZoneInfo(config.timezone)
         self._made: LRUCache[Key, Made] = LRUCache(KEPT)
         self._making: dict[Key, asyncio.Task[Rendered]] = {}
@@ -182,31 +188,44 @@ class FeedService:
     async def _make(
         self, name: str, feed: Feed, query: Query, view: View, day: Day, until: float | None
     ) -> Rendered:
-        base = None if query == _WHOLE else await self.rendered(name, _WHOLE, until)
-        own = digest(self._style(await self.feed(name, until)))
-        since = styled_since(self._histories.get(name), own, self._clock())
-        style = replace(self._style(feed), since=since)
-        last = self._made.get((name, query))
-
-        def work() -> tuple[Rendered, History | None]:
-            calendar = self._calendar(name, feed, query, style, view, day)
-            if base is None:
-                return render(
-                    calendar.header,
-                    calendar.components,
-                    self._histories.get(name),
-                    own,
-                    self._clock(),
-                    compress=self.config.gzip,
-                )
-            earliest = _changed(base, calendar, query, day)
-            return self._part(calendar, earliest, last.rendered if last else None), None
-
-        rendered, history = await asyncio.to_thread(work)
-        if history is not None:
-            self._histories[name] = history
+        if query == _WHOLE:
+            rendered = await self._whole(name, feed, view, day)
+        else:
+            base = await self.rendered(name, _WHOLE, until)
+            rendered = await self._narrowed(name, feed, query, view, day, base)
         self._made[name, query] = Made(view.stamp, day, rendered)
         return rendered
+
+    async def _whole(self, name: str, feed: Feed, view: View, day: Day) -> Rendered:
+        """The feed and its history, which replicas share: all say of a body since when it is there."""
+        async with self._store.lock(f"history/{name}", HISTORY_LOCK, wait=HISTORY_LOCK):
+            history = await self._store.get_record(f"history/{name}", History) or self._histories.get(name)
+            own = digest(self._style(feed))
+            style = replace(self._style(feed), since=styled_since(history, own, self._clock()))
+
+            def work() -> tuple[Rendered, History]:
+                calendar = self._calendar(name, feed, _WHOLE, style, view, day)
+                compress, now = self.config.gzip, self._clock()
+                return render(calendar.header, calendar.components, history, own, now, compress=compress)
+
+            rendered, remembered = await asyncio.to_thread(work)
+            self._histories[name] = remembered
+            if remembered != history:
+                await self._store.put_record(f"history/{name}", remembered)
+        return rendered
+
+    async def _narrowed(
+        self, name: str, feed: Feed, query: Query, view: View, day: Day, base: Rendered
+    ) -> Rendered:
+        history, last = self._histories.get(name), self._made.get((name, query))
+        style = replace(self._style(feed), since=history.styled if history else None)
+
+        def work() -> Rendered:
+            calendar = self._calendar(name, feed, query, style, view, day)
+            earliest = _changed(base, calendar, query, day)
+            return self._part(calendar, earliest, last.rendered if last else None)
+
+        return await asyncio.to_thread(work)
 
     def _part(self, calendar: Calendar, changed: datetime, last: Rendered | None) -> Rendered:
         """A narrowed feed, changed at `changed` or later: when its body is another one than the last."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from cachetools import TTLCache
+from cachetools import TLRUCache
 
 from icsfeed.core.errors import PlaneError
 
@@ -21,10 +21,16 @@ class Copies(Generic[K, T]):
     A copy outlives its freshness: it is replaced by a newer one and never by nothing. A read that
     finds nothing changed keeps the old object, so that nothing is made anew of it.
     `timer` gives monotonic seconds, `clock` the time of day in UTC. `reads` counts what was read well.
+    `stretch`: how many times longer than `ttl` (seconds) what is read from now on is fresh.
     """
 
     def __init__(self, ttl: float, timer: Callable[[], float], clock: Callable[[], datetime]) -> None:
-        self._fresh: TTLCache[K, bool] = TTLCache(maxsize=1_000_000, ttl=ttl, timer=timer)
+        self.ttl = ttl
+        self.stretch = 1.0
+        self._fresh: TLRUCache[K, float] = TLRUCache(
+            maxsize=1_000_000, ttu=lambda _key, until, _now: until, timer=timer
+        )
+        self._timer = timer
         self._good: dict[K, T] = {}
         self._read_at: dict[K, datetime] = {}
         self._versions: dict[K, int] = {}
@@ -73,13 +79,34 @@ class Copies(Generic[K, T]):
     async def _read(self, key: K, read: Callable[[], Awaitable[T]]) -> T:
         started = self._clock()
         found = await read()
-        if key not in self._good or self._good[key] != found:
-            self._good[key] = found
-            self._versions[key] = self._versions.get(key, 0) + 1
-        self._read_at[key] = started
-        self._fresh[key] = True
+        self._put(key, found, started, self.ttl * self.stretch)
         self.reads += 1
         return self._good[key]
+
+    def adopt(self, key: K, value: T, read_at: datetime) -> None:
+        """Take in a copy that was read elsewhere at that time, unless ours is as new."""
+        ours = self._read_at.get(key)
+        if ours is None or ours < read_at:
+            self._put(key, value, read_at, self._left(read_at))
+
+    def confirm(self, key: K, read_at: datetime) -> None:
+        """Our copy was read again elsewhere at that time, and is still the same."""
+        ours = self._read_at.get(key)
+        if key in self._good and ours is not None and ours < read_at:
+            self._put(key, self._good[key], read_at, self._left(read_at))
+
+    def _left(self, read_at: datetime) -> float:
+        return self.ttl * self.stretch - max(0.0, (self._clock() - read_at).total_seconds())
+
+    def _put(self, key: K, value: T, read_at: datetime, fresh_for: float) -> None:
+        old = self._good.get(key)
+        if old is None or (old is not value and old != value):
+            self._good[key] = value
+            self._versions[key] = self._versions.get(key, 0) + 1
+        self._read_at[key] = read_at
+        self._fresh.pop(key, None)
+        if fresh_for > 0:
+            self._fresh[key] = self._timer() + fresh_for
 
 
 class Rest:

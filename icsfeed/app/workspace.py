@@ -1,75 +1,43 @@
-"""One Plane workspace kept fresh: TTLs, one flight for all who wait, a deadline, the last good copy."""
+"""One Plane workspace kept fresh: one flight for all who wait, a deadline, rests after failures, a watch."""
 
 import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from cachetools import TTLCache
-from msgspec import Struct
-from msgspec.structs import replace
 
-from icsfeed.app.freshness import Copies, Rest
+from icsfeed.adapters.quota import Budget, BudgetState, Errand, Urgency, stretched
+from icsfeed.adapters.store import Store
+from icsfeed.app.freshness import Rest
+from icsfeed.app.known import KINDS, Known, View
+from icsfeed.app.reading import Plane, by_id, current_issues
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import BadAnswer, NoAccess, NotFound, PlaneError
-from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, Snapshot, State
-from icsfeed.core.revisions import carried_on
+from icsfeed.core.model import Issue, PeriodKind, Person, Project
 from icsfeed.core.select import Needs
 
 T = TypeVar("T")
 
-KINDS: Sequence[PeriodKind] = ("cycle", "module")
 AT_ONCE = 4
 """Projects asked at the same time (design.md)."""
 VIEW_KEPT = 1.0
 """Seconds for which a view is handed on without looking at what is fresh: cheap for many readers."""
+WATCHED_FOR = 86_400.0
+"""Seconds after which a project that nobody asked for is no longer kept fresh."""
+TICK = 1.0
+NEVER = datetime.min.replace(tzinfo=UTC)
+LOCK_SECONDS = 10.0
+"""How long a replica that died in the middle of a refresh keeps the others waiting."""
 
 OF_A_PART = (NoAccess, NotFound, BadAnswer)
 """Errors that may concern one project, or the members, while Plane is well."""
 
 log = logging.getLogger("icsfeed.workspace")
-
-
-class IssueRead(Protocol):
-    """One read of all of a project's issues, and how many of them could not be understood."""
-
-    @property
-    def items(self) -> tuple[Issue, ...]: ...
-    @property
-    def unreadable(self) -> int: ...
-
-
-class Plane(Protocol):
-    """What a workspace reads with: adapters/plane.py. Every method raises PlaneError."""
-
-    async def projects(self) -> tuple[Project, ...]: ...
-    async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]: ...
-    async def issues(self, project: Project) -> IssueRead: ...
-    async def states(self, project: Project) -> tuple[State, ...]: ...
-    async def labels(self, project: Project) -> tuple[Label, ...]: ...
-    async def periods(self, project: Project, kind: PeriodKind) -> tuple[Period, ...]: ...
-    async def period_issues(self, period: Period) -> frozenset[str]: ...
-    async def version(self) -> str | None: ...
-    async def whoami(self) -> Person | None: ...
-
-
-class View(Struct, frozen=True):
-    """What is known of some projects of a workspace, and of all its projects and people.
-
-    `linked` are the snapshots with the issues of those cycles and modules that only this question
-    needed. `stamp` is the same as long as nothing in the view changes. `read_at`: when the oldest
-    of the issues were last read.
-    """
-
-    projects: tuple[Project, ...]
-    people: Mapping[str, Person]
-    snapshots: tuple[Snapshot, ...]
-    linked: tuple[Snapshot, ...]
-    stamp: tuple[object, ...]
-    read_at: datetime
 
 
 Choose = Callable[[tuple[Project, ...]], tuple[Project, ...]]
@@ -78,7 +46,8 @@ Choose = Callable[[tuple[Project, ...]], tuple[Project, ...]]
 class Workspace:
     """The workspace `name`, read through `plane`. `keys` limits it to some projects; none: all.
 
-    `links` says whether its feeds tell which cycle and module an issue is in.
+    `links` says whether its feeds tell which cycle and module an issue is in. `budget` is that of the
+    API key, which other workspaces may share, and `store` where the last good copies are kept.
     """
 
     def __init__(
@@ -87,41 +56,37 @@ class Workspace:
         plane: Plane,
         cache: Cache,
         *,
+        store: Store,
+        budget: Budget,
         clock: Callable[[], datetime],
         timer: Callable[[], float],
         keys: Iterable[str] = (),
         links: bool = True,
     ) -> None:
         self.name = name
-        self.plane = plane
-        self._deadline = float(cache.deadline)
+        self.budget = budget
+        self._reader = Errand(budget, "reader")
+        self.plane = plane.on(self._reader)
+        self._cache = cache
         self._keys = frozenset(key.casefold() for key in keys)
-        self._links = links
+        self._store = store
         self._clock = clock
         self._timer = timer
-        self._projects: Copies[str, tuple[Project, ...]] = Copies(cache.projects, timer, clock)
-        self._members: Copies[str, Mapping[str, Person]] = Copies(cache.members, timer, clock)
-        self._issues: Copies[str, tuple[Mapping[str, Issue], int]] = Copies(cache.issues, timer, clock)
-        self._states: Copies[str, Mapping[str, State]] = Copies(cache.states, timer, clock)
-        self._labels: Copies[str, Mapping[str, Label]] = Copies(cache.labels, timer, clock)
-        period_ttls = {"cycle": cache.cycles, "module": cache.modules}
-        self._periods: Mapping[PeriodKind, Copies[str, Mapping[str, Period]]] = {
-            kind: Copies(period_ttls[kind], timer, clock) for kind in KINDS
-        }
-        self._held: Mapping[PeriodKind, Copies[str, frozenset[str]]] = {
-            kind: Copies(period_ttls[kind], timer, clock) for kind in KINDS
-        }
-        self._copies: list[Copies[str, Any]] = [self._projects, self._members, self._issues]
-        self._copies += [self._states, self._labels, *self._periods.values(), *self._held.values()]
-        self._snapshots: dict[str, Snapshot] = {}
-        self._read_at: dict[str, datetime] = {}
-        self._stamps: dict[str, tuple[object, ...]] = {}
+        self._known = Known(name, cache, store, clock=clock, timer=timer, links=links)
         self._flights: dict[object, asyncio.Task[None]] = {}
+        self._errands: set[Errand] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._missing: frozenset[str] = frozenset()
         self._views: TTLCache[object, View] = TTLCache(maxsize=10_000, ttl=VIEW_KEPT, timer=timer)
+        self._watched: TTLCache[str, bool] = TTLCache(maxsize=100_000, ttl=WATCHED_FOR, timer=timer)
         self._rest = Rest(timer)
         self._part_rests: defaultdict[str, Rest] = defaultdict(lambda: Rest(timer))
+
+    async def start(self) -> None:
+        """Take in what was kept before this process was started. Plane is not asked."""
+        for project in await self._known.adopt_roster():
+            await self._known.adopt(project)
+        await self._adopt_budget()
 
     async def view(self, choose: Choose, needs: Needs, until: float | None = None) -> View | None:
         """What is known of the chosen projects, refreshed when it is not fresh.
@@ -131,17 +96,19 @@ class Workspace:
         `choose` raises.
         """
         until = self.until if until is None else until
-        if not self._projects.is_fresh(""):
+        if not self._known.projects.is_fresh(""):
             await self._fly("projects", self._refresh_projects, until)
-        projects = self._projects.get("")
+        projects = self._known.projects.get("")
         if projects is None:
             return None
         chosen = choose(projects)
+        self._watched.update((project.id, True) for project in chosen)
         work = (tuple(project.id for project in chosen), needs.named, needs.all_periods)
         view = self._views.get(work)
         if view is None:
-            await self._fly(work, lambda: self._refresh(chosen, needs), until)
-            view = self._known(projects, chosen, needs)
+            if not self._is_fresh(chosen, needs):
+                await self._fly(work, partial(self._refresh, chosen, needs), until)
+            view = self._known.view(projects, chosen, needs)
             if view is not None:
                 self._views[work] = view
         return view
@@ -149,12 +116,12 @@ class Workspace:
     @property
     def until(self) -> float:
         """When, by the timer, a reader who comes now has waited long enough."""
-        return self._timer() + self._deadline
+        return self._timer() + float(self._cache.deadline)
 
     @property
     def is_known(self) -> bool:
         """Whether its projects and members have ever been read."""
-        return self._projects.get("") is not None and self._members.get("") is not None
+        return self._known.projects.get("") is not None and self._known.members.get("") is not None
 
     @property
     def retry_after(self) -> int:
@@ -167,31 +134,82 @@ class Workspace:
         return next((rest.error for rest in self._rests() if rest.error), None)
 
     def _rests(self) -> Sequence[Rest]:
-        parts = ("", *(project.id for project in self._projects.get("") or ()))
+        parts = ("", *(project.id for project in self._known.projects.get("") or ()))
         return (self._rest, *(self._part_rests[part] for part in parts))
+
+    async def watch(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Keep fresh what readers asked for within a day, without end: theirs is then there at once."""
+        while True:
+            await sleep(TICK)
+            await self.refresh_oldest()
+
+    async def refresh_oldest(self) -> None:
+        """Read the watched project that has waited longest, when there is one; readers go before."""
+        self._stretch()
+        if not self._known.projects.is_fresh("") and self._watched:
+            await self._fly("projects", self._refresh_projects, self.until, "background")
+        stale = [
+            project
+            for project in self._known.projects.get("") or ()
+            if project.id in self._watched
+            and not self._known.is_fresh(project, Needs())
+            and not self._part_rests[project.id].left
+        ]
+        if stale and not self._rest.left:
+            oldest = min(stale, key=lambda project: self._known.read_at(project) or NEVER)
+            work: object = ((oldest.id,), frozenset[str](), False)
+            await self._fly(work, partial(self._refresh, [oldest], Needs()), self.until, "background")
+
+    def _stretch(self) -> None:
+        """Let everything be fresh for longer when there is more to read than the budget bears."""
+        count = len(self._known.projects.get("") or ())
+        ttls = {"issues": self._cache.issues, "states": self._cache.states, "labels": self._cache.labels}
+        ttls |= {"cycles": self._cache.cycles, "modules": self._cache.modules}
+        held = {f"held {kind}": self._known.held_count(kind) for kind in KINDS}
+        factor = stretched(
+            {**ttls, "held cycle": self._cache.cycles, "held module": self._cache.modules},
+            {**dict.fromkeys(ttls, count), **held},
+            self.budget.limit,
+        )
+        self._known.stretch(factor)
 
     async def close(self) -> None:
         """End what is under way."""
         flights = tuple(self._flights.values())
         for task in flights:
             task.cancel()
-        await asyncio.gather(*flights, *(copies.close() for copies in self._copies), return_exceptions=True)
+        closing = (copies.close() for copies in self._known.copies())
+        await asyncio.gather(*flights, *closing, return_exceptions=True)
 
-    async def _fly(self, work: object, start: Callable[[], Awaitable[None]], until: float) -> None:
-        """Join the flight for this work, or start it; stop waiting (not the work) when time is up."""
+    async def _fly(
+        self,
+        work: object,
+        start: Callable[[Plane], Awaitable[None]],
+        until: float,
+        urgency: Urgency = "reader",
+    ) -> None:
+        """Join the flight for this work, or start it; stop waiting (not the work) when time is up.
+
+        Where a reader waits, what is under way in the background has become urgent.
+        """
+        if urgency == "reader":
+            for errand in self._errands:
+                errand.hurry()
         task = self._flights.get(work)
         if task is None:
-            task = asyncio.create_task(self._guarded(start))
+            task = asyncio.create_task(self._guarded(start, urgency))
             self._flights[work] = task
             task.add_done_callback(lambda _: self._flights.pop(work, None))
         await asyncio.wait({task}, timeout=max(0.0, until - self._timer()))
 
-    async def _guarded(self, start: Callable[[], Awaitable[None]]) -> None:
+    async def _guarded(self, start: Callable[[Plane], Awaitable[None]], urgency: Urgency) -> None:
         if self._rest.left:
             return
         before = self._reads()
+        errand = Errand(self.budget, urgency)
+        self._errands.add(errand)
         try:
-            await start()
+            await start(self.plane.on(errand))
         except PlaneError as error:
             self._failed(self._rest, error)
         except Exception:
@@ -202,32 +220,47 @@ class Workspace:
             # Where nothing had to be read, nothing was learned of Plane.
             if self._reads() > before and not self._rest.left:
                 self._rest.over()
+        finally:
+            self._errands.discard(errand)
 
     def _reads(self) -> int:
-        return sum(copies.reads for copies in self._copies)
+        return sum(copies.reads for copies in self._known.copies())
 
     def _failed(self, rest: Rest, error: PlaneError) -> None:
         if not rest.left:
             rest.failed(error)
             log.warning("workspace %s: %s; asking again in %.0f s", self.name, error, rest.left)
 
-    async def _refresh_projects(self) -> None:
-        await self._projects.look("", self._read_projects)
+    def _is_fresh(self, projects: Sequence[Project], needs: Needs) -> bool:
+        return self._known.members.is_fresh("") and all(
+            self._known.is_fresh(project, needs) for project in projects
+        )
 
-    async def _read_projects(self) -> tuple[Project, ...]:
-        found = await self.plane.projects()
+    async def _refresh_projects(self, plane: Plane) -> None:
+        async with self._shared("projects"):
+            await self._known.adopt_roster()
+            await self._known.projects.look("", partial(self._read_projects, plane))
+            await self._known.save_roster()
+
+    async def _read_projects(self, plane: Plane) -> tuple[Project, ...]:
+        found = await plane.projects()
         return tuple(
             project
             for project in found
             if not self._keys or {project.key.casefold(), project.id} & self._keys
         )
 
-    async def _refresh(self, projects: Sequence[Project], needs: Needs) -> None:
+    async def _refresh(self, projects: Sequence[Project], needs: Needs, plane: Plane) -> None:
         """Read what is not fresh. One part that fails does not keep the others from being read."""
-        await self._part("", self._refresh_members)
+        await self._part("", partial(self._refresh_members, plane))
         errors = await _gather(
-            [self._part(project.id, partial(self._refresh_project, project, needs)) for project in projects]
+            [
+                self._part(project.id, partial(self._refresh_project, project, needs, plane))
+                for project in projects
+                if not self._known.is_fresh(project, needs)
+            ]
         )
+        await self._keep_budget()
         if errors:
             raise errors[0]
 
@@ -247,156 +280,60 @@ class Workspace:
             else:
                 rest.over()
 
-    async def _refresh_members(self) -> None:
-        await self._members.look("", self._read_members)
+    async def _refresh_members(self, plane: Plane) -> None:
+        if not self._known.members.is_fresh(""):
+            async with self._shared("members"):
+                await self._known.adopt_roster()
+                await self._known.members.look("", partial(self._read_members, plane))
+                await self._known.save_roster()
 
-    async def _read_members(self) -> Mapping[str, Person]:
-        people = await self.plane.members(self._projects.get("") or ())
+    async def _read_members(self, plane: Plane) -> Mapping[str, Person]:
+        people = await plane.members(self._known.projects.get("") or ())
         return {person.id: person for person in people}
 
-    async def _refresh_project(self, project: Project, needs: Needs) -> None:
-        await self._issues.look(project.id, lambda: self._read_issues(project))
-        await self._refresh_names(project)
-        for kind in KINDS:
-            await self._refresh_periods(project, kind, needs)
-        if self._unknown(project):
-            self._expire_names(project)
-            await self._refresh_names(project)
-            await self._refresh_members()
-            self._missing |= self._unknown(project)
+    async def _refresh_project(self, project: Project, needs: Needs, plane: Plane) -> None:
+        """One replica reads a project; the others take in what it has kept."""
+        async with self._shared(project.id):
+            await self._known.adopt(project)
+            await self._known.issues.look(project.id, partial(self._read_issues, project, plane))
+            await self._refresh_names(project, plane)
+            for kind in KINDS:
+                await self._refresh_periods(project, kind, needs, plane)
+            if self._known.unknown(project) - self._missing:
+                self._known.expire_names(project)
+                await self._refresh_names(project, plane)
+                await self._refresh_members(plane)
+                self._missing |= self._known.unknown(project)
+            await self._known.save(project)
 
-    async def _read_issues(self, project: Project) -> tuple[Mapping[str, Issue], int]:
-        read = await self.plane.issues(project)
-        return {issue.id: issue for issue in read.items}, read.unreadable
+    async def _read_issues(self, project: Project, plane: Plane) -> tuple[Mapping[str, Issue], int]:
+        known, full = self._known.lists.get(project.id), self._cache.full.delta
+        found = await current_issues(plane, project, known, self._clock(), full)
+        self._known.lists[project.id] = found
+        return found.items, found.unreadable
 
-    async def _refresh_names(self, project: Project) -> None:
-        await self._states.look(project.id, lambda: _by_id(self.plane.states(project)))
-        await self._labels.look(project.id, lambda: _by_id(self.plane.labels(project)))
+    async def _refresh_names(self, project: Project, plane: Plane) -> None:
+        await self._known.states.look(project.id, lambda: by_id(plane.states(project)))
+        await self._known.labels.look(project.id, lambda: by_id(plane.labels(project)))
 
-    def _expire_names(self, project: Project) -> None:
-        self._states.expire(project.id)
-        self._labels.expire(project.id)
-        self._members.expire("")
+    async def _refresh_periods(self, project: Project, kind: PeriodKind, needs: Needs, plane: Plane) -> None:
+        await self._known.periods[kind].look(project.id, lambda: by_id(plane.periods(project, kind)))
+        for period in self._known.wanted(project, needs):
+            if period.kind == kind:
+                await self._known.held[kind].look(period.id, partial(plane.period_issues, period))
 
-    def _unknown(self, project: Project) -> frozenset[str]:
-        """Ids in the issues that no list of names has, and that were not looked for before."""
-        issues, _ = self._issues.get(project.id) or ({}, 0)
-        used = {
-            used
-            for issue in issues.values()
-            for used in (issue.state, *issue.labels, *issue.assignees)
-            if used
-        }
-        known: set[str] = set()
-        for names in (self._states.get(project.id), self._labels.get(project.id), self._members.get("")):
-            known.update(names or ())
-        return frozenset(used - known - self._missing)
+    def _shared(self, part: str) -> AbstractAsyncContextManager[bool]:
+        """A lock that replicas share. Without it in time each reads by itself: late, and not wrong."""
+        return self._store.lock(f"{self.name}/{part}", LOCK_SECONDS, wait=2 * LOCK_SECONDS)
 
-    async def _refresh_periods(self, project: Project, kind: PeriodKind, needs: Needs) -> None:
-        periods = await self._periods[kind].look(
-            project.id, lambda: _by_id(self.plane.periods(project, kind))
-        )
-        for period in periods.values():
-            if self._is_held(period) or _is_asked(period, needs):
-                await self._held[kind].look(period.id, partial(self.plane.period_issues, period))
+    async def _adopt_budget(self) -> None:
+        state = await self._store.get_record(f"{self.name}/budget", BudgetState)
+        if state is not None:
+            self.budget.restore(state, self._clock().timestamp())
 
-    def _is_held(self, period: Period) -> bool:
-        """Whether issues tell that they are in this period: while it has not ended anywhere."""
-        yesterday = self._clock().date() - timedelta(days=1)
-        return self._links and (period.end is None or period.end >= yesterday)
-
-    def _known(self, projects: tuple[Project, ...], chosen: Sequence[Project], needs: Needs) -> View | None:
-        people = self._members.get("")
-        snapshots = tuple(filter(None, (self._snapshot(project) for project in chosen)))
-        if people is None or len(snapshots) < len(chosen):
-            return None
-        asked = [period for snapshot in snapshots for period in self._only_asked(snapshot, needs)]
-        links = {period.id: self._held[period.kind].get(period.id) for period in asked}
-        if None in links.values():
-            return None
-        linked = tuple(_with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
-        read = [self._read_at[project.id] for project in chosen] or [
-            self._projects.read_at("") or self._clock()
-        ]
-        stamp = (
-            self._projects.version(""),
-            *(self._stamps[project.id] for project in chosen),
-            *(self._held[period.kind].version(period.id) for period in asked),
-        )
-        return View(projects, people, snapshots, linked, (*stamp, self._members.version("")), min(read))
-
-    def _only_asked(self, snapshot: Snapshot, needs: Needs) -> Iterable[Period]:
-        """The snapshot's periods whose issues this question needs and the snapshot does not have."""
-        return [
-            period
-            for period in snapshot.periods.values()
-            if period.issues is None and _is_asked(period, needs)
-        ]
-
-    def _snapshot(self, project: Project) -> Snapshot | None:
-        """The project's snapshot, made anew only when a part of it has become another.
-
-        The old one where a part was never read: of a new cycle, which issues it holds.
-        """
-        issues, people = self._issues.get(project.id), self._members.get("")
-        states, labels = self._states.get(project.id), self._labels.get(project.id)
-        periods = self._linked_periods(project)
-        if issues is None or people is None or states is None or labels is None or periods is None:
-            return self._snapshots.get(project.id)
-        stamp = self._stamp(project, periods)
-        old = self._snapshots.get(project.id)
-        if old is None or self._stamps[project.id] != stamp:
-            new = Snapshot(project, issues[0], states, labels, people, periods, unreadable=issues[1])
-            self._snapshots[project.id] = carried_on(old, new, self._clock())
-            self._stamps[project.id] = stamp
-        self._read_at[project.id] = self._issues.read_at(project.id) or self._clock()
-        return self._snapshots[project.id]
-
-    def _stamp(self, project: Project, periods: Mapping[str, Period]) -> tuple[object, ...]:
-        """Equal as long as a snapshot of the project would be."""
-        of_project: Iterable[Copies[str, Any]] = (
-            self._issues,
-            self._states,
-            self._labels,
-            *self._periods.values(),
-        )
-        held = [
-            (period.id, self._held[period.kind].version(period.id))
-            for period in periods.values()
-            if period.issues is not None
-        ]
-        versions = [copies.version(project.id) for copies in of_project]
-        return (project, self._members.version(""), *versions, *held)
-
-    def _linked_periods(self, project: Project) -> Mapping[str, Period] | None:
-        """The project's periods, the open ones with their issues; None while a part was never read."""
-        linked: dict[str, Period] = {}
-        for kind in KINDS:
-            periods = self._periods[kind].get(project.id)
-            if periods is None:
-                return None
-            for period in periods.values():
-                held = self._held[kind].get(period.id) if self._is_held(period) else None
-                if held is None and self._is_held(period):
-                    return None
-                linked[period.id] = replace(period, issues=held)
-        return linked
-
-
-def _with_links(snapshot: Snapshot, links: Mapping[str, frozenset[str] | None]) -> Snapshot:
-    periods = {
-        period.id: replace(period, issues=links.get(period.id, period.issues))
-        for period in snapshot.periods.values()
-    }
-    return replace(snapshot, periods=periods)
-
-
-def _is_asked(period: Period, needs: Needs) -> bool:
-    return needs.all_periods or not needs.named.isdisjoint((period.name.strip().casefold(), period.id))
-
-
-async def _by_id(reading: Awaitable[Sequence[T]]) -> dict[str, T]:
-    return {item.id: item for item in await reading}  # type: ignore[attr-defined]
+    async def _keep_budget(self) -> None:
+        now = self._clock().timestamp()
+        await self._store.put_record(f"{self.name}/budget", self.budget.state(now))
 
 
 async def _gather(work: Sequence[Awaitable[object]]) -> list[PlaneError]:

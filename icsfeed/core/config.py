@@ -302,7 +302,8 @@ class Embed(Struct, frozen=True, forbid_unknown_fields=True):
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds for which what was read of Plane counts as fresh; `deadline`: how long a reader waits.
 
-    `webhook_ttl` takes the place of `issues` while webhooks arrive.
+    `webhook_ttl` takes the place of `issues` while webhooks arrive. `full`: after so long issues are
+    read whole, and not only those that changed.
     """
 
     workspaces: Ttl = Duration(300)
@@ -314,6 +315,7 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     states: Ttl = Duration(300)
     labels: Ttl = Duration(300)
     deadline: Ttl = Duration(5)
+    full: Ttl = Duration(21_600)
     webhook_ttl: Ttl = Duration(300)
 
 

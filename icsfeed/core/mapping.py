@@ -182,18 +182,13 @@ def _key(issue: Issue, snapshot: Snapshot) -> str:
 
 
 def _categories(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> tuple[str, ...]:
-    found: list[str] = []
-    for category in style.categories:
-        match category:
-            case "labels":
-                found += _label_names(issue, snapshot)
-            case "project":
-                found.append(snapshot.project.name)
-            case "state":
-                found += [state.name] if state else []
-            case "priority":
-                found += [issue.priority] if issue.priority != "none" else []
-    named = (one_line(name).strip() for name in found)
+    names: Mapping[Category, list[str]] = {
+        "labels": _label_names(issue, snapshot),
+        "project": [snapshot.project.name],
+        "state": [state.name] if state else [],
+        "priority": [issue.priority] if issue.priority != "none" else [],
+    }
+    named = (one_line(name).strip() for category in style.categories for name in names[category])
     return tuple(dict.fromkeys(name for name in named if name))
 
 

@@ -72,13 +72,20 @@ def plain(html: str) -> str:
     if not html or html == "<p></p>":
         return ""
     reader = _Reader()
-    for found in _TOKEN.finditer(_without_comments(html[:HTML_LIMIT])):
+    for found in _TOKEN.finditer(_without_comments(_head(html))):
         closing, tag, attributes, words = found.groups()
         if words:
             reader.words(words)
         elif tag:
             (reader.close if closing else reader.open)(tag.lower(), attributes)
     return _shorten(reader.text())
+
+
+def _head(html: str) -> str:
+    """The part that is looked at, without a tag that is cut: an embedded image may be of any length."""
+    head = html[:HTML_LIMIT]
+    cut = head.rfind("<") if len(html) > HTML_LIMIT else -1
+    return head[:cut] if cut > head.rfind(">") else head
 
 
 def _without_comments(html: str) -> str:

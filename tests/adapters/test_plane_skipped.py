@@ -7,16 +7,15 @@ import httpx
 import pytest
 from test_plane_world import WEB, ScriptedPlane, always, connect, page, row, rows
 
-from icsfeed.adapters.plane import Read
 from icsfeed.core.errors import BadAnswer
-from icsfeed.core.model import Issue
+from icsfeed.core.incremental import Rows
 
 pytestmark = pytest.mark.anyio
 
 WORDS = "Confidential merger"
 
 
-async def read(*found: object) -> Read[Issue]:
+async def read(*found: object) -> Rows:
     return await connect(always(httpx.Response(200, json=page(found)))).issues(WEB)
 
 
@@ -72,7 +71,10 @@ async def test_drafts_and_archived_issues_are_left_out_and_not_counted_as_bad() 
 
 
 async def test_a_lone_bad_issue_is_only_skipped() -> None:
-    assert await read(row(1, target_date="?")) == Read((), 1, 1)
+    found = await read(row(1, target_date="?"))
+
+    assert (found.items, found.unreadable, found.total) == ((), 1, 1)
+    assert found.skipped == {row(1)["id"]}
 
 
 async def test_a_list_of_nothing_but_bad_issues_is_a_bad_answer_and_no_empty_project() -> None:

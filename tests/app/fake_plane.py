@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import TypeVar
 
 from app_world import NOW
 from msgspec.structs import replace
 
-from icsfeed.adapters.plane import Read
+from icsfeed.adapters.quota import Errand
+from icsfeed.core.incremental import Rows
 from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
 
 T = TypeVar("T")
@@ -49,8 +50,21 @@ class FakePlane:
     async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]:  # noqa: ARG002 - a Plane's
         return await self._answer("members", tuple(self.people))
 
-    async def issues(self, project: Project) -> Read[Issue]:
-        return await self._answer(f"issues {project.key}", Read(tuple(self.of_issues[project.key])))
+    def on(self, errand: Errand) -> "FakePlane":  # noqa: ARG002 - a Plane's
+        return self
+
+    async def issues(self, project: Project) -> Rows:
+        return await self._answer(f"issues {project.key}", self._rows(project))
+
+    async def recent_issues(self, project: Project, since: datetime) -> Rows | None:  # noqa: ARG002 - a Plane's
+        return await self._answer(f"issues {project.key}", self._rows(project))
+
+    async def issue_ids(self, project: Project) -> frozenset[str]:
+        return await self._answer(f"ids {project.key}", self._rows(project).ids)
+
+    def _rows(self, project: Project) -> Rows:
+        found = tuple(self.of_issues[project.key])
+        return Rows(found, len(found))
 
     async def states(self, project: Project) -> tuple[State, ...]:
         return await self._answer(f"states {project.key}", tuple(self.of_states[project.key]))

@@ -527,7 +527,7 @@ async def test_a_cycle_that_has_ended_can_be_asked_for() -> None:
 
 
 async def test_a_feed_whose_cycle_cannot_be_read_now_is_not_empty() -> None:
-    async with serving(quick()) as world:
+    async with serving() as world:
         await world.get("property")
         world.faults.add("cycle-issues", f.server_error(), None)
         answer = await world.get("property", "?cycle=Sprint%2011")

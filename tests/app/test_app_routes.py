@@ -10,6 +10,7 @@ from app_world import HOST, Clock, World, events, quick, serving, settings
 from litestar import Litestar
 
 from icsfeed import __version__
+from icsfeed.adapters.store import open_store
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Feed
@@ -126,7 +127,7 @@ async def test_a_fault_of_ours_is_logged_whole_and_told_without_details(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     # A service without the workspace that its feeds are of, which no configuration can lead to.
-    service = FeedService(settings(), {}, Clock())
+    service = FeedService(settings(), {}, Clock(), open_store("memory", {}))
     app = create_app(service, Clock())
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:

@@ -11,7 +11,10 @@ from app_world import NOW, Clock
 from fake_plane import FakePlane, cycle, issue
 from msgspec.structs import replace
 
-from icsfeed.app.workspace import AT_ONCE, View, Workspace
+from icsfeed.adapters.quota import Budget
+from icsfeed.adapters.store import open_store
+from icsfeed.app.known import View
+from icsfeed.app.workspace import AT_ONCE, Workspace
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import (
     BadAnswer,
@@ -48,11 +51,29 @@ class Case(NamedTuple):
         assert view is not None
         return view
 
+    async def settled(self) -> None:
+        """When what was under way has ended, however slow the machine is."""
+        for _ in range(100):
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            if not others:
+                return
+            await asyncio.wait(others, timeout=0.05)
+
 
 def _case(*keys: str, deadline: float = 5, only: Sequence[str] = (), links: bool = True) -> Case:
     plane, clock = FakePlane(*(keys or ("PROP",))), Clock()
     cache = replace(Cache(), deadline=deadline)
-    workspace = Workspace("acme", plane, cache, clock=clock, timer=clock.timer, keys=only, links=links)
+    workspace = Workspace(
+        "acme",
+        plane,
+        cache,
+        store=open_store("memory", {}),
+        budget=Budget(timer=clock.timer, limit=100_000),
+        clock=clock,
+        timer=clock.timer,
+        keys=only,
+        links=links,
+    )
     return Case(plane, workspace, clock)
 
 
@@ -96,15 +117,16 @@ async def test_only_the_chosen_projects_are_read() -> None:
 
 
 async def test_few_projects_are_asked_at_the_same_time() -> None:
-    case = _case(*(f"P{number}" for number in range(10)), deadline=0.02)
+    case = _case(*(f"P{number}" for number in range(10)), deadline=0.05)
     await case.view()
+    await case.settled()
     case.plane.of_issues["P0"] = []
     case.clock.move(61)
     case.plane.open.clear()
     await case.view()
     assert len([asked for asked in case.plane.asked if asked.startswith("issues")]) == 10 + AT_ONCE
     case.plane.open.set()
-    await asyncio.sleep(0.01)
+    await case.settled()
     assert case.plane.count("issues") == 20
 
 
@@ -355,22 +377,23 @@ async def test_without_a_copy_of_every_part_there_is_no_view(what: str) -> None:
 
 
 async def test_readers_get_the_old_copy_at_the_deadline_and_the_new_one_later() -> None:
-    case = _case(deadline=0.02)
+    case = _case(deadline=0.05)
     await case.view()
+    await case.settled()
     case.plane.of_issues["PROP"].append(issue("PROP", 2))
     case.plane.open.clear()
     case.clock.move(61)
     assert _issues(await case.view()) == {"PROP": 1}
     assert case.plane.count("issues") == 2
     case.plane.open.set()
-    await asyncio.sleep(0.01)
+    await case.settled()
     case.clock.move(2)
     assert _issues(await case.view()) == {"PROP": 2}
     assert case.plane.count("issues") == 2
 
 
 async def test_at_the_deadline_there_is_no_view_when_nothing_was_read() -> None:
-    case = _case(deadline=0.02)
+    case = _case(deadline=0.05)
     case.plane.open.clear()
     assert await case.view() is None
     assert (case.workspace.retry_after, case.workspace.last_error, case.workspace.is_known) == (
@@ -389,7 +412,7 @@ async def test_a_reader_may_come_with_a_deadline_of_its_own() -> None:
 
 
 async def test_closing_ends_all_that_is_under_way() -> None:
-    case = _case(deadline=0.01)
+    case = _case(deadline=0.05)
     await case.view()
     case.clock.move(61)
     case.plane.open.clear()

@@ -1,0 +1,74 @@
+"""Rows of Plane's lists, page by page: do they fit together, and what could be understood of them?"""
+
+import logging
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
+from icsfeed.adapters import plane_wire as wire
+from icsfeed.core.errors import BadAnswer
+
+T = TypeVar("T")
+
+log = logging.getLogger("icsfeed.plane")
+
+
+class Read(NamedTuple, Generic[T]):
+    """A list as it was at one moment.
+
+    `unreadable` of its objects could not be understood; `skipped` are the ids of those that have one.
+    `total` is how many Plane sent, with those and with the ones that are left out on purpose.
+    """
+
+    items: tuple[T, ...]
+    unreadable: int = 0
+    total: int = 0
+    skipped: frozenset[str] = frozenset()
+
+
+class Walk(Generic[T]):
+    """What the pages of one walk held so far, understood or `skipped` (by id, with the reason)."""
+
+    def __init__(self, read: Callable[[wire.Row], T | None]) -> None:
+        self.items: list[T] = []
+        self.skipped: list[tuple[str | None, str]] = []
+        self.count = 0
+        self._read = read
+        self._ids: set[str] = set()
+        self._twice = False
+        self.total: int | None = None
+
+    def add(self, page: wire.Page) -> bool:
+        """Take a page in. False: the pages do not fit together, and reading on makes no sense.
+
+        A total that falls is a sign of its own: when an issue that was read is removed, the one that
+        moves up to the page before is missed, and the count still equals the new total.
+        """
+        for row in page.rows:
+            self._take(row, wire.row_id(row))
+        before, self.total = self.total, page.total
+        if page.total is None:
+            return not self._twice
+        fell = before is not None and page.total < before
+        return not (self._twice or fell or self.count > page.total)
+
+    def _take(self, row: object, found: str | None) -> None:
+        self.count += 1
+        if found is not None:
+            self._twice |= found in self._ids
+            self._ids.add(found)
+        try:
+            item = self._read(wire.as_row(row))
+        except wire.Unreadable as error:
+            self.skipped.append((found, str(error)))
+        else:
+            self.items += [] if item is None else [item]
+
+
+def understood(rows: Walk[T], what: str) -> Read[T]:
+    """What was read. A bad object is logged by its id; when all are bad, it is Plane that is."""
+    if len(rows.skipped) == rows.count > 1:
+        raise BadAnswer(what, f"none of {rows.count} objects can be understood: {rows.skipped[0][1]}")
+    for found, reason in rows.skipped:
+        log.warning("%s: skipped %s: %s", what, found or "one without an id", reason)
+    skipped = frozenset(found for found, _ in rows.skipped if found)
+    return Read(tuple(rows.items), len(rows.skipped), rows.count, skipped)

@@ -1,0 +1,96 @@
+"""A real redis-server on a free port of this machine, and stores that are closed afterwards."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from icsfeed.adapters.store import Store, open_store
+
+
+class RedisServer:
+    """Empty whenever it starts. `address` is for the configuration's `store:`."""
+
+    def __init__(self, program: str, folder: Path, password: str = "") -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.password = password
+        self.address = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}/0"
+        self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        self._command += ["--save", "", "--appendonly", "no"]
+        self._command += ["--requirepass", password] if password else []
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 10
+        while not self._answers():
+            if time.monotonic() > until or self._process.poll() is not None:
+                pytest.fail("redis-server does not start")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """It accepts connections, and says nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    @contextmanager
+    def client(self) -> Iterator[Any]:
+        """A connection to look at what it holds."""
+        with redis.Redis(host="127.0.0.1", port=self.port, password=self.password or None) as client:
+            yield client
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(1) in (b"+", b"-")
+        except OSError:
+            return False
+
+
+@contextmanager
+def redis_server(folder: Path, password: str = "") -> Iterator[RedisServer]:
+    """A running Redis, killed at the end. The test fails where the program is missing."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.fail("install redis-server (Debian: redis-server)")
+    server = RedisServer(program, folder, password)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@asynccontextmanager
+async def opened_store(
+    address: str, environ: Mapping[str, str] = {}, retry: float = 0.05
+) -> AsyncIterator[Store]:
+    """A store that tries again soon after a failure."""
+    store = open_store(address, environ, retry=retry)
+    try:
+        yield store
+    finally:
+        await store.close()
