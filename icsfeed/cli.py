@@ -113,13 +113,14 @@ def serve(config_path: str | None, host: str, port: int) -> None:
 
     Calendar services on the internet want https: put a reverse proxy before it.
     """
+    from icsfeed.adapters.store import open_store
     from icsfeed.app.build import opened, utc_now
     from icsfeed.app.web import create_app
 
     config = _config(config_path)
 
     async def work() -> None:
-        async with opened(config) as service:
+        async with opened(config, store=open_store(config.store.reveal(), os.environ)) as service:
 
             async def ready(url: str) -> None:
                 click.echo(f"icsfeed {__version__} listens on {url}", err=True)

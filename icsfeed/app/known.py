@@ -1,7 +1,7 @@
 """What is known of one workspace: the last good copy of each part, joined into snapshots, and kept."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -125,6 +125,16 @@ class Known:
             for period in (periods.get(project.id) or {}).values()
             if self.is_held(period) or is_asked(period, needs)
         ]
+
+    def expire(self, project: Project, resources: Container[str]) -> None:
+        """Let the issues, cycles or modules of a project be read again."""
+        if "issues" in resources:
+            self.issues.expire(project.id)
+        for kind in KINDS:
+            if f"{kind}s" in resources:
+                self.periods[kind].expire(project.id)
+                for period in self.periods[kind].get(project.id) or {}:
+                    self.held[kind].expire(period)
 
     def expire_names(self, project: Project) -> None:
         """Let the names that a project uses be read again."""

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -21,11 +23,12 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed import __version__
-from icsfeed.app.answers import error_answer, feed_answer, plain_answer, timestamp
+from icsfeed.app.answers import NEVER_STORED, error_answer, feed_answer, plain_answer, timestamp
 from icsfeed.app.feeds import FeedService
-from icsfeed.core.errors import BadParameter, FeedError, NoCopy, UnknownFeed
+from icsfeed.app.hooks import Webhooks, plane_webhook
+from icsfeed.app.watch import Watch
+from icsfeed.core.errors import BadParameter, FeedError, NoCopy, PlaneError, UnknownFeed
 from icsfeed.core.query import parse_query
-from icsfeed.core.select import Needs
 
 READ = (HttpMethod.GET, HttpMethod.HEAD)
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
@@ -36,26 +39,31 @@ log = logging.getLogger("icsfeed.web")
 Clock = Callable[[], datetime]
 
 
-def create_app(service: FeedService, clock: Clock) -> Litestar:
+def create_app(service: FeedService, clock: Clock, timer: Callable[[], float] = monotonic) -> Litestar:
     """The server over ready feeds. It starts reading Plane when it starts, and ends that when it stops."""
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        warming = [asyncio.create_task(_warm(service, name)) for name in service.workspaces]
+        watching = [asyncio.create_task(watch.run()) for watch in watches.values()]
         yield
-        for task in warming:
+        for task in watching:
             task.cancel()
-        await asyncio.gather(*warming, return_exceptions=True)
-        for workspace in service.workspaces.values():
+        await asyncio.gather(*watching, return_exceptions=True)
+        for name, workspace in service.workspaces.items():
+            await watches[name].close()
             await workspace.close()
 
     started = clock()
+    cache = service.config.cache
+    watches = {name: Watch(workspace, cache, timer) for name, workspace in service.workspaces.items()}
+    webhooks = Webhooks(service.config.workspaces, watches, clock, timer)
     app = Litestar(
-        [private_feed, public_feed, root, health, robots, openapi],
+        [private_feed, public_feed, root, health, ready, robots, openapi, plane_webhook],
         before_send=[_varies(service.config.cors)],
         dependencies={
             "service": Provide(lambda: service, sync_to_thread=False),
             "clock": Provide(lambda: clock, sync_to_thread=False),
+            "webhooks": Provide(lambda: webhooks, sync_to_thread=False),
             "started": Provide(lambda: started, sync_to_thread=False),
         },
         exception_handlers={HTTPException: _http_error, Exception: _unexpected},
@@ -166,6 +174,26 @@ async def health(clock: NamedDependency[Clock]) -> dict[str, str]:
     return {"status": "healthy", "timestamp": timestamp(clock())}
 
 
+@route("/health/ready", http_method=READ, summary="Whether every feed can be served")
+async def ready(
+    service: NamedDependency[FeedService], clock: NamedDependency[Clock]
+) -> Response[dict[str, Any]]:
+    """200 once every active workspace has a good copy, else 503 with the reasons."""
+    missing = {
+        name: _in_a_word(workspace.last_error)
+        for name, workspace in service.workspaces.items()
+        if not workspace.is_ready
+    }
+    body = {"status": "unready" if missing else "ready", "reasons": missing, "timestamp": timestamp(clock())}
+    status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
+    return Response(body, status_code=status, headers=NEVER_STORED)
+
+
+def _in_a_word(error: PlaneError | None) -> str:
+    """What is wrong, without the addresses and names that an error's text holds: anybody may ask."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower() if error else "not read yet"
+
+
 @route("/robots.txt", http_method=READ, media_type="text/plain", summary="For crawlers")
 async def robots() -> str:
     """Allows everything: calendar services ask first. Feeds carry X-Robots-Tag instead."""
@@ -176,11 +204,6 @@ async def robots() -> str:
 async def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The OpenAPI description of these routes."""
     return request.app.openapi_schema.to_schema()
-
-
-async def _warm(service: FeedService, name: str) -> None:
-    """Read a workspace before anybody asks."""
-    await service.workspaces[name].view(lambda projects: projects, Needs())
 
 
 def _cors(origins: tuple[str, ...]) -> CORSConfig | None:

@@ -1,17 +1,17 @@
-"""One Plane workspace kept fresh: one flight for all who wait, a deadline, rests after failures, a watch."""
+"""One Plane workspace read on demand: one flight for all who wait, a deadline, rests after failures."""
 
 import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
 from cachetools import TTLCache
 
-from icsfeed.adapters.quota import Budget, BudgetState, Errand, Urgency, stretched
+from icsfeed.adapters.quota import Budget, BudgetState, Errand, Urgency
 from icsfeed.adapters.store import Store
 from icsfeed.app.freshness import Rest
 from icsfeed.app.known import KINDS, Known, View
@@ -29,8 +29,6 @@ VIEW_KEPT = 1.0
 """Seconds for which a view is handed on without looking at what is fresh: cheap for many readers."""
 WATCHED_FOR = 86_400.0
 """Seconds after which a project that nobody asked for is no longer kept fresh."""
-TICK = 1.0
-NEVER = datetime.min.replace(tzinfo=UTC)
 LOCK_SECONDS = 10.0
 """How long a replica that died in the middle of a refresh keeps the others waiting."""
 
@@ -72,7 +70,7 @@ class Workspace:
         self._store = store
         self._clock = clock
         self._timer = timer
-        self._known = Known(name, cache, store, clock=clock, timer=timer, links=links)
+        self.known = Known(name, cache, store, clock=clock, timer=timer, links=links)
         self._flights: dict[object, asyncio.Task[None]] = {}
         self._errands: set[Errand] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -84,8 +82,8 @@ class Workspace:
 
     async def start(self) -> None:
         """Take in what was kept before this process was started. Plane is not asked."""
-        for project in await self._known.adopt_roster():
-            await self._known.adopt(project)
+        for project in await self.known.adopt_roster():
+            await self.known.adopt(project)
         await self._adopt_budget()
 
     async def view(self, choose: Choose, needs: Needs, until: float | None = None) -> View | None:
@@ -96,9 +94,9 @@ class Workspace:
         `choose` raises.
         """
         until = self.until if until is None else until
-        if not self._known.projects.is_fresh(""):
+        if not self.known.projects.is_fresh(""):
             await self._fly("projects", self._refresh_projects, until)
-        projects = self._known.projects.get("")
+        projects = self.known.projects.get("")
         if projects is None:
             return None
         chosen = choose(projects)
@@ -108,7 +106,7 @@ class Workspace:
         if view is None:
             if not self._is_fresh(chosen, needs):
                 await self._fly(work, partial(self._refresh, chosen, needs), until)
-            view = self._known.view(projects, chosen, needs)
+            view = self.known.view(projects, chosen, needs)
             if view is not None:
                 self._views[work] = view
         return view
@@ -121,7 +119,13 @@ class Workspace:
     @property
     def is_known(self) -> bool:
         """Whether its projects and members have ever been read."""
-        return self._known.projects.get("") is not None and self._known.members.get("") is not None
+        return self.known.projects.get("") is not None and self.known.members.get("") is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a good copy of every one of its projects."""
+        projects = self.known.projects.get("")
+        return projects is not None and self.known.view(projects, projects, Needs()) is not None
 
     @property
     def retry_after(self) -> int:
@@ -134,51 +138,32 @@ class Workspace:
         return next((rest.error for rest in self._rests() if rest.error), None)
 
     def _rests(self) -> Sequence[Rest]:
-        parts = ("", *(project.id for project in self._known.projects.get("") or ()))
+        parts = ("", *(project.id for project in self.known.projects.get("") or ()))
         return (self._rest, *(self._part_rests[part] for part in parts))
 
-    async def watch(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Keep fresh what readers asked for within a day, without end: theirs is then there at once."""
-        while True:
-            await sleep(TICK)
-            await self.refresh_oldest()
+    async def refresh(self, project: Project, urgency: Urgency) -> None:
+        """Read what is not fresh of a project; waits at most the deadline."""
+        work: object = ((project.id,), frozenset[str](), False)
+        await self._fly(work, partial(self._refresh, [project], Needs()), self.until, urgency)
 
-    async def refresh_oldest(self) -> None:
-        """Read the watched project that has waited longest, when there is one; readers go before."""
-        self._stretch()
-        if not self._known.projects.is_fresh("") and self._watched:
-            await self._fly("projects", self._refresh_projects, self.until, "background")
-        stale = [
-            project
-            for project in self._known.projects.get("") or ()
-            if project.id in self._watched
-            and not self._known.is_fresh(project, Needs())
-            and not self._part_rests[project.id].left
-        ]
-        if stale and not self._rest.left:
-            oldest = min(stale, key=lambda project: self._known.read_at(project) or NEVER)
-            work: object = ((oldest.id,), frozenset[str](), False)
-            await self._fly(work, partial(self._refresh, [oldest], Needs()), self.until, "background")
+    async def refresh_projects(self, urgency: Urgency) -> None:
+        """Read which projects there are, when that is not fresh; waits at most the deadline."""
+        if not self.known.projects.is_fresh(""):
+            await self._fly("projects", self._refresh_projects, self.until, urgency)
 
-    def _stretch(self) -> None:
-        """Let everything be fresh for longer when there is more to read than the budget bears."""
-        count = len(self._known.projects.get("") or ())
-        ttls = {"issues": self._cache.issues, "states": self._cache.states, "labels": self._cache.labels}
-        ttls |= {"cycles": self._cache.cycles, "modules": self._cache.modules}
-        held = {f"held {kind}": self._known.held_count(kind) for kind in KINDS}
-        factor = stretched(
-            {**ttls, "held cycle": self._cache.cycles, "held module": self._cache.modules},
-            {**dict.fromkeys(ttls, count), **held},
-            self.budget.limit,
-        )
-        self._known.stretch(factor)
+    def watched(self) -> Sequence[Project]:
+        """The projects that readers asked for within a day, and that may be read now."""
+        if self._rest.left:
+            return ()
+        projects = self.known.projects.get("") or ()
+        return [p for p in projects if p.id in self._watched and not self._part_rests[p.id].left]
 
     async def close(self) -> None:
         """End what is under way."""
         flights = tuple(self._flights.values())
         for task in flights:
             task.cancel()
-        closing = (copies.close() for copies in self._known.copies())
+        closing = (copies.close() for copies in self.known.copies())
         await asyncio.gather(*flights, *closing, return_exceptions=True)
 
     async def _fly(
@@ -224,7 +209,7 @@ class Workspace:
             self._errands.discard(errand)
 
     def _reads(self) -> int:
-        return sum(copies.reads for copies in self._known.copies())
+        return sum(copies.reads for copies in self.known.copies())
 
     def _failed(self, rest: Rest, error: PlaneError) -> None:
         if not rest.left:
@@ -232,15 +217,15 @@ class Workspace:
             log.warning("workspace %s: %s; asking again in %.0f s", self.name, error, rest.left)
 
     def _is_fresh(self, projects: Sequence[Project], needs: Needs) -> bool:
-        return self._known.members.is_fresh("") and all(
-            self._known.is_fresh(project, needs) for project in projects
+        return self.known.members.is_fresh("") and all(
+            self.known.is_fresh(project, needs) for project in projects
         )
 
     async def _refresh_projects(self, plane: Plane) -> None:
         async with self._shared("projects"):
-            await self._known.adopt_roster()
-            await self._known.projects.look("", partial(self._read_projects, plane))
-            await self._known.save_roster()
+            await self.known.adopt_roster()
+            await self.known.projects.look("", partial(self._read_projects, plane))
+            await self.known.save_roster()
 
     async def _read_projects(self, plane: Plane) -> tuple[Project, ...]:
         found = await plane.projects()
@@ -257,7 +242,7 @@ class Workspace:
             [
                 self._part(project.id, partial(self._refresh_project, project, needs, plane))
                 for project in projects
-                if not self._known.is_fresh(project, needs)
+                if not self.known.is_fresh(project, needs)
             ]
         )
         await self._keep_budget()
@@ -281,46 +266,46 @@ class Workspace:
                 rest.over()
 
     async def _refresh_members(self, plane: Plane) -> None:
-        if not self._known.members.is_fresh(""):
+        if not self.known.members.is_fresh(""):
             async with self._shared("members"):
-                await self._known.adopt_roster()
-                await self._known.members.look("", partial(self._read_members, plane))
-                await self._known.save_roster()
+                await self.known.adopt_roster()
+                await self.known.members.look("", partial(self._read_members, plane))
+                await self.known.save_roster()
 
     async def _read_members(self, plane: Plane) -> Mapping[str, Person]:
-        people = await plane.members(self._known.projects.get("") or ())
+        people = await plane.members(self.known.projects.get("") or ())
         return {person.id: person for person in people}
 
     async def _refresh_project(self, project: Project, needs: Needs, plane: Plane) -> None:
         """One replica reads a project; the others take in what it has kept."""
         async with self._shared(project.id):
-            await self._known.adopt(project)
-            await self._known.issues.look(project.id, partial(self._read_issues, project, plane))
+            await self.known.adopt(project)
+            await self.known.issues.look(project.id, partial(self._read_issues, project, plane))
             await self._refresh_names(project, plane)
             for kind in KINDS:
                 await self._refresh_periods(project, kind, needs, plane)
-            if self._known.unknown(project) - self._missing:
-                self._known.expire_names(project)
+            if self.known.unknown(project) - self._missing:
+                self.known.expire_names(project)
                 await self._refresh_names(project, plane)
                 await self._refresh_members(plane)
-                self._missing |= self._known.unknown(project)
-            await self._known.save(project)
+                self._missing |= self.known.unknown(project)
+            await self.known.save(project)
 
     async def _read_issues(self, project: Project, plane: Plane) -> tuple[Mapping[str, Issue], int]:
-        known, full = self._known.lists.get(project.id), self._cache.full.delta
+        known, full = self.known.lists.get(project.id), self._cache.full.delta
         found = await current_issues(plane, project, known, self._clock(), full)
-        self._known.lists[project.id] = found
+        self.known.lists[project.id] = found
         return found.items, found.unreadable
 
     async def _refresh_names(self, project: Project, plane: Plane) -> None:
-        await self._known.states.look(project.id, lambda: by_id(plane.states(project)))
-        await self._known.labels.look(project.id, lambda: by_id(plane.labels(project)))
+        await self.known.states.look(project.id, lambda: by_id(plane.states(project)))
+        await self.known.labels.look(project.id, lambda: by_id(plane.labels(project)))
 
     async def _refresh_periods(self, project: Project, kind: PeriodKind, needs: Needs, plane: Plane) -> None:
-        await self._known.periods[kind].look(project.id, lambda: by_id(plane.periods(project, kind)))
-        for period in self._known.wanted(project, needs):
+        await self.known.periods[kind].look(project.id, lambda: by_id(plane.periods(project, kind)))
+        for period in self.known.wanted(project, needs):
             if period.kind == kind:
-                await self._known.held[kind].look(period.id, partial(plane.period_issues, period))
+                await self.known.held[kind].look(period.id, partial(plane.period_issues, period))
 
     def _shared(self, part: str) -> AbstractAsyncContextManager[bool]:
         """A lock that replicas share. Without it in time each reads by itself: late, and not wrong."""

@@ -256,6 +256,7 @@ class Workspace(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     webhook_from: tuple[Network, ...] = ()
     webhook_secret: Hidden | None = None
     webhook_secret_file: str | None = None
+    webhook_secret_old: Hidden | None = None
 
 
 class Auto(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,127 @@
+"""Plane's webhooks: is a delivery genuine, what does it touch, and the answer before any work is done."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from hashlib import sha256
+from http import HTTPStatus
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from cachetools import TTLCache
+from litestar import Request, Response, post
+from litestar.di import NamedDependency
+
+from icsfeed.app.answers import NEVER_STORED, error_answer
+from icsfeed.app.limits import Limiter
+from icsfeed.app.watch import Watch
+from icsfeed.core.config import Workspace
+from icsfeed.core.webhook import Touched, WebhookError, is_signed, read
+
+BODY_LIMIT = 1024 * 1024
+"""Bytes: Plane sends the whole issue, and a description may be 200 KB."""
+A_MINUTE, A_DAY = 60.0, 86_400.0
+PER_MINUTE = 100
+REMEMBERED = 20_000
+
+log = logging.getLogger("icsfeed.webhook")
+
+
+class Webhooks:
+    """What arrives at /webhooks/plane. `counts`: deliveries by what became of them."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, Workspace],
+        watches: Mapping[str, Watch],
+        clock: Callable[[], datetime],
+        timer: Callable[[], float],
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._settings = {name: settings[name] for name in watches if settings[name].webhook_secret}
+        self._watches = watches
+        self._clock = clock
+        self._limiter = Limiter(PER_MINUTE, A_MINUTE, timer)
+        self._seen: TTLCache[bytes, bool] = TTLCache(maxsize=REMEMBERED, ttl=A_DAY, timer=timer)
+
+    def answer(self, body: bytes, signature: str | None, address: str) -> Response[Any]:
+        """The answer to one delivery. A good one has been handed on; the answer does not wait for that."""
+        if not self._settings:
+            text = "No webhook_secret is configured: set it to the secret that Plane shows for its webhook."
+            return self._refused(403, "WEBHOOK_NOT_CONFIGURED", text, {})
+        allowance = self._limiter.take(address)
+        headers = allowance.headers()
+        if not allowance.granted:
+            return self._refused(429, "RATE_LIMITED", "Too many deliveries from this address.", headers)
+        name = self._sender(body, signature, address)
+        if name is None:
+            return self._refused(401, "INVALID_SIGNATURE", "The signature does not fit the body.", headers)
+        return self._taken(name, body, headers)
+
+    def _sender(self, body: bytes, signature: str | None, address: str) -> str | None:
+        """The workspace whose secret has signed the body, and that takes deliveries from the address."""
+        found = [name for name, own in self._settings.items() if is_signed(body, signature, _secrets(own))]
+        return next((name for name in found if _may_send(self._settings[name], address)), None)
+
+    def _taken(self, name: str, body: bytes, headers: Mapping[str, str]) -> Response[Any]:
+        # The delivery id in the headers is not signed: a replay would carry a new one.
+        fingerprint = sha256(body).digest()
+        if fingerprint in self._seen:
+            self.counts["replayed"] += 1
+            return _processed(None, "Seen before", headers)
+        try:
+            touched = read(body)
+        except WebhookError as error:
+            code = "MISSING_REQUIRED_FIELD" if error.missing else "INVALID_PAYLOAD"
+            details = {"field": error.field, "reason": error.reason}
+            return self._refused(400, code, str(error), headers, details)
+        self._seen[fingerprint] = True
+        self.counts["taken"] += 1
+        self._watches[name].touch(touched)
+        return _processed(touched, "Issue sync triggered", headers)
+
+    def _refused(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str],
+        details: Mapping[str, str] | None = None,
+    ) -> Response[Any]:
+        self.counts[code.lower()] += 1
+        return error_answer(status, code, message, now=self._clock(), details=details, headers=headers)
+
+
+def _secrets(settings: Workspace) -> list[str]:
+    secrets = (settings.webhook_secret, settings.webhook_secret_old)
+    return [secret.reveal() for secret in secrets if secret is not None]
+
+
+def _may_send(settings: Workspace, address: str) -> bool:
+    if not settings.webhook_from:
+        return True
+    try:
+        sender = ip_address(address)
+    except ValueError:
+        return False
+    return any(sender in ip_network(network) for network in settings.webhook_from)
+
+
+def _processed(touched: Touched | None, message: str, headers: Mapping[str, str]) -> Response[Any]:
+    body = {
+        "status": "processed",
+        "message": message,
+        "issue_id": touched.issue if touched else None,
+        "action": touched.action if touched else None,
+    }
+    return Response(body, status_code=HTTPStatus.OK, headers={**NEVER_STORED, **headers})
+
+
+@post("/webhooks/plane", status_code=200, request_max_body_size=BODY_LIMIT, summary="Plane's webhook")
+async def plane_webhook(
+    request: Request[Any, Any, Any], webhooks: NamedDependency[Webhooks]
+) -> Response[Any]:
+    """Takes a delivery of Plane, signed in X-Plane-Signature; what it touches is read again at once."""
+    address = request.client.host if request.client else ""
+    return webhooks.answer(await request.body(), request.headers.get("x-plane-signature"), address)

@@ -1,0 +1,48 @@
+"""How often somebody may ask: a fixed window for each key, and what HTTP says of it."""
+
+from collections.abc import Callable, Mapping
+from math import ceil
+
+from cachetools import TTLCache
+from msgspec import Struct
+
+
+class Allowance(Struct, frozen=True):
+    """What is left of a window. `reset`: whole seconds until it is over. `granted`: this one may pass."""
+
+    limit: int
+    remaining: int
+    reset: int
+    granted: bool
+
+    def headers(self) -> Mapping[str, str]:
+        """The X-RateLimit headers, and Retry-After where it was refused."""
+        found = {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(self.reset),
+        }
+        return found if self.granted else {**found, "Retry-After": str(self.reset)}
+
+
+class _Window:
+    def __init__(self, ends: float) -> None:
+        self.ends, self.count = ends, 0
+
+
+class Limiter:
+    """At most `limit` in any window of `seconds` that begins with a key's first request."""
+
+    def __init__(self, limit: int, seconds: float, timer: Callable[[], float]) -> None:
+        self._limit, self._seconds, self._timer = limit, seconds, timer
+        self._windows: TTLCache[str, _Window] = TTLCache(maxsize=10_000, ttl=seconds, timer=timer)
+
+    def take(self, key: str) -> Allowance:
+        """Count one request of a key."""
+        now = self._timer()
+        window = self._windows.get(key)
+        if window is None:
+            window = self._windows[key] = _Window(now + self._seconds)
+        window.count += 1
+        left = self._limit - window.count
+        return Allowance(self._limit, max(0, left), max(1, ceil(window.ends - now)), left >= 0)
