@@ -1,0 +1,47 @@
+"""What our errors say to a person, and carry for a program."""
+
+import pytest
+
+from icsfeed.core import errors
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (errors.ConfigError("f.yaml", [errors.Problem("a.b", "no")]), "f.yaml: 1 problem\n  a.b: no"),
+        (
+            errors.ConfigError("f", [errors.Problem("", "no"), errors.Problem("a", "b")]),
+            "f: 2 problems\n  no\n  a: b",
+        ),
+        (errors.UnknownFeed("x"), "feed 'x': there is no such feed"),
+        (
+            errors.NameNotFound("x", "project", "P", ["Q", "R"]),
+            "feed 'x': no project 'P' in the workspace; there is: Q, R",
+        ),
+        (errors.NameNotFound("x", "project", "P", []), "feed 'x': no project 'P' in the workspace"),
+        (
+            errors.AmbiguousName("x", "assignee", "bob", ["a", "b"]),
+            "feed 'x': assignee 'bob' fits several people, use an e-mail or id: a; b",
+        ),
+        (errors.NoCopy("x", 30), "feed 'x': Plane has not been read yet; try again in 30 s"),
+        (errors.BadParameter("days", "must be a number"), "days: must be a number"),
+        (errors.KeyRefused("the projects", "403"), "the projects: 403"),
+        (errors.Throttled("the projects", 29.6), "the projects: Plane allows no more requests for 30 s"),
+        (errors.Unreachable("the projects", "timed out"), "the projects: timed out"),
+    ],
+)
+def test_an_error_says_what_a_person_can_act_on(error: errors.IcsfeedError, message: str) -> None:
+    assert str(error) == message
+
+
+def test_an_error_carries_what_a_program_needs() -> None:
+    assert errors.NoCopy("x", 30).retry_after == 30
+    assert errors.Throttled("x", 2.5).retry_after == 2.5
+    assert errors.Unreachable("x", "503", 7).retry_after == 7
+    assert errors.BadAnswer("x", "cut off").what == "x"
+    assert errors.NameNotFound("x", "project", "P", ["Q"]).known == ("Q",)
+
+
+@pytest.mark.parametrize("kind", ["KeyRefused", "NoAccess", "NotFound", "NotPlane", "BadAnswer"])
+def test_every_failure_of_plane_is_one_kind_of_error(kind: str) -> None:
+    assert issubclass(getattr(errors, kind), errors.PlaneError)

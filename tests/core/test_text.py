@@ -1,0 +1,279 @@
+"""Plane's HTML as plain text, and text made fit for a calendar."""
+
+from itertools import product
+from unicodedata import category
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from icsfeed.core.text import (
+    HTML_LIMIT,
+    MENTION,
+    TEXT_LIMIT,
+    clip,
+    fill,
+    multi_line,
+    one_line,
+    plain,
+    with_names,
+)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        pytest.param("", "", id="nothing"),
+        pytest.param("<p></p>", "", id="an empty editor"),
+        pytest.param("<p></p><p></p>", "", id="empty paragraphs"),
+        pytest.param("plain words", "plain words", id="no tags"),
+        pytest.param("<p>a</p><p>b</p>", "a\nb", id="paragraphs"),
+        pytest.param("<p>a<br>b<br/>c</p>", "a\nb\nc", id="breaks"),
+        pytest.param("<p>a<br><br><br><br>b</p>", "a\n\nb", id="at most one empty line"),
+        pytest.param("<p>  a\n  b\t c </p>", "a b c", id="blanks are one space"),
+        pytest.param("<p>a <strong>b</strong><em> c</em></p>", "a b c", id="inline tags"),
+        pytest.param("<P CLASS=x>a</P>", "a", id="upper-case tags"),
+        pytest.param("<h1>A</h1><p>b</p><h2>C</h2><h6>D</h6>", "A\nb\n\nC\n\nD", id="headings"),
+        pytest.param("<p>a</p><hr><p>b</p>", "a\n---\nb", id="rule"),
+        pytest.param("<ul><li><p>a</p></li><li><p>b</p></li></ul>", "- a\n- b", id="list of paragraphs"),
+        pytest.param("<ol><li>a</li><li>b</li></ol><ol><li>c</li></ol>", "1. a\n2. b\n1. c", id="numbers"),
+        pytest.param(
+            "<ul><li><p>a</p><ol><li>b</li><li>c<ul><li>d</li></ul></li></ol></li><li>e</li></ul>",
+            "- a\n  1. b\n  2. c\n    - d\n- e",
+            id="nested lists",
+        ),
+        pytest.param("<ul><li><p>a</p><p>b</p></li></ul>", "- a\n  b", id="second paragraph of an item"),
+        pytest.param(
+            '<ul data-type="taskList"><li data-checked="true"><label><input type="checkbox" checked>'
+            '</label><div><p>a</p></div></li><li data-checked="false"><div><p>b</p></div></li></ul>',
+            "[x] a\n[ ] b",
+            id="task list",
+        ),
+        pytest.param("<li>a", "- a", id="item without a list"),
+        pytest.param("</li></ul></ol><p>a</p>", "a", id="list that was never opened"),
+        pytest.param(
+            "<table><tbody><tr><th><p>a</p></th><th>b</th></tr><tr><td><p>c</p><p>d</p></td><td></td></tr>"
+            "</tbody></table><p>e</p>",
+            "a | b\nc d |\ne",
+            id="table",
+        ),
+        pytest.param("<table><tr><td>a<tr><td>b</table><p>c", "a\nb\nc", id="table without ends"),
+        pytest.param("<p>x</p><td>a</td>", "x\na", id="cell without a table"),
+        pytest.param(
+            "<table><tr><td><ul><li>a</li><li>b</li></ul></td></tr></table>", "a b", id="list in a cell"
+        ),
+        pytest.param(
+            "<blockquote><p>a</p><blockquote>b</blockquote></blockquote>c", "> a\n> > b\nc", id="quotes"
+        ),
+        pytest.param("</blockquote>a", "a", id="quote that was never opened"),
+        pytest.param("<blockquote><ul><li>a</li></ul></blockquote>", "> - a", id="list in a quote"),
+        pytest.param(
+            "<pre><code>if a:\n    b\n\n\nc</code></pre><p>d  e</p>",
+            "if a:\n    b\n\nc\nd e",
+            id="code block",
+        ),
+        pytest.param("</pre><p>a\nb</p>", "a b", id="code block that was never opened"),
+        pytest.param('<a href="https://x.example/a">a</a>', "a (https://x.example/a)", id="link"),
+        pytest.param(
+            '<a href="https://x.example/">https://x.example</a>', "https://x.example", id="link as text"
+        ),
+        pytest.param('<a href="mailto:a@x.example">a@x.example</a>', "a@x.example", id="address as text"),
+        pytest.param('<a href="mailto:a@x.example">Anna</a>', "Anna (mailto:a@x.example)", id="address"),
+        pytest.param(
+            '<a href="HTTPS://x.example/?a=1&amp;b=2"></a>', "HTTPS://x.example/?a=1&b=2", id="bare link"
+        ),
+        pytest.param("<a href=https://x.example/a>a</a> b", "a (https://x.example/a) b", id="unquoted link"),
+        pytest.param(
+            "<a href='https://x.example/a'>a <b>b</b></a>", "a b (https://x.example/a)", id="bold link"
+        ),
+        pytest.param('<a href="javascript:alert(1)">a</a>', "a", id="javascript link"),
+        pytest.param('<a href="java&#10;script:alert(1)">a</a>', "a", id="hidden javascript link"),
+        pytest.param('<a href="data:text/html,x">a</a>', "a", id="data link"),
+        pytest.param('<a href="/acme/x">a</a>', "a", id="link in Plane"),
+        pytest.param(
+            '<a href="https://x.e&#13;&#10;xample">a</a>', "a (https://x.example)", id="link with breaks"
+        ),
+        pytest.param("<a>a</a></a>", "a", id="link without address"),
+        pytest.param(
+            '<a href="https://x.example/a">a<br>b</a>', "a\nb (https://x.example/a)", id="link over lines"
+        ),
+        pytest.param(
+            '<a href="https://x.example">a <a href="https://y.example">b</a></a>',
+            "a b (https://y.example)",
+            id="link in a link",
+        ),
+        pytest.param("<p>a<script>if (a<b) {'</p>'}</script>b</p>", "ab", id="script"),
+        pytest.param("<style>p {}</style><p>a</p>", "a", id="style"),
+        pytest.param('<iframe src="https://x.example">x</iframe>a', "a", id="frame"),
+        pytest.param("<svg/>a", "a", id="a tag that ends itself"),
+        pytest.param("a<script>b", "a", id="script without an end"),
+        pytest.param("<script><style></style>b</script>a", "a", id="style in a script"),
+        pytest.param('a<img src="x" alt="y">b<image-component src="z"></image-component>', "ab", id="images"),
+        pytest.param(
+            'Ask <mention-component entity_identifier="u-1" entity_name="user_mention" id="x">'
+            "</mention-component>!",
+            f"Ask {MENTION}u-1{MENTION}!",
+            id="mention",
+        ),
+        pytest.param(
+            "<mention-component></mention-component>", f"{MENTION}{MENTION}", id="mention of nobody"
+        ),
+        pytest.param(
+            '<mention-component entity_identifier="a&#10;&#26;\x1ab">',
+            f"{MENTION}a b{MENTION}",
+            id="bad mention",
+        ),
+        pytest.param("a &lt;b&gt; &amp;amp; &eacute;&#128273;&nbsp;c", "a <b> &amp; é🔑\xa0c", id="entities"),
+        pytest.param("&#0;&#x1a;&#8;a&#55296;&#133;b&bogus;", "\ufffda\ufffd…b&bogus;", id="bad entities"),
+        pytest.param("a<!-- b --><!----><!-- > -->c", "ac", id="comments"),
+        pytest.param("a<!-- b", "a", id="comment without an end"),
+        pytest.param("<!DOCTYPE html><?xml?>a", "a", id="declarations"),
+        pytest.param("1 < 2 > 1 <3", "1 < 2 > 1 <3", id="less than"),
+        pytest.param('<p title="a > b">c</p>', "c", id="angle bracket in an attribute"),
+        pytest.param("a<p", "a<p", id="half a tag"),
+        pytest.param("a\x00\x07\x1ab\x85c\u2028d\ud800", "ab c d\ufffd", id="controls"),
+    ],
+)
+def test_html_reads_as_plain_text(html: str, text: str) -> None:
+    assert plain(html) == text
+
+
+def test_long_html_is_cut() -> None:
+    assert plain("<p>word word</p>" * 100_000) == ("word word\n" * 1000)[:TEXT_LIMIT]
+    assert plain("x" * HTML_LIMIT * 10) == "x" * TEXT_LIMIT
+    assert plain("<b></b>" * HTML_LIMIT + "x") == ""
+    assert plain(f'a<img src="data:image/png;base64,{"x" * HTML_LIMIT}">b') == "a"
+
+
+@pytest.mark.parametrize("room", range(8))
+def test_a_mention_is_never_cut_in_half(room: int) -> None:
+    mention = '<mention-component entity_identifier="u-1"></mention-component>'
+    text = plain("x" * (TEXT_LIMIT - room) + mention)
+    assert text.count(MENTION) == (2 if room >= 5 else 0)
+
+
+UNITS = [
+    *("<a>", "<br>", '<a "', "<a '\"", "<ul>", "<ul><li>x", "<td>", "<tr><td>x", "<table>", "<blockquote>"),
+    *("<!--", "<!", "<", "<a", "&#x", "&amp", "<script>", "<mention-component>", "<pre>\n", "<a x =  ", "x "),
+]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("head", ["", "<a>" * 5000, "<ul>" * 5000, "<table><tr><td>", "<pre>"])
+def test_html_made_to_be_slow_is_read(head: str, unit: str) -> None:
+    assert len(plain(head + unit * HTML_LIMIT)) <= TEXT_LIMIT
+
+
+TAGS = (
+    "p",
+    "br",
+    "ul",
+    "ol",
+    "li",
+    "table",
+    "tr",
+    "td",
+    "a",
+    "pre",
+    "blockquote",
+    "script",
+    "h1",
+    "b",
+    "hr",
+    "x-y",
+)
+MARKUP = [
+    f"<{slash}{tag}{rest}>" for slash, tag, rest in product(("", "/"), TAGS, ("", ' href="https://x"', "/"))
+]
+markup = st.lists(
+    st.sampled_from(
+        [
+            *MARKUP,
+            "<mention-component>",
+            "<!--",
+            "-->",
+            "<",
+            ">",
+            '"',
+            "'",
+            "&lt;",
+            "&#26;",
+            "\x1a",
+            "\ud800",
+            "\n",
+            "a b",
+        ]
+    )
+    | st.text(max_size=5),
+    max_size=30,
+).map("".join)
+
+
+@given(markup)
+@example("<mention-component><br><mention-component entity_identifier='\x1a'>")
+def test_whatever_comes_some_clean_text_goes_out(html: str) -> None:
+    text = plain(html)
+    assert len(text) <= TEXT_LIMIT
+    assert text == text.strip("\n")
+    assert text.count(MENTION) % 2 == 0
+    assert not [
+        char for char in text.replace(MENTION, "") if category(char) in ("Cc", "Cs") and char not in "\n\t"
+    ]
+    assert MENTION not in with_names(text, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        pytest.param("a\r\nb\rc\nd\x85e\u2028f\u2029g", "a\nb\nc\nd\ne\nf\ng", id="line breaks"),
+        pytest.param("a\n\r\nb", "a\n\nb", id="empty line"),
+        pytest.param("a\tb", "a\tb", id="tab"),
+        pytest.param(
+            "".join(map(chr, (*range(9), 11, 12, *range(14, 32), *range(127, 133)))), "", id="controls"
+        ),
+        pytest.param("\ud83d\udd11 \udc00", "\ufffd\ufffd \ufffd", id="surrogates"),
+        pytest.param("🔑 é \u202e\u200b\ufeff", "🔑 é \u202e\u200b\ufeff", id="all else stays"),
+    ],
+)
+def test_text_keeps_no_line_break_but_newline_and_no_control_but_tab(text: str, lines: str) -> None:
+    assert multi_line(text) == lines
+    assert one_line(text) == lines.replace("\n", " ")
+
+
+@given(st.text(st.characters(), max_size=30))
+def test_clean_text_stays_as_it_is(text: str) -> None:
+    assert multi_line(multi_line(text)) == multi_line(text)
+    assert "\n" not in one_line(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "clipped"),
+    [
+        pytest.param("one two", 7, "one two", id="fits"),
+        pytest.param("one two three", 8, "one two…", id="cut after a word"),
+        pytest.param("one two three", 10, "one two…", id="cut before a word"),
+        pytest.param("one\ntwo three", 9, "one\ntwo…", id="on lines"),
+        pytest.param("a bcdefghijkl", 8, "a bcdef…", id="a word that is too long"),
+        pytest.param("abcdefghijkl", 5, "abcd…", id="no words"),
+        pytest.param("abcd    efgh", 8, "abcd…", id="many spaces"),
+    ],
+)
+def test_text_is_clipped_between_words(text: str, limit: int, clipped: str) -> None:
+    assert clip(text, limit) == clipped
+
+
+@given(st.text("ab \n", max_size=40), st.integers(1, 30))
+def test_clipped_text_has_at_most_so_many_characters(text: str, limit: int) -> None:
+    clipped = clip(text, limit)
+    assert len(clipped) <= limit
+    assert text.startswith(clipped.removesuffix("…"))
+
+
+def test_mentions_become_names() -> None:
+    text = f"Ask {MENTION}u-1{MENTION}, {MENTION}u-2{MENTION} and {MENTION}{MENTION}"
+    assert with_names(text, {"u-1": "anna"}.get) == "Ask @anna, @… and @…"
+    assert with_names("nobody", lambda _: None) == "nobody"
+
+
+def test_a_template_is_filled_in() -> None:
+    assert fill("[{sequence_id}] {name}", {"sequence_id": 4, "name": "{x}"}) == "[4] {x}"
