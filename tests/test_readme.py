@@ -52,4 +52,7 @@ def test_each_configuration_in_the_readme_loads(text: str, tmp_path: Path) -> No
     data.setdefault("secret", SECRET)
     data.setdefault("workspaces", {"acme": {"url": "https://plane.example.com", "api_key": "key"}})
     (tmp_path / "feeds.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
-    load(tmp_path / "feeds.yaml", {"ICSFEED_SECRET": SECRET, "PLANE_API_KEY": "key"})
+    load(
+        tmp_path / "feeds.yaml",
+        {"ICSFEED_SECRET": SECRET, "PLANE_API_KEY": "key", "PLANE_WEBHOOK_SECRET": "hook"},
+    )
