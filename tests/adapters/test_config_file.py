@@ -30,6 +30,7 @@ ENVIRON = {
     "PLANE_API_KEY": "plane_api_key",
     "ICSFEED_ADMIN_TOKEN": "admin-" * 4,
     "PLANE_WEBHOOK_SECRET": "plane_wh_secret",
+    "PLANE_WEBHOOK_SECRET_OLD": "plane_wh_secret",
     "DAV_PASSWORD": "pw",
     "DAV_TOKEN": "tk",
 }
