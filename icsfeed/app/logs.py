@@ -14,8 +14,8 @@ _TOKEN = re.compile(r"icsf_[A-Za-z2-7]{8,}")
 HIDDEN = "***"
 SHORTEST = 8
 """Shorter values (`file`, `memory`) are words that may stand in any line."""
-QUIET = ("httpx", "httpcore", "uvicorn.access")
-"""Loggers that print whole URLs of other people's servers, or our links."""
+QUIET = ("httpx", "httpcore", "uvicorn")
+"""Loggers that print whole URLs, our links among them, or what nobody needs to know."""
 
 
 class Redacting(logging.Formatter):
