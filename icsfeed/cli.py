@@ -15,13 +15,13 @@ import click
 
 from icsfeed import __version__
 from icsfeed.core import errors
+from icsfeed.terminal import show_demo, show_finding, show_links
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from litestar import Litestar
 
-    from icsfeed.app.check import Finding
     from icsfeed.app.feeds import FeedService
     from icsfeed.core.config import Config
     from icsfeed.core.feed import Rendered
@@ -44,8 +44,6 @@ EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
 
 PATIENCE = 600
 """Seconds that a command waits for Plane, where a calendar app would be answered sooner."""
-
-MARKS = {"ok": "ok", "warning": "warning", "error": "ERROR"}
 
 config_option = click.option(
     "--config",
@@ -97,7 +95,7 @@ def demo(port: int, issues: int, as_json: bool) -> None:
         async with opened(config, transports={"demo": transport}) as service:
 
             async def ready(url: str) -> None:
-                _show_demo(url, await service.all_links(url), config, as_json=as_json)
+                show_demo(url, await service.all_links(url), config, as_json=as_json)
 
             await _serve(create_app(service, utc_now), "127.0.0.1", port, ready)
 
@@ -176,7 +174,7 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
             if as_json:
                 click.echo(json.dumps({"feeds": shown}))
             else:
-                _show_links(shown)
+                show_links(shown)
 
     _run(work)
 
@@ -200,7 +198,7 @@ def check(config_path: str | None, as_json: bool) -> None:
             async for finding in findings_of(service):
                 found.append(finding)
                 if not as_json:
-                    _show_finding(finding)
+                    show_finding(finding)
         if as_json:
             click.echo(json.dumps([{k: getattr(f, k) for k in ("level", "about", "text")} for f in found]))
         if any(finding.level == "error" for finding in found):
@@ -319,30 +317,6 @@ async def _serve(app: Litestar, host: str, port: int, ready: Callable[[str], Awa
         timeout_graceful_shutdown=10,
     )
     await Server(settings).serve(sockets=[listener])
-
-
-def _show_demo(url: str, feeds: Mapping[str, Any], config: Config, *, as_json: bool) -> None:
-    if as_json:
-        admin = config.admin_token.reveal() if config.admin_token else None
-        click.echo(json.dumps({"url": url, "feeds": feeds, "admin_token": admin}))
-        return
-    click.echo(f"icsfeed {__version__} serves a sample workspace on {url}\n")
-    _show_links(feeds)
-    click.echo("\nAdd one of them to a calendar app on this machine. Ctrl-C ends it.")
-
-
-def _show_links(feeds: Mapping[str, Any]) -> None:
-    width = max((len(name) for name in feeds), default=0)
-    for name, links in feeds.items():
-        click.echo(f"{name:<{width}}  {links['ics']}")
-        for subscriber, own in links.get("links", {}).items():
-            click.echo(f"{'':<{width}}  {own['ics']}  ({subscriber})")
-
-
-def _show_finding(finding: Finding) -> None:
-    color = {"ok": "green", "warning": "yellow", "error": "red"}[finding.level]
-    mark = click.style(f"{MARKS[finding.level]:<7}", fg=color)
-    click.echo(f"{mark}  {finding.about}: {finding.text}")
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
