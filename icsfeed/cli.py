@@ -15,7 +15,7 @@ import click
 
 from icsfeed import __version__
 from icsfeed.core import errors
-from icsfeed.terminal import show_demo, show_finding, show_links
+from icsfeed.terminal import show_demo, show_finding, show_links, why_not_listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -45,6 +45,8 @@ EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
 PATIENCE = 600
 """Seconds that a command waits for Plane, where a calendar app would be answered sooner."""
 
+PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
+
 config_option = click.option(
     "--config",
     "config_path",
@@ -70,8 +72,8 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--port", default=8765, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
-@click.option("--issues", default=0, metavar="N", help="Fill the sample up to N issues.")
+@click.option("--port", default=8765, type=PORT, show_default=True, help="Port on 127.0.0.1; 0: a free one.")
+@click.option("--issues", default=0, type=COUNT, metavar="N", help="Fill the sample up to N issues.")
 @click.option("--json", "as_json", is_flag=True, help="Print the links as one line of JSON once it serves.")
 def demo(port: int, issues: int, as_json: bool) -> None:
     """Serve a sample workspace: no configuration, no Plane, no key.
@@ -82,13 +84,14 @@ def demo(port: int, issues: int, as_json: bool) -> None:
 
     from icsfeed.app.build import opened, utc_now
     from icsfeed.app.web import create_app
+    from icsfeed.demo.access import Limits
     from icsfeed.demo.api import create_plane
     from icsfeed.demo.sample import sample
     from icsfeed.demo.settings import demo_config
 
     _logging("WARNING")
     config = demo_config()
-    plane: Any = create_plane(sample(utc_now().date(), issues=issues))
+    plane: Any = create_plane(sample(utc_now().date(), issues=issues), limits=Limits(person=100_000))
     transport = httpx.ASGITransport(plane)
 
     async def work() -> None:
@@ -105,7 +108,7 @@ def demo(port: int, issues: int, as_json: bool) -> None:
 @cli.command()
 @config_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8765, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option("--port", default=8765, type=PORT, show_default=True, help="Port to listen on; 0: a free one.")
 def serve(config_path: str | None, host: str, port: int) -> None:
     """Run the server.
 
@@ -168,13 +171,17 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
     async def work() -> None:
         async with _patient(config) as service:
             found = await service.all_links(config.public_url or "http://127.0.0.1:8765")
+            unread = None if feed in config.feeds else service.unread()
             if feed is not None and feed not in found:
-                raise errors.UnknownFeed(feed)
+                raise unread or errors.UnknownFeed(feed)
             shown = {name: links for name, links in found.items() if feed in (None, name)}
             if as_json:
                 click.echo(json.dumps({"feeds": shown}))
             else:
                 show_links(shown)
+        if unread is not None:
+            click.echo("icsfeed: the automatic feeds are missing from this list", err=True)
+            raise unread
 
     _run(work)
 
@@ -223,11 +230,9 @@ def init(output: str, schema: bool) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(example_text())
     except FileExistsError:
-        raise click.ClickException(
-            f"{path} is there already; move it, or give another name with -o"
-        ) from None
+        _cannot_write(path, "it is there already; move it, or give another name with -o")
     except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror}") from None
+        _cannot_write(path, error.strerror)
     click.echo(f"Wrote {path}. Edit it, then: icsfeed check --config {path}")
 
 
@@ -248,7 +253,7 @@ def _config(explicit: str | None) -> Config:
         config = load(path, os.environ, zones) if path else from_environment(os.environ, zones)
     except errors.IcsfeedError as error:
         _fail(error)
-    _logging(os.environ.get("LOG_LEVEL", "INFO"), config)
+    _logging(os.environ.get("LOG_LEVEL") or "INFO", config)
     return config
 
 
@@ -265,8 +270,12 @@ def _write(path: Path, body: bytes) -> None:
     try:
         path.write_bytes(body)
     except OSError as error:
-        click.echo(f"icsfeed: cannot write {path}: {error.strerror}", err=True)
-        sys.exit(CANNOT_WRITE)
+        _cannot_write(path, error.strerror)
+
+
+def _cannot_write(path: Path, reason: str | None) -> NoReturn:
+    click.echo(f"icsfeed: cannot write {path}: {reason}", err=True)
+    sys.exit(CANNOT_WRITE)
 
 
 @asynccontextmanager
@@ -277,7 +286,7 @@ async def _patient(config: Config) -> AsyncIterator[FeedService]:
     from icsfeed.app.build import opened
 
     cache = replace(config.cache, deadline=PATIENCE)
-    async with opened(replace(config, cache=cache)) as service:
+    async with opened(replace(config, cache=cache), patient=True) as service:
         yield service
 
 
@@ -299,7 +308,7 @@ async def _serve(app: Litestar, host: str, port: int, ready: Callable[[str], Awa
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
         )
     except OSError as error:
-        click.echo(f"icsfeed: cannot listen on {host}:{port}: {error.strerror}; try another --port", err=True)
+        click.echo(f"icsfeed: cannot listen on {host}:{port}: {why_not_listening(error)}", err=True)
         sys.exit(BUSY)
 
     class Server(uvicorn.Server):

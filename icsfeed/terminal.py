@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -43,3 +44,12 @@ def show_finding(finding: Finding) -> None:
     """One line of `check`; an error stands out without colours too."""
     color, word = MARKS[finding.level]
     click.echo(f"{click.style(f'{word:<7}', fg=color)}  {finding.about}: {finding.text}")
+
+
+def why_not_listening(error: OSError) -> str:
+    """What keeps a server from its address, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return "it is in use; try another --port"
+    if error.errno == errno.EACCES:
+        return "that is not allowed; try a --port above 1023"
+    return "there is no such address here; try another --host"

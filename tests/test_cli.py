@@ -182,7 +182,7 @@ def test_init_writes_the_example_once(tmp_path: Path) -> None:
     assert (done.returncode, "icsfeed check" in done.stdout) == (0, True)
     written = (tmp_path / "feeds.yaml").read_text(encoding="utf-8")
     again = run("init", cwd=tmp_path)
-    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    assert (again.returncode, "is there already" in again.stderr) == (73, True)
     assert (tmp_path / "feeds.yaml").read_text(encoding="utf-8") == written
 
 

@@ -30,6 +30,7 @@ SECRET_FILES = frozenset(
     {"secret_file", "admin_token_file", "api_key_file", "webhook_secret_file", "password_file", "token_file"}
 )
 PATHS = SECRET_FILES | {"ca_file"}
+_BARE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")
 
 
@@ -222,6 +223,8 @@ def _with_variables(data: Any, at: Place, environ: Mapping[str, str], found: lis
         return environ.get(match[1], "")
 
     if isinstance(data, str):
+        if _BARE.fullmatch(data):
+            found.append(Found(at, "is a $NAME: write ${NAME} to get the environment variable"))
         return _REFERENCE.sub(value, data)
     if isinstance(data, dict):
         return {key: _with_variables(item, (*at, _step(key)), environ, found) for key, item in data.items()}

@@ -4,6 +4,7 @@ The client never writes. All requests go through `_get`; what becomes of an answ
 one wanted is in plane_http.py, what the JSON means in plane_wire.py.
 """
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from copy import copy
@@ -19,7 +20,7 @@ from icsfeed.adapters import plane_wire as wire
 from icsfeed.adapters.plane_http import NoSuchPath, PageTooLarge, fetch, open_client, short
 from icsfeed.adapters.plane_rows import Read, Walk, understood
 from icsfeed.adapters.quota import Errand
-from icsfeed.core.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError
+from icsfeed.core.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError, Throttled
 from icsfeed.core.incremental import Rows
 from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
 from icsfeed.core.text import one_line
@@ -36,6 +37,8 @@ ATTEMPTS = 3
 """How often a list is read whose pages shift while they are read."""
 PAGES_LIMIT = 1000
 """Pages of one list: more than that has no end."""
+
+log = logging.getLogger("icsfeed.plane")
 
 PROJECT_FIELDS = "id,name,identifier,timezone,archived_at,is_member"
 ISSUE_FIELDS = (
@@ -57,17 +60,25 @@ class _Learned(Struct):
 class PlaneClient:
     """Reads one workspace. Every method raises PlaneError, and nothing else, when Plane does not give it.
 
-    `client` comes from `open_client` and carries the key. Methods may run at the same time.
+    `client` comes from `open_client` and carries the key. Methods may run at the same time. Their
+    requests wait for the budget of `errand`; `patient`: also when Plane has refused one.
     """
 
     def __init__(
-        self, base_url: str, slug: str, *, client: httpx.AsyncClient, errand: Errand | None = None
+        self,
+        base_url: str,
+        slug: str,
+        *,
+        client: httpx.AsyncClient,
+        errand: Errand | None = None,
+        patient: bool = False,
     ) -> None:
         self._host = base_url.rstrip("/")
         self._shown = re.sub(r"//[^/@]*@", "//", self._host)
         self._slug = slug
         self._client = client
         self._errand = errand
+        self._patient = patient
         self._learned = _Learned()
 
     def __repr__(self) -> str:
@@ -81,7 +92,11 @@ class PlaneClient:
 
     async def projects(self) -> tuple[Project, ...]:
         """The projects that the key has joined and that are not archived."""
-        return (await self._list("projects/", "the projects", wire.project, PROJECT_FIELDS)).items
+        try:
+            return (await self._list("projects/", "the projects", wire.project, PROJECT_FIELDS)).items
+        except NoSuchPath:
+            found = "Plane's API is not there: the url in the configuration must be Plane's own address"
+            raise NotPlane(self._what("the projects"), f"{found}, without /api or a workspace") from None
 
     async def issues(self, project: Project) -> Rows:
         """All issues of a project: sub-issues, done and undated ones too, no drafts or archived ones."""
@@ -265,12 +280,24 @@ class PlaneClient:
         if self._errand is None:
             body = await fetch(self._client, url, parameters, what)
         else:
-            async with self._errand.request() as asked:
-                body = await fetch(self._client, url, parameters, what, asked)
+            body = await self._within_budget(self._errand, url, parameters, what)
         try:
             return wire.decode(body)
         except ValueError:
             raise BadAnswer(what, "the answer is cut off, or not JSON") from None
+
+    async def _within_budget(
+        self, errand: Errand, url: str, parameters: Mapping[str, str], what: str
+    ) -> bytes:
+        """The answer, once the budget allows it; a patient client asks again after a refusal."""
+        while True:
+            try:
+                async with errand.request() as asked:
+                    return await fetch(self._client, url, parameters, what, asked)
+            except Throttled as error:
+                if not self._patient:
+                    raise
+                log.warning("%s; waiting", error)
 
     def _what(self, thing: str) -> str:
         """What is asked for, for messages: never the key, nor a password in the address."""

@@ -136,7 +136,7 @@ def _refusal(status: int, body: bytes, what: str) -> PlaneError:
         return NoAccess(what, "the key is good but may not read this: check the slug and the membership")
     if status == HTTPStatus.NOT_FOUND:
         missing = NoSuchPath if detail == "Page not found." else NotFound
-        return missing(what, "is not there")
+        return missing(what, "there is nothing at this address")
     found = re.search(r"Cannot exceed ([0-9]{1,6})\b", detail)
     if found and int(found[1]) > 0:
         return PageTooLarge(what, int(found[1]))
@@ -187,6 +187,8 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return "the url in the configuration is not a web address"
+    if "WRONG_VERSION_NUMBER" in str(error).upper():
+        return "it does not speak TLS there: try http:// in the url, or another port"
     if "CERTIFICATE" in str(error).upper():
         return f"its TLS certificate is not accepted ({short(str(error))})"
     return f"no connection ({short(str(error)) or type(error).__name__})"

@@ -27,13 +27,14 @@ async def opened(
     *,
     transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
     store: Store | None = None,
+    patient: bool = False,
     clock: Callable[[], datetime] = utc_now,
     timer: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[FeedService]:
     """The feeds of a configuration, with one HTTP client for each active workspace, closed at the end.
 
     `transports` replaces the network for a workspace, by its name. `store`: where the last good copies
-    are kept, and closed at the end; memory by default.
+    are kept, and closed at the end; memory by default. `patient`: wait where Plane refuses a request.
     """
     async with AsyncExitStack() as stack:
         kept = store or open_store("memory", {})
@@ -43,7 +44,7 @@ async def opened(
         for name, workspace in config.workspaces.items():
             if workspace.active:
                 transport = (transports or {}).get(name)
-                plane = await stack.enter_async_context(_client(name, workspace, transport))
+                plane = await stack.enter_async_context(_client(name, workspace, transport, patient))
                 key = workspace.api_key.reveal() if workspace.api_key else ""
                 budget = budgets.setdefault(key, Budget(timer=timer))
                 workspaces[name] = Workspace(
@@ -64,11 +65,11 @@ async def opened(
 
 @asynccontextmanager
 async def _client(
-    name: str, workspace: settings.Workspace, transport: httpx.AsyncBaseTransport | None
+    name: str, workspace: settings.Workspace, transport: httpx.AsyncBaseTransport | None, patient: bool
 ) -> AsyncIterator[PlaneClient]:
     key = workspace.api_key.reveal() if workspace.api_key else ""
     async with open_client(key, transport=transport) as client:
-        yield PlaneClient(workspace.url, workspace.slug or name, client=client)
+        yield PlaneClient(workspace.url, workspace.slug or name, client=client, patient=patient)
 
 
 def _tells_periods(config: Config, workspace: str) -> bool:

@@ -14,6 +14,9 @@ from icsfeed.core.select import Needs
 
 Level: TypeAlias = Literal["ok", "warning", "error"]
 
+LATER = ("push",)
+"""Settings that are checked already, and that nothing looks at yet."""
+
 LARGE = 900_000
 """Bytes: bodies up to here are read by all calendar services (mapping.md, 1)."""
 
@@ -29,6 +32,9 @@ class Finding(NamedTuple):
 
 async def check(service: FeedService) -> AsyncIterator[Finding]:
     """Try every active workspace and feed, one after the other."""
+    for key in LATER:
+        if getattr(service.config, key):
+            yield Finding("warning", f"setting {key}", "is used by a later version; this one ignores it")
     for name, settings in service.config.workspaces.items():
         if not settings.active:
             yield Finding("ok", f"workspace {name}", "is not active; its feeds answer 404")
@@ -96,7 +102,7 @@ async def _feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
         yield Finding("error", about, "its workspace could not be read", error)
         return
     except FeedError as error:
-        yield Finding("error", about, str(error), error)
+        yield Finding("error", about, error.reason, error)
         return
     material = Material(view.projects, view.people, view.snapshots, view.linked)
     for unknown in unknown_names(feed, material):

@@ -18,7 +18,7 @@ from icsfeed.app.workspace import Workspace
 from icsfeed.core.auto import auto_feeds, may_be_auto
 from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of, tombstone, workspace_of
 from icsfeed.core.config import Config, Feed
-from icsfeed.core.errors import FeedError, NoCopy, UnknownFeed
+from icsfeed.core.errors import FeedError, NoCopy, PlaneError, UnknownFeed
 from icsfeed.core.feed import Rendered, digest, render, render_narrowed
 from icsfeed.core.mapping import Style
 from icsfeed.core.notices import midnight
@@ -135,6 +135,13 @@ class FeedService:
         rosters = {name: (view.projects, view.people.values()) for name, view in views if view}
         made = auto_feeds(self.config.auto, rosters)
         return {name: feed for name, feed in made.items() if name not in self.config.feeds}
+
+    def unread(self) -> PlaneError | None:
+        """Why automatic feeds of some workspace are not known; None when all are, or there are none."""
+        if not (self.config.auto.projects or self.config.auto.assignees):
+            return None
+        unknown = (workspace for workspace in self.workspaces.values() if not workspace.is_known)
+        return next((workspace.last_error for workspace in unknown if workspace.last_error), None)
 
     def _raise_if_unread(self, name: str) -> None:
         for workspace in self.workspaces.values():

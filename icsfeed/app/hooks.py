@@ -12,6 +12,7 @@ from typing import Any
 from cachetools import TTLCache
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from icsfeed.app.answers import NEVER_STORED, error_answer
 from icsfeed.app.limits import Limiter
@@ -45,15 +46,20 @@ class Webhooks:
         self._limiter = Limiter(PER_MINUTE, A_MINUTE, timer)
         self._seen: TTLCache[bytes, bool] = TTLCache(maxsize=REMEMBERED, ttl=A_DAY, timer=timer)
 
-    def answer(self, body: bytes, signature: str | None, address: str) -> Response[Any]:
-        """The answer to one delivery. A good one has been handed on; the answer does not wait for that."""
-        if not self._settings:
-            text = "No webhook_secret is configured: set it to the secret that Plane shows for its webhook."
-            return self._refused(403, "WEBHOOK_NOT_CONFIGURED", text, {})
+    def answer(self, body: bytes | None, signature: str | None, address: str) -> Response[Any]:
+        """The answer to one delivery. A good one has been handed on; the answer does not wait for that.
+
+        `body`: None where it is too large. Whatever comes counts for its address, before it is looked at.
+        """
         allowance = self._limiter.take(address)
         headers = allowance.headers()
         if not allowance.granted:
             return self._refused(429, "RATE_LIMITED", "Too many deliveries from this address.", headers)
+        if not self._settings:
+            text = "No webhook_secret is configured: set it to the secret that Plane shows for its webhook."
+            return self._refused(403, "WEBHOOK_NOT_CONFIGURED", text, headers)
+        if body is None:
+            return self._refused(413, "TOO_LARGE", "The body is larger than 1 MiB.", headers)
         name = self._sender(body, signature, address)
         if name is None:
             return self._refused(401, "INVALID_SIGNATURE", "The signature does not fit the body.", headers)
@@ -105,6 +111,8 @@ def _may_send(settings: Workspace, address: str) -> bool:
         sender = ip_address(address)
     except ValueError:
         return False
+    # How a socket for both families shows an IPv4 address.
+    sender = getattr(sender, "ipv4_mapped", None) or sender
     return any(sender in ip_network(network) for network in settings.webhook_from)
 
 
@@ -124,4 +132,8 @@ async def plane_webhook(
 ) -> Response[Any]:
     """Takes a delivery of Plane, signed in X-Plane-Signature; what it touches is read again at once."""
     address = request.client.host if request.client else ""
-    return webhooks.answer(await request.body(), request.headers.get("x-plane-signature"), address)
+    try:
+        body = await request.body()
+    except RequestEntityTooLarge:
+        body = None
+    return webhooks.answer(body, request.headers.get("x-plane-signature"), address)

@@ -1,7 +1,7 @@
 """Keeps a workspace fresh without being asked: what readers look at, and what webhooks say has changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from icsfeed.adapters.quota import stretched
@@ -10,12 +10,14 @@ from icsfeed.app.workspace import Workspace
 from icsfeed.core.config import Cache
 from icsfeed.core.model import Project
 from icsfeed.core.select import Needs
-from icsfeed.core.webhook import Touched
+from icsfeed.core.webhook import Resource, Touched
 
 TICK = DEBOUNCE = 1.0
 """Seconds between looks, and from a webhook to the reading: Plane sends one for each changed field."""
 HOOKED_FOR = 3600.0
 """Seconds after a webhook in which webhooks are taken for the news, and issues are polled less."""
+AGAIN = 3
+"""How often a reading is tried that must have begun after the webhook."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -32,36 +34,42 @@ class Watch:
         self._timer = timer
         self._sleep = sleep
         self._hooked: float | None = None
-        self._touched: dict[str, Project] = {}
+        self._touched: dict[str, tuple[frozenset[Resource], datetime]] = {}
+        self._met: set[str] = set()
         self._soon: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Read everything once, and then keep it fresh, without end."""
-        await self._workspace.view(lambda projects: projects, Needs())
         while True:
+            await self.refresh_stale()
             await self._sleep(TICK)
-            await self.refresh_oldest()
 
-    async def refresh_oldest(self) -> None:
-        """Read the watched project that has waited longest, when one is not fresh; readers go before."""
-        self._stretch()
+    async def refresh_stale(self) -> None:
+        """Read the watched projects that are not fresh, the oldest first; readers go before.
+
+        A project that is met for the first time counts as asked for.
+        """
         known = self._workspace.known
         await self._workspace.refresh_projects("background")
-        stale = [project for project in self._workspace.watched() if not known.is_fresh(project, Needs())]
-        if stale:
-            oldest = min(stale, key=lambda project: known.read_at(project) or NEVER)
-            await self._workspace.refresh(oldest, "background")
+        new = [project for project in known.projects.get("") or () if project.id not in self._met]
+        self._workspace.watch(new)
+        self._met.update(project.id for project in new)
+        watched = self._workspace.watched()
+        for project in sorted(watched, key=lambda project: known.read_at(project) or NEVER):
+            if known.is_fresh(project, Needs()):
+                continue
+            self._stretch()
+            await self._workspace.refresh_projects("background")
+            await self._workspace.refresh(project, "background")
 
     def touch(self, touched: Touched) -> None:
         """Read soon, as for a reader, what a webhook says has changed."""
         self._hooked = self._timer()
-        known = self._workspace.known
-        if "projects" in touched.resources:
-            known.projects.expire("")
-        for project in known.projects.get("") or ():
-            if project.id in touched.projects:
-                known.expire(project, touched.resources)
-                self._touched[project.id] = project
+        now = self._workspace.now()
+        for id_ in touched.projects or self._projects_of(touched):
+            before = self._touched.get(id_, (frozenset(), now))[0]
+            self._touched[id_] = (before | touched.resources, now)
+            self._expire(id_, touched.resources)
         if self._soon is None or self._soon.done():
             self._soon = asyncio.create_task(self._refresh_touched())
 
@@ -75,10 +83,59 @@ class Watch:
         """Until nothing is touched any more: what is touched during a reading is read once more."""
         await self._sleep(DEBOUNCE)
         while self._touched:
-            projects, self._touched = tuple(self._touched.values()), {}
-            for project in projects:
-                await self._workspace.refresh(project, "reader")
+            touched, self._touched = self._touched, {}
+            if any("projects" in resources for resources, _ in touched.values()):
+                since = max(at for resources, at in touched.values() if "projects" in resources)
+                await self._read_since("", frozenset({"projects"}), since)
+            await asyncio.gather(*(self._read_since(id_, *what) for id_, what in touched.items()))
             await self._sleep(DEBOUNCE)
+
+    async def _read_since(self, id_: str, resources: frozenset[Resource], since: datetime) -> None:
+        """Read it, and again when that reading had begun before it was touched."""
+        for _ in range(AGAIN):
+            await self._read(id_)
+            if self._is_read_since(id_, resources, since):
+                return
+            self._expire(id_, resources)
+
+    async def _read(self, id_: str) -> None:
+        if not id_:
+            await self._workspace.refresh_projects("reader")
+        for project in self._workspace.known.projects.get("") or ():
+            if project.id == id_:
+                await self._workspace.refresh(project, "reader")
+
+    def _is_read_since(self, id_: str, resources: frozenset[Resource], since: datetime) -> bool:
+        known = self._workspace.known
+        moments = [known.periods[kind].read_at(id_) for kind in KINDS if f"{kind}s" in resources]
+        if "issues" in resources:
+            moments.append(known.issues.read_at(id_))
+        if "projects" in resources:
+            moments.append(known.projects.read_at(""))
+        return all(moment is None or moment >= since for moment in moments)
+
+    def _expire(self, id_: str, resources: frozenset[Resource]) -> None:
+        known = self._workspace.known
+        if "projects" in resources:
+            known.projects.expire("")
+        for project in known.projects.get("") or ():
+            if project.id == id_:
+                known.expire(project, resources)
+
+    def _projects_of(self, touched: Touched) -> Sequence[str]:
+        """Where it is, when the delivery does not say: Plane sends of what is deleted the id alone."""
+        known = self._workspace.known
+        gone = touched.periods | ({touched.issue} if touched.issue else set())
+        return [
+            project.id
+            for project in known.projects.get("") or ()
+            if any(id_ in rows for id_ in gone for rows in self._rows(project))
+        ]
+
+    def _rows(self, project: Project) -> Sequence[Mapping[str, object]]:
+        known = self._workspace.known
+        issues, _ = known.issues.get(project.id) or ({}, 0)
+        return [issues, *(known.periods[kind].get(project.id) or {} for kind in KINDS)]
 
     def _stretch(self) -> None:
         """Let everything be fresh for longer when there is more to read than the budget bears."""

@@ -26,7 +26,7 @@ from icsfeed import __version__
 from icsfeed.app.answers import NEVER_STORED, error_answer, feed_answer, plain_answer, timestamp
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.hooks import Webhooks, plane_webhook
-from icsfeed.app.watch import Watch
+from icsfeed.app.watch import Sleep, Watch
 from icsfeed.core.errors import BadParameter, FeedError, NoCopy, PlaneError, UnknownFeed
 from icsfeed.core.query import parse_query
 
@@ -39,7 +39,12 @@ log = logging.getLogger("icsfeed.web")
 Clock = Callable[[], datetime]
 
 
-def create_app(service: FeedService, clock: Clock, timer: Callable[[], float] = monotonic) -> Litestar:
+def create_app(
+    service: FeedService,
+    clock: Clock,
+    timer: Callable[[], float] = monotonic,
+    sleep: Sleep = asyncio.sleep,
+) -> Litestar:
     """The server over ready feeds. It starts reading Plane when it starts, and ends that when it stops."""
 
     @asynccontextmanager
@@ -55,7 +60,8 @@ def create_app(service: FeedService, clock: Clock, timer: Callable[[], float] = 
 
     started = clock()
     cache = service.config.cache
-    watches = {name: Watch(workspace, cache, timer) for name, workspace in service.workspaces.items()}
+    workspaces = service.workspaces.items()
+    watches = {name: Watch(workspace, cache, timer, sleep) for name, workspace in workspaces}
     webhooks = Webhooks(service.config.workspaces, watches, clock, timer)
     app = Litestar(
         [private_feed, public_feed, root, health, ready, robots, openapi, plane_webhook],

@@ -100,7 +100,7 @@ class Workspace:
         if projects is None:
             return None
         chosen = choose(projects)
-        self._watched.update((project.id, True) for project in chosen)
+        self.watch(chosen)
         work = (tuple(project.id for project in chosen), needs.named, needs.all_periods)
         view = self._views.get(work)
         if view is None:
@@ -152,11 +152,20 @@ class Workspace:
             await self._fly("projects", self._refresh_projects, self.until, urgency)
 
     def watched(self) -> Sequence[Project]:
-        """The projects that readers asked for within a day, and that may be read now."""
+        """The projects that readers asked for within a day, or never read, that may be read now."""
         if self._rest.left:
             return ()
         projects = self.known.projects.get("") or ()
-        return [p for p in projects if p.id in self._watched and not self._part_rests[p.id].left]
+        wanted = [p for p in projects if p.id in self._watched or self.known.read_at(p) is None]
+        return [project for project in wanted if not self._part_rests[project.id].left]
+
+    def watch(self, projects: Iterable[Project]) -> None:
+        """Count these projects as asked for."""
+        self._watched.update((project.id, True) for project in projects)
+
+    def now(self) -> datetime:
+        """The time of day that readings are stamped with."""
+        return self._clock()
 
     async def close(self) -> None:
         """End what is under way."""
@@ -229,6 +238,9 @@ class Workspace:
 
     async def _read_projects(self, plane: Plane) -> tuple[Project, ...]:
         found = await plane.projects()
+        if not found and self.known.projects.get(""):
+            # The key's owner has lost every project: a refusal, and no reason to empty calendars.
+            raise NoAccess(f"workspace {self.name!r}", "the key has joined no project any more")
         return tuple(
             project
             for project in found

@@ -51,10 +51,10 @@ class ConfigError(IcsfeedError):
 
 
 class FeedError(IcsfeedError):
-    """A feed cannot be made. `feed` is its name."""
+    """A feed cannot be made. `feed` is its name, `reason` the text without it."""
 
     def __init__(self, feed: str, message: str) -> None:
-        self.feed = feed
+        self.feed, self.reason = feed, message
         super().__init__(f"feed {feed!r}: {message}")
 
 

@@ -127,7 +127,7 @@ def _starts_before(issue: Issue) -> bool:
 
 def _first_day(issue: Issue, style: Style) -> date | None:
     if style.component == "vtodo":
-        return issue.start if _starts_before(issue) else None
+        return issue.start if _starts_before(issue) and style.details != "busy" else None
     return issue.start if style.dates == "span" and _starts_before(issue) else issue.due
 
 
@@ -152,8 +152,8 @@ def _todo_status(state: State | None) -> Status:
 
 
 def _revised(item: Issue | Period, snapshot: Snapshot, style: Style) -> datetime:
-    seen = (item.updated, snapshot.touched.get(item.id), style.since)
-    return max(moment for moment in seen if moment is not None)
+    revised = snapshot.revised(item)
+    return revised if style.since is None else max(revised, style.since)
 
 
 def _title(name: str, style: Style) -> str:

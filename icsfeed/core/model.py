@@ -113,6 +113,10 @@ class Snapshot(Struct, frozen=True):
         state = self.state_of(issue)
         return state is not None and state.group in DONE_GROUPS
 
+    def revised(self, item: Issue | Period) -> datetime:
+        """When an item last changed: by Plane's word, or as we saw it ourselves."""
+        return max(item.updated, self.touched.get(item.id, item.updated))
+
     def progress(self, period: Period) -> tuple[int, int] | None:
         """How many of a period's issues are completed, and of how many; None when that is not known."""
         if period.issues is not None:

@@ -1,8 +1,10 @@
 """The events that we add ourselves: stale, overdue, revoked (mapping.md, 6)."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from icsfeed.core.component import Component
 from icsfeed.core.mapping import DOMAIN, Style, issue_components
@@ -31,9 +33,12 @@ def revoked_notice(feed: str, style: Style, today: date, zone: ZoneInfo) -> Comp
 
 
 def overdue_digest(
-    feed: str, issues: Iterable[tuple[Snapshot, Issue]], style: Style, today: date, zone: ZoneInfo
+    feed: str, issues: Sequence[tuple[Snapshot, Issue]], style: Style, today: date, zone: ZoneInfo
 ) -> Component | None:
-    """One event today that lists the open issues past their date; None when there are none."""
+    """One event today that lists the open issues past their date; None when there are none.
+
+    It counts as revised whenever one of the feed's `issues` does: that may have changed the list.
+    """
     late = [
         issue_components(issue, snapshot, style)[-1]
         for snapshot, issue in issues
@@ -41,11 +46,13 @@ def overdue_digest(
     ]
     if not late:
         return None
+    newest = max(snapshot.revised(issue) for snapshot, issue in issues)
     ordered = sorted(late, key=lambda component: (component.last or today, component.uid))
     lines = [f"{component.last} {component.summary}" for component in ordered]
     text = "" if style.details == "busy" else "\n".join(lines)
     summary = words(style.language)["overdue"].format(n=len(late))
-    return _notice(f"icsfeed-overdue-{feed}", summary, text, style, today, zone)
+    digest = _notice(f"icsfeed-overdue-{feed}", summary, text, style, today, zone)
+    return replace(digest, revised=max(digest.revised, newest))
 
 
 def _notice(uid: str, summary: str, text: str, style: Style, today: date, zone: ZoneInfo) -> Component:

@@ -85,8 +85,9 @@ def _refuse_probing(query: Query) -> None:
         for field in Match.__struct_fields__:
             if getattr(match, field):
                 raise BadParameter(field, "cannot be used: this feed only shows when, not what")
-    if query.dates is not None:
-        raise BadParameter("dates", "cannot be used: this feed only shows when, not what")
+    for field in ("dates", "done"):
+        if getattr(query, field) is not None:
+            raise BadParameter(field, "cannot be used: this feed only shows when, not what")
 
 
 def _match(given: Mapping[str, list[str]], *, excluded: bool) -> Match:

@@ -79,7 +79,7 @@ MADE_UP = {
     "bad gateway": (httpx.Response(502, html="nginx"), Unreachable, "502"),
     "a strange status": (httpx.Response(418, json={"detail": ["tea"]}), BadAnswer, "418"),
     "an unreadable refusal": (httpx.Response(403, content=b"{", headers=JSON), NoAccess, "membership"),
-    "a refusal that is a list": (httpx.Response(404, json=["no"]), NotFound, "not there"),
+    "a refusal that is a list": (httpx.Response(404, json=["no"]), NotFound, "nothing at this address"),
 }
 
 BROKEN = {
@@ -328,5 +328,5 @@ async def test_a_real_port_where_nobody_listens_is_unreachable() -> None:
 
 async def test_tls_where_there_is_none_is_unreachable() -> None:
     async with served(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
-        with pytest.raises(Unreachable, match="SSL"):
+        with pytest.raises(Unreachable, match="does not speak TLS there: try http"):
             await _projects(url.replace("http:", "https:"))

@@ -262,10 +262,9 @@ async def test_without_a_prefix_there_is_none() -> None:
 async def test_starting_reads_plane_before_anybody_asks() -> None:
     async with serving() as world:
         async with world.app.lifespan():
-            for _ in range(1_000):
-                if world.service.workspaces["demo"].is_known and world.faults.count("module-issues/") == 3:
-                    break
-                await asyncio.sleep(0)
+            async with asyncio.timeout(20):
+                while not world.service.workspaces["demo"].is_ready:  # noqa: ASYNC110 - as a probe asks
+                    await asyncio.sleep(0.01)
         read = world.faults.count()
         assert read > 10
         answer = await world.get("property")
