@@ -212,8 +212,6 @@ def _wanted(kind: Any) -> str:
         return words if get_origin(first) is Literal else f"{_wanted(first)}, or {words}"
     if get_origin(first) is Annotated:
         return str(first.__metadata__[0].description)
-    if get_origin(first) is tuple:
-        return _wanted(get_args(first)[0])
     return {str: "text", bool: "true or false"}.get(first, "a mapping (lines of `name: value`)")
 
 

@@ -157,7 +157,6 @@ TYPES: list[tuple[object, str, str]] = [
     (whole(secret=[SECRET]), "secret", "must be text on one line"),
     (whole(gzip="maybe"), "gzip", "must be true or false"),
     (whole(gzip=None), "gzip", "has no value: give it true or false, or remove the line"),
-    (whole(cors=None), "cors", "has no value: give it an exact origin"),
     (
         whole(feeds={False: {"project": "A"}}),
         "feeds",
