@@ -61,6 +61,7 @@ class FeedService:
         self._made: LRUCache[Key, Made] = LRUCache(KEPT)
         self._making: dict[Key, asyncio.Task[Rendered]] = {}
         self._histories: dict[str, History] = {}
+        self._auto: tuple[tuple[object, ...], Mapping[str, Feed]] = ((), {})
 
     async def rendered(self, name: str, query: Query = _WHOLE, until: float | None = None) -> Rendered:
         """The feed's bytes, as fresh as the deadline (or `until`) allows, else as they were last.
@@ -132,9 +133,14 @@ class FeedService:
         """The automatic feeds of all workspaces that were read, but for those whose name is configured."""
         looks = (workspace.view(_none, Needs(), until) for workspace in self.workspaces.values())
         views = zip(self.workspaces, await asyncio.gather(*looks), strict=True)
-        rosters = {name: (view.projects, view.people.values()) for name, view in views if view}
-        made = auto_feeds(self.config.auto, rosters)
-        return {name: feed for name, feed in made.items() if name not in self.config.feeds}
+        known = {name: view for name, view in views if view is not None}
+        stamp = tuple((name, view.stamp) for name, view in known.items())
+        if stamp != self._auto[0]:
+            rosters = {name: (view.projects, view.people.values()) for name, view in known.items()}
+            made = auto_feeds(self.config.auto, rosters)
+            own = {name: feed for name, feed in made.items() if name not in self.config.feeds}
+            self._auto = (stamp, own)
+        return self._auto[1]
 
     def unread(self) -> PlaneError | None:
         """Why automatic feeds of some workspace are not known; None when all are, or there are none."""

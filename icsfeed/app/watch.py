@@ -54,13 +54,18 @@ class Watch:
         new = [project for project in known.projects.get("") or () if project.id not in self._met]
         self._workspace.watch(new)
         self._met.update(project.id for project in new)
-        watched = self._workspace.watched()
-        for project in sorted(watched, key=lambda project: known.read_at(project) or NEVER):
-            if known.is_fresh(project, Needs()):
-                continue
+        self._stretch()
+        done: set[str] = set()
+        while (oldest := self._oldest_stale()) and oldest.id not in done:
+            done.add(oldest.id)
             self._stretch()
             await self._workspace.refresh_projects("background")
-            await self._workspace.refresh(project, "background")
+            await self._workspace.refresh(oldest, "background")
+
+    def _oldest_stale(self) -> Project | None:
+        known = self._workspace.known
+        stale = [project for project in self._workspace.watched() if not known.is_fresh(project, Needs())]
+        return min(stale, key=lambda project: known.read_at(project) or NEVER, default=None)
 
     def touch(self, touched: Touched) -> None:
         """Read soon, as for a reader, what a webhook says has changed."""
