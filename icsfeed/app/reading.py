@@ -1,10 +1,12 @@
 """What a workspace reads with, and how it reads no more of the issues than it must."""
 
+import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from icsfeed.adapters.quota import Errand
+from icsfeed.core.errors import PlaneError
 from icsfeed.core.incremental import IssueList, Rows, merged, pruned, since, whole
 from icsfeed.core.model import Label, Period, PeriodKind, Person, Project, State
 
@@ -40,7 +42,10 @@ async def current_issues(
         recent = await plane.recent_issues(project, start)
         found = merged(known, recent, now) if recent is not None else None
         if recent is not None and found is None:
-            found = pruned(known, recent, await plane.issue_ids(project), now)
+            ids = await plane.issue_ids(project)
+            # Once more, for what was edited meanwhile: rows and ids must be of one moment.
+            recent = await plane.recent_issues(project, start)
+            found = pruned(known, recent, ids, now) if recent is not None else None
         if found is not None:
             return found
     return whole(await plane.issues(project), now)
@@ -49,3 +54,12 @@ async def current_issues(
 async def by_id(reading: Awaitable[Sequence[T]]) -> dict[str, T]:
     """What was read, by id."""
     return {item.id: item for item in await reading}  # type: ignore[attr-defined]
+
+
+async def gathered(work: Sequence[Awaitable[object]]) -> list[PlaneError]:
+    """Do all of it, and give the errors. Anything that is not Plane's fault is raised."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, PlaneError):
+            raise result
+    return [result for result in results if isinstance(result, PlaneError)]

@@ -47,7 +47,7 @@ class Watch:
     async def refresh_stale(self) -> None:
         """Read the watched projects that are not fresh, the oldest first; readers go before.
 
-        A project that is met for the first time counts as asked for.
+        Failing ones come last: they may let all others rest. One met for the first time counts as asked for.
         """
         known = self._workspace.known
         await self._workspace.refresh_projects("background")
@@ -65,7 +65,11 @@ class Watch:
     def _oldest_stale(self) -> Project | None:
         known = self._workspace.known
         stale = [project for project in self._workspace.watched() if not known.is_fresh(project, Needs())]
-        return min(stale, key=lambda project: known.read_at(project) or NEVER, default=None)
+        return min(
+            stale,
+            key=lambda project: (self._workspace.is_failing(project.id), known.read_at(project) or NEVER),
+            default=None,
+        )
 
     def touch(self, touched: Touched) -> None:
         """Read soon, as for a reader, what a webhook says has changed."""

@@ -15,7 +15,7 @@ from icsfeed.adapters.quota import Budget, BudgetState, Errand, Urgency
 from icsfeed.adapters.store import Store
 from icsfeed.app.freshness import Rest
 from icsfeed.app.known import KINDS, Known, View
-from icsfeed.app.reading import Plane, by_id, current_issues
+from icsfeed.app.reading import Plane, by_id, current_issues, gathered
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import BadAnswer, NoAccess, NotFound, PlaneError
 from icsfeed.core.model import Issue, PeriodKind, Person, Project
@@ -211,9 +211,7 @@ class Workspace:
             log.exception("workspace %s: unexpected error", self.name)
             self._failed(self._rest, BadAnswer("the workspace", "icsfeed failed; its log says more"))
         else:
-            # Where nothing had to be read, nothing was learned of Plane.
-            if self._reads() > before and not self._rest.left:
-                self._rest.over()
+            self._heard_after(before)
         finally:
             self._errands.discard(errand)
 
@@ -249,33 +247,53 @@ class Workspace:
 
     async def _refresh(self, projects: Sequence[Project], needs: Needs, plane: Plane) -> None:
         """Read what is not fresh. One part that fails does not keep the others from being read."""
-        await self._part("", partial(self._refresh_members, plane))
-        errors = await _gather(
-            [
-                self._part(project.id, partial(self._refresh_project, project, needs, plane))
-                for project in projects
-                if not self.known.is_fresh(project, needs)
-            ]
-        )
+        members = [("", partial(self._refresh_members, plane))]
+        parts = [
+            (project.id, partial(self._refresh_project, project, needs, plane))
+            for project in projects
+            if not self.known.is_fresh(project, needs)
+        ]
+        # What failed the last time comes last: it may let all that comes after it rest.
+        parts.sort(key=lambda part: self.is_failing(part[0]))
+        rounds = (parts, members) if self.is_failing("") else (members, parts)
+        errors = [
+            error for batch in rounds for error in await gathered([self._part(*part) for part in batch])
+        ]
         await self._keep_budget()
         if errors:
             raise errors[0]
 
+    def is_failing(self, part: str) -> bool:
+        """Whether this project (members: no id) could not be read the last time."""
+        return self._part_rests[part].error is not None
+
     async def _part(self, part: str, refresh: Callable[[], Awaitable[object]]) -> None:
-        """Bring the members or a project up to date. What only concerns it leaves the others alone."""
+        """Bring the members or a project up to date. What only concerns it leaves the others alone.
+
+        Any failure lets it rest by itself: where the others can be read, only it is asked less and less.
+        """
         rest = self._part_rests[part]
         async with self._slots:
             if rest.left or self._rest.left:
                 return
+            before = self._reads()
             try:
                 await refresh()
             except OF_A_PART as error:
                 self._failed(rest, error)
             except PlaneError as error:
+                if not rest.left:
+                    rest.failed(error)
                 self._failed(self._rest, error)
                 raise
             else:
                 rest.over()
+                self._heard_after(before)
+
+    def _heard_after(self, reads: int) -> None:
+        """Plane is well, unless nothing had to be read: then nothing was learned of it."""
+        if self._reads() > reads and not self._rest.left:
+            self._rest.over()
 
     async def _refresh_members(self, plane: Plane) -> None:
         if not self.known.members.is_fresh(""):
@@ -331,12 +349,3 @@ class Workspace:
     async def _keep_budget(self) -> None:
         now = self._clock().timestamp()
         await self._store.put_record(f"{self.name}/budget", self.budget.state(now))
-
-
-async def _gather(work: Sequence[Awaitable[object]]) -> list[PlaneError]:
-    """Do all of it, and give the errors. Anything that is not Plane's fault is raised."""
-    results = await asyncio.gather(*work, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, PlaneError):
-            raise result
-    return [result for result in results if isinstance(result, PlaneError)]

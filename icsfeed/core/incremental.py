@@ -80,8 +80,11 @@ def merged(known: IssueList, recent: Rows, now: datetime) -> IssueList | None:
 
 
 def pruned(known: IssueList, recent: Rows, ids: frozenset[str], now: datetime) -> IssueList | None:
-    """The same, when `ids` are all that there are now. None when some of them were never read."""
-    if recent.nameless or known.nameless:
+    """The same, when `ids` are all that there were just before `recent` was read.
+
+    None when the two do not fit together, or some of the ids were never read.
+    """
+    if recent.nameless or known.nameless or recent.total != len(ids) or not recent.ids <= ids:
         return None
     together = _with(known, recent, len(ids), now)
     if not ids <= together.skipped.union(together.items):

@@ -1,6 +1,7 @@
 """What becomes of each issue that a real Plane v1.3.1 answered with: its event, or why there is none."""
 
 import json
+from datetime import timedelta
 from typing import NamedTuple
 
 import httpx
@@ -103,8 +104,8 @@ async def _events() -> dict[str, Event]:
     for event in calendar.walk("VEVENT"):
         assert event.errors == []
         number, _, title = str(event["SUMMARY"]).removeprefix("[").partition("] ")
-        first, last = event["DTSTART"].dt, event["DTEND"].dt - (event["DTEND"].dt.resolution)
-        labels = tuple(str(label) for label in event["CATEGORIES"].cats) if "CATEGORIES" in event else ()
+        first, last = event.decoded("DTSTART"), event.decoded("DTEND") - timedelta(days=1)
+        labels = tuple(str(label) for label in getattr(event.get("CATEGORIES"), "cats", ()))
         found[str(event["UID"])] = Event(
             int(number),
             title,

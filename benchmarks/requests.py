@@ -1,0 +1,279 @@
+"""How many requests icsfeed makes to Plane, and for how many bytes, beside what the API forces and allows."""
+# ruff: noqa: T201 - printing is what it is for
+
+import argparse
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from math import ceil
+
+from msgspec import Struct, to_builtins
+from simulation import (
+    KINDS,
+    Counted,
+    Wire,
+    busiest,
+    clock,
+    long_project,
+    many_projects,
+    serving,
+    settings,
+    simulated,
+    timer,
+)
+
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.watch import Watch
+from icsfeed.core.config import Cache, Duration, Feed
+from icsfeed.core.webhook import Touched
+from icsfeed.demo.data import PlaneData, Project
+from icsfeed.demo.sample import FILLED
+
+PAGE = 1000
+"""Rows in Plane's largest page."""
+BUDGET = 60
+"""Requests that Plane allows a person's key in a minute."""
+CHANGES = (5, 200)
+SETTLED = 660.0
+"""Seconds after which nothing is fresh any more, neither issues nor names."""
+STALE = 61.0
+"""Seconds after which only issues are not fresh any more."""
+
+
+class Refresh(Struct, frozen=True):
+    """One reading of a project. `least`: pages of issues that the API forces; `ratio`: ours to those."""
+
+    requests: Mapping[str, int]
+    total: int
+    size: int
+    least: int
+    ratio: float
+
+
+class Period(Struct, frozen=True):
+    """So many seconds of a running server. `ratio`: its requests to the `budget` of that time.
+
+    `busiest`: the most requests in any minute. `oldest`: the age in seconds of the oldest copy that a
+    reader got, None where nobody read. `refused`: answers with 429. `changes`: issues changed meanwhile.
+    """
+
+    requests: Mapping[str, int]
+    total: int
+    size: int
+    seconds: int
+    budget: int
+    ratio: float
+    busiest: int
+    refused: int
+    changes: int
+    oldest: float | None
+
+
+class Results(Struct, frozen=True):
+    """What was asked for, and what came out, by name."""
+
+    issues: int
+    projects: int
+    minutes: int
+    refreshes: Mapping[str, Refresh]
+    periods: Mapping[str, Period]
+
+
+def refresh(counted: Sequence[Counted], least: int) -> Refresh:
+    requests = by_kind(counted)
+    paged = requests["issues"] + requests["ids"]
+    return Refresh(requests, len(counted), size_of(counted), least, round(paged / least, 2))
+
+
+def period(
+    counted: Sequence[Counted], seconds: float, changes: int = 0, oldest: float | None = None
+) -> Period:
+    budget = BUDGET * ceil(seconds / 60)
+    return Period(
+        by_kind(counted),
+        len(counted),
+        size_of(counted),
+        round(seconds),
+        budget,
+        round(len(counted) / budget, 2),
+        busiest(counted),
+        sum(request.status == 429 for request in counted),
+        changes,
+        oldest,
+    )
+
+
+def by_kind(counted: Iterable[Counted]) -> dict[str, int]:
+    """Requests by kind; every kind is there."""
+    return dict.fromkeys(KINDS, 0) | Counter(request.kind for request in counted)
+
+
+def size_of(counted: Iterable[Counted]) -> int:
+    return sum(request.size for request in counted)
+
+
+async def one_project(issues: int) -> dict[str, Refresh]:
+    """A feed over one long project, read on demand: cold, and after each kind of change."""
+    data = long_project(issues)
+    project = next(found for found in data.projects.values() if found.row["identifier"] == FILLED)
+    config = settings(Feed(project=FILLED), Cache(deadline=Duration(86_400)))
+    async with serving(data, config) as (service, wire):
+        found = {"cold": refresh(await _read(service, wire), ceil(issues / PAGE))}
+        await _settle(service)
+        await asyncio.sleep(STALE)
+        found["unchanged"] = refresh(await _read(service, wire), 1)
+        for count in CHANGES:
+            await _settle(service)
+            _change(data, project, count)
+            await asyncio.sleep(STALE)
+            found[f"changed_{count}"] = refresh(await _read(service, wire), ceil(count / PAGE))
+        await _settle(service)
+        data.delete_issue(next(iter(project.issues)))
+        await asyncio.sleep(STALE)
+        found["deleted_1"] = refresh(await _read(service, wire), ceil(len(project.issues) / PAGE))
+    return found
+
+
+async def _read(service: FeedService, wire: Wire) -> list[Counted]:
+    """The requests that a reader of the feed causes."""
+    before = len(wire.counted)
+    await service.rendered("feed")
+    return wire.counted[before:]
+
+
+async def _settle(service: FeedService) -> None:
+    """Everything is read anew, long after the last change: names are fresh for as long as they can be."""
+    await asyncio.sleep(SETTLED)
+    await service.rendered("feed")
+
+
+def _change(data: PlaneData, project: Project, count: int) -> None:
+    """Rename so many issues, from all over the project."""
+    ids = list(project.issues)
+    for id_ in ids[:: max(1, len(ids) // count)][:count]:
+        data.patch_issue(id_, {"name": f"Changed, one of {count}"})
+
+
+async def running(projects: int, minutes: int, *, hooked: bool) -> tuple[Period, Period]:
+    """A server that keeps itself fresh: its start, and then a reader of everything and a change a minute."""
+    data = many_projects(projects)
+    config = settings(Feed(everything=True), Cache())
+    async with serving(data, config) as (service, wire):
+        watch = Watch(service.workspaces["demo"], config.cache, timer)
+        task = asyncio.create_task(watch.run())
+        try:
+            start = await _started(service, wire)
+            return start, await _read_by_the_minute(service, wire, data, minutes, watch if hooked else None)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await watch.close()
+
+
+async def _started(service: FeedService, wire: Wire) -> Period:
+    """The time until there is a good copy of every project."""
+    began = timer()
+    while not service.workspaces["demo"].is_ready:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(1)
+    return period(wire.counted, timer() - began)
+
+
+async def _read_by_the_minute(
+    service: FeedService, wire: Wire, data: PlaneData, minutes: int, hooks: Watch | None
+) -> Period:
+    """Each minute an issue changes, `hooks` are told of it, and half a minute later the feed is read."""
+    before, began, oldest = len(wire.counted), timer(), 0.0
+    projects = list(data.projects.values())
+    for minute in range(minutes):
+        await _until(began + 60 * minute)
+        project = projects[minute % len(projects)]
+        _change(data, project, 1)
+        if hooks:
+            hooks.touch(_webhook(project))
+        await _until(began + 60 * minute + 30)
+        await service.rendered("feed")
+        view = await service.view("feed")
+        oldest = max(oldest, (clock() - view.read_at).total_seconds())
+    await _until(began + 60 * minutes)
+    return period(wire.counted[before:], 60 * minutes, minutes, round(oldest, 1))
+
+
+async def _until(moment: float) -> None:
+    await asyncio.sleep(max(0.0, moment - timer()))
+
+
+def _webhook(project: Project) -> Touched:
+    """That an issue of this project was changed."""
+    of = frozenset({project.row["id"]})
+    return Touched(event="issue", action="update", resources=frozenset({"issues"}), projects=of)
+
+
+def measured(issues: int, projects: int, minutes: int) -> Results:
+    """Everything, each part in a simulation of its own."""
+    start, polled = simulated(running(projects, minutes, hooked=False))
+    _, hooked = simulated(running(projects, minutes, hooked=True))
+    periods = {"start": start, "polled": polled, "webhooks": hooked}
+    return Results(issues, projects, minutes, simulated(one_project(issues)), periods)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they must be, the first of them to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    )
+
+
+def refreshes_table(results: Results) -> str:
+    head = ("one project", *KINDS, "all", "KB", "pages forced", "ratio")
+    rows = (
+        (name, *_counts(it), str(it.total), _kilobytes(it), str(it.least), f"{it.ratio:.2f}")
+        for name, it in results.refreshes.items()
+    )
+    return table([head, *rows])
+
+
+def periods_table(results: Results) -> str:
+    more = ("seconds", "budget", "ratio", "busiest minute", "429", "oldest copy")
+    rows = (
+        (
+            *(name, *_counts(it), str(it.total), _kilobytes(it), str(it.seconds), str(it.budget)),
+            *(f"{it.ratio:.2f}", str(it.busiest), str(it.refused)),
+            "-" if it.oldest is None else f"{it.oldest:.0f} s",
+        )
+        for name, it in results.periods.items()
+    )
+    return table([(f"{results.projects} projects", *KINDS, "all", "KB", *more), *rows])
+
+
+def _counts(of: Refresh | Period) -> Iterable[str]:
+    return (str(of.requests[kind]) for kind in KINDS)
+
+
+def _kilobytes(of: Refresh | Period) -> str:
+    return f"{of.size / 1000:.1f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--issues", type=int, default=10_000, help="issues of the one project (10000)")
+    parser.add_argument("--projects", type=int, default=30, help="projects of the running server (30)")
+    parser.add_argument("--minutes", type=int, default=60, help="how long it runs, simulated (60)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    given = parser.parse_args(arguments)
+    results = measured(given.issues, given.projects, given.minutes)
+    if given.json:
+        print(json.dumps(to_builtins(results)))
+        return
+    print(f"Requests to Plane for one project of {given.issues} issues, read on demand\n")
+    print(refreshes_table(results))
+    print(f"\nA server of {given.projects} projects; after its start {given.minutes} minutes, each with a")
+    print("changed issue and a reader of everything\n")
+    print(periods_table(results))
+
+
+if __name__ == "__main__":
+    main()

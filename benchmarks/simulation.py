@@ -1,0 +1,176 @@
+"""A server over the embedded Plane whose hours take seconds, and every request that it made.
+
+Sleeps, time-outs and budgets are the loop's own: its time leaps to where the next of them ends. So
+nothing depends on the machine, and a run makes the same requests each time.
+"""
+
+import asyncio
+import re
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
+from selectors import SelectorKey, SelectSelector
+from typing import Any, NamedTuple, TypeVar
+from uuid import uuid5
+
+import httpx
+import msgspec
+from msgspec.structs import replace
+
+from icsfeed.app.build import opened
+from icsfeed.app.feeds import FeedService
+from icsfeed.core.config import Auto, Cache, Config, Feed
+from icsfeed.demo.api import create_plane
+from icsfeed.demo.data import PlaneData, Project
+from icsfeed.demo.sample import SPACE, sample
+from icsfeed.demo.settings import demo_config
+
+T = TypeVar("T")
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+"""When every simulation begins: a Monday."""
+START = 1_000.0
+LATENCY = 0.2
+"""Seconds from a request to its answer; Plane counts it half-way."""
+KINDS = ("issues", "ids", "states", "labels", "cycles", "modules", "links", "members", "projects")
+
+
+class Leaping(SelectSelector):
+    """Does not wait: where nothing is ready, time goes on to when the loop wanted to be woken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+
+    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
+        ready = super().select(0 if timeout is not None else None)
+        if not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+class Inline(ThreadPoolExecutor):
+    """Work for threads is done at once, and takes no time."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        done: Future[T] = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - handed on
+            done.set_exception(error)
+        return done
+
+
+class Simulation(asyncio.SelectorEventLoop):
+    """A loop whose time starts at `START`."""
+
+    def __init__(self) -> None:
+        self._leaping = Leaping()
+        super().__init__(self._leaping)
+        self.set_default_executor(Inline())
+
+    def time(self) -> float:
+        return self._leaping.now
+
+
+def simulated(main: Coroutine[Any, Any, T]) -> T:
+    """What `main` returns, run in a simulation of its own."""
+    loop = Simulation()
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def timer() -> float:
+    """The loop's time, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+def clock() -> datetime:
+    """The time of day that belongs to it."""
+    return NOW + timedelta(seconds=timer() - START)
+
+
+class Counted(NamedTuple):
+    """A request that arrived at Plane `at` that time. `size`: bytes of the answer's body as it was sent."""
+
+    at: float
+    kind: str
+    status: int
+    size: int
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """The way to an embedded Plane: takes `LATENCY`, and counts."""
+
+    def __init__(self, data: PlaneData) -> None:
+        self._plane = httpx.ASGITransport(create_plane(data, clock))  # type: ignore[arg-type]
+        self.counted: list[Counted] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(LATENCY / 2)
+        at = timer()
+        response = await self._plane.handle_async_request(request)
+        size = int(response.headers["Content-Length"])
+        self.counted.append(Counted(at, kind_of(request.url), response.status_code, size))
+        await asyncio.sleep(LATENCY / 2)
+        return response
+
+
+def kind_of(url: httpx.URL) -> str:
+    """What a request asks for, one of `KINDS`; a path without a name there gives its last word."""
+    last = url.path.rstrip("/").rpartition("/")[2]
+    if last in ("work-items", "issues"):
+        return "ids" if url.params.get("fields") == "id" else "issues"
+    return "links" if last in ("cycle-issues", "module-issues") else last
+
+
+def long_project(issues: int) -> PlaneData:
+    """The demo's sample, one project of it (WEB) filled up to so many issues."""
+    return sample(NOW.date(), issues=issues, clock=clock)
+
+
+def many_projects(count: int) -> PlaneData:
+    """The demo's sample, its three projects copied until there are so many."""
+    data = sample(NOW.date(), clock=clock)
+    models = islice(cycle(data.projects.values()), count)
+    copies = [_copied(model, number) for number, model in enumerate(models, 1)]
+    data.projects = {project.row["id"]: project for project in copies}
+    return data
+
+
+def _copied(project: Project, number: int) -> Project:
+    """The same project, all that is in it too, under ids of its own."""
+    parts = (project.states, project.labels, project.cycles, project.modules, project.issues)
+    own = {project.row["id"]: "", **{id_: "" for part in parts for id_ in part}}
+    new = {id_: str(uuid5(SPACE, f"{number}/{id_}")) for id_ in own}
+    text = msgspec.json.encode(project).decode()
+    text = re.sub(r"[0-9a-f-]{36}", lambda found: new.get(found[0], found[0]), text)
+    copy = msgspec.json.decode(text, type=Project)
+    copy.row.update(identifier=f"P{number}", name=f"Project {number}")
+    return copy
+
+
+def settings(feed: Feed, cache: Cache) -> Config:
+    """One feed, called `feed`, over the sample; cycles and modules are told in it."""
+    auto = Auto(projects=False, assignees=False)
+    return replace(demo_config(), feeds={"feed": feed}, auto=auto, cache=cache)
+
+
+@asynccontextmanager
+async def serving(data: PlaneData, config: Config) -> AsyncIterator[tuple[FeedService, Wire]]:
+    """The real service and client over a Plane that holds `data`, and allows what it allows a person."""
+    wire = Wire(data)
+    async with opened(config, transports={"demo": wire}, clock=clock, timer=timer) as service:
+        yield service, wire
+
+
+def busiest(counted: Sequence[Counted], window: float = 60.0) -> int:
+    """The most requests within any so many seconds."""
+    times = [request.at for request in counted]
+    return max((bisect_left(times, at + window) - number for number, at in enumerate(times)), default=0)

@@ -1,0 +1,84 @@
+"""The benchmarks run, say what they promise to say, and find what icsfeed promises."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REQUESTS = Path(__file__).parent.parent / "benchmarks" / "requests.py"
+SMALL = ("--issues", "300", "--projects", "3", "--minutes", "3")
+KINDS = {"issues", "ids", "states", "labels", "cycles", "modules", "links", "members", "projects"}
+REFRESHES = {"cold", "unchanged", "changed_5", "changed_200", "deleted_1"}
+PERIODS = {"start", "polled", "webhooks"}
+
+
+def printed(*arguments: str, folder: Path) -> str:
+    """What the command prints, started elsewhere than in its own folder."""
+    command = [sys.executable, str(REQUESTS), *SMALL, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The results as JSON."""
+    text = printed("--json", folder=tmp_path_factory.mktemp("requests"))
+    results: dict[str, Any] = json.loads(text)
+    return results
+
+
+def test_the_json_names_every_case_and_every_kind_of_request(found: dict[str, Any]) -> None:
+    assert {name: found[name] for name in ("issues", "projects", "minutes")} == {
+        "issues": 300,
+        "projects": 3,
+        "minutes": 3,
+    }
+    assert (found["refreshes"].keys(), found["periods"].keys()) == (REFRESHES, PERIODS)
+    cases = [*found["refreshes"].values(), *found["periods"].values()]
+    assert all(case["requests"].keys() == KINDS for case in cases)
+    assert all(case["total"] == sum(case["requests"].values()) for case in cases)
+    assert all(case["size"] > 0 for case in cases)
+
+
+def test_a_cold_read_takes_the_pages_that_the_api_forces_and_each_name_once(found: dict[str, Any]) -> None:
+    cold = found["refreshes"]["cold"]
+    assert cold["requests"] == dict.fromkeys(KINDS, 1) | {"ids": 0, "links": 0}
+    assert (cold["least"], cold["ratio"]) == (1, 1.0)
+
+
+@pytest.mark.parametrize("case", ["unchanged", "changed_5"])
+def test_little_news_is_one_request(found: dict[str, Any], case: str) -> None:
+    refresh = found["refreshes"][case]
+    assert (refresh["total"], refresh["requests"]["issues"], refresh["ratio"]) == (1, 1, 1.0)
+
+
+def test_many_changes_cost_one_look_more_than_the_forced_pages(found: dict[str, Any]) -> None:
+    many = found["refreshes"]["changed_200"]
+    assert (many["total"], many["requests"]["issues"], many["least"]) == (2, 2, 1)
+
+
+def test_a_deletion_costs_a_look_before_the_ids_and_one_after_them(found: dict[str, Any]) -> None:
+    deleted = found["refreshes"]["deleted_1"]
+    assert (deleted["total"], deleted["requests"]["ids"], deleted["requests"]["issues"]) == (3, 1, 2)
+
+
+def test_a_running_server_keeps_to_the_budget_and_to_the_ttls(found: dict[str, Any]) -> None:
+    for period in found["periods"].values():
+        assert period["refused"] == 0
+        assert period["busiest"] <= 60
+        assert period["total"] <= period["budget"]
+    assert found["periods"]["start"]["oldest"] is None
+    assert found["periods"]["polled"]["oldest"] <= 60 + 2
+    assert found["periods"]["polled"]["budget"] == 3 * 60
+
+
+def test_webhooks_save_requests(found: dict[str, Any]) -> None:
+    polled, hooked = found["periods"]["polled"], found["periods"]["webhooks"]
+    assert hooked["requests"]["issues"] < polled["requests"]["issues"]
+
+
+def test_without_json_it_prints_a_line_for_every_case(tmp_path: Path) -> None:
+    text = printed(folder=tmp_path)
+    assert {line.split(" ")[0] for line in text.splitlines()} >= REFRESHES | PERIODS
