@@ -60,7 +60,10 @@ class Reads(Struct, frozen=True):
 
 
 class Known:
-    """The copies of one workspace's parts. `links`: its feeds tell which cycle and module an issue is in."""
+    """The copies of one workspace's parts. `links`: its feeds tell which cycle and module an issue is in.
+
+    `keys` (folded case) limits it to some projects, by key or id; none: all.
+    """
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class Known:
         *,
         clock: Callable[[], datetime],
         timer: Callable[[], float],
+        keys: frozenset[str] = frozenset(),
         links: bool = True,
     ) -> None:
         def copies(ttl: int) -> Copies[str, Any]:
@@ -91,6 +95,7 @@ class Known:
         self._name = name
         self._store = store
         self._clock = clock
+        self._keys = keys
         self._links = links
         self._snapshots: dict[str, Snapshot] = {}
         self._read_at: dict[str, datetime] = {}
@@ -102,6 +107,10 @@ class Known:
         """All of them."""
         names: list[Copies[str, Any]] = [self.projects, self.members, self.issues, self.states, self.labels]
         return [*names, *self.periods.values(), *self.held.values()]
+
+    def allowed(self, projects: Iterable[Project]) -> tuple[Project, ...]:
+        """Those that the configuration lets out."""
+        return tuple(p for p in projects if not self._keys or {p.key.casefold(), p.id} & self._keys)
 
     def _of_project(self) -> Sequence[Copies[str, Any]]:
         return [self.issues, self.states, self.labels, *self.periods.values()]
@@ -245,7 +254,8 @@ class Known:
         """Take in the projects and people that were kept, where they are newer than ours."""
         roster = await self._store.get_record(self._key("roster"), Roster)
         if roster is not None:
-            self.projects.adopt("", roster.projects, roster.projects_at)
+            # What was kept may be from before the configuration was narrowed.
+            self.projects.adopt("", self.allowed(roster.projects), roster.projects_at)
             self.members.adopt("", roster.people, roster.people_at)
         return self.projects.get("") or ()
 

@@ -66,11 +66,11 @@ class Workspace:
         self._reader = Errand(budget, "reader")
         self.plane = plane.on(self._reader)
         self._cache = cache
-        self._keys = frozenset(key.casefold() for key in keys)
         self._store = store
         self._clock = clock
         self._timer = timer
-        self.known = Known(name, cache, store, clock=clock, timer=timer, links=links)
+        folded = frozenset(key.casefold() for key in keys)
+        self.known = Known(name, cache, store, clock=clock, timer=timer, keys=folded, links=links)
         self._flights: dict[object, asyncio.Task[None]] = {}
         self._errands: set[Errand] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -239,11 +239,7 @@ class Workspace:
         if not found and self.known.projects.get(""):
             # The key's owner has lost every project: a refusal, and no reason to empty calendars.
             raise NoAccess(f"workspace {self.name!r}", "the key has joined no project any more")
-        return tuple(
-            project
-            for project in found
-            if not self._keys or {project.key.casefold(), project.id} & self._keys
-        )
+        return self.known.allowed(found)
 
     async def _refresh(self, projects: Sequence[Project], needs: Needs, plane: Plane) -> None:
         """Read what is not fresh. One part that fails does not keep the others from being read."""
