@@ -1,15 +1,12 @@
-"""What is known of one workspace: the last good copy of each part, joined into snapshots, and kept."""
+"""What is known of one workspace: the last good copy of each part, joined into snapshots."""
 
-import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from icsfeed.adapters.store import Store, decode, encode
 from icsfeed.app.freshness import Copies
 from icsfeed.core.config import Cache
 from icsfeed.core.incremental import IssueList
@@ -36,29 +33,6 @@ class View(Struct, frozen=True):
     read_at: datetime
 
 
-class Roster(Struct, frozen=True):
-    """A record of the store: a workspace's projects and people, and when they were read."""
-
-    projects: tuple[Project, ...]
-    projects_at: datetime
-    people: Mapping[str, Person]
-    people_at: datetime
-
-
-class Kept(Struct, frozen=True):
-    """A record of the store: a project's snapshot (its people are in the roster) and its issue list."""
-
-    snapshot: Snapshot
-    issues: IssueList
-
-
-class Reads(Struct, frozen=True):
-    """A record of the store: which `Kept` is the newest, and when each part of it was last read."""
-
-    kept: str
-    at: Mapping[str, datetime]
-
-
 class Known:
     """The copies of one workspace's parts. `links`: its feeds tell which cycle and module an issue is in.
 
@@ -67,9 +41,7 @@ class Known:
 
     def __init__(
         self,
-        name: str,
         cache: Cache,
-        store: Store,
         *,
         clock: Callable[[], datetime],
         timer: Callable[[], float],
@@ -92,16 +64,12 @@ class Known:
             kind: copies(ttls[kind]) for kind in KINDS
         }
         self.lists: dict[str, IssueList] = {}
-        self._name = name
-        self._store = store
         self._clock = clock
-        self._keys = keys
+        self.keys = keys
         self._links = links
         self._snapshots: dict[str, Snapshot] = {}
         self._read_at: dict[str, datetime] = {}
         self._stamps: dict[str, tuple[object, ...]] = {}
-        self._kept: dict[str, str] = {}
-        self._saved: dict[str, tuple[object, ...]] = {}
 
     def copies(self) -> Sequence[Copies[str, Any]]:
         """All of them."""
@@ -110,7 +78,7 @@ class Known:
 
     def allowed(self, projects: Iterable[Project]) -> tuple[Project, ...]:
         """Those that the configuration lets out."""
-        return tuple(p for p in projects if not self._keys or {p.key.casefold(), p.id} & self._keys)
+        return tuple(p for p in projects if not self.keys or {p.key.casefold(), p.id} & self.keys)
 
     def _of_project(self) -> Sequence[Copies[str, Any]]:
         return [self.issues, self.states, self.labels, *self.periods.values()]
@@ -182,7 +150,7 @@ class Known:
     def view(self, projects: tuple[Project, ...], chosen: Sequence[Project], needs: Needs) -> View | None:
         """The chosen projects as they are known; None while a part was never read."""
         people = self.members.get("")
-        snapshots = tuple(filter(None, (self._snapshot(project) for project in chosen)))
+        snapshots = tuple(filter(None, (self.snapshot(project) for project in chosen)))
         if people is None or len(snapshots) < len(chosen):
             return None
         asked = [period for snapshot in snapshots for period in _only_asked(snapshot, needs)]
@@ -200,7 +168,7 @@ class Known:
         )
         return View(projects, people, snapshots, linked, (*stamp, self.members.version("")), min(read))
 
-    def _snapshot(self, project: Project) -> Snapshot | None:
+    def snapshot(self, project: Project) -> Snapshot | None:
         """The project's snapshot, made anew only when a part of it has become another.
 
         The old one where a part was never read: of a new cycle, which issues it holds.
@@ -214,10 +182,15 @@ class Known:
         old = self._snapshots.get(project.id)
         if old is None or self._stamps[project.id] != stamp:
             new = Snapshot(project, issues[0], states, labels, people, periods, unreadable=issues[1])
-            self._snapshots[project.id] = carried_on(old, new, self._clock())
+            self._snapshots[project.id] = carried_on(old, new, self._seen(project))
             self._stamps[project.id] = stamp
         self._read_at[project.id] = self.issues.read_at(project.id) or self._clock()
         return self._snapshots[project.id]
+
+    def stamp(self, project: Project) -> tuple[object, ...] | None:
+        """Another one whenever the project's snapshot has become another; None: there is none."""
+        self.snapshot(project)
+        return self._stamps.get(project.id)
 
     def _stamp(self, project: Project, periods: Mapping[str, Period]) -> tuple[object, ...]:
         """Equal as long as a snapshot of the project would be."""
@@ -243,92 +216,38 @@ class Known:
                 linked[period.id] = replace(period, issues=held)
         return linked
 
-    async def save_roster(self) -> None:
-        """Keep the projects and people, when both are known."""
-        projects, people = self.projects.get(""), self.members.get("")
-        at = self.projects.read_at(""), self.members.read_at("")
-        if projects is not None and people is not None and at[0] and at[1]:
-            await self._store.put_record(self._key("roster"), Roster(projects, at[0], people, at[1]))
+    def _seen(self, project: Project) -> datetime:
+        """When the newest part of a project was read: replicas that share the parts agree on it."""
+        roster = (self.projects.read_at(""), self.members.read_at(""))
+        return max((*filter(None, roster), *self.reads(project).values()), default=self._clock())
 
-    async def adopt_roster(self) -> Sequence[Project]:
-        """Take in the projects and people that were kept, where they are newer than ours."""
-        roster = await self._store.get_record(self._key("roster"), Roster)
-        if roster is not None:
-            # What was kept may be from before the configuration was narrowed.
-            self.projects.adopt("", self.allowed(roster.projects), roster.projects_at)
-            self.members.adopt("", roster.people, roster.people_at)
-        return self.projects.get("") or ()
+    def reads(self, project: Project) -> Mapping[str, datetime]:
+        """When each part of a project was last read: `issues`, `states`, `cycle {id}` ..."""
+        moments = {part: copies.read_at(key) for part, copies, key in self.parts(project)}
+        return {part: at for part, at in moments.items() if at is not None}
 
-    async def save(self, project: Project) -> None:
-        """Keep a project: its snapshot when that has changed, and when its parts were read."""
-        snapshot = self._snapshot(project)
-        if snapshot is None or project.id not in self.lists:
-            return
-        if self._saved.get(project.id) != self._stamps[project.id] or project.id not in self._kept:
-            record = Kept(replace(snapshot, people={}), self.lists[project.id])
-            encoded = await asyncio.to_thread(encode, record)
-            self._kept[project.id] = sha256(encoded).hexdigest()
-            self._saved[project.id] = self._stamps[project.id]
-            await self._store.put(self._key("project", project.id), encoded)
-        reads = Reads(self._kept[project.id], dict(self._reads(project)))
-        await self._store.put_record(self._key("reads", project.id), reads)
-
-    async def adopt(self, project: Project) -> None:
-        """Take in what another replica, or this one before it was restarted, has kept of a project."""
-        reads = await self._store.get_record(self._key("reads", project.id), Reads)
-        ours = self.issues.read_at(project.id)
-        if reads is None or (ours is not None and reads.at.get("issues", ours) <= ours):
-            return
-        if reads.kept != self._kept.get(project.id):
-            value = await self._store.get(self._key("project", project.id))
-            if value is None or sha256(value).hexdigest() != reads.kept:
-                return
-            try:
-                kept = await asyncio.to_thread(decode, value, Kept)
-            except ValueError:
-                return
-            self._adopt(project, kept, reads)
-        for part, copies in self._parts(project):
-            if part in reads.at:
-                copies.confirm(_key_of(part, project), reads.at[part])
-
-    def _adopt(self, project: Project, kept: Kept, reads: Reads) -> None:
-        snapshot, at = kept.snapshot, reads.at
-        now = self._clock()
-        self.lists[project.id] = kept.issues
-        self.issues.adopt(project.id, (snapshot.issues, snapshot.unreadable), at.get("issues", now))
-        self.states.adopt(project.id, snapshot.states, at.get("states", now))
-        self.labels.adopt(project.id, snapshot.labels, at.get("labels", now))
+    def parts(self, project: Project) -> Iterable[tuple[str, Copies[str, Any], str]]:
+        """The parts of a project by name, where their copies are, and under which key."""
+        yield from (
+            ("issues", self.issues, project.id),
+            ("states", self.states, project.id),
+            ("labels", self.labels, project.id),
+        )
         for kind in KINDS:
-            own = {id_: period for id_, period in snapshot.periods.items() if period.kind == kind}
-            bare = {id_: replace(period, issues=None) for id_, period in own.items()}
-            self.periods[kind].adopt(project.id, bare, at.get(f"{kind}s", now))
-            for period in own.values():
-                if period.issues is not None:
-                    self.held[kind].adopt(period.id, period.issues, at.get(f"{kind} {period.id}", now))
-        people = self.members.get("")
-        periods = self._linked_periods(project)
-        if people is not None and periods is not None:
-            self._snapshots[project.id] = replace(snapshot, people=people, project=project)
-            self._stamps[project.id] = self._stamp(project, periods)
-            self._kept[project.id] = reads.kept
-            self._saved[project.id] = self._stamps[project.id]
-
-    def _reads(self, project: Project) -> Iterable[tuple[str, datetime]]:
-        for part, copies in self._parts(project):
-            at = copies.read_at(_key_of(part, project))
-            if at is not None:
-                yield part, at
-
-    def _parts(self, project: Project) -> Iterable[tuple[str, Copies[str, Any]]]:
-        yield from (("issues", self.issues), ("states", self.states), ("labels", self.labels))
-        for kind in KINDS:
-            yield f"{kind}s", self.periods[kind]
+            yield f"{kind}s", self.periods[kind], project.id
             for period in self.periods[kind].get(project.id) or {}:
-                yield f"{kind} {period}", self.held[kind]
+                yield f"{kind} {period}", self.held[kind], period
 
-    def _key(self, *parts: str) -> str:
-        return "/".join((self._name, *parts))
+    def take(self, project: Project, snapshot: Snapshot, read_at: datetime) -> bool:
+        """Go on from a snapshot that was made elsewhere, or before; its parts are here already.
+
+        Whether it still is the project's snapshot: some of our parts may be newer, and it is made anew then.
+        """
+        before = self._snapshots.get(project.id)
+        touched = _latest(before.touched, snapshot.touched) if before is not None else snapshot.touched
+        self._snapshots[project.id] = replace(snapshot, touched=touched)
+        self._stamps[project.id], self._read_at[project.id] = (), read_at
+        return self.snapshot(project) == snapshot
 
 
 def is_asked(period: Period, needs: Needs) -> bool:
@@ -336,10 +255,9 @@ def is_asked(period: Period, needs: Needs) -> bool:
     return needs.all_periods or not needs.named.isdisjoint((period.name.strip().casefold(), period.id))
 
 
-def _key_of(part: str, project: Project) -> str:
-    """The key of a part among its copies: `cycle {id}` is of that cycle, all else of the project."""
-    _, _, period = part.partition(" ")
-    return period or project.id
+def _latest(one: Mapping[str, datetime], other: Mapping[str, datetime]) -> Mapping[str, datetime]:
+    """Both together, with the later moment of each."""
+    return {**one, **{id_: max(at, one.get(id_, at)) for id_, at in other.items()}}
 
 
 def _only_asked(snapshot: Snapshot, needs: Needs) -> Iterable[Period]:

@@ -38,7 +38,7 @@ async def current_issues(
     Whole they are also read once in `full`. Raises PlaneError.
     """
     start = since(known) if known is not None else None
-    if known is not None and start is not None and known.whole_at + full > now:
+    if known is not None and start is not None and abs(now - known.whole_at) < full:
         recent = await plane.recent_issues(project, start)
         found = merged(known, recent, now) if recent is not None else None
         if recent is not None and found is None:

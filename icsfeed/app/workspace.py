@@ -4,16 +4,16 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
 from cachetools import TTLCache
 
-from icsfeed.adapters.quota import Budget, BudgetState, Errand, Urgency
+from icsfeed.adapters.quota import Budget, Errand, Urgency
 from icsfeed.adapters.store import Store
 from icsfeed.app.freshness import Rest
+from icsfeed.app.keeping import Keeping
 from icsfeed.app.known import KINDS, Known, View
 from icsfeed.app.reading import Plane, by_id, current_issues, gathered
 from icsfeed.core.config import Cache
@@ -29,8 +29,6 @@ VIEW_KEPT = 1.0
 """Seconds for which a view is handed on without looking at what is fresh: cheap for many readers."""
 WATCHED_FOR = 86_400.0
 """Seconds after which a project that nobody asked for is no longer kept fresh."""
-LOCK_SECONDS = 10.0
-"""How long a replica that died in the middle of a refresh keeps the others waiting."""
 
 OF_A_PART = (NoAccess, NotFound, BadAnswer)
 """Errors that may concern one project, or the members, while Plane is well."""
@@ -66,11 +64,11 @@ class Workspace:
         self._reader = Errand(budget, "reader")
         self.plane = plane.on(self._reader)
         self._cache = cache
-        self._store = store
         self._clock = clock
         self._timer = timer
         folded = frozenset(key.casefold() for key in keys)
-        self.known = Known(name, cache, store, clock=clock, timer=timer, keys=folded, links=links)
+        self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=links)
+        self._keeping = Keeping(name, self.known, store, clock)
         self._flights: dict[object, asyncio.Task[None]] = {}
         self._errands: set[Errand] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -82,9 +80,9 @@ class Workspace:
 
     async def start(self) -> None:
         """Take in what was kept before this process was started. Plane is not asked."""
-        for project in await self.known.adopt_roster():
-            await self.known.adopt(project)
-        await self._adopt_budget()
+        for project in await self._keeping.adopt_roster():
+            await self._keeping.adopt(project)
+        await self._keeping.adopt_budget(self.budget)
 
     async def view(self, choose: Choose, needs: Needs, until: float | None = None) -> View | None:
         """What is known of the chosen projects, refreshed when it is not fresh.
@@ -199,6 +197,7 @@ class Workspace:
     async def _guarded(self, start: Callable[[Plane], Awaitable[None]], urgency: Urgency) -> None:
         if self._rest.left:
             return
+        await self._keeping.adopt_budget(self.budget)
         before = self._reads()
         errand = Errand(self.budget, urgency)
         self._errands.add(errand)
@@ -229,10 +228,18 @@ class Workspace:
         )
 
     async def _refresh_projects(self, plane: Plane) -> None:
-        async with self._shared("projects"):
-            await self.known.adopt_roster()
+        async with self._keeping.shared("roster"):
+            await self._keeping.adopt_roster()
             await self.known.projects.look("", partial(self._read_projects, plane))
-            await self.known.save_roster()
+            await self._keeping.save_roster()
+        await self._save_changed()
+
+    async def _save_changed(self) -> None:
+        """Keep what new names made of projects, and what was read of one before it failed."""
+        for project in self._keeping.changed():
+            async with self._keeping.shared(project.id):
+                await self._keeping.adopt(project)
+                await self._keeping.save(project)
 
     async def _read_projects(self, plane: Plane) -> tuple[Project, ...]:
         found = await plane.projects()
@@ -255,7 +262,8 @@ class Workspace:
         errors = [
             error for batch in rounds for error in await gathered([self._part(*part) for part in batch])
         ]
-        await self._keep_budget()
+        await self._save_changed()
+        await self._keeping.keep_budget(self.budget)
         if errors:
             raise errors[0]
 
@@ -293,10 +301,10 @@ class Workspace:
 
     async def _refresh_members(self, plane: Plane) -> None:
         if not self.known.members.is_fresh(""):
-            async with self._shared("members"):
-                await self.known.adopt_roster()
+            async with self._keeping.shared("roster"):
+                await self._keeping.adopt_roster()
                 await self.known.members.look("", partial(self._read_members, plane))
-                await self.known.save_roster()
+                await self._keeping.save_roster()
 
     async def _read_members(self, plane: Plane) -> Mapping[str, Person]:
         people = await plane.members(self.known.projects.get("") or ())
@@ -304,8 +312,8 @@ class Workspace:
 
     async def _refresh_project(self, project: Project, needs: Needs, plane: Plane) -> None:
         """One replica reads a project; the others take in what it has kept."""
-        async with self._shared(project.id):
-            await self.known.adopt(project)
+        async with self._keeping.shared(project.id):
+            await self._keeping.adopt(project)
             await self.known.issues.look(project.id, partial(self._read_issues, project, plane))
             await self._refresh_names(project, plane)
             for kind in KINDS:
@@ -315,7 +323,7 @@ class Workspace:
                 await self._refresh_names(project, plane)
                 await self._refresh_members(plane)
                 self._missing |= self.known.unknown(project)
-            await self.known.save(project)
+            await self._keeping.save(project)
 
     async def _read_issues(self, project: Project, plane: Plane) -> tuple[Mapping[str, Issue], int]:
         known, full = self.known.lists.get(project.id), self._cache.full.delta
@@ -332,16 +340,3 @@ class Workspace:
         for period in self.known.wanted(project, needs):
             if period.kind == kind:
                 await self.known.held[kind].look(period.id, partial(plane.period_issues, period))
-
-    def _shared(self, part: str) -> AbstractAsyncContextManager[bool]:
-        """A lock that replicas share. Without it in time each reads by itself: late, and not wrong."""
-        return self._store.lock(f"{self.name}/{part}", LOCK_SECONDS, wait=2 * LOCK_SECONDS)
-
-    async def _adopt_budget(self) -> None:
-        state = await self._store.get_record(f"{self.name}/budget", BudgetState)
-        if state is not None:
-            self.budget.restore(state, self._clock().timestamp())
-
-    async def _keep_budget(self) -> None:
-        now = self._clock().timestamp()
-        await self._store.put_record(f"{self.name}/budget", self.budget.state(now))

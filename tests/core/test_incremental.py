@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from icsfeed.core.incremental import LATE, IssueList, Rows, merged, pruned, since, whole
 from icsfeed.core.model import Issue
 
+Step = tuple[str, int, int]
+
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EARLIER = NOW - timedelta(days=1)
 
@@ -75,6 +77,13 @@ def test_rows_without_an_id_prove_nothing() -> None:
     assert pruned(KNOWN, nameless, frozenset(KNOWN.items), NOW) is None
 
 
+def test_rows_and_ids_of_two_moments_are_not_put_together() -> None:
+    ids = frozenset({"id-1", "id-3"})
+    assert pruned(KNOWN, rows(issue(3), total=2), ids, NOW) is not None
+    assert pruned(KNOWN, rows(issue(3), total=3), ids, NOW) is None, "one came after the ids were read"
+    assert pruned(KNOWN, rows(issue(4, NOW), total=2), ids, NOW) is None, "and another went"
+
+
 def test_news_is_looked_for_from_the_newest_on_and_a_little_before_what_is_recent() -> None:
     assert since(KNOWN) == EARLIER
     assert since(whole(rows(issue(1, NOW)), NOW)) == NOW - LATE
@@ -123,3 +132,82 @@ def test_refreshing_gives_what_reading_everything_gives(rounds: list[list[tuple[
         known = _refreshed(known, plane, now)
         assert known.items == plane
         assert known.total == len(plane)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["create", "edit", "bulk", "delete", "archive", "restore", "break", "mend"]),
+        st.integers(0, 9),
+        st.integers(0, 2),
+    ),
+    max_size=6,
+)
+
+
+class Model:
+    """A project as Plane has it: its rows, those that are archived, and those that nobody understands."""
+
+    def __init__(self) -> None:
+        self.listed = {f"id-{number}": issue(number) for number in range(4)}
+        self.archived: dict[str, Issue] = {}
+        self.broken: set[str] = set()
+
+    def change(self, what: str, number: int, at: datetime) -> None:
+        key = f"id-{number}"
+        if what == "create" and key not in self.archived:
+            self.listed.setdefault(key, issue(number, at))
+        elif what == "bulk":
+            for each in list(self.listed)[number:]:
+                self._save(each, at)
+        elif what == "restore" and key in self.archived:
+            self.listed[key] = replace(self.archived.pop(key), updated=at)
+        elif key in self.listed:
+            self._save(key, at)
+            if what in ("break", "mend"):
+                (self.broken.add if what == "break" else self.broken.discard)(key)
+            elif what in ("delete", "archive"):
+                row = self.listed.pop(key)
+                self.broken.discard(key)
+                if what == "archive":
+                    self.archived[key] = row
+
+    def _save(self, key: str, at: datetime) -> None:
+        row = self.listed[key]
+        self.listed[key] = replace(row, name=f"{row.name}!", updated=at)
+
+    def rows(self, start: datetime | None = None) -> Rows:
+        found = [row for row in self.listed.values() if start is None or row.updated >= start]
+        understood = [row for row in found if row.id not in self.broken]
+        skipped = tuple(row.id for row in found if row.id in self.broken)
+        return rows(*understood, total=len(self.listed), skipped=skipped)
+
+
+@given(st.lists(st.tuples(STEPS, STEPS), max_size=6))
+def test_it_is_what_a_whole_read_gives_or_asks_for_one(rounds: list[tuple[list[Step], list[Step]]]) -> None:
+    """Also when Plane changes between the reading of the ids and that of the rows (the second steps)."""
+    plane, now = Model(), NOW
+    known = whole(plane.rows(), now)
+    for steps, meanwhile in rounds:
+        _play(plane, steps, now)
+        start = since(known)
+        found = merged(known, plane.rows(start), now) if start else None
+        if start and not found:
+            ids = plane.rows().ids
+            _play(plane, meanwhile, now + timedelta(seconds=5))
+            found = pruned(known, plane.rows(start), ids, now)
+        expected = whole(plane.rows(), now)
+        if found is not None:
+            assert (found.items, found.skipped, found.total) == (
+                expected.items,
+                expected.skipped,
+                expected.total,
+            )
+        known = found or expected
+        now += timedelta(minutes=3)
+        again = merged(known, plane.rows(since(known)), now)
+        assert again is None or again.items is known.items, "unchanged: the very same mapping"
+
+
+def _play(plane: Model, steps: list[Step], now: datetime) -> None:
+    for what, number, moment in steps:
+        plane.change(what, number, now + timedelta(seconds=moment))

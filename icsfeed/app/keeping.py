@@ -1,0 +1,185 @@
+"""How what is known of a workspace outlives the process, and what replicas tell each other."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from hashlib import sha256
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from icsfeed.adapters.quota import Budget, BudgetState
+from icsfeed.adapters.store import Store, decode, encode
+from icsfeed.app.known import KINDS, Known
+from icsfeed.core.incremental import IssueList
+from icsfeed.core.model import Person, Project, Snapshot
+
+LOCK_SECONDS = 10.0
+"""How long a replica that died in the middle of a refresh keeps the others waiting."""
+
+
+class Roster(Struct, frozen=True):
+    """A workspace's projects and people, and when they were read.
+
+    `people_at`: None before the people are. `keys`: the projects that the configuration let out; none: all.
+    """
+
+    projects: tuple[Project, ...]
+    projects_at: datetime
+    people: Mapping[str, Person]
+    people_at: datetime | None
+    keys: frozenset[str]
+
+
+class Kept(Struct, frozen=True):
+    """A project's snapshot, with the people it was made with, and its issue list."""
+
+    snapshot: Snapshot
+    issues: IssueList
+
+
+class Reads(Struct, frozen=True):
+    """Which `Kept` is the newest, and when each part of it was last read.
+
+    `whole_at`: when all of its issues were.
+    """
+
+    kept: str
+    at: Mapping[str, datetime]
+    whole_at: datetime
+
+
+class Keeping:
+    """Keeps what is `known` of the workspace `name` in a store, and takes in what was kept there."""
+
+    def __init__(self, name: str, known: Known, store: Store, clock: Callable[[], datetime]) -> None:
+        self._name = name
+        self._known = known
+        self._store = store
+        self._clock = clock
+        self._digests: dict[str, str] = {}
+        self._saved: dict[str, tuple[object, ...] | None] = {}
+
+    async def save_roster(self) -> None:
+        """Keep the projects, and the people when they are known."""
+        known = self._known
+        projects, projects_at = known.projects.get(""), known.projects.read_at("")
+        if projects is not None and projects_at is not None:
+            people, people_at = known.members.get("") or {}, known.members.read_at("")
+            roster = Roster(projects, projects_at, people, people_at, known.keys)
+            await self._store.put_record(self._key("roster"), roster)
+
+    async def adopt_roster(self) -> Sequence[Project]:
+        """Take in the projects and people that were kept, where they are newer than ours."""
+        known = self._known
+        roster = await self._store.get_record(self._key("roster"), Roster)
+        if roster is not None:
+            # What was kept may be from before the configuration was narrowed, or widened.
+            known.projects.adopt("", known.allowed(roster.projects), roster.projects_at)
+            if roster.people_at is not None:
+                known.members.adopt("", roster.people, roster.people_at)
+            if roster.keys != known.keys:
+                known.projects.expire("")
+        return known.projects.get("") or ()
+
+    def changed(self) -> Sequence[Project]:
+        """The projects that have become other ones than were kept."""
+        return [project for project in self._known.projects.get("") or () if self._is_changed(project)]
+
+    def _is_changed(self, project: Project) -> bool:
+        return self._saved.get(project.id) != self._known.stamp(project)
+
+    async def save(self, project: Project) -> None:
+        """Keep a project: its snapshot when that has changed, and when its parts were read."""
+        snapshot, issues = self._known.snapshot(project), self._known.lists.get(project.id)
+        if snapshot is None or issues is None:
+            return
+        stamp, at = self._known.stamp(project), self._known.reads(project)
+        if self._saved.get(project.id) != stamp:
+            encoded = await asyncio.to_thread(encode, Kept(snapshot, issues))
+            await self._store.put(self._key("project", project.id), encoded)
+            self._digests[project.id], self._saved[project.id] = sha256(encoded).hexdigest(), stamp
+        reads = Reads(self._digests[project.id], at, issues.whole_at)
+        await self._store.put_record(self._key("reads", project.id), reads)
+
+    async def adopt(self, project: Project) -> None:
+        """Take in what another replica, or this one before it was restarted, has kept of a project."""
+        reads = await self._store.get_record(self._key("reads", project.id), Reads)
+        empty = self._known.issues.get(project.id) is None
+        if not empty and (reads is None or not self._is_news(project, reads)):
+            return
+        known = reads is not None and reads.kept == self._digests.get(project.id)
+        if not known or self._is_changed(project):
+            known = await self._adopt_kept(project, reads, alone=empty)
+        if known and reads is not None:
+            self._confirm(project, reads)
+
+    async def _adopt_kept(self, project: Project, reads: Reads | None, *, alone: bool) -> bool:
+        """Whether `reads` are of what is kept. `alone`: it is better than nothing without them, too.
+
+        A crash may have come between the two: then it is as old as the list in it.
+        """
+        value = await self._store.get(self._key("project", project.id))
+        if value is None:
+            return False
+        digest = sha256(value).hexdigest()
+        at = reads.at if reads is not None and reads.kept == digest else None
+        if at is None and not alone:
+            return False
+        try:
+            kept = await asyncio.to_thread(decode, value, Kept)
+        except ValueError:  # another version's shape
+            return False
+        read_at = kept.issues.read_at
+        self._adopt_parts(project, kept, {"issues": read_at, **(at or {})})
+        if self._known.take(project, kept.snapshot, read_at):
+            self._digests[project.id], self._saved[project.id] = digest, self._known.stamp(project)
+        return at is not None
+
+    def _adopt_parts(self, project: Project, kept: Kept, at: Mapping[str, datetime]) -> None:
+        known, snapshot, read_at = self._known, kept.snapshot, at["issues"]
+        ours = known.issues.read_at(project.id)
+        if ours is None or ours < read_at:
+            known.lists[project.id] = kept.issues
+        known.issues.adopt(project.id, (kept.issues.items, kept.issues.unreadable), read_at)
+        known.states.adopt(project.id, snapshot.states, at.get("states", read_at))
+        known.labels.adopt(project.id, snapshot.labels, at.get("labels", read_at))
+        for kind in KINDS:
+            own = {id_: period for id_, period in snapshot.periods.items() if period.kind == kind}
+            bare = {id_: replace(period, issues=None) for id_, period in own.items()}
+            known.periods[kind].adopt(project.id, bare, at.get(f"{kind}s", read_at))
+            for period in own.values():
+                if period.issues is not None:
+                    moment = at.get(f"{kind} {period.id}", read_at)
+                    known.held[kind].adopt(period.id, period.issues, moment)
+
+    def _is_news(self, project: Project, reads: Reads) -> bool:
+        ours = self._known.reads(project)
+        return any(part not in ours or ours[part] < at for part, at in reads.at.items())
+
+    def _confirm(self, project: Project, reads: Reads) -> None:
+        for part, copies, key in self._known.parts(project):
+            if part in reads.at:
+                copies.confirm(key, reads.at[part])
+        known, read_at = self._known.lists.get(project.id), self._known.issues.read_at(project.id)
+        if known is not None and read_at is not None:
+            whole_at = max(known.whole_at, reads.whole_at)
+            self._known.lists[project.id] = replace(known, read_at=read_at, whole_at=whole_at)
+
+    def shared(self, part: str) -> AbstractAsyncContextManager[bool]:
+        """A lock that replicas share. Without it in time each reads by itself: late, and not wrong."""
+        return self._store.lock(self._key(part), LOCK_SECONDS, wait=2 * LOCK_SECONDS)
+
+    async def adopt_budget(self, budget: Budget) -> None:
+        """Take in what this process, or another, had learned of the key's budget."""
+        state = await self._store.get_record(self._key("budget"), BudgetState)
+        if state is not None:
+            budget.restore(state, self._clock().timestamp())
+
+    async def keep_budget(self, budget: Budget) -> None:
+        """Tell the others what was learned of the key's budget."""
+        await self._store.put_record(self._key("budget"), budget.state(self._clock().timestamp()))
+
+    def _key(self, *parts: str) -> str:
+        return "/".join((self._name, *parts))
