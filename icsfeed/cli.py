@@ -5,45 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import sys
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import click
 
 from icsfeed import __version__
 from icsfeed.core import errors
-from icsfeed.terminal import show_demo, show_finding, show_links, why_not_listening
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-
-    from litestar import Litestar
-
-    from icsfeed.app.feeds import FeedService
-    from icsfeed.core.config import Config
-    from icsfeed.core.feed import Rendered
-
-BUSY, CANNOT_WRITE, USAGE, UNEXPECTED = 75, 73, 2, 1
-EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
-    (errors.ConfigError, 78),
-    (errors.UnknownFeed, USAGE),
-    (errors.BadParameter, USAGE),
-    (errors.NoCopy, 69),
-    (errors.FeedError, 78),
-    (errors.KeyRefused, 77),
-    (errors.NoAccess, 77),
-    (errors.Throttled, BUSY),
-    (errors.NotPlane, 76),
-    (errors.BadAnswer, 65),
-    (errors.PlaneError, 69),
+from icsfeed.running import (
+    cannot_write,
+    configuration,
+    exit_code,
+    patient,
+    run,
+    set_up_logs,
+    told,
+    write_file,
 )
-"""By the first class that fits. The numbers are those of sysexits.h where it has one."""
-
-PATIENCE = 600
-"""Seconds that a command waits for Plane, where a calendar app would be answered sooner."""
+from icsfeed.terminal import show_demo, show_finding, show_links
 
 PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
 
@@ -88,8 +68,9 @@ def demo(port: int, issues: int, as_json: bool) -> None:
     from icsfeed.demo.api import create_plane
     from icsfeed.demo.sample import sample
     from icsfeed.demo.settings import demo_config
+    from icsfeed.serving import listen
 
-    _logging("WARNING")
+    set_up_logs("WARNING")
     config = demo_config()
     plane: Any = create_plane(sample(utc_now().date(), issues=issues), limits=Limits(person=100_000))
     transport = httpx.ASGITransport(plane)
@@ -100,9 +81,9 @@ def demo(port: int, issues: int, as_json: bool) -> None:
             async def ready(url: str) -> None:
                 show_demo(url, await service.all_links(url), config, as_json=as_json)
 
-            await _serve(create_app(service, utc_now), "127.0.0.1", port, ready)
+            await listen(create_app(service, utc_now), "127.0.0.1", port, ready)
 
-    _run(work)
+    run(work)
 
 
 @cli.command()
@@ -117,8 +98,9 @@ def serve(config_path: str | None, host: str, port: int) -> None:
     from icsfeed.adapters.store import open_store
     from icsfeed.app.build import opened, utc_now
     from icsfeed.app.web import create_app
+    from icsfeed.serving import listen
 
-    config = _config(config_path)
+    config = configuration(config_path)
 
     async def work() -> None:
         async with opened(config, store=open_store(config.store.reveal(), os.environ)) as service:
@@ -126,9 +108,9 @@ def serve(config_path: str | None, host: str, port: int) -> None:
             async def ready(url: str) -> None:
                 click.echo(f"icsfeed {__version__} listens on {url}", err=True)
 
-            await _serve(create_app(service, utc_now), host, port, ready)
+            await listen(create_app(service, utc_now), host, port, ready)
 
-    _run(work)
+    run(work)
 
 
 @cli.command()
@@ -144,17 +126,17 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
 
     from icsfeed.core.query import parse_query
 
-    config = _config(config_path)
+    config = configuration(config_path)
 
     async def work() -> None:
-        async with _patient(config) as service:
-            rendered = await _told(service, service.rendered(feed, parse_query(parse_qsl(query))))
+        async with patient(config) as service:
+            rendered = await told(service, service.rendered(feed, parse_query(parse_qsl(query))))
             if output:
-                await asyncio.to_thread(_write, Path(output), rendered.body)
+                await asyncio.to_thread(write_file, Path(output), rendered.body)
             else:
                 sys.stdout.buffer.write(rendered.body)
 
-    _run(work)
+    run(work)
 
 
 @cli.command()
@@ -166,10 +148,10 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
 
     Whoever has a link can read the feed. Automatic feeds are listed when Plane answers.
     """
-    config = _config(config_path)
+    config = configuration(config_path)
 
     async def work() -> None:
-        async with _patient(config) as service:
+        async with patient(config) as service:
             found = await service.all_links(config.public_url or "http://127.0.0.1:8765")
             unread = None if feed in config.feeds else service.unread()
             if feed is not None and feed not in found:
@@ -183,7 +165,7 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
             click.echo("icsfeed: the automatic feeds are missing from this list", err=True)
             raise unread
 
-    _run(work)
+    run(work)
 
 
 @cli.command()
@@ -197,11 +179,11 @@ def check(config_path: str | None, as_json: bool) -> None:
     from icsfeed.app.check import check as findings_of
     from icsfeed.app.check import worst
 
-    config = _config(config_path)
+    config = configuration(config_path)
 
     async def work() -> None:
         found = []
-        async with _patient(config) as service:
+        async with patient(config) as service:
             async for finding in findings_of(service):
                 found.append(finding)
                 if not as_json:
@@ -209,9 +191,9 @@ def check(config_path: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps([{k: getattr(f, k) for k in ("level", "about", "text")} for f in found]))
         if any(finding.level == "error" for finding in found):
-            sys.exit(_exit_code(worst(found)))
+            sys.exit(exit_code(worst(found)))
 
-    _run(work)
+    run(work)
 
 
 @cli.command()
@@ -230,121 +212,12 @@ def init(output: str, schema: bool) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(example_text())
     except FileExistsError:
-        _cannot_write(path, "it is there already; move it, or give another name with -o")
+        cannot_write(path, "it is there already; move it, or give another name with -o")
     except OSError as error:
-        _cannot_write(path, error.strerror)
+        cannot_write(path, error.strerror)
     click.echo(f"Wrote {path}. Edit it, then: icsfeed check --config {path}")
 
 
 def main() -> None:
     """The `icsfeed` command."""
     cli()
-
-
-def _config(explicit: str | None) -> Config:
-    """The configuration, with logging set up to hide its secrets. Ends the process when it is wrong."""
-    from zoneinfo import available_timezones
-
-    from icsfeed.adapters.config_file import find, from_environment, load
-
-    try:
-        path = find(explicit, os.environ, Path.cwd())
-        zones = available_timezones()
-        config = load(path, os.environ, zones) if path else from_environment(os.environ, zones)
-    except errors.IcsfeedError as error:
-        _fail(error)
-    _logging(os.environ.get("LOG_LEVEL") or "INFO", config)
-    return config
-
-
-def _logging(level: str, config: Config | None = None) -> None:
-    from icsfeed.app.logs import secrets_of, set_up
-
-    try:
-        set_up(level, secrets_of(config) if config else ())
-    except ValueError:
-        raise click.UsageError("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL") from None
-
-
-def _write(path: Path, body: bytes) -> None:
-    try:
-        path.write_bytes(body)
-    except OSError as error:
-        _cannot_write(path, error.strerror)
-
-
-def _cannot_write(path: Path, reason: str | None) -> NoReturn:
-    click.echo(f"icsfeed: cannot write {path}: {reason}", err=True)
-    sys.exit(CANNOT_WRITE)
-
-
-@asynccontextmanager
-async def _patient(config: Config) -> AsyncIterator[FeedService]:
-    """The feeds for one command, which waits for Plane longer than a calendar app would."""
-    from msgspec.structs import replace
-
-    from icsfeed.app.build import opened
-
-    cache = replace(config.cache, deadline=PATIENCE)
-    async with opened(replace(config, cache=cache), patient=True) as service:
-        yield service
-
-
-async def _told(service: FeedService, rendering: Awaitable[Rendered]) -> Rendered:
-    """The feed; where there is no copy, the reason that Plane gave is raised instead."""
-    try:
-        return await rendering
-    except errors.NoCopy as error:
-        reasons = (workspace.last_error for workspace in service.workspaces.values())
-        raise next((reason for reason in reasons if reason is not None), error) from None
-
-
-async def _serve(app: Litestar, host: str, port: int, ready: Callable[[str], Awaitable[None]]) -> None:
-    """Serve until a signal ends it. `ready` is called with the server's address once it answers."""
-    import uvicorn
-
-    try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-    except OSError as error:
-        click.echo(f"icsfeed: cannot listen on {host}:{port}: {why_not_listening(error)}", err=True)
-        sys.exit(BUSY)
-
-    # Connections inherit it. Without, a body waits 40 ms for the ACK of its headers.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            shown = f"[{host}]" if ":" in host else host
-            await ready(f"http://{shown}:{listener.getsockname()[1]}")
-
-    settings = uvicorn.Config(
-        app,
-        access_log=False,
-        server_header=False,
-        log_config=None,
-        lifespan="on",
-        timeout_graceful_shutdown=10,
-    )
-    await Server(settings).serve(sockets=[listener])
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a command to its end, and turn what goes wrong into a sentence and an exit code."""
-    try:
-        asyncio.run(work())
-    except errors.IcsfeedError as error:
-        _fail(error)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def _fail(error: errors.IcsfeedError) -> NoReturn:
-    click.echo(f"icsfeed: {error}", err=True)
-    sys.exit(_exit_code(error))
-
-
-def _exit_code(error: errors.IcsfeedError | None) -> int:
-    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), UNEXPECTED)

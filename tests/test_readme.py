@@ -9,7 +9,8 @@ import yaml
 from cli_world import SECRET, run
 
 from icsfeed.adapters.config_file import load
-from icsfeed.cli import EXIT_CODES, cli
+from icsfeed.cli import cli
+from icsfeed.running import EXIT_CODES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

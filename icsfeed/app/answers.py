@@ -1,14 +1,19 @@
 """Answers to HTTP: a feed with its headers, and errors. clients.md says why each header is there."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from litestar import Response
+from litestar.enums import HttpMethod
 
 from icsfeed.core.conditional import http_date, is_unchanged
 from icsfeed.core.feed import Rendered
+
+Clock: TypeAlias = Callable[[], datetime]
+
+READ = (HttpMethod.GET, HttpMethod.HEAD)
 
 CALENDAR = "text/calendar"
 """litestar adds the charset."""

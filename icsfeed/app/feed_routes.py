@@ -1,0 +1,72 @@
+"""The calendars over HTTP: by a secret link, or public (clients.md, "Status of a feed URL")."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response, route
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from icsfeed.app.answers import READ, Clock, error_answer, feed_answer, plain_answer
+from icsfeed.app.feeds import FeedService
+from icsfeed.core.errors import BadParameter, FeedError, NoCopy, UnknownFeed
+from icsfeed.core.query import parse_query
+
+NOT_FOUND = "There is no calendar here. Ask for a new link."
+
+log = logging.getLogger("icsfeed.web")
+
+
+@route("/feeds/{token:str}/{file:str}", http_method=READ, summary="A calendar, by its secret link")
+async def private_feed(
+    token: FromPath[str],
+    file: FromPath[str],
+    request: Request[Any, Any, Any],
+    service: NamedDependency[FeedService],
+    clock: NamedDependency[Clock],
+) -> Response[Any]:
+    """The calendar that a link is for. Parameters narrow it; unknown ones are ignored."""
+    return await _feed(service, clock, request, file, token)
+
+
+@route("/feeds/{file:str}", http_method=READ, summary="A public calendar")
+async def public_feed(
+    file: FromPath[str],
+    request: Request[Any, Any, Any],
+    service: NamedDependency[FeedService],
+    clock: NamedDependency[Clock],
+) -> Response[Any]:
+    """A calendar that the configuration calls public."""
+    return await _feed(service, clock, request, file, None)
+
+
+async def _feed(
+    service: FeedService, clock: Clock, request: Request[Any, Any, Any], file: str, token: str | None
+) -> Response[Any]:
+    name = file.removesuffix(".ics")
+    access = service.links.access(name, token) if file != name else None
+    if access is None:
+        return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
+    try:
+        if access == "revoked":
+            rendered = service.revoked(name)
+        else:
+            rendered = await service.rendered(name, parse_query(request.query_params.multi_items()))
+    except BadParameter as error:
+        details = {"field": error.field, "reason": error.reason}
+        return error_answer(400, "INVALID_PARAMETER", str(error), now=clock(), details=details)
+    except UnknownFeed:
+        return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
+    except NoCopy as error:
+        return _not_yet(error.retry_after)
+    except FeedError as error:
+        log.error("%s", error)
+        return _not_yet(300)
+    age = int(service.config.cache.issues) if token is None else None
+    return feed_answer(rendered, request.headers, filename=file, public_age=age)
+
+
+def _not_yet(retry_after: int) -> Response[str]:
+    text = "This calendar cannot be read yet. It will be there when the server has read Plane."
+    return plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": str(retry_after)})
