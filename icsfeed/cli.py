@@ -63,6 +63,7 @@ def demo(port: int, issues: int, as_json: bool) -> None:
     import httpx
 
     from icsfeed.app.build import opened, utc_now
+    from icsfeed.app.standing import Standing
     from icsfeed.app.web import create_app
     from icsfeed.demo.access import Limits
     from icsfeed.demo.api import create_plane
@@ -81,7 +82,7 @@ def demo(port: int, issues: int, as_json: bool) -> None:
             async def ready(url: str) -> None:
                 show_demo(url, await service.all_links(url), config, as_json=as_json)
 
-            await listen(create_app(service, utc_now), "127.0.0.1", port, ready)
+            await listen(create_app(service, Standing(utc_now)), "127.0.0.1", port, ready)
 
     run(work)
 
@@ -97,6 +98,7 @@ def serve(config_path: str | None, host: str, port: int) -> None:
     """
     from icsfeed.adapters.store import open_store
     from icsfeed.app.build import opened, utc_now
+    from icsfeed.app.standing import Standing
     from icsfeed.app.web import create_app
     from icsfeed.serving import listen
 
@@ -108,7 +110,7 @@ def serve(config_path: str | None, host: str, port: int) -> None:
             async def ready(url: str) -> None:
                 click.echo(f"icsfeed {__version__} listens on {url}", err=True)
 
-            await listen(create_app(service, utc_now), host, port, ready)
+            await listen(create_app(service, Standing(utc_now)), host, port, ready)
 
     run(work)
 

@@ -6,6 +6,7 @@ one wanted is in plane_http.py, what the JSON means in plane_wire.py.
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from copy import copy
 from datetime import datetime
@@ -19,7 +20,7 @@ from msgspec import Struct
 from icsfeed.adapters import plane_wire as wire
 from icsfeed.adapters.plane_http import NoSuchPath, PageTooLarge, fetch, open_client, short
 from icsfeed.adapters.plane_rows import Read, Walk, understood
-from icsfeed.adapters.quota import Errand
+from icsfeed.adapters.quota import Asked, Errand
 from icsfeed.core.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError, Throttled
 from icsfeed.core.incremental import Rows
 from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
@@ -61,7 +62,8 @@ class PlaneClient:
     """Reads one workspace. Every method raises PlaneError, and nothing else, when Plane does not give it.
 
     `client` comes from `open_client` and carries the key. Methods may run at the same time. Their
-    requests wait for the budget of `errand`; `patient`: also when Plane has refused one.
+    requests wait for the budget of `errand`; `patient`: also when Plane has refused one. `answers`
+    counts requests by `ok` or the kind of the error.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class PlaneClient:
         self._errand = errand
         self._patient = patient
         self._learned = _Learned()
+        self.answers: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"PlaneClient({self._shown!r}, {self._slug!r})"
@@ -278,7 +281,7 @@ class PlaneClient:
         """The JSON of one answer, as plain data. Every request is made here."""
         url = f"{self._host}/api/{path}"
         if self._errand is None:
-            body = await fetch(self._client, url, parameters, what)
+            body = await self._fetch(url, parameters, what)
         else:
             body = await self._within_budget(self._errand, url, parameters, what)
         try:
@@ -293,11 +296,22 @@ class PlaneClient:
         while True:
             try:
                 async with errand.request() as asked:
-                    return await fetch(self._client, url, parameters, what, asked)
+                    return await self._fetch(url, parameters, what, asked)
             except Throttled as error:
                 if not self._patient:
                     raise
                 log.warning("%s; waiting", error)
+
+    async def _fetch(
+        self, url: str, parameters: Mapping[str, str], what: str, asked: Asked | None = None
+    ) -> bytes:
+        try:
+            body = await fetch(self._client, url, parameters, what, asked)
+        except PlaneError as error:
+            self.answers[error.kind] += 1
+            raise
+        self.answers["ok"] += 1
+        return body
 
     def _what(self, thing: str) -> str:
         """What is asked for, for messages: never the key, nor a password in the address."""

@@ -50,6 +50,11 @@ class Store:
         """Whether the place worked when it was last used."""
         return self.last_error is None
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may use the same place at the same time."""
+        return self._place.redis is not None
+
     async def get(self, key: str) -> bytes | None:
         """What was put last, here or by another replica.
 

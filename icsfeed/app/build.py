@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from random import random
 
 import httpx
 
@@ -30,6 +31,7 @@ async def opened(
     patient: bool = False,
     clock: Callable[[], datetime] = utc_now,
     timer: Callable[[], float] = time.monotonic,
+    chance: Callable[[], float] = random,
 ) -> AsyncIterator[FeedService]:
     """The feeds of a configuration, with one HTTP client for each active workspace, closed at the end.
 
@@ -55,6 +57,7 @@ async def opened(
                     budget=budget,
                     clock=clock,
                     timer=timer,
+                    chance=chance,
                     keys=workspace.projects,
                     links=_tells_periods(config, name),
                 )

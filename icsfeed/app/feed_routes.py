@@ -8,9 +8,12 @@ from litestar import Request, Response, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from icsfeed.app.answers import READ, Clock, error_answer, feed_answer, plain_answer
+from icsfeed.app.answers import READ, error_answer, feed_answer, plain_answer
 from icsfeed.app.feeds import FeedService
+from icsfeed.app.links import Grant
+from icsfeed.app.standing import Standing
 from icsfeed.core.errors import BadParameter, FeedError, NoCopy, UnknownFeed
+from icsfeed.core.feed import Rendered
 from icsfeed.core.query import parse_query
 
 NOT_FOUND = "There is no calendar here. Ask for a new link."
@@ -24,10 +27,10 @@ async def private_feed(
     file: FromPath[str],
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
-    clock: NamedDependency[Clock],
+    standing: NamedDependency[Standing],
 ) -> Response[Any]:
     """The calendar that a link is for. Parameters narrow it; unknown ones are ignored."""
-    return await _feed(service, clock, request, file, token)
+    return await _feed(service, standing, request, file, token)
 
 
 @route("/feeds/{file:str}", http_method=READ, summary="A public calendar")
@@ -35,27 +38,42 @@ async def public_feed(
     file: FromPath[str],
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
-    clock: NamedDependency[Clock],
+    standing: NamedDependency[Standing],
 ) -> Response[Any]:
     """A calendar that the configuration calls public."""
-    return await _feed(service, clock, request, file, None)
+    return await _feed(service, standing, request, file, None)
 
 
 async def _feed(
-    service: FeedService, clock: Clock, request: Request[Any, Any, Any], file: str, token: str | None
+    service: FeedService, standing: Standing, request: Request[Any, Any, Any], file: str, token: str | None
 ) -> Response[Any]:
     name = file.removesuffix(".ics")
-    access = service.links.access(name, token) if file != name else None
-    if access is None:
-        return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
+    grant = service.links.access(name, token) if file != name else None
+    if grant is None:
+        answer: Response[Any] = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
+    else:
+        answer = await _granted(service, standing, request, name, grant, is_public=token is None)
+    status = answer.status_code or HTTPStatus.OK
+    standing.audience.answered(status)
+    if grant is not None and status != HTTPStatus.NOT_FOUND:
+        standing.audience.read(name, grant.subscriber, request.headers.get("user-agent"), status)
+    return answer
+
+
+async def _granted(
+    service: FeedService,
+    standing: Standing,
+    request: Request[Any, Any, Any],
+    name: str,
+    grant: Grant,
+    *,
+    is_public: bool,
+) -> Response[Any]:
     try:
-        if access == "revoked":
-            rendered = service.revoked(name)
-        else:
-            rendered = await service.rendered(name, parse_query(request.query_params.multi_items()))
+        rendered = await _rendered(service, request, name, grant)
     except BadParameter as error:
         details = {"field": error.field, "reason": error.reason}
-        return error_answer(400, "INVALID_PARAMETER", str(error), now=clock(), details=details)
+        return error_answer(400, "INVALID_PARAMETER", str(error), now=standing.clock(), details=details)
     except UnknownFeed:
         return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
     except NoCopy as error:
@@ -63,8 +81,16 @@ async def _feed(
     except FeedError as error:
         log.error("%s", error)
         return _not_yet(300)
-    age = int(service.config.cache.issues) if token is None else None
-    return feed_answer(rendered, request.headers, filename=file, public_age=age)
+    age = int(service.config.cache.issues) if is_public else None
+    return feed_answer(rendered, request.headers, filename=f"{name}.ics", public_age=age)
+
+
+async def _rendered(
+    service: FeedService, request: Request[Any, Any, Any], name: str, grant: Grant
+) -> Rendered:
+    if grant.revoked:
+        return service.revoked(name)
+    return await service.rendered(name, parse_query(request.query_params.multi_items()))
 
 
 def _not_yet(retry_after: int) -> Response[str]:

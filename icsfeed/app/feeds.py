@@ -39,11 +39,17 @@ _WHOLE = Query()
 
 
 class Made(Struct, frozen=True):
-    """A feed's bytes, and the stamp and day of what they were made of: they hold while those do."""
+    """A feed's bytes, and the stamp and day of what they were made of: they hold while those do.
+
+    `items` are in it; `undated` and `start_only` issues of its scope are not (core/select.py).
+    """
 
     stamp: tuple[object, ...]
     day: Day
     rendered: Rendered
+    items: int
+    undated: int
+    start_only: int
 
 
 class FeedService:
@@ -56,7 +62,7 @@ class FeedService:
         self.links = Links(config)
         self.workspaces = workspaces
         self._clock = clock
-        self._store = store
+        self.store = store
         self._zone = ZoneInfo(config.timezone)
         self._made: LRUCache[Key, Made] = LRUCache(KEPT)
         self._making: dict[Key, asyncio.Task[Rendered]] = {}
@@ -80,6 +86,14 @@ class FeedService:
             fault = None if isinstance(error, FeedError) else error
             log.warning("%s; serving the last good copy", error, exc_info=fault)
             return last.rendered
+
+    def made(self, name: str) -> Made | None:
+        """The feed as it was last rendered; None: it was not since the start."""
+        return self._made.get((name, _WHOLE))
+
+    def workspace_of(self, feed: Feed) -> str:
+        """The name of the feed's workspace."""
+        return workspace_of(self.config, feed)
 
     def today(self) -> date:
         """The day in the configured zone."""
@@ -202,41 +216,44 @@ class FeedService:
         self, name: str, feed: Feed, query: Query, view: View, day: Day, until: float | None
     ) -> Rendered:
         if query == _WHOLE:
-            rendered = await self._whole(name, feed, view, day)
+            rendered, calendar = await self._whole(name, feed, view, day)
         else:
             base = await self.rendered(name, _WHOLE, until)
-            rendered = await self._narrowed(name, feed, query, view, day, base)
-        self._made[name, query] = Made(view.stamp, day, rendered)
+            rendered, calendar = await self._narrowed(name, feed, query, view, day, base)
+        items, left_out = len(calendar.components), calendar.selection
+        made = Made(view.stamp, day, rendered, items, left_out.undated, left_out.start_only)
+        self._made[name, query] = made
         return rendered
 
-    async def _whole(self, name: str, feed: Feed, view: View, day: Day) -> Rendered:
+    async def _whole(self, name: str, feed: Feed, view: View, day: Day) -> tuple[Rendered, Calendar]:
         """The feed and its history, which replicas share: all say of a body since when it is there."""
-        async with self._store.lock(f"history/{name}", HISTORY_LOCK, wait=HISTORY_LOCK):
-            history = await self._store.get_record(f"history/{name}", History) or self._histories.get(name)
+        async with self.store.lock(f"history/{name}", HISTORY_LOCK, wait=HISTORY_LOCK):
+            history = await self.store.get_record(f"history/{name}", History) or self._histories.get(name)
             own = digest(self._style(feed))
             style = replace(self._style(feed), since=styled_since(history, own, self._clock()))
 
-            def work() -> tuple[Rendered, History]:
+            def work() -> tuple[Rendered, History, Calendar]:
                 calendar = self._calendar(name, feed, _WHOLE, style, view, day)
                 compress, now = self.config.gzip, self._clock()
-                return render(calendar.header, calendar.components, history, own, now, compress=compress)
+                made = render(calendar.header, calendar.components, history, own, now, compress=compress)
+                return *made, calendar
 
-            rendered, remembered = await asyncio.to_thread(work)
+            rendered, remembered, calendar = await asyncio.to_thread(work)
             self._histories[name] = remembered
             if remembered != history:
-                await self._store.put_record(f"history/{name}", remembered)
-        return rendered
+                await self.store.put_record(f"history/{name}", remembered)
+        return rendered, calendar
 
     async def _narrowed(
         self, name: str, feed: Feed, query: Query, view: View, day: Day, base: Rendered
-    ) -> Rendered:
+    ) -> tuple[Rendered, Calendar]:
         history, last = self._histories.get(name), self._made.get((name, query))
         style = replace(self._style(feed), since=history.styled if history else None)
 
-        def work() -> Rendered:
+        def work() -> tuple[Rendered, Calendar]:
             calendar = self._calendar(name, feed, query, style, view, day)
             earliest = _changed(base, calendar, query, day)
-            return self._part(calendar, earliest, last.rendered if last else None)
+            return self._part(calendar, earliest, last.rendered if last else None), calendar
 
         return await asyncio.to_thread(work)
 

@@ -1,11 +1,13 @@
 """What was read of Plane, and for how long it counts as fresh."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from cachetools import TLRUCache
+from msgspec import Struct
 
 from icsfeed.core.errors import PlaneError
 
@@ -13,6 +15,7 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 FIRST_REST, LONGEST_REST = 5.0, 300.0
+SHORTER = 0.25
 
 
 class Copies(Generic[K, T]):
@@ -89,6 +92,10 @@ class Copies(Generic[K, T]):
         if ours is None or ours < read_at:
             self._put(key, value, read_at, self._left(read_at))
 
+    def expire_all(self) -> None:
+        """Let the next look at each of them read it again."""
+        self._fresh.clear()
+
     def confirm(self, key: K, read_at: datetime) -> None:
         """Our copy was read again elsewhere at that time, and is still the same."""
         ours = self._read_at.get(key)
@@ -112,11 +119,13 @@ class Copies(Generic[K, T]):
 class Rest:
     """How long to leave Plane alone after failures: doubling from 5 s to 5 min, or as Plane asks.
 
-    `error` is the failure that it is for, until it is over.
+    `chance` gives numbers from 0 to 1: by up to a quarter shorter, so that not all who failed together
+    come back together. `error` is the failure that it is for, until it is over.
     """
 
-    def __init__(self, timer: Callable[[], float]) -> None:
+    def __init__(self, timer: Callable[[], float], chance: Callable[[], float]) -> None:
         self._timer = timer
+        self._chance = chance
         self._failures = 0
         self._until = 0.0
         self.error: PlaneError | None = None
@@ -127,11 +136,54 @@ class Rest:
         return max(0.0, self._until - self._timer())
 
     def failed(self, error: PlaneError) -> None:
-        asked = getattr(error, "retry_after", None)
-        wait = min(LONGEST_REST, FIRST_REST * 2.0**self._failures)
+        asked = getattr(error, "retry_after", None) or 0.0
+        wait = min(LONGEST_REST, FIRST_REST * 2.0**self._failures) * (1 - SHORTER * self._chance())
         self._failures = min(self._failures + 1, 10)
-        self._until = self._timer() + max(wait, asked or 0.0)
+        self._until = self._timer() + max(wait, asked)
         self.error = error
+
+    def end(self) -> None:
+        """Let the next attempt come at once, unless Plane has said when to come back."""
+        if getattr(self.error, "retry_after", None) is None:
+            self._until = 0.0
 
     def over(self) -> None:
         self._failures, self._until, self.error = 0, 0.0, None
+
+
+class Refresh(Struct, frozen=True):
+    """One time that a part of a workspace was brought up to date, or could not be."""
+
+    at: datetime
+    seconds: float
+    error: PlaneError | None = None
+
+
+class Refreshes:
+    """What became of refreshes: `counts` by `ok` or the kind of error, and `seconds` for all of them."""
+
+    def __init__(self, clock: Callable[[], datetime], timer: Callable[[], float]) -> None:
+        self._clock, self._timer = clock, timer
+        self.counts: Counter[str] = Counter()
+        self.seconds = 0.0
+        self.under_way = 0
+        self.last: Refresh | None = None
+
+    async def measured(self, refresh: Awaitable[object]) -> None:
+        """Wait for it, and count it. Raises what it raises; what is cancelled does not count."""
+        at, begun = self._clock(), self._timer()
+        self.under_way += 1
+        try:
+            await refresh
+        except PlaneError as error:
+            self._count(Refresh(at, self._timer() - begun, error))
+            raise
+        else:
+            self._count(Refresh(at, self._timer() - begun))
+        finally:
+            self.under_way -= 1
+
+    def _count(self, refresh: Refresh) -> None:
+        self.counts[refresh.error.kind if refresh.error else "ok"] += 1
+        self.seconds += refresh.seconds
+        self.last = refresh

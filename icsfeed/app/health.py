@@ -1,6 +1,5 @@
 """What the server says of itself to everybody: name, health, what crawlers may do, its routes."""
 
-import re
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -11,20 +10,22 @@ from litestar.di import NamedDependency
 from icsfeed import __version__
 from icsfeed.app.answers import NEVER_STORED, READ, Clock, timestamp
 from icsfeed.app.feeds import FeedService
-from icsfeed.core.errors import PlaneError
+from icsfeed.app.report import sync_state
+from icsfeed.app.standing import Standing
+from icsfeed.app.workspace import Workspace
 
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 
 
 @route("/", http_method=READ, summary="What this server is")
-async def root(clock: NamedDependency[Clock], started: NamedDependency[datetime]) -> dict[str, str | int]:
+async def root(standing: NamedDependency[Standing]) -> dict[str, str | int]:
     """Name, version and uptime (whole seconds). Never a feed's name."""
     return {
         "name": "icsfeed",
         "version": __version__,
         "description": DESCRIPTION,
         "status": "running",
-        "uptime": int((clock() - started).total_seconds()),
+        "uptime": standing.uptime,
     }
 
 
@@ -40,7 +41,7 @@ async def ready(
 ) -> Response[dict[str, Any]]:
     """200 once every active workspace has a good copy, else 503 with the reasons."""
     missing = {
-        name: _in_a_word(workspace.last_error)
+        name: workspace.last_error.kind if workspace.last_error else "not read yet"
         for name, workspace in service.workspaces.items()
         if not workspace.is_ready
     }
@@ -49,9 +50,52 @@ async def ready(
     return Response(body, status_code=status, headers=NEVER_STORED)
 
 
-def _in_a_word(error: PlaneError | None) -> str:
-    """What is wrong, without the addresses and names that an error's text holds: anybody may ask."""
-    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower() if error else "not read yet"
+@route("/api/v1/health", http_method=READ, summary="How the server does")
+async def api_health(
+    service: NamedDependency[FeedService], standing: NamedDependency[Standing]
+) -> Response[dict[str, Any]]:
+    """Version, uptime, figures, and the age of each workspace's copy. It never touches Plane."""
+    workspaces, now = service.workspaces, standing.clock()
+    last = standing.sync.latest(tuple(workspaces.values()))
+    is_read = all(one.is_ready and not one.last_error for one in workspaces.values())
+    is_well = is_read and service.store.healthy and not standing.loaded.problems
+    body = {
+        "status": "healthy" if is_well else "degraded",
+        "version": __version__,
+        "uptime": standing.uptime,
+        "timestamp": timestamp(now),
+        "metrics": {
+            "projects_synced": sum(one.projects_read for one in workspaces.values()),
+            "events_created": 0,
+            "events_updated": 0,
+            "events_deleted": 0,
+            "last_sync": timestamp(last.at) if last else None,
+            "sync_status": sync_state(service, standing),
+            "caldav_connection": "not configured",
+            "plane_api_connection": _plane_connection(service),
+        },
+        "copies": {name: _copy(one, now) for name, one in workspaces.items()},
+        "store": "ok" if service.store.healthy else "failing",
+        "configuration": "invalid" if standing.loaded.problems else "ok",
+    }
+    return Response(body, headers=NEVER_STORED)
+
+
+def _plane_connection(service: FeedService) -> str:
+    """`ok`, the kind of the first error, or `not read yet`: in words that name nothing."""
+    workspaces = service.workspaces.values()
+    errors = [one.last_error.kind for one in workspaces if one.last_error]
+    return errors[0] if errors else "ok" if all(one.refreshes.last for one in workspaces) else "not read yet"
+
+
+def _copy(workspace: Workspace, now: datetime) -> dict[str, Any]:
+    """How old what is known of a workspace is: seconds since the oldest of its projects was read."""
+    read_at, error = workspace.read_at, workspace.last_error
+    return {
+        "age_seconds": int((now - read_at).total_seconds()) if read_at else None,
+        "ready": workspace.is_ready,
+        "problem": error.kind if error else None,
+    }
 
 
 @route("/robots.txt", http_method=READ, media_type="text/plain", summary="For crawlers")

@@ -29,29 +29,37 @@ REMEMBERED = 20_000
 log = logging.getLogger("icsfeed.webhook")
 
 
+class Deliveries:
+    """What is remembered of deliveries: `counts` by what became of them; when the `last` good one came."""
+
+    def __init__(self, timer: Callable[[], float]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.last: dict[str, datetime] = {}
+        self.limiter = Limiter(PER_MINUTE, A_MINUTE, timer)
+        self.seen: TTLCache[bytes, bool] = TTLCache(maxsize=REMEMBERED, ttl=A_DAY, timer=timer)
+
+
 class Webhooks:
-    """What arrives at /webhooks/plane. `counts`: deliveries by what became of them."""
+    """What arrives at /webhooks/plane, for the workspaces that have a secret and a watch."""
 
     def __init__(
         self,
         settings: Mapping[str, Workspace],
         watches: Mapping[str, Watch],
         clock: Callable[[], datetime],
-        timer: Callable[[], float],
+        deliveries: Deliveries,
     ) -> None:
-        self.counts: Counter[str] = Counter()
         self._settings = {name: settings[name] for name in watches if settings[name].webhook_secret}
         self._watches = watches
         self._clock = clock
-        self._limiter = Limiter(PER_MINUTE, A_MINUTE, timer)
-        self._seen: TTLCache[bytes, bool] = TTLCache(maxsize=REMEMBERED, ttl=A_DAY, timer=timer)
+        self._deliveries = deliveries
 
     def answer(self, body: bytes | None, signature: str | None, address: str) -> Response[Any]:
         """The answer to one delivery. A good one has been handed on; the answer does not wait for that.
 
         `body`: None where it is too large. Whatever comes counts for its address, before it is looked at.
         """
-        allowance = self._limiter.take(address)
+        allowance = self._deliveries.limiter.take(address)
         headers = allowance.headers()
         if not allowance.granted:
             return self._refused(429, "RATE_LIMITED", "Too many deliveries from this address.", headers)
@@ -73,8 +81,8 @@ class Webhooks:
     def _taken(self, name: str, body: bytes, headers: Mapping[str, str]) -> Response[Any]:
         # The delivery id in the headers is not signed: a replay would carry a new one.
         fingerprint = sha256(body).digest()
-        if fingerprint in self._seen:
-            self.counts["replayed"] += 1
+        if fingerprint in self._deliveries.seen:
+            self._deliveries.counts["replayed"] += 1
             return _processed(None, "Seen before", headers)
         try:
             touched = read(body)
@@ -82,8 +90,9 @@ class Webhooks:
             code = "MISSING_REQUIRED_FIELD" if error.missing else "INVALID_PAYLOAD"
             details = {"field": error.field, "reason": error.reason}
             return self._refused(400, code, str(error), headers, details)
-        self._seen[fingerprint] = True
-        self.counts["taken"] += 1
+        self._deliveries.seen[fingerprint] = True
+        self._deliveries.last[name] = self._clock()
+        self._deliveries.counts["taken"] += 1
         self._watches[name].touch(touched)
         return _processed(touched, "Issue sync triggered", headers)
 
@@ -95,7 +104,7 @@ class Webhooks:
         headers: Mapping[str, str],
         details: Mapping[str, str] | None = None,
     ) -> Response[Any]:
-        self.counts[code.lower()] += 1
+        self._deliveries.counts[code.lower()] += 1
         return error_answer(status, code, message, now=self._clock(), details=details, headers=headers)
 
 

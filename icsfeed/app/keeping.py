@@ -177,6 +177,11 @@ class Keeping:
         if state is not None:
             budget.restore(state, self._clock().timestamp())
 
+    async def hear_of_budget(self, budget: Budget) -> None:
+        """Take in what other replicas have learned of it meanwhile, where there may be any."""
+        if self._store.is_shared:
+            await self.adopt_budget(budget)
+
     async def keep_budget(self, budget: Budget) -> None:
         """Tell the others what was learned of the key's budget."""
         await self._store.put_record(self._key("budget"), budget.state(self._clock().timestamp()))

@@ -123,6 +123,13 @@ class Known:
         """When a project's issues were last read."""
         return self.issues.read_at(project.id)
 
+    def is_read_since(self, since: datetime) -> bool:
+        """Whether the projects, the people and every part of every project were read since then."""
+        moments = [self.projects.read_at(""), self.members.read_at("")]
+        for project in self.projects.get("") or ():
+            moments += [copies.read_at(project.id) for copies in self._of_project()]
+        return all(moment is not None and moment >= since for moment in moments)
+
     def held_count(self, kind: PeriodKind) -> int:
         """Of how many cycles or modules the issues are read."""
         projects = self.projects.get("") or ()

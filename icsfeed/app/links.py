@@ -1,14 +1,20 @@
 """The links of a server: who may read which feed, and at what address."""
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from icsfeed.core.auto import may_be_auto
 from icsfeed.core.calendar import workspace_of
 from icsfeed.core.config import Config, Feed
 from icsfeed.core.tokens import derive, matching
 
-Access: TypeAlias = Literal["granted", "revoked"]
+
+class Grant(Struct, frozen=True):
+    """What a good link opens the feed to: `subscriber` is empty for the feed's own link, or none."""
+
+    subscriber: str = ""
+    revoked: bool = False
 
 
 class Links:
@@ -18,15 +24,15 @@ class Links:
         self._config = config
         self._tokens = {name: tuple(self._derived(name, feed)) for name, feed in config.feeds.items()}
 
-    def access(self, name: str, token: str | None) -> Access | None:
-        """What this token (None: no token) may do with the feed `name`; None: as if it did not exist."""
+    def access(self, name: str, token: str | None) -> Grant | None:
+        """To whom this token (None: no token) opens the feed `name`; None: as if it did not exist."""
         feed = self._config.feeds.get(name, Feed())
         if token is None:
-            return "granted" if feed.public and self._may_be_served(name) else None
+            return Grant() if feed.public and self._may_be_served(name) else None
         subscriber = matching(token, self._tokens.get(name) or tuple(self._derived(name, feed)))
         if subscriber is None or not self._may_be_served(name):
             return None
-        return "revoked" if subscriber in feed.revoked else "granted"
+        return Grant(subscriber, subscriber in feed.revoked)
 
     def token(self, name: str, subscriber: str = "") -> str | None:
         """The token of a feed's link, or of a subscriber's; None for a server without a secret."""

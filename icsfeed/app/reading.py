@@ -1,14 +1,20 @@
 """What a workspace reads with, and how it reads no more of the issues than it must."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol, TypeVar
 
 from icsfeed.adapters.quota import Errand
-from icsfeed.core.errors import PlaneError
+from icsfeed.app.keeping import Keeping
+from icsfeed.app.known import KINDS, Known
+from icsfeed.core.config import Cache
+from icsfeed.core.errors import NoAccess, PlaneError
 from icsfeed.core.incremental import IssueList, Rows, merged, pruned, since, whole
-from icsfeed.core.model import Label, Period, PeriodKind, Person, Project, State
+from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
+from icsfeed.core.select import Needs
 
 T = TypeVar("T")
 
@@ -16,6 +22,8 @@ T = TypeVar("T")
 class Plane(Protocol):
     """What a workspace reads with: adapters/plane.py. Every method raises PlaneError."""
 
+    @property
+    def answers(self) -> Counter[str]: ...
     def on(self, errand: Errand) -> "Plane": ...
     async def projects(self) -> tuple[Project, ...]: ...
     async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]: ...
@@ -63,3 +71,82 @@ async def gathered(work: Sequence[Awaitable[object]]) -> list[PlaneError]:
         if isinstance(result, BaseException) and not isinstance(result, PlaneError):
             raise result
     return [result for result in results if isinstance(result, PlaneError)]
+
+
+class Reading:
+    """Brings what is known of a workspace up to date, part by part. Every method raises PlaneError."""
+
+    def __init__(
+        self, name: str, known: Known, keeping: Keeping, cache: Cache, clock: Callable[[], datetime]
+    ) -> None:
+        self._name = name
+        self._known = known
+        self._keeping = keeping
+        self._cache = cache
+        self._clock = clock
+        self._missing: frozenset[str] = frozenset()
+
+    async def roster(self, plane: Plane) -> None:
+        """Which projects there are."""
+        async with self._keeping.shared("roster"):
+            await self._keeping.adopt_roster()
+            await self._known.projects.look("", partial(self._read_projects, plane))
+            await self._keeping.save_roster()
+        await self.save_changed()
+
+    async def save_changed(self) -> None:
+        """Keep what new names made of projects, and what was read of one before it failed."""
+        for project in self._keeping.changed():
+            async with self._keeping.shared(project.id):
+                await self._keeping.adopt(project)
+                await self._keeping.save(project)
+
+    async def _read_projects(self, plane: Plane) -> tuple[Project, ...]:
+        found = await plane.projects()
+        if not found and self._known.projects.get(""):
+            # The key's owner has lost every project: a refusal, and no reason to empty calendars.
+            raise NoAccess(f"workspace {self._name!r}", "the key has joined no project any more")
+        return self._known.allowed(found)
+
+    async def members(self, plane: Plane) -> None:
+        """Who is a member, when that is not fresh."""
+        if not self._known.members.is_fresh(""):
+            async with self._keeping.shared("roster"):
+                await self._keeping.adopt_roster()
+                await self._known.members.look("", partial(self._read_members, plane))
+                await self._keeping.save_roster()
+
+    async def _read_members(self, plane: Plane) -> Mapping[str, Person]:
+        people = await plane.members(self._known.projects.get("") or ())
+        return {person.id: person for person in people}
+
+    async def project(self, project: Project, needs: Needs, plane: Plane) -> None:
+        """One replica reads a project; the others take in what it has kept."""
+        async with self._keeping.shared(project.id):
+            await self._keeping.adopt(project)
+            await self._known.issues.look(project.id, partial(self._read_issues, project, plane))
+            await self._refresh_names(project, plane)
+            for kind in KINDS:
+                await self._refresh_periods(project, kind, needs, plane)
+            if self._known.unknown(project) - self._missing:
+                self._known.expire_names(project)
+                await self._refresh_names(project, plane)
+                await self.members(plane)
+                self._missing |= self._known.unknown(project)
+            await self._keeping.save(project)
+
+    async def _read_issues(self, project: Project, plane: Plane) -> tuple[Mapping[str, Issue], int]:
+        known, full = self._known.lists.get(project.id), self._cache.full.delta
+        found = await current_issues(plane, project, known, self._clock(), full)
+        self._known.lists[project.id] = found
+        return found.items, found.unreadable
+
+    async def _refresh_names(self, project: Project, plane: Plane) -> None:
+        await self._known.states.look(project.id, lambda: by_id(plane.states(project)))
+        await self._known.labels.look(project.id, lambda: by_id(plane.labels(project)))
+
+    async def _refresh_periods(self, project: Project, kind: PeriodKind, needs: Needs, plane: Plane) -> None:
+        await self._known.periods[kind].look(project.id, lambda: by_id(plane.periods(project, kind)))
+        for period in self._known.wanted(project, needs):
+            if period.kind == kind:
+                await self._known.held[kind].look(period.id, partial(plane.period_issues, period))

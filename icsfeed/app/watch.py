@@ -37,6 +37,29 @@ class Watch:
         self._touched: dict[str, tuple[frozenset[Resource], datetime]] = {}
         self._met: set[str] = set()
         self._soon: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._users = 0
+
+    def start(self) -> None:
+        """Keep the workspace fresh from now on, until `stop` was called as often as this."""
+        self._users += 1
+        if self._running is None:
+            self._running = asyncio.create_task(self.run())
+
+    async def stop(self) -> bool:
+        """Whether nobody else needs it: then what is under way has ended."""
+        self._users -= 1
+        if self._users > 0:
+            return False
+        await self.close()
+        return True
+
+    @property
+    def queue_length(self) -> int:
+        """How many projects wait to be read: touched by a webhook, or no longer fresh."""
+        fresh = self._workspace.known.is_fresh
+        stale = {project.id for project in self._workspace.watched() if not fresh(project, Needs())}
+        return len(stale | self._touched.keys())
 
     async def run(self) -> None:
         """Read everything once, and then keep it fresh, without end."""
@@ -84,9 +107,10 @@ class Watch:
 
     async def close(self) -> None:
         """End what is under way."""
-        if self._soon is not None:
-            self._soon.cancel()
-            await asyncio.gather(self._soon, return_exceptions=True)
+        tasks = [task for task in (self._soon, self._running) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _refresh_touched(self) -> None:
         """Until nothing is touched any more: what is touched during a reading is read once more."""

@@ -1,11 +1,9 @@
 """The HTTP server: its routes, errors, start and stop. Everything it needs is handed to `create_app`."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,51 +17,48 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed import __version__
-from icsfeed.app.answers import Clock, error_answer, plain_answer
+from icsfeed.app.admin import admin_routes
+from icsfeed.app.answers import error_answer, plain_answer
 from icsfeed.app.feed_routes import NOT_FOUND, private_feed, public_feed
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.health import DESCRIPTION, health, openapi, ready, robots, root
+from icsfeed.app.health import DESCRIPTION, api_health, health, openapi, ready, robots, root
 from icsfeed.app.hooks import Webhooks, plane_webhook
-from icsfeed.app.watch import Sleep, Watch
+from icsfeed.app.standing import Standing
 
 log = logging.getLogger("icsfeed.web")
 
 
-def create_app(
-    service: FeedService,
-    clock: Clock,
-    timer: Callable[[], float] = monotonic,
-    sleep: Sleep = asyncio.sleep,
-) -> Litestar:
-    """The server over ready feeds. It starts reading Plane when it starts, and ends that when it stops."""
+def create_app(service: FeedService, standing: Standing) -> Litestar:
+    """The server over ready feeds. It starts reading Plane when it starts, and ends that when it stops.
+
+    What must outlive this configuration is in `standing`, which the next server may go on with.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        watching = [asyncio.create_task(watch.run()) for watch in watches.values()]
+        for watch in watches.values():
+            watch.start()
         yield
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
-        for name, workspace in service.workspaces.items():
-            await watches[name].close()
-            await workspace.close()
+        for workspace in service.workspaces.values():
+            await standing.leave(workspace)
 
-    started = clock()
-    cache = service.config.cache
-    workspaces = service.workspaces.items()
-    watches = {name: Watch(workspace, cache, timer, sleep) for name, workspace in workspaces}
-    webhooks = Webhooks(service.config.workspaces, watches, clock, timer)
+    config, clock = service.config, standing.clock
+    watches = {name: standing.watch(one, config.cache) for name, one in service.workspaces.items()}
+    webhooks = Webhooks(config.workspaces, watches, clock, standing.deliveries)
     app = Litestar(
-        [private_feed, public_feed, root, health, ready, robots, openapi, plane_webhook],
-        before_send=[_varies(service.config.cors)],
+        [
+            *(private_feed, public_feed, plane_webhook, admin_routes(config.admin_token, standing)),
+            *(root, health, ready, api_health, robots, openapi),
+        ],
+        before_send=[_varies(config.cors)],
         dependencies={
             "service": Provide(lambda: service, sync_to_thread=False),
+            "standing": Provide(lambda: standing, sync_to_thread=False),
             "clock": Provide(lambda: clock, sync_to_thread=False),
             "webhooks": Provide(lambda: webhooks, sync_to_thread=False),
-            "started": Provide(lambda: started, sync_to_thread=False),
         },
         exception_handlers={HTTPException: _http_error, Exception: _unexpected},
-        cors_config=_cors(service.config.cors),
+        cors_config=_cors(config.cors),
         lifespan=[lifespan],
         openapi_config=OpenAPIConfig(
             title="icsfeed",
@@ -75,7 +70,7 @@ def create_app(
         logging_config=None,
         state=State({"clock": clock}),
     )
-    prefix = unquote(urlsplit(service.config.public_url or "").path)
+    prefix = unquote(urlsplit(config.public_url or "").path)
     if prefix:
         app.asgi_handler = _behind(prefix, app.asgi_handler, frozenset(route.path for route in app.routes))
     return app

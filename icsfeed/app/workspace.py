@@ -3,25 +3,23 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from random import random
 
 from cachetools import TTLCache
 
 from icsfeed.adapters.quota import Budget, Errand, Urgency
 from icsfeed.adapters.store import Store
-from icsfeed.app.freshness import Rest
+from icsfeed.app.freshness import Refreshes, Rest
 from icsfeed.app.keeping import Keeping
-from icsfeed.app.known import KINDS, Known, View
-from icsfeed.app.reading import Plane, by_id, current_issues, gathered
+from icsfeed.app.known import Known, View
+from icsfeed.app.reading import Plane, Reading, gathered
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import BadAnswer, NoAccess, NotFound, PlaneError
-from icsfeed.core.model import Issue, PeriodKind, Person, Project
+from icsfeed.core.model import Project
 from icsfeed.core.select import Needs
-
-T = TypeVar("T")
 
 AT_ONCE = 4
 """Projects asked at the same time (design.md)."""
@@ -29,6 +27,11 @@ VIEW_KEPT = 1.0
 """Seconds for which a view is handed on without looking at what is fresh: cheap for many readers."""
 WATCHED_FOR = 86_400.0
 """Seconds after which a project that nobody asked for is no longer kept fresh."""
+
+PATIENCE = 600.0
+"""Seconds that a person who asked for a sync waits for each step of it."""
+AGAIN = 3
+"""How often a sync reads what had begun before it."""
 
 OF_A_PART = (NoAccess, NotFound, BadAnswer)
 """Errors that may concern one project, or the members, while Plane is well."""
@@ -56,6 +59,7 @@ class Workspace:
         budget: Budget,
         clock: Callable[[], datetime],
         timer: Callable[[], float],
+        chance: Callable[[], float] = random,
         keys: Iterable[str] = (),
         links: bool = True,
     ) -> None:
@@ -69,14 +73,15 @@ class Workspace:
         folded = frozenset(key.casefold() for key in keys)
         self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=links)
         self._keeping = Keeping(name, self.known, store, clock)
+        self._reading = Reading(name, self.known, self._keeping, cache, clock)
         self._flights: dict[object, asyncio.Task[None]] = {}
         self._errands: set[Errand] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._missing: frozenset[str] = frozenset()
         self._views: TTLCache[object, View] = TTLCache(maxsize=10_000, ttl=VIEW_KEPT, timer=timer)
         self._watched: TTLCache[str, bool] = TTLCache(maxsize=100_000, ttl=WATCHED_FOR, timer=timer)
-        self._rest = Rest(timer)
-        self._part_rests: defaultdict[str, Rest] = defaultdict(lambda: Rest(timer))
+        self._rest = Rest(timer, chance)
+        self._part_rests: defaultdict[str, Rest] = defaultdict(lambda: Rest(timer, chance))
+        self.refreshes = Refreshes(clock, timer)
 
     async def start(self) -> None:
         """Take in what was kept before this process was started. Plane is not asked."""
@@ -93,7 +98,7 @@ class Workspace:
         """
         until = self.until if until is None else until
         if not self.known.projects.is_fresh(""):
-            await self._fly("projects", self._refresh_projects, until)
+            await self._fly("projects", self._read_roster, until)
         projects = self.known.projects.get("")
         if projects is None:
             return None
@@ -126,6 +131,24 @@ class Workspace:
         return projects is not None and self.known.view(projects, projects, Needs()) is not None
 
     @property
+    def issue_count(self) -> int:
+        """How many issues are known of all its projects."""
+        found = (self.known.issues.get(project.id) for project in self.known.projects.get("") or ())
+        return sum(len(issues[0]) for issues in found if issues is not None)
+
+    @property
+    def projects_read(self) -> int:
+        """Of how many projects the issues are known."""
+        return sum(self.known.read_at(one) is not None for one in self.known.projects.get("") or ())
+
+    @property
+    def read_at(self) -> datetime | None:
+        """When the oldest copy of its projects' issues was read; None while one never was."""
+        projects = self.known.projects.get("") or ()
+        moments = [at for project in projects if (at := self.known.read_at(project)) is not None]
+        return min(moments, default=None) if len(moments) == len(projects) else None
+
+    @property
     def retry_after(self) -> int:
         """Whole seconds until asking Plane again makes sense, at least 1."""
         return int(max(rest.left for rest in self._rests())) + 1
@@ -147,7 +170,28 @@ class Workspace:
     async def refresh_projects(self, urgency: Urgency) -> None:
         """Read which projects there are, when that is not fresh; waits at most the deadline."""
         if not self.known.projects.is_fresh(""):
-            await self._fly("projects", self._refresh_projects, self.until, urgency)
+            await self._fly("projects", self._read_roster, self.until, urgency)
+
+    async def sync(self) -> None:
+        """Read everything again, whatever is fresh or rests after a failure; waits until that is done.
+
+        What was under way already may be older than the wish: then it is read once more.
+        """
+        since = self._clock()
+        for _ in range(AGAIN):
+            for rest in self._rests():
+                rest.end()
+            for copies in self.known.copies():
+                copies.expire_all()
+            until = self._timer() + PATIENCE
+            await self._fly("projects", self._read_roster, until)
+            await self._fly("all", self._read_all, until)
+            self._views.clear()
+            if self.last_error or self.known.is_read_since(since):
+                return
+
+    async def _read_all(self, plane: Plane) -> None:
+        await self._refresh(self.known.projects.get("") or (), Needs(), plane)
 
     def watched(self) -> Sequence[Project]:
         """The projects that readers asked for within a day, or never read, that may be read now."""
@@ -197,11 +241,11 @@ class Workspace:
     async def _guarded(self, start: Callable[[Plane], Awaitable[None]], urgency: Urgency) -> None:
         if self._rest.left:
             return
-        await self._keeping.adopt_budget(self.budget)
         before = self._reads()
         errand = Errand(self.budget, urgency)
         self._errands.add(errand)
         try:
+            await self._keeping.hear_of_budget(self.budget)
             await start(self.plane.on(errand))
         except PlaneError as error:
             self._failed(self._rest, error)
@@ -227,32 +271,14 @@ class Workspace:
             self.known.is_fresh(project, needs) for project in projects
         )
 
-    async def _refresh_projects(self, plane: Plane) -> None:
-        async with self._keeping.shared("roster"):
-            await self._keeping.adopt_roster()
-            await self.known.projects.look("", partial(self._read_projects, plane))
-            await self._keeping.save_roster()
-        await self._save_changed()
-
-    async def _save_changed(self) -> None:
-        """Keep what new names made of projects, and what was read of one before it failed."""
-        for project in self._keeping.changed():
-            async with self._keeping.shared(project.id):
-                await self._keeping.adopt(project)
-                await self._keeping.save(project)
-
-    async def _read_projects(self, plane: Plane) -> tuple[Project, ...]:
-        found = await plane.projects()
-        if not found and self.known.projects.get(""):
-            # The key's owner has lost every project: a refusal, and no reason to empty calendars.
-            raise NoAccess(f"workspace {self.name!r}", "the key has joined no project any more")
-        return self.known.allowed(found)
+    async def _read_roster(self, plane: Plane) -> None:
+        await self.refreshes.measured(self._reading.roster(plane))
 
     async def _refresh(self, projects: Sequence[Project], needs: Needs, plane: Plane) -> None:
         """Read what is not fresh. One part that fails does not keep the others from being read."""
-        members = [("", partial(self._refresh_members, plane))]
+        members = [] if self.known.members.is_fresh("") else [("", partial(self._reading.members, plane))]
         parts = [
-            (project.id, partial(self._refresh_project, project, needs, plane))
+            (project.id, partial(self._reading.project, project, needs, plane))
             for project in projects
             if not self.known.is_fresh(project, needs)
         ]
@@ -262,7 +288,7 @@ class Workspace:
         errors = [
             error for batch in rounds for error in await gathered([self._part(*part) for part in batch])
         ]
-        await self._save_changed()
+        await self._reading.save_changed()
         await self._keeping.keep_budget(self.budget)
         if errors:
             raise errors[0]
@@ -282,7 +308,7 @@ class Workspace:
                 return
             before = self._reads()
             try:
-                await refresh()
+                await self.refreshes.measured(refresh())
             except OF_A_PART as error:
                 self._failed(rest, error)
             except PlaneError as error:
@@ -298,45 +324,3 @@ class Workspace:
         """Plane is well, unless nothing had to be read: then nothing was learned of it."""
         if self._reads() > reads and not self._rest.left:
             self._rest.over()
-
-    async def _refresh_members(self, plane: Plane) -> None:
-        if not self.known.members.is_fresh(""):
-            async with self._keeping.shared("roster"):
-                await self._keeping.adopt_roster()
-                await self.known.members.look("", partial(self._read_members, plane))
-                await self._keeping.save_roster()
-
-    async def _read_members(self, plane: Plane) -> Mapping[str, Person]:
-        people = await plane.members(self.known.projects.get("") or ())
-        return {person.id: person for person in people}
-
-    async def _refresh_project(self, project: Project, needs: Needs, plane: Plane) -> None:
-        """One replica reads a project; the others take in what it has kept."""
-        async with self._keeping.shared(project.id):
-            await self._keeping.adopt(project)
-            await self.known.issues.look(project.id, partial(self._read_issues, project, plane))
-            await self._refresh_names(project, plane)
-            for kind in KINDS:
-                await self._refresh_periods(project, kind, needs, plane)
-            if self.known.unknown(project) - self._missing:
-                self.known.expire_names(project)
-                await self._refresh_names(project, plane)
-                await self._refresh_members(plane)
-                self._missing |= self.known.unknown(project)
-            await self._keeping.save(project)
-
-    async def _read_issues(self, project: Project, plane: Plane) -> tuple[Mapping[str, Issue], int]:
-        known, full = self.known.lists.get(project.id), self._cache.full.delta
-        found = await current_issues(plane, project, known, self._clock(), full)
-        self.known.lists[project.id] = found
-        return found.items, found.unreadable
-
-    async def _refresh_names(self, project: Project, plane: Plane) -> None:
-        await self.known.states.look(project.id, lambda: by_id(plane.states(project)))
-        await self.known.labels.look(project.id, lambda: by_id(plane.labels(project)))
-
-    async def _refresh_periods(self, project: Project, kind: PeriodKind, needs: Needs, plane: Plane) -> None:
-        await self.known.periods[kind].look(project.id, lambda: by_id(plane.periods(project, kind)))
-        for period in self.known.wanted(project, needs):
-            if period.kind == kind:
-                await self.known.held[kind].look(period.id, partial(plane.period_issues, period))

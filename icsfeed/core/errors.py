@@ -21,6 +21,7 @@ The text of an error is for a person and never holds a key, a token or a passwor
 What a program needs is on the exception.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -105,6 +106,11 @@ class PlaneError(IcsfeedError):
     def __init__(self, what: str, message: str) -> None:
         self.what = what
         super().__init__(f"{what}: {message}")
+
+    @property
+    def kind(self) -> str:
+        """What is wrong in a word or two (`key refused`), without the names and addresses of the text."""
+        return re.sub(r"(?<!^)(?=[A-Z])", " ", type(self).__name__).lower()
 
 
 class KeyRefused(PlaneError):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
+from icsfeed.app.standing import Standing
 from icsfeed.app.web import create_app
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.config import Config, Feed
@@ -112,8 +113,10 @@ async def serving(
         name: httpx.ASGITransport(planes.get(name, plane))  # type: ignore[arg-type]
         for name in config.workspaces
     }
-    async with opened(config, transports=transports, clock=clock, timer=clock.timer) as service:
-        world = World(service, create_app(service, clock), data, faults, clock, base)
+    async with opened(
+        config, transports=transports, clock=clock, timer=clock.timer, chance=lambda: 0.0
+    ) as service:
+        world = World(service, create_app(service, Standing(clock, clock.timer)), data, faults, clock, base)
         async with world.client:
             yield world
 

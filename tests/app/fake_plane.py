@@ -1,6 +1,7 @@
 """A Plane of a few lines for the tests of Workspace: it counts, it fails, it waits when it is told to."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import TypeVar
@@ -29,6 +30,7 @@ class FakePlane:
         self.held: dict[str, frozenset[str]] = {}
         self.asked: list[str] = []
         self.failing: dict[str, Exception] = {}
+        self.answers: Counter[str] = Counter()
         self.open = asyncio.Event()
         self.open.set()
 

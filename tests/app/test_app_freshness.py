@@ -123,7 +123,7 @@ async def test_closing_ends_the_reads_under_way() -> None:
 
 def test_rests_double_from_five_seconds_to_five_minutes() -> None:
     clock = Clock()
-    rest = Rest(clock.timer)
+    rest = Rest(clock.timer, lambda: 0.0)
     waits = []
     for _ in range(9):
         rest.failed(DOWN)
@@ -144,13 +144,30 @@ def test_rests_double_from_five_seconds_to_five_minutes() -> None:
     ],
 )
 def test_a_rest_is_never_shorter_than_plane_asks(error: Throttled | Unreachable, wait: float) -> None:
-    rest = Rest(Clock().timer)
+    rest = Rest(Clock().timer, lambda: 0.0)
     rest.failed(error)
     assert rest.left == wait
 
 
+def test_chance_makes_a_rest_shorter_by_up_to_a_quarter() -> None:
+    clock = Clock()
+    for chance, wait in ((0.0, 5.0), (0.5, 4.375), (1.0, 3.75)):
+        rest = Rest(clock.timer, lambda chance=chance: chance)  # type: ignore[misc]
+        rest.failed(DOWN)
+        assert rest.left == pytest.approx(wait)
+
+
+def test_a_rest_can_be_ended_but_for_one_that_plane_asked_for() -> None:
+    rest, asked = (Rest(Clock().timer, lambda: 0.0) for _ in range(2))
+    rest.failed(DOWN)
+    asked.failed(Throttled("it", 42))
+    rest.end()
+    asked.end()
+    assert (rest.left, rest.error, asked.left) == (0, DOWN, 42)
+
+
 def test_a_rest_that_is_over_starts_small_again() -> None:
-    rest = Rest(Clock().timer)
+    rest = Rest(Clock().timer, lambda: 0.0)
     rest.failed(DOWN)
     rest.failed(DOWN)
     rest.over()

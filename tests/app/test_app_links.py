@@ -6,7 +6,7 @@ import pytest
 from app_world import HOST, serving, settings
 from msgspec.structs import replace
 
-from icsfeed.app.links import Links
+from icsfeed.app.links import Grant, Links
 from icsfeed.core.config import Auto, Config, Feed, Secret, Workspace
 from icsfeed.core.tokens import derive
 
@@ -46,7 +46,8 @@ def _links(**changes: object) -> Links:
 )
 def test_a_token_opens_what_it_was_derived_for(feed: str, subscriber: str, access: str | None) -> None:
     revision = FEEDS.get(feed, Feed()).revision
-    assert _links().access(feed, derive(SECRET, "feed", feed, subscriber, revision)) == access
+    grant = _links().access(feed, derive(SECRET, "feed", feed, subscriber, revision))
+    assert grant == (Grant(subscriber, access == "revoked") if access else None)
 
 
 @pytest.mark.parametrize("kind", ["embed", "admin"])
@@ -60,18 +61,18 @@ def test_no_other_token_opens_a_feed(token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("feed", "access"), [("public", "granted"), ("plain", None), ("nope", None), ("project-x", None)]
+    ("feed", "access"), [("public", Grant()), ("plain", None), ("nope", None), ("project-x", None)]
 )
-def test_only_public_feeds_open_without_a_token(feed: str, access: str | None) -> None:
+def test_only_public_feeds_open_without_a_token(feed: str, access: Grant | None) -> None:
     assert _links(auto=Auto(projects=True)).access(feed, None) == access
 
 
 def test_automatic_feeds_open_by_name_and_an_explicit_feed_of_that_name_wins() -> None:
     links = _links(auto=Auto(projects=True))
-    assert links.access("project-ops", derive(SECRET, "feed", "project-ops")) == "granted"
+    assert links.access("project-ops", derive(SECRET, "feed", "project-ops")) == Grant()
     assert links.access("assignee-anna", derive(SECRET, "feed", "assignee-anna")) is None
     assert links.access("project-prop", derive(SECRET, "feed", "project-prop")) is None
-    assert links.access("project-prop", derive(SECRET, "feed", "project-prop", revision=3)) == "granted"
+    assert links.access("project-prop", derive(SECRET, "feed", "project-prop", revision=3)) == Grant()
 
 
 def test_automatic_feeds_open_while_any_workspace_is_active() -> None:
@@ -95,7 +96,7 @@ def test_without_a_secret_there_are_no_tokens() -> None:
     links = _links(secret=None)
     assert links.token("plain") is None
     assert links.access("plain", "") is None
-    assert links.access("public", None) == "granted"
+    assert links.access("public", None) == Grant()
 
 
 @pytest.mark.anyio

@@ -156,7 +156,7 @@ async def test_without_redis_each_carries_on_from_memory_and_recovers(redis: Red
         found = await two.all()
         assert [b"Edited 3" in one.body for one in found] == [True, True]
         redis.start()
-        stores = [one.service._store for one in two.servers]
+        stores = [one.service.store for one in two.servers]
         async with asyncio.timeout(10):
             while not all(store.healthy for store in stores):
                 await asyncio.sleep(0.02)

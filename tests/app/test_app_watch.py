@@ -103,6 +103,7 @@ class Case:
             budget=self.budget,
             clock=self.clock,
             timer=self.clock.timer,
+            chance=lambda: 0.0,
         )
         self.known = self.workspace.known
         self.watch = Watch(self.workspace, self.cache, self.clock.timer, self.time.sleep)

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from test_app_watch import Time, inline_loop
 
 from icsfeed.app.hooks import BODY_LIMIT, Webhooks
+from icsfeed.app.standing import Standing
 from icsfeed.app.watch import Watch
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Config, Secret
@@ -69,7 +70,7 @@ class Hooks:
     def __init__(self, world: World) -> None:
         self.world, self.clock = world, world.clock
         self.time = Time(self.clock)
-        self.app = create_app(world.service, self.clock, self.clock.timer, self.time.sleep)
+        self.app = create_app(world.service, Standing(self.clock, self.clock.timer, self.time.sleep))
         self.world = World(world.service, self.app, world.data, world.faults, self.clock, HOST)
 
     async def post(
@@ -98,7 +99,7 @@ class Hooks:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        return self.webhooks.counts
+        return self.webhooks._deliveries.counts
 
     async def warm(self) -> None:
         assert await self.world.workspace.view(lambda projects: projects, Needs())

@@ -71,6 +71,7 @@ def _case(*keys: str, deadline: float = 5, only: Sequence[str] = (), links: bool
         budget=Budget(timer=clock.timer, limit=100_000),
         clock=clock,
         timer=clock.timer,
+        chance=lambda: 0.0,
         keys=only,
         links=links,
     )

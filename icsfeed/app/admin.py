@@ -1,0 +1,158 @@
+"""What only the administrator may ask: sync now, how syncs went, the status of everything, metrics."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency
+from msgspec import to_builtins
+
+from icsfeed.app.answers import NEVER_STORED, error_answer, timestamp
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.metrics import TEXT_FORMAT, exposition
+from icsfeed.app.report import next_sync, report, sync_state
+from icsfeed.app.standing import Standing
+from icsfeed.app.sync import LastSync
+from icsfeed.core.config import Secret
+
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="icsfeed", charset="UTF-8"'}
+
+
+class Admin:
+    """Knows the administrator: by `Authorization: Bearer`, or by Basic with the token as password."""
+
+    def __init__(self, token: Secret | None, standing: Standing) -> None:
+        self._token = token
+        self._standing = standing
+
+    def refusal(self, request: Request[Any, Any, Any]) -> Response[Any] | None:
+        """The answer to somebody who is not the administrator; None: it is the administrator.
+
+        Wrong tokens are limited for an address. What another site's page makes a browser send is refused.
+        """
+        now = self._standing.clock()
+        if self._token is None:
+            text = "No admin_token is configured: set one to use this."
+            return error_answer(HTTPStatus.FORBIDDEN, "ADMIN_NOT_CONFIGURED", text, now=now)
+        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            text = "This was sent by a page of another site."
+            return error_answer(HTTPStatus.FORBIDDEN, "CROSS_SITE", text, now=now)
+        given = given_token(request.headers.get("authorization"))
+        if given is not None and hmac.compare_digest(given.encode(), self._token.reveal().encode()):
+            return None
+        if given is None:
+            return self._unauthorized({})
+        address = request.client.host if request.client else ""
+        allowance = self._standing.wrong_admins.take(address)
+        if allowance.granted:
+            return self._unauthorized(allowance.headers())
+        text = "Too many wrong admin tokens from this address."
+        headers = allowance.headers()
+        return error_answer(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITED", text, now=now, headers=headers)
+
+    def _unauthorized(self, headers: Mapping[str, str]) -> Response[Any]:
+        text = "This needs the admin_token: as Bearer token, or as password."
+        sent = {**CHALLENGE, **headers}
+        now = self._standing.clock()
+        return error_answer(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", text, now=now, headers=sent)
+
+
+def given_token(authorization: str | None) -> str | None:
+    """The token in an Authorization header; None: there is none in it (RFC 6750, 2.1; RFC 7617, 2)."""
+    scheme, _, value = (authorization or "").strip().partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()
+    if scheme.lower() != "basic":
+        return None
+    try:
+        decoded = base64.b64decode(value.strip(), validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return None
+    return decoded.partition(":")[2] or None
+
+
+@post("/webhooks/sync", status_code=HTTPStatus.ACCEPTED, summary="Read everything again, now")
+async def sync_now(
+    service: NamedDependency[FeedService],
+    standing: NamedDependency[Standing],
+) -> Response[Any]:
+    """Starts a sync and does not wait for it. 409 while one is under way; 10 an hour."""
+    now = standing.clock()
+    if standing.sync.is_running:
+        return error_answer(HTTPStatus.CONFLICT, "SYNC_IN_PROGRESS", "A sync is under way.", now=now)
+    allowance = standing.syncs.take("")
+    headers = allowance.headers()
+    if not allowance.granted:
+        text = "A sync may be started 10 times an hour."
+        return error_answer(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITED", text, now=now, headers=headers)
+    body = {
+        "status": "triggered",
+        "message": "Manual sync initiated",
+        "sync_id": standing.sync.start(tuple(service.workspaces.values())),
+        "timestamp": timestamp(now),
+    }
+    return Response(body, status_code=HTTPStatus.ACCEPTED, headers={**NEVER_STORED, **headers})
+
+
+@get("/webhooks/status", summary="How syncs went")
+async def sync_status(
+    service: NamedDependency[FeedService],
+    standing: NamedDependency[Standing],
+) -> Response[Any]:
+    """Whether something is being read, the last sync, the next one, and how much waits."""
+    workspaces = tuple(service.workspaces.values())
+    cache, upcoming, last = service.config.cache, next_sync(service), standing.sync.latest(workspaces)
+    body = {
+        "status": sync_state(service, standing),
+        "last_sync": _row(last) if last else None,
+        "next_sync": timestamp(upcoming) if upcoming else None,
+        "queue_length": sum(standing.watch(workspace, cache).queue_length for workspace in workspaces),
+    }
+    return Response(body, headers=NEVER_STORED)
+
+
+def _row(sync: LastSync) -> dict[str, Any]:
+    return {
+        "timestamp": timestamp(sync.at),
+        "duration_seconds": round(sync.seconds, 3),
+        "status": sync.status,
+        "events_processed": sync.issues,
+        "errors": list(sync.errors),
+    }
+
+
+@get("/status", summary="The status of everything")
+async def status(
+    request: Request[Any, Any, Any],
+    service: NamedDependency[FeedService],
+    standing: NamedDependency[Standing],
+) -> Response[Any]:
+    """Workspaces, feeds, and who reads them. `?links=1` shows the links too."""
+    with_links = request.query_params.get("links") == "1"
+    found = await report(service, standing, with_links=with_links)
+    return Response(to_builtins(found), headers=NEVER_STORED)
+
+
+@get("/metrics", summary="Figures for Prometheus")
+async def metrics(
+    service: NamedDependency[FeedService],
+    standing: NamedDependency[Standing],
+) -> Response[Any]:
+    """Counts and ages, in Prometheus' text format."""
+    return Response(exposition(service, standing), headers=NEVER_STORED, media_type=TEXT_FORMAT)
+
+
+def admin_routes(token: Secret | None, standing: Standing) -> Router:
+    """The routes of the administrator: nobody else gets past `Admin.refusal`."""
+    admin = Admin(token, standing)
+
+    # A function: litestar copies what it is given, and the server's state must not be copied.
+    async def refuse(request: Request[Any, Any, Any]) -> Response[Any] | None:
+        return admin.refusal(request)
+
+    routes = [sync_now, sync_status, status, metrics]
+    return Router("/", before_request=refuse, route_handlers=routes)

@@ -1,0 +1,163 @@
+"""What an administrator wants to see of a server: its workspaces, feeds, readers, and what is wrong."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from icsfeed import __version__
+from icsfeed.app.audience import Reader
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.standing import Standing
+from icsfeed.app.workspace import Workspace
+from icsfeed.core.config import Feed
+
+
+class ProjectReport(Struct, frozen=True):
+    """A project as it is known. `unreadable`: issues that could not be understood."""
+
+    key: str
+    name: str
+    read_at: datetime | None
+    issues: int
+    unreadable: int
+    is_failing: bool
+
+
+class WorkspaceReport(Struct, frozen=True):
+    """A workspace and the budget of its key: requests a minute, and those left now (None: not known)."""
+
+    name: str
+    is_ready: bool
+    read_at: datetime | None
+    projects: tuple[ProjectReport, ...]
+    budget_left: int | None
+    budget_limit: int
+    last_error: str | None
+    last_refresh: datetime | None
+    last_webhook: datetime | None
+    queue_length: int
+
+
+class LinkReport(Struct, frozen=True):
+    """One link of a feed. `path` is None until it is asked for: who has it can read the feed."""
+
+    subscriber: str
+    revoked: bool
+    path: str | None
+
+
+class FeedReport(Struct, frozen=True):
+    """A feed, what is in it and what is not, since when, and who reads it. None: not rendered yet."""
+
+    name: str
+    title: str | None
+    workspace: str
+    active: bool
+    public: bool
+    links: tuple[LinkReport, ...]
+    items: int | None
+    undated: int | None
+    start_only: int | None
+    size: int | None
+    last_modified: datetime | None
+    readers: tuple[Reader, ...]
+
+
+class Report(Struct, frozen=True):
+    """The whole. `problems`: of a newer configuration that cannot be used; `store`: how it fails."""
+
+    version: str
+    started: datetime
+    now: datetime
+    loaded: datetime
+    problems: tuple[str, ...]
+    store: str | None
+    workspaces: tuple[WorkspaceReport, ...]
+    feeds: tuple[FeedReport, ...]
+
+
+async def report(service: FeedService, standing: Standing, *, with_links: bool) -> Report:
+    """The state of everything, from what is known: Plane is asked only for what is not fresh."""
+    feeds = {**service.config.feeds, **await service.auto_feeds()}
+    return Report(
+        version=__version__,
+        started=standing.started,
+        now=standing.clock(),
+        loaded=standing.loaded.at,
+        problems=standing.loaded.problems,
+        store=service.store.last_error,
+        workspaces=tuple(_workspace(service, standing, name) for name in service.workspaces),
+        feeds=tuple(_feed(service, standing, name, feed, with_links) for name, feed in feeds.items()),
+    )
+
+
+def _workspace(service: FeedService, standing: Standing, name: str) -> WorkspaceReport:
+    workspace = service.workspaces[name]
+    last = workspace.refreshes.last
+    return WorkspaceReport(
+        name=name,
+        is_ready=workspace.is_ready,
+        read_at=workspace.read_at,
+        projects=tuple(_projects(workspace)),
+        budget_left=workspace.budget.left,
+        budget_limit=workspace.budget.limit,
+        last_error=str(workspace.last_error) if workspace.last_error else None,
+        last_refresh=last.at if last else None,
+        last_webhook=standing.deliveries.last.get(name),
+        queue_length=standing.watch(workspace, service.config.cache).queue_length,
+    )
+
+
+def _projects(workspace: Workspace) -> Iterator[ProjectReport]:
+    known = workspace.known
+    for project in known.projects.get("") or ():
+        issues, unreadable = known.issues.get(project.id) or ({}, 0)
+        yield ProjectReport(
+            key=project.key,
+            name=project.name,
+            read_at=known.read_at(project),
+            issues=len(issues),
+            unreadable=unreadable,
+            is_failing=workspace.is_failing(project.id),
+        )
+
+
+def _feed(service: FeedService, standing: Standing, name: str, feed: Feed, with_links: bool) -> FeedReport:
+    made = service.made(name)
+    return FeedReport(
+        name=name,
+        title=feed.title,
+        workspace=service.workspace_of(feed),
+        active=service.links.is_served(feed),
+        public=feed.public,
+        links=tuple(_links(service, name, feed, with_links)),
+        items=made.items if made else None,
+        undated=made.undated if made else None,
+        start_only=made.start_only if made else None,
+        size=len(made.rendered.body) if made else None,
+        last_modified=made.rendered.last_modified if made else None,
+        readers=tuple(standing.audience.readers(name)),
+    )
+
+
+def _links(service: FeedService, name: str, feed: Feed, with_links: bool) -> Iterator[LinkReport]:
+    names = ("", *(who for who in feed.subscribers if who not in feed.revoked), *feed.revoked)
+    for subscriber in names:
+        path = service.links.ics_path(name, subscriber) if with_links else None
+        yield LinkReport(subscriber, subscriber in feed.revoked, path)
+
+
+def next_sync(service: FeedService) -> datetime | None:
+    """When the oldest copy of issues is no longer fresh, and is read again; None: not known."""
+    moments = [workspace.read_at for workspace in service.workspaces.values()]
+    oldest = min((moment for moment in moments if moment is not None), default=None)
+    return oldest + timedelta(seconds=float(service.config.cache.issues)) if oldest else None
+
+
+def sync_state(service: FeedService, standing: Standing) -> str:
+    """`running` while Plane is read, `error` when a part could not be read the last time, else `idle`."""
+    workspaces = service.workspaces.values()
+    if standing.sync.is_running or any(workspace.refreshes.under_way for workspace in workspaces):
+        return "running"
+    return "error" if any(workspace.last_error for workspace in workspaces) else "idle"

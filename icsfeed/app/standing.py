@@ -1,0 +1,66 @@
+"""What a server keeps while its configuration is swapped for another."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from time import monotonic
+
+from msgspec import Struct
+
+from icsfeed.app.answers import Clock
+from icsfeed.app.audience import Audience
+from icsfeed.app.hooks import Deliveries
+from icsfeed.app.limits import Limiter
+from icsfeed.app.sync import Sync
+from icsfeed.app.watch import Sleep, Watch
+from icsfeed.app.workspace import Workspace
+from icsfeed.core.config import Cache
+
+AN_HOUR = 3600.0
+SYNCS_PER_HOUR = 10
+WRONG_PER_MINUTE = 10
+
+
+class Loaded(Struct, frozen=True):
+    """The configuration at work: when it was loaded. `problems`: of a newer one that cannot be used."""
+
+    at: datetime
+    problems: tuple[str, ...] = ()
+
+
+class Standing:
+    """Since when the server runs, who reads, what was counted and limited; and the watch of each workspace.
+
+    `timer` gives monotonic seconds; `sleep` waits so many.
+    """
+
+    def __init__(
+        self, clock: Clock, timer: Callable[[], float] = monotonic, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        self.clock = clock
+        self.timer = timer
+        self.started = clock()
+        self.loaded = Loaded(self.started)
+        self.audience = Audience(clock)
+        self.deliveries = Deliveries(timer)
+        self.sync = Sync(clock, timer)
+        self.syncs = Limiter(SYNCS_PER_HOUR, AN_HOUR, timer)
+        self.wrong_admins = Limiter(WRONG_PER_MINUTE, 60.0, timer)
+        self._sleep = sleep
+        self._watches: dict[Workspace, Watch] = {}
+
+    @property
+    def uptime(self) -> int:
+        """Whole seconds."""
+        return int((self.clock() - self.started).total_seconds())
+
+    def watch(self, workspace: Workspace, cache: Cache) -> Watch:
+        """The one watch of this workspace."""
+        if workspace not in self._watches:
+            self._watches[workspace] = Watch(workspace, cache, self.timer, self._sleep)
+        return self._watches[workspace]
+
+    async def leave(self, workspace: Workspace) -> None:
+        """A server no longer watches this workspace; the watch ends with the last of them."""
+        if await self._watches[workspace].stop():
+            del self._watches[workspace]
