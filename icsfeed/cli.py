@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from icsfeed.running import (
     cannot_write,
     configuration,
     exit_code,
+    file_of,
     patient,
     run,
     set_up_logs,
@@ -62,9 +62,10 @@ def demo(port: int, issues: int, as_json: bool) -> None:
     """
     import httpx
 
-    from icsfeed.app.build import opened, utc_now
+    from icsfeed.adapters.store import open_store
+    from icsfeed.app.build import Fleet, utc_now
+    from icsfeed.app.host import hosted
     from icsfeed.app.standing import Standing
-    from icsfeed.app.web import create_app
     from icsfeed.demo.access import Limits
     from icsfeed.demo.api import create_plane
     from icsfeed.demo.sample import sample
@@ -77,12 +78,14 @@ def demo(port: int, issues: int, as_json: bool) -> None:
     transport = httpx.ASGITransport(plane)
 
     async def work() -> None:
-        async with opened(config, transports={"demo": transport}) as service:
+        store = open_store("memory", {})
+        fleet = Fleet(store, transports={"demo": transport})
+        async with hosted(config, fleet, store, Standing(utc_now)) as site:
 
             async def ready(url: str) -> None:
-                show_demo(url, await service.all_links(url), config, as_json=as_json)
+                show_demo(url, await site.service.all_links(url), config, as_json=as_json)
 
-            await listen(create_app(service, Standing(utc_now)), "127.0.0.1", port, ready)
+            await listen(site, "127.0.0.1", port, ready)
 
     run(work)
 
@@ -94,25 +97,17 @@ def demo(port: int, issues: int, as_json: bool) -> None:
 def serve(config_path: str | None, host: str, port: int) -> None:
     """Run the server.
 
+    It takes up a changed configuration by itself, or on SIGHUP; a wrong one leaves things as they are.
     Calendar services on the internet want https: put a reverse proxy before it.
     """
-    from icsfeed.adapters.store import open_store
-    from icsfeed.app.build import opened, utc_now
-    from icsfeed.app.standing import Standing
-    from icsfeed.app.web import create_app
-    from icsfeed.serving import listen
+    from icsfeed.serving import serve_file
 
     config = configuration(config_path)
 
-    async def work() -> None:
-        async with opened(config, store=open_store(config.store.reveal(), os.environ)) as service:
+    async def ready(url: str) -> None:
+        click.echo(f"icsfeed {__version__} listens on {url}", err=True)
 
-            async def ready(url: str) -> None:
-                click.echo(f"icsfeed {__version__} listens on {url}", err=True)
-
-            await listen(create_app(service, Standing(utc_now)), host, port, ready)
-
-    run(work)
+    run(lambda: serve_file(file_of(config_path), config, host, port, ready))
 
 
 @cli.command()

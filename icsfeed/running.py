@@ -14,7 +14,7 @@ import click
 from icsfeed.core import errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 
     from icsfeed.app.feeds import FeedService
     from icsfeed.core.config import Config
@@ -42,26 +42,39 @@ PATIENCE = 600
 
 def configuration(explicit: str | None) -> Config:
     """The configuration, with logging set up to hide its secrets. Ends the process when it is wrong."""
-    from zoneinfo import available_timezones
-
-    from icsfeed.adapters.config_file import find, from_environment, load
+    from icsfeed.app.logs import secrets_of
 
     try:
-        path = find(explicit, os.environ, Path.cwd())
-        zones = available_timezones()
-        config = load(path, os.environ, zones) if path else from_environment(os.environ, zones)
-    except errors.IcsfeedError as error:
+        config = load_configuration(file_of(explicit))
+    except errors.ConfigError as error:
         fail(error)
-    set_up_logs(os.environ.get("LOG_LEVEL") or "INFO", config)
+    set_up_logs(os.environ.get("LOG_LEVEL") or "INFO", secrets_of(config))
     return config
 
 
-def set_up_logs(level: str, config: Config | None = None) -> None:
-    """Log to standard error, at $LOG_LEVEL, without the configuration's secrets. Raises UsageError."""
-    from icsfeed.app.logs import secrets_of, set_up
+def file_of(explicit: str | None) -> Path | None:
+    """The file that the configuration is in; None: it is in the environment."""
+    from icsfeed.adapters.config_file import find
+
+    return find(explicit, os.environ, Path.cwd())
+
+
+def load_configuration(path: Path | None) -> Config:
+    """The configuration as it is now. Raises ConfigError."""
+    from zoneinfo import available_timezones
+
+    from icsfeed.adapters.config_file import from_environment, load
+
+    zones = available_timezones()
+    return load(path, os.environ, zones) if path else from_environment(os.environ, zones)
+
+
+def set_up_logs(level: str, secrets: Iterable[str] = ()) -> None:
+    """Log to standard error, at this level and above, without these secrets. Raises UsageError."""
+    from icsfeed.app.logs import set_up
 
     try:
-        set_up(level, secrets_of(config) if config else ())
+        set_up(level, secrets)
     except ValueError:
         raise click.UsageError("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL") from None
 

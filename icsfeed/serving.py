@@ -1,7 +1,10 @@
-"""The server as a process: its socket, uvicorn, and the signals that end it."""
+"""The server as a process: its socket, uvicorn, and the signals that reload or end it."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -9,16 +12,60 @@ from typing import TYPE_CHECKING
 import click
 import uvicorn
 
-from icsfeed.running import BUSY
+from icsfeed.adapters.config_file import fingerprint
+from icsfeed.adapters.store import open_store
+from icsfeed.app.build import Fleet, utc_now
+from icsfeed.app.host import hosted
+from icsfeed.app.logs import secrets_of
+from icsfeed.app.reload import Reloading
+from icsfeed.app.standing import Standing
+from icsfeed.running import BUSY, load_configuration, set_up_logs
 from icsfeed.terminal import why_not_listening
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
-    from litestar import Litestar
+    from litestar.types import ASGIApp
+
+    from icsfeed.core.config import Config
 
 
-async def listen(app: Litestar, host: str, port: int, ready: Callable[[str], Awaitable[None]]) -> None:
+async def serve_file(
+    path: Path | None, config: Config, host: str, port: int, ready: Callable[[str], Awaitable[None]]
+) -> None:
+    """Serve a configuration and what becomes of it, until a signal ends it. `path`: None: the environment."""
+    store = open_store(config.store.reveal(), os.environ)
+    async with hosted(config, Fleet(store), store, Standing(utc_now)) as site:
+        reloading = Reloading(
+            site,
+            lambda: load_configuration(path),
+            lambda: fingerprint(path) if path else None,
+            _told_of(config),
+        )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.tell)
+        watching = asyncio.create_task(reloading.run())
+        try:
+            await listen(site, host, port, ready)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+def _told_of(first: Config) -> Callable[[Config], None]:
+    """What a new configuration changes of the process: the secrets that the log hides, the old ones too."""
+    hidden = set(secrets_of(first))
+
+    def loaded(config: Config) -> None:
+        hidden.update(secrets_of(config))
+        set_up_logs(os.environ.get("LOG_LEVEL") or "INFO", hidden)
+        if config.store != first.store:
+            click.echo("icsfeed: the store is changed by a restart only", err=True)
+
+    return loaded
+
+
+async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awaitable[None]]) -> None:
     """Serve until a signal ends it. `ready` is called with the server's address once it answers."""
     try:
         listener = socket.create_server(
@@ -42,7 +89,7 @@ async def listen(app: Litestar, host: str, port: int, ready: Callable[[str], Awa
         access_log=False,
         server_header=False,
         log_config=None,
-        lifespan="on",
+        lifespan="off",
         timeout_graceful_shutdown=10,
     )
     await Server(settings).serve(sockets=[listener])

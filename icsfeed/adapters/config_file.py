@@ -7,6 +7,7 @@ a ConfigError with every problem in it.
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import reduce
+from hashlib import sha256
 from operator import or_
 from pathlib import Path
 from types import GenericAlias, UnionType
@@ -77,6 +78,14 @@ def load(path: Path, environ: Mapping[str, str], zones: Collection[str] | None =
     data = _with_variables(data, (), environ, found)
     _with_files(data, (), path.parent, found)
     return decode(data, str(path), zones=available_timezones() if zones is None else zones, known=found)
+
+
+def fingerprint(path: Path) -> bytes | None:
+    """Another value whenever the file holds something else; None: it cannot be read."""
+    try:
+        return sha256(path.read_bytes()).digest()
+    except OSError:
+        return None
 
 
 def from_environment(environ: Mapping[str, str], zones: Collection[str] | None = None) -> Config:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from random import random
 
 import httpx
+from msgspec import Struct
 
 from icsfeed.adapters.plane import PlaneClient, open_client
 from icsfeed.adapters.quota import Budget
@@ -22,6 +23,90 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class Berth(Struct, frozen=True):
+    """A workspace, what it was opened with, and what must be closed with it."""
+
+    made_of: tuple[object, ...]
+    workspace: Workspace
+    closing: AsyncExitStack
+
+
+class Fleet:
+    """The workspaces of a process, with one HTTP client for each and one budget for each key.
+
+    `transports` replaces the network for a workspace, by its name. `patient`: wait where Plane refuses a
+    request. `chance` gives numbers from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
+        patient: bool = False,
+        clock: Callable[[], datetime] = utc_now,
+        timer: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random,
+    ) -> None:
+        self._store = store
+        self._transports = transports or {}
+        self._patient = patient
+        self._clock, self._timer, self._chance = clock, timer, chance
+        self._budgets: dict[str, Budget] = {}
+        self._berths: list[Berth] = []
+
+    async def service(self, config: Config) -> FeedService:
+        """The feeds of a configuration. A workspace that is open with the same settings is taken as it is."""
+        active = {name: own for name, own in config.workspaces.items() if own.active}
+        workspaces = {name: await self._workspace(name, own, config) for name, own in active.items()}
+        return FeedService(config, workspaces, self._clock, self._store)
+
+    async def release(self, service: FeedService) -> None:
+        """Close the workspaces that this service does not use."""
+        used = set(service.workspaces.values())
+        unused = [berth for berth in self._berths if berth.workspace not in used]
+        self._berths = [berth for berth in self._berths if berth.workspace in used]
+        for berth in unused:
+            await berth.closing.aclose()
+
+    async def close(self) -> None:
+        """Close all workspaces."""
+        berths, self._berths = self._berths, []
+        for berth in berths:
+            await berth.closing.aclose()
+
+    async def _workspace(self, name: str, own: settings.Workspace, config: Config) -> Workspace:
+        made_of = (name, own, config.cache, _tells_periods(config, name))
+        for berth in self._berths:
+            if berth.made_of == made_of:
+                return berth.workspace
+            if berth.made_of[0] == name:
+                await berth.workspace.keep()
+        closing = AsyncExitStack()
+        plane = await closing.enter_async_context(self._client(name, own))
+        workspace = Workspace(
+            name,
+            plane,
+            config.cache,
+            store=self._store,
+            budget=self._budgets.setdefault(_key(own), Budget(timer=self._timer)),
+            clock=self._clock,
+            timer=self._timer,
+            chance=self._chance,
+            keys=own.projects,
+            links=_tells_periods(config, name),
+        )
+        closing.push_async_callback(workspace.close)
+        self._berths.append(Berth(made_of, workspace, closing))
+        await workspace.start()
+        return workspace
+
+    @asynccontextmanager
+    async def _client(self, name: str, own: settings.Workspace) -> AsyncIterator[PlaneClient]:
+        async with open_client(_key(own), transport=self._transports.get(name)) as client:
+            yield PlaneClient(own.url, own.slug or name, client=client, patient=self._patient)
+
+
 @asynccontextmanager
 async def opened(
     config: Config,
@@ -33,46 +118,20 @@ async def opened(
     timer: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random,
 ) -> AsyncIterator[FeedService]:
-    """The feeds of a configuration, with one HTTP client for each active workspace, closed at the end.
+    """The feeds of a configuration, closed at the end with all that they use; see `Fleet`.
 
-    `transports` replaces the network for a workspace, by its name. `store`: where the last good copies
-    are kept, and closed at the end; memory by default. `patient`: wait where Plane refuses a request.
+    `store`: where the last good copies are kept; memory by default.
     """
     async with AsyncExitStack() as stack:
         kept = store or open_store("memory", {})
         stack.push_async_callback(kept.close)
-        budgets: dict[str, Budget] = {}
-        workspaces = {}
-        for name, workspace in config.workspaces.items():
-            if workspace.active:
-                transport = (transports or {}).get(name)
-                plane = await stack.enter_async_context(_client(name, workspace, transport, patient))
-                key = workspace.api_key.reveal() if workspace.api_key else ""
-                budget = budgets.setdefault(key, Budget(timer=timer))
-                workspaces[name] = Workspace(
-                    name,
-                    plane,
-                    config.cache,
-                    store=kept,
-                    budget=budget,
-                    clock=clock,
-                    timer=timer,
-                    chance=chance,
-                    keys=workspace.projects,
-                    links=_tells_periods(config, name),
-                )
-                stack.push_async_callback(workspaces[name].close)
-                await workspaces[name].start()
-        yield FeedService(config, workspaces, clock, kept)
+        fleet = Fleet(kept, transports=transports, patient=patient, clock=clock, timer=timer, chance=chance)
+        stack.push_async_callback(fleet.close)
+        yield await fleet.service(config)
 
 
-@asynccontextmanager
-async def _client(
-    name: str, workspace: settings.Workspace, transport: httpx.AsyncBaseTransport | None, patient: bool
-) -> AsyncIterator[PlaneClient]:
-    key = workspace.api_key.reveal() if workspace.api_key else ""
-    async with open_client(key, transport=transport) as client:
-        yield PlaneClient(workspace.url, workspace.slug or name, client=client, patient=patient)
+def _key(own: settings.Workspace) -> str:
+    return own.api_key.reveal() if own.api_key else ""
 
 
 def _tells_periods(config: Config, workspace: str) -> bool:

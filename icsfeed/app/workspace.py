@@ -209,6 +209,10 @@ class Workspace:
         """The time of day that readings are stamped with."""
         return self._clock()
 
+    async def keep(self) -> None:
+        """Keep what is known now, for another one that goes on from here."""
+        await self._reading.save_changed()
+
     async def close(self) -> None:
         """End what is under way."""
         flights = tuple(self._flights.values())

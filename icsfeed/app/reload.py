@@ -1,0 +1,79 @@
+"""When the configuration is loaded anew: on a signal, and when its file has changed."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from icsfeed.app.host import Host
+from icsfeed.core.config import Config
+from icsfeed.core.errors import ConfigError
+
+POLL = 2.0
+"""Seconds between looks at the file."""
+
+log = logging.getLogger("icsfeed.config")
+
+
+class Reloading:
+    """Loads the configuration anew when it is told to, and when `fingerprint` gives another value.
+
+    `load` raises ConfigError. `loaded` is told of every new configuration before it is served.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        load: Callable[[], Config],
+        fingerprint: Callable[[], object],
+        loaded: Callable[[Config], object],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._host = host
+        self._load = load
+        self._fingerprint = fingerprint
+        self._loaded = loaded
+        self._sleep = sleep
+        self._told = asyncio.Event()
+
+    def tell(self) -> None:
+        """Load it anew, changed or not."""
+        self._told.set()
+
+    async def run(self) -> None:
+        """Look, without end. A file is loaded once it has stood still between two looks."""
+        seen = last = await asyncio.to_thread(self._fingerprint)
+        while True:
+            await self._pause()
+            told = self._told.is_set()
+            self._told.clear()
+            now = await asyncio.to_thread(self._fingerprint)
+            if told or (now != seen and now == last):
+                seen = now
+                await self.reload()
+            last = now
+
+    async def reload(self) -> None:
+        """Load it once. Whatever is wrong with it, the server goes on with what it has."""
+        try:
+            config = await asyncio.to_thread(self._load)
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("the configuration is not loaded, the one before stays: %s", problem)
+            self._host.refuse(error)
+            return
+        try:
+            self._loaded(config)
+            await self._host.load(config)
+        except Exception:
+            log.exception("the configuration is not loaded, the one before stays")
+            return
+        log.info("configuration loaded: %d workspaces, %d feeds", len(config.workspaces), len(config.feeds))
+
+    async def _pause(self) -> None:
+        tasks = {asyncio.ensure_future(self._sleep(POLL)), asyncio.ensure_future(self._told.wait())}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
