@@ -11,7 +11,7 @@ from icsfeed.adapters.quota import Errand
 from icsfeed.app.keeping import Keeping
 from icsfeed.app.known import KINDS, Known
 from icsfeed.core.config import Cache
-from icsfeed.core.errors import NoAccess, PlaneError
+from icsfeed.core.errors import NoAccess
 from icsfeed.core.incremental import IssueList, Rows, merged, pruned, since, whole
 from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
 from icsfeed.core.select import Needs
@@ -64,13 +64,12 @@ async def by_id(reading: Awaitable[Sequence[T]]) -> dict[str, T]:
     return {item.id: item for item in await reading}  # type: ignore[attr-defined]
 
 
-async def gathered(work: Sequence[Awaitable[object]]) -> list[PlaneError]:
-    """Do all of it, and give the errors. Anything that is not Plane's fault is raised."""
+async def all_of(work: Sequence[Awaitable[None]]) -> None:
+    """Do all of it at once, to the end of each; then raise what any of it raised."""
     results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, PlaneError):
+        if result is not None:
             raise result
-    return [result for result in results if isinstance(result, PlaneError)]
 
 
 class Reading:

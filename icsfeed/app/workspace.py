@@ -15,7 +15,7 @@ from icsfeed.adapters.store import Store
 from icsfeed.app.freshness import Refreshes, Rest
 from icsfeed.app.keeping import Keeping
 from icsfeed.app.known import Known, View
-from icsfeed.app.reading import Plane, Reading, gathered
+from icsfeed.app.reading import Plane, Reading, all_of
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import BadAnswer, NoAccess, NotFound, PlaneError
 from icsfeed.core.model import Project
@@ -245,7 +245,6 @@ class Workspace:
     async def _guarded(self, start: Callable[[Plane], Awaitable[None]], urgency: Urgency) -> None:
         if self._rest.left:
             return
-        before = self._reads()
         errand = Errand(self.budget, urgency)
         self._errands.add(errand)
         try:
@@ -257,8 +256,6 @@ class Workspace:
             # A fault of ours must not cost the readers their copy.
             log.exception("workspace %s: unexpected error", self.name)
             self._failed(self._rest, BadAnswer("the workspace", "icsfeed failed; its log says more"))
-        else:
-            self._heard_after(before)
         finally:
             self._errands.discard(errand)
 
@@ -276,11 +273,14 @@ class Workspace:
         )
 
     async def _read_roster(self, plane: Plane) -> None:
+        before = self._reads()
         await self.refreshes.measured(self._reading.roster(plane))
+        self._heard_after(before)
 
     async def _refresh(self, projects: Sequence[Project], needs: Needs, plane: Plane) -> None:
         """Read what is not fresh. One part that fails does not keep the others from being read."""
-        members = [] if self.known.members.is_fresh("") else [("", partial(self._reading.members, plane))]
+        is_well = self.known.members.is_fresh("") and not self.is_failing("")
+        members = [] if is_well else [("", partial(self._reading.members, plane))]
         parts = [
             (project.id, partial(self._reading.project, project, needs, plane))
             for project in projects
@@ -289,13 +289,10 @@ class Workspace:
         # What failed the last time comes last: it may let all that comes after it rest.
         parts.sort(key=lambda part: self.is_failing(part[0]))
         rounds = (parts, members) if self.is_failing("") else (members, parts)
-        errors = [
-            error for batch in rounds for error in await gathered([self._part(*part) for part in batch])
-        ]
+        for batch in rounds:
+            await all_of([self._part(*part) for part in batch])
         await self._reading.save_changed()
         await self._keeping.keep_budget(self.budget)
-        if errors:
-            raise errors[0]
 
     def is_failing(self, part: str) -> bool:
         """Whether this project (members: no id) could not be read the last time."""
@@ -319,7 +316,6 @@ class Workspace:
                 if not rest.left:
                     rest.failed(error)
                 self._failed(self._rest, error)
-                raise
             else:
                 rest.over()
                 self._heard_after(before)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-from app_world import World, event, events, settings, titles
+from app_world import World, event, events, quick, settings, titles
 from simulated import BACKEND, LoopClock, living
 
 from icsfeed.core.config import Cache, Config, Duration, Feed
@@ -96,7 +96,7 @@ CASES = {
     "404": Case(denied(404, b'{"error": "The requested resource does not exist."}'), "not found"),
     "404, no such path": Case(denied(404, b'{"error": "Page not found."}'), "not plane"),
     "429": Case(always(f.throttled(120)), "throttled", retry=100),
-    "429 for an hour": Case(always(f.throttled(3600)), "throttled", retry=3000, most=2),
+    "429 for an hour": Case(always(f.throttled(3600)), "throttled", retry=3000, most=2, late=600),
     "500": Case(always(f.server_error()), "unreachable"),
     "502 with HTML": Case(always(f.bad_gateway()), "unreachable"),
     "cut-off JSON": Case(always(f.cut_off()), "bad answer"),
@@ -119,6 +119,17 @@ CASES = {
         pages=True,
     ),
 }
+
+
+@pytest.mark.parametrize("query", ["", "?cycle=Sprint%2011"])
+@pytest.mark.parametrize("feed", ["everything", "project-prop"])
+async def test_nobody_waits_longer_than_the_deadline(feed: str, query: str) -> None:
+    async with living(quick(deadline=5.0), watching=False) as world:
+        world.faults.add("", f.delayed(30), None)
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        assert (await world.get(feed, query)).status_code == 503
+        assert clock() - started == pytest.approx(5.0)
 
 
 async def test_one_project_that_fails_keeps_no_other_from_being_fresh() -> None:
@@ -149,6 +160,16 @@ async def reasons(world: World) -> tuple[int, dict[str, str]]:
     return answer.status_code, answer.json()["reasons"]
 
 
+async def problem(world: World) -> str | None:
+    """What health says is wrong with the workspace."""
+    health = (await world.ask("GET", "/api/v1/health")).json()
+    found: str | None = health["copies"]["demo"]["problem"]
+    assert (health["status"], health["metrics"]["plane_api_connection"]) == (
+        ("degraded", found) if found else ("healthy", "ok")
+    )
+    return found
+
+
 async def recovers(world: World, wait: float = 0) -> None:
     """All is well again: what was changed meanwhile is in the feed within the bound, by itself."""
     world.faults.clear()
@@ -160,6 +181,7 @@ async def recovers(world: World, wait: float = 0) -> None:
     assert answer.status_code == 200
     assert any("Changed meanwhile" in title for title in titles(answer.content))
     assert await reasons(world) == (200, {})
+    assert await problem(world) is None
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -175,6 +197,7 @@ async def test_a_cold_server_says_503_and_when_to_come_back(name: str) -> None:
         assert all(1 <= int(answer.headers["retry-after"]) <= 3601 for answer in answers)
         assert max(int(answer.headers["retry-after"]) for answer in answers) >= case.retry
         assert await reasons(world) == (503, {"demo": case.reason})
+        assert await problem(world) == case.reason
         assert world.faults.count() <= case.most
         await recovers(world, wait=case.retry + case.late)
 
@@ -196,6 +219,7 @@ async def test_a_warm_server_serves_the_last_good_copy(name: str) -> None:
         if not case.where:
             assert {answer.content for answer in answers} == {good.content}
         assert await reasons(world) == (200, {})
+        assert await problem(world) == case.reason
         assert world.faults.count() - before <= case.most
         await recovers(world, wait=case.retry + case.late)
 
@@ -293,6 +317,7 @@ async def test_an_outage_of_a_day_is_borne_and_told_and_over_by_itself() -> None
         assert 23.5 < noticed[0] < 24.5
         assert world.faults.count() - before < 26 * 60 / 5 + 40
         assert await reasons(world) == (200, {})
+        assert await problem(world) == "unreachable"
         world.faults.clear()
         await asyncio.sleep(BOUND)
         again = await world.get(FEED)
