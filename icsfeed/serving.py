@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -23,12 +24,14 @@ from icsfeed.running import BUSY, load_configuration, set_up_logs
 from icsfeed.terminal import why_not_listening
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from litestar.types import ASGIApp
 
     from icsfeed.core.config import Config
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 async def serve_file(
@@ -79,6 +82,16 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """As uvicorn's own, which raises the signal once more at the end: nothing would be closed then."""
+            before = {number: signal.signal(number, self.handle_exit) for number in ENDING}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             shown = f"[{host}]" if ":" in host else host

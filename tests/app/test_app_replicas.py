@@ -24,7 +24,7 @@ from icsfeed.core.config import Duration, Feed
 from icsfeed.core.feed import Rendered
 from icsfeed.demo.api import create_plane
 from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults
+from icsfeed.demo.faults import Faults, delayed
 from icsfeed.demo.sample import API_KEY, SLUG, sample, sample_id
 
 pytestmark = pytest.mark.anyio
@@ -209,6 +209,29 @@ def test_three_processes_serve_the_same_and_plane_is_asked_once(tmp_path: Path, 
             assert time.monotonic() < until
             time.sleep(0.1)
         assert found[0].headers["etag"] == found[1].headers["etag"]
+
+
+def test_a_replica_that_is_stopped_lets_go_of_its_locks_and_ends_well(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    data, faults = sample(datetime.now(UTC).date()), Faults()
+    faults.add("/states/", delayed(5), None)
+    with plane_served(data, faults) as plane, redis.client() as client:
+        (tmp_path / "feeds.yaml").write_text(
+            f"secret: {SECRET}\nstore: {redis.address}\n"
+            f"workspaces: {{{SLUG}: {{url: '{plane}', api_key: {API_KEY}}}}}\n"
+            "feeds: {all: {everything: true}}\n",
+            encoding="utf-8",
+        )
+        with running("serve", "--port", "0", cwd=tmp_path) as process:
+            line_with(process, "listens on")
+            until = time.monotonic() + 20
+            while not client.keys("icsfeed:lock:*"):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            process.terminate()
+            assert process.wait(20) == 0
+            assert client.keys("icsfeed:lock:*") == []
 
 
 def ask(urls: list[str]) -> list[httpx.Response]:
