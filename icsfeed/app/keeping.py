@@ -85,9 +85,10 @@ class Keeping:
 
     def changed(self) -> Sequence[Project]:
         """The projects that have become other ones than were kept."""
-        return [project for project in self._known.projects.get("") or () if self._is_changed(project)]
+        return [project for project in self._known.projects.get("") or () if self.is_changed(project)]
 
-    def _is_changed(self, project: Project) -> bool:
+    def is_changed(self, project: Project) -> bool:
+        """Whether this project has become another one than was kept."""
         return self._saved.get(project.id) != self._known.stamp(project)
 
     async def save(self, project: Project) -> None:
@@ -110,7 +111,7 @@ class Keeping:
         if not empty and (reads is None or not self._is_news(project, reads)):
             return
         known = reads is not None and reads.kept == self._digests.get(project.id)
-        if not known or self._is_changed(project):
+        if not known or self.is_changed(project):
             known = await self._adopt_kept(project, reads, alone=empty)
         if known and reads is not None:
             self._confirm(project, reads)

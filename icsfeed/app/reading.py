@@ -124,6 +124,9 @@ class Reading:
         async with self._keeping.shared(project.id):
             await self._keeping.adopt(project)
             await self._known.issues.look(project.id, partial(self._read_issues, project, plane))
+            if self._keeping.is_changed(project):
+                # Readers may see it from now on, and must not see an older one after a crash.
+                await self._keeping.save(project)
             await self._refresh_names(project, plane)
             for kind in KINDS:
                 await self._refresh_periods(project, kind, needs, plane)

@@ -27,7 +27,7 @@ from icsfeed.core.config import Config, Duration, Feed
 from icsfeed.core.errors import NoCopy
 from icsfeed.core.feed import Rendered
 from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults, raising, server_error
+from icsfeed.demo.faults import Faults, delayed, raising, server_error
 from icsfeed.demo.sample import sample, sample_id
 
 pytestmark = pytest.mark.anyio
@@ -355,3 +355,19 @@ async def test_nothing_kept_and_no_plane_is_an_error_and_no_empty_feed(machine: 
         path.unlink()
     with pytest.raises(NoCopy):
         await machine.run(faults=down(), seconds=1)
+
+
+async def test_what_a_reader_has_seen_is_kept_though_the_server_is_killed_before_its_refresh_ends(
+    machine: Machine,
+) -> None:
+    config = replace(CONFIG, cache=replace(CONFIG.cache, states=Duration(60), deadline=Duration(1)))
+    await machine.run()
+    edit(machine.data, 3)
+    machine.clock.move(61)
+    faults = Faults()
+    faults.add("/states/", delayed(3), times=None)
+    async with server(config, machine.data, machine.clock, store=files(machine.folder), faults=faults) as one:
+        seen = await rendered(one)
+        assert b"Edited 3" in seen["all"].body
+        # As if it was killed here: what is on the disk now is all that there is.
+        assert await machine.run(config, faults=down(), seconds=61) == seen
