@@ -84,7 +84,7 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
     class Server(uvicorn.Server):
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
-            """As uvicorn's own, which raises the signal once more at the end: nothing would be closed then."""
+            """As uvicorn's own, which raises the signal again at the end: nothing would be closed then."""
             before = {number: signal.signal(number, self.handle_exit) for number in ENDING}
             try:
                 yield

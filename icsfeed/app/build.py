@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
 from random import random
 
 import httpx
@@ -95,6 +96,7 @@ class Fleet:
             chance=self._chance,
             keys=own.projects,
             links=_tells_periods(config, name),
+            origin=_origin(name, own),
         )
         closing.push_async_callback(workspace.close)
         self._berths.append(Berth(made_of, workspace, closing))
@@ -132,6 +134,11 @@ async def opened(
 
 def _key(own: settings.Workspace) -> str:
     return own.api_key.reveal() if own.api_key else ""
+
+
+def _origin(name: str, own: settings.Workspace) -> str:
+    """Another one for another Plane or another of its workspaces; a digest: addresses may hold passwords."""
+    return sha256(f"{own.url.rstrip('/')}/{own.slug or name}".encode()).hexdigest()
 
 
 def _tells_periods(config: Config, workspace: str) -> bool:

@@ -23,6 +23,7 @@ class Roster(Struct, frozen=True):
     """A workspace's projects and people, and when they were read.
 
     `people_at`: None before the people are. `keys`: the projects that the configuration let out; none: all.
+    `origin`: of which Plane and workspace it is.
     """
 
     projects: tuple[Project, ...]
@@ -30,6 +31,7 @@ class Roster(Struct, frozen=True):
     people: Mapping[str, Person]
     people_at: datetime | None
     keys: frozenset[str]
+    origin: str
 
 
 class Kept(Struct, frozen=True):
@@ -51,10 +53,16 @@ class Reads(Struct, frozen=True):
 
 
 class Keeping:
-    """Keeps what is `known` of the workspace `name` in a store, and takes in what was kept there."""
+    """Keeps what is `known` of the workspace `name` in a store, and takes in what was kept there.
 
-    def __init__(self, name: str, known: Known, store: Store, clock: Callable[[], datetime]) -> None:
+    `origin` says which Plane's workspace that is: what was kept of another one is no copy of it.
+    """
+
+    def __init__(
+        self, name: str, known: Known, store: Store, clock: Callable[[], datetime], origin: str = ""
+    ) -> None:
         self._name = name
+        self._origin = origin
         self._known = known
         self._store = store
         self._clock = clock
@@ -67,14 +75,14 @@ class Keeping:
         projects, projects_at = known.projects.get(""), known.projects.read_at("")
         if projects is not None and projects_at is not None:
             people, people_at = known.members.get("") or {}, known.members.read_at("")
-            roster = Roster(projects, projects_at, people, people_at, known.keys)
+            roster = Roster(projects, projects_at, people, people_at, known.keys, self._origin)
             await self._store.put_record(self._key("roster"), roster)
 
     async def adopt_roster(self) -> Sequence[Project]:
         """Take in the projects and people that were kept, where they are newer than ours."""
         known = self._known
         roster = await self._store.get_record(self._key("roster"), Roster)
-        if roster is not None:
+        if roster is not None and roster.origin == self._origin:
             # What was kept may be from before the configuration was narrowed, or widened.
             known.projects.adopt("", known.allowed(roster.projects), roster.projects_at)
             if roster.people_at is not None:

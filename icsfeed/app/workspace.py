@@ -46,7 +46,8 @@ class Workspace:
     """The workspace `name`, read through `plane`. `keys` limits it to some projects; none: all.
 
     `links` says whether its feeds tell which cycle and module an issue is in. `budget` is that of the
-    API key, which other workspaces may share, and `store` where the last good copies are kept.
+    API key, which other workspaces may share, and `store` where the last good copies are kept: those of
+    the same `origin`.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Workspace:
         chance: Callable[[], float] = random,
         keys: Iterable[str] = (),
         links: bool = True,
+        origin: str = "",
     ) -> None:
         self.name = name
         self.budget = budget
@@ -72,7 +74,7 @@ class Workspace:
         self._timer = timer
         folded = frozenset(key.casefold() for key in keys)
         self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=links)
-        self._keeping = Keeping(name, self.known, store, clock)
+        self._keeping = Keeping(name, self.known, store, clock, origin)
         self._reading = Reading(name, self.known, self._keeping, cache, clock)
         self._flights: dict[object, asyncio.Task[None]] = {}
         self._errands: set[Errand] = set()

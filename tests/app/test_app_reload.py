@@ -139,6 +139,15 @@ async def test_a_workspace_with_other_settings_goes_on_from_what_was_known() -> 
         assert len(events((await made.get("all")).content)) > len(shown)
 
 
+@pytest.mark.parametrize("change", [{"slug": "elsewhere"}, {"url": "https://other.example.com"}])
+async def test_another_workspace_under_the_same_name_takes_nothing_over(change: dict[str, str]) -> None:
+    async with site() as made:
+        assert (await made.get("all")).status_code == 200
+        made.faults.add("", f.refused(), times=None)
+        await made.host.load(with_demo(CONFIG, **change))
+        assert (await made.get("all")).status_code == 503
+
+
 async def test_what_was_read_and_not_yet_kept_is_handed_on() -> None:
     """A reload in the middle of a refresh must not go back to what was before it."""
     async with site() as made:
