@@ -68,6 +68,8 @@ class Keeping:
         self._clock = clock
         self._digests: dict[str, str] = {}
         self._saved: dict[str, tuple[object, ...] | None] = {}
+        self._news: bytes | None = None
+        self._adopting = asyncio.Lock()
 
     async def save_roster(self) -> None:
         """Keep the projects, and the people when they are known."""
@@ -105,15 +107,35 @@ class Keeping:
         if snapshot is None or issues is None:
             return
         stamp, at = self._known.stamp(project), self._known.reads(project)
-        if self._saved.get(project.id) != stamp:
+        is_news = self._saved.get(project.id) != stamp
+        if is_news:
             encoded = await asyncio.to_thread(encode, Kept(snapshot, issues))
             await self._store.put(self._key("project", project.id), encoded)
             self._digests[project.id], self._saved[project.id] = sha256(encoded).hexdigest(), stamp
-        reads = Reads(self._digests[project.id], at, issues.whole_at)
-        await self._store.put_record(self._key("reads", project.id), reads)
+        digest = self._digests[project.id]
+        await self._store.put_record(self._key("reads", project.id), Reads(digest, at, issues.whole_at))
+        if is_news and self.is_shared:
+            await self._store.put(self._key("news"), digest.encode())
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there may be other replicas."""
+        return self._store.is_shared
+
+    async def hear(self) -> None:
+        """Take in what other replicas have read, once one of them has kept something new."""
+        news = await self._store.get(self._key("news"))
+        if news is not None and news != self._news:
+            self._news = news
+            for project in await self.adopt_roster():
+                await self.adopt(project)
 
     async def adopt(self, project: Project) -> None:
         """Take in what another replica, or this one before it was restarted, has kept of a project."""
+        async with self._adopting:
+            await self._adopt(project)
+
+    async def _adopt(self, project: Project) -> None:
         reads = await self._store.get_record(self._key("reads", project.id), Reads)
         empty = self._known.issues.get(project.id) is None
         if not empty and (reads is None or not self._is_news(project, reads)):
@@ -188,7 +210,7 @@ class Keeping:
 
     async def hear_of_budget(self, budget: Budget) -> None:
         """Take in what other replicas have learned of it meanwhile, where there may be any."""
-        if self._store.is_shared:
+        if self.is_shared:
             await self.adopt_budget(budget)
 
     async def keep_budget(self, budget: Budget) -> None:

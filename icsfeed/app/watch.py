@@ -1,6 +1,7 @@
 """Keeps a workspace fresh without being asked: what readers look at, and what webhooks say has changed."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -14,6 +15,8 @@ from icsfeed.core.webhook import Resource, Touched
 
 TICK = DEBOUNCE = 1.0
 """Seconds between looks, and from a webhook to the reading: Plane sends one for each changed field."""
+AFTER_FAULT = 30.0
+"""Seconds until the next look after an error that nobody expected."""
 HOOKED_FOR = 3600.0
 """Seconds after a webhook in which webhooks are taken for the news, and issues are polled less."""
 AGAIN = 3
@@ -21,6 +24,8 @@ AGAIN = 3
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 Sleep = Callable[[float], Awaitable[None]]
+
+log = logging.getLogger("icsfeed.workspace")
 
 
 class Watch:
@@ -62,10 +67,22 @@ class Watch:
         return len(stale | self._touched.keys())
 
     async def run(self) -> None:
-        """Read everything once, and then keep it fresh, without end."""
+        """Read everything once, and then keep it and what other replicas read fresh, without end."""
+        looks = (
+            (self.refresh_stale, self._workspace.hear) if self._workspace.is_shared else (self.refresh_stale,)
+        )
+        await asyncio.gather(*(self._repeat(look) for look in looks))
+
+    async def _repeat(self, look: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self.refresh_stale()
-            await self._sleep(TICK)
+            pause = TICK
+            try:
+                await look()
+            except Exception:
+                # A fault of ours must not end the watch: nobody would see why nothing is fresh.
+                log.exception("workspace %s: unexpected error", self._workspace.name)
+                pause = AFTER_FAULT
+            await self._sleep(pause)
 
     async def refresh_stale(self) -> None:
         """Read the watched projects that are not fresh, the oldest first; readers go before.

@@ -211,6 +211,15 @@ class Workspace:
         """The time of day that readings are stamped with."""
         return self._clock()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other replicas may read it, too."""
+        return self._keeping.is_shared
+
+    async def hear(self) -> None:
+        """Take in what they have read meanwhile."""
+        await self._keeping.hear()
+
     async def keep(self) -> None:
         """Keep what is known now, for another one that goes on from here."""
         await self._reading.save_changed()

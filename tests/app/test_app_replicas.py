@@ -20,8 +20,10 @@ from msgspec.structs import replace
 from redis_world import RedisServer, opened_store, redis_server
 from test_app_incremental import Server, create, edit, issue_id, project_id, server, watching
 
+from icsfeed.app.watch import Watch
 from icsfeed.core.config import Duration, Feed
 from icsfeed.core.feed import Rendered
+from icsfeed.core.webhook import read
 from icsfeed.demo.api import create_plane
 from icsfeed.demo.data import PlaneData
 from icsfeed.demo.faults import Faults, delayed
@@ -118,6 +120,26 @@ async def test_they_take_turns_and_agree_since_when_all_is_as_it_is(redis: Redis
         two.clock.move(2)
         await two.same()
         await two.servers[1].is_right()
+
+
+async def test_a_webhook_that_one_gets_is_news_for_all_within_three_seconds(redis: RedisServer) -> None:
+    async with replicas(redis) as two:
+        before = await two.same()
+        workspaces = [one.service.workspaces["demo"] for one in two.servers]
+        watches = [Watch(one, CONFIG.cache, two.clock.timer) for one in workspaces]
+        for watch in watches:
+            watch.start()
+        edit(two.data, 3)
+        body = {"event": "issue", "action": "updated", "data": {"id": issue_id(3), "project": project_id()}}
+        watches[0].touch(read(json.dumps(body).encode()))
+        async with asyncio.timeout(3):
+            while (await two.servers[1].service.rendered("all")) == before:
+                two.clock.move(0.1)
+                await asyncio.sleep(0.1)
+        two.clock.move(2)
+        assert b"Edited 3" in (await two.same()).body
+        for watch in watches:
+            await watch.stop()
 
 
 async def test_a_full_read_by_one_is_one_for_all(redis: RedisServer) -> None:

@@ -141,6 +141,18 @@ class Case:
             await self.workspace.close()
 
 
+class Failing(Budget):
+    """A budget with a fault of ours, for a while."""
+
+    fails = True
+
+    @property
+    def limit(self) -> int:
+        if self.fails:
+            raise ZeroDivisionError
+        return super().limit
+
+
 # What readers look at
 
 
@@ -150,6 +162,19 @@ async def test_everything_is_read_once_at_the_start_without_a_reader() -> None:
         assert case.workspace.is_ready
         assert len(case.plane.asked) == 2 + 2 * 5
         assert len(set(case.plane.asked)) == len(case.plane.asked)
+
+
+async def test_a_fault_of_ours_is_logged_and_does_not_end_the_watch(caplog: pytest.LogCaptureFixture) -> None:
+    case = Case(FakePlane("PROP"))
+    case.workspace.budget = budget = Failing(timer=case.clock.timer, sleep=case.time.sleep)
+    case.watch.start()
+    await case.time.pass_(3)
+    assert "unexpected error" in caplog.text
+    assert not case.workspace.is_ready
+    budget.fails = False
+    await case.time.pass_(31)
+    assert case.workspace.is_ready
+    await case.watch.stop()
 
 
 async def test_readers_cost_no_request_and_no_copy_is_older_than_its_ttl_and_a_tick() -> None:
