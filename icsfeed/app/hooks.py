@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
@@ -68,17 +68,20 @@ class Webhooks:
             return self._refused(403, "WEBHOOK_NOT_CONFIGURED", text, headers)
         if body is None:
             return self._refused(413, "TOO_LARGE", "The body is larger than 1 MiB.", headers)
-        name = self._sender(body, signature, address)
-        if name is None:
+        names = self._senders(body, signature, address)
+        if not names:
             return self._refused(401, "INVALID_SIGNATURE", "The signature does not fit the body.", headers)
-        return self._taken(name, body, headers)
+        return self._taken(names, body, headers)
 
-    def _sender(self, body: bytes, signature: str | None, address: str) -> str | None:
-        """The workspace whose secret has signed the body, and that takes deliveries from the address."""
+    def _senders(self, body: bytes, signature: str | None, address: str) -> Sequence[str]:
+        """The workspaces whose secret has signed the body, and that take deliveries from the address.
+
+        Several are one of Plane's, read with different keys or for different projects.
+        """
         found = [name for name, own in self._settings.items() if is_signed(body, signature, _secrets(own))]
-        return next((name for name in found if _may_send(self._settings[name], address)), None)
+        return [name for name in found if _may_send(self._settings[name], address)]
 
-    def _taken(self, name: str, body: bytes, headers: Mapping[str, str]) -> Response[Any]:
+    def _taken(self, names: Sequence[str], body: bytes, headers: Mapping[str, str]) -> Response[Any]:
         # The delivery id in the headers is not signed: a replay would carry a new one.
         fingerprint = sha256(body).digest()
         if fingerprint in self._deliveries.seen:
@@ -91,9 +94,10 @@ class Webhooks:
             details = {"field": error.field, "reason": error.reason}
             return self._refused(400, code, str(error), headers, details)
         self._deliveries.seen[fingerprint] = True
-        self._deliveries.last[name] = self._clock()
         self._deliveries.counts["taken"] += 1
-        self._watches[name].touch(touched)
+        for name in names:
+            self._deliveries.last[name] = self._clock()
+            self._watches[name].touch(touched)
         return _processed(touched, "Issue sync triggered", headers)
 
     def _refused(
