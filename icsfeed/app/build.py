@@ -63,12 +63,15 @@ class Fleet:
         return FeedService(config, workspaces, self._clock, self._store)
 
     async def release(self, service: FeedService) -> None:
-        """Close the workspaces that this service does not use."""
+        """Close the workspaces that this service does not use; its own go on from where they ended."""
         used = set(service.workspaces.values())
         unused = [berth for berth in self._berths if berth.workspace not in used]
         self._berths = [berth for berth in self._berths if berth.workspace in used]
         for berth in unused:
             await berth.closing.aclose()
+            successor = service.workspaces.get(berth.workspace.name)
+            if successor is not None:
+                await successor.succeed(berth.workspace)
 
     async def close(self) -> None:
         """Close all workspaces."""

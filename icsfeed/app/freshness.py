@@ -96,6 +96,12 @@ class Copies(Generic[K, T]):
         """Let the next look at each of them read it again."""
         self._fresh.clear()
 
+    def expire_as(self, other: "Copies[K, T]") -> None:
+        """Let be read again what `other` knows and has no longer fresh."""
+        for key in other._good:
+            if not other.is_fresh(key):
+                self.expire(key)
+
     def confirm(self, key: K, read_at: datetime) -> None:
         """Our copy was read again elsewhere at that time, and is still the same."""
         ours = self._read_at.get(key)

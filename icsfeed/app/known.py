@@ -80,6 +80,11 @@ class Known:
         """Those that the configuration lets out."""
         return tuple(p for p in projects if not self.keys or {p.key.casefold(), p.id} & self.keys)
 
+    def expire_as(self, other: "Known") -> None:
+        """Let be read again what is known to `other` and no longer fresh there."""
+        for ours, theirs in zip(self.copies(), other.copies(), strict=True):
+            ours.expire_as(theirs)
+
     def _of_project(self) -> Sequence[Copies[str, Any]]:
         return [self.issues, self.states, self.labels, *self.periods.values()]
 

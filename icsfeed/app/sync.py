@@ -70,13 +70,19 @@ class Sync:
     ) -> None:
         at, begun = self._clock(), self._timer()
         await asyncio.gather(*(workspace.sync() for workspace in workspaces))
-        errors = tuple(str(workspace.last_error) for workspace in workspaces if workspace.last_error)
+        errors = tuple(filter(None, map(_error_of, workspaces)))
         issues = sum(workspace.issue_count for workspace in workspaces)
         status: Outcome = "error" if errors else "success"
         self.last = LastSync(at, self._timer() - begun, status, issues, errors)
         log.info("sync: %s after %.1f s, %d issues", status, self.last.seconds, issues)
         if then is not None:
             await then()
+
+
+def _error_of(workspace: Workspace) -> str | None:
+    if workspace.is_closed:
+        return f"workspace {workspace.name!r}: the configuration was changed meanwhile; sync again"
+    return str(workspace.last_error) if workspace.last_error else None
 
 
 def _as_sync(workspace: Workspace, refresh: Refresh | None) -> LastSync | None:

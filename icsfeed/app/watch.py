@@ -68,9 +68,8 @@ class Watch:
 
     async def run(self) -> None:
         """Read everything once, and then keep it and what other replicas read fresh, without end."""
-        looks = (
-            (self.refresh_stale, self._workspace.hear) if self._workspace.is_shared else (self.refresh_stale,)
-        )
+        keeping = self._workspace.keeping
+        looks = (self.refresh_stale, keeping.hear) if keeping.is_shared else (self.refresh_stale,)
         await asyncio.gather(*(self._repeat(look) for look in looks))
 
     async def _repeat(self, look: Callable[[], Awaitable[None]]) -> None:

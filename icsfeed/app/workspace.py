@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from random import random
@@ -32,6 +33,9 @@ PATIENCE = 600.0
 """Seconds that a person who asked for a sync waits for each step of it."""
 AGAIN = 3
 """How often a sync reads what had begun before it."""
+
+CLOSING = 5.0
+"""Seconds that keeping what was read may take at the end: another replica may hold the lock."""
 
 OF_A_PART = (NoAccess, NotFound, BadAnswer)
 """Errors that may concern one project, or the members, while Plane is well."""
@@ -74,8 +78,8 @@ class Workspace:
         self._timer = timer
         folded = frozenset(key.casefold() for key in keys)
         self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=links)
-        self._keeping = Keeping(name, self.known, store, clock, origin)
-        self._reading = Reading(name, self.known, self._keeping, cache, clock)
+        self.keeping = Keeping(name, self.known, store, clock, origin)
+        self._reading = Reading(name, self.known, self.keeping, cache, clock)
         self._flights: dict[object, asyncio.Task[None]] = {}
         self._errands: set[Errand] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -84,12 +88,13 @@ class Workspace:
         self._rest = Rest(timer, chance)
         self._part_rests: defaultdict[str, Rest] = defaultdict(lambda: Rest(timer, chance))
         self.refreshes = Refreshes(clock, timer)
+        self.is_closed = False
 
     async def start(self) -> None:
         """Take in what was kept before this process was started. Plane is not asked."""
-        for project in await self._keeping.adopt_roster():
-            await self._keeping.adopt(project)
-        await self._keeping.adopt_budget(self.budget)
+        for project in await self.keeping.adopt_roster():
+            await self.keeping.adopt(project)
+        await self.keeping.adopt_budget(self.budget)
 
     async def view(self, choose: Choose, needs: Needs, until: float | None = None) -> View | None:
         """What is known of the chosen projects, refreshed when it is not fresh.
@@ -189,7 +194,7 @@ class Workspace:
             await self._fly("projects", self._read_roster, until)
             await self._fly("all", self._read_all, until)
             self._views.clear()
-            if self.last_error or self.known.is_read_since(since):
+            if self.is_closed or self.last_error or self.known.is_read_since(since):
                 return
 
     async def _read_all(self, plane: Plane) -> None:
@@ -211,26 +216,26 @@ class Workspace:
         """The time of day that readings are stamped with."""
         return self._clock()
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether other replicas may read it, too."""
-        return self._keeping.is_shared
-
-    async def hear(self) -> None:
-        """Take in what they have read meanwhile."""
-        await self._keeping.hear()
-
     async def keep(self) -> None:
         """Keep what is known now, for another one that goes on from here."""
         await self._reading.save_changed()
 
+    async def succeed(self, before: "Workspace") -> None:
+        """Go on where another one of the same name has ended: with what it has read, and had to read."""
+        await self.start()
+        self.known.expire_as(before.known)
+
     async def close(self) -> None:
-        """End what is under way."""
+        """End what is under way, and keep what was read of it. Nothing is read afterwards."""
+        self.is_closed = True
         flights = tuple(self._flights.values())
         for task in flights:
             task.cancel()
         closing = (copies.close() for copies in self.known.copies())
         await asyncio.gather(*flights, *closing, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                await self.keep()
 
     async def _fly(
         self,
@@ -254,12 +259,12 @@ class Workspace:
         await asyncio.wait({task}, timeout=max(0.0, until - self._timer()))
 
     async def _guarded(self, start: Callable[[Plane], Awaitable[None]], urgency: Urgency) -> None:
-        if self._rest.left:
+        if self._rest.left or self.is_closed:
             return
         errand = Errand(self.budget, urgency)
         self._errands.add(errand)
         try:
-            await self._keeping.hear_of_budget(self.budget)
+            await self.keeping.hear_of_budget(self.budget)
             await start(self.plane.on(errand))
         except PlaneError as error:
             self._failed(self._rest, error)
@@ -303,7 +308,7 @@ class Workspace:
         for batch in rounds:
             await all_of([self._part(*part) for part in batch])
         await self._reading.save_changed()
-        await self._keeping.keep_budget(self.budget)
+        await self.keeping.keep_budget(self.budget)
 
     def is_failing(self, part: str) -> bool:
         """Whether this project (members: no id) could not be read the last time."""

@@ -318,6 +318,57 @@ async def test_a_fault_while_loading_leaves_what_is_there(caplog: pytest.LogCapt
         assert (await made.get("all")).content == before.content
 
 
+async def test_a_webhook_just_before_a_change_of_its_workspace_is_not_lost() -> None:
+    async with site() as made:
+        await made.get("all")
+        await made.settled()
+        made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "Newer"})
+        watch = made.standing.watch(made.host.service.workspaces["demo"], CONFIG.cache)
+        watch.touch(
+            Touched(
+                event="issue",
+                action="update",
+                resources=frozenset({"issues"}),
+                projects=frozenset({sample_id("project", "PROP")}),
+            )
+        )
+        await made.host.load(with_demo(CONFIG, title="Another title"))
+        made.clock.move(2)
+        assert b"Newer" in (await made.get("all")).content
+
+
+async def test_what_is_read_until_the_swap_is_handed_on() -> None:
+    async with site() as made:
+        await made.settled()
+        before = made.host.service.workspaces["demo"]
+        asking = asyncio.create_task(made.client.get(made.host.service.links.ics_path("all")))
+        made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "Newer"})
+        made.clock.move(61)
+        made.faults.add("order_by=-updated_at", f.delayed(0.5), None)
+        loading = asyncio.create_task(made.host.load(with_demo(CONFIG, title="Another title")))
+        await until(lambda: made.host.service.workspaces["demo"] is not before)
+        assert b"Newer" in (await asking).content
+        await loading
+        made.faults.add("", f.refused(), None)
+        assert b"Newer" in (await made.get("all")).content
+
+
+async def test_a_sync_that_a_new_configuration_ends_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    async with site() as made:
+        await made.settled()
+        made.faults.add("", f.delayed(0.3), None)
+        made.clock.move(1)
+        made.standing.sync.start(tuple(made.host.service.workspaces.values()))
+        await until(lambda: made.host.service.workspaces["demo"].refreshes.under_way > 0)
+        await made.host.load(with_demo(CONFIG, title="Another title"))
+        await until(lambda: not made.standing.sync.is_running)
+        assert made.standing.sync.last is not None
+        assert made.standing.sync.last.errors == (
+            "workspace 'demo': the configuration was changed meanwhile; sync again",
+        )
+        assert "unexpected" not in caplog.text
+
+
 def test_the_fingerprint_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "feeds.yaml"
     assert fingerprint(path) is None
