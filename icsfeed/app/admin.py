@@ -105,7 +105,8 @@ async def sync_status(
 ) -> Response[Any]:
     """Whether something is being read, the last sync, the next one, and how much waits."""
     workspaces = tuple(service.workspaces.values())
-    cache, upcoming, last = service.config.cache, next_sync(service), standing.sync.latest(workspaces)
+    cache, last = service.config.cache, standing.sync.latest(workspaces)
+    upcoming = next_sync(service, standing.clock())
     body = {
         "status": sync_state(service, standing),
         "last_sync": _row(last) if last else None,

@@ -54,6 +54,10 @@ class Copies(Generic[K, T]):
     def is_fresh(self, key: K) -> bool:
         return key in self._fresh
 
+    def left(self, key: K) -> float:
+        """Seconds for which it is still fresh."""
+        return max(0.0, self._fresh.get(key, 0.0) - self._timer())
+
     def expire(self, key: K) -> None:
         """Let the next look at it read it again."""
         self._fresh.pop(key, None)

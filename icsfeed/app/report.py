@@ -148,11 +148,21 @@ def _links(service: FeedService, name: str, feed: Feed, with_links: bool) -> Ite
         yield LinkReport(subscriber, subscriber in feed.revoked, path)
 
 
-def next_sync(service: FeedService) -> datetime | None:
-    """When the oldest copy of issues is no longer fresh, and is read again; None: not known."""
-    moments = [workspace.read_at for workspace in service.workspaces.values()]
-    oldest = min((moment for moment in moments if moment is not None), default=None)
-    return oldest + timedelta(seconds=float(service.config.cache.issues)) if oldest else None
+def next_sync(service: FeedService, now: datetime) -> datetime | None:
+    """When issues are read again: once a project is no longer fresh, or the rest after a failure is over.
+
+    None: not known.
+    """
+    waits = [seconds for workspace in service.workspaces.values() for seconds in _waits(workspace)]
+    return now + timedelta(seconds=min(waits)) if waits else None
+
+
+def _waits(workspace: Workspace) -> Iterator[float]:
+    watched = [one for one in workspace.watched() if workspace.known.read_at(one)]
+    if workspace.last_error and not watched:
+        yield workspace.retry_after
+    for project in watched:
+        yield workspace.known.issues.left(project.id)
 
 
 def sync_state(service: FeedService, standing: Standing) -> str:

@@ -203,6 +203,7 @@ async def test_the_status_of_syncs_is_that_of_the_last_reading() -> None:
         assert status == {"status": "idle", "next_sync": "2026-11-23T10:01:00Z", "queue_length": 0}
         world.clock.move(61)
         status = (await world.ask("GET", "/webhooks/status", **BEARER)).json()
+        assert status["next_sync"] == "2026-11-23T10:01:01Z", "now"
         assert status["queue_length"] == len(world.workspace.known.projects.get("") or ())
         world.faults.add("", f.bad_gateway(), times=None)
         await world.get("everything")
@@ -212,6 +213,22 @@ async def test_the_status_of_syncs_is_that_of_the_last_reading() -> None:
 
 
 # Health for everybody
+
+
+async def test_the_next_sync_is_when_something_is_read_again(world: World) -> None:
+    async def upcoming() -> str:
+        status = (await world.ask("GET", "/webhooks/status", **BEARER)).json()
+        return str(status["next_sync"])
+
+    await world.get("property")
+    world.workspace.known.issues.ttl = 300
+    world.clock.move(61)
+    await world.get("property")
+    assert await upcoming() == "2026-11-23T10:06:01Z", "webhooks are the news: issues are polled less"
+    world.clock.move(301)
+    world.faults.add("", f.refused(), times=None)
+    await world.get("property")
+    assert await upcoming() == "2026-11-23T10:06:08Z", "five seconds of rest, and one"
 
 
 async def test_health_tells_figures_and_ages_and_names_nothing_secret() -> None:
