@@ -83,7 +83,8 @@ async def sync_now(
     """Starts a sync and does not wait for it. 409 while one is under way; 10 an hour."""
     now = standing.clock()
     if standing.sync.is_running:
-        return error_answer(HTTPStatus.CONFLICT, "SYNC_IN_PROGRESS", "A sync is under way.", now=now)
+        headers, text = standing.syncs.look("").headers(), "A sync is under way."
+        return error_answer(HTTPStatus.CONFLICT, "SYNC_IN_PROGRESS", text, now=now, headers=headers)
     allowance = standing.syncs.take("")
     headers = allowance.headers()
     if not allowance.granted:

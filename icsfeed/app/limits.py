@@ -39,10 +39,16 @@ class Limiter:
 
     def take(self, key: str) -> Allowance:
         """Count one request of a key."""
-        now = self._timer()
         window = self._windows.get(key)
         if window is None:
-            window = self._windows[key] = _Window(now + self._seconds)
+            window = self._windows[key] = _Window(self._timer() + self._seconds)
         window.count += 1
-        left = self._limit - window.count
-        return Allowance(self._limit, max(0, left), max(1, ceil(window.ends - now)), left >= 0)
+        return self._allowance(window)
+
+    def look(self, key: str) -> Allowance:
+        """What is left to a key, for a request that does not count."""
+        return self._allowance(self._windows.get(key) or _Window(self._timer() + self._seconds))
+
+    def _allowance(self, window: _Window) -> Allowance:
+        left, seconds = self._limit - window.count, window.ends - self._timer()
+        return Allowance(self._limit, max(0, left), max(1, ceil(seconds)), left >= 0)

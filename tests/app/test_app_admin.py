@@ -144,6 +144,10 @@ async def test_one_sync_at_a_time(world: World) -> None:
     first, second = [await world.ask("POST", "/webhooks/sync", **BEARER) for _ in range(2)]
     assert (first.status_code, second.status_code) == (202, 409)
     assert second.json()["error_code"] == "SYNC_IN_PROGRESS"
+    for answer in (first, second):
+        assert answer.headers["x-ratelimit-limit"] == "10"
+        assert answer.headers["x-ratelimit-remaining"] == "9", "a refused one does not count"
+        assert answer.headers["x-ratelimit-reset"] == "3600"
     status = (await world.ask("GET", "/webhooks/status", **BEARER)).json()
     assert status["status"] == "running"
     await standing_of(world).sync.close()

@@ -18,6 +18,13 @@ def test_so_many_pass_in_a_window_and_the_headers_say_what_is_left() -> None:
     assert {one["X-RateLimit-Limit"] for one in seen} == {"3"}
 
 
+def test_a_look_does_not_count() -> None:
+    limiter = Limiter(2, 60, Clock().timer)
+    assert [limiter.look("a").remaining for _ in range(3)] == [2, 2, 2]
+    limiter.take("a")
+    assert [limiter.look("a").remaining for _ in range(3)] == [1, 1, 1]
+
+
 def test_keys_do_not_share_a_window() -> None:
     limiter = Limiter(1, 60, Clock().timer)
     assert [limiter.take(key).granted for key in ("a", "b", "a", "b")] == [True, True, False, False]
