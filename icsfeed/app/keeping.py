@@ -17,6 +17,8 @@ from icsfeed.core.model import Person, Project, Snapshot
 
 LOCK_SECONDS = 10.0
 """How long a replica that died in the middle of a refresh keeps the others waiting."""
+LOCK_PATIENCE = 60.0
+"""How long they wait for one that lives: 10,000 issues may take it half a minute."""
 
 
 class Roster(Struct, frozen=True):
@@ -198,9 +200,9 @@ class Keeping:
             whole_at = max(known.whole_at, reads.whole_at)
             self._known.lists[project.id] = replace(known, read_at=read_at, whole_at=whole_at)
 
-    def shared(self, part: str) -> AbstractAsyncContextManager[bool]:
+    def shared(self, part: str, wait: float = LOCK_PATIENCE) -> AbstractAsyncContextManager[bool]:
         """A lock that replicas share. Without it in time each reads by itself: late, and not wrong."""
-        return self._store.lock(self._key(part), LOCK_SECONDS, wait=2 * LOCK_SECONDS)
+        return self._store.lock(self._key(part), LOCK_SECONDS, wait=wait)
 
     async def adopt_budget(self, budget: Budget) -> None:
         """Take in what this process, or another, had learned of the key's budget."""

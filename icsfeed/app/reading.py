@@ -94,11 +94,15 @@ class Reading:
         await self.save_changed()
 
     async def save_changed(self) -> None:
-        """Keep what new names made of projects, and what was read of one before it failed."""
+        """Keep what new names made of projects, and what was read of one before it failed.
+
+        One that is being read meanwhile is kept by who reads it: a reader must not wait for that.
+        """
         for project in self._keeping.changed():
-            async with self._keeping.shared(project.id):
-                await self._keeping.adopt(project)
-                await self._keeping.save(project)
+            async with self._keeping.shared(project.id, wait=0.0) as is_free:
+                if is_free:
+                    await self._keeping.adopt(project)
+                    await self._keeping.save(project)
 
     async def _read_projects(self, plane: Plane) -> tuple[Project, ...]:
         found = await plane.projects()

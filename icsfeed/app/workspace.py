@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from random import random
@@ -33,9 +32,6 @@ PATIENCE = 600.0
 """Seconds that a person who asked for a sync waits for each step of it."""
 AGAIN = 3
 """How often a sync reads what had begun before it."""
-
-CLOSING = 5.0
-"""Seconds that keeping what was read may take at the end: another replica may hold the lock."""
 
 OF_A_PART = (NoAccess, NotFound, BadAnswer)
 """Errors that may concern one project, or the members, while Plane is well."""
@@ -233,9 +229,7 @@ class Workspace:
             task.cancel()
         closing = (copies.close() for copies in self.known.copies())
         await asyncio.gather(*flights, *closing, return_exceptions=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSING):
-                await self.keep()
+        await self.keep()
 
     async def _fly(
         self,

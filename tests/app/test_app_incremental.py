@@ -1,5 +1,6 @@
 """Refreshing asks Plane for what changed and no more, and gives what reading everything would give."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from icsfeed.app.feeds import FeedService
 from icsfeed.core.config import Cache, Config, Duration, Feed
 from icsfeed.demo.api import create_plane
 from icsfeed.demo.data import PlaneData, Project
-from icsfeed.demo.faults import Faults, answering, edited, followed_by, malformed, server_error
+from icsfeed.demo.faults import Faults, answering, delayed, edited, followed_by, malformed, server_error
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import sample, sample_id
 
@@ -368,3 +369,25 @@ async def test_a_plane_that_allows_five_rows_a_page_is_read_rightly() -> None:
 def _allow_five(faults: Faults) -> None:
     refusal = answering(400, b'{"detail":"Invalid per_page value. Cannot exceed 5."}')
     faults.add(r"per_page=(?!5\b)", refusal, times=None)
+
+
+async def test_a_project_that_is_slow_to_read_holds_up_no_reader_of_another_one() -> None:
+    async with server(watching(BOTH, members=60)) as one:
+        await one.bodies()
+        user = one.data.users[sample_id("user", "anna")]
+        one.data.users[user.id] = replace(user, display_name="Anna with another name")
+        one.clock.move(61)
+        gate = asyncio.Event()
+
+        async def until_the_gate_opens(_: float) -> None:
+            await gate.wait()
+
+        slow = f"{project_id('PROP')}/work-items/"
+        one.faults.add(slow, delayed(0, until_the_gate_opens), times=None)
+        asking = asyncio.create_task(one.service.rendered("property"))
+        while not one.faults.count(slow):  # noqa: ASYNC110 - as a person looks
+            await asyncio.sleep(0.01)
+        await one.service.rendered("web")
+        assert not asking.done()
+        gate.set()
+        await asking
