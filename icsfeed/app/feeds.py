@@ -30,7 +30,9 @@ HISTORY_LOCK = 2.0
 """Seconds that replicas wait for each other to say since when a feed is as it is."""
 
 KEPT = 2_000
-"""Rendered feeds and narrowings kept at most; the longest unread goes first."""
+"""Rendered feeds kept at most; the longest unread goes first."""
+PARTS = 64 * 1024 * 1024
+"""Bytes of narrowed feeds kept at most: whoever has a link can ask for as many as there are dates."""
 
 log = logging.getLogger("icsfeed.feeds")
 
@@ -51,12 +53,25 @@ class Made(Struct, frozen=True):
     undated: int
     start_only: int
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return len(self.rendered.body) + len(self.rendered.gzipped or b"")
+
 
 class FeedService:
-    """The feeds of one configuration over its workspaces. `clock` gives the time in UTC."""
+    """The feeds of one configuration over its workspaces. `clock` gives the time in UTC.
+
+    `parts`: bytes of narrowed feeds that are kept at most.
+    """
 
     def __init__(
-        self, config: Config, workspaces: Mapping[str, Workspace], clock: Callable[[], datetime], store: Store
+        self,
+        config: Config,
+        workspaces: Mapping[str, Workspace],
+        clock: Callable[[], datetime],
+        store: Store,
+        parts: int = PARTS,
     ) -> None:
         self.config = config
         self.links = Links(config)
@@ -64,7 +79,8 @@ class FeedService:
         self._clock = clock
         self.store = store
         self._zone = ZoneInfo(config.timezone)
-        self._made: LRUCache[Key, Made] = LRUCache(KEPT)
+        self._made: LRUCache[str, Made] = LRUCache(KEPT)
+        self._parts: LRUCache[Key, Made] = LRUCache(parts, getsizeof=lambda made: made.size)
         self._making: dict[Key, asyncio.Task[Rendered]] = {}
         self._histories: dict[str, History] = {}
         self._auto: tuple[tuple[object, ...], Mapping[str, Feed]] = ((), {})
@@ -80,7 +96,7 @@ class FeedService:
         try:
             return await self._current(name, feed, query, until)
         except Exception as error:
-            last = self._made.get((name, query))
+            last = self._last(name, query)
             if last is None:
                 raise
             fault = None if isinstance(error, FeedError) else error
@@ -89,7 +105,16 @@ class FeedService:
 
     def made(self, name: str) -> Made | None:
         """The feed as it was last rendered; None: it was not since the start."""
-        return self._made.get((name, _WHOLE))
+        return self._made.get(name)
+
+    def _last(self, name: str, query: Query) -> Made | None:
+        return self._made.get(name) if query == _WHOLE else self._parts.get((name, query))
+
+    def _remember(self, name: str, query: Query, made: Made) -> None:
+        if query == _WHOLE:
+            self._made[name] = made
+        elif made.size <= self._parts.maxsize:
+            self._parts[name, query] = made
 
     def workspace_of(self, feed: Feed) -> str:
         """The name of the feed's workspace."""
@@ -175,7 +200,7 @@ class FeedService:
     async def _current(self, name: str, feed: Feed, query: Query, until: float | None) -> Rendered:
         view = await self._view(name, feed, query, until)
         day = self._day(feed, view)
-        made = self._made.get((name, query))
+        made = self._last(name, query)
         if made is not None and made.stamp == view.stamp and made.day == day:
             return made.rendered
         key = (name, query)
@@ -222,7 +247,7 @@ class FeedService:
             rendered, calendar = await self._narrowed(name, feed, query, view, day, base)
         items, left_out = len(calendar.components), calendar.selection
         made = Made(view.stamp, day, rendered, items, left_out.undated, left_out.start_only)
-        self._made[name, query] = made
+        self._remember(name, query, made)
         return rendered
 
     async def _whole(self, name: str, feed: Feed, view: View, day: Day) -> tuple[Rendered, Calendar]:
@@ -247,7 +272,7 @@ class FeedService:
     async def _narrowed(
         self, name: str, feed: Feed, query: Query, view: View, day: Day, base: Rendered
     ) -> tuple[Rendered, Calendar]:
-        history, last = self._histories.get(name), self._made.get((name, query))
+        history, last = self._histories.get(name), self._last(name, query)
         style = replace(self._style(feed), since=history.styled if history else None)
 
         def work() -> tuple[Rendered, Calendar]:

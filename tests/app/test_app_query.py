@@ -8,7 +8,9 @@ import pytest
 from app_world import NOW, TODAY, World, events, serving, settings, titles
 from msgspec.structs import replace
 
+from icsfeed.app.feeds import FeedService
 from icsfeed.core.config import Duration, Feed, Filter, Match, Window
+from icsfeed.core.feed import Rendered
 from icsfeed.core.query import parse_query
 from icsfeed.demo.sample import sample_id
 from icsfeed.demo.settings import demo_config
@@ -274,3 +276,21 @@ async def test_days_count_in_the_configured_zone() -> None:
         assert 7 in await _numbers(world, "property", "?days=0")
         assert world.service.today() == TODAY + timedelta(days=1)
         assert NOW.date() == TODAY
+
+
+async def test_however_many_narrowings_are_asked_for_few_bytes_are_kept(world: World) -> None:
+    one = world.service
+    service = FeedService(one.config, one.workspaces, world.clock, one.store, parts=100_000)
+
+    async def narrowed(days: int) -> Rendered:
+        return await service.rendered("busy", parse_query([("days", str(days))]))
+
+    whole, first = await service.rendered("busy"), await narrowed(20)
+    assert await narrowed(20) is first
+    count = 100_000 // len(first.body)
+    for days in range(21, 22 + count):
+        await narrowed(days)
+    again = await narrowed(20)
+    assert again is not first, "it was let go of"
+    assert again == first
+    assert await service.rendered("busy") is whole, "whole feeds stay"
