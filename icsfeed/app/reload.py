@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from icsfeed.app.host import Host
 from icsfeed.core.config import Config
-from icsfeed.core.errors import ConfigError
+from icsfeed.core.errors import ConfigError, Problem
 
 POLL = 2.0
 """Seconds between looks at the file."""
@@ -56,16 +56,18 @@ class Reloading:
         """Load it once. Whatever is wrong with it, the server goes on with what it has."""
         try:
             config = await asyncio.to_thread(self._load)
+            self._loaded(config)
+            await self._host.load(config)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("the configuration is not loaded, the one before stays: %s", problem)
             self._host.refuse(error)
             return
-        try:
-            self._loaded(config)
-            await self._host.load(config)
         except Exception:
             log.exception("the configuration is not loaded, the one before stays")
+            self._host.refuse(
+                ConfigError("configuration", [Problem("", "icsfeed failed; its log says more")])
+            )
             return
         log.info("configuration loaded: %d workspaces, %d feeds", len(config.workspaces), len(config.feeds))
 

@@ -306,16 +306,23 @@ async def test_a_wrong_configuration_changes_nothing_and_shows_in_health(
         assert (await made.health())["configuration"] == "ok"
 
 
-async def test_a_fault_while_loading_leaves_what_is_there(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("when", ["reading it", "taking it up"])
+async def test_a_fault_while_loading_leaves_what_is_there(
+    caplog: pytest.LogCaptureFixture, when: str
+) -> None:
     async with site() as made:
         before = await made.get("all")
 
-        def broken(_: Config) -> None:
+        def broken(_: object = None) -> Any:
             raise RuntimeError("a fault of ours")
 
-        await Reloading(made.host, lambda: CONFIG, lambda: None, broken).reload()
+        load = broken if when == "reading it" else lambda: CONFIG
+        await Reloading(made.host, load, lambda: None, broken).reload()
         assert "the one before stays" in caplog.text
+        assert (await made.health())["configuration"] == "invalid"
         assert (await made.get("all")).content == before.content
+        await Reloading(made.host, lambda: CONFIG, lambda: None, lambda _: None).reload()
+        assert (await made.health())["configuration"] == "ok"
 
 
 async def test_a_webhook_just_before_a_change_of_its_workspace_is_not_lost() -> None:
