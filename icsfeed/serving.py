@@ -38,6 +38,7 @@ async def serve_file(
     path: Path | None, config: Config, host: str, port: int, ready: Callable[[str], Awaitable[None]]
 ) -> None:
     """Serve a configuration and what becomes of it, until a signal ends it. `path`: None: the environment."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     store = open_store(config.store.reveal(), os.environ)
     async with hosted(config, Fleet(store), store, Standing(utc_now)) as site:
         reloading = Reloading(

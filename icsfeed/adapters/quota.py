@@ -21,8 +21,8 @@ many with 429. It counts a request at some time between our sending it and its a
 - 429 is not counted. Nobody sends until Retry-After is over, then one request does (more, if more of
   ours have left the window), and its answer tells how things are.
 
-So alone we are never refused while `limit` is not above Plane's: the room never is, and the places are
-never fewer than Plane counts. Of others, only what they sent since the last answer can surprise us.
+So alone we are never refused while `limit` is not above Plane's. Of others, only what they sent since the
+last answer can surprise us.
 """
 
 import asyncio
@@ -125,9 +125,10 @@ class Errand:
 
 
 class _Waiter:
+    nap: asyncio.Future[None] | None = None
+
     def __init__(self, errand: Errand) -> None:
         self.errand = errand
-        self.nap: asyncio.Future[None] | None = None
 
 
 class Budget:
@@ -135,7 +136,7 @@ class Budget:
 
     `timer` gives monotonic seconds. `limit` is believed until the server has said its own, and
     `window` is in seconds. The background leaves the last `reserve` places to readers, or a quarter of
-    the room where that is less: a small room must not be all reserve.
+    the room where that is less. `users`: how many workspaces read with the key, and plan for a share.
     """
 
     def __init__(
@@ -147,6 +148,7 @@ class Budget:
         window: float = WINDOW,
         reserve: int = RESERVE,
     ) -> None:
+        self.users = 0
         self._timer = timer
         self._sleep = sleep
         self._limit = limit
@@ -178,10 +180,7 @@ class Budget:
         return self._free(now) if self._closed_until <= now else 0
 
     def wait(self, urgency: Urgency) -> float:
-        """Seconds until a request that is asked for now could be sent, after those that wait already.
-
-        A window while that is not known: it depends on answers that are under way.
-        """
+        """Seconds until a request of now could be sent, after those that wait; a window while not known."""
         return self._delay(urgency, self._before(urgency))
 
     def state(self, now: float) -> BudgetState:

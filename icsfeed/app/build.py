@@ -100,6 +100,7 @@ class Fleet:
             keys=own.projects,
             links=_tells_periods(config, name),
             origin=_origin(name, own),
+            reader=sha256(_key(own).encode()).hexdigest()[:16],
         )
         closing.push_async_callback(workspace.close)
         self._berths.append(Berth(made_of, workspace, closing))

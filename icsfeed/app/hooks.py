@@ -57,11 +57,15 @@ class Webhooks:
     def answer(self, body: bytes | None, signature: str | None, address: str) -> Response[Any]:
         """The answer to one delivery. A good one has been handed on; the answer does not wait for that.
 
-        `body`: None where it is too large. Whatever comes counts for its address, before it is looked at.
+        `body`: None where it is too large. Whatever comes counts for its address; a genuine one above the
+        limit is told so, and handed on all the same: Plane does not send it again.
         """
         allowance = self._deliveries.limiter.take(address)
         headers = allowance.headers()
         if not allowance.granted:
+            names = self._senders(body, signature, address) if body else ()
+            if body and names:
+                self._taken(names, body, headers)
             return self._refused(429, "RATE_LIMITED", "Too many deliveries from this address.", headers)
         if not self._settings:
             text = "No webhook_secret is configured: set it to the secret that Plane shows for its webhook."

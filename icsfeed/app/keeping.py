@@ -25,7 +25,7 @@ class Roster(Struct, frozen=True):
     """A workspace's projects and people, and when they were read.
 
     `people_at`: None before the people are. `keys`: the projects that the configuration let out; none: all.
-    `origin`: of which Plane and workspace it is.
+    `origin`: of which Plane and workspace it is. `reader`: with which key it was read.
     """
 
     projects: tuple[Project, ...]
@@ -34,6 +34,7 @@ class Roster(Struct, frozen=True):
     people_at: datetime | None
     keys: frozenset[str]
     origin: str
+    reader: str
 
 
 class Kept(Struct, frozen=True):
@@ -58,13 +59,21 @@ class Keeping:
     """Keeps what is `known` of the workspace `name` in a store, and takes in what was kept there.
 
     `origin` says which Plane's workspace that is: what was kept of another one is no copy of it.
+    `reader` says with which key: another one may see other projects.
     """
 
     def __init__(
-        self, name: str, known: Known, store: Store, clock: Callable[[], datetime], origin: str = ""
+        self,
+        name: str,
+        known: Known,
+        store: Store,
+        clock: Callable[[], datetime],
+        origin: str = "",
+        reader: str = "",
     ) -> None:
         self._name = name
         self._origin = origin
+        self._reader = reader
         self._known = known
         self._store = store
         self._clock = clock
@@ -79,7 +88,7 @@ class Keeping:
         projects, projects_at = known.projects.get(""), known.projects.read_at("")
         if projects is not None and projects_at is not None:
             people, people_at = known.members.get("") or {}, known.members.read_at("")
-            roster = Roster(projects, projects_at, people, people_at, known.keys, self._origin)
+            roster = Roster(projects, projects_at, people, people_at, known.keys, self._origin, self._reader)
             await self._store.put_record(self._key("roster"), roster)
 
     async def adopt_roster(self) -> Sequence[Project]:
@@ -91,7 +100,7 @@ class Keeping:
             known.projects.adopt("", known.allowed(roster.projects), roster.projects_at)
             if roster.people_at is not None:
                 known.members.adopt("", roster.people, roster.people_at)
-            if roster.keys != known.keys:
+            if roster.keys != known.keys or roster.reader != self._reader:
                 known.projects.expire("")
         return known.projects.get("") or ()
 

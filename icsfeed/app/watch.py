@@ -197,4 +197,5 @@ class Watch:
         counts = dict.fromkeys([*ttls, *of_periods], projects)
         counts |= {f"in {kind}": known.held_count(kind) for kind in KINDS}
         ttls |= {**of_periods, **{f"in {kind}": ttl for kind, ttl in of_periods.items()}}
-        known.stretch(stretched(ttls, counts, self._workspace.budget.limit))
+        budget = self._workspace.budget
+        known.stretch(stretched(ttls, counts, budget.limit // max(1, budget.users)))

@@ -47,7 +47,7 @@ class Workspace:
 
     `links` says whether its feeds tell which cycle and module an issue is in. `budget` is that of the
     API key, which other workspaces may share, and `store` where the last good copies are kept: those of
-    the same `origin`.
+    the same `origin`. `reader` is another one for another key.
     """
 
     def __init__(
@@ -64,9 +64,11 @@ class Workspace:
         keys: Iterable[str] = (),
         links: bool = True,
         origin: str = "",
+        reader: str = "",
     ) -> None:
         self.name = name
         self.budget = budget
+        budget.users += 1
         self._reader = Errand(budget, "reader")
         self.plane = plane.on(self._reader)
         self._cache = cache
@@ -74,7 +76,7 @@ class Workspace:
         self._timer = timer
         folded = frozenset(key.casefold() for key in keys)
         self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=links)
-        self.keeping = Keeping(name, self.known, store, clock, origin)
+        self.keeping = Keeping(name, self.known, store, clock, origin, reader)
         self._reading = Reading(name, self.known, self.keeping, cache, clock)
         self._flights: dict[object, asyncio.Task[None]] = {}
         self._errands: set[Errand] = set()
@@ -129,9 +131,16 @@ class Workspace:
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a good copy of every one of its projects."""
+        """Whether there is a good copy of every one of its projects that the key may read."""
         projects = self.known.projects.get("")
-        return projects is not None and self.known.view(projects, projects, Needs()) is not None
+        if not projects:
+            return projects is not None
+        readable = [project for project in projects if not self._is_closed(project)]
+        return bool(readable) and self.known.view(projects, readable, Needs()) is not None
+
+    def _is_closed(self, project: Project) -> bool:
+        never_read = self.known.read_at(project) is None
+        return never_read and isinstance(self._part_rests[project.id].error, NoAccess)
 
     @property
     def issue_count(self) -> int:
@@ -230,6 +239,7 @@ class Workspace:
         closing = (copies.close() for copies in self.known.copies())
         await asyncio.gather(*flights, *closing, return_exceptions=True)
         await self.keep()
+        self.budget.users -= 1
 
     async def _fly(
         self,

@@ -298,7 +298,7 @@ async def test_a_project_of_another_shape_that_its_reads_name_is_read_anew(machi
     """As an older version would have left the two: they belong together."""
     await machine.run()
     store = files(machine.folder)
-    value = encode(Roster((), machine.clock.now, {}, machine.clock.now, frozenset(), ""))
+    value = encode(Roster((), machine.clock.now, {}, machine.clock.now, frozenset(), "", ""))
     await store.put(f"demo/project/{project_id('PROP')}", value)
     reads = Reads(sha256(value).hexdigest(), {"issues": machine.clock.now}, machine.clock.now)
     await store.put_record(f"demo/reads/{project_id('PROP')}", reads)

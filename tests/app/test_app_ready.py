@@ -7,10 +7,11 @@ from msgspec.structs import replace
 from icsfeed.app.watch import Watch
 from icsfeed.demo import faults as f
 from icsfeed.demo.data import Project
-from icsfeed.demo.sample import sample
+from icsfeed.demo.sample import sample, sample_id
 
 pytestmark = pytest.mark.anyio
 
+FORBIDDEN = b'{"detail":"You do not have permission to perform this action."}'
 HIDDEN = ("plane.example.com", "acme-demo", "PROP", "OPS", "WEB", "property", "api/v1", "http")
 
 
@@ -99,6 +100,27 @@ def _add_project(world: World) -> None:
     other = next(iter(world.data.projects.values()))
     row = {**other.row, "id": "11111111-2222-4333-8444-555555555555", "identifier": "NEW", "name": "New"}
     world.data.projects[row["id"]] = Project(other.slug, row, other.members)
+
+
+async def test_a_project_that_the_key_may_not_read_keeps_nothing_from_being_ready() -> None:
+    async with serving() as world:
+        world.faults.add(sample_id("project", "OPS"), f.answering(403, FORBIDDEN), times=None)
+        await _watch(world).refresh_stale()
+        assert (await world.ask("GET", "/health/ready")).status_code == 200
+        assert (await world.ask("GET", "/api/v1/health")).json()["copies"]["demo"]["problem"] == "no access"
+    async with serving() as world:
+        world.faults.add("/work-items/", f.answering(403, FORBIDDEN), times=None)
+        await _watch(world).refresh_stale()
+        assert (await world.ask("GET", "/health/ready")).json()["reasons"] == {"demo": "no access"}
+
+
+async def test_a_workspace_without_projects_is_ready_once_that_is_known() -> None:
+    config = settings()
+    own = replace(config.workspaces["demo"], projects=("NONE",))
+    async with serving(replace(config, workspaces={"demo": own})) as world:
+        assert (await world.ask("GET", "/health/ready")).status_code == 503
+        await _watch(world).refresh_stale()
+        assert (await world.ask("GET", "/health/ready")).status_code == 200
 
 
 async def test_every_active_workspace_counts() -> None:

@@ -339,7 +339,21 @@ async def test_a_hundred_a_minute_for_an_address_forged_or_not() -> None:
         assert (await one.post(delivery(id="x"), address="203.0.113.8")).status_code == 200
         one.clock.move(40)
         assert (await one.post(delivery(id="x"))).status_code == 200
-        assert one.counts == {"taken": 52, "invalid_signature": 50, "rate_limited": 1}
+        assert one.counts == {"taken": 53, "invalid_signature": 50, "rate_limited": 1}
+
+
+async def test_a_genuine_delivery_above_the_limit_is_read_all_the_same() -> None:
+    """Plane takes any answer for a delivery, and changes hundreds of issues at once."""
+    async with hooks() as one:
+        await one.warm()
+        for _ in range(100):
+            await one.post(b"{}", "0" * 64)
+        project = sample_id("project", "PROP")
+        one.clock.move(5)
+        for signature, is_fresh in (("0" * 64, True), ("", False)):
+            refused = await one.post(delivery(id="x", project=project), signature)
+            assert _error(refused) == (429, "RATE_LIMITED")
+            assert one.world.workspace.known.issues.is_fresh(project) is is_fresh
 
 
 # In the feed
