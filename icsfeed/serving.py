@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import click
 import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from icsfeed.adapters.config_file import fingerprint
 from icsfeed.adapters.store import open_store
 from icsfeed.app.build import Fleet, utc_now
 from icsfeed.app.host import hosted
 from icsfeed.app.logs import secrets_of
+from icsfeed.app.peers import keeping_peer
 from icsfeed.app.reload import Reloading
 from icsfeed.app.standing import Standing
 from icsfeed.running import BUSY, load_configuration, set_up_logs
@@ -69,6 +71,12 @@ def _told_of(first: Config) -> Callable[[Config], None]:
     return loaded
 
 
+def proxied(app: ASGIApp) -> ASGIApp:
+    """The app, for proxies that say for whom they ask. $FORWARDED_ALLOW_IPS: theirs, as uvicorn has it."""
+    trusted = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
+    return keeping_peer(ProxyHeadersMiddleware(app, trusted_hosts=trusted))  # type: ignore[arg-type]
+
+
 async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awaitable[None]]) -> None:
     """Serve until a signal ends it. `ready` is called with the server's address once it answers."""
     try:
@@ -99,7 +107,8 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
             await ready(f"http://{shown}:{listener.getsockname()[1]}")
 
     settings = uvicorn.Config(
-        app,
+        proxied(app),
+        proxy_headers=False,
         access_log=False,
         server_header=False,
         log_config=None,

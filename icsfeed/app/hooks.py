@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from cachetools import TTLCache
@@ -16,6 +15,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from icsfeed.app.answers import NEVER_STORED, error_answer
 from icsfeed.app.limits import Limiter
+from icsfeed.app.peers import is_within
 from icsfeed.app.watch import Watch
 from icsfeed.core.config import Workspace
 from icsfeed.core.webhook import Touched, WebhookError, is_signed, read
@@ -122,15 +122,7 @@ def _secrets(settings: Workspace) -> list[str]:
 
 
 def _may_send(settings: Workspace, address: str) -> bool:
-    if not settings.webhook_from:
-        return True
-    try:
-        sender = ip_address(address)
-    except ValueError:
-        return False
-    # How a socket for both families shows an IPv4 address.
-    sender = getattr(sender, "ipv4_mapped", None) or sender
-    return any(sender in ip_network(network) for network in settings.webhook_from)
+    return not settings.webhook_from or is_within(address, settings.webhook_from)
 
 
 def _processed(touched: Touched | None, message: str, headers: Mapping[str, str]) -> Response[Any]:

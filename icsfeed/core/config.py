@@ -8,9 +8,7 @@ A type with a `_rule` says in words what it takes: they end the sentence "must b
 and describe the key in the JSON schema.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from functools import partial
 from ipaddress import ip_network
 from string import Formatter
@@ -20,6 +18,15 @@ from msgspec import Meta, Struct, field
 
 from icsfeed.core.colors import color_name
 from icsfeed.core.model import Priority
+from icsfeed.core.values import ISO_LENGTH as ISO_LENGTH
+from icsfeed.core.values import LONGEST as LONGEST
+from icsfeed.core.values import PLAIN_LENGTH as PLAIN_LENGTH
+from icsfeed.core.values import Alarm as Alarm
+from icsfeed.core.values import Duration as Duration
+from icsfeed.core.values import Secret as Secret
+from icsfeed.core.values import own_type as own_type
+from icsfeed.core.values import parse_alarm as parse_alarm
+from icsfeed.core.values import parse_duration as parse_duration
 
 ComponentKind: TypeAlias = Literal["vevent", "vtodo"]
 DateMode: TypeAlias = Literal["due", "span", "start-and-due"]
@@ -31,92 +38,16 @@ Language: TypeAlias = Literal["en", "de"]
 
 SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority")
 SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
-LONGEST = 36_500 * 86_400
-"""A century, in seconds: more is a mistake, and dates end in 9999."""
-
-_COUNTS = tuple(rf"(?:([0-9]{{1,9}}){unit})?" for unit in "wdhms")
-PLAIN_LENGTH = "(?=[0-9])" + " *".join(_COUNTS)
-ISO_LENGTH = f"P(?=[0-9T]){''.join(_COUNTS[:2]).upper()}(?:T(?=[0-9]){''.join(_COUNTS[2:]).upper()})?"
 _PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
 _ORIGIN = rf"https?://(?:[\w-]+(?:\.[\w-]+)*|\[[0-9A-Fa-f:.]+\]){_PORT}"
 _LINE = r"[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
 _ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
 
 
-class Duration(int):
-    """A length of time in whole seconds, written `90d`, `12h`, `30m`, `15s` or together: `1d 12h`."""
-
-    @property
-    def delta(self) -> timedelta:
-        return timedelta(seconds=self)
-
-
-class Alarm(int):
-    """Seconds from the start of the day to the reminder (negative: before), written `-PT15H`."""
-
-
-class Secret:
-    """A key, token or password. It shows only when asked with `reveal()`."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __len__(self) -> int:
-        return len(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-
-def parse_duration(value: str | int) -> Duration:
-    """`90d`, `1w 2d 12h 30m 15s`; seconds as a number. Raises ValueError."""
-    text = str(value).strip()
-    return Duration(_seconds(f"{text}s" if text.isdecimal() else text, PLAIN_LENGTH))
-
-
-def parse_alarm(text: str) -> Alarm:
-    """`-PT15H`, `PT9H`, `-P1D` (RFC 5545, 3.3.6), or `-15h`. Raises ValueError."""
-    sign = -1 if text.strip().startswith("-") else 1
-    return Alarm(sign * _seconds(re.sub(r"^\s*[+-]", "", text), ISO_LENGTH, PLAIN_LENGTH))
-
-
-def _seconds(text: str, *patterns: str) -> int:
-    """The sum of the five counts in a pattern: weeks, days, hours, minutes, seconds."""
-    matches = (re.fullmatch(pattern, text.strip(), re.IGNORECASE) for pattern in patterns)
-    match = next(filter(None, matches), None)
-    units = (604_800, 86_400, 3_600, 60, 1)
-    total = sum(int(n or 0) * unit for n, unit in zip(match.groups(), units, strict=True)) if match else -1
-    if not 0 <= total <= LONGEST:
-        raise ValueError("not a length of time")
-    return total
-
-
 def _rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] | None = None) -> Meta:
     """`pattern` must match the whole text; `tidy` gives its best spelling, or raises ValueError."""
     whole = None if pattern is None else rf"^(?:{pattern})$(?!\n)"
     return Meta(description=words, pattern=whole, extra={"tidy": tidy} if tidy else None)
-
-
-def own_type(kind: type, data: object) -> Duration | Alarm | Secret:
-    """msgspec's `dec_hook` for the types above. Raises ValueError."""
-    if kind is Duration and isinstance(data, int | str) and not isinstance(data, bool):
-        return parse_duration(data)
-    if kind is Alarm and isinstance(data, str):
-        return parse_alarm(data)
-    if kind is Secret and isinstance(data, str) and data.strip() and data.isprintable():
-        return Secret(data)
-    raise ValueError(f"not a {kind.__name__}")
 
 
 def _least(seconds: int, value: Duration) -> Duration:
@@ -160,6 +91,9 @@ Origin: TypeAlias = Annotated[
 _FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
 Template: TypeAlias = Annotated[str, _rule(f"text with no other fields than {_FIELDS}", tidy=_template)]
 Network: TypeAlias = Annotated[str, _rule("an IP address or network such as 10.0.0.0/8", tidy=_network)]
+HeaderName: TypeAlias = Annotated[
+    str, _rule("the name of a header such as X-Forwarded-Email", "[A-Za-z0-9-]+")
+]
 Color: TypeAlias = Annotated[str, _rule("a CSS3 colour name such as tomato", tidy=color_name)]
 Length: TypeAlias = Annotated[Duration, _rule("a length of time such as 90d, 12h 30m or 15s")]
 Ttl: TypeAlias = Annotated[
@@ -300,6 +234,13 @@ class Embed(Struct, frozen=True, forbid_unknown_fields=True):
     frame_ancestors: tuple[Origin, ...] = ()
 
 
+class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networks": "from"}):
+    """A proxy that signs people in: the header it names their e-mail in, and where it calls from."""
+
+    header: HeaderName
+    networks: tuple[Network, ...]
+
+
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds for which what was read of Plane counts as fresh; `deadline`: how long a reader waits.
 
@@ -339,6 +280,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     language: Language = "en"
     colors: Mapping[Priority, Color | None] = {}
     embed: Embed = Embed()
+    auth_proxy: AuthProxy | None = None
     cors: tuple[Origin, ...] = ()
     cache: Cache = Cache()
     store: Hidden = Secret("file")

@@ -126,8 +126,8 @@ class _Reader:
             elif (read := self.value(fields[key].type, value, (*at, key))) is not UNSET:
                 given[fields[key].name] = read
         for name, field in fields.items():
-            if field.required and name not in given:
-                given[name] = {} if get_origin(field.type) is Mapping else ""
+            if field.required and field.name not in given:
+                given[field.name] = {} if get_origin(field.type) is Mapping else ""
                 if not any(_overlap((*at, name), one) for one in self.broken):
                     self.bad((*at, name), f"is missing: give it {_wanted(field.type)}")
         return kind(**given)
@@ -258,7 +258,11 @@ def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
     unknown = zones is not None and config.timezone not in zones
     linked = config.auto != Auto() or not all(feed.public for feed in config.feeds.values())
     unsigned = linked and not (config.secret or config.secret_file)
-    url, crowded = config.public_url or "", "*" in config.cors and len(config.cors) > 1
+    signs, url, crowded = (
+        config.auth_proxy,
+        config.public_url or "",
+        "*" in config.cors and len(config.cors) > 1,
+    )
     stored = re.fullmatch(r"file|memory|(rediss?|valkeys?)://\S+", config.store.reveal())
     return (
         (unknown, "timezone", f"is not a time zone; {hint}"),
@@ -267,6 +271,7 @@ def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
         (config.admin_token and len(config.admin_token) < 16, "admin_token", _LONG.format(16)),
         (len(url) > 90, "public_url", "is longer than 90 characters: calendar apps cut long links"),
         (crowded, "cors", "may hold * only alone: it already means every page"),
+        (signs and not signs.networks, "auth_proxy", "its from is empty: name the proxy's addresses"),
         ("*" in config.embed.frame_ancestors, "embed", "its frame_ancestors must be exact origins, not *"),
         (not stored, "store", "must be file, memory, or an address such as redis://host:6379/0"),
     )

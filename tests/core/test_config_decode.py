@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icsfeed.core.config import Config, Feed, Match, Secret, Window
+from icsfeed.core.config import AuthProxy, Config, Feed, Match, Secret, Window
 from icsfeed.core.decode import Found, decode, dotted
 from icsfeed.core.errors import ConfigError, Problem
 
@@ -120,6 +120,11 @@ def test_what_people_write_is_read(written: dict[str, Any], key: str, value: obj
     assert getattr(read(feed(**written)).feeds["f"], key) == value
 
 
+def test_a_sign_in_proxy_is_read() -> None:
+    config = read(whole(auth_proxy={"header": "X-Forwarded-Email", "from": ["10.1.2.3/8", "::1"]}))
+    assert config.auth_proxy == AuthProxy("X-Forwarded-Email", ("10.0.0.0/8", "::1/128"))
+
+
 @pytest.mark.parametrize(
     "scope",
     [
@@ -200,6 +205,8 @@ TYPES: list[tuple[object, str, str]] = [
     (whole(cors="https://x/"), "cors", "must be an exact origin"),
     (whole(cors=["https://*.x.org"]), "cors[0]", "must be an exact origin"),
     (whole(embed={"frame_ancestors": "https://x; script-src *"}), "embed.frame_ancestors", "an exact origin"),
+    (whole(auth_proxy={"header": "X Mail", "from": "10.0.0.1"}), "auth_proxy.header", "the name of a header"),
+    (whole(auth_proxy={"header": "X-Mail", "from": "proxy"}), "auth_proxy.from", "an IP address or network"),
     (workspace(webhook_from="10.0.0.0/33"), "workspaces.acme.webhook_from", "an IP address or network"),
     (workspace(slug="a/b"), "workspaces.acme.slug", "must be a slug"),
     (target(max_delete_ratio=1.5), "push.t.max_delete_ratio", "must be a number from 0 to 1"),
@@ -281,6 +288,9 @@ CHECKS: list[tuple[object, str, str]] = [
     (whole(public_url=f"https://{'x' * 83}"), "public_url", "is longer than 90 characters"),
     (whole(cors=["*", "https://x"]), "cors", "may hold * only alone"),
     (whole(embed={"frame_ancestors": "*"}), "embed", "must be exact origins"),
+    (whole(auth_proxy={"header": "X-Mail", "from": []}), "auth_proxy", "its from is empty"),
+    (whole(auth_proxy={"header": "X-Mail"}), "auth_proxy.from", "is missing"),
+    (whole(auth_proxy={"from": "10.0.0.1"}), "auth_proxy.header", "is missing"),
     (whole(store="disk"), "store", "must be file, memory, or an address such as redis://"),
     (whole(workspaces={"a": {"url": "https://x"}}), "workspaces.a.api_key", "is missing: make one in Plane"),
     (workspace(api_key="a b"), "workspaces.acme.api_key", "copy it again"),
