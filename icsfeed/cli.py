@@ -143,6 +143,7 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
 def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
     """Print the links of all feeds, or of FEED, and of its subscribers.
 
+    Of each the calendar for apps (ics), the page for people, and the one for frames (embed).
     Whoever has a link can read the feed. Automatic feeds are listed when Plane answers.
     """
     config = configuration(config_path)

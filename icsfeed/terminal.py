@@ -27,17 +27,30 @@ def show_demo(url: str, feeds: Mapping[str, Any], config: Config, *, as_json: bo
         click.echo(json.dumps({"url": url, "feeds": feeds, "admin_token": admin}))
         return
     click.echo(f"icsfeed {__version__} serves a sample workspace on {url}\n")
-    show_links(feeds)
-    click.echo("\nAdd one of them to a calendar app on this machine. Ctrl-C ends it.")
+    width = max(map(len, feeds), default=0)
+    for name, links in feeds.items():
+        click.echo(f"{name:<{width}}  {links['ics']}")
+    click.echo(
+        "\nAdd one of them to a calendar app on this machine, or open its page, the link without .ics."
+    )
+    if "plan" in feeds:
+        click.echo(f"A page, and one for a frame in other pages:\n{feeds['plan']['page']}")
+        click.echo(feeds["plan"]["embed"])
+    click.echo("Ctrl-C ends it.")
 
 
 def show_links(feeds: Mapping[str, Any]) -> None:
-    """A line for each feed, and under it one for each of its subscribers."""
-    width = max((len(name) for name in feeds), default=0)
+    """Under each feed's name its three links, and those of its subscribers."""
     for name, links in feeds.items():
-        click.echo(f"{name:<{width}}  {links['ics']}")
+        click.echo(name)
+        _show_three(links)
         for subscriber, own in links.get("links", {}).items():
-            click.echo(f"{'':<{width}}  {own['ics']}  ({subscriber})")
+            _show_three(own, f"  ({subscriber})")
+
+
+def _show_three(links: Mapping[str, str], whose: str = "") -> None:
+    for what in ("ics", "page", "embed"):
+        click.echo(f"  {what:<5}  {links[what]}{whose}")
 
 
 def show_finding(finding: Finding) -> None:

@@ -55,6 +55,42 @@ def test_demo_serves_every_feed_it_prints(tmp_path: Path) -> None:
     assert all(events[name] for name in ("everything", "property", "anna"))
 
 
+def test_demo_serves_the_page_and_the_frame_of_every_feed_it_prints(tmp_path: Path) -> None:
+    with running("demo", "--port", "0", "--json", cwd=tmp_path) as process:
+        feeds = first_json(process)["feeds"]
+        links = [links for feed in feeds.values() for links in (feed, *feed.get("links", {}).values())]
+        answers = [httpx.get(own[what]) for own in links for what in ("page", "embed")]
+    assert len(links) == len(feeds) + 2
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["content-type"] for answer in answers} == {"text/html; charset=utf-8"}
+
+
+def test_demo_prints_a_page_to_begin_with(tmp_path: Path) -> None:
+    with running("demo", "--port", "0", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        page = next(line for line in process.stdout if line.rstrip().endswith("/plan"))
+        answer = httpx.get(page.strip())
+    assert "<title>Plan</title>" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("proxy", "forwarded", "status"),
+    [("127.0.0.1", "10.1.2.3", 200), ("10.0.0.0/8", "10.1.2.3", 403), ("10.0.0.0/8", "", 403)],
+)
+def test_the_sign_in_proxy_is_known_by_its_connection(
+    configured: Path, proxy: str, forwarded: str, status: int
+) -> None:
+    with (configured / "feeds.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"auth_proxy: {{header: X-Forwarded-Email, from: [{proxy}]}}\n")
+    headers = {"X-Forwarded-Email": "anna@example.com", "Accept": "text/html"}
+    with running("serve", "--port", "0", cwd=configured) as process:
+        url = line_with(process, "listens on").split()[-1]
+        named = {**headers, "X-Forwarded-For": forwarded} if forwarded else headers
+        answer = httpx.get(f"{url}/me", headers=named, timeout=20)
+    assert answer.status_code == status
+    assert ("Signed in as anna@example.com" in answer.text) is (status == 200)
+
+
 def test_demo_gives_the_same_bytes_after_a_restart(tmp_path: Path) -> None:
     bodies = []
     for _ in range(2):
@@ -174,7 +210,9 @@ def test_urls_lists_links_and_those_of_subscribers(configured: Path) -> None:
     assert feeds["property"]["links"].keys() == {"anna", "ben"}
     shown = run("urls", "property", cwd=configured).stdout
     assert feeds["property"]["ics"] in shown
-    assert f"{feeds['property']['links']['ben']['ics']}  (ben)" in shown
+    for what in ("ics", "page", "embed"):
+        assert f"{what:<5}  {feeds['property'][what]}\n" in shown
+        assert f"{feeds['property']['links']['ben'][what]}  (ben)" in shown
 
 
 def test_init_writes_the_example_once(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from msgspec import to_builtins
 from icsfeed.app.answers import NEVER_STORED, error_answer, timestamp
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.metrics import TEXT_FORMAT, exposition
+from icsfeed.app.pages import Pages, wants_html
 from icsfeed.app.report import next_sync, report, sync_state
 from icsfeed.app.standing import Standing
+from icsfeed.app.status_page import refused_page, status_page, sync_answer
 from icsfeed.app.sync import LastSync
 from icsfeed.core.config import Secret
 
@@ -77,10 +79,19 @@ def given_token(authorization: str | None) -> str | None:
 
 @post("/webhooks/sync", status_code=HTTPStatus.ACCEPTED, summary="Read everything again, now")
 async def sync_now(
+    request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     standing: NamedDependency[Standing],
 ) -> Response[Any]:
-    """Starts a sync and does not wait for it. 409 while one is under way; 10 an hour."""
+    """Starts a sync and does not wait for it. 409 while one is under way; 10 an hour.
+
+    A browser, where a person has pressed the button of the status page, goes back to that page.
+    """
+    answer = _sync(service, standing)
+    return sync_answer(request, service, answer) if wants_html(request) else answer
+
+
+def _sync(service: FeedService, standing: Standing) -> Response[Any]:
     now = standing.clock()
     if standing.sync.is_running:
         headers, text = standing.syncs.look("").headers(), "A sync is under way."
@@ -132,11 +143,14 @@ async def status(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     standing: NamedDependency[Standing],
+    pages: NamedDependency[Pages],
 ) -> Response[Any]:
-    """Workspaces, feeds, and who reads them. `?links=1` shows the links too."""
+    """Workspaces, feeds, and who reads them; a page for a browser. `?links=1` shows the links too."""
     with_links = request.query_params.get("links") == "1"
     found = await report(service, standing, with_links=with_links)
-    return Response(to_builtins(found), headers=NEVER_STORED)
+    if wants_html(request):
+        return status_page(request, service, pages, found, with_links=with_links)
+    return Response(to_builtins(found), headers={**NEVER_STORED, "Vary": "Accept"})
 
 
 @get("/metrics", summary="Figures for Prometheus")
@@ -154,7 +168,10 @@ def admin_routes(token: Secret | None, standing: Standing) -> Router:
 
     # A function: litestar copies what it is given, and the server's state must not be copied.
     async def refuse(request: Request[Any, Any, Any]) -> Response[Any] | None:
-        return admin.refusal(request)
+        refusal = admin.refusal(request)
+        if refusal is None or not wants_html(request):
+            return refusal
+        return refused_page(request, request.app.state.service, request.app.state.pages, refusal)
 
     routes = [sync_now, sync_status, status, metrics]
     return Router("/", before_request=refuse, route_handlers=routes)

@@ -15,6 +15,8 @@ Clock: TypeAlias = Callable[[], datetime]
 
 READ = (HttpMethod.GET, HttpMethod.HEAD)
 
+NOT_FOUND = "There is no calendar here. Ask for a new link."
+
 CALENDAR = "text/calendar"
 """litestar adds the charset."""
 

@@ -8,15 +8,16 @@ from litestar import Request, Response, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from icsfeed.app.answers import READ, error_answer, feed_answer, plain_answer
+from icsfeed.app.answers import NOT_FOUND, READ, error_answer, feed_answer, plain_answer
+from icsfeed.app.feed_page import feed_page
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.links import Grant
+from icsfeed.app.pages import Pages
+from icsfeed.app.sheets import Sheets
 from icsfeed.app.standing import Standing
 from icsfeed.core.errors import BadParameter, FeedError, NoCopy, UnknownFeed
 from icsfeed.core.feed import Rendered
 from icsfeed.core.query import parse_query
-
-NOT_FOUND = "There is no calendar here. Ask for a new link."
 
 log = logging.getLogger("icsfeed.web")
 
@@ -28,8 +29,15 @@ async def private_feed(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     standing: NamedDependency[Standing],
+    pages: NamedDependency[Pages],
+    sheets: NamedDependency[Sheets],
 ) -> Response[Any]:
-    """The calendar that a link is for. Parameters narrow it; unknown ones are ignored."""
+    """The calendar that a link is for. Parameters narrow it; unknown ones are ignored.
+
+    The same address without `.ics` is the page for people.
+    """
+    if not file.endswith(".ics"):
+        return _counted(standing, await feed_page(request, service, pages, sheets, file, token))
     return await _feed(service, standing, request, file, token)
 
 
@@ -39,16 +47,26 @@ async def public_feed(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     standing: NamedDependency[Standing],
+    pages: NamedDependency[Pages],
+    sheets: NamedDependency[Sheets],
 ) -> Response[Any]:
-    """A calendar that the configuration calls public."""
+    """A calendar that the configuration calls public, or its page."""
+    if not file.endswith(".ics"):
+        return _counted(standing, await feed_page(request, service, pages, sheets, file, None))
     return await _feed(service, standing, request, file, None)
+
+
+def _counted(standing: Standing, page: Response[str]) -> Response[str]:
+    """A page, which no app reads, counts among the answers and for no reader."""
+    standing.audience.answered(page.status_code or HTTPStatus.OK)
+    return page
 
 
 async def _feed(
     service: FeedService, standing: Standing, request: Request[Any, Any, Any], file: str, token: str | None
 ) -> Response[Any]:
     name = file.removesuffix(".ics")
-    grant = service.links.access(name, token) if file != name else None
+    grant = service.links.access(name, token)
     if grant is None:
         answer: Response[Any] = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
     else:

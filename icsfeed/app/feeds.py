@@ -59,6 +59,16 @@ class Made(Struct, frozen=True):
         return len(self.rendered.body) + len(self.rendered.gzipped or b"")
 
 
+class Look(Struct, frozen=True):
+    """A feed as a query narrows it, what is known of its projects, and the day."""
+
+    name: str
+    query: Query
+    feed: Feed
+    view: View
+    day: Day
+
+
 class FeedService:
     """The feeds of one configuration over its workspaces. `clock` gives the time in UTC.
 
@@ -131,21 +141,30 @@ class FeedService:
 
     async def calendar(self, name: str) -> Calendar:
         """The feed before it is bytes, with the counts of what is not in it. Raises as `rendered`."""
+        return self.calendar_of(await self.look(name))
+
+    async def look(self, name: str, query: Query = _WHOLE) -> Look:
+        """What the narrowed feed would be made of now. Raises as `rendered`."""
         until = self._until()
-        feed = await self.feed(name, until)
-        view = await self._view(name, feed, _WHOLE, until)
-        return self._calendar(name, feed, _WHOLE, self._style(feed), view, self._day(feed, view))
+        feed = narrowed(await self.feed(name, until), query)
+        view = await self._view(name, feed, query, until)
+        return Look(name, query, feed, view, self._day(feed, view))
+
+    def calendar_of(self, look: Look) -> Calendar:
+        """The calendar of what was looked at; work for a thread when there are many issues."""
+        style = self._style(look.feed)
+        return self._calendar(look.name, look.feed, look.query, style, look.view, look.day)
 
     async def all_links(self, base: str) -> dict[str, dict[str, Any]]:
-        """Every feed that is served and its links: `{"ics"}`, and `links` by subscriber."""
+        """Every feed that is served and its links: `{"ics", "page", "embed"}`, and `links` by subscriber."""
         names = [name for name, feed in self.config.feeds.items() if self.links.is_served(feed)]
         return {name: self._links_of(name, base) for name in (*names, *await self.auto_feeds())}
 
     def _links_of(self, name: str, base: str) -> dict[str, Any]:
         feed = self.config.feeds.get(name)
-        links: dict[str, Any] = {"ics": base + self.links.ics_path(name)}
+        links: dict[str, Any] = self.links.addresses(name, base)
         if feed is not None and feed.subscribers:
-            links["links"] = {who: {"ics": base + self.links.ics_path(name, who)} for who in feed.subscribers}
+            links["links"] = {who: self.links.addresses(name, base, who) for who in feed.subscribers}
         return links
 
     def revoked(self, name: str) -> Rendered:
@@ -170,9 +189,7 @@ class FeedService:
 
     async def auto_feeds(self, until: float | None = None) -> Mapping[str, Feed]:
         """The automatic feeds of all workspaces that were read, but for those whose name is configured."""
-        looks = (workspace.view(_none, Needs(), until) for workspace in self.workspaces.values())
-        views = zip(self.workspaces, await asyncio.gather(*looks), strict=True)
-        known = {name: view for name, view in views if view is not None}
+        known = await self.rosters(until)
         stamp = tuple((name, view.stamp) for name, view in known.items())
         if stamp != self._auto[0]:
             rosters = {name: (view.projects, view.people.values()) for name, view in known.items()}
@@ -180,6 +197,12 @@ class FeedService:
             own = {name: feed for name, feed in made.items() if name not in self.config.feeds}
             self._auto = (stamp, own)
         return self._auto[1]
+
+    async def rosters(self, until: float | None = None) -> Mapping[str, View]:
+        """The projects and people of each workspace that was read, by its name."""
+        looks = (workspace.view(_none, Needs(), until) for workspace in self.workspaces.values())
+        views = zip(self.workspaces, await asyncio.gather(*looks), strict=True)
+        return {name: view for name, view in views if view is not None}
 
     def unread(self) -> PlaneError | None:
         """Why automatic feeds of some workspace are not known; None when all are, or there are none."""

@@ -10,6 +10,8 @@ from litestar.di import NamedDependency
 from icsfeed import __version__
 from icsfeed.app.answers import NEVER_STORED, READ, Clock, timestamp
 from icsfeed.app.feeds import FeedService
+from icsfeed.app.front_page import front_page
+from icsfeed.app.pages import Pages, wants_html
 from icsfeed.app.report import sync_state
 from icsfeed.app.standing import Standing
 from icsfeed.app.workspace import Workspace
@@ -18,15 +20,23 @@ DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 
 
 @route("/", http_method=READ, summary="What this server is")
-async def root(standing: NamedDependency[Standing]) -> dict[str, str | int]:
-    """Name, version and uptime (whole seconds). Never a feed's name."""
-    return {
+async def root(
+    request: Request[Any, Any, Any],
+    service: NamedDependency[FeedService],
+    standing: NamedDependency[Standing],
+    pages: NamedDependency[Pages],
+) -> Response[Any]:
+    """Name, version and uptime (whole seconds), or a page for a browser. Never a feed's name."""
+    if wants_html(request):
+        return front_page(request, service, pages)
+    body = {
         "name": "icsfeed",
         "version": __version__,
         "description": DESCRIPTION,
         "status": "running",
         "uptime": standing.uptime,
     }
+    return Response(body, headers={"Vary": "Accept"})
 
 
 @route("/health", http_method=READ, summary="Whether the process lives")

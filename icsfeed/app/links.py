@@ -7,7 +7,9 @@ from msgspec import Struct
 from icsfeed.core.auto import may_be_auto
 from icsfeed.core.calendar import workspace_of
 from icsfeed.core.config import Config, Feed
-from icsfeed.core.tokens import derive, matching
+from icsfeed.core.tokens import Kind, derive, matching
+
+KINDS: tuple[Kind, ...] = ("feed", "embed")
 
 
 class Grant(Struct, frozen=True):
@@ -22,28 +24,52 @@ class Links:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._tokens = {name: tuple(self._derived(name, feed)) for name, feed in config.feeds.items()}
+        self._tokens = {
+            (kind, name): tuple(self._derived(kind, name, feed))
+            for name, feed in config.feeds.items()
+            for kind in KINDS
+        }
 
-    def access(self, name: str, token: str | None) -> Grant | None:
-        """To whom this token (None: no token) opens the feed `name`; None: as if it did not exist."""
+    def access(self, name: str, token: str | None, kind: Kind = "feed") -> Grant | None:
+        """To whom this token (None: no token) opens the feed `name`; None: as if it did not exist.
+
+        A link to embed has a token of its own `kind`: what shows it cannot make the feed's of it.
+        """
         feed = self._config.feeds.get(name, Feed())
         if token is None:
             return Grant() if feed.public and self._may_be_served(name) else None
-        subscriber = matching(token, self._tokens.get(name) or tuple(self._derived(name, feed)))
+        known = self._tokens.get((kind, name)) or tuple(self._derived(kind, name, feed))
+        subscriber = matching(token, known)
         if subscriber is None or not self._may_be_served(name):
             return None
         return Grant(subscriber, subscriber in feed.revoked)
 
-    def token(self, name: str, subscriber: str = "") -> str | None:
+    def token(self, name: str, subscriber: str = "", kind: Kind = "feed") -> str | None:
         """The token of a feed's link, or of a subscriber's; None for a server without a secret."""
         feed = self._config.feeds.get(name, Feed())
-        return dict(self._derived(name, feed)).get(subscriber)
+        return dict(self._derived(kind, name, feed)).get(subscriber)
 
     def ics_path(self, name: str, subscriber: str = "") -> str:
         """The path of a feed's calendar, from the server's root."""
+        return f"{self.page_path(name, subscriber)}.ics"
+
+    def page_path(self, name: str, subscriber: str = "") -> str:
+        """The path of a feed's page."""
+        return self._path("feeds", name, subscriber, "feed")
+
+    def embed_path(self, name: str, subscriber: str = "") -> str:
+        """The path of what other pages show of a feed in a frame."""
+        return self._path("embed", name, subscriber, "embed")
+
+    def addresses(self, name: str, base: str, subscriber: str = "") -> dict[str, str]:
+        """The three links of a feed, or of a subscriber, under the server's address `base`."""
+        paths = {"ics": self.ics_path, "page": self.page_path, "embed": self.embed_path}
+        return {what: base + path(name, subscriber) for what, path in paths.items()}
+
+    def _path(self, room: str, name: str, subscriber: str, kind: Kind) -> str:
         feed = self._config.feeds.get(name, Feed())
-        token = None if feed.public and not subscriber else self.token(name, subscriber)
-        return f"/feeds/{token}/{name}.ics" if token else f"/feeds/{name}.ics"
+        token = None if feed.public and not subscriber else self.token(name, subscriber, kind)
+        return f"/{room}/{token}/{name}" if token else f"/{room}/{name}"
 
     def is_served(self, feed: Feed) -> bool:
         """Whether the feed and its workspace are active."""
@@ -57,9 +83,9 @@ class Links:
         active = any(workspace.active for workspace in self._config.workspaces.values())
         return active and may_be_auto(name, self._config.auto)
 
-    def _derived(self, name: str, feed: Feed) -> Iterator[tuple[str, str]]:
+    def _derived(self, kind: Kind, name: str, feed: Feed) -> Iterator[tuple[str, str]]:
         if self._config.secret is None:
             return
         secret = self._config.secret.reveal()
         for subscriber in ("", *feed.subscribers, *feed.revoked):
-            yield subscriber, derive(secret, "feed", name, subscriber, feed.revision)
+            yield subscriber, derive(secret, kind, name, subscriber, feed.revision)

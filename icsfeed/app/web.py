@@ -18,11 +18,18 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed import __version__
 from icsfeed.app.admin import admin_routes
-from icsfeed.app.answers import error_answer, plain_answer
-from icsfeed.app.feed_routes import NOT_FOUND, private_feed, public_feed
+from icsfeed.app.answers import NOT_FOUND, error_answer, plain_answer
+from icsfeed.app.assets import Assets, static_file
+from icsfeed.app.embed_page import private_embed, public_embed
+from icsfeed.app.feed_routes import private_feed, public_feed
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.health import DESCRIPTION, api_health, health, openapi, ready, robots, root
 from icsfeed.app.hooks import Webhooks, plane_webhook
+from icsfeed.app.me_page import me
+from icsfeed.app.memberships import Memberships
+from icsfeed.app.pages import Pages, asked, message_answer, wants_html
+from icsfeed.app.refusals import refusal
+from icsfeed.app.sheets import Sheets
 from icsfeed.app.standing import Standing
 
 log = logging.getLogger("icsfeed.web")
@@ -45,18 +52,16 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
     config, clock = service.config, standing.clock
     watches = {name: standing.watch(one, config.cache) for name, one in service.workspaces.items()}
     webhooks = Webhooks(config.workspaces, watches, clock, standing.deliveries)
+    own = {"service": service, "standing": standing, "clock": clock, "webhooks": webhooks}
+    ready_made = {**own, **_for_pages(service, standing)}
     app = Litestar(
         [
             *(private_feed, public_feed, plane_webhook, admin_routes(config.admin_token, standing)),
             *(root, health, ready, api_health, robots, openapi),
+            *(private_embed, public_embed, me, static_file),
         ],
         before_send=[_varies(config.cors)],
-        dependencies={
-            "service": Provide(lambda: service, sync_to_thread=False),
-            "standing": Provide(lambda: standing, sync_to_thread=False),
-            "clock": Provide(lambda: clock, sync_to_thread=False),
-            "webhooks": Provide(lambda: webhooks, sync_to_thread=False),
-        },
+        dependencies={name: _provided(value) for name, value in ready_made.items()},
         exception_handlers={HTTPException: _http_error, Exception: _unexpected},
         cors_config=_cors(config.cors),
         lifespan=[lifespan],
@@ -68,12 +73,28 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
             render_plugins=[JsonRenderPlugin()],
         ),
         logging_config=None,
-        state=State({"clock": clock}),
+        state=State(ready_made, deep_copy=False),
     )
     prefix = unquote(urlsplit(config.public_url or "").path)
     if prefix:
         app.asgi_handler = _behind(prefix, app.asgi_handler, frozenset(route.path for route in app.routes))
     return app
+
+
+def _for_pages(service: FeedService, standing: Standing) -> dict[str, object]:
+    """What the handlers of pages ask for, by the names of their arguments."""
+    assets = Assets()
+    return {
+        "assets": assets,
+        "pages": Pages(assets),
+        "sheets": Sheets(service),
+        "memberships": Memberships(service, standing.timer, standing.clock),
+    }
+
+
+def _provided(value: object) -> Provide:
+    """A ready object, for the handlers that name it among their arguments."""
+    return Provide(lambda: value, sync_to_thread=False)
 
 
 def _behind(prefix: str, app: ASGIApp, routes: frozenset[str]) -> ASGIApp:
@@ -107,7 +128,10 @@ def _varies(origins: tuple[str, ...]) -> Callable[[Message, Scope], Awaitable[No
 
     async def before_send(message: Message, _scope: Scope) -> None:
         if message["type"] == "http.response.start":
-            MutableScopeHeaders.from_message(message)["Vary"] = fields
+            headers = MutableScopeHeaders.from_message(message)
+            headers["Vary"] = (
+                f"{fields}, Accept" if "Accept" in headers.get("Vary", "").split(", ") else fields
+            )
 
     return before_send
 
@@ -123,6 +147,8 @@ CODES: Mapping[int, str] = {
 
 def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """What litestar itself refuses: no such route, a method that is not allowed."""
+    if wants_html(request) and error.status_code == HTTPStatus.NOT_FOUND:
+        return refusal(request, request.app.state.service, request.app.state.pages, None)
     if request.scope["path"].startswith("/feeds/") and error.status_code == HTTPStatus.NOT_FOUND:
         return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
     code = CODES.get(error.status_code, "INTERNAL_ERROR" if error.status_code >= 500 else "INVALID_REQUEST")
@@ -134,5 +160,8 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A fault of ours: logged whole, told in one sentence."""
     log.error("unexpected error", exc_info=error)
+    if wants_html(request):
+        ask = asked(request, request.app.state.service.config)
+        return message_answer(request.app.state.pages, ask, "page failed", 500)
     now = request.app.state.clock()
     return error_answer(500, "INTERNAL_ERROR", "The server failed. Its log says more.", now=now)

@@ -52,6 +52,9 @@ class FakePlane:
     async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]:  # noqa: ARG002 - a Plane's
         return await self._answer("members", tuple(self.people))
 
+    async def project_members(self, project: Project) -> tuple[Person, ...]:
+        return await self._answer(f"members of {project.key}", tuple(self.people))
+
     def on(self, errand: Errand) -> "FakePlane":  # noqa: ARG002 - a Plane's
         return self
 

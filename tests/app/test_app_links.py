@@ -55,6 +55,32 @@ def test_tokens_of_another_kind_do_not_open_a_feed(kind: str) -> None:
     assert _links().access("plain", derive(SECRET, kind, "plain")) is None  # type: ignore[arg-type]
 
 
+def test_a_frames_token_opens_a_frame_and_nothing_else() -> None:
+    links = _links()
+    for subscriber, revoked in (("", False), ("anna", False), ("carl", True)):
+        token = derive(SECRET, "embed", "shared", subscriber)
+        assert links.access("shared", token, "embed") == Grant(subscriber, revoked)
+        assert links.access("shared", token) is None
+        assert links.access("shared", derive(SECRET, "feed", "shared", subscriber), "embed") is None
+    assert links.access("public", None, "embed") == Grant()
+    assert links.access("plain", None, "embed") is None
+
+
+def test_every_link_has_a_page_and_a_frame_beside_it() -> None:
+    links = _links()
+    assert links.addresses("plain", HOST) == {
+        "ics": f"{HOST}/feeds/{links.token('plain')}/plain.ics",
+        "page": f"{HOST}/feeds/{links.token('plain')}/plain",
+        "embed": f"{HOST}/embed/{links.token('plain', kind='embed')}/plain",
+    }
+    assert links.addresses("public", HOST)["embed"] == f"{HOST}/embed/public"
+    assert links.addresses("shared", HOST, "anna")["page"] == f"{HOST}{links.page_path('shared', 'anna')}"
+    assert (
+        len({*links.addresses("shared", HOST).values(), *links.addresses("shared", HOST, "anna").values()})
+        == 6
+    )
+
+
 @pytest.mark.parametrize("token", ["", "icsf_", "\udcff", "é", derive(SECRET, "feed", "public")])
 def test_no_other_token_opens_a_feed(token: str) -> None:
     assert _links().access("plain", token) is None
@@ -112,4 +138,5 @@ async def test_all_links_are_those_that_work() -> None:
         assert set(links["shared"]["links"]) == {"anna", "ben"}
         assert "links" not in links["plain"]
         for link in links.values():
-            assert (await world.ask("GET", link["ics"])).status_code == 200
+            for what in ("ics", "page", "embed"):
+                assert (await world.ask("GET", link[what])).status_code == 200

@@ -1,0 +1,89 @@
+"""/embed: a feed's calendar for a frame in another page, as month, week, agenda or day."""
+
+from typing import Any
+
+from litestar import Request, Response, route
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from icsfeed.app.answers import READ
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.pages import Ask, Pages, asked, page_answer
+from icsfeed.app.refusals import refusal, trouble
+from icsfeed.app.sheets import Sheet, Sheets
+from icsfeed.core.errors import BadParameter, FeedError
+from icsfeed.core.query import parse_query
+from icsfeed.core.scene import Scene, parse_date, parse_skip, parse_view, scene_of
+
+REFRESH, WITHOUT_SCRIPT = 300, 900
+"""Seconds after which an open page looks for news; without scripts it is loaded anew, less often."""
+
+
+@route(
+    "/embed/{token:str}/{name:str}", http_method=READ, summary="A calendar for a frame, by its secret link"
+)
+async def private_embed(
+    token: FromPath[str],
+    name: FromPath[str],
+    request: Request[Any, Any, Any],
+    service: NamedDependency[FeedService],
+    pages: NamedDependency[Pages],
+    sheets: NamedDependency[Sheets],
+) -> Response[str]:
+    """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
+    return await _embed(request, service, pages, sheets, name, token)
+
+
+@route("/embed/{name:str}", http_method=READ, summary="A public calendar for a frame")
+async def public_embed(
+    name: FromPath[str],
+    request: Request[Any, Any, Any],
+    service: NamedDependency[FeedService],
+    pages: NamedDependency[Pages],
+    sheets: NamedDependency[Sheets],
+) -> Response[str]:
+    """The same of a calendar that the configuration calls public."""
+    return await _embed(request, service, pages, sheets, name, None)
+
+
+async def _embed(
+    request: Request[Any, Any, Any],
+    service: FeedService,
+    pages: Pages,
+    sheets: Sheets,
+    name: str,
+    token: str | None,
+) -> Response[str]:
+    framed_by = service.config.embed.frame_ancestors
+    grant = service.links.access(name, token, "embed")
+    if grant is None or grant.revoked:
+        return refusal(request, service, pages, grant, framed_by)
+    feed = service.config.feeds.get(name)
+    ask = asked(request, service.config, feed.language if feed else None)
+    try:
+        sheet = await sheets.sheet(name, parse_query(ask.parameters))
+        # All of it that a page depends on, beside the sheet.
+        key = (name, ask.parameters, ask.tongue.tag, ask.theme)
+        html = pages.once(key, sheet, lambda: _html(pages, ask, sheet))
+    except (FeedError, BadParameter) as error:
+        return trouble(pages, ask, error, framed_by)
+    return page_answer(html, framed_by=framed_by)
+
+
+def _html(pages: Pages, ask: Ask, sheet: Sheet) -> str:
+    refresh = "" if ask.get("refresh") == "off" else str(REFRESH)
+    return pages.html(
+        "embed.html",
+        ask,
+        sheet=sheet,
+        scene=scene_asked(ask, sheet),
+        refresh=refresh,
+        without_script=WITHOUT_SCRIPT,
+    )
+
+
+def scene_asked(ask: Ask, sheet: Sheet) -> Scene:
+    """The part of the calendar that the parameters ask for. Raises BadParameter."""
+    day = parse_date(ask.get("date"), sheet.today)
+    view, skip = parse_view(ask.get("view")), parse_skip(ask.get("skip"))
+    return scene_of(sheet.items, view, day, sheet.today, ask.tongue.first_weekday, skip)

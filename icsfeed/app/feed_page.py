@@ -1,0 +1,181 @@
+"""/feeds/{token}/{feed}: the page of a feed: subscribe, look, narrow, embed."""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import segno
+from litestar import Request, Response
+from markupsafe import Markup, escape
+from msgspec import Struct
+
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.pages import Ask, Pages, Pairs, asked, page_answer
+from icsfeed.app.refusals import refusal, trouble
+from icsfeed.app.sheets import Sheet, Sheets
+from icsfeed.core.agenda import overdue, upcoming
+from icsfeed.core.choices import Choices, choices_of
+from icsfeed.core.errors import BadParameter, FeedError
+from icsfeed.core.items import Item
+from icsfeed.core.narrowing import FIELDS, URL_LIMIT, query_string, with_query
+from icsfeed.core.query import parse_query
+from icsfeed.core.scene import Scene, parse_date, scene_of
+
+APPS = (
+    *("google", "outlook-web", "outlook", "apple", "ios"),
+    *("thunderbird", "android", "nextcloud", "home-assistant"),
+)
+"""In the order of the page; each has its words: a name, steps, how often it asks, what it leaves out."""
+
+ALARMS = ("-P7D", "-P2D", "-P1D", "-PT15H", "PT9H")
+NEXT_SHOWN = 6
+FRAME_HEIGHT = 960
+"""Pixels: a month of six weeks, without a scroll bar."""
+
+
+class Addresses(Struct, frozen=True):
+    """Where a feed, narrowed, is for apps, people and frames. `too_long`: some apps would cut it."""
+
+    ics: str
+    webcal: str
+    page: str
+    embed: str
+    google: str
+    outlook: str
+    too_long: bool
+
+
+class Desk(Struct, frozen=True, kw_only=True):
+    """All that the page of one feed shows. `wrong`: the parameter that could not be used, if any."""
+
+    sheet: Sheet
+    scene: Scene
+    total: int
+    late: Sequence[Item]
+    next: Sequence[Item]
+    addresses: Addresses
+    qr: Markup
+    choices: Choices
+    checked: Mapping[str, frozenset[str]]
+    narrowed: bool
+    kept: Pairs
+    reset: str
+    snippet: str
+    wrong: str | None
+
+
+async def feed_page(
+    request: Request[Any, Any, Any],
+    service: FeedService,
+    pages: Pages,
+    sheets: Sheets,
+    name: str,
+    token: str | None,
+) -> Response[str]:
+    """The page that a feed's link without `.ics` is for."""
+    grant = service.links.access(name, token)
+    if grant is None or grant.revoked:
+        return refusal(request, service, pages, grant)
+    feed = service.config.feeds.get(name)
+    ask = asked(request, service.config, feed.language if feed else None)
+    try:
+        desk = await desk_of(service, sheets, ask, name, grant.subscriber)
+    except (FeedError, BadParameter) as error:
+        return trouble(pages, ask, error)
+    return desk_answer(pages, ask, desk, service)
+
+
+def desk_answer(pages: Pages, ask: Ask, desk: Desk, service: FeedService, **values: object) -> Response[str]:
+    """The page of a desk. `values` are what /me adds."""
+    framed = bool(service.config.embed.frame_ancestors)
+    html = pages.html(
+        "feed.html",
+        ask,
+        **{"person": None, "mine": (), **values},
+        desk=desk,
+        sheet=desk.sheet,
+        scene=desk.scene,
+        apps=APPS,
+        alarms=ALARMS,
+        framed=framed,
+    )
+    return page_answer(html, HTTPStatus.BAD_REQUEST if desk.wrong else HTTPStatus.OK)
+
+
+async def desk_of(service: FeedService, sheets: Sheets, ask: Ask, name: str, subscriber: str) -> Desk:
+    """The page of feed `name` as its parameters narrow it; the whole feed where they cannot be used.
+
+    Raises FeedError, and BadParameter for what does not narrow.
+    """
+    whole, narrowing, wrong = await sheets.sheet(name), query_string(ask.parameters), None
+    sheet = whole
+    if narrowing:
+        try:
+            sheet = await sheets.sheet(name, parse_query(ask.parameters))
+        except BadParameter as error:
+            narrowing, wrong = "", error.field
+    day = parse_date(ask.get("date"), sheet.today)
+    kept = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
+    addresses = _addresses(service, ask.base, name, subscriber, narrowing, sheet.title)
+    return Desk(
+        sheet=sheet,
+        scene=scene_of(sheet.items, "month", day, sheet.today, ask.tongue.first_weekday),
+        total=len(whole.items),
+        late=overdue(sheet.items, sheet.today),
+        next=upcoming(sheet.items, sheet.today, NEXT_SHOWN),
+        addresses=addresses,
+        qr=qr_code(addresses.page),
+        choices=choices_of(whole.items, whole.feed),
+        checked=_checked(ask.parameters),
+        narrowed=bool(narrowing),
+        kept=kept,
+        reset="?" + urlencode(kept),
+        snippet=snippet_of(addresses.embed, sheet.title),
+        wrong=wrong,
+    )
+
+
+def snippet_of(embed: str, title: str) -> str:
+    """The HTML that shows a calendar in another page."""
+    return (
+        f'<iframe src="{escape(embed)}" title="{escape(title)}" width="100%" height="{FRAME_HEIGHT}" '
+        'loading="lazy" referrerpolicy="no-referrer" style="border:0"></iframe>'
+    )
+
+
+def qr_code(text: str) -> Markup:
+    """A QR code of it as SVG without a size of its own."""
+    code = segno.make(text, error="m", micro=False)
+    return Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))  # noqa: S704 - segno's own
+
+
+def _addresses(
+    service: FeedService, base: str, name: str, subscriber: str, narrowing: str, title: str
+) -> Addresses:
+    own = {
+        what: with_query(url, narrowing)
+        for what, url in service.links.addresses(name, base, subscriber).items()
+    }
+    ics = own["ics"]
+    webcal = re.sub("^https?", "webcal", ics)
+    named = f"url={quote(ics, safe='')}&name={quote(title, safe='')}"
+    return Addresses(
+        ics=ics,
+        webcal=webcal,
+        page=own["page"],
+        embed=own["embed"],
+        google=f"https://calendar.google.com/calendar/r?cid={quote(webcal, safe='')}",
+        outlook=f"https://outlook.office.com/calendar/0/addfromweb?{named}",
+        too_long=len(ics) > URL_LIMIT,
+    )
+
+
+def _checked(parameters: Pairs) -> Mapping[str, frozenset[str]]:
+    """The values given for each narrowing parameter, whole and in their parts."""
+    given: dict[str, set[str]] = {name: set() for name in FIELDS}
+    for name, value in parameters:
+        if name in given:
+            given[name].update((value.strip(), *(part.strip() for part in value.split(","))))
+    return {name: frozenset(value.casefold() for value in values) for name, values in given.items()}

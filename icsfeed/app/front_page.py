@@ -1,0 +1,21 @@
+"""/ for browsers: what this server is, whether it is well, where to get a link. Never a feed's name."""
+
+from typing import Any
+
+from litestar import Request, Response
+
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.pages import Pages, asked, page_answer
+from icsfeed.app.peers import signed_in
+
+
+def front_page(request: Request[Any, Any, Any], service: FeedService, pages: Pages) -> Response[str]:
+    """The front page. Who is signed in finds the way to their own calendars."""
+    healthy = all(workspace.is_ready for workspace in service.workspaces.values())
+    known = signed_in(request, service.config.auth_proxy) is not None
+    html = pages.html(
+        "front.html", asked(request, service.config), title="icsfeed", healthy=healthy, signed_in=known
+    )
+    answer = page_answer(html, headers={"Vary": "Accept"})
+    del answer.headers["X-Robots-Tag"]
+    return answer

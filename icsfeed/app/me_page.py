@@ -1,0 +1,103 @@
+"""/me: their own calendars for a person whom a sign-in proxy vouches for."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Request, Response, route
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from icsfeed.app.answers import NEVER_STORED, READ
+from icsfeed.app.feed_page import desk_answer, desk_of
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.memberships import Memberships
+from icsfeed.app.pages import Ask, Pages, asked, message_answer
+from icsfeed.app.peers import signed_in
+from icsfeed.app.refusals import refusal, trouble
+from icsfeed.app.sheets import Sheets
+from icsfeed.core.config import Feed
+from icsfeed.core.errors import BadParameter, FeedError
+from icsfeed.core.mine import Mine, of_projects, own_feeds, person_with, project_feeds
+
+
+class Own(Struct, frozen=True):
+    """A calendar of the person's: its name on the page and the way to it."""
+
+    title: str
+    href: str
+    current: bool
+
+
+@route("/me", http_method=READ, summary="The calendars of the person who is signed in")
+async def me(
+    request: Request[Any, Any, Any],
+    service: NamedDependency[FeedService],
+    pages: NamedDependency[Pages],
+    sheets: NamedDependency[Sheets],
+    memberships: NamedDependency[Memberships],
+) -> Response[str]:
+    """The page of the person's own calendar; `feed` names another one of theirs."""
+    if service.config.auth_proxy is None:
+        return refusal(request, service, pages, None)
+    ask = asked(request, service.config)
+    email = signed_in(request, service.config.auth_proxy)
+    if email is None:
+        return message_answer(pages, ask, "me out", HTTPStatus.FORBIDDEN)
+    mine = await mine_of(service, memberships, email)
+    if not mine:
+        return message_answer(pages, ask, "me none", HTTPStatus.OK, who=email)
+    chosen = next((own for own in mine if own.name == ask.get("feed")), mine[0])
+    try:
+        desk = await desk_of(service, sheets, ask, chosen.name, chosen.subscriber)
+        owns = await _owns(sheets, ask, mine, chosen)
+    except (FeedError, BadParameter) as error:
+        return trouble(pages, ask, error)
+    answer = desk_answer(pages, ask, desk, service, person=email, mine=owns)
+    answer.headers.update(NEVER_STORED)
+    return answer
+
+
+async def mine_of(service: FeedService, memberships: Memberships, email: str) -> Sequence[Mine]:
+    """The feeds of the person with this address in all workspaces: their own first."""
+    feeds = {name: feed for name, feed in service.config.feeds.items() if service.links.is_served(feed)}
+    feeds.update(await service.auto_feeds())
+    own: list[Mine] = []
+    shared: list[Mine] = []
+    for workspace, roster in (await service.rosters()).items():
+        person = person_with(email, roster.people.values())
+        if person is not None:
+            here = _of_workspace(service, feeds, workspace)
+            own += own_feeds(person, here, roster.people.values())
+            wanted = frozenset().union(*of_projects(here, roster.projects).values())
+            asked_for = [project for project in roster.projects if project.id in wanted]
+            member_of = await memberships.of(workspace, asked_for, person.id)
+            shared += project_feeds(person, here, roster.projects, member_of)
+    return [*own, *shared]
+
+
+def _of_workspace(service: FeedService, feeds: dict[str, Feed], workspace: str) -> dict[str, Feed]:
+    return {name: feed for name, feed in feeds.items() if service.workspace_of(feed) == workspace}
+
+
+async def _owns(sheets: Sheets, ask: Ask, mine: Sequence[Mine], chosen: Mine) -> Sequence[Own]:
+    """The way to each calendar. Titles that two have are told apart by the feeds' names."""
+    titles = [await _title(sheets, own) for own in mine]
+    kept = [(name, value) for name, value in ask.parameters if name in ("lang", "theme") and value]
+    return [
+        Own(
+            title=title if titles.count(title) == 1 else f"{title} ({own.name})",
+            href="?" + urlencode([("feed", own.name), *kept]),
+            current=own == chosen,
+        )
+        for own, title in zip(mine, titles, strict=True)
+    ]
+
+
+async def _title(sheets: Sheets, own: Mine) -> str:
+    """A calendar's title; one that cannot be made now goes by its name."""
+    try:
+        return (await sheets.sheet(own.name)).title
+    except FeedError:
+        return own.name

@@ -1,0 +1,150 @@
+"""HTML for people: how a page is asked for, filled in and sent. What is on it is its own module's matter."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Literal, TypeAlias, cast
+from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+from cachetools import LRUCache
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import Request, Response
+from msgspec import Struct
+
+from icsfeed import __version__
+from icsfeed.app.answers import NEVER_STORED
+from icsfeed.app.assets import Assets
+from icsfeed.app.tongue import Tongue
+from icsfeed.core.config import Config
+from icsfeed.core.items import initials
+from icsfeed.core.languages import chosen
+from icsfeed.core.text import clip
+from icsfeed.core.words import LANGUAGES
+
+Theme: TypeAlias = Literal["auto", "light", "dark"]
+Pairs: TypeAlias = Sequence[tuple[str, str]]
+
+HTML_KEPT = 200
+"""Pages that are kept as they were filled in: the same frame is asked for by many at a time."""
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
+)
+"""Nothing runs and nothing loads but our own files: whatever an issue is called, it is text."""
+
+
+class Ask(Struct, frozen=True):
+    """How a page is asked for: its parameters, language, theme, and the address of the server.
+
+    `base` is what links for other programs start with, `root` the path of it, for links within pages.
+    """
+
+    parameters: Pairs
+    tongue: Tongue
+    theme: Theme
+    base: str
+    root: str
+
+    def get(self, name: str) -> str | None:
+        """The last value of a parameter that is not empty."""
+        return next((value for key, value in reversed(self.parameters) if key == name and value), None)
+
+    def query(self, **changes: object) -> str:
+        """The same query with some parameters changed, or left out (None), for a link on the page."""
+        kept = [(name, value) for name, value in self.parameters if name not in changes and value]
+        new = [(name, str(value)) for name, value in changes.items() if value is not None]
+        return "?" + urlencode([*kept, *new], safe=",!")
+
+
+class Pages:
+    """The templates, filled in with our own words."""
+
+    def __init__(self, assets: Assets) -> None:
+        self._kept: LRUCache[object, tuple[object, str]] = LRUCache(HTML_KEPT)
+        self._environment = Environment(
+            loader=PackageLoader("icsfeed.app"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(
+            version=__version__,
+            languages={tag: words["language"] for tag, words in LANGUAGES.items()},
+            initials=initials,
+            clip=clip,
+            asset=assets.path,
+        )
+
+    def html(self, template: str, ask: Ask, **values: object) -> str:
+        """A template's page, for somebody who asks so."""
+        tongue = ask.tongue
+        return self._environment.get_template(template).render(ask=ask, tongue=tongue, t=tongue.say, **values)
+
+    def once(self, key: object, of: object, make: Callable[[], str]) -> str:
+        """What `make` gave before for this key, as long as it was made of the same object."""
+        kept = self._kept.get(key)
+        if kept is None or kept[0] is not of:
+            kept = self._kept[key] = of, make()
+        return kept[1]
+
+
+def asked(request: Request[Any, Any, Any], config: Config, language: str | None = None) -> Ask:
+    """How a page is asked for. `language` is the feed's own, where neither address nor browser asks."""
+    parameters = tuple(request.query_params.multi_items())
+    given = {name: value for name, value in parameters if value}
+    accept = request.headers.get("accept-language", "")
+    tag = chosen(given.get("lang"), accept, LANGUAGES, language or config.language)
+    theme = given.get("theme", "auto")
+    base = config.public_url or str(request.base_url).rstrip("/")
+    return Ask(
+        parameters=parameters,
+        tongue=Tongue(tag, ZoneInfo(config.timezone)),
+        theme=cast(Theme, theme) if theme in ("light", "dark") else "auto",
+        base=base,
+        root=urlsplit(config.public_url or "").path,
+    )
+
+
+def wants_html(request: Request[Any, Any, Any]) -> bool:
+    """Whether a person asks: browsers name HTML, programs do not."""
+    return "text/html" in request.headers.get("accept", "").lower()
+
+
+def page_answer(
+    html: str,
+    status: int = HTTPStatus.OK,
+    *,
+    framed_by: Iterable[str] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response[str]:
+    """A page with the headers that keep it, and the token in its address, to itself.
+
+    `framed_by`: the origins whose pages may show it in a frame.
+    """
+    sent = {
+        "Content-Security-Policy": POLICY.format(ancestors=" ".join(framed_by) or "'none'"),
+        "Cache-Control": "private, no-cache",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Robots-Tag": "noindex, nofollow",
+    }
+    return Response(html, status_code=status, headers={**sent, **(headers or {})}, media_type="text/html")
+
+
+def message_answer(
+    pages: Pages,
+    ask: Ask,
+    key: str,
+    status: int,
+    *,
+    framed_by: Iterable[str] = (),
+    headers: Mapping[str, str] | None = None,
+    **values: object,
+) -> Response[str]:
+    """A calm page of a heading and a sentence or two: `{key} title` and `{key} text` of our words."""
+    title, text = ask.tongue.say(f"{key} title"), ask.tongue.say(f"{key} text", **values)
+    html = pages.html("message.html", ask, title=title, text=text)
+    sent = {"Cache-Control": NEVER_STORED["Cache-Control"], **(headers or {})}
+    return page_answer(html, status, framed_by=framed_by, headers=sent)

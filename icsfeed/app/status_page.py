@@ -1,0 +1,45 @@
+"""/status for browsers: what the administrator's JSON says, as a page."""
+
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response
+
+from icsfeed.app.answers import NEVER_STORED
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.pages import Pages, asked, message_answer, page_answer
+from icsfeed.app.report import Report
+
+LARGE = 900_000
+"""Bytes of a feed above which some apps give up (mapping.md, 1)."""
+
+SYNCS = {HTTPStatus.ACCEPTED: "started", HTTPStatus.CONFLICT: "running"}
+
+
+def status_page(
+    request: Request[Any, Any, Any], service: FeedService, pages: Pages, report: Report, *, with_links: bool
+) -> Response[str]:
+    """The report as a page. Links are masked unless they were asked for: who has one can read the feed."""
+    ask = asked(request, service.config)
+    sync = ask.get("sync") if ask.get("sync") in ("started", "running", "limited") else None
+    html = pages.html("status.html", ask, report=report, with_links=with_links, sync=sync, large=LARGE)
+    return page_answer(html, headers={**NEVER_STORED, "Vary": "Accept"})
+
+
+def sync_answer(
+    request: Request[Any, Any, Any], service: FeedService, answer: Response[Any]
+) -> Response[Any]:
+    """Back to the page whose button was pressed, which says what became of it."""
+    ask = asked(request, service.config)
+    became = SYNCS.get(HTTPStatus(answer.status_code or HTTPStatus.OK), "limited")
+    headers = {**NEVER_STORED, "Location": f"{ask.root}/status?sync={became}"}
+    return Response(b"", status_code=HTTPStatus.SEE_OTHER, headers=headers)
+
+
+def refused_page(
+    request: Request[Any, Any, Any], service: FeedService, pages: Pages, answer: Response[Any]
+) -> Response[str]:
+    """What a browser shows when no token was given, or a wrong one; the browser asks for it before."""
+    status = answer.status_code or HTTPStatus.UNAUTHORIZED
+    headers = {name: value for name, value in answer.headers.items() if name.lower() != "content-type"}
+    return message_answer(pages, asked(request, service.config), "page admin", status, headers=headers)
