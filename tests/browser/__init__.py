@@ -1,0 +1,1 @@
+"""Tests in a real Chromium: pytest tests/browser, with the dependency group `browser`."""

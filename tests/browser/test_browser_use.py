@@ -1,0 +1,316 @@
+"""People at work: by keyboard, by mouse, without scripts, in frames of other pages."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from browser.conftest import Site
+from browser.world import Served, Visit
+
+Open = Callable[..., Visit]
+
+FOCUSED = """() => {
+    const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
+    const all = [...document.querySelectorAll("a, summary, button, input, select, textarea")];
+    return {tag: one.tagName, place: all.indexOf(one), name: (one.ariaLabel || one.textContent).trim(),
+            ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
+            seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight};
+}"""
+
+
+def walked(page: Page, steps: int) -> list[dict[str, Any]]:
+    """Where the focus is after each press of Tab, until it leaves the page."""
+    found = []
+    for _ in range(steps):
+        page.keyboard.press("Tab")
+        focus: dict[str, Any] = page.evaluate(FOCUSED)
+        if focus["tag"] in ("BODY", "HTML"):
+            break
+        found.append(focus)
+    return found
+
+
+# By keyboard
+
+
+@pytest.mark.parametrize("view", ["month", "week", "agenda"])
+def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(
+    served: Served, visit: Open, view: str
+) -> None:
+    page = visit(f"{served.embed('few')}?view={view}").page
+    reachable = page.locator("a:visible, summary:visible").count()
+    found = walked(page, reachable + 5)
+    assert len(found) == reachable > 8
+    assert [focus["place"] for focus in found] == sorted(focus["place"] for focus in found)
+    for focus in found:
+        assert focus["name"]
+        assert focus["ring"]
+        assert focus["seen"]
+
+
+def test_more_is_opened_and_closed_by_keyboard(served: Served, visit: Open) -> None:
+    page = visit(f"{served.embed('many')}?view=month").page
+    more = page.locator(".over summary").first
+    inside = page.locator(".over details").first.locator("a").first
+    more.focus()
+    expect(inside).not_to_be_visible()
+    page.keyboard.press("Enter")
+    expect(inside).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(inside).to_be_focused()
+    more.focus()
+    page.keyboard.press("Space")
+    expect(inside).not_to_be_visible()
+
+
+def test_months_are_walked_by_keyboard(served: Served, visit: Open) -> None:
+    page = visit(f"{served.embed('few')}?lang=en").page
+    expect(page.locator("h1")).to_have_text("November 2026")
+    page.get_by_role("link", name="Next month").press("Enter")
+    expect(page.locator("h1")).to_have_text("December 2026")
+    page.get_by_role("link", name="Previous month").press("Enter")
+    page.get_by_role("link", name="Previous month").press("Enter")
+    expect(page.locator("h1")).to_have_text("October 2026")
+    page.get_by_role("link", name="Today", exact=True).press("Enter")
+    expect(page.locator("h1")).to_have_text("November 2026")
+    page.get_by_role("link", name="Agenda").press("Enter")
+    expect(page.locator("h1")).to_contain_text("Nov 25")
+
+
+def test_the_first_tab_leads_past_the_top_of_a_page(served: Served, visit: Open) -> None:
+    page = visit(served.page("few")).page
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
+def test_a_month_is_a_table_with_days_for_those_who_hear_it(served: Served, visit: Open) -> None:
+    for width in (360, 1200):
+        seen = visit(f"{served.embed('many')}?lang=en", viewport={"width": width, "height": 800})
+        table = seen.page.get_by_role("table", name="November 2026")
+        assert table.get_by_role("columnheader", include_hidden=True).count() == 7
+        assert table.get_by_role("row").count() >= 5
+        today = table.locator("[aria-current=date]")
+        assert "Wed" in (today.locator("time").text_content() or "")
+    assert seen.page.get_by_role("main").count() == 1
+    assert seen.page.get_by_role("navigation", name="Calendar").count() == 1
+
+
+def test_items_open_in_plane_in_a_tab_that_learns_nothing(served: Served, visit: Open) -> None:
+    page = visit(f"{served.embed('few')}?view=agenda").page
+    for link in page.locator("a.title").all():
+        assert (link.get_attribute("href") or "").startswith("https://plane.example.com/acme-demo/projects/")
+        assert (link.get_attribute("target"), link.get_attribute("rel")) == ("_blank", "noopener noreferrer")
+
+
+# The page of a feed
+
+
+def test_the_button_copies_the_link(served: Served, visit: Open) -> None:
+    seen = visit(f"{served.page('few')}?lang=en", permissions=["clipboard-read", "clipboard-write"])
+    seen.page.get_by_role("button", name="Copy").first.click()
+    expect(seen.page.locator("#said")).to_have_text("Copied")
+    assert seen.page.evaluate("navigator.clipboard.readText()") == served.ics("few")
+    expect(seen.page.get_by_role("button", name="Copy", exact=True).first).to_be_visible()
+    assert seen.said == []
+
+
+def test_the_button_copies_where_there_is_no_clipboard_of_the_new_kind(served: Served, visit: Open) -> None:
+    page = visit(f"{served.page('few')}?lang=en").page
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.evaluate("addEventListener('copy', () => { window.copied = getSelection().toString() })")
+    page.get_by_role("button", name="Copy").first.click()
+    expect(page.locator("#said")).to_have_text("Copied")
+    assert page.evaluate("window.copied") == served.ics("few")
+
+
+def test_the_builder_shows_its_effect_at_once(served: Served, visit: Open) -> None:
+    seen = visit(f"{served.page('few')}?lang=en")
+    page = seen.page
+    expect(page.locator("#sum")).to_contain_text("9 items")
+    page.get_by_label("High").check()
+    expect(page.locator("#sum")).to_contain_text("2 of 9 items")
+    expect(page.locator("#ics")).to_have_value(f"{served.ics('few')}?priority=high")
+    expect(page.locator("#built")).to_contain_text("2 of 9 items")
+    expect(page.locator("#webcal")).to_have_attribute(
+        "href", f"{served.ics('few')}?priority=high".replace("http:", "webcal:")
+    )
+    expect(page.get_by_label("High")).to_be_focused()
+    page.get_by_label("Reminder").select_option("-PT15H")
+    expect(page.locator("#ics")).to_have_value(f"{served.ics('few')}?priority=high&alarm=-PT15H")
+    assert "priority=high" in page.url
+    page.locator("#built").get_by_role("button", name="Copy").click()
+    expect(page.locator("#said")).to_have_text("Copied")
+    page.reload()
+    expect(page.get_by_label("High")).to_be_checked()
+    assert seen.said == []
+
+
+def test_the_builder_says_what_cannot_be_used_and_recovers(served: Served, visit: Open) -> None:
+    page = visit(f"{served.page('few')}?lang=en").page
+    page.get_by_label("From").fill("2026-12-31")
+    page.get_by_label("Until").fill("2026-12-01")
+    page.get_by_label("Until").dispatch_event("change")
+    expect(page.get_by_role("alert")).to_contain_text("“to” has a value that cannot be used here.")
+    page.get_by_label("Until").fill("2027-12-01")
+    page.get_by_label("Until").dispatch_event("change")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.locator("#sum")).to_contain_text("of 9 items")
+
+
+def test_the_status_page_syncs_at_the_press_of_a_button(served: Served, visit: Open) -> None:
+    page = visit(f"{served.url}/status?lang=en").page
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.get_by_role("status")).to_contain_text("sync")
+    assert page.url.startswith(f"{served.url}/status?sync=")
+
+
+# Without scripts
+
+
+def test_without_scripts_the_page_of_a_feed_works(served: Served, visit: Open) -> None:
+    page = visit(f"{served.page('few')}?lang=en", java_script_enabled=False).page
+    assert page.get_by_role("button", name="Copy").count() == 0
+    expect(page.locator("#ics")).to_have_value(served.ics("few"))
+    page.get_by_label("High").check()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("#sum")).to_contain_text("2 of 9 items")
+    expect(page.locator("#ics")).to_have_value(f"{served.ics('few')}?priority=high")
+    expect(page.get_by_label("High")).to_be_checked()
+    page.get_by_role("link", name="Next month").click()
+    expect(page.get_by_role("heading", name="December 2026")).to_be_visible()
+    expect(page.locator("#sum")).to_contain_text("2 of 9 items")
+    page.get_by_role("link", name="Show all").click()
+    expect(page.locator("#sum")).to_contain_text("9 items")
+    page.locator("#app-thunderbird summary").click()
+    expect(page.get_by_text("Choose New Calendar and then On the Network.")).to_be_visible()
+    page.get_by_role("link", name="Deutsch").click()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+
+
+def test_without_scripts_a_frame_works_and_loads_itself_anew(served: Served, visit: Open) -> None:
+    page = visit(f"{served.embed('many')}?lang=en", java_script_enabled=False).page
+    page.locator(".over summary").first.click()
+    expect(page.locator(".over details a").first).to_be_visible()
+    page.get_by_role("link", name="Week").click()
+    expect(page.locator("table.week")).to_be_visible()
+    assert page.locator('meta[http-equiv="refresh"]').get_attribute("content") == "900"
+    page.get_by_role("link", name="This page loads itself anew").click()
+    expect(page.locator("table.week")).to_be_visible()
+    assert page.locator('meta[http-equiv="refresh"]').count() == 0
+
+
+# Frames
+
+
+def frame_of(page: Page) -> str:
+    """What is in the page's frame: its heading, or nothing where it was refused."""
+    frame = page.frames[1]
+    frame.wait_for_load_state()
+    return frame.locator("h1").text_content() or "" if frame.url.startswith("http") else ""
+
+
+def test_a_frame_loads_on_the_page_that_may_show_it_and_on_no_other(
+    served: Served, visit: Open, intranet: Site, stranger: Site
+) -> None:
+    embed = f"{served.embed('few')}?lang=en"
+    for url, site, shown in (
+        (embed, intranet, "November 2026"),
+        (embed, stranger, ""),
+        (served.page("few"), intranet, ""),
+        (f"{served.url}/", intranet, ""),
+    ):
+        page = visit(
+            site.put("/host", f'<iframe src="{url}" title="x" width="900" height="800"></iframe>')
+        ).page
+        page.wait_for_load_state("networkidle")
+        assert frame_of(page) == shown
+
+
+def test_the_snippet_of_the_page_shows_the_calendar(served: Served, visit: Open, intranet: Site) -> None:
+    snippet = visit(f"{served.page('few')}?lang=en").page.locator("#snippet").input_value()
+    host = visit(intranet.put("/snippet", f"<!doctype html><title>x</title>{snippet}"))
+    inside = host.page.frame_locator("iframe")
+    expect(inside.locator("h1")).to_have_text("November 2026")
+    height = inside.locator("html").evaluate("html => html.scrollHeight - innerHeight")
+    assert height <= 0
+    assert host.said == []
+
+
+def test_a_frame_looks_for_news_and_keeps_the_readers_place(served: Served, visit: Open) -> None:
+    seen = visit(f"{served.embed('many')}?lang=en")
+    page = seen.page
+    page.clock.install()
+    page.reload()
+    news = page.content().replace("[4] Apply for the funding", "[4] Funding granted")
+
+    def answer(route: Route) -> None:
+        route.fulfill(body=news, content_type="text/html")
+
+    page.route(served.embed("many") + "*", answer)
+    details = page.locator(".over details").first
+    details.locator("summary").press("Enter")
+    kept = page.get_by_role("link", name="Agenda")
+    kept.focus()
+    page.clock.fast_forward(299_000)
+    assert page.get_by_text("Funding granted").count() == 0
+    page.clock.fast_forward(2_000)
+    expect(page.get_by_text("Funding granted").first).to_be_visible()
+    expect(kept).to_be_focused()
+    expect(details).to_have_attribute("open", "")
+    assert seen.said == []
+
+
+def test_a_frame_that_cannot_reach_its_server_stays_as_it_is(served: Served, visit: Open) -> None:
+    page = visit(f"{served.embed('few')}?lang=en").page
+    page.clock.install()
+    page.reload()
+    before = page.locator("main").inner_text()
+    for answer in ("abort", "error"):
+        page.route(
+            served.embed("few") + "*",
+            lambda route, answer=answer: route.abort() if answer == "abort" else route.fulfill(status=503),
+        )
+        page.clock.fast_forward(301_000)
+        page.wait_for_timeout(200)
+        assert page.locator("main").inner_text() == before
+
+
+# FullCalendar
+
+HOST_PAGE = """<!doctype html><title>x</title><div id="calendar"></div>
+<script src="/ical.js"></script><script src="/fullcalendar.js"></script><script src="/icalendar.js"></script>
+<script>
+  window.failed = null;
+  new FullCalendar.Calendar(document.getElementById("calendar"), {{
+    initialDate: "2026-11-25",
+    events: {{url: "{url}", format: "ics"}},
+    eventSourceFailure: (error) => {{ window.failed = String(error); }},
+  }}).render();
+</script>"""
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_fullcalendar_reads_a_feed_from_a_configured_origin_only(
+    served: Served, visit: Open, npm: Path, intranet: Site, stranger: Site, allowed: bool
+) -> None:
+    site = intranet if allowed else stranger
+    for path, file in (
+        ("/ical.js", "ical.js/build/ical.min.js"),
+        ("/fullcalendar.js", "fullcalendar/index.global.min.js"),
+        ("/icalendar.js", "@fullcalendar/icalendar/index.global.min.js"),
+    ):
+        site.put(path, (npm / file).read_bytes(), "text/javascript")
+    page = visit(site.put("/calendar", HOST_PAGE.format(url=served.ics("few"))), extra_http_headers={}).page
+    if allowed:
+        expect(page.locator(".fc-event", has_text="Renew the TLS certificates")).to_be_visible()
+        bar = page.locator(".fc-event", has_text="Onboarding of Eva").first
+        day = page.locator(".fc-day").first
+        assert bar.evaluate("bar => bar.offsetWidth") > 2 * day.evaluate("day => day.offsetWidth")
+    else:
+        page.wait_for_function("window.failed !== null")
+        assert page.locator(".fc-event").count() == 0
