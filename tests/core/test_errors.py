@@ -45,3 +45,8 @@ def test_an_error_carries_what_a_program_needs() -> None:
 @pytest.mark.parametrize("kind", ["KeyRefused", "NoAccess", "NotFound", "NotPlane", "BadAnswer"])
 def test_every_failure_of_plane_is_one_kind_of_error(kind: str) -> None:
     assert issubclass(getattr(errors, kind), errors.PlaneError)
+
+
+def test_the_kind_of_a_failure_names_no_address() -> None:
+    error = errors.KeyRefused("the projects at https://plane.example.com", "it is wrong")
+    assert (error.kind, errors.NotPlane("it", "no").kind) == ("key refused", "not plane")
