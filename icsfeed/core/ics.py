@@ -1,8 +1,8 @@
-"""The wire format: components to content lines (RFC 5545, 7986). The only module that knows it.
+"""The wire format of feeds: components to content lines (RFC 5545, 7986).
 
-Content lines are written here and not with a library: escaping, folding and parameters are what
-every calendar app trips over, and what this project exists for. A second parser reads all of it
-back in the tests.
+Only this module, `ics_lines` under it and `ics_object` beside it know the format. It is written here
+and not with a library: escaping, folding and parameters are what every calendar app trips over, and
+what this project exists for. A second parser reads all of it back in the tests.
 """
 
 from collections.abc import Iterable
@@ -11,11 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 from msgspec import Struct
 
 from icsfeed.core.component import Component
+from icsfeed.core.ics_lines import escape, fold
 from icsfeed.core.text import multi_line, one_line
 
 PRODID = "-//icsfeed//icsfeed//EN"
-FOLD = 75
-"""Octets in a content line without its line break (RFC 5545, 3.1)."""
 
 _EMPTY = (
     "BEGIN:VTIMEZONE\r\nTZID:Etc/UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"
@@ -45,19 +44,19 @@ def write_calendar(header: Header, components: Iterable[bytes]) -> bytes:
 
 def _opening(header: Header) -> str:
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}", "CALSCALE:GREGORIAN"]
-    name, refresh = _text(one_line(header.name)), _duration(timedelta(seconds=header.refresh))
+    name, refresh = escape(one_line(header.name)), _duration(timedelta(seconds=header.refresh))
     lines += [
-        _fold(f"UID:{_text(one_line(header.uid))}"),
-        _fold(f"NAME:{name}"),
-        _fold(f"X-WR-CALNAME:{name}"),
+        fold(f"UID:{escape(one_line(header.uid))}"),
+        fold(f"NAME:{name}"),
+        fold(f"X-WR-CALNAME:{name}"),
     ]
     if header.description:
-        description = _text(multi_line(header.description))
-        lines += [_fold(f"DESCRIPTION:{description}"), _fold(f"X-WR-CALDESC:{description}")]
+        description = escape(multi_line(header.description))
+        lines += [fold(f"DESCRIPTION:{description}"), fold(f"X-WR-CALDESC:{description}")]
     if header.last_modified:
         lines.append(f"LAST-MODIFIED:{_utc(header.last_modified)}")
     if header.url:
-        lines.append(_fold(f"URL:{one_line(header.url)}"))
+        lines.append(fold(f"URL:{one_line(header.url)}"))
     lines += [f"REFRESH-INTERVAL;VALUE=DURATION:{refresh}", f"X-PUBLISHED-TTL:{refresh}"]
     if header.color:
         lines.append(f"COLOR:{header.color}")
@@ -75,10 +74,10 @@ def write(component: Component) -> bytes:
     revised = _utc(component.revised)
     lines = [
         f"BEGIN:{component.kind}",
-        _fold(f"UID:{_text(one_line(component.uid))}"),
+        fold(f"UID:{escape(one_line(component.uid))}"),
         f"DTSTAMP:{revised}",
         *(_todo_dates(component) if todo else _event_dates(component)),
-        _fold(f"SUMMARY:{_text(one_line(component.summary))}"),
+        fold(f"SUMMARY:{escape(one_line(component.summary))}"),
         f"STATUS:{component.status}",
     ]
     lines += _optional(component)
@@ -117,22 +116,22 @@ def _todo_dates(component: Component) -> Iterable[str]:
 
 def _optional(component: Component) -> Iterable[str]:
     if component.description:
-        yield _fold(f"DESCRIPTION:{_text(multi_line(component.description))}")
+        yield fold(f"DESCRIPTION:{escape(multi_line(component.description))}")
     if component.categories:
-        yield _fold("CATEGORIES:" + ",".join(_text(one_line(name)) for name in component.categories))
+        yield fold("CATEGORIES:" + ",".join(escape(one_line(name)) for name in component.categories))
     if component.color:
         yield f"COLOR:{component.color}"
     if component.priority is not None:
         yield f"PRIORITY:{component.priority}"
     if component.url:
-        yield _fold(f"URL:{one_line(component.url)}")
+        yield fold(f"URL:{one_line(component.url)}")
     if component.related_to:
-        yield _fold(f"RELATED-TO:{_text(one_line(component.related_to))}")
+        yield fold(f"RELATED-TO:{escape(one_line(component.related_to))}")
 
 
 def _alarms(component: Component) -> Iterable[str]:
     """Alarms count from the start of the last day: one day's DTSTART, DUE, a day before a span's DTEND."""
-    description = _fold(f"DESCRIPTION:{_text(one_line(component.summary))}")
+    description = fold(f"DESCRIPTION:{escape(one_line(component.summary))}")
     for alarm in component.alarms:
         trigger = f"TRIGGER:{_duration(alarm)}"
         if component.kind == "VTODO":
@@ -140,34 +139,6 @@ def _alarms(component: Component) -> Iterable[str]:
         elif component.first != component.last:
             trigger = f"TRIGGER;RELATED=END:{_duration(alarm - _DAY)}"
         yield from ("BEGIN:VALARM", "ACTION:DISPLAY", description, trigger, "END:VALARM")
-
-
-def _text(value: str) -> str:
-    """Escape a TEXT value (RFC 5545, 3.3.11)."""
-    return value.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
-
-
-def _fold(line: str) -> str:
-    """Break a content line at 75 octets, never inside a character (RFC 5545, 3.1)."""
-    if line.isascii():
-        if len(line) <= FOLD:
-            return line
-        rest = (line[at : at + FOLD - 1] for at in range(FOLD, len(line), FOLD - 1))
-        return "\r\n ".join((line[:FOLD], *rest))
-    octets = line.encode()
-    if len(octets) <= FOLD:
-        return line
-    return b"\r\n ".join(_pieces(octets)).decode()
-
-
-def _pieces(octets: bytes) -> Iterable[bytes]:
-    start, end = 0, FOLD
-    while end < len(octets):
-        while octets[end] & 0xC0 == 0x80:
-            end -= 1
-        yield octets[start:end]
-        start, end = end, end + FOLD - 1
-    yield octets[start:]
 
 
 def _date(day: date) -> str:
