@@ -8,14 +8,28 @@
     │   ├── AmbiguousName      it names a person, and several fit
     │   └── NoCopy             Plane has not been read yet, and cannot be read now
     ├── BadParameter           a query parameter has a value that it cannot have
-    └── PlaneError             Plane did not give what was asked
-        ├── KeyRefused         the API key is missing, unknown, expired or disabled
-        ├── NoAccess           the key is good; this workspace or project is not open to it
-        ├── NotFound           there is nothing at this address
-        ├── Throttled          too many requests; says when to come back
-        ├── Unreachable        no answer: refused, timed out, TLS, or a server error
-        ├── NotPlane           something answers there, and it is not Plane's API
-        └── BadAnswer          Plane answers, and the answer cannot be used
+    ├── PlaneError             Plane did not give what was asked
+    │   ├── KeyRefused         the API key is missing, unknown, expired or disabled
+    │   ├── NoAccess           the key is good; this workspace or project is not open to it
+    │   ├── NotFound           there is nothing at this address
+    │   ├── Throttled          too many requests; says when to come back
+    │   ├── Unreachable        no answer: refused, timed out, TLS, or a server error
+    │   ├── NotPlane           something answers there, and it is not Plane's API
+    │   └── BadAnswer          Plane answers, and the answer cannot be used
+    └── PushError              a calendar on a CalDAV server could not be written to
+        ├── PushBusy           another run writes to it
+        ├── LoginRefused       the user name, password or token is not accepted
+        ├── NoRight            the account may not write there
+        ├── NoCollection       there is no such calendar, or it is not one
+        ├── NotTrusted         its TLS certificate is not accepted
+        ├── NoRoom             the account is full
+        ├── NoServer           no answer, or none but failures, in spite of several attempts
+        ├── NotCalDav          what it answers cannot be understood; nothing was written
+        └── ObjectError        one object was not written
+            ├── Changed        it is not what it was (412): to be read and decided again
+            ├── UidTaken       the server has this UID elsewhere
+            ├── Rejected       the server does not take it
+            └── Locked         somebody else holds it, in spite of several attempts
 
 The text of an error is for a person and never holds a key, a token or a password.
 What a program needs is on the exception.
@@ -38,6 +52,11 @@ class Problem(NamedTuple):
 
 class IcsfeedError(Exception):
     """The root of all errors that icsfeed raises on purpose."""
+
+    @property
+    def kind(self) -> str:
+        """What is wrong in a word or two (`key refused`), without the names and addresses of the text."""
+        return re.sub(r"(?<!^)(?=[A-Z])", " ", type(self).__name__).lower()
 
 
 class ConfigError(IcsfeedError):
@@ -107,11 +126,6 @@ class PlaneError(IcsfeedError):
         self.what = what
         super().__init__(f"{what}: {message}")
 
-    @property
-    def kind(self) -> str:
-        """What is wrong in a word or two (`key refused`), without the names and addresses of the text."""
-        return re.sub(r"(?<!^)(?=[A-Z])", " ", type(self).__name__).lower()
-
 
 class KeyRefused(PlaneError):
     """401, or 403 'Given API token is not valid' (plane-api: unknown, expired and disabled look alike)."""
@@ -147,3 +161,67 @@ class NotPlane(PlaneError):
 
 class BadAnswer(PlaneError):
     """The answer is the API's, and unusable: cut off, a wrong shape, or pages that kept shifting."""
+
+
+class PushError(IcsfeedError):
+    """A calendar on a CalDAV server could not be written to. `what` says what was tried."""
+
+    def __init__(self, what: str, message: str) -> None:
+        self.what, self.reason = what, message
+        super().__init__(f"{what}: {message}")
+
+
+class PushBusy(PushError):
+    """Another run writes to the same target."""
+
+
+class LoginRefused(PushError):
+    """401."""
+
+
+class NoRight(PushError):
+    """403 without a precondition of CalDAV, or with need-privileges."""
+
+
+class NoCollection(PushError):
+    """The collection is not there (`gone`), is elsewhere (a redirect), is no calendar, or of another kind."""
+
+    def __init__(self, what: str, message: str, *, gone: bool = False) -> None:
+        self.gone = gone
+        super().__init__(what, message)
+
+
+class NotTrusted(PushError):
+    """TLS fails: the certificate, or no TLS at all."""
+
+
+class NoRoom(PushError):
+    """507."""
+
+
+class NoServer(PushError):
+    """Refused, timed out, reset, 429, 502 to 504: every attempt."""
+
+
+class NotCalDav(PushError):
+    """An answer that cannot be used: a listing in part, broken XML, too large, or not of CalDAV at all."""
+
+
+class ObjectError(PushError):
+    """One object was not written; the others may be."""
+
+
+class Changed(ObjectError):
+    """412 without another reason: the object is not what it was when it was listed."""
+
+
+class UidTaken(ObjectError):
+    """The server holds the UID at another address, perhaps in another calendar or in its trash bin."""
+
+
+class Rejected(ObjectError):
+    """400, 413, 415 and the like, or 500 every time: the server does not take this object."""
+
+
+class Locked(ObjectError):
+    """423: every attempt."""

@@ -1,5 +1,6 @@
 """From an issue or a period to calendar components. mapping.md is the contract, field by field."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -16,6 +17,8 @@ from icsfeed.core.words import words
 
 DOMAIN = "calplanebot"
 """The right side of every UID: fixed for ever, so that calendars made before us keep their events."""
+
+_OUR_UID = re.compile(rf"(?:plane-(?:issue|cycle|module)|icsfeed-(?:stale|overdue|probe))-[^@\s]+@{DOMAIN}")
 
 TEXT_SHOWN = 1_500
 """Characters of an issue's own text in a DESCRIPTION."""
@@ -54,6 +57,16 @@ class Style(Struct, frozen=True, kw_only=True):
 def issue_uid(issue_id: str) -> str:
     """The UID of an issue's component: the same in every feed and every push, for ever."""
     return f"plane-issue-{issue_id}@{DOMAIN}"
+
+
+def probe_uid(token: str) -> str:
+    """The UID of an object that is written to see whether that works."""
+    return f"icsfeed-probe-{token}@{DOMAIN}"
+
+
+def is_our_uid(uid: str) -> bool:
+    """Whether a component of this UID is one that a feed may hold."""
+    return _OUR_UID.fullmatch(uid) is not None
 
 
 def issue_components(

@@ -50,3 +50,16 @@ def test_every_failure_of_plane_is_one_kind_of_error(kind: str) -> None:
 def test_the_kind_of_a_failure_names_no_address() -> None:
     error = errors.KeyRefused("the projects at https://plane.example.com", "it is wrong")
     assert (error.kind, errors.NotPlane("it", "no").kind) == ("key refused", "not plane")
+
+
+def test_an_error_of_a_push_says_what_was_tried_and_has_a_short_name() -> None:
+    error = errors.NoCollection("https://dav.example.com/plane/", "there is no such calendar", gone=True)
+    assert str(error) == "https://dav.example.com/plane/: there is no such calendar"
+    assert (error.what, error.reason, error.gone) == (
+        "https://dav.example.com/plane/",
+        "there is no such calendar",
+        True,
+    )
+    assert error.kind == "no collection"
+    assert errors.Changed("/a.ics", "it was changed").kind == "changed"
+    assert not errors.NoCollection("x", "y").gone

@@ -1,0 +1,228 @@
+"""What a push does to a collection: wanted components and present objects to actions, and the guards.
+
+Pure. *Ours* is an object that holds exactly one UID of mapping.md and carries the owner mark of the
+feed (caldav.md). Nothing else is ever replaced or removed.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from icsfeed.core.component import Component
+from icsfeed.core.ics_object import Stored, hash_of, is_ours, read_object, write_object
+
+Kind: TypeAlias = Literal["leave", "create", "update", "adopt", "delete", "duplicate", "conflict", "rejected"]
+"""`duplicate`: the second of two of ours with one UID, to be deleted. `rejected`: the server refuses it."""
+
+WRITES: frozenset[Kind] = frozenset({"create", "update", "adopt"})
+DELETES: frozenset[Kind] = frozenset({"delete", "duplicate"})
+
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_BEYOND = re.compile("[\U00010000-\U0010ffff]\ufe0f?")
+
+
+class Wanted(Struct, frozen=True):
+    """A component that the feed holds, with its `hash` and the `facts` that people see of it."""
+
+    component: Component
+    hash: str
+    facts: str
+
+
+class Present(Struct, frozen=True):
+    """An object of the collection. `stored` is None where it is listed and cannot be read."""
+
+    href: str
+    etag: str
+    stored: Stored | None
+
+
+class Action(Struct, frozen=True):
+    """What is to become of one object. `etag` is what it was when that was decided."""
+
+    kind: Kind
+    uid: str
+    href: str
+    etag: str = ""
+    reason: str = ""
+
+
+class Plan(Struct, frozen=True):
+    """The actions, in the order of the feed, and how many objects of the collection are ours."""
+
+    actions: tuple[Action, ...]
+    owned: int
+
+    def of(self, *kinds: Kind) -> tuple[Action, ...]:
+        """The actions of these kinds."""
+        return tuple(action for action in self.actions if action.kind in kinds)
+
+
+class Limits(Struct, frozen=True):
+    """How many of our objects a run may delete: `least` always, above it no more than `ratio` of all."""
+
+    least: int = 10
+    ratio: float = 0.25
+
+
+class Refusal(Struct, frozen=True):
+    """Why nothing is deleted. `final`: --force does not change it."""
+
+    reason: str
+    final: bool = False
+
+
+Accepted: TypeAlias = tuple[str, str]
+"""The hash that we wrote and the facts that the server made of it: its way of storing things."""
+
+
+def wanted_of(components: Iterable[Component], owner: str, *, strip_emoji: bool = False) -> dict[str, Wanted]:
+    """What a collection should hold, by UID, in the order of a feed."""
+    found = {}
+    for component in sorted(components, key=lambda component: component.sort_key):
+        shown = _without_emoji(component) if strip_emoji else component
+        facts = read_object(write_object(shown, owner)).facts
+        found[shown.uid] = Wanted(shown, hash_of(shown), facts)
+    return found
+
+
+def _without_emoji(component: Component) -> Component:
+    """Without characters beyond the BMP, on which SOGo 5.8 destroys objects."""
+    return replace(
+        component,
+        summary=_BEYOND.sub("", component.summary).strip() or "(no title)",
+        description=_BEYOND.sub("", component.description),
+        categories=tuple(name for one in component.categories if (name := _BEYOND.sub("", one).strip())),
+    )
+
+
+def name_of(uid: str) -> str:
+    """The last segment of a new object's address: plain ASCII, which every server returns as it was sent."""
+    local = uid.partition("@")[0]
+    return f"{local if _PLAIN.fullmatch(local) else sha256(uid.encode()).hexdigest()}.ics"
+
+
+def is_right(wanted: Wanted, stored: Stored, accepted: Mapping[str, Accepted] = {}) -> bool:
+    """Whether an object is what it should be: nobody changed it but by adding alarms and X- properties."""
+    known = ((wanted.hash, wanted.facts), accepted.get(wanted.component.uid))
+    return stored.hash == wanted.hash and (stored.hash, stored.facts) in known
+
+
+def plan(
+    wanted: Mapping[str, Wanted],
+    present: Sequence[Present],
+    owner: str,
+    base: str,
+    *,
+    accepted: Mapping[str, Accepted] = {},
+    adopt: bool = False,
+) -> Plan:
+    """The actions that make a collection at the path `base` hold what is wanted.
+
+    `adopt`: unmarked objects with a wanted UID are taken over.
+    """
+    owned: dict[str, list[Present]] = defaultdict(list)
+    others: dict[str, list[Present]] = defaultdict(list)
+    for one in present:
+        if one.stored is not None and is_ours(one.stored, owner):
+            owned[one.stored.uid].append(one)
+        else:
+            for uid in one.stored.uids if one.stored is not None else ():
+                others[uid].append(one)
+    taken = {one.href for one in present}
+    actions: list[Action] = []
+    for uid, item in wanted.items():
+        if uid in owned:
+            kept = _best(owned[uid], base + name_of(uid))
+            right = is_right(item, kept.stored or Stored(), accepted)
+            actions.append(Action("leave" if right else "update", uid, kept.href, kept.etag))
+        else:
+            actions += _new(uid, others.get(uid, ()), taken, base + name_of(uid), adopt=adopt)
+    actions += _surplus(wanted, owned, base)
+    return Plan(tuple(actions), sum(map(len, owned.values())))
+
+
+def _best(same: Iterable[Present], standard: str) -> Present:
+    """Of several with one UID the one at the standard address, else the first by address."""
+    return min(same, key=lambda one: (one.href != standard, one.href))
+
+
+def _new(
+    uid: str, others: Sequence[Present], taken: Collection[str], href: str, *, adopt: bool
+) -> Iterator[Action]:
+    """What becomes of a wanted UID that no object of ours holds."""
+    free = [one for one in others if one.stored and one.stored.uid and not one.stored.owner]
+    chosen = _best(free, href) if adopt and free else None
+    if chosen is not None:
+        yield Action("adopt", uid, chosen.href, chosen.etag)
+    for other in others:
+        if other is not chosen:
+            yield Action("conflict", uid, other.href, other.etag, _whose(other))
+    if not others and href in taken:
+        yield Action(
+            "conflict", uid, href, reason="another object, or one that cannot be read, is at this address"
+        )
+    elif not others:
+        yield Action("create", uid, href)
+
+
+def _whose(other: Present) -> str:
+    stored = other.stored or Stored()
+    if not stored.uid:
+        return "an object that holds other events too has this UID"
+    if stored.owner:
+        return f"the feed {stored.owner!r} has written this UID here"
+    return "another program has written this UID here; `adopt: true` takes it over"
+
+
+def _surplus(
+    wanted: Mapping[str, Wanted], owned: Mapping[str, Sequence[Present]], base: str
+) -> Iterator[Action]:
+    for uid, same in sorted(owned.items()):
+        kept = _best(same, base + name_of(uid))
+        for one in same:
+            if one is not kept:
+                yield Action("duplicate", uid, one.href, one.etag)
+            elif uid not in wanted:
+                yield Action("delete", uid, one.href, one.etag)
+
+
+def guard(made: Plan, wanted: int, limits: Limits, *, whole: bool, force: bool = False) -> Refusal | None:
+    """Why a plan's deletions must not be done; None: they may. `wanted`: how many items the feed has."""
+    deletes = len(made.of(*DELETES))
+    if not deletes:
+        return None
+    if not whole:
+        return Refusal("Plane could not be read whole, so that nobody knows what is gone", final=True)
+    if force:
+        return None
+    if not wanted:
+        return Refusal(f"the feed is empty, and {deletes} objects would be deleted")
+    if deletes > limits.least and deletes > limits.ratio * made.owned:
+        return Refusal(f"{deletes} of {made.owned} objects would be deleted")
+    return None
+
+
+def decided_again(action: Action, item: Wanted | None, found: Present | None, owner: str) -> Action:
+    """What an action becomes when the server says that the object was changed meanwhile (412).
+
+    `item` is what is wanted there, None for a deletion; `found` the object as it is now, None: it is gone.
+    """
+    if found is None:
+        if item is None:
+            return replace(action, kind="leave")
+        return replace(action, kind="create", etag="")
+    ours = is_ours(found.stored, owner)
+    if found.stored is None or found.stored.uids != (action.uid,) or not (ours or action.kind == "adopt"):
+        return replace(action, kind="conflict", reason="another object is at this address now")
+    if item is not None and ours and is_right(item, found.stored):
+        return replace(action, kind="leave", etag=found.etag)
+    if found.etag == action.etag:
+        reason = "the server refuses it without a reason; it may be too large"
+        return replace(action, kind="rejected", reason=reason)
+    return replace(action, kind="update" if action.kind == "create" else action.kind, etag=found.etag)
