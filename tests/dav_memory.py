@@ -1,0 +1,183 @@
+"""A CalDAV server of a few lines, in memory: it counts, and misbehaves when it is told to."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from urllib.parse import quote, unquote
+from xml.sax.saxutils import escape
+
+import httpx
+from defusedxml.ElementTree import fromstring
+
+HOST = "https://dav.example.com"
+PATH = "/alice/plane/"
+URL = HOST + PATH
+CALENDAR = "<d:collection/><c:calendar/>"
+
+Fault = Callable[[httpx.Request, Callable[[], httpx.Response]], httpx.Response]
+"""Answers a request; the second argument lets the server do it and gives its own answer."""
+
+
+@dataclass
+class Planned:
+    method: str
+    fault: Fault
+    left: int
+    skip: int
+
+
+@dataclass
+class MemoryDav:
+    """One calendar at PATH. `transport` is for a client, `objects` what it holds by its name.
+
+    `quoting` spells addresses, `tagging` gives etags. `unconditional`: it looks at no condition, as SOGo
+    does in part; `reform` makes what is kept of what was written; `multigets_absent`: an absent href is
+    named in the answer (else it is left out).
+    """
+
+    exists: bool = True
+    objects: dict[str, bytes] = field(default_factory=dict)
+    unconditional: bool = False
+    multigets_absent: bool = True
+    reform: Callable[[bytes], bytes] = bytes
+    quoting: Callable[[str], str] = quote
+    tagging: Callable[[bytes], str] = lambda data: f'"{sha256(data).hexdigest()[:12]}"'
+    requests: list[httpx.Request] = field(default_factory=list)
+    _planned: list[Planned] = field(default_factory=list)
+
+    @property
+    def transport(self) -> httpx.MockTransport:
+        return httpx.MockTransport(self._handle)
+
+    def plan(self, method: str, fault: Fault, times: int = 1, skip: int = 0) -> None:
+        """Let `fault` answer the next `times` requests of a method, once `skip` of them have passed."""
+        self._planned.append(Planned(method, fault, times, skip))
+
+    def calm(self) -> None:
+        """No more faults."""
+        self._planned.clear()
+
+    def asked(self, method: str) -> int:
+        return sum(request.method == method for request in self.requests)
+
+    def etag(self, name: str) -> str:
+        return self.tagging(self.objects[name])
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        self.requests.append(request)
+        for planned in self._planned:
+            if planned.method in ("", request.method) and planned.left:
+                if planned.skip:
+                    planned.skip -= 1
+                    break
+                planned.left -= 1
+                return planned.fault(request, lambda: self._do(request))
+        return self._do(request)
+
+    def _do(self, request: httpx.Request) -> httpx.Response:
+        path = unquote(request.url.path)
+        known: Mapping[str, Callable[[httpx.Request, str], httpx.Response]] = {
+            "PROPFIND": self._propfind,
+            "REPORT": self._report,
+            "PUT": self._put,
+            "DELETE": self._delete,
+            "MKCALENDAR": self._make,
+        }
+        if not self.exists and request.method != "MKCALENDAR":
+            return httpx.Response(404)
+        return known[request.method](request, path.removeprefix(PATH))
+
+    def _propfind(self, request: httpx.Request, _name: str) -> httpx.Response:
+        found = [_response(PATH, f"<d:resourcetype>{CALENDAR}</d:resourcetype>")]
+        if request.headers["depth"] == "1":
+            etags = {PATH + self.quoting(name): self.etag(name) for name in self.objects}
+            found += [_response(href, f"<d:getetag>{etag}</d:getetag>") for href, etag in etags.items()]
+        return multistatus(*found)
+
+    def _report(self, request: httpx.Request, _name: str) -> httpx.Response:
+        found = []
+        for href in fromstring(request.content).iter("{DAV:}href"):
+            name = unquote(href.text or "").removeprefix(PATH)
+            if name in self.objects:
+                data = escape(self.objects[name].decode("utf-8", "replace"))
+                props = f"<d:getetag>{self.etag(name)}</d:getetag><c:calendar-data>{data}</c:calendar-data>"
+                found.append(_response(PATH + self.quoting(name), props))
+            elif self.multigets_absent:
+                found.append(f"<d:response><d:href>{href.text}</d:href>{status(404)}</d:response>")
+        return multistatus(*found)
+
+    def _put(self, request: httpx.Request, name: str) -> httpx.Response:
+        if not self._holds(request, name):
+            return httpx.Response(412)
+        made = name not in self.objects
+        self.objects[name] = self.reform(request.content)
+        return httpx.Response(201 if made else 204, headers={"ETag": self.etag(name)})
+
+    def _delete(self, request: httpx.Request, name: str) -> httpx.Response:
+        if name not in self.objects:
+            return httpx.Response(404)
+        if not self._holds(request, name):
+            return httpx.Response(412)
+        del self.objects[name]
+        return httpx.Response(204)
+
+    def _make(self, _request: httpx.Request, _name: str) -> httpx.Response:
+        if self.exists:
+            return httpx.Response(405)
+        self.exists = True
+        return httpx.Response(201)
+
+    def _holds(self, request: httpx.Request, name: str) -> bool:
+        """Whether the conditions of a request hold (RFC 9110, 13.1)."""
+        if self.unconditional:
+            return True
+        match, none = request.headers.get("if-match"), request.headers.get("if-none-match")
+        assert (match is None) != (none is None), "every write has one condition"
+        assert match != "*"
+        return name not in self.objects if none == "*" else name in self.objects and match == self.etag(name)
+
+
+def status(code: int) -> str:
+    return f"<d:status>HTTP/1.1 {code} X</d:status>"
+
+
+def _response(href: str, props: str) -> str:
+    return (
+        f"<d:response><d:href>{escape(href)}</d:href>"
+        f"<d:propstat><d:prop>{props}</d:prop>{status(200)}</d:propstat></d:response>"
+    )
+
+
+def multistatus(*responses: str) -> httpx.Response:
+    body = (
+        '<?xml version="1.0"?><d:multistatus xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav">'
+        f"{''.join(responses)}</d:multistatus>"
+    )
+    return httpx.Response(207, content=body.encode(), headers={"Content-Type": "application/xml"})
+
+
+def precondition(name: str, space: str = "urn:ietf:params:xml:ns:caldav") -> bytes:
+    """The body in which a server says which precondition fails."""
+    return f'<d:error xmlns:d="DAV:" xmlns:c="{space}"><c:{name}/></d:error>'.encode()
+
+
+def answering(code: int, body: bytes = b"", **headers: str) -> Fault:
+    """This answer, and nothing is done."""
+    named = {re.sub("_", "-", name): value for name, value in headers.items()}
+    return lambda _request, _do: httpx.Response(code, content=body, headers=named)
+
+
+def losing_the_answer(request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+    """It is done, and nobody hears of it."""
+    do()
+    raise httpx.ReadError("connection reset", request=request)
+
+
+def refusing_the_connection(request: httpx.Request, _do: Callable[[], httpx.Response]) -> httpx.Response:
+    raise httpx.ConnectError("connection refused", request=request)
+
+
+def not_answering(request: httpx.Request, _do: Callable[[], httpx.Response]) -> httpx.Response:
+    raise httpx.ReadTimeout("", request=request)
