@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from icsfeed.running import (
     exit_code,
     file_of,
     patient,
+    push_code,
+    push_folder,
+    pushed,
     run,
     set_up_logs,
     told,
     write_file,
 )
-from icsfeed.terminal import show_demo, show_finding, show_links
+from icsfeed.terminal import progress_shown, show_demo, show_finding, show_links, show_report
 
 PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
 
@@ -48,6 +52,7 @@ def cli() -> None:
                       icsfeed check    says what works and what to do
                       icsfeed serve    runs the server
                       icsfeed urls     prints the links for calendar apps
+                      icsfeed push     writes into calendars on CalDAV servers
     """
 
 
@@ -167,10 +172,53 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@config_option
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@click.option("--force", is_flag=True, help="Delete even where that is most of what is there.")
+@json_option
+def push(
+    targets: tuple[str, ...], config_path: str | None, dry_run: bool, force: bool, as_json: bool
+) -> None:
+    """Make calendars on CalDAV servers hold exactly what their feeds hold.
+
+    All that `push:` in the configuration names, or each TARGET. Only what icsfeed has written there is
+    changed or deleted. Where the feed has become empty, or more would be deleted than the configuration
+    allows, nothing is deleted without --force.
+    """
+    from icsfeed.adapters.store import open_store
+    from icsfeed.app.build import utc_now
+    from icsfeed.app.push import World
+    from icsfeed.app.push import push as push_to
+
+    config = configuration(config_path)
+    names = pushed(config, targets)
+
+    async def work() -> None:
+        store = open_store(config.store.reveal(), os.environ)
+        async with patient(config, store) as service:
+            world = World(push_folder, store, utc_now)
+            reports = []
+            for name in names:
+                with progress_shown(name, wanted=not as_json) as progress:
+                    report = await push_to(
+                        name, service, world, dry_run=dry_run, force=force, progress=progress
+                    )
+                reports.append(report)
+                if not as_json:
+                    show_report(report)
+        if as_json:
+            click.echo(json.dumps({"targets": [report.as_json() for report in reports]}))
+        sys.exit(push_code(reports))
+
+    run(work)
+
+
+@cli.command()
 @config_option
 @json_option
 def check(config_path: str | None, as_json: bool) -> None:
-    """Try the configuration, each workspace and each feed for real, and say what to do.
+    """Try configuration, workspaces, feeds and targets for real, and say what to do.
 
     Ends with 0 when nothing is wrong (warnings aside), else with the code of the first error.
     """

@@ -14,25 +14,37 @@ import click
 from icsfeed.core import errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 
+    from icsfeed.adapters.store import Store
     from icsfeed.app.feeds import FeedService
+    from icsfeed.app.push_report import Report
     from icsfeed.core.config import Config
     from icsfeed.core.feed import Rendered
 
-BUSY, CANNOT_WRITE, USAGE, UNEXPECTED = 75, 73, 2, 1
+BUSY, CANNOT_WRITE, UNREACHABLE, PARTLY, REFUSED, USAGE, UNEXPECTED = 75, 73, 69, 4, 3, 2, 1
 EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
     (errors.ConfigError, 78),
     (errors.UnknownFeed, USAGE),
     (errors.BadParameter, USAGE),
-    (errors.NoCopy, 69),
+    (errors.NoCopy, UNREACHABLE),
     (errors.FeedError, 78),
     (errors.KeyRefused, 77),
     (errors.NoAccess, 77),
     (errors.Throttled, BUSY),
     (errors.NotPlane, 76),
     (errors.BadAnswer, 65),
-    (errors.PlaneError, 69),
+    (errors.PlaneError, UNREACHABLE),
+    (errors.PushBusy, BUSY),
+    (errors.LoginRefused, 77),
+    (errors.NoRight, 77),
+    (errors.NoCollection, 78),
+    (errors.NotTrusted, 78),
+    (errors.NoRoom, CANNOT_WRITE),
+    (errors.NotCalDav, 76),
+    (errors.Locked, UNREACHABLE),
+    (errors.ObjectError, PARTLY),
+    (errors.PushError, UNREACHABLE),
 )
 """By the first class that fits. The numbers are those of sysexits.h where it has one."""
 
@@ -94,14 +106,17 @@ def cannot_write(path: Path, reason: str | None) -> NoReturn:
 
 
 @asynccontextmanager
-async def patient(config: Config) -> AsyncIterator[FeedService]:
-    """The feeds for one command, which waits for Plane longer than a calendar app would."""
+async def patient(config: Config, store: Store | None = None) -> AsyncIterator[FeedService]:
+    """The feeds for one command, which waits for Plane longer than a calendar app would.
+
+    `store`: where copies of Plane are kept, and closed at the end; memory by default.
+    """
     from msgspec.structs import replace
 
     from icsfeed.app.build import opened
 
     cache = replace(config.cache, deadline=PATIENCE)
-    async with opened(replace(config, cache=cache), patient=True) as service:
+    async with opened(replace(config, cache=cache), store=store, patient=True) as service:
         yield service
 
 
@@ -133,3 +148,42 @@ def fail(error: errors.IcsfeedError) -> NoReturn:
 def exit_code(error: errors.IcsfeedError | None) -> int:
     """The exit code of an error; 1 for one that has none of its own."""
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), UNEXPECTED)
+
+
+def push_folder() -> Path:
+    """Where the locks of pushes are. Raises ConfigError."""
+    from icsfeed.adapters.store_places import state_directory
+
+    return state_directory(os.environ) / "push"
+
+
+def pushed(config: Config, named: Sequence[str]) -> Sequence[str]:
+    """The targets that are named, else all active ones. Ends the process where there is none."""
+    active = [name for name, target in config.push.items() if target.active]
+    for name in named:
+        if name not in active:
+            known = ", ".join(active) or "none"
+            raise click.UsageError(f"there is no active target {name!r} in `push:`; there is: {known}")
+    if not active:
+        fail(
+            errors.ConfigError(
+                "configuration", [errors.Problem("push", "names no active target to write to")]
+            )
+        )
+    return named or active
+
+
+def push_code(reports: Sequence[Report]) -> int:
+    """The exit code of a push: that of all targets, where they agree, else that it is done in part."""
+    codes = {_report_code(report) for report in reports}
+    return codes.pop() if len(codes) == 1 else PARTLY
+
+
+def _report_code(report: Report) -> int:
+    if report.error is not None:
+        return exit_code(report.error)
+    if report.refused is not None:
+        return REFUSED
+    if not report.failures:
+        return exit_code(report.unread) if report.unread else 0
+    return UNREACHABLE if all(failure.locked for failure in report.failures) else PARTLY

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +13,10 @@ import click
 from icsfeed import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from icsfeed.app.check import Finding
+    from icsfeed.app.push_report import Report
     from icsfeed.core.config import Config
 
 
@@ -57,6 +60,56 @@ def show_finding(finding: Finding) -> None:
     """One line of `check`; an error stands out without colours too."""
     color, word = MARKS[finding.level]
     click.echo(f"{click.style(f'{word:<7}', fg=color)}  {finding.about}: {finding.text}")
+
+
+LISTED = 20
+"""Lines of one kind that a report prints at most."""
+
+
+def show_report(report: Report) -> None:
+    """What a push did, or would do, for one target."""
+    for action in report.actions or ():
+        click.echo(f"{action.kind:<9}  {action.href}  {action.uid}")
+    found = report.as_json()
+    counts = ", ".join(
+        f"{found[name]} {name}" for name in ("created", "updated", "adopted", "deleted", "kept")
+    )
+    would = "would be: " if report.actions is not None else ""
+    click.echo(
+        f"{report.target}: {would}{counts}, {len(report.failures)} failed; "
+        f"{report.requests} requests, {report.seconds:.1f} s"
+    )
+    for warning in report.warnings:
+        click.echo(f"{click.style('warning', fg='yellow')}  {warning}", err=True)
+    if report.failures:
+        _complain("not written", [f"{one.href}: {one.reason}" for one in report.failures])
+    if report.refused is not None:
+        remedy = "" if report.refused.final else " (--force deletes them)"
+        _complain(f"not deleted: {report.refused.reason}{remedy}", [one.href for one in report.spared])
+    if report.error is not None:
+        _complain(str(report.error), [])
+
+
+def _complain(what: str, lines: list[str]) -> None:
+    click.echo(f"{click.style('ERROR', fg='red')}    {what}", err=True)
+    for line in lines[:LISTED]:
+        click.echo(f"         {line}", err=True)
+    if len(lines) > LISTED:
+        click.echo(f"         … and {len(lines) - LISTED} more", err=True)
+
+
+@contextmanager
+def progress_shown(name: str, *, wanted: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar for a person who looks; nothing in a log or a pipe."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def why_not_listening(error: OSError) -> str:

@@ -36,10 +36,10 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_exit_code_is_in_the_readme() -> None:
     said = re.search(r"Exit codes: (.*?)\n\n", README, re.DOTALL)
     assert said is not None
-    assert {code for _, code in EXIT_CODES} | {0, 1, 2} <= {int(n) for n in re.findall(r"\d+", said[1])}
+    assert {code for _, code in EXIT_CODES} | {0, 1, 2, 3, 4} <= {int(n) for n in re.findall(r"\d+", said[1])}
 
 
-@pytest.mark.parametrize("name", ["check", "serve", "urls", "init"])
+@pytest.mark.parametrize("name", ["check", "serve", "urls", "init", "push"])
 def test_each_command_of_the_readme_is_one_that_there_is(name: str, tmp_path: Path) -> None:
     """They are run for real in test_cli.py, and the two set-up lines by .ci/run."""
     line = _block(f"command: {name}").strip()
@@ -55,5 +55,10 @@ def test_each_configuration_in_the_readme_loads(text: str, tmp_path: Path) -> No
     (tmp_path / "feeds.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
     load(
         tmp_path / "feeds.yaml",
-        {"ICSFEED_SECRET": SECRET, "PLANE_API_KEY": "key", "PLANE_WEBHOOK_SECRET": "hook"},
+        {
+            "ICSFEED_SECRET": SECRET,
+            "PLANE_API_KEY": "key",
+            "PLANE_WEBHOOK_SECRET": "hook",
+            "DAV_PASSWORD": "word",
+        },
     )

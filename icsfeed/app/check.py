@@ -3,26 +3,25 @@
 from collections.abc import AsyncIterator, Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
+from icsfeed.adapters.caldav_http import Connect, open_server
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.known import View
+from icsfeed.app.push_check import trials
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.calendar import Calendar, Material
-from icsfeed.core.config import Config
+from icsfeed.core.config import Config, PushTarget
 from icsfeed.core.diagnose import unknown_names, why_empty
-from icsfeed.core.errors import FeedError, IcsfeedError, NoAccess, NoCopy, PlaneError
+from icsfeed.core.errors import FeedError, IcsfeedError, NoAccess, NoCopy, PlaneError, PushError
 from icsfeed.core.select import Needs
 
 Level: TypeAlias = Literal["ok", "warning", "error"]
-
-LATER = ("push",)
-"""Settings that are checked already, and that nothing looks at yet."""
 
 LARGE = 900_000
 """Bytes: bodies up to here are read by all calendar services (mapping.md, 1)."""
 
 
 class Finding(NamedTuple):
-    """One line of the report. `about` is `workspace acme` or `feed urgent`."""
+    """One line of the report. `about` is `workspace acme`, `feed urgent` or `target team`."""
 
     level: Level
     about: str
@@ -30,11 +29,8 @@ class Finding(NamedTuple):
     error: IcsfeedError | None = None
 
 
-async def check(service: FeedService) -> AsyncIterator[Finding]:
-    """Try every active workspace and feed, one after the other."""
-    for key in LATER:
-        if getattr(service.config, key):
-            yield Finding("warning", f"setting {key}", "is used by a later version; this one ignores it")
+async def check(service: FeedService, connect: Connect = open_server) -> AsyncIterator[Finding]:
+    """Try every active workspace, feed and target, one after the other."""
     for name, settings in service.config.workspaces.items():
         if not settings.active:
             yield Finding("ok", f"workspace {name}", "is not active; its feeds answer 404")
@@ -43,6 +39,9 @@ async def check(service: FeedService) -> AsyncIterator[Finding]:
             yield finding
     for name in (*service.config.feeds, *await service.auto_feeds()):
         async for finding in _feed(service, name):
+            yield finding
+    for name, target in service.config.push.items():
+        async for finding in _target(service, name, target, connect):
             yield finding
 
 
@@ -129,6 +128,21 @@ def _contents(calendar: Calendar, size: int) -> str:
     ]
     without = f"; not in it: {', '.join(left_out)}" if left_out else ""
     return f"{len(calendar.components)} items, {size:,} bytes{without}"
+
+
+async def _target(
+    service: FeedService, name: str, target: PushTarget, connect: Connect
+) -> AsyncIterator[Finding]:
+    about = f"target {name}"
+    if not target.active:
+        yield Finding("ok", about, "is not active; nothing is pushed to it")
+        return
+    try:
+        feed = await service.feed(target.feed)
+        async for text in trials(target, feed.component, connect):
+            yield Finding("ok", about, text)
+    except (PushError, FeedError) as error:
+        yield Finding("error", about, str(error), error)
 
 
 def worst(findings: Iterable[Finding]) -> IcsfeedError | None:

@@ -143,9 +143,13 @@ class FeedService:
         """The feed before it is bytes, with the counts of what is not in it. Raises as `rendered`."""
         return self.calendar_of(await self.look(name))
 
-    async def look(self, name: str, query: Query = _WHOLE) -> Look:
-        """What the narrowed feed would be made of now. Raises as `rendered`."""
+    async def look(self, name: str, query: Query = _WHOLE, patience: float = 0.0) -> Look:
+        """What the narrowed feed would be made of now. Raises as `rendered`.
+
+        `patience`: seconds to wait for Plane beyond the deadline.
+        """
         until = self._until()
+        until = None if until is None else until + patience
         feed = narrowed(await self.feed(name, until), query)
         view = await self._view(name, feed, query, until)
         return Look(name, query, feed, view, self._day(feed, view))

@@ -58,6 +58,11 @@ class Copies(Generic[K, T]):
         """Seconds for which it is still fresh."""
         return max(0.0, self._fresh.get(key, 0.0) - self._timer())
 
+    def is_current(self, key: K, since: datetime) -> bool:
+        """Whether the copy is fresh, or was read after `since`: a long read outlives its first parts."""
+        read_at = self._read_at.get(key)
+        return key in self._fresh or (read_at is not None and read_at >= since)
+
     def expire(self, key: K) -> None:
         """Let the next look at it read it again."""
         self._fresh.pop(key, None)

@@ -99,6 +99,19 @@ class Known:
             self.held[period.kind].is_fresh(period.id) for period in self.wanted(project, needs)
         )
 
+    def is_whole(self, projects: Iterable[Project], needs: Needs, since: datetime) -> bool:
+        """Whether all that these projects show is fresh, or was read after `since`, and was understood."""
+        rosters = (self.projects, self.members)
+        return all(roster.is_current("", since) for roster in rosters) and all(
+            self._is_current(project, needs, since) for project in projects
+        )
+
+    def _is_current(self, project: Project, needs: Needs, since: datetime) -> bool:
+        held = (self.held[period.kind].is_current(period.id, since) for period in self.wanted(project, needs))
+        parts = (part.is_current(project.id, since) for part in self._of_project())
+        _, unreadable = self.issues.get(project.id) or ({}, 1)
+        return not unreadable and all(parts) and all(held)
+
     def wanted(self, project: Project, needs: Needs) -> Sequence[Period]:
         """The project's cycles and modules whose issues are wanted."""
         return [

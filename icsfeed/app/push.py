@@ -1,0 +1,186 @@
+"""One push: a feed's components into a collection, by a plan, under guards, reported (caldav.md, 3)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from icsfeed.adapters.caldav import Collection, Listed
+from icsfeed.adapters.caldav_find import find, make
+from icsfeed.adapters.caldav_http import Connect, Server, open_server
+from icsfeed.adapters.locks import file_lock
+from icsfeed.adapters.store import Store
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.push_memory import Memory, recall, remember
+from icsfeed.app.push_report import Report, Tally
+from icsfeed.app.push_writes import Progress, Writes
+from icsfeed.app.pushed import Reading, read
+from icsfeed.core.config import PushTarget
+from icsfeed.core.errors import IcsfeedError, NoCollection, NoCopy, PushBusy
+from icsfeed.core.ics_object import Stored, read_object
+from icsfeed.core.push_plan import DELETES, WRITES, Limits, Present, guard, plan, wanted_of
+from icsfeed.core.text import one_line
+
+PATIENCE = 60.0
+"""Seconds that a push waits for Plane longer than a reader does: nothing is deleted after half a read."""
+LOCK_SECONDS = 30.0
+"""How long a replica that died in the middle keeps the others from pushing."""
+
+
+class World(Struct, frozen=True):
+    """What pushes run in: where their locks are, what is remembered, the time, the network.
+
+    `folder` may raise ConfigError, where there is none.
+    """
+
+    folder: Callable[[], Path]
+    store: Store
+    clock: Callable[[], datetime]
+    timer: Callable[[], float] = time.monotonic
+    connect: Connect = open_server
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """For those who do not look."""
+
+
+async def push(
+    name: str,
+    service: FeedService,
+    world: World,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    progress: Progress = no_progress,
+) -> Report:
+    """Make the collection of the target `name` hold exactly its feed, and say what was done.
+
+    What we raise on purpose is in the report, beside what was done before it.
+    """
+    started, target = world.timer(), service.config.push[name]
+    tally = Tally(target.url)
+    error: IcsfeedError | None = None
+    try:
+        async with _alone(name, world):
+            run = _Run(name, target, world, tally)
+            reading = await read(service, target.feed, PATIENCE)
+            await run.go(reading, dry_run=dry_run, force=force, progress=progress)
+    except NoCopy as caught:
+        reasons = (workspace.last_error for workspace in service.workspaces.values())
+        error = next(filter(None, reasons), caught)
+    except IcsfeedError as caught:
+        error = caught
+    return tally.report(name, target.feed, world.timer() - started, error, dry_run=dry_run)
+
+
+@asynccontextmanager
+async def _alone(name: str, world: World) -> AsyncIterator[None]:
+    """Be the only run for this target, on this machine and among replicas. Raises PushBusy."""
+    with file_lock(world.folder(), name) as held:
+        async with world.store.lock(f"push/{name}", LOCK_SECONDS) as shared:
+            if not (held and shared):
+                raise PushBusy(name, "another run is writing to it; try later")
+            yield
+
+
+class _Run:
+    """One run for the target `name`. What it comes to is in the `tally`, whatever happens."""
+
+    def __init__(self, name: str, target: PushTarget, world: World, tally: Tally) -> None:
+        self._name = name
+        self._target = target
+        self._world = world
+        self._tally = tally
+
+    async def go(self, reading: Reading, *, dry_run: bool, force: bool, progress: Progress) -> None:
+        """Everything, in the order of caldav.md. Raises what ends it early."""
+        memory = await recall(self._world.store, self._name, self._target)
+        async with self._world.connect(self._target) as server:
+            try:
+                collection, listed = await self._opened(server, memory, reading, dry_run=dry_run)
+                self._tally.url = collection.url
+                present = await self._present(collection, listed, memory)
+                writes = await self._planned(reading, collection, present, memory, force=force)
+                if not dry_run:
+                    await self._carry_out(writes, progress)
+                    await self._remember(collection, writes, memory)
+            finally:
+                self._tally.requests = server.requests
+
+    async def _opened(
+        self, server: Server, memory: Memory, reading: Reading, *, dry_run: bool
+    ) -> tuple[Collection, Mapping[str, Listed]]:
+        """The collection, listed; looked for or made where that is needed."""
+        url = memory.url or ("" if self._target.collection else self._target.url)
+        if url:
+            try:
+                collection = Collection(server, url)
+                return collection, await collection.list()
+            except NoCollection as error:
+                if not (memory.url or (self._target.create and error.gone)):
+                    raise
+        kind, header = reading.feed.component, reading.calendar.header
+        found = await find(server, self._target, kind)
+        collection = Collection(server, found.url)
+        if not found.exists:
+            if not self._target.create:
+                text = "there is no such calendar: make it, or set `create: true`"
+                raise NoCollection(found.url, text, gone=True)
+            if dry_run:
+                return collection, {}
+            title = one_line(self._target.collection or header.name)
+            await make(server, collection.url, title, header.color_hex, kind)
+        return collection, await collection.list()
+
+    async def _present(
+        self, collection: Collection, listed: Mapping[str, Listed], memory: Memory
+    ) -> list[Present]:
+        """All that is there. Only what its etag does not tell is read; what cannot be read is there too."""
+        known = memory.known(listed, self._world.clock())
+        for path, one in listed.items():
+            if not one.is_calendar:
+                known[path] = Present(path, one.etag, Stored())
+        bodies = await collection.read(listed.keys() - known.keys())
+        for path, body in bodies.items():
+            known[path] = Present(path, body.etag or listed[path].etag, read_object(body.data))
+        return [known.get(path) or Present(path, one.etag, None) for path, one in listed.items()]
+
+    async def _planned(
+        self, reading: Reading, collection: Collection, present: list[Present], memory: Memory, *, force: bool
+    ) -> Writes:
+        target, owner, tally = self._target, self._target.feed, self._tally
+        components = reading.calendar.components
+        wanted = await asyncio.to_thread(wanted_of, components, owner, strip_emoji=target.strip_emoji)
+        accepted, adopt = memory.accepted, target.adopt
+        tally.plan = plan(wanted, present, owner, collection.path, accepted=accepted, adopt=adopt)
+        limits = Limits(target.min_delete, target.max_delete_ratio)
+        tally.refused = guard(tally.plan, len(wanted), limits, whole=reading.whole, force=force)
+        if not reading.whole:
+            tally.unread = reading.error
+            why = f" ({reading.error})" if reading.error else ""
+            tally.warnings.append(f"Plane was not read whole{why}: nothing is deleted in this run")
+        return Writes(collection, wanted, owner, present, accepted, tally)
+
+    async def _carry_out(self, writes: Writes, progress: Progress) -> None:
+        made = self._tally.plan
+        deletes = () if self._tally.refused else made.of(*DELETES)
+        total = len(made.of(*WRITES)) + len(deletes)
+        await writes.carry_out(made.of(*WRITES), lambda done: progress(done, total))
+        await writes.carry_out(deletes, lambda done: progress(total - len(deletes) + done, total))
+        await writes.verify()
+
+    async def _remember(self, collection: Collection, writes: Writes, memory: Memory) -> None:
+        await remember(
+            self._world.store,
+            self._name,
+            self._target,
+            memory,
+            url=collection.url,
+            present=writes.present.values(),
+            accepted=writes.accepted,
+            now=self._world.clock(),
+        )

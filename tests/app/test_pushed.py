@@ -1,0 +1,99 @@
+"""A feed as a push reads it: whole, or not to be trusted with deletions; and whether it has changed."""
+
+import pytest
+from app_world import World, serving, settings
+from msgspec.structs import replace
+
+from icsfeed.app.pushed import read, stamp
+from icsfeed.core.config import Auto, Feed
+from icsfeed.core.errors import FeedError
+from icsfeed.demo import faults as f
+from icsfeed.demo.wire import Call, Reply
+
+pytestmark = pytest.mark.anyio
+
+FEEDS = {"all": Feed(everything=True), "prop": Feed(project="PROP"), "off": Feed(project="WEB", active=False)}
+
+
+async def is_whole(world: World, name: str = "all") -> bool:
+    return (await read(world.service, name)).whole
+
+
+async def test_a_feed_that_was_read_without_error_is_whole_and_is_the_feed() -> None:
+    async with serving(settings(FEEDS)) as world:
+        reading = await read(world.service, "prop")
+        assert (reading.whole, reading.error, reading.feed) == (True, None, FEEDS["prop"])
+        assert reading.calendar.components == (await world.service.calendar("prop")).components
+
+
+@pytest.mark.parametrize(
+    "part", ["/work-items/", "/states/", "/labels/", "/cycles/", "/members/", r"/projects/(\?|$)"]
+)
+async def test_a_part_that_could_not_be_read_lately_makes_it_less_than_whole(part: str) -> None:
+    async with serving(settings(FEEDS)) as world:
+        assert await is_whole(world)
+        world.faults.add(part, f.server_error(), None)
+        world.clock.move(seconds=3_600)
+        reading = await read(world.service, "all")
+    assert (reading.whole, reading.error is None) == (False, False)
+
+
+async def test_another_project_that_fails_does_not_matter() -> None:
+    async with serving(settings(FEEDS)) as world:
+        assert await is_whole(world)
+        other = next(key for key, one in world.data.projects.items() if one.row["identifier"] == "WEB")
+        world.faults.add(f"{other}/states/", f.answering(403, b'{"detail":"no"}'), None)
+        world.clock.move(seconds=3_600)
+        assert (await is_whole(world, "prop"), await is_whole(world, "all")) == (True, False)
+
+
+async def test_an_issue_that_could_not_be_understood_makes_it_less_than_whole() -> None:
+    async with serving(settings(FEEDS)) as world:
+        world.faults.add("/work-items/", f.malformed(created_at=None))
+        assert not await is_whole(world)
+
+
+async def test_a_read_that_takes_longer_than_its_first_parts_are_fresh_is_whole() -> None:
+    async with serving(settings(FEEDS)) as world:
+
+        async def slow(call: Call, answer: f.Handler) -> Reply:
+            world.clock.move(seconds=200)
+            return await answer(call)
+
+        world.faults.add("/states/", slow, None)
+        assert await is_whole(world)
+
+
+async def test_a_feed_that_is_off_is_an_error_and_has_no_stamp() -> None:
+    async with serving(settings(FEEDS)) as world:
+        with pytest.raises(FeedError, match="not active"):
+            await read(world.service, "off")
+        assert await stamp(world.service, "off") is None
+
+
+async def test_a_stamp_changes_with_the_feed_and_with_the_day_and_reads_nothing() -> None:
+    config = replace(settings(FEEDS), auto=Auto())
+    async with serving(config) as world:
+        assert await stamp(world.service, "prop") is None
+        await world.service.view("all")
+        asked = world.faults.count()
+        first = await stamp(world.service, "prop")
+        assert first is not None
+        assert (await stamp(world.service, "prop"), world.faults.count()) == (first, asked)
+        world.clock.move(seconds=61)
+        world.change("WEB", 1, name="Newer")
+        await world.service.view("all")
+        assert await stamp(world.service, "prop") == first
+        world.change("PROP", 1, name="Newer")
+        world.clock.move(seconds=61)
+        await world.service.view("all")
+        second = await stamp(world.service, "prop")
+        assert second != first
+        world.clock.move(days=1)
+        assert await stamp(world.service, "prop") != second
+
+
+async def test_a_feed_of_nobody_has_no_stamp() -> None:
+    async with serving(settings({"x": Feed(project="NOPE")})) as world:
+        await world.service.auto_feeds()
+        assert await stamp(world.service, "x") is None

@@ -1,0 +1,170 @@
+"""Real CalDAV servers as processes on loopback, and what a person does to their calendars."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+from defusedxml.ElementTree import fromstring
+
+USER, PASSWORD = "alice", "wonderland"
+MADE = (200, 201, 204)
+
+
+class DavServer:
+    """One server in a folder of its own. `home`: where calendars are made; `user`: empty for no password."""
+
+    def __init__(self, command: list[str], port: int, home: str, user: str = "") -> None:
+        self.url = f"http://127.0.0.1:{port}{home}"
+        self.user = user
+        self._command, self._port = command, port
+        self._process: subprocess.Popen[bytes] | None = None
+        self.calendar = "plane"
+        self.client = httpx.Client(auth=(user, PASSWORD) if user else None, timeout=30)
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 20
+        while not self._answers():
+            if time.monotonic() > until or self._process.poll() is not None:
+                pytest.fail(f"{self._command[2]} does not start")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """At once, whatever it is doing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            return self.client.request("OPTIONS", self.url, timeout=2).status_code < 500
+        except httpx.TransportError:
+            return False
+
+    @property
+    def login(self) -> Mapping[str, str]:
+        """What a target needs to log in."""
+        return {"username": self.user, "password": PASSWORD} if self.user else {}
+
+    @property
+    def calendar_url(self) -> str:
+        """The calendar that a test is about."""
+        return f"{self.url}{self.calendar}/"
+
+    def person(self, calendar: str = "") -> "Calendar":
+        """Somebody else who writes to a calendar of the account."""
+        return Calendar(self.client, f"{self.url}{calendar or self.calendar}/")
+
+
+class Calendar:
+    """A collection by hand: plain requests, nothing of ours."""
+
+    def __init__(self, client: httpx.Client, url: str) -> None:
+        self.client, self.url = client, url
+
+    def make(self) -> None:
+        assert self.client.request("MKCALENDAR", self.url).status_code == 201
+
+    def is_there(self) -> bool:
+        body = '<propfind xmlns="DAV:"><prop><resourcetype/></prop></propfind>'
+        headers = {"Depth": "0", "Content-Type": "application/xml"}
+        heard = self.client.request("PROPFIND", self.url, content=body, headers=headers)
+        return heard.status_code == 207 and any(
+            element.tag.endswith("caldav}calendar") for element in fromstring(heard.text).iter()
+        )
+
+    def hrefs(self) -> list[str]:
+        """The last segments of the addresses of all objects."""
+        body = '<propfind xmlns="DAV:"><prop><getetag/></prop></propfind>'
+        headers = {"Depth": "1", "Content-Type": "application/xml"}
+        heard = self.client.request("PROPFIND", self.url, content=body, headers=headers)
+        assert heard.status_code == 207, heard.text
+        paths = [element.text or "" for element in fromstring(heard.text).iter("{DAV:}href")]
+        return sorted(path.rpartition("/")[2] for path in paths if path.endswith(".ics"))
+
+    def get(self, name: str) -> str:
+        heard = self.client.get(urljoin(self.url, name))
+        assert heard.status_code == 200, name
+        return heard.text
+
+    def put(self, name: str, text: str) -> None:
+        headers = {"Content-Type": "text/calendar; charset=utf-8"}
+        heard = self.client.put(urljoin(self.url, name), content=text.encode(), headers=headers)
+        assert heard.status_code in MADE, heard.text
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a part of an object's text, as it is kept there."""
+        text = self.get(name)
+        assert old in text
+        self.put(name, text.replace(old, new, 1))
+
+    def delete(self, name: str) -> None:
+        assert self.client.delete(urljoin(self.url, name)).status_code in MADE
+
+    def contents(self) -> dict[str, str]:
+        return {name: self.get(name) for name in self.hrefs()}
+
+
+def person_event(uid: str, summary: str) -> str:
+    """An event that has nothing to do with us."""
+    lines = (
+        *("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//person//EN", "BEGIN:VEVENT", f"UID:{uid}"),
+        *("DTSTAMP:20261101T000000Z", "DTSTART:20261224T180000Z", "DTEND:20261224T200000Z"),
+        *(f"SUMMARY:{summary}", "END:VEVENT", "END:VCALENDAR", ""),
+    )
+    return "\r\n".join(lines)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def radicale(folder: Path) -> Iterator[DavServer]:
+    """A running Radicale, with a user who has no calendar yet."""
+    port = free_port()
+    (folder / "users").write_text(f"{USER}:{PASSWORD}\n", encoding="utf-8")
+    (folder / "config").write_text(
+        f"[server]\nhosts = 127.0.0.1:{port}\n"
+        f"[auth]\ntype = htpasswd\nhtpasswd_filename = {folder}/users\n"
+        "htpasswd_encryption = plain\ndelay = 0\n"
+        f"[storage]\nfilesystem_folder = {folder}/collections\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "radicale", "-C", str(folder / "config")]
+    yield from _running(DavServer(command, port, f"/{USER}/", USER))
+
+
+@contextmanager
+def xandikos(folder: Path) -> Iterator[DavServer]:
+    """A running xandikos, which asks for no password."""
+    port = free_port()
+    command = [sys.executable, "-m", "xandikos", "serve", "-d", str(folder), "--defaults", "-p", str(port)]
+    command += [
+        "--listen-address",
+        "127.0.0.1",
+        "--current-user-principal",
+        f"/{USER}/",
+        "--no-detect-systemd",
+    ]
+    yield from _running(DavServer(command, port, f"/{USER}/calendars/"))
+
+
+def _running(server: DavServer) -> Iterator[DavServer]:
+    server.start()
+    try:
+        yield server
+    finally:
+        server.client.close()
+        server.stop()
