@@ -20,9 +20,10 @@ from icsfeed.app.build import Fleet, utc_now
 from icsfeed.app.host import hosted
 from icsfeed.app.logs import secrets_of
 from icsfeed.app.peers import keeping_peer
+from icsfeed.app.push import World
 from icsfeed.app.reload import Reloading
 from icsfeed.app.standing import Standing
-from icsfeed.running import BUSY, load_configuration, set_up_logs
+from icsfeed.running import BUSY, load_configuration, push_folder, set_up_logs
 from icsfeed.terminal import why_not_listening
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ async def serve_file(
     """Serve a configuration and what becomes of it, until a signal ends it. `path`: None: the environment."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     store = open_store(config.store.reveal(), os.environ)
-    async with hosted(config, Fleet(store), store, Standing(utc_now)) as site:
+    standing = Standing(utc_now, pushes=World(push_folder, store, utc_now))
+    async with hosted(config, Fleet(store), store, standing) as site:
         reloading = Reloading(
             site,
             lambda: load_configuration(path),

@@ -220,3 +220,10 @@ def test_check_tries_a_target_for_real_and_leaves_nothing_behind(folder: Path, d
     assert "target team: an object was written, read and deleted" in found
     assert "target paused: is not active" in found
     assert dav.person().hrefs() == []
+
+
+def test_the_server_pushes_by_itself(folder: Path, dav: DavServer, data: PlaneData) -> None:
+    environment = {"STATE_DIRECTORY": str(folder / "state")}
+    person = dav.person()
+    with running("serve", "--port", "0", cwd=folder, env=environment):
+        until(lambda: person.is_there() and len(person.hrefs()) > ISSUES / 2)

@@ -67,7 +67,8 @@ def find(
 def load(path: Path, environ: Mapping[str, str], zones: Collection[str] | None = None) -> Config:
     """The configuration in a file, with `${NAME}` and `*_file` filled in. Raises ConfigError.
 
-    `zones` are the time zones there are; None: this system's. Paths in the file start at its folder;
+    `zones` are the time zones there are; None: this system's. SYNC_INTERVAL_SECONDS stands in for a
+    missing `sync_interval`. Paths in the file start at its folder;
     in the result they are absolute when `path` is.
     """
     found: list[Found] = []
@@ -75,7 +76,7 @@ def load(path: Path, environ: Mapping[str, str], zones: Collection[str] | None =
         data = _parse(_read(path, FILE_LIMIT), found)
     except ValueError as error:
         raise ConfigError(str(path), [Problem("", str(error))]) from None
-    data = _with_variables(data, (), environ, found)
+    data = _with_interval(_with_variables(data, (), environ, found), environ)
     _with_files(data, (), path.parent, found)
     return decode(data, str(path), zones=available_timezones() if zones is None else zones, known=found)
 
@@ -240,6 +241,12 @@ def _with_variables(data: Any, at: Place, environ: Mapping[str, str], found: lis
     if isinstance(data, list):
         return [_with_variables(item, (*at, index), environ, found) for index, item in enumerate(data)]
     return data
+
+
+def _with_interval(data: Any, environ: Mapping[str, str]) -> Any:
+    """The data, with SYNC_INTERVAL_SECONDS where the file says nothing of it."""
+    seconds = environ.get("SYNC_INTERVAL_SECONDS")
+    return {"sync_interval": seconds, **data} if seconds and isinstance(data, dict) else data
 
 
 def _step(key: object) -> str:

@@ -15,6 +15,8 @@ from icsfeed.app.answers import NEVER_STORED, error_answer, timestamp
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.metrics import TEXT_FORMAT, exposition
 from icsfeed.app.pages import Pages, wants_html
+from icsfeed.app.push_report import WORDS
+from icsfeed.app.pusher import Last, Pusher
 from icsfeed.app.report import next_sync, report, sync_state
 from icsfeed.app.standing import Standing
 from icsfeed.app.status_page import refused_page, status_page, sync_answer
@@ -82,16 +84,20 @@ async def sync_now(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     standing: NamedDependency[Standing],
+    pusher: NamedDependency[Pusher],
 ) -> Response[Any]:
-    """Starts a sync and does not wait for it. 409 while one is under way; 10 an hour.
+    """Starts a sync and does not wait for it; then all is pushed. 409 while one is under way; 10 an hour.
 
     A browser, where a person has pressed the button of the status page, goes back to that page.
     """
-    answer = _sync(service, standing)
+    answer = _sync(service, standing, pusher)
     return sync_answer(request, service, answer) if wants_html(request) else answer
 
 
-def _sync(service: FeedService, standing: Standing) -> Response[Any]:
+def _sync(service: FeedService, standing: Standing, pusher: Pusher) -> Response[Any]:
+    async def push() -> None:
+        pusher.run_now()
+
     now = standing.clock()
     if standing.sync.is_running:
         headers, text = standing.syncs.look("").headers(), "A sync is under way."
@@ -104,7 +110,7 @@ def _sync(service: FeedService, standing: Standing) -> Response[Any]:
     body = {
         "status": "triggered",
         "message": "Manual sync initiated",
-        "sync_id": standing.sync.start(tuple(service.workspaces.values())),
+        "sync_id": standing.sync.start(tuple(service.workspaces.values()), push),
         "timestamp": timestamp(now),
     }
     return Response(body, status_code=HTTPStatus.ACCEPTED, headers={**NEVER_STORED, **headers})
@@ -114,16 +120,19 @@ def _sync(service: FeedService, standing: Standing) -> Response[Any]:
 async def sync_status(
     service: NamedDependency[FeedService],
     standing: NamedDependency[Standing],
+    pusher: NamedDependency[Pusher],
 ) -> Response[Any]:
-    """Whether something is being read, the last sync, the next one, and how much waits."""
-    workspaces = tuple(service.workspaces.values())
+    """Whether something is being read or pushed, the last sync, the next one, and how much waits."""
+    workspaces, pushes = tuple(service.workspaces.values()), pusher.status
     cache, last = service.config.cache, standing.sync.latest(workspaces)
     upcoming = next_sync(service, standing.clock())
     body = {
-        "status": sync_state(service, standing),
+        "status": sync_state(service, standing, pushes),
         "last_sync": _row(last) if last else None,
         "next_sync": timestamp(upcoming) if upcoming else None,
-        "queue_length": sum(standing.watch(workspace, cache).queue_length for workspace in workspaces),
+        "queue_length": pushes.queued
+        + sum(standing.watch(workspace, cache).queue_length for workspace in workspaces),
+        "push": {name: _pushed(last) for name, last in pushes.last.items()},
     }
     return Response(body, headers=NEVER_STORED)
 
@@ -138,16 +147,32 @@ def _row(sync: LastSync) -> dict[str, Any]:
     }
 
 
+def _pushed(last: Last | None) -> dict[str, Any] | None:
+    """A target's last run, without the addresses in it; None: there was none yet."""
+    if last is None:
+        return None
+    report = last.report
+    return {
+        "timestamp": timestamp(last.at),
+        "duration_seconds": round(report.seconds, 3),
+        "status": "success" if report.is_good else "error",
+        **{word: report.counts.get(word, 0) for word in WORDS},
+        "failed": len(report.failures),
+        "errors": list(report.problems),
+    }
+
+
 @get("/status", summary="The status of everything")
 async def status(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     standing: NamedDependency[Standing],
     pages: NamedDependency[Pages],
+    pusher: NamedDependency[Pusher],
 ) -> Response[Any]:
-    """Workspaces, feeds, and who reads them; a page for a browser. `?links=1` shows the links too."""
+    """Workspaces, feeds, their readers, and pushes; a page for a browser. `?links=1` shows the links too."""
     with_links = request.query_params.get("links") == "1"
-    found = await report(service, standing, with_links=with_links)
+    found = await report(service, standing, pusher.status, with_links=with_links)
     if wants_html(request):
         return status_page(request, service, pages, found, with_links=with_links)
     return Response(to_builtins(found), headers={**NEVER_STORED, "Vary": "Accept"})

@@ -12,9 +12,11 @@ from icsfeed.app.answers import NEVER_STORED, READ, Clock, timestamp
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.front_page import front_page
 from icsfeed.app.pages import Pages, wants_html
+from icsfeed.app.pusher import Pusher, Status
 from icsfeed.app.report import sync_state
 from icsfeed.app.standing import Standing
 from icsfeed.app.workspace import Workspace
+from icsfeed.core.errors import PushError
 
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 
@@ -62,13 +64,15 @@ async def ready(
 
 @route("/api/v1/health", http_method=READ, summary="How the server does")
 async def api_health(
-    service: NamedDependency[FeedService], standing: NamedDependency[Standing]
+    service: NamedDependency[FeedService],
+    standing: NamedDependency[Standing],
+    pusher: NamedDependency[Pusher],
 ) -> Response[dict[str, Any]]:
     """Version, uptime, figures, and the age of each workspace's copy. It never touches Plane."""
-    workspaces, now = service.workspaces, standing.clock()
+    workspaces, now, pushes = service.workspaces, standing.clock(), pusher.status
     last = standing.sync.latest(tuple(workspaces.values()))
     is_read = all(one.is_ready and not one.last_error for one in workspaces.values())
-    is_well = is_read and service.store.healthy and not standing.loaded.problems
+    is_well = is_read and pushes.state != "error" and service.store.healthy and not standing.loaded.problems
     body = {
         "status": "healthy" if is_well else "degraded",
         "version": __version__,
@@ -76,12 +80,12 @@ async def api_health(
         "timestamp": timestamp(now),
         "metrics": {
             "projects_synced": sum(one.projects_read for one in workspaces.values()),
-            "events_created": 0,
-            "events_updated": 0,
-            "events_deleted": 0,
+            "events_created": standing.pushed.count("created"),
+            "events_updated": standing.pushed.count("updated"),
+            "events_deleted": standing.pushed.count("deleted"),
             "last_sync": timestamp(last.at) if last else None,
-            "sync_status": sync_state(service, standing),
-            "caldav_connection": "not configured",
+            "sync_status": sync_state(service, standing, pushes),
+            "caldav_connection": _caldav_connection(pushes),
             "plane_api_connection": _plane_connection(service),
         },
         "copies": {name: _copy(one, now) for name, one in workspaces.items()},
@@ -96,6 +100,15 @@ def _plane_connection(service: FeedService) -> str:
     workspaces = service.workspaces.values()
     errors = [one.last_error.kind for one in workspaces if one.last_error]
     return errors[0] if errors else "ok" if all(one.refreshes.last for one in workspaces) else "not read yet"
+
+
+def _caldav_connection(pushes: Status) -> str:
+    """`ok`, the kind of the first error, `not tried yet` or `not configured`: in words that name nothing."""
+    runs = pushes.last.values()
+    errors = [last.report.error for last in runs if last and isinstance(last.report.error, PushError)]
+    if errors:
+        return errors[0].kind
+    return "not configured" if not runs else "not tried yet" if None in runs else "ok"
 
 
 def _copy(workspace: Workspace, now: datetime) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Figures(Collector):
     def collect(self) -> Iterable[Metric]:
         yield from self._server()
         yield from self._plane()
+        yield from self._pushes()
 
     def _server(self) -> Iterator[Metric]:
         standing, store = self._standing, self._service.store
@@ -96,6 +97,18 @@ class Figures(Collector):
                 if value is not None:
                     gauge.add_metric([workspace], value)
             yield gauge
+
+    def _pushes(self) -> Iterator[Metric]:
+        pushed = self._standing.pushed
+        objects = CounterMetricFamily(
+            "icsfeed_push_objects", "Objects of calendars, by what was done.", labels=["target", "result"]
+        )
+        for (target, word), count in pushed.counts.items():
+            objects.add_metric([target, word], count)
+        good = GaugeMetricFamily("icsfeed_push_good", "1; 0: the last run failed.", labels=["target"])
+        for target, last in pushed.last.items():
+            good.add_metric([target], int(last.report.is_good))
+        yield from (objects, good)
 
 
 def exposition(service: FeedService, standing: Standing) -> bytes:

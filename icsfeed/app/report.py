@@ -1,6 +1,6 @@
 """What an administrator wants to see of a server: its workspaces, feeds, readers, and what is wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -8,6 +8,7 @@ from msgspec import Struct
 from icsfeed import __version__
 from icsfeed.app.audience import Reader
 from icsfeed.app.feeds import FeedService
+from icsfeed.app.pusher import Last, Status
 from icsfeed.app.standing import Standing
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.config import Feed
@@ -64,6 +65,16 @@ class FeedReport(Struct, frozen=True):
     readers: tuple[Reader, ...]
 
 
+class PushReport(Struct, frozen=True):
+    """A target's last run: when it ended, what it did, what was wrong. None: there was none yet."""
+
+    name: str
+    last_run: datetime | None
+    counts: Mapping[str, int]
+    requests: int
+    problems: tuple[str, ...]
+
+
 class Report(Struct, frozen=True):
     """The whole. `problems`: of a newer configuration that cannot be used; `store`: how it fails."""
 
@@ -75,9 +86,10 @@ class Report(Struct, frozen=True):
     store: str | None
     workspaces: tuple[WorkspaceReport, ...]
     feeds: tuple[FeedReport, ...]
+    pushes: tuple[PushReport, ...]
 
 
-async def report(service: FeedService, standing: Standing, *, with_links: bool) -> Report:
+async def report(service: FeedService, standing: Standing, pushes: Status, *, with_links: bool) -> Report:
     """The state of everything, from what is known: Plane is asked only for what is not fresh."""
     feeds = {**service.config.feeds, **await service.auto_feeds()}
     return Report(
@@ -89,7 +101,15 @@ async def report(service: FeedService, standing: Standing, *, with_links: bool) 
         store=service.store.last_error,
         workspaces=tuple(_workspace(service, standing, name) for name in service.workspaces),
         feeds=tuple(_feed(service, standing, name, feed, with_links) for name, feed in feeds.items()),
+        pushes=tuple(_push(name, last) for name, last in pushes.last.items()),
     )
+
+
+def _push(name: str, last: Last | None) -> PushReport:
+    if last is None:
+        return PushReport(name, None, {}, 0, ())
+    found = last.report
+    return PushReport(name, last.at, dict(found.counts), found.requests, found.problems)
 
 
 def _workspace(service: FeedService, standing: Standing, name: str) -> WorkspaceReport:
@@ -165,9 +185,11 @@ def _waits(workspace: Workspace) -> Iterator[float]:
         yield workspace.known.issues.left(project.id)
 
 
-def sync_state(service: FeedService, standing: Standing) -> str:
-    """`running` while Plane is read, `error` when a part could not be read the last time, else `idle`."""
+def sync_state(service: FeedService, standing: Standing, pushes: Status) -> str:
+    """`running` while something is read or pushed, `error` when that failed the last time, else `idle`."""
     workspaces = service.workspaces.values()
-    if standing.sync.is_running or any(workspace.refreshes.under_way for workspace in workspaces):
+    reading = standing.sync.is_running or any(workspace.refreshes.under_way for workspace in workspaces)
+    if reading or pushes.state == "running":
         return "running"
-    return "error" if any(workspace.last_error for workspace in workspaces) else "idle"
+    failed = any(workspace.last_error for workspace in workspaces) or pushes.state == "error"
+    return "error" if failed else "idle"

@@ -9,8 +9,11 @@ from msgspec import Struct
 
 from icsfeed.app.answers import Clock
 from icsfeed.app.audience import Audience
+from icsfeed.app.feeds import FeedService
 from icsfeed.app.hooks import Deliveries
 from icsfeed.app.limits import Limiter
+from icsfeed.app.push import World
+from icsfeed.app.pusher import Pushed, Pusher
 from icsfeed.app.sync import Sync
 from icsfeed.app.watch import Sleep, Watch
 from icsfeed.app.workspace import Workspace
@@ -31,11 +34,15 @@ class Loaded(Struct, frozen=True):
 class Standing:
     """Since when the server runs, who reads, what was counted and limited; and the watch of each workspace.
 
-    `timer` gives monotonic seconds; `sleep` waits so many.
+    `timer` gives monotonic seconds; `sleep` waits so many. `pushes`: what pushes run in; None: none do.
     """
 
     def __init__(
-        self, clock: Clock, timer: Callable[[], float] = monotonic, sleep: Sleep = asyncio.sleep
+        self,
+        clock: Clock,
+        timer: Callable[[], float] = monotonic,
+        sleep: Sleep = asyncio.sleep,
+        pushes: World | None = None,
     ) -> None:
         self.clock = clock
         self.timer = timer
@@ -46,6 +53,8 @@ class Standing:
         self.sync = Sync(clock, timer)
         self.syncs = Limiter(SYNCS_PER_HOUR, AN_HOUR, timer)
         self.wrong_admins = Limiter(WRONG_PER_MINUTE, 60.0, timer)
+        self.pushed = Pushed()
+        self._pushes = pushes
         self._sleep = sleep
         self._watches: dict[Workspace, Watch] = {}
 
@@ -59,6 +68,10 @@ class Standing:
         if workspace not in self._watches:
             self._watches[workspace] = Watch(workspace, cache, self.timer, self._sleep)
         return self._watches[workspace]
+
+    def pusher(self, service: FeedService) -> Pusher:
+        """What pushes the targets of this configuration."""
+        return Pusher(service, self._pushes, self.pushed, self.timer, self._sleep)
 
     async def leave(self, workspace: Workspace) -> None:
         """A server no longer watches this workspace; the watch ends with the last of them."""

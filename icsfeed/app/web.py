@@ -45,14 +45,17 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         for watch in watches.values():
             watch.start()
+        pusher.start()
         yield
+        await pusher.close()
         for workspace in service.workspaces.values():
             await standing.leave(workspace)
 
     config, clock = service.config, standing.clock
     watches = {name: standing.watch(one, config.cache) for name, one in service.workspaces.items()}
+    pusher = standing.pusher(service)
     webhooks = Webhooks(config.workspaces, watches, clock, standing.deliveries)
-    own = {"service": service, "standing": standing, "clock": clock, "webhooks": webhooks}
+    own = {"service": service, "standing": standing, "clock": clock, "webhooks": webhooks, "pusher": pusher}
     ready_made = {**own, **_for_pages(service, standing)}
     app = Litestar(
         [

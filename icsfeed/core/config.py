@@ -264,6 +264,7 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration. After decoding, names and cross-references in it hold.
 
+    `sync_interval`: how often targets are pushed to although nothing has changed here.
     `store` is `file`, `memory`, or an address (redis://, valkey://) that may hold a password.
     """
 
@@ -283,5 +284,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     auth_proxy: AuthProxy | None = None
     cors: tuple[Origin, ...] = ()
     cache: Cache = Cache()
+    sync_interval: Ttl = Duration(300)
     store: Hidden = Secret("file")
     gzip: bool = True

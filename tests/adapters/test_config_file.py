@@ -187,6 +187,21 @@ def test_a_certificate_authority_is_a_path_and_must_be_there(folder: Folder) -> 
     assert folder.load(HEAD + push).push["t"].ca_file == str(folder.path / "ca.pem")
 
 
+@pytest.mark.parametrize(
+    ("line", "environ", "seconds"),
+    [
+        ("", {}, 300),
+        ("", {"SYNC_INTERVAL_SECONDS": "90"}, 90),
+        ("", {"SYNC_INTERVAL_SECONDS": ""}, 300),
+        ("sync_interval: 10m\n", {"SYNC_INTERVAL_SECONDS": "90"}, 600),
+    ],
+)
+def test_how_often_targets_are_pushed_may_come_from_the_environment(
+    folder: Folder, line: str, environ: dict[str, str], seconds: int
+) -> None:
+    assert folder.load(HEAD + line, environ).sync_interval == seconds
+
+
 def test_every_key_that_names_a_file_of_a_secret_is_read() -> None:
     names = {key for struct in _structs(Config) for key in struct.__struct_fields__ if key.endswith("_file")}
     assert names - {"ca_file"} == SECRET_FILES

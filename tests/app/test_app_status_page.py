@@ -3,20 +3,18 @@
 import base64
 import re
 from collections.abc import AsyncIterator
-from datetime import datetime
 from html import unescape
 from zoneinfo import ZoneInfo
 
 import pytest
 from app_world import NOW, Clock, World, quick, serving, settings
 from httpx import Response
-from msgspec import Struct
 from msgspec.structs import replace
 from test_app_pages import page, policy, words
 
 from icsfeed.app.assets import Assets
 from icsfeed.app.pages import Ask, Pages
-from icsfeed.app.report import Report, report
+from icsfeed.app.report import PushReport, report
 from icsfeed.app.standing import Loaded, Standing
 from icsfeed.app.tongue import Tongue
 from icsfeed.core.config import Feed, Secret
@@ -142,29 +140,12 @@ async def test_a_feed_that_some_apps_would_not_take_is_marked() -> None:
         assert "larger than some apps take" in words(await status(world))
 
 
-class Push(Struct, frozen=True):
-    """What a report says of one target."""
-
-    name: str
-    last_run: datetime | None
-    counts: dict[str, int]
-    problems: tuple[str, ...] = ()
-
-
-class WithPushes(Report, frozen=True):
-    pushes: tuple[Push, ...] = ()
-
-
 async def test_every_targets_last_run_is_shown(world: World) -> None:
-    found = await report(world.service, standing_of(world), with_links=False)
-    pushes = (
-        Push(
-            "team", NOW, {"created": 1, "updated": 2, "adopted": 3, "deleted": 4, "kept": 5}, ("no <room>",)
-        ),
-        Push("new", None, {}),
-    )
-    fields = {name: getattr(found, name) for name in Report.__struct_fields__}
-    whole = WithPushes(**{**fields, "pushes": pushes})
+    pusher = standing_of(world).pusher(world.service)
+    found = await report(world.service, standing_of(world), pusher.status, with_links=False)
+    done = {"created": 1, "updated": 2, "adopted": 3, "deleted": 4, "kept": 5}
+    pushes = (PushReport("team", NOW, done, 9, ("no <room>",)), PushReport("new", None, {}, 0, ()))
+    whole = replace(found, pushes=pushes)
     ask = Ask(parameters=(), tongue=Tongue("en", ZoneInfo("UTC")), theme="auto", base="", root="")
     html = Pages(Assets()).html("status.html", ask, report=whole, with_links=False, sync=None, large=1)
     said = " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
