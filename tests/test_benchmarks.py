@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-REQUESTS = Path(__file__).parent.parent / "benchmarks" / "requests.py"
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+REQUESTS, PUSH = BENCHMARKS / "requests.py", BENCHMARKS / "push.py"
 SMALL = ("--issues", "300", "--projects", "3", "--minutes", "3")
 KINDS = {"issues", "ids", "states", "labels", "cycles", "modules", "links", "members", "projects"}
 REFRESHES = {"cold", "unchanged", "changed_5", "changed_200", "deleted_1"}
@@ -82,3 +83,18 @@ def test_webhooks_save_requests(found: dict[str, Any]) -> None:
 def test_without_json_it_prints_a_line_for_every_case(tmp_path: Path) -> None:
     text = printed(folder=tmp_path)
     assert {line.split(" ")[0] for line in text.splitlines()} >= REFRESHES | PERIODS
+
+
+def test_a_push_costs_what_icsfeed_promises_beside_vdirsyncer(tmp_path: Path) -> None:
+    command = [sys.executable, str(PUSH), "--items", "40", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    found = json.loads(done.stdout)
+    assert found["items"] == 40
+    requests = {
+        program: {case: cost["requests"] for case, cost in cases.items()}
+        for program, cases in found["costs"].items()
+    }
+    assert requests["icsfeed"] == {"first": 42, "unchanged": 1, "changed_10": 12}
+    assert requests["vdirsyncer"].keys() == requests["icsfeed"].keys()
+    assert requests["vdirsyncer"]["first"] >= 40
+    assert all(cost["seconds"] > 0 for cases in found["costs"].values() for cost in cases.values())
