@@ -195,7 +195,7 @@ class PlaneClient:
         parameters = {"fields": ISSUE_FIELDS, "order_by": "-updated_at"}
         first = Walk(read)
         page, _ = await self._first_page(where, parameters, what, RECENT_PAGE)
-        rows: Walk[Issue] | None = first if first.add(page) else None
+        rows: Walk[Issue] | None = first if await first.add(page) else None
         if rows is not None and page.more and not _reaches(rows, since):
             rows = await self._walk(where, parameters, read, what, enough=lambda rows: _reaches(rows, since))
         if rows is None or rows.total is None:
@@ -241,7 +241,7 @@ class PlaneClient:
         rows = Walk(read)
         cursors: set[str] = set()
         page, size = await self._first_page(path, parameters, what, LARGEST_PAGE)
-        while rows.add(page):
+        while await rows.add(page):
             if page.more and enough(rows):
                 return rows
             if not page.more:

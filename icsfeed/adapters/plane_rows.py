@@ -1,5 +1,6 @@
 """Rows of Plane's lists, page by page: do they fit together, and what could be understood of them?"""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
@@ -8,6 +9,9 @@ from icsfeed.adapters import plane_wire as wire
 from icsfeed.core.errors import BadAnswer
 
 T = TypeVar("T")
+
+AT_ONCE = 10
+"""Rows that are read before others have their turn: a page may hold 1000 long descriptions."""
 
 log = logging.getLogger("icsfeed.plane")
 
@@ -37,14 +41,16 @@ class Walk(Generic[T]):
         self._twice = False
         self.total: int | None = None
 
-    def add(self, page: wire.Page) -> bool:
+    async def add(self, page: wire.Page) -> bool:
         """Take a page in. False: the pages do not fit together, and reading on makes no sense.
 
         A total that falls is a sign of its own: when an issue that was read is removed, the one that
         moves up to the page before is missed, and the count still equals the new total.
         """
-        for row in page.rows:
-            self._take(row, wire.row_id(row))
+        for start in range(0, len(page.rows), AT_ONCE):
+            for row in page.rows[start : start + AT_ONCE]:
+                self._take(row, wire.row_id(row))
+            await asyncio.sleep(0)
         before, self.total = self.total, page.total
         if page.total is None:
             return not self._twice

@@ -8,6 +8,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, tzinfo
+from functools import lru_cache
+from sys import intern
 from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
@@ -25,7 +27,7 @@ from icsfeed.core.model import (
     State,
     StateGroup,
 )
-from icsfeed.core.text import clip, one_line, plain
+from icsfeed.core.text import clip, deflated, one_line, plain
 
 T = TypeVar("T")
 Row: TypeAlias = dict[str, Any]
@@ -137,7 +139,7 @@ def issue(row: Row, project: Project) -> Issue | None:
         name=_text(row, "name"),
         created=created,
         updated=_moment(row, "updated_at") if row.get("updated_at") else created,
-        text=plain(_text(row, "description_html")),
+        text=deflated(plain(_text(row, "description_html"))),
         priority=_choice(row.get("priority"), PRIORITIES, "none"),
         state=_link(row.get("state")),
         parent=_link(row.get("parent")),
@@ -246,11 +248,17 @@ def _day(row: Row, field: str, zone: tzinfo | None = None) -> date | None:
         return None
     try:
         if len(value) == len("2026-12-31"):
-            return date.fromisoformat(value)
+            return _plain_day(value)
         moment = datetime.fromisoformat(value)
         return (moment.astimezone(zone) if zone and moment.tzinfo else moment).date()
     except (TypeError, ValueError, OverflowError):
         raise Unreadable(f"{field} is not a date") from None
+
+
+@lru_cache(maxsize=4_096)
+def _plain_day(value: str) -> date:
+    """One object for all that are due on a day."""
+    return date.fromisoformat(value)
 
 
 def _lenient(read: Callable[[], T]) -> T | None:
@@ -269,9 +277,12 @@ def _zone(name: str) -> tzinfo:
 
 
 def _link(value: object) -> str | None:
-    """The id of another object: plain, or of the object itself where it was expanded."""
+    """The id of another object: plain, or of the object itself where it was expanded.
+
+    One object for all that refer to it: ten thousand issues share a few states, labels and people.
+    """
     found = value.get("id") if isinstance(value, dict) else value
-    return found if isinstance(found, str) and _ID.fullmatch(found) else None
+    return intern(found) if isinstance(found, str) and _ID.fullmatch(found) else None
 
 
 def _links(values: object) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ async def _feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
         if service.links.is_served(feed):
             view = await service.view(name)
             calendar = await service.calendar(name)
-            size = len((await service.rendered(name)).body)
+            size = (await service.rendered(name)).size
         else:
             yield Finding("ok", about, "is not active")
             return
@@ -106,7 +106,7 @@ async def _feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     material = Material(view.projects, view.people, view.snapshots, view.linked)
     for unknown in unknown_names(feed, material):
         yield Finding("warning", about, f"its filter names {unknown}, and there is none")
-    if not calendar.components:
+    if not calendar.count:
         yield Finding("warning", about, f"is empty: {why_empty(name, feed, material, service.today())}")
         return
     yield Finding("ok", about, _contents(calendar, size))
@@ -127,7 +127,7 @@ def _contents(calendar: Calendar, size: int) -> str:
         if count
     ]
     without = f"; not in it: {', '.join(left_out)}" if left_out else ""
-    return f"{len(calendar.components)} items, {size:,} bytes{without}"
+    return f"{calendar.count} items, {size:,} bytes{without}"
 
 
 async def _target(

@@ -4,37 +4,35 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
 from msgspec import Struct
-from msgspec.structs import replace
 
 from icsfeed.adapters.store import Store
 from icsfeed.app.known import View
 from icsfeed.app.links import Links
-from icsfeed.app.workspace import Workspace
+from icsfeed.app.rendering import Renderer
+from icsfeed.app.workspace import VIEW_KEPT, Workspace
 from icsfeed.core.auto import auto_feeds, may_be_auto
-from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of, tombstone, workspace_of
+from icsfeed.core.calendar import Calendar, Day, tombstone, workspace_of
 from icsfeed.core.config import Config, Feed
 from icsfeed.core.errors import FeedError, NoCopy, PlaneError, UnknownFeed
-from icsfeed.core.feed import Rendered, digest, render, render_narrowed
-from icsfeed.core.mapping import Style
+from icsfeed.core.feed import Rendered, render_narrowed
 from icsfeed.core.notices import midnight
 from icsfeed.core.query import Query, narrowed
-from icsfeed.core.revisions import History, styled_since
 from icsfeed.core.select import Needs, needs, projects_of
-
-HISTORY_LOCK = 2.0
-"""Seconds that replicas wait for each other to say since when a feed is as it is."""
 
 KEPT = 2_000
 """Rendered feeds kept at most; the longest unread goes first."""
 PARTS = 64 * 1024 * 1024
 """Bytes of narrowed feeds kept at most: whoever has a link can ask for as many as there are dates."""
 
+AT_HAND = timedelta(seconds=VIEW_KEPT)
+"""For how long a feed is handed on without looking whether anything has changed."""
 log = logging.getLogger("icsfeed.feeds")
+
 
 Key = tuple[str, Query]
 _WHOLE = Query()
@@ -56,7 +54,7 @@ class Made(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes that it takes."""
-        return len(self.rendered.body) + len(self.rendered.gzipped or b"")
+        return self.rendered.size + self.rendered.packed_size
 
 
 class Look(Struct, frozen=True):
@@ -67,6 +65,15 @@ class Look(Struct, frozen=True):
     feed: Feed
     view: View
     day: Day
+
+
+class Current(NamedTuple):
+    """A feed's bytes that were current `at` that time, of that edition of its workspace."""
+
+    rendered: Rendered
+    at: datetime
+    workspace: Workspace
+    edition: int
 
 
 class FeedService:
@@ -91,8 +98,9 @@ class FeedService:
         self._zone = ZoneInfo(config.timezone)
         self._made: LRUCache[str, Made] = LRUCache(KEPT)
         self._parts: LRUCache[Key, Made] = LRUCache(parts, getsizeof=lambda made: made.size)
+        self._renderer = Renderer(config, clock, store)
+        self._current_at: dict[str, Current] = {}
         self._making: dict[Key, asyncio.Task[Rendered]] = {}
-        self._histories: dict[str, History] = {}
         self._auto: tuple[tuple[object, ...], Mapping[str, Feed]] = ((), {})
 
     async def rendered(self, name: str, query: Query = _WHOLE, until: float | None = None) -> Rendered:
@@ -104,7 +112,7 @@ class FeedService:
         until = self._until() if until is None else until
         feed = narrowed(await self.feed(name, until), query)
         try:
-            return await self._current(name, feed, query, until)
+            rendered = await self._current(name, feed, query, until)
         except Exception as error:
             last = self._last(name, query)
             if last is None:
@@ -112,6 +120,17 @@ class FeedService:
             fault = None if isinstance(error, FeedError) else error
             log.warning("%s; serving the last good copy", error, exc_info=fault)
             return last.rendered
+        if query == _WHOLE:
+            workspace = self.workspaces[workspace_of(self.config, feed)]
+            self._current_at[name] = Current(rendered, self._clock(), workspace, workspace.edition)
+        return rendered
+
+    def at_hand(self, name: str) -> Rendered | None:
+        """The whole feed's bytes if they were found to be current within a second; views are kept as long."""
+        found = self._current_at.get(name)
+        if found is None or found.workspace.edition != found.edition:
+            return None
+        return found.rendered if timedelta() <= self._clock() - found.at < AT_HAND else None
 
     def made(self, name: str) -> Made | None:
         """The feed as it was last rendered; None: it was not since the start."""
@@ -156,8 +175,8 @@ class FeedService:
 
     def calendar_of(self, look: Look) -> Calendar:
         """The calendar of what was looked at; work for a thread when there are many issues."""
-        style = self._style(look.feed)
-        return self._calendar(look.name, look.feed, look.query, style, look.view, look.day)
+        style = self._renderer.style(look.feed)
+        return self._renderer.calendar(look.name, look.feed, look.query, style, look.view, look.day)
 
     async def all_links(self, base: str) -> dict[str, dict[str, Any]]:
         """Every feed that is served and its links: `{"ics", "page", "embed"}`, and `links` by subscriber."""
@@ -175,9 +194,9 @@ class FeedService:
         """The calendar of a revoked link."""
         feed = self.config.feeds[name]
         day = Day(self.today(), self._zone)
-        calendar = tombstone(name, feed, self._style(feed), day)
+        calendar = tombstone(name, feed, self._renderer.style(feed), day)
         changed = midnight(day.today, day.zone)
-        return render_narrowed(calendar.header, calendar.components, changed, compress=self.config.gzip)
+        return render_narrowed(calendar.header, calendar.parts({}), changed, self._renderer.chunks)
 
     async def feed(self, name: str, until: float | None = None) -> Feed:
         """The feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""
@@ -253,82 +272,20 @@ class FeedService:
         stale = limit is not False and now - view.read_at > timedelta(seconds=limit)
         return Day(now.astimezone(self._zone).date(), self._zone, view.read_at if stale else None)
 
-    def _style(self, feed: Feed) -> Style:
-        name = workspace_of(self.config, feed)
-        workspace = self.config.workspaces[name]
-        return style_of(self.config, workspace, workspace.slug or name, feed)
-
-    def _calendar(self, name: str, feed: Feed, query: Query, style: Style, view: View, day: Day) -> Calendar:
-        workspace = workspace_of(self.config, feed)
-        title = self.config.workspaces[workspace].title or workspace
-        material = Material(view.projects, view.people, view.snapshots, view.linked)
-        return calendar_of(name, feed, query, style, material, day, title)
-
     async def _make(
         self, name: str, feed: Feed, query: Query, view: View, day: Day, until: float | None
     ) -> Rendered:
         if query == _WHOLE:
-            rendered, calendar = await self._whole(name, feed, view, day)
+            rendered, calendar = await self._renderer.whole(name, feed, view, day)
         else:
             base = await self.rendered(name, _WHOLE, until)
-            rendered, calendar = await self._narrowed(name, feed, query, view, day, base)
-        items, left_out = len(calendar.components), calendar.selection
-        made = Made(view.stamp, day, rendered, items, left_out.undated, left_out.start_only)
+            last = self._last(name, query)
+            before = last.rendered if last else None
+            rendered, calendar = await self._renderer.narrowed(name, feed, query, view, day, base, before)
+        left_out = calendar.selection
+        made = Made(view.stamp, day, rendered, calendar.count, left_out.undated, left_out.start_only)
         self._remember(name, query, made)
         return rendered
-
-    async def _whole(self, name: str, feed: Feed, view: View, day: Day) -> tuple[Rendered, Calendar]:
-        """The feed and its history, which replicas share: all say of a body since when it is there."""
-        async with self.store.lock(f"history/{name}", HISTORY_LOCK, wait=HISTORY_LOCK):
-            history = await self.store.get_record(f"history/{name}", History) or self._histories.get(name)
-            own = digest(self._style(feed))
-            style = replace(self._style(feed), since=styled_since(history, own, self._clock()))
-
-            def work() -> tuple[Rendered, History, Calendar]:
-                calendar = self._calendar(name, feed, _WHOLE, style, view, day)
-                compress, now = self.config.gzip, self._clock()
-                made = render(calendar.header, calendar.components, history, own, now, compress=compress)
-                return *made, calendar
-
-            rendered, remembered, calendar = await asyncio.to_thread(work)
-            self._histories[name] = remembered
-            if remembered != history:
-                await self.store.put_record(f"history/{name}", remembered)
-        return rendered, calendar
-
-    async def _narrowed(
-        self, name: str, feed: Feed, query: Query, view: View, day: Day, base: Rendered
-    ) -> tuple[Rendered, Calendar]:
-        history, last = self._histories.get(name), self._last(name, query)
-        style = replace(self._style(feed), since=history.styled if history else None)
-
-        def work() -> tuple[Rendered, Calendar]:
-            calendar = self._calendar(name, feed, query, style, view, day)
-            earliest = _changed(base, calendar, query, day)
-            return self._part(calendar, earliest, last.rendered if last else None), calendar
-
-        return await asyncio.to_thread(work)
-
-    def _part(self, calendar: Calendar, changed: datetime, last: Rendered | None) -> Rendered:
-        """A narrowed feed, changed at `changed` or later: when its body is another one than the last."""
-
-        def at(moment: datetime) -> Rendered:
-            return render_narrowed(calendar.header, calendar.components, moment, compress=self.config.gzip)
-
-        if last is None or changed > last.last_modified:
-            return at(changed)
-        made = at(last.last_modified)
-        if made.body == last.body:
-            return made
-        return at(max(self._clock().replace(microsecond=0), last.last_modified + timedelta(seconds=1)))
-
-
-def _changed(base: Rendered, calendar: Calendar, query: Query, day: Day) -> datetime:
-    """When a narrowed feed last changed: not after the whole did, but for the days that it counts."""
-    moments = [base.last_modified, *(component.revised for component in calendar.components)]
-    if query.days is not None:
-        moments.append(midnight(day.today, day.zone))
-    return max(moments).replace(microsecond=0)
 
 
 def _none(_projects: object) -> tuple[()]:

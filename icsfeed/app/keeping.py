@@ -13,8 +13,10 @@ from icsfeed.adapters.quota import Budget, BudgetState
 from icsfeed.adapters.store import Store, decode, encode
 from icsfeed.app.known import KINDS, Known
 from icsfeed.core.incremental import IssueList
-from icsfeed.core.model import Person, Project, Snapshot
+from icsfeed.core.model import Issue, Person, Project, Snapshot
 
+BATCH = 200
+"""Issues that are encoded at once."""
 LOCK_SECONDS = 10.0
 """How long a replica that died in the middle of a refresh keeps the others waiting."""
 LOCK_PATIENCE = 60.0
@@ -37,11 +39,22 @@ class Roster(Struct, frozen=True):
     reader: str
 
 
+class Batch(Struct, frozen=True):
+    """Some issues in a row."""
+
+    issues: tuple[Issue, ...]
+
+
 class Kept(Struct, frozen=True):
-    """A project's snapshot, with the people it was made with, and its issue list."""
+    """A project's snapshot, with the people it was made with, and its issue list.
+
+    Each issue is kept once, in `batches` (see `kept`). The snapshot and the list have only those that are
+    not the other's: where Plane has moved the completion of a done issue, say.
+    """
 
     snapshot: Snapshot
     issues: IssueList
+    batches: tuple[bytes, ...]
 
 
 class Reads(Struct, frozen=True):
@@ -120,7 +133,7 @@ class Keeping:
         stamp, at = self._known.stamp(project), self._known.reads(project)
         is_news = self._saved.get(project.id) != stamp
         if is_news:
-            encoded = await asyncio.to_thread(encode, Kept(snapshot, issues))
+            encoded = await asyncio.to_thread(lambda: encode(kept(snapshot, issues)))
             await self._store.put(self._key("project", project.id), encoded)
             self._digests[project.id], self._saved[project.id] = sha256(encoded).hexdigest(), stamp
         digest = self._digests[project.id]
@@ -170,21 +183,23 @@ class Keeping:
         if at is None and not alone:
             return False
         try:
-            kept = await asyncio.to_thread(decode, value, Kept)
+            snapshot, issues = await asyncio.to_thread(lambda: restored(decode(value, Kept)))
         except ValueError:  # another version's shape
             return False
-        read_at = kept.issues.read_at
-        self._adopt_parts(project, kept, {"issues": read_at, **(at or {})})
-        if self._known.take(project, kept.snapshot, read_at):
+        read_at = issues.read_at
+        self._adopt_parts(project, snapshot, issues, {"issues": read_at, **(at or {})})
+        if self._known.take(project, snapshot, read_at):
             self._digests[project.id], self._saved[project.id] = digest, self._known.stamp(project)
         return at is not None
 
-    def _adopt_parts(self, project: Project, kept: Kept, at: Mapping[str, datetime]) -> None:
-        known, snapshot, read_at = self._known, kept.snapshot, at["issues"]
+    def _adopt_parts(
+        self, project: Project, snapshot: Snapshot, issues: IssueList, at: Mapping[str, datetime]
+    ) -> None:
+        known, read_at = self._known, at["issues"]
         ours = known.issues.read_at(project.id)
         if ours is None or ours < read_at:
-            known.lists[project.id] = kept.issues
-        known.issues.adopt(project.id, (kept.issues.items, kept.issues.unreadable), read_at)
+            known.lists[project.id] = issues
+        known.issues.adopt(project.id, (issues.items, issues.unreadable), read_at)
         known.states.adopt(project.id, snapshot.states, at.get("states", read_at))
         known.labels.adopt(project.id, snapshot.labels, at.get("labels", read_at))
         for kind in KINDS:
@@ -230,3 +245,21 @@ class Keeping:
 
     def _key(self, *parts: str) -> str:
         return "/".join((self._name, *parts))
+
+
+def kept(snapshot: Snapshot, issues: IssueList) -> Kept:
+    """A snapshot and an issue list to keep, encoded in batches: nothing else runs while a large one is."""
+    own = {id_: issue for id_, issue in snapshot.issues.items() if issues.items.get(id_) is not issue}
+    others = {id_: issue for id_, issue in issues.items.items() if id_ not in snapshot.issues}
+    common = [issue for id_, issue in issues.items.items() if id_ not in others]
+    batches = tuple(
+        encode(Batch(tuple(common[start : start + BATCH]))) for start in range(0, len(common), BATCH)
+    )
+    return Kept(replace(snapshot, issues=own), replace(issues, items=others), batches)
+
+
+def restored(kept: Kept) -> tuple[Snapshot, IssueList]:
+    """What was kept. Raises ValueError for another version's shape."""
+    common = {issue.id: issue for batch in kept.batches for issue in decode(batch, Batch).issues}
+    snapshot = replace(kept.snapshot, issues={**common, **kept.snapshot.issues})
+    return snapshot, replace(kept.issues, items={**common, **kept.issues.items})

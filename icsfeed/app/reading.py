@@ -57,7 +57,7 @@ async def current_issues(
             found = pruned(known, recent, ids, now) if recent is not None else None
         if found is not None:
             return found
-    return whole(await plane.issues(project), now)
+    return whole(await plane.issues(project), now, known)
 
 
 async def by_id(reading: Awaitable[Sequence[T]]) -> dict[str, T]:

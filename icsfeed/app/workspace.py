@@ -47,7 +47,8 @@ class Workspace:
 
     `links` says whether its feeds tell which cycle and module an issue is in. `budget` is that of the
     API key, which other workspaces may share, and `store` where the last good copies are kept: those of
-    the same `origin`. `reader` is another one for another key.
+    the same `origin`. `reader` is another one for another key. `edition` is another one when what
+    was handed on within `VIEW_KEPT` is not to be any more.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Workspace:
         self._flights: dict[object, asyncio.Task[None]] = {}
         self._errands: set[Errand] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self.edition = 0
         self._views: TTLCache[object, View] = TTLCache(maxsize=10_000, ttl=VIEW_KEPT, timer=timer)
         self._watched: TTLCache[str, bool] = TTLCache(maxsize=100_000, ttl=WATCHED_FOR, timer=timer)
         self._rest = Rest(timer, chance)
@@ -199,6 +201,7 @@ class Workspace:
             await self._fly("projects", self._read_roster, until)
             await self._fly("all", self._read_all, until)
             self._views.clear()
+            self.edition += 1
             if self.is_closed or self.last_error or self.known.is_read_since(since):
                 return
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 FAMILIES: Sequence[tuple[str, str]] = (
     ("Google Calendar", r"google-calendar"),
@@ -32,6 +33,7 @@ _LONGEST = 300
 """Characters that are looked at: what names an app stands at the beginning."""
 
 
+@lru_cache(maxsize=1_000)
 def family(user_agent: str | None) -> str:
     """The app that sends this User-Agent, without its version: one of a few names."""
     text = (user_agent or "").strip()[:_LONGEST].lower()

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
+from icsfeed.core.chunks import Part
 from icsfeed.core.colors import CSS3
 from icsfeed.core.component import Component
 from icsfeed.core.config import Config, Feed, Workspace
@@ -15,6 +16,7 @@ from icsfeed.core.ics import Header
 from icsfeed.core.mapping import Style, issue_components, period_component
 from icsfeed.core.model import Person, Project, Snapshot
 from icsfeed.core.notices import overdue_digest, revoked_notice, stale_notice
+from icsfeed.core.parts import Parts, in_order, part
 from icsfeed.core.query import Query
 from icsfeed.core.select import Selection, person_of, projects_of, select
 from icsfeed.core.words import words
@@ -41,11 +43,42 @@ class Day(Struct, frozen=True):
 
 
 class Calendar(Struct, frozen=True):
-    """A feed before it is bytes. `selection` has the counts of what is not in it."""
+    """A feed before it is bytes: the items of snapshots that it shows in its style, and our own notices.
+
+    `selection` has the counts of what is not in it, too. `held`: ids of issues that are in it as VTODOs.
+    """
 
     header: Header
-    components: Sequence[Component]
     selection: Selection
+    style: Style
+    notices: Sequence[Component] = ()
+    held: frozenset[str] = frozenset()
+
+    @property
+    def count(self) -> int:
+        """Of how many items it tells; an issue may be two events."""
+        return len(self.selection.issues) + len(self.selection.periods) + len(self.notices)
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """All that is in it, in no order; made anew each time."""
+        issues = (
+            component
+            for snapshot, issue in self.selection.issues
+            for component in issue_components(issue, snapshot, self.style, self.held)
+        )
+        return [*issues, *self._others()]
+
+    def parts(self, made: Mapping[str, Parts]) -> Sequence[Part]:
+        """The same as bytes, sorted; issues as they are `made` already, by their project's id."""
+        of, held = {project: parts.of for project, parts in made.items()}, self.held
+        found = [part for _, issue in self.selection.issues for part in of[issue.project](issue, held)]
+        return in_order([*found, *map(part, self._others())])
+
+    def _others(self) -> Iterator[Component]:
+        for snapshot, period in self.selection.periods:
+            yield period_component(period, snapshot, self.style)
+        yield from self.notices
 
 
 def workspace_of(config: Config, feed: Feed) -> str:
@@ -76,27 +109,26 @@ def calendar_of(
 
     Raises NameNotFound and AmbiguousName when it names what is not there, or not one person.
     """
-    selection = select(name, feed, query, material.linked, material.people, day.today)
+    found = select(name, feed, query, material.linked, material.people, day.today)
+    selection = found if material.linked is material.snapshots else _shown(found, material)
+    held = frozenset(issue.id for _, issue in found.issues) if style.component == "vtodo" else frozenset()
+    notices = list(_notices(name, feed, selection, style, day))
+    return Calendar(_header(name, feed, style, material, workspace), selection, style, notices, held)
+
+
+def _shown(selection: Selection, material: Material) -> Selection:
+    """The same items with the snapshots that texts are made of."""
     shown = {snapshot.project.id: snapshot for snapshot in material.snapshots}
-    issues = [(shown[snapshot.project.id], issue) for snapshot, issue in selection.issues]
-    selection = replace(selection, issues=issues)
-    components = [*_items(selection, style, shown), *_notices(name, feed, selection, style, day)]
-    return Calendar(_header(name, feed, style, material, workspace), components, selection)
+    issues = [(shown[issue.project], issue) for _, issue in selection.issues]
+    periods = [(shown[period.project], period) for _, period in selection.periods]
+    return replace(selection, issues=issues, periods=periods)
 
 
 def tombstone(name: str, feed: Feed, style: Style, day: Day) -> Calendar:
     """The calendar of a revoked link: one event that says so (mapping.md, 6)."""
     title = feed.title or name
     header = Header(uid=_uid(name), name=title, refresh=feed.refresh)
-    return Calendar(header, [revoked_notice(name, style, day.today, day.zone)], Selection())
-
-
-def _items(selection: Selection, style: Style, shown: Mapping[str, Snapshot]) -> Iterator[Component]:
-    held = frozenset(issue.id for _, issue in selection.issues) if style.component == "vtodo" else frozenset()
-    for snapshot, issue in selection.issues:
-        yield from issue_components(issue, snapshot, style, held)
-    for snapshot, period in selection.periods:
-        yield period_component(period, shown[snapshot.project.id], style)
+    return Calendar(header, Selection(), style, [revoked_notice(name, style, day.today, day.zone)])
 
 
 def _notices(name: str, feed: Feed, selection: Selection, style: Style, day: Day) -> Iterator[Component]:

@@ -1,57 +1,95 @@
 """A feed as bytes: its components in order under its header, with the validators of HTTP."""
 
-import gzip
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
+from operator import attrgetter
 
 from msgspec import Struct, json
 from msgspec.structs import replace
 
-from icsfeed.core.component import Component
-from icsfeed.core.ics import Header, write, write_calendar
+from icsfeed.core.chunks import Chunk, Chunks, Part
+from icsfeed.core.gzipped import BEGIN, ending, pack
+from icsfeed.core.ics import CLOSING, EMPTY, Header, opening
 from icsfeed.core.revisions import History, remembered
 
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 """When an empty feed that has never been anything else last changed."""
 
+_NOTHING = (Part("", _FIRST, EMPTY, True),)
+
 
 class Rendered(Struct, frozen=True):
-    """A feed ready to send. `gzipped` is None when compression is off. `etag` has its quotes."""
+    """A feed ready to send, as it is and, where compression is on, as a gzip stream.
 
-    body: bytes
-    gzipped: bytes | None
+    Its chunks may be those of other feeds, too: a body is put together where it is needed. `gzip`: what
+    comes before and after the packed chunks. `etag` has its quotes.
+    """
+
+    opening: bytes
+    chunks: tuple[Chunk, ...]
     etag: str
     last_modified: datetime
+    gzip: tuple[bytes, bytes] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the calendar."""
+        return len(self.opening) + sum(chunk.size for chunk in self.chunks) + len(CLOSING)
+
+    @property
+    def packed_size(self) -> int:
+        """Bytes of the gzip stream; 0 when compression is off."""
+        return sum(map(len, self.packed_pieces()))
+
+    @property
+    def body(self) -> bytes:
+        """The calendar."""
+        return b"".join((self.opening, *(part for chunk in self.chunks for part in chunk.parts), CLOSING))
+
+    @property
+    def gzipped(self) -> bytes | None:
+        """The calendar as a gzip stream; None when compression is off."""
+        return b"".join(self.packed_pieces()) if self.gzip else None
+
+    def pieces(self) -> Iterator[bytes]:
+        """The calendar in pieces of some ten kilobytes."""
+        yield self.opening
+        for chunk in self.chunks:
+            yield chunk.octets
+        yield CLOSING
+
+    def packed_pieces(self) -> Iterator[bytes]:
+        """The gzip stream in pieces; none when compression is off."""
+        if self.gzip:
+            yield self.gzip[0]
+            yield from (chunk.packed.deflated for chunk in self.chunks if chunk.packed)
+            yield self.gzip[1]
 
 
 def render(
     header: Header,
-    components: Iterable[Component],
+    parts: Sequence[Part],
     history: History | None,
     style: str,
     now: datetime,
-    *,
-    compress: bool,
+    chunks: Chunks,
 ) -> tuple[Rendered, History]:
     """A feed's bytes and its history to keep. The same components and history give the same bytes.
 
-    `style` is a digest of how the feed is shown (see `digest`).
+    `parts` come sorted. `style` is a digest of how the feed is shown (see `digest`). `chunks`: those of
+    all feeds.
     """
-    ordered = sorted(components, key=lambda component: component.sort_key)
-    written = [write(component) for component in ordered]
-    unstamped = write_calendar(header, written)
-    newest = max((component.revised for component in ordered), default=_FIRST)
-    history = remembered(history, style, sha256(unstamped).hexdigest(), newest, now)
-    return _stamped(header, written, history.changed, compress=compress), history
+    held = chunks.of(parts or _NOTHING)
+    newest = _FIRST if history else max(map(attrgetter("revised"), parts), default=_FIRST)
+    contents = sha256(b"".join((opening(header), *(chunk.digest for chunk in held))))
+    history = remembered(history, style, contents.hexdigest(), newest, now)
+    return _stamped(header, held, history.changed), history
 
 
-def render_narrowed(
-    header: Header, components: Iterable[Component], changed: datetime, *, compress: bool
-) -> Rendered:
+def render_narrowed(header: Header, parts: Sequence[Part], changed: datetime, chunks: Chunks) -> Rendered:
     """A narrowed feed's bytes. `changed`: when the whole feed last changed; a part of it did not later."""
-    ordered = sorted(components, key=lambda component: component.sort_key)
-    return _stamped(header, [write(component) for component in ordered], changed, compress=compress)
+    return _stamped(header, chunks.of(parts or _NOTHING), changed)
 
 
 def digest(value: object) -> str:
@@ -59,8 +97,19 @@ def digest(value: object) -> str:
     return sha256(json.encode(value, order="deterministic")).hexdigest()
 
 
-def _stamped(header: Header, written: Iterable[bytes], changed: datetime, *, compress: bool) -> Rendered:
-    body = write_calendar(replace(header, last_modified=changed), written)
-    # No time stamp in the gzip header: replicas send the same bytes.
-    packed = gzip.compress(body, compresslevel=6, mtime=0) if compress else None
-    return Rendered(body, packed, f'"{sha256(body).hexdigest()[:32]}"', changed)
+def _stamped(header: Header, held: tuple[Chunk, ...], changed: datetime) -> Rendered:
+    start = opening(replace(header, last_modified=changed))
+    hashed = sha256(start)
+    for chunk in held:
+        hashed.update(chunk.octets)
+    hashed.update(CLOSING)
+    return Rendered(start, held, f'"{hashed.hexdigest()[:32]}"', changed, _around(start, held))
+
+
+def _around(start: bytes, held: tuple[Chunk, ...]) -> tuple[bytes, bytes] | None:
+    """The gzip stream without its chunks; None where they are not packed."""
+    middle = [chunk.packed for chunk in held if chunk.packed]
+    if not middle:
+        return None
+    first, last = pack(start), pack(CLOSING)
+    return BEGIN + first.deflated, last.deflated + ending((first, *middle, last))

@@ -16,10 +16,13 @@ from icsfeed.core.text import multi_line, one_line
 
 PRODID = "-//icsfeed//icsfeed//EN"
 
-_EMPTY = (
+CLOSING = b"END:VCALENDAR\r\n"
+EMPTY = (
     "BEGIN:VTIMEZONE\r\nTZID:Etc/UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"
     "TZOFFSETFROM:+0000\r\nTZOFFSETTO:+0000\r\nTZNAME:UTC\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
 ).encode("ascii")
+"""What an empty feed holds: RFC 5545 wants a component, and this one shows nothing."""
+
 _DAY = timedelta(days=1)
 
 
@@ -37,12 +40,12 @@ class Header(Struct, frozen=True, kw_only=True):
 
 
 def write_calendar(header: Header, components: Iterable[bytes]) -> bytes:
-    """A whole feed. `components` come sorted, as `write` gave them; none: a lone VTIMEZONE (RFC 5545)."""
-    body = b"".join(components) or _EMPTY
-    return b"".join((_opening(header).encode(), body, b"END:VCALENDAR\r\n"))
+    """A whole feed. `components` come sorted, as `write` gave them; none: a lone VTIMEZONE."""
+    return b"".join((opening(header), b"".join(components) or EMPTY, CLOSING))
 
 
-def _opening(header: Header) -> str:
+def opening(header: Header) -> bytes:
+    """A feed's content lines before its components; `CLOSING` comes after them."""
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}", "CALSCALE:GREGORIAN"]
     name, refresh = escape(one_line(header.name)), _duration(timedelta(seconds=header.refresh))
     lines += [
@@ -62,7 +65,7 @@ def _opening(header: Header) -> str:
         lines.append(f"COLOR:{header.color}")
     if header.color_hex:
         lines.append(f"X-APPLE-CALENDAR-COLOR:{header.color_hex}")
-    return "\r\n".join(lines) + "\r\n"
+    return ("\r\n".join(lines) + "\r\n").encode()
 
 
 def write(component: Component) -> bytes:

@@ -53,9 +53,10 @@ class IssueList(Struct, frozen=True):
         return len(self.skipped) + self.nameless
 
 
-def whole(rows: Rows, now: datetime) -> IssueList:
-    """The list, when every row was read."""
-    items = {issue.id: issue for issue in rows.items}
+def whole(rows: Rows, now: datetime, known: IssueList | None = None) -> IssueList:
+    """The list, when every row was read. An issue that is as it was `known` stays the very object."""
+    before = known.items if known is not None else {}
+    items = {issue.id: old if (old := before.get(issue.id)) == issue else issue for issue in rows.items}
     return IssueList(items, rows.skipped, rows.nameless, rows.total, now, now)
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from icsfeed.core.component import Component, Status
 from icsfeed.core.config import Category, ComponentKind, DateMode, Details, DoneMode, Language
 from icsfeed.core.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State
-from icsfeed.core.text import clip, fill, multi_line, one_line, with_names
+from icsfeed.core.text import clip, fill, inflated, multi_line, one_line, with_names
 from icsfeed.core.words import words
 
 DOMAIN = "calplanebot"
@@ -88,7 +88,7 @@ def issue_components(
 
 
 def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str]) -> Component:
-    state = snapshot.state_of(issue)
+    state, url = snapshot.state_of(issue), issue_url(issue, style.web)
     todo, shown = style.component == "vtodo", style.details != "busy"
     completed = todo and state is not None and state.group == "completed"
     return Component(
@@ -100,11 +100,11 @@ def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[st
         status=_todo_status(state) if todo else _event_status(state, style.done),
         created=issue.created,
         revised=_revised(issue, snapshot, style),
-        description=_issue_description(issue, snapshot, state, style),
+        description=_issue_description(issue, snapshot, state, style, url),
         categories=_categories(issue, snapshot, state, style) if shown else (),
-        color={**COLORS, **dict(style.colors)}[issue.priority] if shown else None,
+        color=_color(issue, style) if shown else None,
         priority=PRIORITIES[issue.priority] if shown else None,
-        url=issue_url(issue, style.web) if shown else None,
+        url=url if shown else None,
         completed=issue.completed if completed else None,
         related_to=issue_uid(issue.parent) if todo and shown and issue.parent in parents else None,
         alarms=() if issue.due is None or _is_done(state) else style.alarms,
@@ -164,6 +164,10 @@ def _todo_status(state: State | None) -> Status:
             return "NEEDS-ACTION"
 
 
+def _color(issue: Issue, style: Style) -> str | None:
+    return dict(style.colors).get(issue.priority, COLORS[issue.priority])
+
+
 def _revised(item: Issue | Period, snapshot: Snapshot, style: Style) -> datetime:
     revised = snapshot.revised(item)
     return revised if style.since is None else max(revised, style.since)
@@ -214,7 +218,7 @@ def _person_name(snapshot: Snapshot, person: str) -> str | None:
     return found.name if found else None
 
 
-def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> str:
+def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, style: Style, url: str) -> str:
     if style.details in ("title", "busy"):
         return ""
     local = words(style.language)
@@ -223,9 +227,14 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
     parts = [one_line(" · ".join(part for part in head if part))]
     if style.details == "full":
         parts += _facts(issue, snapshot, local)
-        own = clip(with_names(issue.text, lambda person: _person_name(snapshot, person)), TEXT_SHOWN)
+        own = _text(issue, snapshot)
         parts += ["", multi_line(own)] if own else []
-    return "\n".join([*parts, "", issue_url(issue, style.web)])
+    return "\n".join([*parts, "", url])
+
+
+def _text(issue: Issue, snapshot: Snapshot) -> str:
+    text = with_names(inflated(issue.text), lambda person: _person_name(snapshot, person))
+    return clip(text, TEXT_SHOWN)
 
 
 def _facts(issue: Issue, snapshot: Snapshot, local: Mapping[str, str]) -> Iterable[str]:
@@ -241,11 +250,7 @@ def _facts(issue: Issue, snapshot: Snapshot, local: Mapping[str, str]) -> Iterab
 
 
 def _period_names(issue: Issue, snapshot: Snapshot, kind: Literal["cycle", "module"]) -> list[str]:
-    return sorted(
-        period.name
-        for period in snapshot.periods.values()
-        if period.kind == kind and period.issues is not None and issue.id in period.issues
-    )
+    return sorted(period.name for period in snapshot.links.get(issue.id, ()) if period.kind == kind)
 
 
 def _period_description(period: Period, snapshot: Snapshot, style: Style, url: str) -> str:

@@ -2,11 +2,13 @@
 
 These are our words, not Plane's JSON: that lives in adapters/plane.py. Everything is frozen and
 joined by Plane's ids (UUID strings). Times are aware datetimes in UTC; dates are plain dates and
-never pass through a time zone here.
+never pass through a time zone here. What there is much of holds no cycles of references, and so is
+none of the garbage collector's business (`gc=False`): its rounds would stop the server for longer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -27,7 +29,7 @@ class Project(Struct, frozen=True):
     timezone: str = "UTC"
 
 
-class Person(Struct, frozen=True):
+class Person(Struct, frozen=True, gc=False):
     """A member of the workspace. `name` is the display name."""
 
     id: str
@@ -36,7 +38,7 @@ class Person(Struct, frozen=True):
     full_name: str = ""
 
 
-class State(Struct, frozen=True):
+class State(Struct, frozen=True, gc=False):
     """A workflow state and the group that says what it means."""
 
     id: str
@@ -44,15 +46,15 @@ class State(Struct, frozen=True):
     group: StateGroup
 
 
-class Label(Struct, frozen=True):
+class Label(Struct, frozen=True, gc=False):
     """A label."""
 
     id: str
     name: str
 
 
-class Issue(Struct, frozen=True):
-    """A work item. `text` is its description as plain text, with mentions marked (core/text.py)."""
+class Issue(Struct, frozen=True, gc=False):
+    """A work item. `text` is its description as plain text, mentions marked, deflated (core/text.py)."""
 
     id: str
     project: str
@@ -60,7 +62,7 @@ class Issue(Struct, frozen=True):
     name: str
     created: datetime
     updated: datetime
-    text: str = ""
+    text: bytes = b""
     priority: Priority = "none"
     state: str | None = None
     parent: str | None = None
@@ -87,7 +89,7 @@ class Period(Struct, frozen=True):
     issues: frozenset[str] | None = None
 
 
-class Snapshot(Struct, frozen=True):
+class Snapshot(Struct, frozen=True, dict=True):
     """One project as it was last read, whole.
 
     `touched` holds, by id of an issue or period, the moment its content was first seen changed
@@ -103,6 +105,15 @@ class Snapshot(Struct, frozen=True):
     periods: Mapping[str, Period]
     touched: Mapping[str, datetime] = {}
     unreadable: int = 0
+
+    @cached_property
+    def links(self) -> Mapping[str, Sequence[Period]]:
+        """By issue, the cycles and modules that are known to hold it."""
+        found: dict[str, list[Period]] = {}
+        for period in self.periods.values():
+            for issue in period.issues or ():
+                found.setdefault(issue, []).append(period)
+        return found
 
     def state_of(self, issue: Issue) -> State | None:
         """The issue's state; None when it has none or it is not listed (triage states are not)."""

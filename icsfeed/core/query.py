@@ -33,6 +33,11 @@ class Query(Struct, frozen=True, kw_only=True):
     done: DoneMode | None = None
     dates: DateMode | None = None
 
+    @property
+    def restyles(self) -> bool:
+        """Whether items look otherwise than in the feed itself."""
+        return any(asked is not None for asked in (self.component, self.alarm, self.done, self.dates))
+
 
 def parse_query(parameters: Iterable[tuple[str, str]]) -> Query:
     """Read the parameters we know; others are ignored (clients add their own), and so are empty ones.

@@ -109,7 +109,7 @@ def select(
     selection = Selection()
     for snapshot in snapshots:
         tests = [*_scope(name, feed, people), *_asked(name, feed, query, snapshot, people)]
-        issues = [issue for issue in snapshot.issues.values() if all(test(issue) for test in tests)]
+        issues = _passing(snapshot.issues.values(), tests)
         personal = feed.assignee is not None or feed.unassigned
         if issues or not personal:
             selection.periods += [(snapshot, period) for period in _periods(feed, query, snapshot, today)]
@@ -119,20 +119,25 @@ def select(
 
 
 def _place(
-    selection: Selection, issues: Iterable[Issue], snapshot: Snapshot, feed: Feed, tests: Sequence[Test]
+    selection: Selection, issues: Sequence[Issue], snapshot: Snapshot, feed: Feed, tests: Sequence[Test]
 ) -> None:
-    for issue in issues:
-        if issue.due is None:
-            selection.undated += issue.start is None
-            selection.start_only += issue.start is not None
-            placed = feed.undated and feed.component == "vtodo"
-        elif issue.due == date.max and feed.component == "vevent":
-            selection.beyond += 1
-            placed = False
-        else:
-            placed = all(test(issue) for test in tests)
-        if placed:
-            selection.issues.append((snapshot, issue))
+    last = date.max if feed.component == "vevent" else None
+    dated = [issue for issue in issues if issue.due is not None]
+    undated = [issue for issue in issues if issue.due is None]
+    starting = sum(issue.start is not None for issue in undated)
+    selection.undated += len(undated) - starting
+    selection.start_only += starting
+    within = [issue for issue in dated if issue.due != last]
+    selection.beyond += len(dated) - len(within)
+    placed = _passing(within, tests)
+    if feed.undated and feed.component == "vtodo":
+        placed += undated
+    selection.issues += [(snapshot, issue) for issue in placed]
+
+
+def _passing(issues: Iterable[Issue], tests: Sequence[Test]) -> list[Issue]:
+    """Those that pass all tests; with none of them at the cost of a copy."""
+    return [issue for issue in issues if all(test(issue) for test in tests)] if tests else list(issues)
 
 
 def _scope(name: str, feed: Feed, people: Mapping[str, Person]) -> Iterator[Test]:

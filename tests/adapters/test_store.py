@@ -128,7 +128,7 @@ days = st.none() | st.dates()
 projects = st.builds(Project, texts, texts, texts, texts)
 issues = st.builds(
     Issue,
-    *(texts, texts, st.integers(-(2**63), 2**64 - 1), texts, moments, moments, texts),
+    *(texts, texts, st.integers(-(2**63), 2**64 - 1), texts, moments, moments, st.binary(max_size=20)),
     priority=st.sampled_from(["urgent", "high", "medium", "low", "none"]),
     state=st.none() | texts,
     parent=st.none() | texts,

@@ -491,7 +491,7 @@ async def test_the_view_and_the_calendar_of_a_feed_can_be_asked_for() -> None:
         view = await world.service.view("property")
         calendar = await world.service.calendar("property")
         assert [snapshot.project.key for snapshot in view.snapshots] == ["PROP"]
-        assert (len(calendar.components), calendar.selection.undated, calendar.selection.start_only) == (
+        assert (calendar.count, calendar.selection.undated, calendar.selection.start_only) == (
             20,
             1,
             1,

@@ -9,13 +9,16 @@ from icalendar import Calendar as Parsed
 from msgspec.structs import replace
 
 from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of
+from icsfeed.core.chunks import Chunks
 from icsfeed.core.component import Component
 from icsfeed.core.config import Config, Feed, Secret, Workspace
 from icsfeed.core.feed import render
 from icsfeed.core.ics import write
 from icsfeed.core.mapping import Style, issue_components
 from icsfeed.core.model import Issue, Label, Period, Person, Project, Snapshot, State, StateGroup
+from icsfeed.core.parts import parts
 from icsfeed.core.query import Query, narrowed
+from icsfeed.core.text import deflated
 
 CREATED = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
 UPDATED = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -46,7 +49,9 @@ def by_id(items: Iterable[Any]) -> dict[str, Any]:
 
 
 def issue(number: int = 1, **changes: Any) -> Issue:
-    """An open issue of PROP, due on 1 December 2026."""
+    """An open issue of PROP, due on 1 December 2026. `text` as a person reads it."""
+    if "text" in changes:
+        changes["text"] = deflated(changes["text"])
     plain = Issue(
         id=f"i{number}",
         project=PROP.id,
@@ -139,7 +144,7 @@ def calendar(
 
 def body(made: Calendar) -> bytes:
     """A calendar's bytes, rendered for the first time."""
-    return render(made.header, made.components, None, "style", NOW, compress=False)[0].body
+    return render(made.header, parts(made.components), None, "style", NOW, Chunks(compress=False))[0].body
 
 
 def parsed(octets: bytes) -> Parsed:

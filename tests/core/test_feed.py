@@ -2,6 +2,7 @@
 
 import gzip
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 from making import NOW, UPDATED, WEB, component, issue, parsed, unfolded
 from msgspec.structs import replace
 
+from icsfeed.core.chunks import Chunks
 from icsfeed.core.component import Component
 from icsfeed.core.feed import Rendered, digest, render, render_narrowed
-from icsfeed.core.ics import Header
+from icsfeed.core.ics import Header, write, write_calendar
 from icsfeed.core.mapping import Style
+from icsfeed.core.parts import parts
 from icsfeed.core.revisions import History, styled_since
 
 HEADER = Header(uid="u", name="Property", refresh=3600)
@@ -23,7 +26,7 @@ HOUR = timedelta(hours=1)
 def rendered(
     *components: Component, history: History | None = None, style: str = "a", now: datetime = NOW
 ) -> tuple[Rendered, History]:
-    return render(HEADER, components, history, style, now, compress=True)
+    return render(HEADER, parts(components), history, style, now, Chunks(compress=True))
 
 
 @given(st.permutations([component(issue(n)) for n in range(5)]), st.integers(0, 10**6))
@@ -32,6 +35,21 @@ def test_the_same_items_give_the_same_bytes_in_any_order_at_any_time(
 ) -> None:
     again = rendered(*components, now=NOW + timedelta(seconds=seconds))
     assert again == rendered(*(component(issue(n)) for n in range(5)))
+
+
+@given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
+def test_a_feed_of_shared_chunks_is_its_components_under_its_header(one: set[int], other: set[int]) -> None:
+    chunks, history = Chunks(compress=True), None
+    for numbers in (one, other, one):
+        items = sorted((component(issue(n)) for n in numbers), key=lambda item: item.sort_key)
+        made, history = render(HEADER, parts(items), history, "a", NOW, chunks)
+        header = replace(HEADER, last_modified=made.last_modified)
+        assert made.body == write_calendar(header, map(write, items))
+        assert b"".join(made.pieces()) == made.body
+        assert (made.size, made.etag) == (len(made.body), f'"{sha256(made.body).hexdigest()[:32]}"')
+        assert made.gzipped is not None
+        assert made.packed_size == len(made.gzipped)
+        assert gzip.decompress(made.gzipped) == made.body
 
 
 def test_the_first_rendering_counts_from_the_newest_revision() -> None:
@@ -71,7 +89,7 @@ def test_last_modified_moves_by_a_second_at_least_whatever_the_clock_says(lag: t
 
 def test_the_header_counts_too() -> None:
     _, history = rendered(ONE)
-    renamed, _ = render(replace(HEADER, name="x"), [ONE], history, "a", NOW, compress=True)
+    renamed, _ = render(replace(HEADER, name="x"), parts([ONE]), history, "a", NOW, Chunks(compress=True))
     assert renamed.last_modified == NOW
 
 
@@ -103,7 +121,7 @@ def test_last_modified_never_runs_backwards_and_moves_with_the_body(
 
 
 def test_a_narrowed_feed_is_dated_as_told() -> None:
-    made = render_narrowed(HEADER, [TWO, ONE], NOW, compress=True)
+    made = render_narrowed(HEADER, parts([TWO, ONE]), NOW, Chunks(compress=True))
     assert made.last_modified == NOW
     assert [str(event["UID"]) for event in parsed(made.body).events] == [ONE.uid, TWO.uid]
 
@@ -116,9 +134,10 @@ def test_gzip_holds_the_body_and_no_time() -> None:
 
 
 def test_compression_can_be_off() -> None:
-    made = render_narrowed(HEADER, [ONE], NOW, compress=False)
+    made = render_narrowed(HEADER, parts([ONE]), NOW, Chunks(compress=False))
     assert made.gzipped is None
-    assert made.body == render_narrowed(HEADER, [ONE], NOW, compress=True).body
+    assert (made.packed_size, list(made.packed_pieces())) == (0, [])
+    assert made.body == render_narrowed(HEADER, parts([ONE]), NOW, Chunks(compress=True)).body
 
 
 def test_an_etag_is_quoted_and_hangs_on_the_body_alone() -> None:
@@ -126,7 +145,7 @@ def test_an_etag_is_quoted_and_hangs_on_the_body_alone() -> None:
     assert made.etag.startswith('"')
     assert made.etag.endswith('"')
     assert len(made.etag) == 34
-    assert made.etag == render_narrowed(HEADER, [ONE], made.last_modified, compress=False).etag
+    assert made.etag == render_narrowed(HEADER, parts([ONE]), made.last_modified, Chunks(compress=False)).etag
 
 
 def test_a_digest_of_settings_is_the_same_in_every_process() -> None:

@@ -142,3 +142,19 @@ def test_a_busy_feed_does_not_let_itself_be_asked_what(text: str, field: str) ->
     with pytest.raises(BadParameter) as caught:
         narrowed(Feed(details="busy"), read(text))
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("parameter", "restyles"),
+    [
+        ("component=vtodo", True),
+        ("alarm=-PT15H", True),
+        ("done=keep", True),
+        ("dates=span", True),
+        ("days=9", False),
+        ("priority=urgent", False),
+        ("", False),
+    ],
+)
+def test_some_parameters_change_how_items_look(parameter: str, restyles: bool) -> None:
+    assert parse_query([tuple(parameter.split("="))] if parameter else []).restyles is restyles  # type: ignore[list-item]

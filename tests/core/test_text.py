@@ -12,7 +12,10 @@ from icsfeed.core.text import (
     MENTION,
     TEXT_LIMIT,
     clip,
+    deflated,
     fill,
+    inflated,
+    mentioned,
     multi_line,
     one_line,
     plain,
@@ -277,3 +280,15 @@ def test_mentions_become_names() -> None:
 
 def test_a_template_is_filled_in() -> None:
     assert fill("[{sequence_id}] {name}", {"sequence_id": 4, "name": "{x}"}) == "[4] {x}"
+
+
+@given(st.text() | st.just("half a pair \ud83d"), st.lists(st.sampled_from(["u-1", "u-2"]), max_size=3))
+def test_a_text_that_was_deflated_comes_back_and_tells_whom_it_mentions(text: str, people: list[str]) -> None:
+    text = text.replace(MENTION, "") + "".join(f" {MENTION}{person}{MENTION}" for person in people)
+    assert inflated(deflated(text)) == text
+    assert mentioned(deflated(text)) == people
+
+
+def test_a_long_text_takes_less_room_than_it_did_and_none_takes_none() -> None:
+    assert len(deflated("The lift is out of order. " * 80)) < 200
+    assert deflated("") == b""
