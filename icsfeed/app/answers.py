@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from litestar import Response
 from litestar.enums import HttpMethod
@@ -26,33 +26,56 @@ STALE_IF_ERROR = 86_400
 _CODING = re.compile(r"\s*([^;,\s]+)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.IGNORECASE)
 
 
-def feed_answer(
-    rendered: Rendered, headers: Mapping[str, str], *, filename: str, public_age: int | None
-) -> Response[bytes]:
-    """200 with the calendar, or 304. `public_age`: for how many seconds caches may keep it; None: not.
+class Choice(NamedTuple):
+    """Which answer a request for a feed gets: as gzip or not; 304 or the calendar."""
+
+    zipped: bool
+    unchanged: bool
+
+
+def choice(rendered: Rendered, headers: Mapping[str, str]) -> Choice:
+    """The answer to a request with these headers (lower case).
 
     A gzip body is another representation and has an ETag of its own (RFC 9110, 8.8.3); either of
     the two is recognised, whatever encoding is asked for.
     """
-    zipped = rendered.gzipped is not None and accepts_gzip(headers.get("accept-encoding"))
-    gzip_etag = f'{rendered.etag[:-1]}-gzip"'
+    zipped = rendered.gzip is not None and accepts_gzip(headers.get("accept-encoding"))
+    etags = frozenset({rendered.etag, _gzip_etag(rendered)})
+    asked = headers.get("if-none-match"), headers.get("if-modified-since")
+    return Choice(zipped, is_unchanged(etags, rendered.last_modified, *asked))
+
+
+def feed_headers(rendered: Rendered, chosen: Choice, name: str, public_age: int | None) -> dict[str, str]:
+    """The headers of that answer, but for what all answers with a body have: its type and length.
+
+    `public_age`: for how many seconds caches may keep it; None: not.
+    """
     sent = {
-        "ETag": gzip_etag if zipped else rendered.etag,
+        "ETag": _gzip_etag(rendered) if chosen.zipped else rendered.etag,
         "Last-Modified": http_date(rendered.last_modified),
         "Cache-Control": _cache_control(public_age),
-        "Content-Disposition": f'inline; filename="{filename}"',
+        "Content-Disposition": f'inline; filename="{name}.ics"',
         "X-Robots-Tag": "noindex, nofollow",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
-    etags = frozenset({rendered.etag, gzip_etag})
-    asked = headers.get("if-none-match"), headers.get("if-modified-since")
-    if is_unchanged(etags, rendered.last_modified, *asked):
+    return {**sent, "Content-Encoding": "gzip"} if chosen.zipped and not chosen.unchanged else sent
+
+
+def feed_answer(
+    rendered: Rendered, headers: Mapping[str, str], *, name: str, public_age: int | None
+) -> Response[bytes]:
+    """200 with the calendar, or 304. `public_age` as for `feed_headers`."""
+    chosen = choice(rendered, headers)
+    sent = feed_headers(rendered, chosen, name, public_age)
+    if chosen.unchanged:
         return Response(b"", status_code=304, headers=sent, media_type=CALENDAR)
-    if zipped:
-        sent["Content-Encoding"] = "gzip"
-    body = rendered.gzipped if zipped and rendered.gzipped is not None else rendered.body
+    body = (rendered.gzipped if chosen.zipped else None) or rendered.body
     return Response(body, headers=sent, media_type=CALENDAR)
+
+
+def _gzip_etag(rendered: Rendered) -> str:
+    return f'{rendered.etag[:-1]}-gzip"'
 
 
 def _cache_control(public_age: int | None) -> str:

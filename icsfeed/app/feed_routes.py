@@ -71,11 +71,15 @@ async def _feed(
         answer: Response[Any] = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
     else:
         answer = await _granted(service, standing, request, name, grant, is_public=token is None)
-    status = answer.status_code or HTTPStatus.OK
+    report(standing, name, grant, request.headers.get("user-agent"), answer.status_code or HTTPStatus.OK)
+    return answer
+
+
+def report(standing: Standing, name: str, grant: Grant | None, user_agent: str | None, status: int) -> None:
+    """Count an answer at a feed's address, and remember who read by a good link."""
     standing.audience.answered(status)
     if grant is not None and status != HTTPStatus.NOT_FOUND:
-        standing.audience.read(name, grant.subscriber, request.headers.get("user-agent"), status)
-    return answer
+        standing.audience.read(name, grant.subscriber, user_agent, status)
 
 
 async def _granted(
@@ -99,8 +103,13 @@ async def _granted(
     except FeedError as error:
         log.error("%s", error)
         return _not_yet(300)
-    age = int(service.config.cache.issues) if is_public else None
-    return feed_answer(rendered, request.headers, filename=f"{name}.ics", public_age=age)
+    age = public_age(service) if is_public else None
+    return feed_answer(rendered, request.headers, name=name, public_age=age)
+
+
+def public_age(service: FeedService) -> int:
+    """For how many seconds caches may keep a public feed."""
+    return int(service.config.cache.issues)
 
 
 async def _rendered(

@@ -1,7 +1,7 @@
 """The HTTP server: its routes, errors, start and stop. Everything it needs is handed to `create_app`."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -30,6 +30,7 @@ from icsfeed.app.memberships import Memberships
 from icsfeed.app.pages import Pages, asked, message_answer, wants_html
 from icsfeed.app.refusals import refusal
 from icsfeed.app.sheets import Sheets
+from icsfeed.app.shortcut import Shortcut
 from icsfeed.app.standing import Standing
 
 log = logging.getLogger("icsfeed.web")
@@ -63,7 +64,6 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
             *(root, health, ready, api_health, robots, openapi),
             *(private_embed, public_embed, me, static_file),
         ],
-        before_send=[_varies(config.cors)],
         dependencies={name: _provided(value) for name, value in ready_made.items()},
         exception_handlers={HTTPException: _http_error, Exception: _unexpected},
         cors_config=_cors(config.cors),
@@ -78,6 +78,8 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
         logging_config=None,
         state=State(ready_made, deep_copy=False),
     )
+    vary = "Accept-Encoding, Origin" if config.cors else "Accept-Encoding"
+    app.asgi_handler = Shortcut(service, standing, _varying(vary, app.asgi_handler), vary)
     prefix = unquote(urlsplit(config.public_url or "").path)
     if prefix:
         app.asgi_handler = _behind(prefix, app.asgi_handler, frozenset(route.path for route in app.routes))
@@ -125,18 +127,20 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
     )
 
 
-def _varies(origins: tuple[str, ...]) -> Callable[[Message, Scope], Awaitable[None]]:
+def _varying(fields: str, app: ASGIApp) -> ASGIApp:
     """Says on what answers depend, on errors too; litestar's CORS puts `Origin` in the place of all else."""
-    fields = "Accept-Encoding, Origin" if origins else "Accept-Encoding"
 
-    async def before_send(message: Message, _scope: Scope) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableScopeHeaders.from_message(message)
-            headers["Vary"] = (
-                f"{fields}, Accept" if "Accept" in headers.get("Vary", "").split(", ") else fields
-            )
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        async def saying(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableScopeHeaders.from_message(message)
+                on_accept = "Accept" in headers.get("Vary", "").split(", ")
+                headers["Vary"] = f"{fields}, Accept" if on_accept else fields
+            await send(message)
 
-    return before_send
+        await app(scope, receive, saying)
+
+    return handle
 
 
 CODES: Mapping[int, str] = {

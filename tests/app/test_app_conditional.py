@@ -8,8 +8,10 @@ import pytest
 from app_world import NOW, World, serving, settings
 
 from icsfeed.app.answers import accepts_gzip, feed_answer
+from icsfeed.core.chunks import Chunks
 from icsfeed.core.conditional import http_date
-from icsfeed.core.feed import Rendered
+from icsfeed.core.feed import render_narrowed
+from icsfeed.core.ics import Header
 
 pytestmark = pytest.mark.anyio
 
@@ -186,9 +188,9 @@ async def test_errors_are_not_compressed(world: World) -> None:
 
 
 def test_an_answer_names_its_file_after_the_url() -> None:
-    rendered = Rendered(b"BODY", None, '"tag"', NOW)
-    answer = feed_answer(rendered, {"accept-encoding": "gzip"}, filename="a.b-c_d.ics", public_age=10)
+    rendered = render_narrowed(Header(uid="u", name="n", refresh=60), [], NOW, Chunks(compress=False))
+    answer = feed_answer(rendered, {"accept-encoding": "gzip"}, name="a.b-c_d", public_age=10)
     assert answer.headers["Content-Disposition"] == 'inline; filename="a.b-c_d.ics"'
     assert answer.headers["Cache-Control"] == "public, max-age=10, stale-if-error=86400"
-    assert answer.headers["ETag"] == '"tag"'
-    assert answer.content == b"BODY"
+    assert answer.headers["ETag"] == rendered.etag
+    assert answer.content == rendered.body
