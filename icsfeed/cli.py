@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -27,7 +24,14 @@ from icsfeed.running import (
     told,
     write_file,
 )
-from icsfeed.terminal import progress_shown, show_demo, show_finding, show_links, show_report
+from icsfeed.terminal import (
+    progress_shown,
+    show_demo,
+    show_finding,
+    show_json,
+    show_links,
+    show_report,
+)
 
 PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
 
@@ -75,7 +79,7 @@ def demo(port: int, issues: int, as_json: bool) -> None:
     from icsfeed.demo.api import create_plane
     from icsfeed.demo.sample import sample
     from icsfeed.demo.settings import demo_config
-    from icsfeed.serving import listen
+    from icsfeed.serving import listen, new_event_loop
 
     set_up_logs("WARNING")
     config = demo_config()
@@ -92,7 +96,7 @@ def demo(port: int, issues: int, as_json: bool) -> None:
 
             await listen(site, "127.0.0.1", port, ready)
 
-    run(work)
+    run(work, new_event_loop)
 
 
 @cli.command()
@@ -105,14 +109,14 @@ def serve(config_path: str | None, host: str, port: int) -> None:
     It takes up a changed configuration by itself, or on SIGHUP; a wrong one leaves things as they are.
     Calendar services on the internet want https: put a reverse proxy before it.
     """
-    from icsfeed.serving import serve_file
+    from icsfeed.serving import new_event_loop, serve_file
 
     config = configuration(config_path)
 
     async def ready(url: str) -> None:
         click.echo(f"icsfeed {__version__} listens on {url}", err=True)
 
-    run(lambda: serve_file(file_of(config_path), config, host, port, ready))
+    run(lambda: serve_file(file_of(config_path), config, host, port, ready), new_event_loop)
 
 
 @cli.command()
@@ -124,6 +128,8 @@ def serve(config_path: str | None, host: str, port: int) -> None:
 )
 def render(feed: str, config_path: str | None, output: str | None, query: str) -> None:
     """Read Plane once and print the calendar FEED."""
+    from asyncio import to_thread
+    from pathlib import Path
     from urllib.parse import parse_qsl
 
     from icsfeed.core.query import parse_query
@@ -134,7 +140,7 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
         async with patient(config) as service:
             rendered = await told(service, service.rendered(feed, parse_query(parse_qsl(query))))
             if output:
-                await asyncio.to_thread(write_file, Path(output), rendered.body)
+                await to_thread(write_file, Path(output), rendered.body)
             else:
                 sys.stdout.buffer.write(rendered.body)
 
@@ -161,7 +167,7 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
                 raise unread or errors.UnknownFeed(feed)
             shown = {name: links for name, links in found.items() if feed in (None, name)}
             if as_json:
-                click.echo(json.dumps({"feeds": shown}))
+                show_json({"feeds": shown})
             else:
                 show_links(shown)
         if unread is not None:
@@ -208,7 +214,7 @@ def push(
                 if not as_json:
                     show_report(report)
         if as_json:
-            click.echo(json.dumps({"targets": [report.as_json() for report in reports]}))
+            show_json({"targets": [report.as_json() for report in reports]})
         sys.exit(push_code(reports))
 
     run(work)
@@ -235,7 +241,7 @@ def check(config_path: str | None, as_json: bool) -> None:
                 if not as_json:
                     show_finding(finding)
         if as_json:
-            click.echo(json.dumps([{k: getattr(f, k) for k in ("level", "about", "text")} for f in found]))
+            show_json([{k: getattr(f, k) for k in ("level", "about", "text")} for f in found])
         if any(finding.level == "error" for finding in found):
             sys.exit(exit_code(worst(found)))
 
@@ -247,11 +253,13 @@ def check(config_path: str | None, as_json: bool) -> None:
 @click.option("--schema", is_flag=True, help="Print the JSON schema of the configuration, for editors.")
 def init(output: str, schema: bool) -> None:
     """Write a commented example of a configuration."""
+    from pathlib import Path
+
     from icsfeed.adapters.config_file import example_text
     from icsfeed.adapters.config_file import schema as json_schema
 
     if schema:
-        click.echo(json.dumps(json_schema(), indent=2))
+        show_json(json_schema(), indent=2)
         return
     path = Path(output)
     try:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -14,7 +12,9 @@ import click
 from icsfeed.core import errors
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+    from pathlib import Path
 
     from icsfeed.adapters.store import Store
     from icsfeed.app.feeds import FeedService
@@ -66,6 +66,8 @@ def configuration(explicit: str | None) -> Config:
 
 def file_of(explicit: str | None) -> Path | None:
     """The file that the configuration is in; None: it is in the environment."""
+    from pathlib import Path
+
     from icsfeed.adapters.config_file import find
 
     return find(explicit, os.environ, Path.cwd())
@@ -129,10 +131,19 @@ async def told(service: FeedService, rendering: Awaitable[Rendered]) -> Rendered
         raise next((reason for reason in reasons if reason is not None), error) from None
 
 
-def run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a command to its end, and turn what goes wrong into a sentence and an exit code."""
+def run(
+    work: Callable[[], Coroutine[Any, Any, None]],
+    loop: Callable[[], AbstractEventLoop] | None = None,
+) -> None:
+    """Run a command to its end, and turn what goes wrong into a sentence and an exit code.
+
+    `loop` makes the event loop, where Python's own will not do.
+    """
+    import asyncio  # half of what --help would take
+
     try:
-        asyncio.run(work())
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(work())
     except errors.IcsfeedError as error:
         fail(error)
     except KeyboardInterrupt:

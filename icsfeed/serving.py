@@ -7,11 +7,13 @@ import os
 import signal
 import socket
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from ctypes import CDLL
 from typing import TYPE_CHECKING
 
 import click
 import uvicorn
+from uvicorn.loops.auto import auto_loop_factory
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from icsfeed.adapters.config_file import fingerprint
@@ -77,6 +79,31 @@ def proxied(app: ASGIApp) -> ASGIApp:
     """The app, for proxies that say for whom they ask. $FORWARDED_ALLOW_IPS: theirs, as uvicorn has it."""
     trusted = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
     return keeping_peer(ProxyHeadersMiddleware(app, trusted_hosts=trusted))  # type: ignore[arg-type]
+
+
+HAND_OVER = 0.0005
+"""Seconds after which a thread that renders hands over to the event loop; Python's own 5 ms are a stall for
+each step of an answer."""
+
+
+HEAPS = {-8: 1, -3: 4 << 20, -1: 4 << 20}
+"""glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD: a heap for each thread keeps what others could
+use, a third of what 10,000 issues take."""
+
+
+def spare_memory() -> None:
+    """One heap for all threads, and what is freed goes back to the system; where glibc is."""
+    with suppress(OSError, AttributeError):
+        mallopt = CDLL(None).mallopt
+        for parameter, value in HEAPS.items():
+            mallopt(parameter, value)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """The fastest there is (uvloop's, where it is installed), in a process that is set up to serve."""
+    sys.setswitchinterval(HAND_OVER)
+    spare_memory()
+    return auto_loop_factory()()
 
 
 async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awaitable[None]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,11 +22,18 @@ if TYPE_CHECKING:
 MARKS = {"ok": ("green", "ok"), "warning": ("yellow", "warning"), "error": ("red", "ERROR")}
 
 
+def show_json(value: object, indent: int | None = None) -> None:
+    """For scripts."""
+    import json  # imported late, as all that --help does without
+
+    click.echo(json.dumps(value, indent=indent))
+
+
 def show_demo(url: str, feeds: Mapping[str, Any], config: Config, *, as_json: bool) -> None:
     """The links of the demo, once it serves."""
     if as_json:
         admin = config.admin_token.reveal() if config.admin_token else None
-        click.echo(json.dumps({"url": url, "feeds": feeds, "admin_token": admin}))
+        show_json({"url": url, "feeds": feeds, "admin_token": admin})
         return
     click.echo(f"icsfeed {__version__} serves a sample workspace on {url}\n")
     width = max(map(len, feeds), default=0)
