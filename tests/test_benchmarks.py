@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -98,3 +99,46 @@ def test_a_push_costs_what_icsfeed_promises_beside_vdirsyncer(tmp_path: Path) ->
     assert requests["vdirsyncer"].keys() == requests["icsfeed"].keys()
     assert requests["vdirsyncer"]["first"] >= 40
     assert all(cost["seconds"] > 0 for cases in found["costs"].values() for cost in cases.values())
+
+
+# Speed
+
+RUN = REQUESTS.with_name("run.py")
+FEW = "200"
+
+
+def ran(*arguments: str, folder: Path) -> str:
+    command = [sys.executable, str(RUN), "--issues", FEW, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def test_ratios_are_of_two_measurements_and_name_their_baseline(tmp_path: Path) -> None:
+    found = json.loads(ran("rendering", "refreshing", "crowd", "--json", folder=tmp_path))
+    assert found["issues"] == int(FEW)
+    assert len(found["rows"]) == 7
+    for row in found["rows"]:
+        assert row["value"] > 0
+        assert row["baseline"]
+        assert row["ours"] != row["theirs"]
+        assert row["bound"] in ("min", "max")
+
+
+def test_the_table_has_a_line_for_each_ratio(tmp_path: Path) -> None:
+    head, *lines = ran("rendering", folder=tmp_path).splitlines()
+    assert head.split()[:2] == ["what", "baseline"]
+    assert [line.split()[0] for line in lines] == ["write", "render", "a"]
+    assert all("at least" in line for line in lines)
+
+
+def test_the_chart_is_an_image_with_a_line_for_each_curve(tmp_path: Path) -> None:
+    ran("--chart", str(tmp_path / "cost.svg"), folder=tmp_path)
+    image = ElementTree.parse(tmp_path / "cost.svg")  # noqa: S314 - our own
+    lines = image.findall(".//{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == 6
+    assert all(len(line.attrib["points"].split()) == 2 for line in lines)
+
+
+def test_an_unknown_subject_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        ran("speed", folder=tmp_path)
+    assert "no subject speed" in refused.value.stderr

@@ -1,0 +1,34 @@
+"""The least that can serve a body: an ASGI app of three lines, on the uvicorn settings of `icsfeed serve`."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from icsfeed.serving import listen, new_event_loop
+
+
+def main() -> None:
+    port, folder = int(sys.argv[1]), Path(sys.argv[2])
+    body = folder.joinpath("body").read_bytes()
+    sent = json.loads(folder.joinpath("headers").read_text())
+    headers = [(name.lower().encode(), value.encode()) for name, value in sent.items()]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def ready(_url: str) -> None:
+        return
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(listen(app, "127.0.0.1", port, ready))
+
+
+main()

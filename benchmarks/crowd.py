@@ -1,0 +1,97 @@
+"""500 feeds over 10,000 issues: what they hold and cost is to grow with the issues alone."""
+
+from collections.abc import Iterable, Mapping
+from time import process_time
+from typing import NamedTuple
+
+import corpus
+from measure import Row
+from msgspec.structs import replace
+
+from icsfeed.core.calendar import Day, Material, calendar_of
+from icsfeed.core.chunks import Chunks
+from icsfeed.core.config import Feed
+from icsfeed.core.feed import Rendered, digest, render
+from icsfeed.core.model import Person, Snapshot
+from icsfeed.core.parts import Parts
+from icsfeed.core.query import Query
+
+PROJECTS, PEOPLE, WHOLE = 50, 200, 250
+"""Feeds of each kind: of a project, of a person, and of everything."""
+
+
+class Cost(NamedTuple):
+    """MB of components, chunks and what feeds hold themselves, each counted once; seconds of CPU."""
+
+    held: float
+    seconds: float
+
+
+def measured(issues: int) -> list[Row]:
+    """What the automatic feeds cost, and 500 feeds, beside one feed of everything."""
+    snapshots = spread(issues)
+    whole = {"all": Feed(everything=True)}
+    automatic = {f"project-{n}": Feed(project=f"p{n}") for n in range(PROJECTS)}
+    automatic |= {f"assignee-{n}": Feed(assignee=f"u{n}") for n in range(PEOPLE)}
+    crowd = automatic | {f"all-{n}": Feed(everything=True) for n in range(WHOLE)}
+    one, some, many = (cost_of(snapshots, feeds) for feeds in (whole, automatic, crowd))
+    auto, all_ = f"{PROJECTS + PEOPLE} automatic feeds", f"{len(crowd)} feeds, half of them of everything"
+    return [
+        _row(f"{auto} over {issues:,} issues: memory", some.held, one.held, "MB", 3),
+        _row(f"{auto}: cold render", some.seconds, one.seconds, "s", 3),
+        _row(f"{all_}: memory", many.held, one.held, "MB", 4),
+    ]
+
+
+def spread(issues: int) -> list[Snapshot]:
+    """The corpus's issues over 50 projects and 200 people: each in one project, and somebody's or two's."""
+    whole = corpus.snapshot(issues)
+    people = {f"u{n}": Person(f"u{n}", f"Person {n}") for n in range(PEOPLE)}
+    return [_project(whole, n, people) for n in range(PROJECTS)]
+
+
+def _project(whole: Snapshot, number: int, people: Mapping[str, Person]) -> Snapshot:
+    project = replace(whole.project, id=f"p{number}", key=f"P{number}")
+    own = list(whole.issues.values())[number::PROJECTS]
+    issues = [
+        replace(issue, project=project.id, assignees=tuple({f"u{at % PEOPLE}", f"u{at * 7 % PEOPLE}"}))
+        for at, issue in enumerate(own, number * 31)
+    ]
+    return replace(
+        whole, project=project, issues={issue.id: issue for issue in issues}, people=people, periods={}
+    )
+
+
+def cost_of(snapshots: list[Snapshot], feeds: Mapping[str, Feed]) -> Cost:
+    """Render all of these feeds, cold."""
+    began, chunks = process_time(), Chunks(compress=True)
+    parts = {snapshot.project.id: Parts(snapshot, corpus.style()) for snapshot in snapshots}
+    made = [_rendered(name, feed, snapshots, parts, chunks) for name, feed in feeds.items()]
+    return Cost(_held(made) / 1e6, process_time() - began)
+
+
+def _rendered(
+    name: str, feed: Feed, snapshots: list[Snapshot], parts: Mapping[str, Parts], chunks: Chunks
+) -> Rendered:
+    own = [snapshot for snapshot in snapshots if feed.project in (None, snapshot.project.id)]
+    projects = [snapshot.project for snapshot in snapshots]
+    material = Material(projects, snapshots[0].people, own, own)
+    day = Day(corpus.TODAY, corpus.ZONE)
+    calendar = calendar_of(name, feed, Query(), corpus.style(), material, day, "Acme")
+    return render(calendar.header, calendar.parts(parts), None, digest(name), corpus.NOW, chunks)[0]
+
+
+def _held(made: Iterable[Rendered]) -> int:
+    """Bytes of all that these hold, whatever several of them hold once."""
+    held: dict[int, int] = {}
+    for rendered in made:
+        held[id(rendered)] = len(rendered.opening) + 8 * len(rendered.chunks)
+        for chunk in rendered.chunks:
+            held[id(chunk)] = 8 * len(chunk.parts) + (len(chunk.packed.deflated) if chunk.packed else 0)
+            held |= {id(octets): len(octets) for octets in chunk.parts}
+    return sum(held.values())
+
+
+def _row(what: str, ours: float, theirs: float, unit: str, wanted: float) -> Row:
+    value, beside = round(ours / theirs, 2), "one feed of everything"
+    return Row(what, beside, f"{ours:.3g} {unit}", f"{theirs:.3g} {unit}", value, "x", "max", wanted)

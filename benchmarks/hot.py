@@ -1,0 +1,64 @@
+"""The hot path: what an answer costs beside a bare ASGI app that sends the same bytes."""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from measure import Row, times_the_cost
+from processes import Running, bare, first_good, get, icsfeed, plane, program
+
+SECONDS = 2
+CONNECTIONS = 16
+FEED = 50_000
+"""Bytes of the feed, about."""
+
+
+def measured(rounds: int = 5) -> list[Row]:
+    """Rows for 200, 304 and gzip; each in turns with the bare app."""
+    wrk = program("wrk", "wrk")
+    with _feed() as (url, server):
+        plain = first_good(url)
+        sent = {name: value for name, value in plain.headers.items() if name not in ("date", "connection")}
+        zipped = get(url, {"Accept-Encoding": "gzip"}).headers["etag"]
+        with bare(plain.body, sent) as least:
+            cases: dict[str, Callable[[], float]] = {
+                "bare": lambda: _cost(wrk, least, f"{least.url}/", {}),
+                "200": lambda: _cost(wrk, server, url, {}),
+                "304": lambda: _cost(wrk, server, url, {"If-None-Match": zipped, "Accept-Encoding": "gzip"}),
+                "gzip": lambda: _cost(wrk, server, url, {"Accept-Encoding": "gzip"}),
+            }
+            found: dict[str, list[float]] = {name: [] for name in cases}
+            for _ in range(rounds):
+                for name, cost in cases.items():
+                    found[name].append(cost())
+    cost_of = {name: median(values) for name, values in found.items()}
+    size = f"{len(plain.body) / 1000:.0f} KB"
+    return [
+        times_the_cost(f"200 of {size}, CPU", "a bare ASGI app", cost_of["200"], cost_of["bare"], 1.9),
+        times_the_cost("304, CPU", "that app's 200", cost_of["304"], cost_of["bare"], 1.9),
+        times_the_cost("gzip 200, CPU", "our plain 200", cost_of["gzip"], cost_of["200"], 1.1),
+    ]
+
+
+@contextmanager
+def _feed() -> Iterator[tuple[str, Running]]:
+    """A link to a feed of that size, by a token, and the server."""
+    feeds = {"hot": {"project": "WEB", "public": True}}
+    with TemporaryDirectory() as folder, plane(22) as source, icsfeed(source.url, feeds, folder) as server:
+        yield f"{server.url}/feeds/hot.ics", server
+
+
+def _cost(wrk: str, server: Running, url: str, headers: Mapping[str, str]) -> float:
+    """Seconds of CPU for one request, on connections that are kept."""
+    given = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", *given, url]
+    before = server.cpu()
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    used = server.cpu() - before
+    done = re.search(r"(\d+) requests in", text)
+    if done is None or "Non-2xx" in text or "Socket errors" in text:
+        raise SystemExit(f"wrk: {text}")
+    return used / int(done[1])

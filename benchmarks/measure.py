@@ -1,0 +1,86 @@
+"""Ratios: both sides measured in turns in one run, the median of each; and the table of them."""
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from time import process_time
+
+from msgspec import Struct
+
+ROUNDS = 5
+BOUNDS = {"min": "at least", "max": "at most"}
+
+
+class Row(Struct, frozen=True):
+    """One line of the table. `value` in `unit` is to be at least (`bound` "min") or at most ("max") `wanted`,
+    or is only told (no bound).
+
+    `ours` and `theirs` say what the value was made of.
+    """
+
+    what: str
+    baseline: str
+    ours: str
+    theirs: str
+    value: float
+    unit: str
+    bound: str
+    wanted: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promise is kept."""
+        if not self.bound:
+            return True
+        return self.value >= self.wanted if self.bound == "min" else self.value <= self.wanted
+
+
+def in_turns(cases: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Seconds of CPU of each case, the median of so many turns; the first turn of all does not count."""
+    found: dict[str, list[float]] = {name: [] for name in cases}
+    for turn in range(rounds + 1):
+        for name, work in cases.items():
+            gc.collect()
+            began = process_time()
+            work()
+            if turn:
+                found[name].append(process_time() - began)
+    return {name: median(times) for name, times in found.items()}
+
+
+def times_faster(what: str, baseline: str, ours: float, theirs: float, wanted: float) -> Row:
+    """A row that says by how many times ours is faster; both in seconds."""
+    value = round(theirs / ours, 2)
+    return Row(what, baseline, _milliseconds(ours), _milliseconds(theirs), value, "x faster", "min", wanted)
+
+
+def times_the_cost(what: str, baseline: str, ours: float, theirs: float, wanted: float) -> Row:
+    """A row that says how many times the baseline's seconds ours are."""
+    value = round(ours / theirs, 2)
+    return Row(what, baseline, _milliseconds(ours), _milliseconds(theirs), value, "x the cost", "max", wanted)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they must be, the first of them to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
+    )
+
+
+def rows_table(rows: Sequence[Row]) -> str:
+    """The table that a person reads."""
+    head = ("what", "baseline", "ours", "baseline's", "ratio", "wanted", "")
+    lines = [
+        (
+            *(row.what, row.baseline, row.ours, row.theirs, f"{row.value:g} {row.unit}"),
+            f"{BOUNDS[row.bound]} {row.wanted:g}" if row.bound else "",
+            "" if row.holds else "MISSED",
+        )
+        for row in rows
+    ]
+    return table([head, *lines])

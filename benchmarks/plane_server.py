@@ -1,0 +1,27 @@
+"""The embedded Plane with the benchmarks' corpus, as a process: PORT ISSUES [SECONDS for a page of 1000]."""
+
+import asyncio
+import sys
+from typing import Any
+
+import corpus
+import uvicorn
+
+from icsfeed.demo.access import Limits
+from icsfeed.demo.api import create_plane
+
+
+def main() -> None:
+    port, issues = int(sys.argv[1]), int(sys.argv[2])
+    pause = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
+    plane: Any = create_plane(corpus.plane_data(issues), limits=Limits(person=1_000_000))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if pause and scope["type"] == "http" and b"per_page=1000" in scope["query_string"]:
+            await asyncio.sleep(pause)
+        await plane(scope, receive, send)
+
+    uvicorn.run(app, port=port, log_level="error", access_log=False, loop="uvloop")
+
+
+main()

@@ -1,0 +1,86 @@
+"""A refresh with 5 changes, from the answer's bytes to the rendered feed, beside a full read."""
+
+import asyncio
+from collections.abc import Mapping
+from time import process_time
+from typing import Any
+
+import corpus
+import httpx
+from measure import Row, times_faster
+from msgspec.structs import replace
+
+from icsfeed.app.build import opened
+from icsfeed.app.feeds import FeedService
+from icsfeed.core.config import Auto, Config
+from icsfeed.demo.access import Limits
+from icsfeed.demo.api import create_plane
+from icsfeed.demo.data import PlaneData
+
+CHANGES = 5
+STALE = 61.0
+
+
+class Hand:
+    """A clock's hand that is moved by us."""
+
+    seconds = 1_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Recorded(httpx.AsyncBaseTransport):
+    """Plane's answers, and the CPU that it took for them: that is not ours."""
+
+    def __init__(self, data: PlaneData) -> None:
+        self._plane = httpx.ASGITransport(create_plane(data, limits=Limits(person=1_000_000)))  # type: ignore[arg-type]
+        self.spent = 0.0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        began = process_time()
+        answer = await self._plane.handle_async_request(request)
+        body = b"".join([piece async for piece in answer.stream])  # type: ignore[union-attr]
+        self.spent += process_time() - began
+        return httpx.Response(answer.status_code, headers=answer.headers, content=body, request=request)
+
+
+def measured(issues: int, rounds: int = 3) -> list[Row]:
+    """The refresh row."""
+    cold, fresh = asyncio.run(_measured(issues, rounds))
+    what = f"refresh {issues:,} issues with {CHANGES} changes, rendered"
+    return [times_faster(what, "full read and cold render", fresh, cold, 20)]
+
+
+async def _measured(issues: int, rounds: int) -> tuple[float, float]:
+    data, colds, refreshes = corpus.plane_data(issues), [], []
+    for turn in range(rounds):
+        hand = Hand()
+        wire = Recorded(data)
+        async with opened(_config(), transports={"demo": wire}, timer=hand) as service:
+            colds.append(await _cost(service, wire))
+            # What a first refresh still has to do is not what each of the following costs.
+            for again in range(2):
+                _change(data, turn * 2 + again)
+                hand.seconds += STALE
+                cost = await _cost(service, wire)
+            refreshes.append(cost)
+    return sorted(colds)[rounds // 2], sorted(refreshes)[rounds // 2]
+
+
+async def _cost(service: FeedService, wire: Recorded) -> float:
+    wire.spent, began = 0.0, process_time()
+    await service.rendered("feed")
+    return process_time() - began - wire.spent
+
+
+def _change(data: PlaneData, turn: int) -> None:
+    ids = [id_ for project in data.projects.values() for id_ in project.issues]
+    for number in range(CHANGES):
+        data.patch_issue(ids[(turn * 7_919 + number * 104_729) % len(ids)], {"name": f"Changed {turn}"})
+
+
+def _config() -> Config:
+    plain = corpus.config()
+    more: Mapping[str, Any] = {"feeds": {"feed": corpus.FEED}, "auto": Auto(projects=False, assignees=False)}
+    return replace(plain, cache=replace(plain.cache, deadline=600), **more)

@@ -1,0 +1,122 @@
+"""What a rendering costs: cold, after one change, for a second feed; beside icalendar, and beside ours."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import corpus
+from icalendar import Calendar as Theirs
+from icalendar import Event
+from measure import Row, in_turns, times_faster
+
+from icsfeed.core.chunks import Chunks
+from icsfeed.core.component import Component
+from icsfeed.core.feed import Rendered, digest, render
+from icsfeed.core.ics import Header, write_calendar
+from icsfeed.core.model import Snapshot
+from icsfeed.core.parts import Parts, parts
+from icsfeed.core.revisions import History, carried_on
+
+DAY = timedelta(days=1)
+
+
+class Renderer:
+    """Feeds of one snapshot after the other, as the server renders them: gzip, ETag and history included."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.style = corpus.style()
+        self.chunks = Chunks(compress=True)
+        self.made = Parts(snapshot, self.style)
+        self.held: dict[str, tuple[Rendered, History]] = {}
+        self.turn = 0
+
+    def feed(self, name: str) -> Rendered:
+        calendar = corpus.calendar(self.snapshot, name)
+        history = self.held[name][1] if name in self.held else None
+        found = calendar.parts({self.snapshot.project.id: self.made})
+        self.held[name] = render(calendar.header, found, history, digest(self.style), corpus.NOW, self.chunks)
+        return self.held[name][0]
+
+    def changed(self) -> Rendered:
+        """The feed once more, after one of its issues has changed."""
+        self.turn += 1
+        new = carried_on(self.snapshot, corpus.edited(self.snapshot, self.turn), corpus.NOW)
+        self.snapshot, self.made = new, Parts(new, self.style, self.made)
+        return self.feed("everything")
+
+    def second(self) -> Rendered:
+        """Another feed over the same, for the first time."""
+        self.turn += 1
+        rendered = self.feed(f"second-{self.turn}")
+        del self.held[f"second-{self.turn}"]
+        return rendered
+
+
+def with_icalendar(header: Header, components: Sequence[Component]) -> bytes:
+    """The same components with the same properties, built and serialised by icalendar."""
+    calendar = Theirs()
+    for name, value in (("prodid", "-//icsfeed//icsfeed//EN"), ("version", "2.0"), ("name", header.name)):
+        calendar.add(name, value)
+    for component in components:
+        calendar.add_component(_event(component))
+    return bytes(calendar.to_ical())
+
+
+def _event(component: Component) -> Event:
+    event = Event()
+    assert component.last is not None  # noqa: S101
+    properties = {
+        "uid": component.uid,
+        "dtstamp": component.revised,
+        "dtstart": component.first,
+        "dtend": component.last + DAY,
+        "summary": component.summary,
+        "status": component.status,
+        "description": component.description,
+        "categories": list(component.categories),
+        "color": component.color,
+        "priority": component.priority,
+        "url": component.url,
+        "transp": "TRANSPARENT",
+        "x-microsoft-cdo-busystatus": "FREE",
+        "created": component.created,
+        "last-modified": component.revised,
+        "sequence": component.sequence,
+    }
+    for name, value in properties.items():
+        if value not in (None, []):
+            event.add(name, value)
+    return event
+
+
+def measured(issues: int) -> list[Row]:
+    """The first three rows of the table."""
+    snapshot = corpus.snapshot(issues)
+    calendar = corpus.calendar(snapshot)
+    components = list(calendar.components)
+
+    def ours() -> bytes:
+        return write_calendar(calendar.header, [part.octets for part in parts(components)])
+
+    def cold() -> Rendered:
+        return Renderer(snapshot).feed("everything")
+
+    warm = Renderer(snapshot)
+    warm.feed("everything")
+    found = in_turns(
+        {
+            "ours": ours,
+            "icalendar": lambda: with_icalendar(calendar.header, components),
+            "cold": cold,
+            "changed": warm.changed,
+            "second": warm.second,
+        }
+    )
+    size, cold_time = f"{issues:,} events", found["cold"]
+    return [
+        times_faster(f"write {size}", "icalendar", found["ours"], found["icalendar"], 8),
+        times_faster(
+            f"render again, 1 of {size} changed", "cold render", found["changed"], found["cold"], 40
+        ),
+        times_faster(f"a second feed of {size}", "cold render", found["second"], cold_time, 5),
+    ]

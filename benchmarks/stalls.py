@@ -1,0 +1,73 @@
+"""How long an answer waits while 10,000 issues are read and rendered: one connection, asked all the time."""
+
+import socket
+from collections.abc import Callable
+from math import ceil
+from tempfile import TemporaryDirectory
+from threading import Thread
+from time import perf_counter, sleep
+
+from measure import Row
+from processes import first_good, icsfeed, plane
+
+PAUSE = 0.002
+"""Seconds between an answer and the next question."""
+FEEDS = {
+    "small": {"project": "PROP", "public": True},
+    "all": {"everything": True, "public": True},
+}
+
+
+def measured(issues: int) -> list[Row]:
+    """The stall row: p99.9 and the longest, and the longest of a server that has nothing else to do."""
+    with (
+        TemporaryDirectory() as folder,
+        plane(issues) as source,
+        icsfeed(source.url, FEEDS, folder) as server,
+    ):
+        first_good(f"{server.url}/feeds/small.ics")
+        reading = Thread(target=first_good, args=[f"{server.url}/feeds/all.ics"])
+        reading.start()
+        busy = sorted(_asked(server.url, "/feeds/small.ics", reading.is_alive))
+        until = perf_counter() + 5
+        idle = sorted(_asked(server.url, "/feeds/small.ics", lambda: perf_counter() < until))
+    return [
+        _row(f"an answer's wait, {issues:,} issues read and rendered meanwhile, p99.9", busy, idle, 0.999),
+        _row("the same, the longest", busy, idle, 1),
+    ]
+
+
+def _row(what: str, busy: list[float], idle: list[float], share: float) -> Row:
+    ours, theirs = (times[ceil(share * len(times)) - 1] * 1000 for times in (busy, idle))
+    value = round(ours - theirs, 1)
+    return Row(what, "the idle server's", f"{ours:.3g} ms", f"{theirs:.3g} ms", value, "ms more", "max", 50)
+
+
+def _asked(url: str, path: str, going_on: Callable[[], bool]) -> list[float]:
+    """Seconds that each answer took."""
+    host, port = url.removeprefix("http://").split(":")
+    question = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    taken = []
+    with socket.create_connection((host, int(port))) as one:
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while going_on():
+            began = perf_counter()
+            one.sendall(question)
+            _answer(one)
+            taken.append(perf_counter() - began)
+            sleep(PAUSE)
+    return taken
+
+
+def _answer(one: socket.socket) -> None:
+    """Read one answer to its end."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += one.recv(65_536)
+    head, _, body = found.partition(b"\r\n\r\n")
+    if b" 200 " not in head.split(b"\r\n")[0]:
+        raise SystemExit(head.decode())
+    length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+    left = int(length.split()[1]) - len(body)
+    while left > 0:
+        left -= len(one.recv(65_536))
