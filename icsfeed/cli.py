@@ -31,6 +31,7 @@ from icsfeed.terminal import (
     show_json,
     show_links,
     show_report,
+    show_verdicts,
 )
 
 PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
@@ -245,6 +246,33 @@ def check(config_path: str | None, as_json: bool) -> None:
         if any(finding.level == "error" for finding in found):
             sys.exit(exit_code(worst(found)))
 
+    run(work)
+
+
+@cli.command()
+@click.argument("url")
+@json_option
+def doctor(url: str, as_json: bool) -> None:
+    """Ask for the feed at URL as calendar apps do, and say which of them will fail and why.
+
+    Any feed will do, ours or not. Ends with 0 when none fails, 4 when some do, 69 when there is no answer,
+    76 when there is no calendar at URL.
+    """
+    from icsfeed.app.doctor import doctor as verdicts_of
+    from icsfeed.app.doctor import report, severity
+
+    async def work() -> None:
+        try:
+            seen, verdicts = await verdicts_of(url)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="URL") from None
+        if as_json:
+            click.echo(json.dumps(report(seen, verdicts)))
+        else:
+            show_verdicts(verdicts)
+        sys.exit(severity(seen, verdicts))
+
+    set_up_logs("WARNING")
     run(work)
 
 

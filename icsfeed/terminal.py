@@ -12,11 +12,12 @@ import click
 from icsfeed import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from icsfeed.app.check import Finding
     from icsfeed.app.push_report import Report
     from icsfeed.core.config import Config
+    from icsfeed.core.doctor import Said, Verdict
 
 
 MARKS = {"ok": ("green", "ok"), "warning": ("yellow", "warning"), "error": ("red", "ERROR")}
@@ -116,6 +117,22 @@ def progress_shown(name: str, *, wanted: bool) -> Iterator[Callable[[int, int], 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """What holds for every app once, then a line for each app and one for each further reason."""
+    shared = [reason for reason in verdicts[0].reasons if all(reason in one.reasons for one in verdicts)]
+    show_reasons("every app", shared)
+    for verdict in verdicts:
+        color = {"works": "green", "limited": "yellow", "fails": "red"}[verdict.word]
+        click.echo(f"{verdict.app:<16}  {click.style(verdict.word, fg=color)}")
+        show_reasons("", [reason for reason in verdict.reasons if reason not in shared])
+
+
+def show_reasons(about: str, reasons: Sequence[Said]) -> None:
+    """`!` before what keeps an app from working well, `-` before what is good to know."""
+    for reason in reasons:
+        click.echo(f"{about:<16}  {'-' if reason.weight == 'note' else '!'} {reason.text}")
 
 
 def why_not_listening(error: OSError) -> str:

@@ -91,6 +91,26 @@ def test_the_sign_in_proxy_is_known_by_its_connection(
     assert ("Signed in as anna@example.com" in answer.text) is (status == 200)
 
 
+def test_doctor_says_what_each_app_will_make_of_a_feed(tmp_path: Path) -> None:
+    with running("demo", "--port", "0", "--json", cwd=tmp_path) as process:
+        link = first_json(process)["feeds"]["property"]["ics"]
+        shown = run("doctor", link, cwd=tmp_path)
+        told = json.loads(run("doctor", "--json", link, cwd=tmp_path).stdout)
+        nothing = run("doctor", link.replace("icsf_", "icsf_x"), cwd=tmp_path)
+        gone = run("doctor", "http://127.0.0.1:9/x.ics", cwd=tmp_path)
+    words = {one["app"]: one["word"] for one in told["apps"]}
+    # The demo listens on this machine alone.
+    assert {app for app, word in words.items() if word == "fails"} == {
+        "Google Calendar",
+        "Nextcloud",
+        "Fastmail, Proton",
+    }
+    assert (words["Thunderbird"], words["Apple Calendar"], words["Home Assistant"]) == ("works",) * 3
+    assert all(f"{app:<16}  {word}" in shown.stdout for app, word in words.items())
+    assert "icsf_" not in shown.stdout + shown.stderr + json.dumps(told)
+    assert (shown.returncode, nothing.returncode, gone.returncode) == (4, 76, 69)
+
+
 def test_demo_gives_the_same_bytes_after_a_restart(tmp_path: Path) -> None:
     bodies = []
     for _ in range(2):
@@ -158,6 +178,7 @@ def test_render_narrows_as_a_url_does(configured: Path) -> None:
         pytest.param(["urls", "nope"], 2, "there is no such feed", id="urls of an unknown feed"),
         pytest.param(["check"], 78, "gone", id="check finds the feed that cannot be made"),
         pytest.param(["serve", "--config", "nope.yaml"], 78, "nope.yaml", id="no such configuration"),
+        pytest.param(["doctor", "ftp://x"], 2, "must begin with https://", id="doctor of no address"),
         pytest.param(["nonsense"], 2, "No such command", id="unknown command"),
     ],
 )
