@@ -11,6 +11,7 @@ import click
 from icsfeed import __version__
 from icsfeed.core import errors
 from icsfeed.running import (
+    PARTLY,
     cannot_write,
     configuration,
     exit_code,
@@ -27,6 +28,7 @@ from icsfeed.running import (
 from icsfeed.terminal import (
     progress_shown,
     show_demo,
+    show_exported,
     show_finding,
     show_json,
     show_links,
@@ -144,6 +146,40 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
                 await to_thread(write_file, Path(output), rendered.body)
             else:
                 sys.stdout.buffer.write(rendered.body)
+
+    run(work)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR")
+@config_option
+@click.option("--links", is_flag=True, help="Each file at its link's path, the token in it; subscribers too.")
+@json_option
+def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> None:
+    """Write every feed as a file into DIR, for any web server.
+
+    A file is replaced in one step and only when the feed has changed; its time is the feed's Last-Modified.
+    A feed that cannot be made keeps the file it has: then the end is 4. Files of feeds that are gone are
+    removed, where an export made them. Without --links whoever can read DIR can read every feed.
+    """
+    from pathlib import Path
+
+    import msgspec
+
+    from icsfeed.adapters.export_folder import Folder
+    from icsfeed.adapters.store import open_store
+    from icsfeed.app.export import export as export_to
+
+    config = configuration(config_path)
+
+    async def work() -> None:
+        async with patient(config, open_store(config.store.reveal(), os.environ)) as service:
+            done = await export_to(service, Folder(Path(folder)), links=links)
+        if as_json:
+            click.echo(json.dumps(msgspec.to_builtins(done)))
+        else:
+            show_exported(done)
+        sys.exit(PARTLY if done.failed else 0)
 
     run(work)
 

@@ -29,6 +29,8 @@ EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
     (errors.BadParameter, USAGE),
     (errors.NoCopy, UNREACHABLE),
     (errors.FeedError, 78),
+    (errors.ExportBusy, BUSY),
+    (errors.ExportError, CANNOT_WRITE),
     (errors.KeyRefused, 77),
     (errors.NoAccess, 77),
     (errors.Throttled, BUSY),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from icsfeed.app.check import Finding
+    from icsfeed.app.export import Exported
     from icsfeed.app.push_report import Report
     from icsfeed.core.config import Config
     from icsfeed.core.doctor import Said, Verdict
@@ -117,6 +118,17 @@ def progress_shown(name: str, *, wanted: bool) -> Iterator[Callable[[int, int], 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show_exported(done: Exported) -> None:
+    """What changed, a line each; what failed to standard error; and the counts."""
+    for word in ("written", "removed"):
+        for feed in getattr(done, word):
+            click.echo(f"{word:<9}  {feed}")
+    for feed, reason in done.failed.items():
+        click.echo(f"icsfeed: {feed} was not exported: {reason}", err=True)
+    counts = [f"{len(getattr(done, word))} {word}" for word in ("written", "unchanged", "removed", "failed")]
+    click.echo(", ".join(counts))
 
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:

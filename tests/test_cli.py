@@ -161,6 +161,21 @@ def test_render_writes_the_calendar(configured: Path) -> None:
     )
 
 
+def test_export_writes_what_can_be_made_and_ends_with_4_for_the_rest(configured: Path) -> None:
+    env = {"STATE_DIRECTORY": str(configured / "state")}
+    done = run("export", "out", cwd=configured, env=env)
+    assert (done.returncode, done.stdout) == (
+        4,
+        "written    property\n1 written, 0 unchanged, 0 removed, 1 failed\n",
+    )
+    assert "gone was not exported: feed 'gone': no project 'NOPE'" in done.stderr
+    again = json.loads(run("export", "out", "--json", cwd=configured, env=env).stdout)
+    assert (again["unchanged"], again["written"], [*again["failed"]]) == (["property"], [], ["gone"])
+    linked = run("export", "out", "--links", cwd=configured, env=env)
+    assert "property/anna" in linked.stdout
+    assert "icsf_" not in linked.stdout + linked.stderr
+
+
 def test_render_narrows_as_a_url_does(configured: Path) -> None:
     shown = run("render", "property", "--query", "priority=urgent&component=vtodo", cwd=configured)
     todos = Calendar.from_ical(shown.stdout).walk("VTODO")
@@ -176,6 +191,7 @@ def test_render_narrows_as_a_url_does(configured: Path) -> None:
         pytest.param(["render", "gone"], 78, "no project 'NOPE'", id="unknown project"),
         pytest.param(["render", "property", "-o", "no/x.ics"], 73, "cannot write", id="cannot write"),
         pytest.param(["urls", "nope"], 2, "there is no such feed", id="urls of an unknown feed"),
+        pytest.param(["export", "feeds.yaml"], 73, "cannot write to feeds.yaml", id="cannot export"),
         pytest.param(["check"], 78, "gone", id="check finds the feed that cannot be made"),
         pytest.param(["serve", "--config", "nope.yaml"], 78, "nope.yaml", id="no such configuration"),
         pytest.param(["doctor", "ftp://x"], 2, "must begin with https://", id="doctor of no address"),

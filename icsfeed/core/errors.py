@@ -7,6 +7,8 @@
     │   ├── NameNotFound       it names a project or person that the workspace does not have
     │   ├── AmbiguousName      it names a person, and several fit
     │   └── NoCopy             Plane has not been read yet, and cannot be read now
+    ├── ExportError            the folder of an export cannot be used
+    │   └── ExportBusy         another export to it is running
     ├── BadParameter           a query parameter has a value that it cannot have
     ├── PlaneError             Plane did not give what was asked
     │   ├── KeyRefused         the API key is missing, unknown, expired or disabled
@@ -117,6 +119,14 @@ class BadParameter(IcsfeedError):
     def __init__(self, field: str, reason: str) -> None:
         self.field, self.reason = field, reason
         super().__init__(f"{field}: {reason}")
+
+
+class ExportError(IcsfeedError):
+    """Nothing can be exported to this folder; nothing in it was touched."""
+
+
+class ExportBusy(ExportError):
+    """Another run holds the folder."""
 
 
 class PlaneError(IcsfeedError):

@@ -24,6 +24,7 @@ from icsfeed.core import errors
             "feed 'x': assignee 'bob' fits several people, use an e-mail or id: a; b",
         ),
         (errors.NoCopy("x", 30), "feed 'x': Plane has not been read yet; try again in 30 s"),
+        (errors.ExportBusy("another export is running"), "another export is running"),
         (errors.BadParameter("days", "must be a number"), "days: must be a number"),
         (errors.KeyRefused("the projects", "403"), "the projects: 403"),
         (errors.Throttled("the projects", 29.6), "the projects: Plane allows no more requests for 30 s"),
