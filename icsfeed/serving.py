@@ -17,6 +17,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from icsfeed.adapters.config_file import fingerprint
+from icsfeed.adapters.notify import notifier, start_watchdog
 from icsfeed.adapters.store import open_store
 from icsfeed.app.build import Fleet, utc_now
 from icsfeed.app.host import hosted
@@ -119,6 +120,8 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
     # Connections inherit it. Without, a body waits 40 ms for the ACK of its headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    systemd = notifier(os.environ)
+
     class Server(uvicorn.Server):
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -133,7 +136,13 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             shown = f"[{host}]" if ":" in host else host
-            await ready(f"http://{shown}:{listener.getsockname()[1]}")
+            url = f"http://{shown}:{listener.getsockname()[1]}"
+            await ready(url)
+            systemd.ready(f"listens on {url}")
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            systemd.stopping()
+            await super().shutdown(sockets)
 
     settings = uvicorn.Config(
         proxied(app),
@@ -144,4 +153,9 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
         lifespan="off",
         timeout_graceful_shutdown=10,
     )
-    await Server(settings).serve(sockets=[listener])
+    watchdog = start_watchdog(systemd, os.environ, os.getpid())
+    try:
+        await Server(settings).serve(sockets=[listener])
+    finally:
+        if watchdog is not None:
+            watchdog.cancel()

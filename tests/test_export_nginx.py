@@ -42,7 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         feeds = json.loads(run("urls", "--json", cwd=home, env=state).stdout)["feeds"]
     paths = {name: links["ics"].removeprefix("https://cal.example.com") for name, links in feeds.items()}
     conf = (ROOT / "docs/nginx/export.conf").read_text(encoding="utf-8")
-    with nginx(conf.replace("/var/lib/icsfeed-export", str(home / "out")), work) as url:
+    with nginx(conf.replace("/var/lib/icsfeed-export/www", str(home / "out")), work) as url:
         yield Site(url, paths, home / "out", work)
 
 
