@@ -11,7 +11,9 @@ import click
 from icsfeed import __version__
 from icsfeed.core import errors
 from icsfeed.running import (
+    BUSY,
     PARTLY,
+    UNREACHABLE,
     cannot_write,
     configuration,
     exit_code,
@@ -33,6 +35,7 @@ from icsfeed.terminal import (
     show_json,
     show_links,
     show_report,
+    show_state,
     show_verdicts,
 )
 
@@ -309,6 +312,33 @@ def doctor(url: str, as_json: bool) -> None:
         sys.exit(severity(seen, verdicts))
 
     set_up_logs("WARNING")
+    run(work)
+
+
+@cli.command()
+@click.option("--url", default="http://127.0.0.1:8765", show_default=True, help="Where the server is.")
+@click.option("--live", is_flag=True, help="Only whether it lives, for health checks.")
+@json_option
+def status(url: str, live: bool, as_json: bool) -> None:
+    """Ask a running server how it is, and say what is wrong.
+
+    Ends with 0 when all is well, 4 when it serves and something is wrong, 69 when it does not answer, 75
+    when a workspace cannot be served yet.
+    """
+    import msgspec
+
+    from icsfeed.adapters.running_server import state
+
+    async def work() -> None:
+        found = await state(url, only_live=live)
+        if as_json:
+            click.echo(json.dumps(msgspec.to_builtins(found)))
+        else:
+            show_state(found)
+        if not found.ready:
+            sys.exit(BUSY if found.live else UNREACHABLE)
+        sys.exit(PARTLY if found.problems else 0)
+
     run(work)
 
 

@@ -14,6 +14,7 @@ from icsfeed import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from icsfeed.adapters.running_server import State
     from icsfeed.app.check import Finding
     from icsfeed.app.export import Exported
     from icsfeed.app.push_report import Report
@@ -129,6 +130,13 @@ def show_exported(done: Exported) -> None:
         click.echo(f"icsfeed: {feed} was not exported: {reason}", err=True)
     counts = [f"{len(getattr(done, word))} {word}" for word in ("written", "unchanged", "removed", "failed")]
     click.echo(", ".join(counts))
+
+
+def show_state(state: State) -> None:
+    """How a server is, and a line for each thing that is wrong."""
+    click.echo("ready" if state.ready else "not ready" if state.live else "no answer")
+    for about, problem in state.problems.items():
+        click.echo(f"{about}: {problem}")
 
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:

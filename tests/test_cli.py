@@ -146,6 +146,27 @@ def test_serve_runs_from_the_environment_alone(tmp_path: Path, env: dict[str, st
     assert front.json()["name"] == "icsfeed"
 
 
+def test_status_says_how_a_server_is(tmp_path: Path, env: dict[str, str]) -> None:
+    with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
+        url = line_with(process, "listens on").split()[-1]
+        links = json.loads(run("urls", "--json", cwd=tmp_path, env=env).stdout)["feeds"]
+        httpx.get(url + links["all"]["ics"].removeprefix("http://127.0.0.1:8765"), timeout=20)
+        good, live = (run("status", "--url", url, *more, cwd=tmp_path) for more in ([], ["--live", "--json"]))
+    gone = run("status", "--url", url, cwd=tmp_path)
+    assert (good.returncode, good.stdout) == (0, "ready\n")
+    assert (live.returncode, json.loads(live.stdout)) == (0, {"live": True, "ready": True, "problems": {}})
+    assert (gone.returncode, gone.stdout.splitlines()[0]) == (69, "no answer")
+
+
+def test_status_says_what_cannot_be_served(tmp_path: Path, env: dict[str, str]) -> None:
+    env = {**env, "PLANE_API_KEY": "wrong", "STATE_DIRECTORY": str(tmp_path)}
+    with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
+        url = line_with(process, "listens on").split()[-1]
+        line_with(process, "does not accept the API key")
+        done = run("status", "--url", url, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (75, f"not ready\n{SLUG}: key refused\n")
+
+
 def test_serve_says_when_its_port_is_taken(tmp_path: Path, env: dict[str, str], plane: str) -> None:
     done = run("serve", "--port", plane.rpartition(":")[2], cwd=tmp_path, env=env)
     assert (done.returncode, done.stdout) == (75, "")

@@ -1,0 +1,62 @@
+"""Asks a running server how it is: for `icsfeed status` and health checks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from msgspec import DecodeError, Struct, json
+
+SECONDS = 4.0
+"""For one answer: health checks give up after 5."""
+LARGEST = 64 * 1024
+FOREIGN = {"server": "what answers there is not icsfeed"}
+
+
+class State(Struct, frozen=True):
+    """Whether a server of ours answers, and whether every workspace can be served.
+
+    `problems` says what is wrong: by workspace, or for the `server`, its `store`, its `configuration`.
+    """
+
+    live: bool
+    ready: bool
+    problems: Mapping[str, str] = {}
+
+
+async def state(
+    url: str, *, only_live: bool = False, transport: httpx.AsyncBaseTransport | None = None
+) -> State:
+    """How the server at `url` is; `only_live`: without its workspaces, which then count as ready."""
+    try:
+        async with httpx.AsyncClient(transport=transport, timeout=SECONDS, trust_env=False) as client:
+            if only_live:
+                lives = (await _json(client, f"{url.rstrip('/')}/health")).get("status") == "healthy"
+                return State(lives, lives, {} if lives else FOREIGN)
+            return _read(await _json(client, f"{url.rstrip('/')}/api/v1/health"))
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        return State(False, False, {"server": f"no answer ({str(error) or type(error).__name__})"})
+
+
+def _read(body: Mapping[str, Any]) -> State:
+    copies = body.get("copies")
+    if not isinstance(copies, dict) or not all(isinstance(copy, dict) for copy in copies.values()):
+        return State(False, False, FOREIGN)
+    unread = {name: "not read yet" for name, copy in copies.items() if not copy.get("ready")}
+    told = {str(name): str(copy["problem"]) for name, copy in copies.items() if copy.get("problem")}
+    parts = {part: str(body.get(part)) for part in ("store", "configuration") if body.get(part) != "ok"}
+    return State(True, not unread, {**unread, **told, **parts})
+
+
+async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    """The object that is answered, at any status; empty where it is none."""
+    async with client.stream("GET", url) as answer:
+        body = b""
+        async for piece in answer.aiter_bytes():
+            body += piece
+            if len(body) > LARGEST:
+                return {}
+    try:
+        found = json.decode(body)
+    except DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,78 @@
+"""How a running server is, as it says itself."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from icsfeed.adapters.running_server import FOREIGN, LARGEST, State, state
+
+pytestmark = pytest.mark.anyio
+Site = Callable[[httpx.Request], httpx.Response]
+NOBODY = State(False, False, FOREIGN)
+GOOD = {"copies": {"acme": {"ready": True, "problem": None}}, "store": "ok", "configuration": "ok"}
+
+
+def saying(body: object, status: int = 200) -> Site:
+    def site(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/api/v1/health"
+        return httpx.Response(status, json=body)
+
+    return site
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (GOOD, State(True, True)),
+        ({**GOOD, "copies": {}}, State(True, True)),
+        ({**GOOD, "store": "failing"}, State(True, True, {"store": "failing"})),
+        ({**GOOD, "configuration": "invalid"}, State(True, True, {"configuration": "invalid"})),
+        (
+            {**GOOD, "copies": {"acme": {"ready": True, "problem": "key refused"}}},
+            State(True, True, {"acme": "key refused"}),
+        ),
+        (
+            {**GOOD, "copies": {"a": {"ready": False}, "b": {"ready": False, "problem": "unreachable"}}},
+            State(True, False, {"a": "not read yet", "b": "unreachable"}),
+        ),
+        ({"status": "ok"}, NOBODY),
+        ({"copies": ["acme"]}, NOBODY),
+        ({"copies": {"acme": 1}}, NOBODY),
+        (["healthy"], NOBODY),
+    ],
+)
+async def test_a_server_is_as_it_says(body: object, found: State) -> None:
+    assert await state("http://x/", transport=httpx.MockTransport(saying(body))) == found
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="<html>"),
+        httpx.Response(404),
+        httpx.Response(302, headers={"Location": "http://elsewhere/"}),
+        httpx.Response(200, content=b" " * LARGEST + b'{"copies": {}}'),
+    ],
+)
+async def test_what_is_no_server_of_ours_is_told_apart(answer: httpx.Response) -> None:
+    assert await state("http://x", transport=httpx.MockTransport(lambda _: answer)) == NOBODY
+
+
+@pytest.mark.parametrize(("said", "found"), [("healthy", State(True, True)), ("ok", NOBODY)])
+async def test_only_whether_it_lives(said: str, found: State) -> None:
+    def site(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/health"
+        return httpx.Response(200, json={"status": said})
+
+    assert await state("http://x", only_live=True, transport=httpx.MockTransport(site)) == found
+
+
+async def test_no_answer_is_a_state_too() -> None:
+    def site(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectTimeout("")
+
+    found = await state("http://x", transport=httpx.MockTransport(site))
+    assert found == State(False, False, {"server": "no answer (ConnectTimeout)"})
+    assert not (await state("http://x:port")).live
+    assert not (await state("nonsense")).live

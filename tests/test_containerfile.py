@@ -1,0 +1,62 @@
+"""What the Containerfile promises; .ci/container.py runs its steps for real."""
+
+from pathlib import Path
+
+from containerfile import environment, one, stages
+
+ROOT = Path(__file__).parents[1]
+BUILD, FINAL = stages(ROOT / "Containerfile")
+
+
+def test_the_final_stage_runs_nothing_and_takes_two_folders() -> None:
+    words = [instruction.word for instruction in FINAL]
+    assert "RUN" not in words
+    copies = [instruction.text for instruction in FINAL if instruction.word == "COPY"]
+    assert copies == [
+        "--from=build /opt/icsfeed /opt/icsfeed",
+        "--from=build --chown=10001:10001 /opt/state /var/lib/icsfeed",
+    ]
+
+
+def test_it_runs_as_a_user_without_rights_and_keeps_things_in_one_volume() -> None:
+    assert one(FINAL, "USER").text == "10001:10001"
+    assert one(FINAL, "VOLUME").text == environment(FINAL)["STATE_DIRECTORY"] == "/var/lib/icsfeed"
+
+
+def test_every_dependency_comes_from_the_lock() -> None:
+    runs = [instruction.text for instruction in BUILD if instruction.word == "RUN"]
+    installs = [run for run in runs if "install " in run.replace("install -d", "") or "uv sync" in run]
+    assert len(installs) == 3
+    assert installs[0].startswith("pip install --no-cache-dir uv==")
+    assert all(run.startswith("uv sync --no-cache --frozen --no-default-groups") for run in installs[1:])
+
+
+def test_its_health_is_asked_by_icsfeed_and_sigterm_ends_it() -> None:
+    assert one(FINAL, "HEALTHCHECK").command == ["icsfeed", "status", "--live"]
+    assert one(FINAL, "ENTRYPOINT").command + one(FINAL, "CMD").command == [
+        "icsfeed",
+        "serve",
+        "--host",
+        "0.0.0.0",  # noqa: S104
+    ]
+    assert one(FINAL, "STOPSIGNAL").text == "SIGTERM"
+
+
+def test_it_says_what_it_is() -> None:
+    label = one(FINAL, "LABEL").text
+    for name in ("title", "description", "licenses"):
+        assert f"org.opencontainers.image.{name}=" in label
+
+
+def test_the_context_holds_what_is_copied_and_nothing_else() -> None:
+    lines = (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
+    allowed = {line[1:] for line in lines if line.startswith("!")}
+    copied = {
+        source.removeprefix("./")
+        for instruction in BUILD
+        if instruction.word == "COPY"
+        for source in instruction.text.split()[:-1]
+    }
+    assert "*" in lines
+    assert copied == allowed
+    assert all((ROOT / name).exists() for name in copied - {"icsfeed"})  # which is installed, in CI
