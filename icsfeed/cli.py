@@ -179,7 +179,7 @@ def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> 
         async with patient(config, open_store(config.store.reveal(), os.environ)) as service:
             done = await export_to(service, Folder(Path(folder)), links=links)
         if as_json:
-            click.echo(json.dumps(msgspec.to_builtins(done)))
+            show_json(msgspec.to_builtins(done))
         else:
             show_exported(done)
         sys.exit(PARTLY if done.failed else 0)
@@ -306,7 +306,7 @@ def doctor(url: str, as_json: bool) -> None:
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="URL") from None
         if as_json:
-            click.echo(json.dumps(report(seen, verdicts)))
+            show_json(report(seen, verdicts))
         else:
             show_verdicts(verdicts)
         sys.exit(severity(seen, verdicts))
@@ -332,7 +332,7 @@ def status(url: str, live: bool, as_json: bool) -> None:
     async def work() -> None:
         found = await state(url, only_live=live)
         if as_json:
-            click.echo(json.dumps(msgspec.to_builtins(found)))
+            show_json(msgspec.to_builtins(found))
         else:
             show_state(found)
         if not found.ready:

@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING
 import click
 import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from icsfeed.adapters.config_file import fingerprint
-from icsfeed.adapters.notify import notifier, start_watchdog
+from icsfeed.adapters.notify import Notifier, keep_alive, notifier
 from icsfeed.adapters.store import open_store
 from icsfeed.app.build import Fleet, utc_now
 from icsfeed.app.host import hosted
 from icsfeed.app.logs import secrets_of
-from icsfeed.app.peers import keeping_peer
 from icsfeed.app.push import World
 from icsfeed.app.reload import Reloading
 from icsfeed.app.standing import Standing
+from icsfeed.connections import Bounded, let_go_of_the_late
 from icsfeed.running import BUSY, load_configuration, push_folder, set_up_logs
 from icsfeed.terminal import why_not_listening
 
@@ -53,6 +52,7 @@ async def serve_file(
             lambda: load_configuration(path),
             lambda: fingerprint(path) if path else None,
             _told_of(config),
+            around=notifier(os.environ).reloading,
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.tell)
         watching = asyncio.create_task(reloading.run())
@@ -76,10 +76,32 @@ def _told_of(first: Config) -> Callable[[Config], None]:
     return loaded
 
 
-def proxied(app: ASGIApp) -> ASGIApp:
-    """The app, for proxies that say for whom they ask. $FORWARDED_ALLOW_IPS: theirs, as uvicorn has it."""
-    trusted = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
-    return keeping_peer(ProxyHeadersMiddleware(app, trusted_hosts=trusted))  # type: ignore[arg-type]
+class Server(uvicorn.Server):
+    """uvicorn's server, which tells when it answers and when it ends, and comes back after a signal."""
+
+    def __init__(
+        self, settings: uvicorn.Config, answers: Callable[[], Awaitable[None]], told: Notifier
+    ) -> None:
+        super().__init__(settings)
+        self._answers, self._told = answers, told
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's own, which raises the signal again at the end: nothing would be closed then."""
+        before = {number: signal.signal(number, self.handle_exit) for number in ENDING}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        await self._answers()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._told.stopping()
+        await super().shutdown(sockets)
 
 
 HAND_OVER = 0.0005
@@ -109,53 +131,43 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awaitable[None]]) -> None:
     """Serve until a signal ends it. `ready` is called with the server's address once it answers."""
-    try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-    except OSError as error:
-        click.echo(f"icsfeed: cannot listen on {host}:{port}: {why_not_listening(error)}", err=True)
-        sys.exit(BUSY)
+    listener, systemd = _listener(host, port), notifier(os.environ)
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listener.getsockname()[1]}"
 
-    # Connections inherit it. Without, a body waits 40 ms for the ACK of its headers.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    systemd = notifier(os.environ)
-
-    class Server(uvicorn.Server):
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            """As uvicorn's own, which raises the signal again at the end: nothing would be closed then."""
-            before = {number: signal.signal(number, self.handle_exit) for number in ENDING}
-            try:
-                yield
-            finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            shown = f"[{host}]" if ":" in host else host
-            url = f"http://{shown}:{listener.getsockname()[1]}"
-            await ready(url)
-            systemd.ready(f"listens on {url}")
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            systemd.stopping()
-            await super().shutdown(sockets)
+    async def answers() -> None:
+        await ready(url)
+        systemd.ready(f"listens on {url}")
 
     settings = uvicorn.Config(
-        proxied(app),
-        proxy_headers=False,
+        app,
+        http=Bounded,
         access_log=False,
         server_header=False,
         log_config=None,
         lifespan="off",
         timeout_graceful_shutdown=10,
+        proxy_headers=False,  # app/door.py believes the proxies of the configuration, and no other
     )
-    watchdog = start_watchdog(systemd, os.environ, os.getpid())
+    server = Server(settings, answers, systemd)
+    connections = server.server_state.connections
+    beside = [keep_alive(systemd, os.environ, os.getpid()), let_go_of_the_late(connections)]
+    tasks = [asyncio.create_task(work) for work in beside]
     try:
-        await Server(settings).serve(sockets=[listener])
+        await server.serve(sockets=[listener])
     finally:
-        if watchdog is not None:
-            watchdog.cancel()
+        for task in tasks:
+            task.cancel()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """The socket to listen on. Ends the process where it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        click.echo(f"icsfeed: cannot listen on {host}:{port}: {why_not_listening(error)}", err=True)
+        sys.exit(BUSY)
+    # Connections inherit it. Without, a body waits 40 ms for the ACK of its headers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener

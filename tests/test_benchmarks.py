@@ -142,3 +142,14 @@ def test_an_unknown_subject_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         ran("speed", folder=tmp_path)
     assert "no subject speed" in refused.value.stderr
+
+
+def test_a_flood_of_wrong_links_takes_nothing_from_readers_with_good_ones() -> None:
+    """How long they wait is for people to look at; that each was answered is promised."""
+    command = [sys.executable, str(REQUESTS.with_name("flood.py")), "--json", "--reads", "50"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    phases = json.loads(done.stdout)
+    assert list(phases) == ["0_connections", "16_connections", "500_connections"]
+    assert all(phase["good"] == {"200": 50} for phase in phases.values())
+    assert phases["0_connections"]["wrong"] == {}
+    assert all(set(phase["wrong"]) <= {"404", "429"} for phase in phases.values())

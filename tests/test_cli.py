@@ -236,6 +236,7 @@ def test_what_goes_wrong_is_one_sentence_and_a_code(
         pytest.param({"PLANE_BASE_URL": "http://127.0.0.1:9"}, 69, "no connection", id="nobody there"),
         pytest.param({"ICSFEED_SECRET": "short"}, 78, "ICSFEED_SECRET", id="short secret"),
         pytest.param({"LOG_LEVEL": "loud"}, 2, "LOG_LEVEL must be", id="bad log level"),
+        pytest.param({"LOG_FORMAT": "xml"}, 2, "LOG_FORMAT must be", id="bad log format"),
     ],
 )
 @pytest.mark.parametrize("command", [["check"], ["render", "all"]], ids=["check", "render"])

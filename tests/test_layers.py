@@ -33,7 +33,7 @@ SHARED = ("quota", "store")
 OUTSIDE = {
     "httpx": ("adapters/*", "app/build.py", "cli.py"),  # build.py and cli.py hand a transport on
     "litestar": ("app/*", "demo/*", "adapters/store*.py", "serving.py"),  # serving.py: for a type
-    "uvicorn": ("serving.py",),
+    "uvicorn": ("serving.py", "connections.py"),
     "icalendar": ("core/ics.py",),
     "babel": ("core/text.py", "app/*"),
     "icsfeed.cli": ("__main__.py",),

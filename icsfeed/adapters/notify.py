@@ -6,7 +6,8 @@ A datagram of `NAME=value` lines to the socket in $NOTIFY_SOCKET.
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 
 log = logging.getLogger("icsfeed.notify")
@@ -19,12 +20,17 @@ class Notifier:
         self._address = f"\0{address[1:]}" if address and address.startswith("@") else address
 
     def ready(self, status: str) -> None:
-        """The server answers, for the first time or again after `reloading`."""
+        """The server answers."""
         self._send("READY=1", f"STATUS={' '.join(status.split())}")
 
-    def reloading(self) -> None:
-        """The configuration is being read again; `ready` ends that."""
+    @contextmanager
+    def reloading(self) -> Iterator[None]:
+        """While in it, the configuration is being read again."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={clock_gettime_ns(CLOCK_MONOTONIC) // 1000}")
+        try:
+            yield
+        finally:
+            self._send("READY=1")
 
     def stopping(self) -> None:
         """No new requests are taken; the last answers go out."""
@@ -61,14 +67,14 @@ def watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
     return int(given) / 2_000_000 or None
 
 
-async def keep_alive(told: Notifier, interval: float, sleep: Callable[[float], Awaitable[object]]) -> None:
-    """Tell the watchdog again and again, until cancelled."""
-    while True:
+async def keep_alive(
+    told: Notifier,
+    environ: Mapping[str, str],
+    pid: int,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> None:
+    """Keep the watchdog quiet for as long as the event loop turns; ends where there is no watchdog."""
+    interval = watchdog_interval(environ, pid)
+    while interval:
         told.alive()
         await sleep(interval)
-
-
-def start_watchdog(told: Notifier, environ: Mapping[str, str], pid: int) -> "asyncio.Task[None] | None":
-    """Keep the watchdog quiet for as long as the event loop turns; None where there is no watchdog."""
-    interval = watchdog_interval(environ, pid)
-    return asyncio.create_task(keep_alive(told, interval, asyncio.sleep)) if interval else None

@@ -15,12 +15,14 @@ from icsfeed.app.answers import NEVER_STORED, error_answer, timestamp
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.metrics import TEXT_FORMAT, exposition
 from icsfeed.app.pages import Pages, wants_html
+from icsfeed.app.peers import reader_of
 from icsfeed.app.push_report import WORDS
 from icsfeed.app.pusher import Last, Pusher
 from icsfeed.app.report import next_sync, report, sync_state
 from icsfeed.app.standing import Standing
 from icsfeed.app.status_page import refused_page, status_page, sync_answer
 from icsfeed.app.sync import LastSync
+from icsfeed.core.addresses import counted_as
 from icsfeed.core.config import Secret
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="icsfeed", charset="UTF-8"'}
@@ -50,8 +52,8 @@ class Admin:
             return None
         if given is None:
             return self._unauthorized({})
-        address = request.client.host if request.client else ""
-        allowance = self._standing.wrong_admins.take(address)
+        address = reader_of(request)
+        allowance = self._standing.wrong_admins.take(counted_as(address))
         if allowance.granted:
             return self._unauthorized(allowance.headers())
         text = "Too many wrong admin tokens from this address."

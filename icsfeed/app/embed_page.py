@@ -1,5 +1,6 @@
 """/embed: a feed's calendar for a frame in another page, as month, week, agenda or day."""
 
+from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response, route
@@ -9,8 +10,10 @@ from litestar.params import FromPath
 from icsfeed.app.answers import READ
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.pages import Ask, Pages, asked, page_answer
+from icsfeed.app.peers import reader_of
 from icsfeed.app.refusals import refusal, trouble
 from icsfeed.app.sheets import Sheet, Sheets
+from icsfeed.app.standing import Standing
 from icsfeed.core.errors import BadParameter, FeedError
 from icsfeed.core.query import parse_query
 from icsfeed.core.scene import Scene, parse_date, parse_skip, parse_view, scene_of
@@ -29,9 +32,11 @@ async def private_embed(
     service: NamedDependency[FeedService],
     pages: NamedDependency[Pages],
     sheets: NamedDependency[Sheets],
+    standing: NamedDependency[Standing],
 ) -> Response[str]:
     """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
-    return await _embed(request, service, pages, sheets, name, token)
+    page = await _embed(request, service, pages, sheets, name, token)
+    return await _held(standing, request, page)
 
 
 @route("/embed/{name:str}", http_method=READ, summary="A public calendar for a frame")
@@ -41,9 +46,17 @@ async def public_embed(
     service: NamedDependency[FeedService],
     pages: NamedDependency[Pages],
     sheets: NamedDependency[Sheets],
+    standing: NamedDependency[Standing],
 ) -> Response[str]:
     """The same of a calendar that the configuration calls public."""
-    return await _embed(request, service, pages, sheets, name, None)
+    page = await _embed(request, service, pages, sheets, name, None)
+    return await _held(standing, request, page)
+
+
+async def _held(standing: Standing, request: Request[Any, Any, Any], page: Response[str]) -> Response[str]:
+    """The page; where the link is wrong, as slowly as wrong links are answered."""
+    wrong = page.status_code == HTTPStatus.NOT_FOUND
+    return await standing.wrong_links.hold(reader_of(request)) or page if wrong else page
 
 
 async def _embed(

@@ -13,6 +13,7 @@ from icsfeed.app.feed_page import feed_page
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.links import Grant
 from icsfeed.app.pages import Pages
+from icsfeed.app.peers import reader_of
 from icsfeed.app.sheets import Sheets
 from icsfeed.app.standing import Standing
 from icsfeed.core.errors import BadParameter, FeedError, NoCopy, UnknownFeed
@@ -37,7 +38,9 @@ async def private_feed(
     The same address without `.ics` is the page for people.
     """
     if not file.endswith(".ics"):
-        return _counted(standing, await feed_page(request, service, pages, sheets, file, token))
+        return await _counted(
+            standing, request, await feed_page(request, service, pages, sheets, file, token)
+        )
     return await _feed(service, standing, request, file, token)
 
 
@@ -52,12 +55,14 @@ async def public_feed(
 ) -> Response[Any]:
     """A calendar that the configuration calls public, or its page."""
     if not file.endswith(".ics"):
-        return _counted(standing, await feed_page(request, service, pages, sheets, file, None))
+        return await _counted(standing, request, await feed_page(request, service, pages, sheets, file, None))
     return await _feed(service, standing, request, file, None)
 
 
-def _counted(standing: Standing, page: Response[str]) -> Response[str]:
+async def _counted(standing: Standing, request: Request[Any, Any, Any], page: Response[str]) -> Response[str]:
     """A page, which no app reads, counts among the answers and for no reader."""
+    if page.status_code == HTTPStatus.NOT_FOUND:
+        page = await standing.wrong_links.hold(reader_of(request)) or page
     standing.audience.answered(page.status_code or HTTPStatus.OK)
     return page
 
@@ -68,7 +73,8 @@ async def _feed(
     name = file.removesuffix(".ics")
     grant = service.links.access(name, token)
     if grant is None:
-        answer: Response[Any] = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
+        held = await standing.wrong_links.hold(reader_of(request))
+        answer: Response[Any] = held or plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
     else:
         answer = await _granted(service, standing, request, name, grant, is_public=token is None)
     report(standing, name, grant, request.headers.get("user-agent"), answer.status_code or HTTPStatus.OK)

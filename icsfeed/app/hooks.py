@@ -15,8 +15,9 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from icsfeed.app.answers import NEVER_STORED, error_answer
 from icsfeed.app.limits import Limiter
-from icsfeed.app.peers import is_within
+from icsfeed.app.peers import is_within, reader_of
 from icsfeed.app.watch import Watch
+from icsfeed.core.addresses import counted_as
 from icsfeed.core.config import Workspace
 from icsfeed.core.webhook import Touched, WebhookError, is_signed, read
 
@@ -60,7 +61,7 @@ class Webhooks:
         `body`: None where it is too large. Whatever comes counts for its address; a genuine one above the
         limit is told so, and handed on all the same: Plane does not send it again.
         """
-        allowance = self._deliveries.limiter.take(address)
+        allowance = self._deliveries.limiter.take(counted_as(address))
         headers = allowance.headers()
         if not allowance.granted:
             names = self._senders(body, signature, address) if body else ()
@@ -140,7 +141,7 @@ async def plane_webhook(
     request: Request[Any, Any, Any], webhooks: NamedDependency[Webhooks]
 ) -> Response[Any]:
     """Takes a delivery of Plane, signed in X-Plane-Signature; what it touches is read again at once."""
-    address = request.client.host if request.client else ""
+    address = reader_of(request)
     try:
         body = await request.body()
     except RequestEntityTooLarge:

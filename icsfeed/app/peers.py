@@ -1,12 +1,12 @@
 """Who is at the other end of a connection, and whom a sign-in proxy there vouches for."""
 
-from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from collections.abc import Collection
 from typing import Any
 
 from litestar import Request
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from icsfeed.core.addresses import belongs, read_address
 from icsfeed.core.config import AuthProxy
 
 PEER = "icsfeed.peer"
@@ -17,21 +17,21 @@ def keeping_peer(app: ASGIApp) -> ASGIApp:
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
-        scope[PEER] = client[0] if client else ""  # type: ignore[literal-required]
+        scope.setdefault(PEER, client[0] if client else "")  # type: ignore[misc]
         await app(scope, receive, send)
 
     return handle
 
 
-def is_within(address: str, networks: Iterable[str]) -> bool:
+def reader_of(request: Request[Any, Any, Any]) -> str:
+    """The address of whoever asks, as far as it is known."""
+    return request.client.host if request.client else ""
+
+
+def is_within(address: str, networks: Collection[str]) -> bool:
     """Whether an IP address is in one of these networks."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    # How a socket for both families shows an IPv4 address.
-    found = getattr(found, "ipv4_mapped", None) or found
-    return any(found in ip_network(network) for network in networks)
+    found = read_address(address)
+    return found is not None and belongs(found, networks)
 
 
 def signed_in(request: Request[Any, Any, Any], proxy: AuthProxy | None) -> str | None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from icsfeed.app.host import Host
 from icsfeed.core.config import Config
@@ -17,7 +18,8 @@ log = logging.getLogger("icsfeed.config")
 class Reloading:
     """Loads the configuration anew when it is told to, and when `fingerprint` gives another value.
 
-    `load` raises ConfigError. `loaded` is told of every new configuration before it is served.
+    `load` raises ConfigError. `loaded` is told of every new configuration before it is served. Each loading
+    happens within `around()`.
     """
 
     def __init__(
@@ -27,11 +29,13 @@ class Reloading:
         fingerprint: Callable[[], object],
         loaded: Callable[[Config], object],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._host = host
         self._load = load
         self._fingerprint = fingerprint
         self._loaded = loaded
+        self._around = around
         self._sleep = sleep
         self._told = asyncio.Event()
 
@@ -49,7 +53,8 @@ class Reloading:
             now = await asyncio.to_thread(self._fingerprint)
             if told or (now != seen and now == last):
                 seen = now
-                await self.reload()
+                with self._around():
+                    await self.reload()
             last = now
 
     async def reload(self) -> None:

@@ -17,6 +17,7 @@ from icsfeed.app.pusher import Pushed, Pusher
 from icsfeed.app.sync import Sync
 from icsfeed.app.watch import Sleep, Watch
 from icsfeed.app.workspace import Workspace
+from icsfeed.app.wrong_links import WrongLinks
 from icsfeed.core.config import Cache
 
 AN_HOUR = 3600.0
@@ -53,6 +54,7 @@ class Standing:
         self.sync = Sync(clock, timer)
         self.syncs = Limiter(SYNCS_PER_HOUR, AN_HOUR, timer)
         self.wrong_admins = Limiter(WRONG_PER_MINUTE, 60.0, timer)
+        self.wrong_links = WrongLinks(timer, sleep)
         self.pushed = Pushed()
         self._pushes = pushes
         self._sleep = sleep

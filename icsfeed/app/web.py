@@ -20,6 +20,7 @@ from icsfeed import __version__
 from icsfeed.app.admin import admin_routes
 from icsfeed.app.answers import NOT_FOUND, error_answer, plain_answer
 from icsfeed.app.assets import Assets, static_file
+from icsfeed.app.door import told_apart, within_bounds
 from icsfeed.app.embed_page import private_embed, public_embed
 from icsfeed.app.feed_routes import private_feed, public_feed
 from icsfeed.app.feeds import FeedService
@@ -28,6 +29,7 @@ from icsfeed.app.hooks import Webhooks, plane_webhook
 from icsfeed.app.me_page import me
 from icsfeed.app.memberships import Memberships
 from icsfeed.app.pages import Pages, asked, message_answer, wants_html
+from icsfeed.app.peers import keeping_peer
 from icsfeed.app.refusals import refusal
 from icsfeed.app.sheets import Sheets
 from icsfeed.app.shortcut import Shortcut
@@ -83,6 +85,7 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
     prefix = unquote(urlsplit(config.public_url or "").path)
     if prefix:
         app.asgi_handler = _behind(prefix, app.asgi_handler, frozenset(route.path for route in app.routes))
+    app.asgi_handler = keeping_peer(told_apart(within_bounds(app.asgi_handler, config, clock), config))
     return app
 
 

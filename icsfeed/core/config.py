@@ -82,14 +82,15 @@ FeedName: TypeAlias = Annotated[
 ]
 _WEB = "an http or https address with a host and without user name, ? and #, such as"
 Url: TypeAlias = Annotated[str, _rule(f"{_WEB} https://plane.example.com", _ADDRESS, _without_slash)]
-CalendarUrl: TypeAlias = Annotated[
-    str, _rule(f"{_WEB} https://dav.example.com/calendars/bot/plane/", _ADDRESS)
-]
+CalendarUrl: TypeAlias = Annotated[str, _rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS)]
 Origin: TypeAlias = Annotated[
     str, _rule("an exact origin such as https://intranet.example.com", rf"{_ORIGIN}|\*", str.lower)
 ]
 _FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
 Template: TypeAlias = Annotated[str, _rule(f"text with no other fields than {_FIELDS}", tidy=_template)]
+HostName: TypeAlias = Annotated[
+    str, _rule("a host name such as cal.example.com or *.example.com", r"(?:\*\.)?[\w.-]+", str.lower)
+]
 Network: TypeAlias = Annotated[str, _rule("an IP address or network such as 10.0.0.0/8", tidy=_network)]
 HeaderName: TypeAlias = Annotated[
     str, _rule("the name of a header such as X-Forwarded-Email", "[A-Za-z0-9-]+")
@@ -266,6 +267,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     `sync_interval`: how often targets are pushed to although nothing has changed here.
     `store` is `file`, `memory`, or an address (redis://, valkey://) that may hold a password.
+    `trusted_proxies`: whose X-Forwarded-For is believed. No `allowed_hosts`: any.
     """
 
     workspaces: Mapping[Slug, Workspace]
@@ -287,3 +289,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sync_interval: Ttl = Duration(300)
     store: Hidden = Secret("file")
     gzip: bool = True
+    trusted_proxies: tuple[Network, ...] = ()
+    allowed_hosts: tuple[HostName, ...] = ()
+    log_addresses: bool = False

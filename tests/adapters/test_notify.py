@@ -9,7 +9,7 @@ from time import CLOCK_MONOTONIC, clock_gettime_ns
 
 import pytest
 
-from icsfeed.adapters.notify import Notifier, keep_alive, notifier, start_watchdog, watchdog_interval
+from icsfeed.adapters.notify import Notifier, keep_alive, notifier, watchdog_interval
 
 pytestmark = pytest.mark.anyio
 
@@ -40,11 +40,12 @@ def test_each_state_is_one_datagram(listening: tuple[socket.socket, str]) -> Non
 def test_a_reload_says_since_when(listening: tuple[socket.socket, str]) -> None:
     server, name = listening
     before = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
-    Notifier(name).reloading()
-    after = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
+    with Notifier(name).reloading():
+        after = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
     state, _, since = server.recv(500).decode().partition("\nMONOTONIC_USEC=")
     assert state == "RELOADING=1"
     assert before <= int(since) <= after
+    assert server.recv(500) == b"READY=1"
 
 
 @pytest.mark.parametrize("address", [None, "", "/nowhere/at/all", "@nobody-listens-here", "x" * 200])
@@ -85,10 +86,10 @@ async def test_the_watchdog_hears_from_us_until_the_end(listening: tuple[socket.
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await keep_alive(Notifier(name), 15.0, sleep)
+        await keep_alive(Notifier(name), {"WATCHDOG_USEC": "30000000"}, 7, sleep)
     assert slept == [15.0] * 3
     assert [server.recv(500) for _ in range(3)] == [b"WATCHDOG=1"] * 3
 
 
-async def test_no_watchdog_no_task() -> None:
-    assert start_watchdog(Notifier(None), {}, 7) is None
+async def test_without_a_watchdog_nothing_is_said() -> None:
+    await keep_alive(Notifier(None), {}, 7)

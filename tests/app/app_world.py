@@ -53,6 +53,8 @@ class Clock:
 class World:
     """A running server and the Plane behind it."""
 
+    standing: Standing
+
     def __init__(
         self, service: FeedService, app: Litestar, data: PlaneData, faults: Faults, clock: Clock, base: str
     ) -> None:
@@ -116,7 +118,9 @@ async def serving(
     async with opened(
         config, transports=transports, clock=clock, timer=clock.timer, chance=lambda: 0.0
     ) as service:
-        world = World(service, create_app(service, Standing(clock, clock.timer)), data, faults, clock, base)
+        standing = Standing(clock, clock.timer)
+        world = World(service, create_app(service, standing), data, faults, clock, base)
+        world.standing = standing
         async with world.client:
             yield world
 

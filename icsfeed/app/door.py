@@ -1,0 +1,73 @@
+"""What every request passes first: whose it is, and whether it is within bounds.
+
+Bounds of the connection itself (slow clients, the size of headers) are in icsfeed/connections.py.
+"""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from icsfeed.app.answers import Clock, error_answer
+from icsfeed.app.peers import is_within
+from icsfeed.core.addresses import believed, is_allowed_host
+from icsfeed.core.config import Config
+
+URL_LONGEST = 4096
+"""Bytes of path and query: a link has 200, narrowed by many labels 2,000."""
+
+REFUSALS: Mapping[str, tuple[HTTPStatus, str]] = {
+    "INVALID_HOST": (HTTPStatus.BAD_REQUEST, "This server does not answer to that host name."),
+    "URL_TOO_LONG": (HTTPStatus.REQUEST_URI_TOO_LONG, "The address is longer than 4096 bytes."),
+}
+
+
+def told_apart(app: ASGIApp, config: Config) -> ASGIApp:
+    """The app, which sees as client, and as scheme, what the configuration's `trusted_proxies` say."""
+    if not config.trusted_proxies:
+        return app
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["client"]:
+            peer, port = scope["client"]
+            found = believed(peer, _values(scope, b"x-forwarded-for"), config.trusted_proxies)
+            scope["client"] = (found, port if found == peer else 0)
+            if is_within(peer, config.trusted_proxies):
+                scope["scheme"] = _scheme(scope)
+        await app(scope, receive, send)
+
+    return handle
+
+
+def _scheme(scope: Scope) -> str:
+    """What the reader's address begins with: the proxy's word, where it is one."""
+    said = [value.strip().lower() for value in _values(scope, b"x-forwarded-proto")]
+    return said[0] if len(said) == 1 and said[0] in ("http", "https") else scope["scheme"]
+
+
+def within_bounds(app: ASGIApp, config: Config, clock: Clock) -> ASGIApp:
+    """The app, which sees no address that is too long and no host but the configuration's `allowed_hosts`."""
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        code = _wrong(scope, config)
+        if code is None:
+            await app(scope, receive, send)
+            return
+        status, message = REFUSALS[code]
+        answer = error_answer(status, code, message, now=clock())
+        await answer.to_asgi_response(app=None, request=None)(scope, receive, send)  # type: ignore[arg-type]
+
+    return handle
+
+
+def _wrong(scope: Scope, config: Config) -> str | None:
+    if len(scope["raw_path"]) + len(scope["query_string"]) > URL_LONGEST:
+        return "URL_TOO_LONG"
+    hosts = list(_values(scope, b"host"))
+    if config.allowed_hosts and not (len(hosts) == 1 and is_allowed_host(hosts[0], config.allowed_hosts)):
+        return "INVALID_HOST"
+    return None
+
+
+def _values(scope: Scope, name: bytes) -> Iterable[str]:
+    return (value.decode("latin-1") for key, value in scope["headers"] if key == name)
