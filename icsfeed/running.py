@@ -86,11 +86,17 @@ def load_configuration(path: Path | None) -> Config:
 
 
 def set_up_logs(level: str, secrets: Iterable[str] = ()) -> None:
-    """Log to standard error, at this level and above, without these secrets. Raises UsageError."""
+    """Log to standard error, at this level and above, without these secrets, in the form of $LOG_FORMAT.
+
+    Raises UsageError.
+    """
     from icsfeed.app.logs import set_up
 
+    form = os.environ.get("LOG_FORMAT") or "text"
+    if form not in ("text", "json"):
+        raise click.UsageError("LOG_FORMAT must be text or json")
     try:
-        set_up(level, secrets)
+        set_up(level, secrets, form="json" if form == "json" else "text")
     except ValueError:
         raise click.UsageError("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL") from None
 

@@ -31,6 +31,7 @@ from icsfeed.app.memberships import Memberships
 from icsfeed.app.pages import Pages, asked, message_answer, wants_html
 from icsfeed.app.peers import keeping_peer
 from icsfeed.app.refusals import refusal
+from icsfeed.app.request_log import RequestLog
 from icsfeed.app.sheets import Sheets
 from icsfeed.app.shortcut import Shortcut
 from icsfeed.app.standing import Standing
@@ -85,7 +86,9 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
     prefix = unquote(urlsplit(config.public_url or "").path)
     if prefix:
         app.asgi_handler = _behind(prefix, app.asgi_handler, frozenset(route.path for route in app.routes))
-    app.asgi_handler = keeping_peer(told_apart(within_bounds(app.asgi_handler, config, clock), config))
+    requests = RequestLog(standing.timer, addresses=config.log_addresses)
+    app.asgi_handler = requests.around(within_bounds(app.asgi_handler, config, clock))
+    app.asgi_handler = keeping_peer(told_apart(app.asgi_handler, config))
     return app
 
 

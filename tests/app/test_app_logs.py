@@ -1,6 +1,7 @@
 """No secret ever stands in the log."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,9 @@ import httpx
 import pytest
 from app_world import serving, settings
 
-from icsfeed.app.logs import Redacting, secrets_of, set_up
+from icsfeed.app.logs import Form, Once, Redacting, about, secrets_of, set_up
 from icsfeed.core.config import Config, Feed, PushTarget, Secret, Workspace
+from icsfeed.core.errors import Throttled
 from icsfeed.core.tokens import derive
 from icsfeed.demo import faults as f
 from icsfeed.demo.sample import API_KEY
@@ -99,6 +101,108 @@ def test_every_secret_of_a_configuration_is_known() -> None:
         "bearer",
         "redis://user:pass@host",
     }
+
+
+def _lines(form: Form, *records: logging.LogRecord) -> list[str]:
+    """What of these records is logged, one after the other."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Redacting(["a-secret-key"], form))
+    handler.addFilter(Once(600))
+    for record in records:
+        handler.handle(record)
+    return stream.getvalue().split("\n")[:-1]
+
+
+def _at(seconds: float, message: str, *arguments: object, **fields: object) -> logging.LogRecord:
+    record = _record(message, *arguments)
+    record.created = 1_000_000_000 + seconds
+    record.__dict__.update(about(**fields) if fields else {})
+    return record
+
+
+def test_what_an_event_is_about_stands_after_its_words() -> None:
+    (line,) = _lines(
+        "text", _at(0, "answered", feed="anna", ms=1.5, app='A "b"', link=TOKEN, key="a-secret-key")
+    )
+    assert line.endswith("""ERROR x: answered feed=anna ms=1.5 app="A 'b'" link=icsf_*** key=***""")
+
+
+def test_json_is_one_object_a_line() -> None:
+    lines = _lines("json", _at(0.5, 'said "%s"\n', "a-secret-key", feed="anna", status=200), _at(1, "other"))
+    assert [json.loads(line) for line in lines] == [
+        {
+            "time": "2001-09-09T01:46:40.500+00:00",
+            "level": "ERROR",
+            "logger": "x",
+            "message": 'said "***"\n',
+            "feed": "anna",
+            "status": 200,
+        },
+        {"time": "2001-09-09T01:46:41.000+00:00", "level": "ERROR", "logger": "x", "message": "other"},
+    ]
+
+
+def test_a_traceback_is_inside_the_json_and_indented_in_text() -> None:
+    try:
+        raise ValueError("first\n2026-01-01T00:00:00 ERROR forged")
+    except ValueError as error:
+        record = _record("failed", error=error)
+    (line,) = _lines("json", record)
+    assert json.loads(line)["traceback"].startswith("Traceback (most recent call last):\n")
+    first, *rest = _lines("text", record)
+    assert first.endswith("ERROR x: failed")
+    assert all(one.startswith("    ") for one in rest)
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\x1b[31mb", "a\x00b", "a\u2028b", "a\x85b"])
+def test_nobody_can_forge_a_line(text: str) -> None:
+    (line,) = _lines("text", _at(0, "said %s", text, about=text))
+    assert line.isprintable()
+    (line,) = _lines("json", _at(0, "said %s", text, about=text))
+    assert json.loads(line)["message"] == f"said {text}"
+
+
+def test_the_same_failure_is_told_once_in_a_while_and_counted() -> None:
+    failures = [_at(10 * n, "%s; asking again in %.0f s", "no answer", 5.0 + n) for n in range(100)]
+    lines = _lines("text", *failures)
+    assert [line.partition("x: ")[2] for line in lines] == [
+        "no answer; asking again in 5 s",
+        "no answer; asking again in 65 s repeated=59",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(_at(0, "%s", "no answer"), _at(1, "%s", "key refused"), id="another reason"),
+        pytest.param(_at(0, "a %s", "x"), _at(1, "b %s", "x"), id="another message"),
+        pytest.param(_at(0, "skipped %s", "PROP-1"), _at(1, "skipped %s", "PROP-2"), id="another thing"),
+        pytest.param(
+            _record("x", error=ValueError("a")), _record("x", error=ValueError("b")), id="another error"
+        ),
+    ],
+)
+def test_other_failures_are_told(one: logging.LogRecord, other: logging.LogRecord) -> None:
+    assert len(_lines("json", one, other)) == 2
+
+
+def test_numbers_in_an_error_do_not_make_it_another() -> None:
+    waits = [_at(n, "%s", Throttled("the projects", 30 - n)) for n in range(5)]
+    assert len(_lines("text", *waits)) == 1
+
+
+def test_a_wrong_configuration_is_told_each_time() -> None:
+    records = [_at(n, "not loaded: %s", "x: is wrong") for n in range(3)]
+    for record in records:
+        record.name = "icsfeed.config"
+    assert len(_lines("text", *records)) == 3
+
+
+def test_what_is_no_failure_is_always_told() -> None:
+    record = _at(0, "answered")
+    record.levelno = logging.INFO
+    assert len(_lines("text", record, record, record)) == 3
 
 
 def test_the_level_is_kept_and_other_peoples_urls_are_not_logged() -> None:
