@@ -10,7 +10,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 from cli_world import SECRET, plane_served, run
-from nginx_world import nginx
+from web_servers import nginx
 
 from icsfeed.demo.sample import API_KEY, SLUG, sample
 

@@ -1,0 +1,149 @@
+"""The compose file and the reverse proxies of docs/, the latter in Debian's nginx and Caddy."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+import yaml
+from cli_world import SECRET, line_with, plane_served, run, running
+from web_servers import caddy, free_port, nginx
+
+from icsfeed.adapters.config_file import load
+from icsfeed.demo.sample import API_KEY, SLUG, sample
+
+ROOT = Path(__file__).parents[1]
+COMPOSE = (ROOT / "docs/compose.yaml").read_text(encoding="utf-8")
+PUBLIC = "https://cal.example.com"
+
+
+class Proxied(NamedTuple):
+    """icsfeed's own address and the proxy's, the paths of two links, and the folder with the proxy's logs."""
+
+    own: str
+    url: str
+    private: str
+    public: str
+    work: Path
+
+
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+    home, work, port = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("proxy"), free_port()
+    with plane_served(sample(datetime.now(UTC).date())) as plane:
+        (home / "feeds.yaml").write_text(
+            f"secret: {SECRET}\npublic_url: {PUBLIC}\n"
+            "trusted_proxies: [127.0.0.1]\nallowed_hosts: [cal.example.com]\n"
+            f"workspaces: {{{SLUG}: {{url: '{plane}', api_key: {API_KEY}, webhook_secret: hook}}}}\n"
+            "feeds: {property: {project: PROP}, all: {everything: true, public: true}}\n",
+            encoding="utf-8",
+        )
+        env = {"STATE_DIRECTORY": str(home / "state")}
+        with running("serve", "--port", str(port), cwd=home, env=env) as server:
+            own = line_with(server, "listens on").split()[-1]
+            feeds = json.loads(run("urls", "--json", cwd=home, env=env).stdout)["feeds"]
+            private, public = (feeds[name]["ics"].removeprefix(PUBLIC) for name in ("property", "all"))
+            with _proxy(request.param, work, port) as url:
+                yield Proxied(own, url, private, public, work)
+
+
+def _proxy(name: str, work: Path, port: int) -> Any:
+    if name == "caddy":
+        site = (ROOT / "docs/Caddyfile").read_text(encoding="utf-8")
+        return caddy(site, work, f"127.0.0.1:{port}")
+    site = (ROOT / "docs/nginx/proxy.conf").read_text(encoding="utf-8")
+    return nginx(site.replace("127.0.0.1:8765", f"127.0.0.1:{port}"), work)
+
+
+HOST = {"Host": "cal.example.com"}
+
+
+@pytest.mark.parametrize("feed", ["private", "public"])
+def test_a_proxy_hands_on_what_the_server_answers(proxied: Proxied, feed: str) -> None:
+    path = getattr(proxied, feed)
+    for coding in ("identity", "gzip"):
+        sent = {**_host(proxied), "Accept-Encoding": coding}
+        behind, direct = (
+            httpx.get(proxied.url + path, headers=sent),
+            httpx.get(proxied.own + path, headers=sent),
+        )
+        assert (behind.status_code, behind.content) == (200, direct.content)
+        for name, value in direct.headers.items():
+            if name not in ("date", "connection"):
+                assert behind.headers.get(name) == value, name
+    unchanged = httpx.get(
+        proxied.url + path, headers={**_host(proxied), "If-None-Match": direct.headers["etag"]}
+    )
+    assert unchanged.status_code == 304
+    head = httpx.head(proxied.url + path, headers=_host(proxied))
+    assert (head.status_code, head.content) == (200, b"")
+
+
+def _host(proxied: Proxied) -> dict[str, str]:
+    """Caddy is asked by the address it listens on, which for the test takes the place of the name."""
+    return {} if (proxied.work / "Caddyfile").exists() else HOST
+
+
+def test_what_is_wrong_is_answered_by_the_server_too(proxied: Proxied) -> None:
+    missing = httpx.get(f"{proxied.url}/feeds/icsf_{'a' * 26}/property.ics", headers=_host(proxied))
+    assert (missing.status_code, missing.text) == (404, "There is no calendar here. Ask for a new link.\n")
+    assert httpx.request("PROPFIND", proxied.url + proxied.public, headers=_host(proxied)).status_code == 405
+    large = httpx.post(f"{proxied.url}/webhooks/plane", headers=_host(proxied), content=b"x" * 2_000_000)
+    assert large.status_code == 413
+
+
+def test_no_log_of_a_proxy_holds_a_link(proxied: Proxied) -> None:
+    httpx.get(proxied.url + proxied.private, headers=_host(proxied))
+    logs = "".join(path.read_text(encoding="utf-8") for path in proxied.work.glob("*.log"))
+    assert "icsf_" not in logs
+
+
+def test_the_address_is_the_proxys_word_and_not_the_clients(proxied: Proxied) -> None:
+    """Limits count whoever really asks: an address that is made up does not get a limit of its own."""
+    left = []
+    for n in range(3):
+        made_up = {**_host(proxied), "X-Forwarded-For": f"203.0.113.{n}", "Forwarded": f"for=203.0.113.{n}"}
+        answer = httpx.post(f"{proxied.url}/webhooks/plane", headers=made_up, content=b"{}")
+        left.append(int(answer.headers["x-ratelimit-remaining"]))
+    assert left == [left[0], left[0] - 1, left[0] - 2]
+
+
+def test_the_compose_file_gives_no_more_rights_than_needed() -> None:
+    services = yaml.safe_load(COMPOSE)["services"]
+    own = services["icsfeed"]
+    assert (own["read_only"], own["cap_drop"]) == (True, ["ALL"])
+    assert "ports" not in own
+    assert set(own["secrets"]) == set(yaml.safe_load(COMPOSE)["secrets"])
+    assert run(*own["command"][:1], "--help", cwd=ROOT).returncode == 0
+    assert all("environment" not in service or name == "caddy" for name, service in services.items())
+
+
+def test_the_short_one_in_the_readme_is_the_same_in_short() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```yml\n(.*?)```", readme, re.DOTALL)
+    assert found is not None
+    short, whole = yaml.safe_load(found[1])["services"], yaml.safe_load(COMPOSE)["services"]
+    assert short.keys() == whole.keys()
+    assert {name: one["image"] for name, one in short.items() if "image" in one} == {
+        name: whole[name]["image"] for name in ("valkey", "caddy")
+    }
+    same = ("command", "read_only", "cap_drop", "volumes")
+    assert {key: short["icsfeed"][key] for key in same} == {key: whole["icsfeed"][key] for key in same}
+    assert short["caddy"]["ports"] == whole["caddy"]["ports"]
+
+
+def test_its_configuration_loads_and_trusts_its_own_network(tmp_path: Path) -> None:
+    block = COMPOSE[COMPOSE.index("# In feeds.yaml:") : COMPOSE.index("# Plane's webhook")]
+    text = "\n".join(line[4:] for line in block.splitlines()[1:])
+    for name in set(re.findall(r"/run/secrets/([\w-]+)", text)):
+        (tmp_path / name).write_text(SECRET, encoding="utf-8")
+    text = text.replace("/run/secrets/", f"{tmp_path}/") + "\nauto: {projects: true}\n"
+    (tmp_path / "feeds.yaml").write_text(text, encoding="utf-8")
+    config = load(tmp_path / "feeds.yaml", {})
+    (subnet,) = yaml.safe_load(COMPOSE)["networks"]["inside"]["ipam"]["config"]
+    assert config.trusted_proxies == (str(ip_network(subnet["subnet"])),)
