@@ -13,12 +13,12 @@ from icsfeed.app.peers import is_within
 from icsfeed.core.addresses import believed, is_allowed_host
 from icsfeed.core.config import Config
 
-URL_LONGEST = 4096
-"""Bytes of path and query: a link has 200, narrowed by many labels 2,000."""
+URL_LONGEST = 8192
+"""Bytes of path and query, as most proxies allow: a link has 200, narrowed by many labels 2,000."""
 
 REFUSALS: Mapping[str, tuple[HTTPStatus, str]] = {
     "INVALID_HOST": (HTTPStatus.BAD_REQUEST, "This server does not answer to that host name."),
-    "URL_TOO_LONG": (HTTPStatus.REQUEST_URI_TOO_LONG, "The address is longer than 4096 bytes."),
+    "URL_TOO_LONG": (HTTPStatus.REQUEST_URI_TOO_LONG, f"The address is longer than {URL_LONGEST} bytes."),
 }
 
 
