@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,6 @@ from icsfeed.running import (
     BUSY,
     PARTLY,
     UNREACHABLE,
-    cannot_write,
     configuration,
     exit_code,
     file_of,
@@ -26,6 +25,7 @@ from icsfeed.running import (
     set_up_logs,
     told,
     write_file,
+    write_new,
 )
 from icsfeed.terminal import (
     progress_shown,
@@ -38,6 +38,9 @@ from icsfeed.terminal import (
     show_state,
     show_verdicts,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
 
@@ -75,34 +78,16 @@ def demo(port: int, issues: int, as_json: bool) -> None:
 
     Prints links that a calendar app on this machine can subscribe to. Ctrl-C ends it.
     """
-    import httpx
-
-    from icsfeed.adapters.store import open_store
-    from icsfeed.app.build import Fleet, utc_now
-    from icsfeed.app.host import hosted
-    from icsfeed.app.standing import Standing
-    from icsfeed.demo.access import Limits
-    from icsfeed.demo.api import create_plane
-    from icsfeed.demo.sample import sample
     from icsfeed.demo.settings import demo_config
-    from icsfeed.serving import listen, new_event_loop
+    from icsfeed.serving import new_event_loop, serve_sample
 
     set_up_logs("WARNING")
     config = demo_config()
-    plane: Any = create_plane(sample(utc_now().date(), issues=issues), limits=Limits(person=100_000))
-    transport = httpx.ASGITransport(plane)
 
-    async def work() -> None:
-        store = open_store("memory", {})
-        fleet = Fleet(store, transports={"demo": transport})
-        async with hosted(config, fleet, store, Standing(utc_now)) as site:
+    def ready(url: str, links: Mapping[str, Any]) -> None:
+        show_demo(url, links, config, as_json=as_json)
 
-            async def ready(url: str) -> None:
-                show_demo(url, await site.service.all_links(url), config, as_json=as_json)
-
-            await listen(site, "127.0.0.1", port, ready)
-
-    run(work, new_event_loop)
+    run(lambda: serve_sample(config, issues, port, ready), new_event_loop)
 
 
 @cli.command()
@@ -355,15 +340,8 @@ def init(output: str, schema: bool) -> None:
     if schema:
         show_json(json_schema(), indent=2)
         return
-    path = Path(output)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(example_text())
-    except FileExistsError:
-        cannot_write(path, "it is there already; move it, or give another name with -o")
-    except OSError as error:
-        cannot_write(path, error.strerror)
-    click.echo(f"Wrote {path}. Edit it, then: icsfeed check --config {path}")
+    write_new(Path(output), example_text())
+    click.echo(f"Wrote {output}. Edit it, then: icsfeed check --config {output}")
 
 
 def main() -> None:

@@ -109,6 +109,17 @@ def write_file(path: Path, body: bytes) -> None:
         cannot_write(path, error.strerror)
 
 
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet, or end the process and say why not."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        cannot_write(path, "it is there already; move it, or give another name with -o")
+    except OSError as error:
+        cannot_write(path, error.strerror)
+
+
 def cannot_write(path: Path, reason: str | None) -> NoReturn:
     """End the process: there is no room, no right or no folder for this file."""
     click.echo(f"icsfeed: cannot write {path}: {reason}", err=True)

@@ -9,9 +9,10 @@ import socket
 import sys
 from contextlib import contextmanager, suppress
 from ctypes import CDLL
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import httpx
 import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
@@ -29,7 +30,7 @@ from icsfeed.running import BUSY, load_configuration, push_folder, set_up_logs
 from icsfeed.terminal import why_not_listening
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
     from litestar.types import ASGIApp
@@ -61,6 +62,26 @@ async def serve_file(
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+
+
+async def serve_sample(
+    config: Config, issues: int, port: int, ready: Callable[[str, Mapping[str, Any]], None]
+) -> None:
+    """Serve the sample workspace from a Plane of our own, until a signal ends it. `ready` gets the links."""
+    # Only the demo needs a Plane.
+    from icsfeed.demo.access import Limits
+    from icsfeed.demo.api import create_plane
+    from icsfeed.demo.sample import sample
+
+    plane: Any = create_plane(sample(utc_now().date(), issues=issues), limits=Limits(person=100_000))
+    store = open_store("memory", {})
+    fleet = Fleet(store, transports=dict.fromkeys(config.workspaces, httpx.ASGITransport(plane)))
+    async with hosted(config, fleet, store, Standing(utc_now)) as site:
+
+        async def answers(url: str) -> None:
+            ready(url, await site.service.all_links(url))
+
+        await listen(site, "127.0.0.1", port, answers)
 
 
 def _told_of(first: Config) -> Callable[[Config], None]:

@@ -70,6 +70,7 @@ class Known:
         self._snapshots: dict[str, Snapshot] = {}
         self._read_at: dict[str, datetime] = {}
         self._stamps: dict[str, tuple[object, ...]] = {}
+        self._counts: dict[PeriodKind, tuple[object, int]] = {}
 
     def copies(self) -> Sequence[Copies[str, Any]]:
         """All of them."""
@@ -149,9 +150,14 @@ class Known:
         return all(moment is not None and moment >= since for moment in moments)
 
     def held_count(self, kind: PeriodKind) -> int:
-        """Of how many cycles or modules the issues are read."""
-        projects = self.projects.get("") or ()
-        return sum(period.kind == kind for project in projects for period in self.wanted(project, Needs()))
+        """Of how many cycles or modules the issues are read; counted anew when a list of them has changed."""
+        projects, periods = self.projects.get("") or (), self.periods[kind]
+        versions = sum(periods.version(project.id) for project in projects)  # they only grow
+        stamp = (self.projects.version(""), versions, self._clock().date())
+        if self._counts.get(kind, (None, 0))[0] != stamp:
+            wanted = (period for project in projects for period in self.wanted(project, Needs()))
+            self._counts[kind] = stamp, sum(period.kind == kind for period in wanted)
+        return self._counts[kind][1]
 
     def stretch(self, factor: float) -> None:
         """Let copies be fresh for so many times as long as configured, from their next reading on."""
