@@ -16,7 +16,7 @@ from icsfeed.core.component import Component
 from icsfeed.core.ics import PRODID, write
 from icsfeed.core.ics_lines import Line, Part, fold, read_parts, split_texts, unescape
 from icsfeed.core.mapping import is_our_uid
-from icsfeed.core.text import multi_line
+from icsfeed.core.text import one_line
 
 OWNER, HASH = "X-ICSFEED-OWNER", "X-ICSFEED-HASH"
 WRITTEN = frozenset({OWNER, HASH, "X-MICROSOFT-CDO-BUSYSTATUS"})
@@ -82,7 +82,7 @@ def _carried(old: Stored, own: bytes) -> tuple[bytes, bytes]:
 
 
 def _written(lines: Iterable[str]) -> bytes:
-    return "".join(f"{fold(multi_line(line))}\r\n" for line in lines).encode()
+    return "".join(f"{fold(one_line(line))}\r\n" for line in lines).encode()
 
 
 def read_object(data: bytes) -> Stored:

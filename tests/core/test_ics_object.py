@@ -131,6 +131,14 @@ def test_what_others_added_stays_on_an_update() -> None:
     assert (again.extras, again.alarms) == (old.extras, old.alarms)
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\r"])
+def test_a_line_of_others_stays_one_line_whatever_is_in_it(separator: str) -> None:
+    old = read_object(_added(PLAIN, f"X-NOTE:a{separator}BEGIN:VALARM"))
+    made = write_object(PLAIN, OWNER, old)
+    assert b"X-NOTE:a BEGIN:VALARM\r\n" in made
+    assert read_object(made).extras == ("X-NOTE:a BEGIN:VALARM",)
+
+
 def test_our_own_alarms_go_with_the_configuration_and_are_not_doubled() -> None:
     old = read_object(write_object(ALARMED, OWNER))
     assert b"VALARM" not in write_object(PLAIN, OWNER, old)
