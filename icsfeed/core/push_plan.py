@@ -23,6 +23,7 @@ WRITES: frozenset[Kind] = frozenset({"create", "update", "adopt"})
 DELETES: frozenset[Kind] = frozenset({"delete", "duplicate"})
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_DOUBLE = "beside our object with this UID there is this one, which is not ours: delete it by hand"
 _BEYOND = re.compile("[\U00010000-\U0010ffff]\ufe0f?")
 
 
@@ -141,6 +142,7 @@ def plan(
             kept = _best(owned[uid], base + name_of(uid))
             right = is_right(item, kept.stored or Stored(), accepted)
             actions.append(Action("leave" if right else "update", uid, kept.href, kept.etag))
+            actions += (_conflict(uid, other, _DOUBLE) for other in others.get(uid, ()))
         else:
             actions += _new(uid, others.get(uid, ()), taken, base + name_of(uid), adopt=adopt)
     actions += _surplus(wanted, owned, base)
@@ -162,13 +164,17 @@ def _new(
         yield Action("adopt", uid, chosen.href, chosen.etag)
     for other in others:
         if other is not chosen:
-            yield Action("conflict", uid, other.href, other.etag, _whose(other))
+            yield _conflict(uid, other, _whose(other))
     if not others and href in taken:
         yield Action(
             "conflict", uid, href, reason="another object, or one that cannot be read, is at this address"
         )
     elif not others:
         yield Action("create", uid, href)
+
+
+def _conflict(uid: str, other: Present, reason: str) -> Action:
+    return Action("conflict", uid, other.href, other.etag, reason)
 
 
 def _whose(other: Present) -> str:
@@ -218,7 +224,8 @@ def decided_again(action: Action, item: Wanted | None, found: Present | None, ow
             return replace(action, kind="leave")
         return replace(action, kind="create", etag="")
     ours = is_ours(found.stored, owner)
-    if found.stored is None or found.stored.uids != (action.uid,) or not (ours or action.kind == "adopt"):
+    free = action.kind == "adopt" and found.stored is not None and not found.stored.owner
+    if found.stored is None or found.stored.uids != (action.uid,) or not (ours or free):
         return replace(action, kind="conflict", reason="another object is at this address now")
     if item is not None and ours and is_right(item, found.stored):
         return replace(action, kind="leave", etag=found.etag)

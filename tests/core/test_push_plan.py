@@ -107,6 +107,12 @@ def test_of_several_that_another_program_wrote_one_is_taken_over_and_the_rest_re
 
 
 @pytest.mark.parametrize("adopt", [False, True])
+def test_a_second_one_that_is_not_ours_is_told_beside_ours(adopt: bool) -> None:
+    found = kinds([ONE], there(ONE), there(ONE, BASE + "a.ics", owner=""), adopt=adopt)
+    assert found == [("leave", name_of(ONE.uid)), ("conflict", "a.ics")]
+
+
+@pytest.mark.parametrize("adopt", [False, True])
 @pytest.mark.parametrize(
     ("present", "reason"),
     [
@@ -255,6 +261,9 @@ OLD = replace(ONE, summary="old")
         pytest.param("adopt", ITEM, there(OLD, etag='"2"', owner=""), "adopt", '"2"', id="adopt, edited"),
         pytest.param("adopt", ITEM, there(ONE, etag='"2"'), "leave", '"2"', id="adopted already"),
         pytest.param("adopt", ITEM, FOREIGN, "conflict", '"1"', id="adopt, replaced"),
+        pytest.param(
+            "adopt", ITEM, there(OLD, etag='"2"', owner="b"), "conflict", '"1"', id="adopted by another"
+        ),
         pytest.param("delete", None, None, "leave", '"1"', id="deleted already"),
         pytest.param("delete", None, there(OLD, etag='"2"'), "delete", '"2"', id="delete, edited"),
         pytest.param("delete", None, there(OLD), "rejected", '"1"', id="delete, not changed at all"),
