@@ -103,7 +103,7 @@ class Collection:
         )
         known = frozenset(paths)
         return {
-            one.path: Body(one.text(xml.ETAG), "".join(one.found[xml.DATA].itertext()).encode())
+            one.path: Body(_etag(one), "".join(one.found[xml.DATA].itertext()).encode())
             for one in answers
             if one.path in known and xml.DATA in one.found
         }
@@ -128,7 +128,7 @@ class Collection:
             raise await self._refusal(heard, path)
 
     def _url(self, path: str) -> str:
-        return urljoin(self.url, self._spelled.get(path, path))
+        return xml.address(self.url, self._spelled.get(path, path))
 
     async def _refusal(self, heard: Heard, path: str) -> PushError:
         """What it means that a write was not done (caldav.md, 4)."""
@@ -192,7 +192,13 @@ def _only_if(etag: str, path: str) -> Mapping[str, str]:
 
 def _listed(answer: xml.Answer) -> Listed:
     kind = answer.text(xml.CONTENT_TYPE).lower()
-    return Listed(answer.text(xml.ETAG), not kind or "calendar" in kind)
+    return Listed(_etag(answer), not kind or "calendar" in kind)
+
+
+def _etag(answer: xml.Answer) -> str:
+    """Empty where there is none, or one that cannot be sent back in a header."""
+    etag = answer.text(xml.ETAG)
+    return etag if etag.isascii() and etag.isprintable() else ""
 
 
 def _missing(url: str) -> NoCollection:
@@ -218,7 +224,10 @@ async def propfind(server: Server, url: str, what: str, depth: int, *names: str)
 
 def _elsewhere(heard: Heard) -> str:
     """Where a redirect leads, without what could be a secret."""
-    to = urljoin(heard.url, heard.headers.get("location", "")).partition("?")[0]
+    try:
+        to = urljoin(heard.url, heard.headers.get("location", "")).partition("?")[0]
+    except ValueError:
+        return "what is no web address"
     return short(re.sub(r"//[^/@]*@", "//", to))
 
 

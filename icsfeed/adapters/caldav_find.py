@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from icsfeed.adapters import caldav_xml as xml
 from icsfeed.adapters.caldav import XML_TYPE, look, propfind
-from icsfeed.adapters.caldav_http import Server
+from icsfeed.adapters.caldav_http import Server, short
 from icsfeed.core.config import ComponentKind, PushTarget
 from icsfeed.core.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav
 
@@ -86,9 +86,9 @@ def _same_server(base: str, href: str) -> str:
     """An address that the server gave. Raises NoCollection for one of another host: the login is for one."""
     path = xml.canonical(base, href)
     if path is None:
-        host = urljoin(base, href).split("/")[2].rpartition("@")[2]
+        host = short(xml.host_of(base, href))
         raise NoCollection(base, f"it leads to {host}: if that is right, give its address in `url`")
-    return urljoin(base, path)
+    return xml.address(base, path)
 
 
 async def _named(server: Server, home: str, name: str, kind: ComponentKind) -> Found:
@@ -107,7 +107,7 @@ async def _named(server: Server, home: str, name: str, kind: ComponentKind) -> F
     if same and not fitting:
         _check_kind(same[0], kind, home)
     if fitting:
-        return Found(urljoin(home, fitting[0].path), exists=True)
+        return Found(xml.address(home, fitting[0].path), exists=True)
     return Found(_free_address(home, name, {one.path.rstrip("/") for one in answers}), exists=False)
 
 

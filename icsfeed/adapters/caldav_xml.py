@@ -114,6 +114,21 @@ def canonical(base: str, href: str) -> str | None:
     return quote(unquote_to_bytes(url.path or "/"), safe=SAFE)
 
 
+def address(base: str, path: str) -> str:
+    """The address of a path on the server of `base`, whatever the path: urljoin takes `//x` for a host."""
+    own = urlsplit(base)
+    return f"{own.scheme}://{own.netloc}{path}"
+
+
+def host_of(base: str, href: str) -> str:
+    """The host that a href leads to, for messages."""
+    try:
+        host = urlsplit(urljoin(base, href.strip())).netloc.rpartition("@")[2]
+    except ValueError:
+        host = ""
+    return host or "what is no web address"
+
+
 def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str | None, int]:
     return (scheme, host, port or (443 if scheme == "https" else 80))
 

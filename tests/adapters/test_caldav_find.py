@@ -154,11 +154,29 @@ async def test_what_cannot_be_the_calendar_is_told_with_what_to_do(
             ),
         },
     ],
+    ids=["the home", "the account", "a redirect"],
 )
 async def test_another_host_is_named_and_not_asked(more: Mapping[tuple[str, str], httpx.Response]) -> None:
     async with site(more) as server:
         with pytest.raises(NoCollection, match=r"evil\.example\.com"):
             await find(server, target("/", "Plane issues"), "vevent")
+
+
+@pytest.mark.parametrize("href", ["mailto:alice", "http://[evil/"])
+async def test_what_is_no_web_address_is_not_followed(href: str) -> None:
+    async with site({("0", "/"): multistatus(response("/", PRINCIPAL.replace("/alice/", href)))}) as server:
+        with pytest.raises(NoCollection, match="it leads to"):
+            await find(server, target("/", "Plane issues"), "vevent")
+
+
+async def test_a_path_that_looks_like_another_host_is_a_path_of_this_server() -> None:
+    account = PRINCIPAL.replace("/alice/", f"{HOST}//evil.example.com/")
+    home = multistatus(response("/alice/", HOME))
+    async with site(
+        {("0", "/"): multistatus(response("/", account)), ("0", "//evil.example.com/"): home}
+    ) as it:
+        found = await find(it, target("/", "Plane issues"), "vevent")
+    assert found == Found(f"{HOST}/cal/alice/plane/", exists=True)
 
 
 async def test_a_circle_of_redirects_ends() -> None:

@@ -156,6 +156,7 @@ async def test_a_write_that_the_server_refuses_has_a_code_and_a_sentence_and_is_
         pytest.param(
             answering(301, Location=f"{HOST}/new/?t=1"), 78, f"{HOST}/new/: say that", id="redirect"
         ),
+        pytest.param(answering(301, Location="http://[x/"), 78, "it redirects to", id="redirect nowhere"),
         pytest.param(answering(500), 69, "500, every time", id="500"),
         pytest.param(answering(503), 69, "503, every time", id="503"),
         pytest.param(not_answering, 69, "no answer in time", id="time-out"),
@@ -468,9 +469,11 @@ async def test_etags_are_not_trusted_for_longer_than_a_day(tmp_path: Path) -> No
         assert (await it.push()).requests == 1
 
 
-@pytest.mark.parametrize("weak", [True, False])
+@pytest.mark.parametrize(
+    ("told_as", "weak"), [("W/{}", True), ("", False), ('"ü€"', False), ('"a\nb"', False)]
+)
 async def test_an_etag_that_is_weak_or_missing_never_makes_a_write_unconditional(
-    tmp_path: Path, weak: bool
+    tmp_path: Path, told_as: str, weak: bool
 ) -> None:
     dav = MemoryDav()
     real = dav.tagging
@@ -480,7 +483,7 @@ async def test_an_etag_that_is_weak_or_missing_never_makes_a_write_unconditional
         it.world.data.delete_issue(it.issues("PROP")[1]["id"])
 
         def told(request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
-            dav.tagging = lambda data: f"W/{real(data)}" if weak else ""
+            dav.tagging = lambda data: told_as.format(real(data))
             answer = do()
             dav.tagging = real
             return answer
