@@ -60,7 +60,13 @@ class Login(httpx.Auth):
                 return
             self._turned = True
             del request.headers["Authorization"]
-        yield from self._digest.auth_flow(request)
+        try:
+            yield from self._digest.auth_flow(request)
+        except (KeyError, ValueError, NotImplementedError, httpx.ProtocolError):
+            reason = (
+                "the server asks for a kind of Digest, or the user name holds letters, that cannot be sent"
+            )
+            raise LoginRefused(str(request.url), reason) from None
 
 
 def _forwarded(
@@ -173,6 +179,9 @@ class Server:
 
 
 async def _bounded(response: httpx.Response, what: str) -> bytes:
+    if "," in response.headers.get("content-encoding", ""):
+        # Each layer multiplies by up to a thousand, and is unpacked before anybody can count.
+        raise NotCalDav(what, "the answer is compressed more than once")
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece
@@ -239,7 +248,8 @@ async def open_server(
 ) -> AsyncIterator[Server]:
     """The server of a target, to be closed at the end. Redirects are not followed: the login is for one host.
 
-    `attempts`: of each request, where it may help. Raises NotTrusted when `ca_file` is no certificate.
+    `attempts`: of each request, where it may help. Raises NotTrusted when `ca_file` is no certificate, and
+    LoginRefused for a token that no header can hold.
     """
     async with httpx.AsyncClient(
         auth=_auth(target),
@@ -260,7 +270,11 @@ def _auth(target: PushTarget) -> httpx.Auth | None:
 
 
 def _bearer(target: PushTarget) -> Mapping[str, str]:
-    return {"Authorization": f"Bearer {target.token.reveal()}"} if target.token else {}
+    if target.token is None:
+        return {}
+    if not target.token.reveal().isascii():
+        raise LoginRefused(target.url, "the token holds characters that cannot be sent")
+    return {"Authorization": f"Bearer {target.token.reveal()}"}
 
 
 def _trusted(target: PushTarget) -> ssl.SSLContext | bool:

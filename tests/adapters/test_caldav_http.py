@@ -1,6 +1,7 @@
 """Requests to a CalDAV server: how often, with how much patience, over what kind of connection."""
 
 import asyncio
+import gzip
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -104,6 +105,41 @@ async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
         with pytest.raises(NotCalDav, match="larger than"):
             await ask(server)
     assert sent <= caldav_http.ANSWER_LIMIT // (1024 * 1024) + 2
+
+
+async def test_an_answer_that_is_compressed_twice_is_not_unpacked() -> None:
+    bomb = gzip.compress(gzip.compress(bytes(10_000_000)))
+    answer = httpx.Response(207, stream=httpx.ByteStream(bomb), headers={"Content-Encoding": "gzip, gzip"})
+    async with reached(lambda _: answer, Waits()) as server:
+        with pytest.raises(NotCalDav, match="more than once"):
+            await ask(server)
+
+
+@pytest.mark.parametrize(
+    ("challenge", "user"),
+    [
+        ('Digest realm="x"', "alice"),
+        ("Digest realm", "alice"),
+        ('Digest realm="x", nonce="n", qop="auth-int"', "alice"),
+        ('Digest realm="x", nonce="n", algorithm="SHA-512-256"', "alice"),
+        ('Digest realm="x", nonce="n", qop="auth"', "älice"),
+    ],
+)
+async def test_a_digest_that_cannot_be_answered_is_a_refused_login(challenge: str, user: str) -> None:
+    to = PushTarget(feed="f", url=URL, username=user, password=Secret("wonderland"))
+    transport = httpx.MockTransport(lambda _: httpx.Response(401, headers={"WWW-Authenticate": challenge}))
+    async with open_server(to, transport=transport) as server:
+        with pytest.raises(LoginRefused, match="a kind of Digest") as refused:
+            await ask(server)
+    assert "wonderland" not in str(refused.value)
+    assert server.requests == 2
+
+
+async def test_a_token_of_other_than_plain_letters_is_refused_without_quoting_it() -> None:
+    with pytest.raises(LoginRefused) as refused:
+        async with open_server(PushTarget(feed="f", url=URL, token=Secret("tökén"))):
+            raise AssertionError("it cannot be opened")
+    assert "kén" not in str(refused.value)
 
 
 async def test_a_password_that_cannot_be_sent_is_refused_without_quoting_it() -> None:
