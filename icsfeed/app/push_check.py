@@ -44,9 +44,10 @@ async def _write_one(collection: Collection, owner: str, kind: ComponentKind) ->
     path = collection.path + name_of(probe.uid)
     await collection.put(path, write_object(probe, owner), None)
     body = (await collection.read([path])).get(path)
+    if body is not None:
+        await collection.delete(path, body.etag)
     if body is None or not is_ours(read_object(body.data), owner):
         raise Rejected(path, "it was written, and is not what it was when it is read: see the server's log")
-    await collection.delete(path, body.etag)
 
 
 def _probe(kind: ComponentKind) -> Component:

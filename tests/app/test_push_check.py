@@ -77,6 +77,13 @@ async def test_a_server_that_does_not_keep_what_is_written_is_told(tmp_path: Pat
     assert isinstance(worst(findings), Rejected)
 
 
+async def test_a_probe_is_deleted_though_the_server_drops_our_marks(tmp_path: Path) -> None:
+    dav = MemoryDav(reform=lambda data: data.replace(b"X-ICSFEED-OWNER", b"X-OTHER"))
+    findings = await found(dav, tmp_path, target(URL))
+    assert isinstance(worst(findings), Rejected)
+    assert dav.objects == {}
+
+
 async def test_a_probe_that_stayed_is_deleted_by_the_next_push(tmp_path: Path) -> None:
     dav = MemoryDav()
     dav.plan("DELETE", answering(403))
