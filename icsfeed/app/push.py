@@ -70,11 +70,17 @@ async def push(
             reading = await read(service, target.feed, PATIENCE)
             await run.go(reading, dry_run=dry_run, force=force, progress=progress)
     except NoCopy as caught:
-        reasons = (workspace.last_error for workspace in service.workspaces.values())
-        error = next(filter(None, reasons), caught)
+        error = _unread(target.feed, service) or caught
     except IcsfeedError as caught:
         error = caught
     return tally.report(name, target.feed, world.timer() - started, error, dry_run=dry_run)
+
+
+def _unread(name: str, service: FeedService) -> IcsfeedError | None:
+    """What kept a feed from being read: an automatic one may be in any workspace."""
+    feed = service.config.feeds.get(name)
+    names = service.workspaces.keys() if feed is None else (service.workspace_of(feed),)
+    return next(filter(None, (service.workspaces[one].last_error for one in names)), None)
 
 
 @asynccontextmanager

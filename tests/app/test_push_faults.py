@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from app_world import settings
 from dav_memory import (
     CALENDAR,
     HOST,
@@ -26,6 +27,7 @@ from push_world import FEED, Pushing, pushing_to, target
 
 from icsfeed.app.push_report import Report
 from icsfeed.core.config import Feed, PushTarget
+from icsfeed.core.errors import NoCopy
 from icsfeed.core.ics_object import read_object
 from icsfeed.core.push_plan import name_of
 from icsfeed.demo import faults as f
@@ -565,6 +567,20 @@ async def test_a_feed_that_was_never_read_is_not_pushed(tmp_path: Path) -> None:
         report = await it.push()
     assert (push_code([report]), dav.requests) == (69, [])
     assert FEED not in said(report)
+
+
+async def test_the_error_is_that_of_the_workspace_that_the_feed_is_of(tmp_path: Path) -> None:
+    own = settings().workspaces["demo"]
+    north, south = Feed(workspace="north", everything=True), Feed(workspace="demo", everything=True)
+    both = {"demo": own, "north": own}
+    async with pushing_to(TARGET, tmp_path, feed=north, more={"south": south}, workspaces=both) as it:
+        it.world.faults.add("", f.refused(), None)
+        with pytest.raises(NoCopy):
+            await it.world.service.view("south")
+        it.world.faults.clear()
+        it.world.faults.add("", f.server_error(), None)
+        report = await it.push()
+    assert push_code([report]) == 69, said(report)
 
 
 async def test_basic_is_sent_at_once_and_digest_only_where_nothing_else_is_offered(tmp_path: Path) -> None:
