@@ -107,7 +107,8 @@ class Figures(Collector):
             objects.add_metric([target, word], count)
         good = GaugeMetricFamily("icsfeed_push_good", "1; 0: the last run failed.", labels=["target"])
         for target, last in pushed.last.items():
-            good.add_metric([target], int(last.report.is_good))
+            if target in self._service.config.push:
+                good.add_metric([target], int(last.report.is_good))
         yield from (objects, good)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import httpx
 import pytest
 from app_world import World
 from dav_memory import URL, MemoryDav, answering
+from msgspec.structs import replace
 from push_world import FEED, Pushing, pushing_to, target
 
 from icsfeed.app import push as pushing
 from icsfeed.app.feeds import FeedService
+from icsfeed.app.metrics import exposition
 from icsfeed.app.push_report import Report
-from icsfeed.app.pusher import Pushed, Pusher
+from icsfeed.app.pusher import Last, Pushed, Pusher
 from icsfeed.app.standing import Standing
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Feed, Secret
@@ -27,6 +30,7 @@ pytestmark = pytest.mark.anyio
 
 TARGETS = {"t": target(URL), "u": target(URL, feed="mine"), "off": target(URL, active=False)}
 MINE = {"mine": Feed(project="OPS")}
+GOOD_AT = datetime(2026, 11, 25, tzinfo=UTC)
 GOOD = Report(target="t", feed=FEED, url=URL, counts={"created": 2, "kept": 5})
 
 
@@ -243,6 +247,16 @@ async def test_the_servers_pages_tell_of_pushes_and_a_sync_brings_one(tmp_path: 
             assert (health["status"], health["metrics"]["caldav_connection"]) == ("degraded", "login refused")
             pushes = (await said("/status"))["pushes"]
             assert [(push["name"], len(push["problems"])) for push in pushes] == [("t", 1)]
+
+
+async def test_a_target_that_is_configured_no_more_is_no_failure_for_ever(tmp_path: Path) -> None:
+    failed = Last(GOOD_AT, replace(GOOD, error=NoServer("x", "away")))
+    async with pushing_to(target(URL), tmp_path) as it:
+        standing = Standing(it.world.clock, it.world.clock.timer, _ticking(it), it.place)
+        standing.pushed.last.update(t=failed, former=failed)
+        figures = exposition(it.world.service, standing).decode()
+    assert 'icsfeed_push_good{target="t"} 0.0' in figures
+    assert "former" not in figures
 
 
 def _ticking(it: Pushing) -> Callable[[float], Awaitable[None]]:
