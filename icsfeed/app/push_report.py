@@ -106,7 +106,10 @@ class Tally:
         self, target: str, feed: str, seconds: float, error: IcsfeedError | None, *, dry_run: bool
     ) -> Report:
         """The report of the run."""
-        done = self.plan.actions if dry_run else (*self.plan.of("leave"), *self.done)
+        spared = self.plan.of(*DELETES) if self.refused else ()
+        kinds = DELETES if self.refused else frozenset[Kind]()
+        planned = tuple(action for action in self.plan.actions if action.kind not in kinds)
+        done = planned if dry_run else (*self.plan.of("leave"), *self.done)
         conflicts = [Failure(one.uid, one.href, one.reason) for one in self.plan.of("conflict")]
         return Report(
             target=target,
@@ -115,9 +118,9 @@ class Tally:
             counts=Counter(COUNTED[action.kind] for action in done if action.kind in COUNTED),
             failures=(*conflicts, *self.failures),
             refused=self.refused,
-            spared=self.plan.of(*DELETES) if self.refused else (),
+            spared=spared,
             warnings=tuple(self.warnings),
-            actions=tuple(one for one in self.plan.actions if one.kind != "leave") if dry_run else None,
+            actions=tuple(one for one in planned if one.kind != "leave") if dry_run else None,
             requests=self.requests,
             seconds=seconds,
             error=error,

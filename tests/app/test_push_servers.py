@@ -274,6 +274,8 @@ async def test_a_feed_that_became_empty_deletes_nothing_without_force(dav: DavSe
         for key in ("WEB", "PROP", "OPS"):
             for row in it.issues(key):
                 it.world.data.patch_issue(row["id"], {"target_date": None})
+        tried = await it.push(dry_run=True)
+        assert (tried.counts, tried.actions, len(tried.spared)) == ({}, (), len(before))
         refused = await it.push()
         assert refused.refused is not None
         assert {action.href.rpartition("/")[2] for action in refused.spared} == set(before)
