@@ -205,6 +205,14 @@ async def test_a_write_that_the_server_refuses_has_a_code_and_a_sentence_and_is_
             "no such calendar",
             id="404 inside",
         ),
+        pytest.param(
+            lambda _request, _do: multistatus(
+                f"<d:response><d:href>https%3A//dav.example.com{PATH}</d:href>{status(404)}</d:response>"
+            ),
+            78,
+            "no such calendar",
+            id="404 inside, for an address of xandikos 0.2's making",
+        ),
     ],
 )
 async def test_a_listing_that_cannot_be_used_ends_the_run_and_nothing_is_written(
