@@ -153,7 +153,10 @@ class _Run:
         bodies = await collection.read(listed.keys() - known.keys())
         for path, body in bodies.items():
             known[path] = Present(path, body.etag or listed[path].etag, read_object(body.data))
-        return [known.get(path) or Present(path, one.etag, None) for path, one in listed.items()]
+        return [
+            known.get(path) or Present(path, one.etag, None, memory.uid_at(path))
+            for path, one in listed.items()
+        ]
 
     async def _planned(
         self, reading: Reading, collection: Collection, present: list[Present], memory: Memory, *, force: bool

@@ -45,6 +45,11 @@ class Memory(Struct, frozen=True):
             if one is not None and one.etag and one.etag == listed[path].etag
         }
 
+    def uid_at(self, path: str) -> str:
+        """The UID of ours that was last seen there, whatever its etag; empty where there was none."""
+        known = self.objects.get(path)
+        return known.stored.uid if known is not None else ""
+
 
 async def recall(store: Store, name: str, target: PushTarget) -> Memory:
     """What is remembered of a target; nothing where its settings have changed."""
@@ -63,8 +68,10 @@ async def remember(
     accepted: Mapping[str, Accepted],
     now: datetime,
 ) -> None:
-    """Keep it for the next push, where it has changed."""
-    objects = {one.href: Object(one.etag, one.stored) for one in present if one.stored is not None}
+    """Keep it for the next push, where it has changed. Of what cannot be read now the last is kept."""
+    seen = {one.href: one for one in present}
+    objects = {path: known for path, known in old.objects.items() if path in seen}
+    objects |= {path: Object(one.etag, one.stored) for path, one in seen.items() if one.stored is not None}
     read_at = old.read_at if old.is_recent(now) else now
     memory = Memory(_asked(target), url, read_at, objects, accepted)
     if memory != old:

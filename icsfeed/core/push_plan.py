@@ -36,11 +36,22 @@ class Wanted(Struct, frozen=True):
 
 
 class Present(Struct, frozen=True):
-    """An object of the collection. `stored` is None where it is listed and cannot be read."""
+    """An object of the collection.
+
+    `stored` is None where it is listed and cannot be read; `was`: the UID of ours that it then had before.
+    """
 
     href: str
     etag: str
     stored: Stored | None
+    was: str = ""
+
+    @property
+    def uids(self) -> tuple[str, ...]:
+        """All that are in it, as far as that is known."""
+        if self.stored is None:
+            return (self.was,) if self.was else ()
+        return self.stored.uids
 
 
 class Action(Struct, frozen=True):
@@ -133,7 +144,7 @@ def plan(
         if one.stored is not None and is_ours(one.stored, owner):
             owned[one.stored.uid].append(one)
         else:
-            for uid in one.stored.uids if one.stored is not None else ():
+            for uid in one.uids:
                 others[uid].append(one)
     taken = {one.href for one in present}
     actions: list[Action] = []
@@ -178,7 +189,9 @@ def _conflict(uid: str, other: Present, reason: str) -> Action:
 
 
 def _whose(other: Present) -> str:
-    stored = other.stored or Stored()
+    stored = other.stored
+    if stored is None:
+        return "the object that has this UID cannot be read now"
     if not stored.uid:
         return "an object that holds other events too has this UID"
     if stored.owner:

@@ -465,6 +465,25 @@ async def test_an_object_that_the_server_destroys_is_told_with_the_remedy(tmp_pa
         assert (await it.push()).is_good
 
 
+async def test_an_object_of_ours_that_cannot_be_read_for_now_is_not_made_a_second_time(
+    tmp_path: Path,
+) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        dav.objects["moved.ics"] = dav.objects.pop(name_of(next(iter(await it.wanted()))))
+        assert (await it.push()).is_good
+        dav.objects["moved.ics"] += b"\r\n"
+        before = set(dav.objects)
+        dav.plan("REPORT", lambda _request, _do: multistatus(), times=2)
+        for _ in range(2):
+            report = await it.push()
+            assert (push_code([report]), "cannot be read now" in said(report)) == (4, True)
+            assert set(dav.objects) == before
+        assert (await it.push()).is_good
+        assert set(dav.objects) == before
+
+
 async def test_etags_are_not_trusted_for_longer_than_a_day(tmp_path: Path) -> None:
     """SOGo's start again after delete and create: the same etag, another object."""
     dav = MemoryDav(tagging=lambda _data: '"1"')
