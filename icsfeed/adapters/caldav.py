@@ -135,7 +135,7 @@ class Collection:
         status, reasons = heard.status, xml.read_reasons(heard.body)
         if status == HTTPStatus.MULTI_STATUS:
             status = _status_inside(heard)
-        text = short(heard.body[:2000].decode("utf-8", "replace"))
+        text = heard.body[:2000].decode("utf-8", "replace")
         if reasons & _UID_TAKEN or (status in (400, 403, 409) and _TAKEN_TEXT.search(text)):
             text = "the server has this UID elsewhere, in another calendar or its trash bin: remove it there"
             return UidTaken(path, text)

@@ -90,6 +90,7 @@ SABRE = sabre("exception", "Forbidden")
         ),
         pytest.param(answering(409, b"Event UID already in use. (x)"), 1, 4, "this UID elsewhere", id="SOGo"),
         pytest.param(answering(400, NO_TRASH), 1, 4, "trash bin", id="trash bin"),
+        pytest.param(answering(403, b" " * 300 + NO_TRASH), 1, 4, "trash bin", id="trash bin, at length"),
         pytest.param(
             answering(412, precondition("valid-calendar-data")), 1, 4, "valid-calendar-data", id="412+"
         ),
