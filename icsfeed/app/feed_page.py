@@ -56,7 +56,7 @@ class Desk(Struct, frozen=True, kw_only=True):
     late: Sequence[Item]
     next: Sequence[Item]
     addresses: Addresses
-    qr: Markup
+    qr: Markup | None
     choices: Choices
     checked: Mapping[str, frozenset[str]]
     narrowed: bool
@@ -126,7 +126,7 @@ async def desk_of(service: FeedService, sheets: Sheets, ask: Ask, name: str, sub
         late=overdue(sheet.items, sheet.today),
         next=upcoming(sheet.items, sheet.today, NEXT_SHOWN),
         addresses=addresses,
-        qr=qr_code(addresses.page),
+        qr=None if addresses.too_long else qr_code(addresses.page),
         choices=choices_of(whole.items, whole.feed),
         checked=_checked(ask.parameters),
         narrowed=bool(narrowing),

@@ -28,11 +28,12 @@ KEPT = 2_000
 """Rendered feeds kept at most; the longest unread goes first."""
 PARTS = 64 * 1024 * 1024
 """Bytes of narrowed feeds kept at most: whoever has a link can ask for as many as there are dates."""
+ENTRY = 5_000
+"""Bytes that one takes beside its own: most of it is the query it is kept under."""
 
 AT_HAND = timedelta(seconds=VIEW_KEPT)
 """For how long a feed is handed on without looking whether anything has changed."""
 log = logging.getLogger("icsfeed.feeds")
-
 
 Key = tuple[str, Query]
 _WHOLE = Query()
@@ -54,7 +55,7 @@ class Made(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes that it takes."""
-        return self.rendered.size + self.rendered.packed_size
+        return ENTRY + self.rendered.size + self.rendered.packed_size
 
 
 class Look(Struct, frozen=True):

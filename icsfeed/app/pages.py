@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import urlencode, urlsplit
+from weakref import ref
 from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
@@ -18,14 +19,20 @@ from icsfeed.app.tongue import Tongue
 from icsfeed.core.config import Config
 from icsfeed.core.items import initials
 from icsfeed.core.languages import chosen
+from icsfeed.core.narrowing import FIELDS
 from icsfeed.core.text import clip
 from icsfeed.core.words import LANGUAGES
 
 Theme: TypeAlias = Literal["auto", "light", "dark"]
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
-HTML_KEPT = 200
-"""Pages that are kept as they were filled in: the same frame is asked for by many at a time."""
+HTML_KEPT = 16_000_000
+"""Characters of pages that are kept as they were filled in: the same frame is asked for by many at a time."""
+
+OWN = frozenset({"view", "date", "skip", "lang", "theme", "refresh", "feed", "links", "sync"})
+"""The parameters of pages beside those that narrow a feed."""
+OWN_LENGTH = 100
+"""Characters of a value of theirs; none that is longer means anything, and each link would repeat it."""
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -35,7 +42,7 @@ POLICY = (
 
 
 class Ask(Struct, frozen=True):
-    """How a page is asked for: its parameters, language, theme, and the address of the server.
+    """How a page is asked for: the parameters it knows, language, theme, and the address of the server.
 
     `base` is what links for other programs start with, `root` the path of it, for links within pages.
     """
@@ -61,7 +68,7 @@ class Pages:
     """The templates, filled in with our own words."""
 
     def __init__(self, assets: Assets) -> None:
-        self._kept: LRUCache[object, tuple[object, str]] = LRUCache(HTML_KEPT)
+        self._kept: LRUCache[object, tuple[ref[object], str]] = LRUCache(HTML_KEPT, lambda kept: len(kept[1]))
         self._environment = Environment(
             loader=PackageLoader("icsfeed.app"),
             autoescape=True,
@@ -83,28 +90,50 @@ class Pages:
         return self._environment.get_template(template).render(ask=ask, tongue=tongue, t=tongue.say, **values)
 
     def once(self, key: object, of: object, make: Callable[[], str]) -> str:
-        """What `make` gave before for this key, as long as it was made of the same object."""
+        """What `make` gave before for this key, as long as it was made of the same object.
+
+        That object is not kept alive: it may hold all items of a feed.
+        """
         kept = self._kept.get(key)
-        if kept is None or kept[0] is not of:
-            kept = self._kept[key] = of, make()
-        return kept[1]
+        if kept is not None and kept[0]() is of:
+            return kept[1]
+        html = make()
+        if len(html) <= HTML_KEPT:
+            self._kept[key] = ref(of), html
+        return html
 
 
 def asked(request: Request[Any, Any, Any], config: Config, language: str | None = None) -> Ask:
     """How a page is asked for. `language` is the feed's own, where neither address nor browser asks."""
-    parameters = tuple(request.query_params.multi_items())
+    parameters = tuple(_known(request.query_params.multi_items()))
     given = {name: value for name, value in parameters if value}
     accept = request.headers.get("accept-language", "")
     tag = chosen(given.get("lang"), accept, LANGUAGES, language or config.language)
     theme = given.get("theme", "auto")
-    base = config.public_url or str(request.base_url).rstrip("/")
     return Ask(
         parameters=parameters,
         tongue=Tongue(tag, ZoneInfo(config.timezone)),
         theme=cast(Theme, theme) if theme in ("light", "dark") else "auto",
-        base=base,
+        base=config.public_url or _asked_at(request),
         root=urlsplit(config.public_url or "").path,
     )
+
+
+def _known(parameters: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    """The parameters that pages know, each once: what clients add is in no link of ours."""
+    return (
+        (name, value)
+        for name, value in dict.fromkeys(parameters)
+        if name in FIELDS or (name in OWN and len(value) <= OWN_LENGTH)
+    )
+
+
+def _asked_at(request: Request[Any, Any, Any]) -> str:
+    """The server's address as the request has it; nothing where its Host header is none."""
+    try:
+        return str(request.base_url).rstrip("/")
+    except ValueError:
+        return ""
 
 
 def wants_html(request: Request[Any, Any, Any]) -> bool:

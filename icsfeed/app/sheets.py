@@ -18,6 +18,8 @@ from icsfeed.core.query import Query
 
 ITEMS_KEPT = 200_000
 """Items of all feeds and narrowings that are kept at most; what was not read for the longest goes first."""
+ITEMS_LEAST = 20
+"""Items that a sheet counts as beside its own: what it takes without any, and the query it is kept under."""
 
 log = logging.getLogger("icsfeed.pages")
 
@@ -25,7 +27,7 @@ Key = tuple[str, Query]
 _WHOLE = Query()
 
 
-class Sheet(Struct, frozen=True):
+class Sheet(Struct, frozen=True, weakref=True):
     """A feed for a page: title, items in order, and when its issues were last read of Plane.
 
     `stale_since` is set once Plane could not be read for longer than the feed lets pass unsaid.
@@ -94,7 +96,7 @@ class Sheets:
 
 
 def _size(kept: Kept) -> int:
-    return min(len(kept.sheet.items) + 1, ITEMS_KEPT)
+    return min(len(kept.sheet.items) + ITEMS_LEAST, ITEMS_KEPT)
 
 
 def _made(service: FeedService, look: Look) -> Sheet:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from icsfeed.core.config import Alarm, ComponentKind, DateMode, DoneMode, Feed, Match, parse_alarm
 from icsfeed.core.errors import BadParameter
 from icsfeed.core.model import Priority
+from icsfeed.core.narrowing import FIELDS
 
 T = TypeVar("T")
 
@@ -18,6 +19,10 @@ DAYS_LIMIT = 36_500
 
 ALARMS_LIMIT = 10
 """Reminders for an issue: each adds lines to every component of a feed."""
+
+
+LENGTH_LIMIT = 2_000
+"""Characters of all values together, ten times what a link may have: a question is kept with its answer."""
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -49,6 +54,7 @@ def parse_query(parameters: Iterable[tuple[str, str]]) -> Query:
     for name, value in parameters:
         if value.strip():
             given.setdefault(name, []).append(value.strip())
+    _refuse_too_long(given)
     query = Query(
         only=_match(given, excluded=False),
         exclude=_match(given, excluded=True),
@@ -93,6 +99,14 @@ def _refuse_probing(query: Query) -> None:
     for field in ("dates", "done"):
         if getattr(query, field) is not None:
             raise BadParameter(field, "cannot be used: this feed only shows when, not what")
+
+
+def _refuse_too_long(given: Mapping[str, list[str]]) -> None:
+    length = 0
+    for field in FIELDS:
+        length += sum(map(len, given.get(field, ())))
+        if length > LENGTH_LIMIT:
+            raise BadParameter(field, f"makes more than {LENGTH_LIMIT} characters with what is before it")
 
 
 def _match(given: Mapping[str, list[str]], *, excluded: bool) -> Match:

@@ -1,9 +1,11 @@
 """Pages over HTTP: who gets which, with what headers, in what language, and what they never say."""
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator
 from html import unescape
+from weakref import ref
 
 import pytest
 from app_world import HOST, World, event, quick, serving, settings
@@ -209,7 +211,10 @@ async def test_a_frame_is_filled_in_once_for_each_who_asks_alike(world: World) -
         made.append("x")
         return f"page {len(made)}"
 
-    first, second = object(), object()
+    class Sheet:
+        """Something that pages are made of."""
+
+    first, second = Sheet(), Sheet()
     found = [
         pages.once(key, of, make) for key, of in (("a", first), ("a", first), ("b", first), ("a", second))
     ]
@@ -219,6 +224,47 @@ async def test_a_frame_is_filled_in_once_for_each_who_asks_alike(world: World) -
     assert (words(english).count("Today"), words(german).count("Heute")) == (1, 1)
     assert (await page(world, path)).text == english.text
     assert (await page(world, f"{path}?theme=dark")).text != english.text
+
+
+async def test_what_pages_were_made_of_is_let_go_with_it() -> None:
+    async with serving(CONFIG) as world:
+        path, sheets = embed_path(world, "property"), world.app.state.sheets
+        await page(world, path)
+        held = ref(await sheets.sheet("property"))
+        world.change("PROP", 12, name="Changed")
+        world.clock.move(61)
+        await page(world, f"{path}?view=week")
+        gc.collect()
+        assert held() is None
+
+
+@pytest.mark.parametrize("query", ["x=", "lang=", "label=a&theme=", "view=week&date=2026-11-23&refresh="])
+async def test_what_clients_add_to_an_address_is_in_no_link_of_its_page(world: World, query: str) -> None:
+    path = embed_path(world, "property")
+    answer = await page(world, f"{path}?{query}{'z' * 6_000}")
+    assert (answer.status_code, "zzz" in answer.text) == (200, False)
+
+
+@pytest.mark.parametrize("length", [1_900, 2_400, 6_000])
+async def test_a_choice_longer_than_any_link_is_told_so(world: World, length: int) -> None:
+    query, fits = f"?lang=en&label={'z' * length}", length < 2_000
+    answer = await page(world, feed_path(world, "property") + query)
+    assert answer.status_code == (200 if fits else 400)
+    said = "more than 200 characters" if fits else "“label” has a value that cannot be used here."
+    assert said in words(answer)
+    assert ("Scan to open" in words(answer)) is not fits, "a code of so many characters cannot be read"
+    for path in (embed_path(world, "property"), world.path("property")):
+        assert (await page(world, path + query)).status_code == (200 if fits else 400)
+
+
+@pytest.mark.parametrize("host", ["", "x:y", "[::1"])
+async def test_a_host_that_is_none_does_not_take_a_page_down(world: World, host: str) -> None:
+    for path, status in (
+        (feed_path(world, "property"), 200),
+        (embed_path(world, "property"), 200),
+        ("/x", 404),
+    ):
+        assert (await page(world, path, host=host)).status_code == status
 
 
 # What pages keep to themselves

@@ -17,6 +17,12 @@ def read(text: str) -> Query:
     )
 
 
+def test_all_values_together_have_a_length_that_is_enough_for_any_link() -> None:
+    assert read(f"state={'a' * 1_000}&label={'b' * 1_000}&x={'c' * 9_000}").only.label == ("b" * 1_000,)
+    with pytest.raises(BadParameter, match="label"):
+        read(f"label={'b' * 1_000}&state={'a' * 1_001}")
+
+
 @pytest.mark.parametrize(
     ("text", "query"),
     [
