@@ -1,6 +1,6 @@
 """/me: their own calendars for a person whom a sign-in proxy vouches for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -12,11 +12,13 @@ from msgspec import Struct
 from icsfeed.app.answers import NEVER_STORED, READ
 from icsfeed.app.feed_page import desk_answer, desk_of
 from icsfeed.app.feeds import FeedService
+from icsfeed.app.known import View
 from icsfeed.app.memberships import Memberships
 from icsfeed.app.pages import Ask, Pages, asked, message_answer
 from icsfeed.app.peers import signed_in
 from icsfeed.app.refusals import refusal, trouble
 from icsfeed.app.sheets import Sheets
+from icsfeed.core.calendar import Material, title_of
 from icsfeed.core.config import Feed
 from icsfeed.core.errors import BadParameter, FeedError
 from icsfeed.core.mine import Mine, of_projects, own_feeds, person_with, project_feeds
@@ -51,7 +53,7 @@ async def me(
     chosen = next((own for own in mine if own.name == ask.get("feed")), mine[0])
     try:
         desk = await desk_of(service, sheets, ask, chosen.name, chosen.subscriber)
-        owns = await _owns(sheets, ask, mine, chosen)
+        owns = await _owns(service, ask, mine, chosen)
     except (FeedError, BadParameter) as error:
         return trouble(pages, ask, error)
     answer = desk_answer(pages, ask, desk, service, person=email, mine=owns)
@@ -81,9 +83,10 @@ def _of_workspace(service: FeedService, feeds: dict[str, Feed], workspace: str) 
     return {name: feed for name, feed in feeds.items() if service.workspace_of(feed) == workspace}
 
 
-async def _owns(sheets: Sheets, ask: Ask, mine: Sequence[Mine], chosen: Mine) -> Sequence[Own]:
+async def _owns(service: FeedService, ask: Ask, mine: Sequence[Mine], chosen: Mine) -> Sequence[Own]:
     """The way to each calendar. Titles that two have are told apart by the feeds' names."""
-    titles = [await _title(sheets, own) for own in mine]
+    rosters = await service.rosters()
+    titles = [await _title(service, rosters, own) for own in mine]
     kept = [(name, value) for name, value in ask.parameters if name in ("lang", "theme") and value]
     return [
         Own(
@@ -95,9 +98,13 @@ async def _owns(sheets: Sheets, ask: Ask, mine: Sequence[Mine], chosen: Mine) ->
     ]
 
 
-async def _title(sheets: Sheets, own: Mine) -> str:
-    """A calendar's title; one that cannot be made now goes by its name."""
+async def _title(service: FeedService, rosters: Mapping[str, View], own: Mine) -> str:
+    """A calendar's title, for which its issues are not read; one that cannot be told goes by its name."""
     try:
-        return (await sheets.sheet(own.name)).title
+        feed = await service.feed(own.name)
+        name = service.workspace_of(feed)
+        material = Material(rosters[name].projects, rosters[name].people, (), ())
+        workspace = service.config.workspaces[name].title or name
+        return title_of(own.name, feed, feed.language or service.config.language, material, workspace)
     except FeedError:
         return own.name

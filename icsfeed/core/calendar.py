@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from icsfeed.core.chunks import Part
 from icsfeed.core.colors import CSS3
 from icsfeed.core.component import Component
-from icsfeed.core.config import Config, Feed, Workspace
+from icsfeed.core.config import Config, Feed, Language, Workspace
 from icsfeed.core.ics import Header
 from icsfeed.core.mapping import Style, issue_components, period_component
 from icsfeed.core.model import Person, Project, Snapshot
@@ -141,12 +141,11 @@ def _notices(name: str, feed: Feed, selection: Selection, style: Style, day: Day
 
 
 def _header(name: str, feed: Feed, style: Style, material: Material, workspace: str) -> Header:
-    projects = projects_of(name, feed, material.projects)
-    single = projects[0] if len(projects) == 1 and (feed.project or feed.projects) else None
+    single = _only_project(name, feed, material)
     linked = single is not None and feed.details != "busy"
     return Header(
         uid=_uid(name),
-        name=feed.title or _title(name, feed, style, material, single, workspace),
+        name=title_of(name, feed, style.language, material, workspace),
         description=feed.description,
         refresh=feed.refresh,
         url=f"{style.web}/projects/{single.id}/issues" if single and linked else None,
@@ -155,15 +154,22 @@ def _header(name: str, feed: Feed, style: Style, material: Material, workspace: 
     )
 
 
-def _title(
-    name: str, feed: Feed, style: Style, material: Material, single: Project | None, workspace: str
-) -> str:
+def title_of(name: str, feed: Feed, language: Language, material: Material, workspace: str) -> str:
+    """What people call the feed `name`; its snapshots need not be known. Raises as `calendar_of`."""
+    if feed.title:
+        return feed.title
     if feed.assignee is not None:
         person = person_of(name, feed.assignee, material.people.values())
-        return words(style.language)["issues of"].format(name=person.name)
+        return words(language)["issues of"].format(name=person.name)
     if feed.unassigned:
-        return words(style.language)["unassigned"]
+        return words(language)["unassigned"]
+    single = _only_project(name, feed, material)
     return single.name if single else workspace
+
+
+def _only_project(name: str, feed: Feed, material: Material) -> Project | None:
+    projects = projects_of(name, feed, material.projects)
+    return projects[0] if len(projects) == 1 and (feed.project or feed.projects) else None
 
 
 def _uid(name: str) -> str:

@@ -165,6 +165,14 @@ async def test_members_are_read_once_for_a_while_and_only_of_projects_that_have_
         assert world.faults.count(asked) == 2
 
 
+async def test_the_issues_of_a_calendar_are_read_once_it_is_looked_at(world: World) -> None:
+    issues = f"projects/{sample_id('project', 'WEB')}/(issues|work-items)"
+    assert "Website" in named(await mine(world, "anna@example.com", "?feed=prop"))
+    assert world.faults.count(issues) == 0
+    await mine(world, "anna@example.com", "?feed=web")
+    assert world.faults.count(issues) >= 1
+
+
 async def test_where_members_cannot_be_read_the_last_that_were_count(world: World) -> None:
     await mine(world, "dan@example.com")
     world.faults.add("members", f.server_error(), None)
