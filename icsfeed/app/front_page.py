@@ -11,7 +11,9 @@ from icsfeed.app.peers import signed_in
 
 def front_page(request: Request[Any, Any, Any], service: FeedService, pages: Pages) -> Response[str]:
     """The front page. Who is signed in finds the way to their own calendars."""
-    healthy = all(workspace.is_ready for workspace in service.workspaces.values())
+    healthy = all(
+        workspace.is_ready and not workspace.last_error for workspace in service.workspaces.values()
+    )
     known = signed_in(request, service.config.auth_proxy) is not None
     html = pages.html(
         "front.html", asked(request, service.config), title="icsfeed", healthy=healthy, signed_in=known

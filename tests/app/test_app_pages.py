@@ -617,3 +617,7 @@ async def test_the_front_page_says_whether_the_server_is_well() -> None:
     async with serving(CONFIG) as world:
         await world.get("open")
         assert "All calendars are up to date" in words(await page(world, "/"))
+        world.faults.add("", f.server_error(), None)
+        world.clock.move(61)
+        await world.get("open")
+        assert "Some calendars cannot be read right now" in words(await page(world, "/"))
