@@ -16,7 +16,7 @@ from icsfeed.app.pages import Ask, Pages, Pairs, asked, page_answer
 from icsfeed.app.refusals import refusal, trouble
 from icsfeed.app.sheets import Sheet, Sheets
 from icsfeed.core.agenda import overdue, upcoming
-from icsfeed.core.choices import Choices, choices_of
+from icsfeed.core.choices import Choices, choices_of, parts_asked, unoffered
 from icsfeed.core.errors import BadParameter, FeedError
 from icsfeed.core.items import Item
 from icsfeed.core.narrowing import FIELDS, URL_LIMIT, query_string, with_query
@@ -48,7 +48,10 @@ class Addresses(Struct, frozen=True):
 
 
 class Desk(Struct, frozen=True, kw_only=True):
-    """All that the page of one feed shows. `wrong`: the parameter that could not be used, if any."""
+    """All that the page of one feed shows. `wrong`: the parameter that could not be used, if any.
+
+    `others`: what is asked for beside what the form offers.
+    """
 
     sheet: Sheet
     scene: Scene
@@ -59,6 +62,7 @@ class Desk(Struct, frozen=True, kw_only=True):
     qr: Markup | None
     choices: Choices
     checked: Mapping[str, frozenset[str]]
+    others: Pairs
     narrowed: bool
     kept: Pairs
     reset: str
@@ -117,6 +121,7 @@ async def desk_of(service: FeedService, sheets: Sheets, ask: Ask, name: str, sub
         except BadParameter as error:
             narrowing, wrong = "", error.field
     day = parse_date(ask.get("date"), sheet.today)
+    choices = choices_of(whole.items, whole.feed)
     kept = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
     addresses = _addresses(service, ask.base, name, subscriber, narrowing, sheet.title)
     return Desk(
@@ -127,8 +132,9 @@ async def desk_of(service: FeedService, sheets: Sheets, ask: Ask, name: str, sub
         next=upcoming(sheet.items, sheet.today, NEXT_SHOWN),
         addresses=addresses,
         qr=None if addresses.too_long else qr_code(addresses.page),
-        choices=choices_of(whole.items, whole.feed),
+        choices=choices,
         checked=_checked(ask.parameters),
+        others=() if wrong else unoffered(ask.parameters, choices, ALARMS),
         narrowed=bool(narrowing),
         kept=kept,
         reset="?" + urlencode(kept),
@@ -177,5 +183,5 @@ def _checked(parameters: Pairs) -> Mapping[str, frozenset[str]]:
     given: dict[str, set[str]] = {name: set() for name in FIELDS}
     for name, value in parameters:
         if name in given:
-            given[name].update((value.strip(), *(part.strip() for part in value.split(","))))
+            given[name].update((value.strip(), *(() if name == "alarm" else parts_asked(value))))
     return {name: frozenset(value.casefold() for value in values) for name, values in given.items()}

@@ -1,12 +1,13 @@
 """What the link builder of a feed offers: only values that the feed shows anyway."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from icsfeed.core.config import Feed
 from icsfeed.core.items import RANK, Item
 from icsfeed.core.model import Priority, StateGroup
+from icsfeed.core.select import NONE
 
 GROUPS: tuple[StateGroup, ...] = ("backlog", "unstarted", "started", "completed", "cancelled")
 LONGEST = 200
@@ -40,6 +41,44 @@ def choices_of(items: Sequence[Item], feed: Feed) -> Choices:
         label=_names(label for fact in facts for label in fact.labels) if labelled else (),
         assignee=_names(name for fact in facts for name in fact.people),
     )
+
+
+def unoffered(
+    parameters: Iterable[tuple[str, str]], choices: Choices, alarms: Collection[str]
+) -> tuple[tuple[str, str], ...]:
+    """What these parameters ask for and a form of choices and alarms has no field for.
+
+    It must stay in the form: without it, the next choice would show more than the one before.
+    """
+    offered = {field: frozenset(map(str.casefold, values)) for field, values in _offered(choices).items()}
+    found = [
+        (field, part)
+        for field, value in parameters
+        if field in offered and value.strip()
+        for part in parts_asked(value)
+        if part.casefold() not in offered[field] and value.strip().casefold() not in offered[field]
+    ]
+    reminders = [(field, value) for field, value in parameters if field == "alarm" and value.strip()]
+    found += [(field, value) for field, value in reminders if value.strip() not in alarms]
+    return tuple(dict.fromkeys(found))
+
+
+def parts_asked(value: str) -> tuple[str, ...]:
+    """The values that are listed in one; an exclusion is one value."""
+    if value.strip().startswith("!"):
+        return (value.strip(),)
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _offered(choices: Choices) -> Mapping[str, Sequence[str]]:
+    return {
+        "priority": choices.priority,
+        "state": (*choices.group, *choices.state),
+        "label": (*choices.label, NONE) if choices.label else (),
+        "assignee": (*choices.assignee, NONE) if choices.assignee else (),
+        "cycle": (),
+        "module": (),
+    }
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:

@@ -500,6 +500,17 @@ async def test_the_builder_makes_the_link_of_a_choice(world: World) -> None:
     assert '<input type="hidden" name="lang" value="de">' in text
 
 
+async def test_sending_the_form_on_never_widens_what_is_shown(world: World) -> None:
+    query = "?label=!electrical&cycle=Sprint 4&priority=high&lang=de&alarm=PT9H,-P3D"
+    text = (await page(world, feed_path(world, "plan") + query)).text
+    for field, value in (("label", "!electrical"), ("cycle", "Sprint 4"), ("alarm", "PT9H,-P3D")):
+        assert f'name="{field}" value="{value}" checked>' in text
+    assert text.count(" checked>") == 4
+    assert '<option value="PT9H" selected' not in text
+    refused = (await page(world, f"{feed_path(world, 'plan')}{query}&days=x")).text
+    assert "Sprint 4" not in refused, "what cannot be used is not asked for again"
+
+
 async def test_a_link_that_apps_would_cut_is_not_offered(world: World) -> None:
     labels = "&".join(f"label=a label of many letters {number}" for number in range(9))
     answer = await page(world, f"{feed_path(world, 'property')}?{labels}")

@@ -1,8 +1,9 @@
 """What the link builder offers: what the feed shows, and nothing that it hides."""
 
+import pytest
 from making import calendar, issue, material, period, snapshot
 
-from icsfeed.core.choices import LONGEST, Choices, choices_of
+from icsfeed.core.choices import LONGEST, Choices, choices_of, unoffered
 from icsfeed.core.config import Feed
 from icsfeed.core.items import Facts, Item, items_of
 
@@ -53,3 +54,29 @@ def test_an_endless_list_of_names_is_cut() -> None:
         for n in range(LONGEST + 50)
     ]
     assert len(choices_of(items, Feed(everything=True)).label) == LONGEST
+
+
+@pytest.mark.parametrize(
+    ("asked", "others"),
+    [
+        ([("label", "Bug"), ("label", "docs,BUG"), ("label", "none"), ("priority", "urgent")], []),
+        ([("label", "!Bug")], [("label", "!Bug")]),
+        ([("label", "Bug,gone"), ("label", "gone")], [("label", "gone")]),
+        ([("priority", "low,high")], [("priority", "high")]),
+        ([("state", "started,Done"), ("assignee", "anna")], []),
+        ([("cycle", "Sprint 4"), ("module", "none")], [("cycle", "Sprint 4"), ("module", "none")]),
+        ([("alarm", "PT9H")], []),
+        ([("alarm", "PT9H,-P1D")], [("alarm", "PT9H,-P1D")]),
+        ([("cycle", " "), ("days", "14"), ("lang", "de"), ("component", "vtodo")], []),
+    ],
+)
+def test_what_is_asked_for_and_not_offered_is_found(
+    asked: list[tuple[str, str]], others: list[tuple[str, str]]
+) -> None:
+    assert [*unoffered(asked, _choices(Feed(everything=True)), ("PT9H",))] == others
+
+
+def test_a_label_with_a_comma_in_its_name_is_one_choice() -> None:
+    items = [Item(title="x", first=None, last=None, facts=Facts(labels=("red, green",)))]
+    choices = choices_of(items, Feed(everything=True))
+    assert unoffered([("label", "red, green")], choices, ()) == ()

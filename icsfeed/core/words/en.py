@@ -114,6 +114,7 @@ WORDS = {
     "build states": "By name",
     "build none label": "without a label",
     "build none assignee": "nobody",
+    "build others": "Asked for, too",
     "build window": "Time",
     "build days": "Only the next … days (and what is overdue)",
     "build from": "From",
