@@ -71,7 +71,8 @@ class Sheets:
             if isinstance(error, UnknownFeed) or last is None:
                 raise
             log.warning("%s; showing the last good copy", error)
-            return last.sheet
+            today = self._service.today()
+            return last.sheet if last.sheet.today == today else replace(last.sheet, today=today)
 
     async def _current(self, name: str, query: Query) -> Sheet:
         look = await self._service.look(name, query)

@@ -182,6 +182,16 @@ async def test_a_feed_that_lost_its_project_shows_its_last_good_page() -> None:
         assert (after.status_code, after.text) == (200, before.text)
 
 
+async def test_a_last_good_page_knows_what_day_it_is() -> None:
+    async with serving(CONFIG) as world:
+        await page(world, embed_path(world, "property"))
+        for project in [p for p in world.data.projects.values() if p.row["identifier"] == "PROP"]:
+            del world.data.projects[project.row["id"]]
+        world.clock.move(hours=24)
+        after = await page(world, embed_path(world, "property"))
+        assert re.search('aria-current="date"><time class="date" datetime="2026-11-24"', after.text)
+
+
 async def test_a_page_is_as_fresh_as_its_feed() -> None:
     async with serving(CONFIG) as world:
         await page(world, embed_path(world, "property"))
