@@ -1,5 +1,6 @@
 """People at work: by keyboard, by mouse, without scripts, in frames of other pages."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,18 @@ def walked(page: Page, steps: int) -> list[dict[str, Any]]:
             break
         found.append(focus)
     return found
+
+
+def answering(page: Page, url: str, status: int, body: str) -> None:
+    """From now on this address answers so; status 0: there is no connection."""
+
+    def answer(route: Route) -> None:
+        if status:
+            route.fulfill(status=status, body=body, content_type="text/html")
+        else:
+            route.abort()
+
+    page.route(f"{url}*", answer)
 
 
 # By keyboard
@@ -98,6 +111,25 @@ def test_a_month_is_a_table_with_days_for_those_who_hear_it(served: Served, visi
         assert "Wed" in (today.locator("time").text_content() or "")
     assert seen.page.get_by_role("main").count() == 1
     assert seen.page.get_by_role("navigation", name="Calendar").count() == 1
+
+
+def test_a_span_says_until_when_it_goes_however_short_its_bar_is(served: Served, visit: Open) -> None:
+    for width, view in ((360, "month"), (1200, "month"), (1200, "week")):
+        size = {"width": width, "height": 800}
+        page = visit(f"{served.embed('many')}?lang=en&view={view}", viewport=size).page
+        spans = page.locator(".grid .chip:has(.to)").filter(visible=True).all()
+        assert len(spans) >= 3
+        for span in spans:
+            expect(span).to_have_accessible_name(re.compile(r"until \w+ \d+"))
+    assert page.locator("li:not(.d3, .d4, .d5, .d6, .d7) > .chip:has(.to)").count() >= 1
+
+
+def test_what_goes_on_from_the_month_before_is_there_on_a_phone_too(served: Served, visit: Open) -> None:
+    # November 2026 begins on a Sunday: with weeks from Monday, six days of October come before it.
+    name = re.compile("Begun in October until 1 Nov")
+    page = visit(f"{served.embed('few')}?lang=en-GB", viewport={"width": 360, "height": 800}).page
+    expect(page.get_by_role("link", name=name)).to_be_visible()
+    assert page.locator("td.other:visible").count() == 1
 
 
 def test_items_open_in_plane_in_a_tab_that_learns_nothing(served: Served, visit: Open) -> None:
@@ -270,14 +302,32 @@ def test_a_frame_that_cannot_reach_its_server_stays_as_it_is(served: Served, vis
     page.clock.install()
     page.reload()
     before = page.locator("main").inner_text()
-    for answer in ("abort", "error"):
-        page.route(
-            served.embed("few") + "*",
-            lambda route, answer=answer: route.abort() if answer == "abort" else route.fulfill(status=503),
-        )
+    for status in (0, 503):
+        answering(page, served.embed("few"), status, "")
         page.clock.fast_forward(301_000)
         page.wait_for_timeout(200)
         assert page.locator("main").inner_text() == before
+
+
+def test_a_frame_whose_link_is_taken_back_shows_nothing_any_more(served: Served, visit: Open) -> None:
+    page = visit(f"{served.embed('few')}?lang=en").page
+    page.clock.install()
+    page.reload()
+    before = page.locator("main").inner_text()
+    refused = page.request.get(f"{served.url}/embed/x/few", headers={"Accept": "text/html"}).text()
+    gone, back = page.get_by_text("There is no calendar here"), page.locator(".chip").first
+    for status, body in ((404, "<h1>404 page not found</h1>"), (410, refused), (404, refused)):
+        answering(page, served.embed("few"), status, body)
+        page.clock.fast_forward(301_000)
+        if body != refused:
+            page.wait_for_timeout(200)
+            assert page.locator("main").inner_text() == before, "a proxy without its server says as much"
+            continue
+        expect(gone).to_be_visible()
+        expect(back).to_have_count(0)
+        page.unroute_all()
+        page.clock.fast_forward(301_000)
+        expect(back).to_be_visible()
 
 
 # FullCalendar

@@ -97,6 +97,9 @@ def odd_sample(issues: int = 0) -> PlaneData:
     for (id_, _), name in zip(list(website.issues.items())[1:], ODD, strict=False):
         due = TODAY + timedelta(days=len(name) % 5)
         data.patch_issue(id_, {"name": name, "target_date": due.isoformat(), "start_date": None})
+    operations = next(project for project in data.projects.values() if project.row["identifier"] == "OPS")
+    dates = {"start_date": "2026-10-29", "target_date": "2026-11-01"}
+    data.patch_issue([*operations.issues][-1], {"name": "Begun in October", **dates})
     return data
 
 
