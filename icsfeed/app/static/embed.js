@@ -1,5 +1,5 @@
 // Keeps a frame up to date: looks for news every few minutes and puts it in, without losing the
-// reader's place. Where the page may not be fetched (a sandboxed frame), it is loaded anew.
+// reader's place; a link that was taken back shows nothing any more. Where the page may not be fetched (a sandboxed frame), it is loaded anew.
 "use strict";
 (() => {
   const seconds = Number(document.querySelector("main").dataset.refresh);
@@ -33,8 +33,9 @@
       if (window.origin === "null" && navigator.onLine) location.reload();
       return; // no connection: what is shown stays, with the time it was read
     }
-    if (!answer.ok) return;
+    if (!answer.ok && ![404, 410].includes(answer.status)) return;
     const news = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!news.getElementById("main")) return; // not of this server: a proxy's word is no news
     const was = place();
     for (const part of ["main", "footer"]) {
       const [old, fresh] = [document.querySelector(part), news.querySelector(part)];
