@@ -1,10 +1,10 @@
-"""What the server says of itself to everybody: name, health, what crawlers may do, its routes."""
+"""What the server says of itself to everybody: name, health, what crawlers may do."""
 
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from litestar import Request, Response, get, route
+from litestar import Request, Response, route
 from litestar.di import NamedDependency
 
 from icsfeed import __version__
@@ -125,9 +125,3 @@ def _copy(workspace: Workspace, now: datetime) -> dict[str, Any]:
 async def robots() -> str:
     """Allows everything: calendar services ask first. Feeds carry X-Robots-Tag instead."""
     return "User-agent: *\nAllow: /\n"
-
-
-@get("/openapi.json", summary="This description", include_in_schema=False)
-async def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    """The OpenAPI description of these routes."""
-    return request.app.openapi_schema.to_schema()

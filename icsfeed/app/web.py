@@ -11,6 +11,7 @@ from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
+from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -20,11 +21,12 @@ from icsfeed import __version__
 from icsfeed.app.admin import admin_routes
 from icsfeed.app.answers import NOT_FOUND, error_answer, plain_answer
 from icsfeed.app.assets import Assets, static_file
+from icsfeed.app.docs_page import docs
 from icsfeed.app.door import told_apart, within_bounds
 from icsfeed.app.embed_page import private_embed, public_embed
 from icsfeed.app.feed_routes import private_feed, public_feed
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.health import DESCRIPTION, api_health, health, openapi, ready, robots, root
+from icsfeed.app.health import DESCRIPTION, api_health, health, ready, robots, root
 from icsfeed.app.hooks import Webhooks, plane_webhook
 from icsfeed.app.me_page import me
 from icsfeed.app.memberships import Memberships
@@ -64,7 +66,7 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
     app = Litestar(
         [
             *(private_feed, public_feed, plane_webhook, admin_routes(config.admin_token, standing)),
-            *(root, health, ready, api_health, robots, openapi),
+            *(root, health, ready, api_health, robots, docs),
             *(private_embed, public_embed, me, static_file),
         ],
         dependencies={name: _provided(value) for name, value in ready_made.items()},
@@ -75,8 +77,9 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
             title="icsfeed",
             version=__version__,
             description=DESCRIPTION,
-            path="/docs",
-            render_plugins=[JsonRenderPlugin()],
+            path="/openapi.json",
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type=MediaType.JSON)],
+            use_handler_docstrings=True,
         ),
         logging_config=None,
         state=State(ready_made, deep_copy=False),

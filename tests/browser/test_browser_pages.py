@@ -26,6 +26,7 @@ PAGES = {
     "day": "{embed:many}?view=day",
     "me": "/me",
     "status": "/status?links=1",
+    "docs": "/docs",
 }
 REFUSED = {"missing": "/feeds/x/y", "bad": "{embed:many}?view=year"}
 

@@ -211,6 +211,11 @@ WORDS = {
     "Integration hinzufügen.\nWähle „Remote Calendar“, gib einen Namen ein und füge den Link ein.",
     "app home-assistant asks": "Fragt einmal am Tag nach. Lässt Aufgaben und Erinnerungen weg; "
     "Automationen können auf die Termine reagieren.",
+    # Seiten: für alle, die Programme schreiben
+    "docs title": "Routen dieses Servers",
+    "docs text": "Was Programme ihn fragen können, auf Englisch. Dasselbe als OpenAPI-Beschreibung:",
+    "docs parameters": "Parameter",
+    "docs answers": "Antworten",
     # Seiten: für die Verwaltung
     "page admin title": "Für die Verwaltung",
     "page admin text": "Diese Seite braucht das admin_token der Konfiguration als Passwort; der "

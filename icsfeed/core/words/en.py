@@ -201,6 +201,11 @@ WORDS = {
     "integration.\nChoose Remote Calendar, give it a name and paste the link.",
     "app home-assistant asks": "Asks once a day. Leaves out tasks and reminders; automations can act on "
     "the events.",
+    # Pages: for those who write programs
+    "docs title": "Routes of this server",
+    "docs text": "What programs may ask of it, in English. The same as an OpenAPI description:",
+    "docs parameters": "Parameters",
+    "docs answers": "Answers",
     # Pages: for the administrator
     "page admin title": "For the administrator",
     "page admin text": "This page needs the admin_token of the configuration, as password; any user name "
