@@ -124,6 +124,26 @@ def test_a_span_says_until_when_it_goes_however_short_its_bar_is(served: Served,
     assert page.locator("li:not(.d3, .d4, .d5, .d6, .d7) > .chip:has(.to)").count() >= 1
 
 
+BEGINNING = """link => {
+    const range = document.createRange(), box = link.getBoundingClientRect();
+    range.setStart(link.querySelector("bdi").firstChild, 0);
+    range.setEnd(link.querySelector("bdi").firstChild, 1);
+    const letter = range.getBoundingClientRect();
+    return letter.width > 0 && letter.left >= box.left && letter.right <= box.right;
+}"""
+
+
+def test_a_title_that_is_cut_begins_where_it_begins_whichever_way_it_is_written(
+    served: Served, visit: Open
+) -> None:
+    for width, view in ((1200, "month"), (1200, "week"), (360, "week")):
+        size = {"width": width, "height": 800}
+        page = visit(f"{served.embed('rtl')}?lang=en&view={view}", viewport=size).page
+        titles = page.locator(".grid li > .chip")
+        assert titles.count() >= 2
+        assert all(title.evaluate(BEGINNING) for title in titles.all())
+
+
 def test_what_goes_on_from_the_month_before_is_there_on_a_phone_too(served: Served, visit: Open) -> None:
     # November 2026 begins on a Sunday: with weeks from Monday, six days of October come before it.
     name = re.compile("Begun in October until 1 Nov")

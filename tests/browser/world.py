@@ -112,6 +112,7 @@ def browser_config(framed_by: Sequence[str] = (), **changes: Any) -> Config:
         "few": Feed(project="OPS", title="Operations", dates="span"),
         "many": Feed(everything=True, title="Everything there is", dates="span"),
         "busy": Feed(project="PROP", title="Property, busy", details="busy"),
+        "rtl": Feed(project="WEB", title="As they are called", summary="{name}"),
     }
     signed = AuthProxy(header="X-Forwarded-Email", networks=("127.0.0.0/8",))
     return replace(
