@@ -59,12 +59,16 @@ def _is_own(person: Person, name: str, feed: Feed, people: Collection[Person]) -
 
 
 def _linked(person: Person, names: Iterable[str], feeds: Mapping[str, Feed]) -> tuple[Mine, ...]:
-    """Each with the person's own link, where they are among its subscribers; not where theirs is revoked."""
-    called = {person.email.strip().casefold(), person.name.strip().casefold()} - {""}
+    """Each with the person's own link, where their address is a subscriber's; not where theirs is revoked.
+
+    By the address alone: people choose their names themselves, and one could take another's.
+    """
+    address = person.email.strip().casefold()
+    refused = {address, person.name.strip().casefold()} - {""}
     found = []
     for name in names:
         feed = feeds[name]
-        if not called & {revoked.casefold() for revoked in feed.revoked}:
-            subscribers = (who for who in feed.subscribers if who.casefold() in called)
+        if not refused & {revoked.casefold() for revoked in feed.revoked}:
+            subscribers = (who for who in feed.subscribers if who.casefold() == address)
             found.append(Mine(name, next(subscribers, "")))
     return tuple(found)

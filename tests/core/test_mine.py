@@ -62,6 +62,10 @@ def test_subscribers_get_their_own_link_and_the_revoked_none() -> None:
     assert found == (Mine("prop", ""), Mine("shared", "Anna@example.com"))
 
 
+def test_nobody_gets_a_link_by_taking_the_name_of_a_subscriber() -> None:
+    assert Mine("shared", "") in project_feeds(BOB, FEEDS, PROJECTS, {"prop"})
+
+
 def test_only_feeds_of_projects_that_are_there_count() -> None:
     assert of_projects(FEEDS, PROJECTS) == {
         "prop": {"prop"},
