@@ -135,6 +135,14 @@ def test_an_object_that_cannot_be_read_is_never_deleted() -> None:
     assert kinds([], Present(at(ONE), '"1"', None)) == []
 
 
+def test_an_object_that_held_ours_and_cannot_be_read_now_is_not_made_a_second_time() -> None:
+    hidden = Present(BASE + "moved.ics", '"1"', None, was=ONE.uid)
+    made = plan(wanted_of([ONE], OWNER), [hidden], OWNER, BASE)
+    (conflict,) = made.of("conflict")
+    assert (conflict.href, "cannot be read now" in conflict.reason) == (hidden.href, True)
+    assert not made.of(*WRITES)
+
+
 def test_what_a_server_makes_of_things_is_accepted_for_as_long_as_the_same_is_wanted() -> None:
     wanted = wanted_of([ONE], OWNER)
     odd = there(ONE, facts="odd")

@@ -81,6 +81,12 @@ def test_a_change_that_updated_at_does_not_tell_is_dated_when_it_was_first_seen(
     assert after.sequence > before.sequence
 
 
+def test_a_renamed_label_dates_the_issues_that_have_it_whether_they_have_a_state_or_not() -> None:
+    old = snapshot(issue(1, state=None, labels=("l-bug",)), issue(2, state=None), issue(3, state="started"))
+    new = carried_on(old, replace(old, labels=named(LABELS, "l-bug", "Defect")), NOW)
+    assert new.touched == {"i1": NOW}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
