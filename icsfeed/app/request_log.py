@@ -17,7 +17,9 @@ from icsfeed.core.agents import family
 ASKED_BY_MACHINES = ("/health", "/health/ready", "/api/v1/health", "/metrics", "/robots.txt")
 """Routes that monitors ask all day: their lines come at DEBUG only."""
 OPEN = (200, 304, 400, 503)
-"""Answers at a feed's address that only a good link gets: then the name in the path is a feed's."""
+"""Answers of a feed's route that only a good link gets: then the name in the path is a feed's."""
+AT_ONCE = (200, 304)
+"""Those of the shortcut. Others before anything was routed are about the host, or another origin."""
 
 log = logging.getLogger("icsfeed.request")
 
@@ -54,8 +56,9 @@ class RequestLog:
         return handle
 
     def _write(self, scope: Scope, status: int, size: int, seconds: float) -> None:
-        name = _feed(scope["path"], status)
-        route = str(scope.get("path_template") or (_shortcut(scope["path"]) if name else "none"))
+        template = scope.get("path_template")
+        name = _feed(scope["path"], status) if template or status in AT_ONCE else ""
+        route = str(template or (_shortcut(scope["path"]) if name else "none"))
         level = logging.DEBUG if route in ASKED_BY_MACHINES else logging.INFO
         if log.isEnabledFor(level):
             fields: dict[str, Any] = {"method": scope.get("method"), "route": route}

@@ -72,6 +72,18 @@ async def test_what_is_refused_is_told_without_what_was_asked(
     assert "address" not in told
 
 
+async def test_what_is_refused_before_it_is_routed_names_no_feed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "icsfeed.request")
+    cors = ("https://intranet.example.com",)
+    async with serving(settings(FEEDS, allowed_hosts=("cal.example.com",), cors=cors)) as world:
+        await world.ask("GET", "/feeds/secret.ics", host="elsewhere.example.com")
+        asked = {"origin": "https://elsewhere.example.com", "access-control-request-method": "GET"}
+        await world.ask("OPTIONS", "/feeds/secret.ics", host="cal.example.com", **asked)
+    told = lines(caplog)
+    assert [(one["status"], one["route"]) for one in told] == [(400, "none"), (400, "none")]
+    assert "secret" not in str(told)
+
+
 async def test_a_wrong_parameter_is_told_with_its_feed(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
