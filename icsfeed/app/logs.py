@@ -77,7 +77,15 @@ class Redacting(logging.Formatter):
     def _json(self, record: logging.LogRecord, message: str, fields: Mapping[str, object], trace: str) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {"time": at, "level": record.levelname, "logger": record.name, "message": message, **fields}
-        return json.encode({**line, "traceback": trace} if trace else line).decode()
+        return json.encode(_encodable({**line, "traceback": trace} if trace else line)).decode()
+
+
+def _encodable(line: Mapping[str, object]) -> Mapping[str, object]:
+    """The members of a line; half surrogate pairs, which Plane may send and UTF-8 cannot hold, as `?`."""
+    return {
+        name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        for name, value in line.items()
+    }
 
 
 def _one_line(text: str) -> str:

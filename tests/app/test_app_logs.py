@@ -143,6 +143,11 @@ def test_json_is_one_object_a_line() -> None:
     ]
 
 
+def test_half_a_surrogate_pair_costs_no_line() -> None:
+    (line,) = _lines("json", _at(0, "said %s", "\ud83d", feed="\udfff"))
+    assert json.loads(line)["message"] == "said ?"
+
+
 def test_a_traceback_is_inside_the_json_and_indented_in_text() -> None:
     try:
         raise ValueError("first\n2026-01-01T00:00:00 ERROR forged")
