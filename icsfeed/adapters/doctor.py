@@ -6,6 +6,7 @@ A user name and password in the address go to its own scheme, host and port alon
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import monotonic
 from urllib.robotparser import RobotFileParser
 
@@ -21,12 +22,15 @@ PEEK = 4096
 ONE, ALL = 40.0, 180.0
 """Seconds for one answer with its redirects, and for everything."""
 REDIRECTS = 10
+CODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
+"""What a body may be packed in: once. Packed twice, a kilobyte holds gigabytes before they are counted."""
 PLAIN = {"User-Agent": "icsfeed-doctor", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 def open_doctor(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """An HTTP client that adds nothing of its own and follows nothing by itself."""
-    client = httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(30, connect=5))
+    """An HTTP client that adds nothing of its own, follows nothing by itself and keeps no cookies."""
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    client = httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(30, connect=5), cookies=no_cookies)
     for name in ("accept", "accept-encoding", "user-agent"):
         del client.headers[name]
     return client
@@ -111,6 +115,8 @@ class _Probe:
             response = await self._client.send(request, stream=True)
             try:
                 if not response.has_redirect_location:
+                    if response.headers.get("content-encoding", "").strip().lower() not in CODINGS:
+                        return NoAnswer("it is compressed in a way that was not asked for")
                     body, is_whole = await _beginning(response, limit)
                     found = {name.lower(): value for name, value in response.headers.items()}
                     return Answer(

@@ -1,7 +1,7 @@
 """How a feed is asked for: each app's headers, redirects by hand, bounds, and no credential let out."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -141,6 +141,34 @@ async def test_no_more_is_read_than_is_needed() -> None:
     first, google = answered(seen.first), answered(seen.apps["Google Calendar"])
     assert (len(first.body), first.is_whole) == (SIZE, False)
     assert (len(google.body), google.is_whole) == (PEEK, False)
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "br", "zstd"])
+async def test_what_may_unpack_without_bounds_is_not_unpacked(coding: str) -> None:
+    read = []
+
+    class Packed(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            read.append(coding)
+            yield b""
+
+    seen = await look(lambda _: httpx.Response(200, headers={"Content-Encoding": coding}, stream=Packed()))
+    assert seen.first == NoAnswer("it is compressed in a way that was not asked for")
+    assert not read
+
+
+async def test_no_cookie_goes_back() -> None:
+    sent = []
+
+    def site(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers.get("cookie"))
+        answer = good(request)
+        answer.headers["Set-Cookie"] = "wall=passed; Path=/"
+        return answer
+
+    await look(site)
+    await look(site, "https://cal.example.com/x.ics")
+    assert set(sent) == {None}
 
 
 async def test_time_is_up_for_all_that_was_not_asked_yet() -> None:
