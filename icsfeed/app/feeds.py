@@ -113,7 +113,7 @@ class FeedService:
         until = self._until() if until is None else until
         feed = narrowed(await self.feed(name, until), query)
         try:
-            rendered = await self._current(name, feed, query, until)
+            return await self._current(name, feed, query, until)
         except Exception as error:
             last = self._last(name, query)
             if last is None:
@@ -121,10 +121,6 @@ class FeedService:
             fault = None if isinstance(error, FeedError) else error
             log.warning("%s; serving the last good copy", error, exc_info=fault)
             return last.rendered
-        if query == _WHOLE:
-            workspace = self.workspaces[workspace_of(self.config, feed)]
-            self._current_at[name] = Current(rendered, self._clock(), workspace, workspace.edition)
-        return rendered
 
     def at_hand(self, name: str) -> Rendered | None:
         """The whole feed's bytes if they were found to be current within a second; views are kept as long."""
@@ -245,8 +241,20 @@ class FeedService:
         return next((workspace.until for workspace in self.workspaces.values()), None)
 
     async def _current(self, name: str, feed: Feed, query: Query, until: float | None) -> Rendered:
+        workspace = self.workspaces[workspace_of(self.config, feed)]
+        edition = workspace.edition
         view = await self._view(name, feed, query, until)
-        day = self._day(feed, view)
+        day, at = self._day(feed, view), self._clock()
+        rendered = await self._of(name, feed, query, view, day, until)
+        made = self._last(name, query)
+        # What was joined, or took long, may be of an older view: that is not handed on any longer.
+        if query == _WHOLE and made is not None and (made.stamp, made.day) == (view.stamp, day):
+            self._current_at[name] = Current(rendered, at, workspace, edition)
+        return rendered
+
+    async def _of(
+        self, name: str, feed: Feed, query: Query, view: View, day: Day, until: float | None
+    ) -> Rendered:
         made = self._last(name, query)
         if made is not None and made.stamp == view.stamp and made.day == day:
             return made.rendered

@@ -1,5 +1,6 @@
 """The short way answers as the long way does, whatever is asked, and leaves to it what is not its own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -140,6 +141,21 @@ async def test_a_feed_is_at_hand_for_a_second(world: World) -> None:
     assert (await world.get("all")).content != first
     world.clock.move(-3600)
     assert world.service.at_hand("all") is None
+
+
+async def test_what_was_begun_before_a_sync_is_not_at_hand_after_it(world: World) -> None:
+    world.change("PROP", 1, name="Before the sync")
+    async with world.service.store.lock("history/all", 2):  # a rendering waits for it
+        readers = [asyncio.create_task(world.get("all"))]
+        await asyncio.sleep(0.1)
+        world.change("PROP", 1, name="After the sync")
+        await next(iter(world.service.workspaces.values())).sync()
+        readers.append(asyncio.create_task(world.get("all")))
+        await asyncio.sleep(0.1)
+    for reader in readers:
+        assert b"Before the sync" in (await reader).content
+    assert world.service.at_hand("all") is None
+    assert b"After the sync" in (await world.get("all")).content
 
 
 async def test_readers_are_counted_by_both_ways(world: World) -> None:
