@@ -19,6 +19,7 @@ from icsfeed.demo.sample import API_KEY, SLUG, sample
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = (ROOT / "docs/compose.yaml").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 PUBLIC = "https://cal.example.com"
 
 
@@ -111,6 +112,13 @@ def test_the_address_is_the_proxys_word_and_not_the_clients(proxied: Proxied) ->
         answer = httpx.post(f"{proxied.url}/webhooks/plane", headers=made_up, content=b"{}")
         left.append(int(answer.headers["x-ratelimit-remaining"]))
     assert left == [left[0], left[0] - 1, left[0] - 2]
+
+
+@pytest.mark.parametrize("text", [COMPOSE, README.partition("```yml\n")[2].partition("```")[0]])
+def test_compose_builds_the_containerfile_which_docker_does_not_look_for(text: str) -> None:
+    build = yaml.safe_load(text)["services"]["icsfeed"]["build"]
+    folder = ROOT / "docs" if text == COMPOSE else ROOT
+    assert (folder / build["context"] / build["dockerfile"]).resolve() == ROOT / "Containerfile"
 
 
 def test_the_compose_file_gives_no_more_rights_than_needed() -> None:
