@@ -163,6 +163,7 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
     settings = uvicorn.Config(
         app,
         http=Bounded,
+        ws="none",  # else any installed library would take connections out of their bounds
         access_log=False,
         server_header=False,
         log_config=None,

@@ -6,10 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 import uvicorn
+from cli_world import first_json, running
 
 from icsfeed.connections import (
     EXCHANGE_SECONDS,
@@ -217,3 +220,11 @@ async def test_the_late_are_looked_for_until_the_end() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(looked) == 1
+
+
+def test_a_websocket_library_that_happens_to_be_installed_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "websockets.py").touch()  # uvicorn would take it, and fail on it
+    with running("demo", "--port", "0", "--json", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as demo:
+        url = first_json(demo)["url"]
+        asked = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        assert httpx.get(f"{url}/health", headers=asked).status_code == 200
