@@ -105,6 +105,9 @@ def _tell(asked: Asked, response: httpx.Response) -> None:
 
 
 async def _bounded(response: httpx.Response, what: str, limit: int) -> bytes:
+    if "," in response.headers.get("content-encoding", ""):
+        # Each layer multiplies by up to a thousand, and is unpacked before anybody can count.
+        raise BadAnswer(what, "the answer is compressed more than once")
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece

@@ -204,6 +204,17 @@ async def test_broken_compression_is_a_bad_answer() -> None:
         await connect(handler).projects()
 
 
+async def test_an_answer_packed_twice_is_not_unpacked() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield gzip.compress(gzip.compress(b"[]"))
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={**JSON, "content-encoding": "gzip, gzip"}, content=pieces())
+
+    with pytest.raises(BadAnswer, match="more than once"):
+        await connect(handler).projects()
+
+
 async def test_an_answer_without_bounds_is_given_up() -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
