@@ -44,7 +44,6 @@ class Store:
         self._writing = asyncio.Lock()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._recovery: asyncio.Task[None] | None = None
-        self._background: asyncio.Task[None] | None = None
 
     @property
     def healthy(self) -> bool:
@@ -78,24 +77,6 @@ class Store:
         self._owed[key] = value
         if self.healthy:
             with self._guarded():
-                await self._settle_one(key)
-                if not self._is_writing:
-                    await self._settle()
-
-    def put_soon(self, key: str, record: Struct) -> None:
-        """Keep a small record without waiting for it: `get` gives it at once, it is written in the
-        background, once where it is put several times meanwhile, and at the latest by `close`."""
-        self._owed[key] = encode(record)
-        if self.healthy and not self._is_writing:
-            self._background = asyncio.create_task(self._write_owed())
-
-    @property
-    def _is_writing(self) -> bool:
-        return self._background is not None and not self._background.done()
-
-    async def _write_owed(self) -> None:
-        with self._guarded():
-            while self._owed and self.healthy:
                 await self._settle()
 
     async def remove(self, key: str) -> None:
@@ -139,7 +120,6 @@ class Store:
         """Try once more to write what is owed, and let go of the place."""
         self._closed = True
         await _end(self._recovery)
-        await _end(self._background)
         with suppress(*self._place.failures):
             await self._settle(again=True)
         if self._place.redis is not None:
@@ -170,19 +150,15 @@ class Store:
         log.error("%s in %s is damaged; set aside, to be read anew", key, self._place.name)
 
     async def _settle(self, *, again: bool = False) -> None:
-        """Write what is owed, one after the other; `again` after a failure. Raises the place's failures."""
-        for key in tuple(self._owed):
-            await self._settle_one(key, again=again)
-
-    async def _settle_one(self, key: str, *, again: bool = False) -> None:
+        """Write what is owed; `again` after a failure. Raises the place's failures."""
         async with self._writing:
-            if key not in self._owed or not (self.healthy or again):
-                return
-            value = self._owed[key]
-            if self.healthy or not await self._is_newer_there(key):
-                await self._write(key, value)
-            if self._owed.get(key) is value:
-                self._owed.pop(key, None)
+            for key, value in tuple(self._owed.items()):
+                if not self.healthy and not again:
+                    return
+                if self.healthy or not await self._is_newer_there(key):
+                    await self._write(key, value)
+                if self._owed.get(key) is value:
+                    self._owed.pop(key, None)
 
     async def _is_newer_there(self, key: str) -> bool:
         seen, raw = self._seen.get(key), await self._raw(key)

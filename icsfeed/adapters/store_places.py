@@ -128,7 +128,7 @@ def _redis(address: str) -> Place:
         from redis.exceptions import ConnectionError as Lost
         from redis.exceptions import RedisError
     except ImportError:
-        raise _refused("the redis package is missing: pip install 'icsfeed[redis]'") from None
+        raise _refused("the redis package is missing: pip install redis") from None
     address = re.sub("^valkey", "redis", address)
     once = Retry(NoBackoff(), 1, (Lost,))  # a connection that was closed while nobody used it
     try:

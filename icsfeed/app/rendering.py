@@ -86,7 +86,7 @@ class Renderer:
             rendered, remembered, calendar = await _worked(view, work)
             self._histories[name] = remembered
             if remembered != history:
-                await self._keep_history(name, remembered)
+                await self._store.put_record(f"history/{name}", remembered)
         return rendered, calendar
 
     async def narrowed(
@@ -121,12 +121,6 @@ class Renderer:
         if own is not None and not self._store.is_shared:
             return own
         return await self._store.get_record(f"history/{name}", History) or own
-
-    async def _keep_history(self, name: str, history: History) -> None:
-        if self._store.is_shared:
-            await self._store.put_record(f"history/{name}", history)
-        else:
-            self._store.put_soon(f"history/{name}", history)
 
     def _part(
         self, calendar: Calendar, parts: Sequence[Part], changed: datetime, last: Rendered | None

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ from litestar.stores.base import StorageObject
 from redis_world import opened_store
 
 from icsfeed.adapters.store import FORMAT, MAGIC, Store
-from icsfeed.core.revisions import History
 
 pytestmark = pytest.mark.anyio
 
@@ -333,37 +331,3 @@ async def test_a_cancelled_put_is_written_with_the_next(environ: dict[str, str])
         assert await store.get("a") == VALUE
         await store.put("b", VALUE)
         assert await other.get("a") == VALUE
-
-
-async def test_what_is_put_soon_is_there_at_once_and_written_without_waiting(environ: dict[str, str]) -> None:
-    async with opened_store("file", environ) as store, opened_store("file", environ) as other:
-        for version in range(3):
-            store.put_soon("a", record(version))
-        assert await store.get_record("a", History) == record(2)
-        async with asyncio.timeout(5):
-            while await other.get_record("a", History) != record(2):
-                await asyncio.sleep(0.01)
-
-
-async def test_what_is_put_soon_is_written_by_the_end(environ: dict[str, str]) -> None:
-    async with opened_store("file", environ) as store:
-        for number in range(20):
-            store.put_soon(f"history/{number}", record(number))
-    async with opened_store("file", environ) as other:
-        assert [await other.get_record(f"history/{n}", History) for n in range(20)] == [
-            record(n) for n in range(20)
-        ]
-
-
-async def test_what_is_put_does_not_wait_for_all_that_was_put_soon(
-    environ: dict[str, str], folder: Path
-) -> None:
-    async with opened_store("file", environ) as store:
-        for number in range(200):
-            store.put_soon(f"history/{number}", record(number))
-        await store.put("project", VALUE)
-        assert len(list(folder.iterdir())) < 100
-
-
-def record(version: int) -> History:
-    return History("style", str(version), datetime(2026, 11, 23, tzinfo=UTC))
