@@ -84,15 +84,21 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
         logging_config=None,
         state=State(ready_made, deep_copy=False),
     )
+    app.asgi_handler = _at_the_door(app, service, standing)
+    return app
+
+
+def _at_the_door(app: Litestar, service: FeedService, standing: Standing) -> ASGIApp:
+    """What a request passes before it is routed, the outermost last."""
+    config = service.config
     vary = "Accept-Encoding, Origin" if config.cors else "Accept-Encoding"
-    app.asgi_handler = Shortcut(service, standing, _varying(vary, app.asgi_handler), vary)
+    handler: ASGIApp = Shortcut(service, standing, _varying(vary, app.asgi_handler), vary)
     prefix = unquote(urlsplit(config.public_url or "").path)
     if prefix:
-        app.asgi_handler = _behind(prefix, app.asgi_handler, frozenset(route.path for route in app.routes))
+        handler = _behind(prefix, handler, frozenset(route.path for route in app.routes))
     requests = RequestLog(standing.timer, addresses=config.log_addresses)
-    app.asgi_handler = requests.around(within_bounds(app.asgi_handler, config, clock))
-    app.asgi_handler = keeping_peer(told_apart(app.asgi_handler, config))
-    return app
+    handler = requests.around(within_bounds(handler, config, standing.clock))
+    return keeping_peer(told_apart(handler, config))
 
 
 def _for_pages(service: FeedService, standing: Standing) -> dict[str, object]:
