@@ -14,6 +14,7 @@ from icsfeed.adapters.store import Store
 from icsfeed.app.known import View
 from icsfeed.app.links import Links
 from icsfeed.app.rendering import Renderer
+from icsfeed.app.threads import Joined
 from icsfeed.app.workspace import VIEW_KEPT, Workspace
 from icsfeed.core.auto import auto_feeds, may_be_auto
 from icsfeed.core.calendar import Calendar, Day, tombstone, workspace_of
@@ -101,7 +102,7 @@ class FeedService:
         self._parts: LRUCache[Key, Made] = LRUCache(parts, getsizeof=lambda made: made.size)
         self._renderer = Renderer(config, clock, store)
         self._current_at: dict[str, Current] = {}
-        self._making: dict[Key, asyncio.Task[Rendered]] = {}
+        self._making: Joined[Rendered] = Joined()
         self._auto: tuple[tuple[object, ...], Mapping[str, Feed]] = ((), {})
 
     async def rendered(self, name: str, query: Query = _WHOLE, until: float | None = None) -> Rendered:
@@ -258,13 +259,9 @@ class FeedService:
         made = self._last(name, query)
         if made is not None and made.stamp == view.stamp and made.day == day:
             return made.rendered
-        key = (name, query)
-        task = self._making.get(key)
-        if task is None:
-            task = asyncio.create_task(self._make(name, feed, query, view, day, until))
-            self._making[key] = task
-            task.add_done_callback(lambda _: self._making.pop(key, None))
-        return await asyncio.shield(task)
+        return await self._making.result(
+            (name, query), lambda: self._make(name, feed, query, view, day, until)
+        )
 
     async def _view(self, name: str, feed: Feed, query: Query, until: float | None) -> View:
         workspace = self.workspaces[workspace_of(self.config, feed)]

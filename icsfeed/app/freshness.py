@@ -1,6 +1,5 @@
 """What was read of Plane, and for how long it counts as fresh."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Generic, TypeVar
 from cachetools import TLRUCache
 from msgspec import Struct
 
+from icsfeed.app.threads import Joined
 from icsfeed.core.errors import PlaneError
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Copies(Generic[K, T]):
         self._good: dict[K, T] = {}
         self._read_at: dict[K, datetime] = {}
         self._versions: dict[K, int] = {}
-        self._flights: dict[K, asyncio.Future[T]] = {}
+        self._reading: Joined[T] = Joined()
         self._clock = clock
         self.reads = 0
 
@@ -74,19 +74,11 @@ class Copies(Generic[K, T]):
         """
         if key in self._fresh:
             return self._good[key]
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = asyncio.ensure_future(self._read(key, read))
-            self._flights[key] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(key, None))
-        return await asyncio.shield(flight)
+        return await self._reading.result(key, lambda: self._read(key, read))
 
     async def close(self) -> None:
         """End the reads that are under way."""
-        flights = tuple(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await self._reading.close()
 
     async def _read(self, key: K, read: Callable[[], Awaitable[T]]) -> T:
         started = self._clock()

@@ -1,15 +1,14 @@
 """From what is known of a feed's projects to its bytes, each component written once for all feeds."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from cachetools import LRUCache
 from msgspec.structs import replace
 
 from icsfeed.adapters.store import Store
 from icsfeed.app.known import View
+from icsfeed.app.threads import worked
 from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of, workspace_of
 from icsfeed.core.chunks import Chunks, Part
 from icsfeed.core.config import Config, Feed
@@ -25,10 +24,6 @@ HISTORY_LOCK = 2.0
 """Seconds that replicas wait for each other to say since when a feed is as it is."""
 STYLES = 1_000
 """Projects times styles whose components are kept as bytes; what feeds hold of them stays anyway."""
-FEW = 50
-"""Issues that take a millisecond or two to render."""
-
-T = TypeVar("T")
 _WHOLE = Query()
 
 
@@ -83,7 +78,7 @@ class Renderer:
                 made = calendar.parts(parts)
                 return *render(calendar.header, made, history, own, self._clock(), self.chunks), calendar
 
-            rendered, remembered, calendar = await _worked(view, work)
+            rendered, remembered, calendar = await worked(_issues(view), work)
             self._histories[name] = remembered
             if remembered != history:
                 await self._store.put_record(f"history/{name}", remembered)
@@ -113,7 +108,7 @@ class Renderer:
             earliest = _changed(base, made, query, day)
             return self._part(calendar, made, earliest, last), calendar
 
-        return await _worked(view, work)
+        return await worked(_issues(view), work)
 
     async def _history(self, name: str) -> History | None:
         """The feed's history; with a store that replicas share, as any of them has left it."""
@@ -138,10 +133,8 @@ class Renderer:
         return at(max(self._clock().replace(microsecond=0), last.last_modified + timedelta(seconds=1)))
 
 
-async def _worked(view: View, work: Callable[[], T]) -> T:
-    """Work on so many issues: on the spot where that takes less than the way to a thread and back."""
-    few = sum(len(snapshot.issues) for snapshot in view.snapshots) <= FEW
-    return work() if few else await asyncio.to_thread(work)
+def _issues(view: View) -> int:
+    return sum(len(snapshot.issues) for snapshot in view.snapshots)
 
 
 def _changed(base: Rendered, parts: Iterable[Part], query: Query, day: Day) -> datetime:

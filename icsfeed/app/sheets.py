@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.app.feeds import FeedService, Look
+from icsfeed.app.threads import Joined
 from icsfeed.core.calendar import Day
 from icsfeed.core.config import Feed
 from icsfeed.core.errors import FeedError, UnknownFeed
@@ -57,7 +58,7 @@ class Sheets:
     def __init__(self, service: FeedService) -> None:
         self._service = service
         self._kept: LRUCache[Key, Kept] = LRUCache(ITEMS_KEPT, _size)
-        self._making: dict[Key, asyncio.Task[Sheet]] = {}
+        self._making: Joined[Sheet] = Joined()
 
     async def sheet(self, name: str, query: Query = _WHOLE) -> Sheet:
         """The feed as `query` narrows it; what was last made of it where that fails now.
@@ -87,11 +88,7 @@ class Sheets:
     async def _make(self, look: Look) -> Sheet:
         """Made once for all who ask meanwhile: a page of an intranet has many readers at a time."""
         key = look.name, look.query
-        task = self._making.get(key)
-        if task is None:
-            task = self._making[key] = asyncio.create_task(asyncio.to_thread(_made, self._service, look))
-            task.add_done_callback(lambda _: self._making.pop(key, None))
-        sheet = await asyncio.shield(task)
+        sheet = await self._making.result(key, lambda: asyncio.to_thread(_made, self._service, look))
         self._kept[key] = Kept(look.view.stamp, look.day, sheet)
         return sheet
 

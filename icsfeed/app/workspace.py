@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from random import random
@@ -16,6 +16,7 @@ from icsfeed.app.freshness import Refreshes, Rest
 from icsfeed.app.keeping import Keeping
 from icsfeed.app.known import Known, View
 from icsfeed.app.reading import Plane, Reading, all_of
+from icsfeed.app.threads import Joined
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import BadAnswer, NoAccess, NotFound, PlaneError
 from icsfeed.core.model import Project
@@ -37,7 +38,6 @@ OF_A_PART = (NoAccess, NotFound, BadAnswer)
 """Errors that may concern one project, or the members, while Plane is well."""
 
 log = logging.getLogger("icsfeed.workspace")
-
 
 Choose = Callable[[tuple[Project, ...]], tuple[Project, ...]]
 
@@ -79,7 +79,7 @@ class Workspace:
         self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=links)
         self.keeping = Keeping(name, self.known, store, clock, origin, reader)
         self._reading = Reading(name, self.known, self.keeping, cache, clock)
-        self._flights: dict[object, asyncio.Task[None]] = {}
+        self._flights: Joined[None] = Joined()
         self._errands: set[Errand] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self.edition = 0
@@ -236,17 +236,13 @@ class Workspace:
     async def close(self) -> None:
         """End what is under way, and keep what was read of it. Nothing is read afterwards."""
         self.is_closed = True
-        flights = tuple(self._flights.values())
-        for task in flights:
-            task.cancel()
-        closing = (copies.close() for copies in self.known.copies())
-        await asyncio.gather(*flights, *closing, return_exceptions=True)
+        await asyncio.gather(self._flights.close(), *(copies.close() for copies in self.known.copies()))
         await self.keep()
         self.budget.users -= 1
 
     async def _fly(
         self,
-        work: object,
+        work: Hashable,
         start: Callable[[Plane], Awaitable[None]],
         until: float,
         urgency: Urgency = "reader",
@@ -258,11 +254,7 @@ class Workspace:
         if urgency == "reader":
             for errand in self._errands:
                 errand.hurry()
-        task = self._flights.get(work)
-        if task is None:
-            task = asyncio.create_task(self._guarded(start, urgency))
-            self._flights[work] = task
-            task.add_done_callback(lambda _: self._flights.pop(work, None))
+        task = self._flights.task(work, lambda: self._guarded(start, urgency))
         await asyncio.wait({task}, timeout=max(0.0, until - self._timer()))
 
     async def _guarded(self, start: Callable[[Plane], Awaitable[None]], urgency: Urgency) -> None:
