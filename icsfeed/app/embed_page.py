@@ -76,8 +76,8 @@ async def _embed(
     try:
         sheet = await sheets.sheet(name, parse_query(ask.parameters))
         # All of it that a page depends on, beside the sheet.
-        key = (name, ask.parameters, ask.tongue.tag, ask.theme)
-        html = pages.once(key, sheet, lambda: _html(pages, ask, sheet))
+        key = ("embed", name, ask.parameters, ask.tongue.tag, ask.theme)
+        html = await pages.once(key, (sheet,), len(sheet.items), lambda: _html(pages, ask, sheet))
     except (FeedError, BadParameter) as error:
         return trouble(pages, ask, error, framed_by)
     return page_answer(html, framed_by=framed_by)

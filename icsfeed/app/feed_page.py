@@ -47,6 +47,15 @@ class Addresses(Struct, frozen=True):
     too_long: bool
 
 
+class Seen(Struct, frozen=True):
+    """A feed, whole and as parameters narrow it. `wrong`: the one that could not be used, if any."""
+
+    whole: Sheet
+    sheet: Sheet
+    narrowing: str = ""
+    wrong: str | None = None
+
+
 class Desk(Struct, frozen=True, kw_only=True):
     """All that the page of one feed shows. `wrong`: the parameter that could not be used, if any.
 
@@ -85,16 +94,34 @@ async def feed_page(
     feed = service.config.feeds.get(name)
     ask = asked(request, service.config, feed.language if feed else None)
     try:
-        desk = await desk_of(service, sheets, ask, name, grant.subscriber)
+        seen = await seen_of(sheets, ask, name)
+        # All of it that a page depends on, beside the sheets.
+        key = ("page", name, grant.subscriber, ask.base, ask.parameters, ask.tongue.tag, ask.theme)
+        html = await pages.once(
+            key,
+            (seen.whole, seen.sheet),
+            len(seen.whole.items),
+            lambda: desk_html(pages, ask, desk_of(service, ask, seen, grant.subscriber), service),
+        )
     except (FeedError, BadParameter) as error:
         return trouble(pages, ask, error)
-    return desk_answer(pages, ask, desk, service)
+    return desk_answer(html, seen)
 
 
-def desk_answer(pages: Pages, ask: Ask, desk: Desk, service: FeedService, **values: object) -> Response[str]:
+async def seen_of(sheets: Sheets, ask: Ask, name: str) -> Seen:
+    """Feed `name` as its parameters narrow it; the whole feed where they cannot be used. Raises FeedError."""
+    whole, narrowing = await sheets.sheet(name), query_string(ask.parameters)
+    if not narrowing:
+        return Seen(whole, whole)
+    try:
+        return Seen(whole, await sheets.sheet(name, parse_query(ask.parameters)), narrowing)
+    except BadParameter as error:
+        return Seen(whole, whole, wrong=error.field)
+
+
+def desk_html(pages: Pages, ask: Ask, desk: Desk, service: FeedService, **values: object) -> str:
     """The page of a desk. `values` are what /me adds."""
-    framed = bool(service.config.embed.frame_ancestors)
-    html = pages.html(
+    return pages.html(
         "feed.html",
         ask,
         **{"person": None, "mine": (), **values},
@@ -103,27 +130,22 @@ def desk_answer(pages: Pages, ask: Ask, desk: Desk, service: FeedService, **valu
         scene=desk.scene,
         apps=APPS,
         alarms=ALARMS,
-        framed=framed,
+        framed=bool(service.config.embed.frame_ancestors),
     )
-    return page_answer(html, HTTPStatus.BAD_REQUEST if desk.wrong else HTTPStatus.OK)
 
 
-async def desk_of(service: FeedService, sheets: Sheets, ask: Ask, name: str, subscriber: str) -> Desk:
-    """The page of feed `name` as its parameters narrow it; the whole feed where they cannot be used.
+def desk_answer(html: str, seen: Seen) -> Response[str]:
+    """The page, as an error where its parameters cannot be used."""
+    return page_answer(html, HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK)
 
-    Raises FeedError, and BadParameter for what does not narrow.
-    """
-    whole, narrowing, wrong = await sheets.sheet(name), query_string(ask.parameters), None
-    sheet = whole
-    if narrowing:
-        try:
-            sheet = await sheets.sheet(name, parse_query(ask.parameters))
-        except BadParameter as error:
-            narrowing, wrong = "", error.field
+
+def desk_of(service: FeedService, ask: Ask, seen: Seen, subscriber: str) -> Desk:
+    """What the page shows to a subscriber. Raises BadParameter for a `date` that is none."""
+    whole, sheet, narrowing = seen.whole, seen.sheet, seen.narrowing
     day = parse_date(ask.get("date"), sheet.today)
     choices = choices_of(whole.items, whole.feed)
     kept = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
-    addresses = _addresses(service, ask.base, name, subscriber, narrowing, sheet.title)
+    addresses = _addresses(service, ask.base, whole.name, subscriber, narrowing, sheet.title)
     return Desk(
         sheet=sheet,
         scene=scene_of(sheet.items, "month", day, sheet.today, ask.tongue.first_weekday),
@@ -134,12 +156,12 @@ async def desk_of(service: FeedService, sheets: Sheets, ask: Ask, name: str, sub
         qr=None if addresses.too_long else qr_code(addresses.page),
         choices=choices,
         checked=_checked(ask.parameters),
-        others=() if wrong else unoffered(ask.parameters, choices, ALARMS),
+        others=() if seen.wrong else unoffered(ask.parameters, choices, ALARMS),
         narrowed=bool(narrowing),
         kept=kept,
         reset="?" + urlencode(kept),
         snippet=snippet_of(addresses.embed, sheet.title),
-        wrong=wrong,
+        wrong=seen.wrong,
     )
 
 

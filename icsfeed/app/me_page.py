@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from icsfeed.app.answers import NEVER_STORED, READ
-from icsfeed.app.feed_page import desk_answer, desk_of
+from icsfeed.app.feed_page import desk_answer, desk_html, desk_of, seen_of
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.known import View
 from icsfeed.app.memberships import Memberships
@@ -18,6 +18,7 @@ from icsfeed.app.pages import Ask, Pages, asked, message_answer
 from icsfeed.app.peers import signed_in
 from icsfeed.app.refusals import refusal, trouble
 from icsfeed.app.sheets import Sheets
+from icsfeed.app.threads import worked
 from icsfeed.core.calendar import Material, title_of
 from icsfeed.core.config import Feed
 from icsfeed.core.errors import BadParameter, FeedError
@@ -52,11 +53,17 @@ async def me(
         return message_answer(pages, ask, "me none", HTTPStatus.OK, who=email)
     chosen = next((own for own in mine if own.name == ask.get("feed")), mine[0])
     try:
-        desk = await desk_of(service, sheets, ask, chosen.name, chosen.subscriber)
+        seen = await seen_of(sheets, ask, chosen.name)
         owns = await _owns(service, ask, mine, chosen)
+
+        def work() -> str:
+            desk = desk_of(service, ask, seen, chosen.subscriber)
+            return desk_html(pages, ask, desk, service, person=email, mine=owns)
+
+        html = await worked(len(seen.whole.items), work)
     except (FeedError, BadParameter) as error:
         return trouble(pages, ask, error)
-    answer = desk_answer(pages, ask, desk, service, person=email, mine=owns)
+    answer = desk_answer(html, seen)
     answer.headers.update(NEVER_STORED)
     return answer
 

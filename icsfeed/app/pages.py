@@ -1,6 +1,6 @@
 """HTML for people: how a page is asked for, filled in and sent. What is on it is its own module's matter."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import urlencode, urlsplit
@@ -15,6 +15,7 @@ from msgspec import Struct
 from icsfeed import __version__
 from icsfeed.app.answers import NEVER_STORED
 from icsfeed.app.assets import Assets
+from icsfeed.app.threads import Joined, worked
 from icsfeed.app.tongue import Tongue
 from icsfeed.core.config import Config
 from icsfeed.core.items import initials
@@ -68,7 +69,10 @@ class Pages:
     """The templates, filled in with our own words."""
 
     def __init__(self, assets: Assets) -> None:
-        self._kept: LRUCache[object, tuple[ref[object], str]] = LRUCache(HTML_KEPT, lambda kept: len(kept[1]))
+        self._kept: LRUCache[Hashable, tuple[Sequence[ref[object]], str]] = LRUCache(
+            HTML_KEPT, lambda kept: len(kept[1])
+        )
+        self._making: Joined[str] = Joined()
         self._environment = Environment(
             loader=PackageLoader("icsfeed.app"),
             autoescape=True,
@@ -89,18 +93,27 @@ class Pages:
         tongue = ask.tongue
         return self._environment.get_template(template).render(ask=ask, tongue=tongue, t=tongue.say, **values)
 
-    def once(self, key: object, of: object, make: Callable[[], str]) -> str:
-        """What `make` gave before for this key, as long as it was made of the same object.
+    async def once(self, key: Hashable, of: Sequence[object], items: int, make: Callable[[], str]) -> str:
+        """What `make` gave before for this key, as long as it was made of the same objects.
 
-        That object is not kept alive: it may hold all items of a feed.
+        They are not kept alive: one may hold all items of a feed. `items`: how many go into the page; with
+        many it is made in a thread.
         """
         kept = self._kept.get(key)
-        if kept is not None and kept[0]() is of:
+        if kept is not None and _are(kept[0], of):
             return kept[1]
-        html = make()
+        same = (key, *map(id, of))
+        return await self._making.result(same, lambda: self._make(key, of, items, make))
+
+    async def _make(self, key: Hashable, of: Sequence[object], items: int, make: Callable[[], str]) -> str:
+        html = await worked(items, make)
         if len(html) <= HTML_KEPT:
-            self._kept[key] = ref(of), html
+            self._kept[key] = tuple(map(ref, of)), html
         return html
+
+
+def _are(seen: Sequence[ref[object]], of: Sequence[object]) -> bool:
+    return all(known() is one for known, one in zip(seen, of, strict=True))
 
 
 def asked(request: Request[Any, Any, Any], config: Config, language: str | None = None) -> Ask:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from html import unescape
 from weakref import ref
 
@@ -213,7 +213,8 @@ async def test_the_items_of_a_feed_are_made_once_for_all_who_ask_at_a_time() -> 
         assert await sheets.sheet("property") is not made[0]
 
 
-async def test_a_frame_is_filled_in_once_for_each_who_asks_alike(world: World) -> None:
+@pytest.mark.parametrize("items", [1, 10_000])
+async def test_a_page_is_filled_in_once_while_it_is_of_the_same(items: int) -> None:
     pages = Pages(Assets())
     made: list[str] = []
 
@@ -225,15 +226,31 @@ async def test_a_frame_is_filled_in_once_for_each_who_asks_alike(world: World) -
         """Something that pages are made of."""
 
     first, second = Sheet(), Sheet()
-    found = [
-        pages.once(key, of, make) for key, of in (("a", first), ("a", first), ("b", first), ("a", second))
+    asked = [("a", [first]), ("a", [first]), ("b", [first]), ("a", [second]), ("a", [second])]
+    assert [await pages.once(key, of, items, make) for key, of in asked] == [
+        *("page 1", "page 1", "page 2", "page 3", "page 3")
     ]
-    assert found == ["page 1", "page 1", "page 2", "page 3"]
-    path = embed_path(world, "property")
+    assert set(await asyncio.gather(*(pages.once("c", [first], items, make) for _ in range(20)))) == {
+        "page 4"
+    }
+
+
+@pytest.mark.parametrize("path_of", [embed_path, feed_path])
+async def test_whoever_asks_otherwise_gets_a_page_of_their_own(
+    world: World, path_of: Callable[[World, str], str]
+) -> None:
+    path = path_of(world, "property")
     english, german = await page(world, path), await page(world, path, accept_language="de")
     assert (words(english).count("Today"), words(german).count("Heute")) == (1, 1)
     assert (await page(world, path)).text == english.text
     assert (await page(world, f"{path}?theme=dark")).text != english.text
+
+
+async def test_without_a_public_address_links_are_of_the_host_that_was_asked() -> None:
+    async with serving(replace(CONFIG, public_url=None)) as world:
+        for host in ("cal.example.com", "10.0.0.1:8765"):
+            answer = await page(world, feed_path(world, "property"), host=host)
+            assert f"://{host}/feeds/icsf_" in answer.text
 
 
 async def test_what_pages_were_made_of_is_let_go_with_it() -> None:
