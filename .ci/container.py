@@ -78,7 +78,7 @@ class Engine:
         """The COPY --from of the last stage: the state, given to its user. The rest is in its place."""
         owner = int(one(stage, "USER").text.partition(":")[0])
         state = self.root / "var/lib/icsfeed"
-        shutil.copytree(self.root / "opt/state", state)
+        shutil.copytree(self.root / "opt/state/icsfeed", state)
         os.chown(state, owner, owner)
 
 

@@ -14,7 +14,7 @@ def test_the_final_stage_runs_nothing_and_takes_two_folders() -> None:
     copies = [instruction.text for instruction in FINAL if instruction.word == "COPY"]
     assert copies == [
         "--from=build /opt/icsfeed /opt/icsfeed",
-        "--from=build --chown=10001:10001 /opt/state /var/lib/icsfeed",
+        "--from=build --chown=10001:10001 /opt/state/ /var/lib/",
     ]
 
 
