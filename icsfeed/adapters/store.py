@@ -24,6 +24,8 @@ T = TypeVar("T", bound=Struct)
 
 MAGIC, FORMAT = b"icsfeed\0", b"\x01"
 HEADER = len(MAGIC) + len(FORMAT) + sha256().digest_size
+SMALL = 64 * 1024
+"""Bytes that take less to hash than the way to a thread and back, which is long where the server is busy."""
 RETRY = 5.0
 """Seconds between attempts after a failure."""
 
@@ -93,8 +95,8 @@ class Store:
             return None
 
     async def put_record(self, key: str, record: Struct) -> None:
-        """Keep a record; what comes back is equal to it."""
-        await self.put(key, await asyncio.to_thread(encode, record))
+        """Keep a record; what comes back is equal to it. Records are small: what is large is put as bytes."""
+        await self.put(key, encode(record))
 
     @asynccontextmanager
     async def lock(self, name: str, seconds: float, wait: float = 0.0) -> AsyncIterator[bool]:
@@ -168,7 +170,7 @@ class Store:
         if value is None:
             await self._place.shelf.delete(key)
         else:
-            raw = await asyncio.to_thread(_framed, value)
+            raw = _framed(value) if len(value) <= SMALL else await asyncio.to_thread(_framed, value)
             await self._place.shelf.set(key, raw)
             self._seen[key] = raw[:HEADER]
 
