@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from icsfeed.app.build import opened, utc_now
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Auto, Feed
 from icsfeed.demo.access import Limits
@@ -61,7 +61,7 @@ async def measure(issues: int, rounds: int) -> list[Measured]:
         found = []
         for name, path in pages(service):
             # A new app has made no page's items yet.
-            app = create_app(service, Standing(utc_now))
+            app = create_app(service, ServerState(utc_now))
             inside = httpx.ASGITransport(app)  # type: ignore[arg-type]
             async with httpx.AsyncClient(transport=inside, base_url="http://x") as client:
                 await client.get("/", headers={"accept": "text/html"})

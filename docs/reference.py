@@ -22,7 +22,7 @@ from icsfeed import running
 from icsfeed.adapters.config_file import schema
 from icsfeed.app.build import opened, utc_now
 from icsfeed.app.metrics import exposition
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.cli import cli
 from icsfeed.demo.api import create_plane
@@ -129,17 +129,17 @@ def _default(rule: Mapping[str, Any]) -> str:
 async def _demo() -> Any:
     plane: Any = create_plane(sample(utc_now().date()))
     async with opened(demo_config(), transports={"demo": httpx.ASGITransport(plane)}) as service:
-        standing = Standing(utc_now)
-        app: Any = create_app(service, standing)
+        server = ServerState(utc_now)
+        app: Any = create_app(service, server)
         async with app.lifespan():
-            yield service, standing, app
+            yield service, server, app
 
 
 async def _server() -> tuple[list[str], list[str]]:
     """The routes as the server describes them, and the figures that it shows."""
-    async with _demo() as (service, standing, app):
+    async with _demo() as (service, server, app):
         described = app.openapi_schema.to_schema()
-        text = exposition(service, standing).decode()
+        text = exposition(service, server).decode()
     routes = ["| route | what |\n|---|---|"]
     for path, methods in sorted(described["paths"].items()):
         words = {method["summary"] for method in methods.values()}

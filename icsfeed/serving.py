@@ -20,12 +20,12 @@ from uvicorn.loops.auto import auto_loop_factory
 from icsfeed.adapters.config_file import fingerprint
 from icsfeed.adapters.notify import Notifier, keep_alive, notifier
 from icsfeed.adapters.store import open_store
-from icsfeed.app.build import Fleet, utc_now
+from icsfeed.app.build import WorkspacePool, utc_now
 from icsfeed.app.host import hosted
 from icsfeed.app.logs import secrets_of
 from icsfeed.app.push import World
 from icsfeed.app.reload import Reloading
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.connections import Bounded, let_go_of_the_late
 from icsfeed.running import BUSY, load_configuration, push_folder, set_up_logs
 from icsfeed.terminal import why_not_listening
@@ -47,8 +47,8 @@ async def serve_file(
     """Serve a configuration and what becomes of it, until a signal ends it. `path`: None: the environment."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     store = open_store(config.store.reveal(), os.environ)
-    standing = Standing(utc_now, pushes=World(push_folder, store, utc_now))
-    async with hosted(config, Fleet(store), store, standing) as site:
+    server = ServerState(utc_now, pushes=World(push_folder, store, utc_now))
+    async with hosted(config, WorkspacePool(store), store, server) as site:
         reloading = Reloading(
             site,
             lambda: load_configuration(path),
@@ -76,8 +76,8 @@ async def serve_sample(
 
     plane: Any = create_plane(sample(utc_now().date(), issues=issues), limits=Limits(person=100_000))
     store = open_store("memory", {})
-    fleet = Fleet(store, transports=dict.fromkeys(config.workspaces, httpx.ASGITransport(plane)))
-    async with hosted(config, fleet, store, Standing(utc_now)) as site:
+    pool = WorkspacePool(store, transports=dict.fromkeys(config.workspaces, httpx.ASGITransport(plane)))
+    async with hosted(config, pool, store, ServerState(utc_now)) as site:
 
         async def answers(url: str) -> None:
             ready(url, await site.service.all_links(url))
@@ -177,7 +177,7 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
         log_config=None,
         lifespan="off",
         timeout_graceful_shutdown=10,
-        proxy_headers=False,  # app/door.py believes the proxies of the configuration, and no other
+        proxy_headers=False,  # app/middleware.py believes the proxies of the configuration, and no other
     )
     server = Server(settings, answers, systemd)
     connections = server.server_state.connections

@@ -19,7 +19,7 @@ from icsfeed.app.peers import reader_of
 from icsfeed.app.push_report import WORDS
 from icsfeed.app.pusher import Last, Pusher
 from icsfeed.app.report import next_sync, report, sync_state
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.status_page import refused_page, status_page, sync_answer
 from icsfeed.app.sync import LastSync
 from icsfeed.core.addresses import counted_as
@@ -31,16 +31,16 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="icsfeed", charset="UTF-8"'}
 class Admin:
     """Knows the administrator: by `Authorization: Bearer`, or by Basic with the token as password."""
 
-    def __init__(self, token: Secret | None, standing: Standing) -> None:
+    def __init__(self, token: Secret | None, server: ServerState) -> None:
         self._token = token
-        self._standing = standing
+        self._server = server
 
     def refusal(self, request: Request[Any, Any, Any]) -> Response[Any] | None:
         """The answer to somebody who is not the administrator; None: it is the administrator.
 
         Wrong tokens are limited for an address. What another site's page makes a browser send is refused.
         """
-        now = self._standing.clock()
+        now = self._server.clock()
         if self._token is None:
             text = "No admin_token is configured: set one to use this."
             return error_answer(HTTPStatus.FORBIDDEN, "ADMIN_NOT_CONFIGURED", text, now=now)
@@ -53,7 +53,7 @@ class Admin:
         if given is None:
             return self._unauthorized({})
         address = reader_of(request)
-        allowance = self._standing.wrong_admins.take(counted_as(address))
+        allowance = self._server.wrong_admins.take(counted_as(address))
         if allowance.granted:
             return self._unauthorized(allowance.headers())
         text = "Too many wrong admin tokens from this address."
@@ -63,7 +63,7 @@ class Admin:
     def _unauthorized(self, headers: Mapping[str, str]) -> Response[Any]:
         text = "This needs the admin_token: as Bearer token, or as password."
         sent = {**CHALLENGE, **headers}
-        now = self._standing.clock()
+        now = self._server.clock()
         return error_answer(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", text, now=now, headers=sent)
 
 
@@ -85,26 +85,26 @@ def given_token(authorization: str | None) -> str | None:
 async def sync_now(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
-    standing: NamedDependency[Standing],
+    server: NamedDependency[ServerState],
     pusher: NamedDependency[Pusher],
 ) -> Response[Any]:
     """Starts a sync and does not wait for it; then all is pushed. 409 while one is under way; 10 an hour.
 
     A browser, where a person has pressed the button of the status page, goes back to that page.
     """
-    answer = _sync(service, standing, pusher)
+    answer = _sync(service, server, pusher)
     return sync_answer(request, service, answer) if wants_html(request) else answer
 
 
-def _sync(service: FeedService, standing: Standing, pusher: Pusher) -> Response[Any]:
+def _sync(service: FeedService, server: ServerState, pusher: Pusher) -> Response[Any]:
     async def push() -> None:
         pusher.run_now()
 
-    now = standing.clock()
-    if standing.sync.is_running:
-        headers, text = standing.syncs.look("").headers(), "A sync is under way."
+    now = server.clock()
+    if server.sync.is_running:
+        headers, text = server.syncs.look("").headers(), "A sync is under way."
         return error_answer(HTTPStatus.CONFLICT, "SYNC_IN_PROGRESS", text, now=now, headers=headers)
-    allowance = standing.syncs.take("")
+    allowance = server.syncs.take("")
     headers = allowance.headers()
     if not allowance.granted:
         text = "A sync may be started 10 times an hour."
@@ -112,7 +112,7 @@ def _sync(service: FeedService, standing: Standing, pusher: Pusher) -> Response[
     body = {
         "status": "triggered",
         "message": "Manual sync initiated",
-        "sync_id": standing.sync.start(tuple(service.workspaces.values()), push),
+        "sync_id": server.sync.start(tuple(service.workspaces.values()), push),
         "timestamp": timestamp(now),
     }
     return Response(body, status_code=HTTPStatus.ACCEPTED, headers={**NEVER_STORED, **headers})
@@ -121,19 +121,19 @@ def _sync(service: FeedService, standing: Standing, pusher: Pusher) -> Response[
 @get("/webhooks/status", summary="How syncs went")
 async def sync_status(
     service: NamedDependency[FeedService],
-    standing: NamedDependency[Standing],
+    server: NamedDependency[ServerState],
     pusher: NamedDependency[Pusher],
 ) -> Response[Any]:
     """Whether something is being read or pushed, the last sync, the next one, and how much waits."""
     workspaces, pushes = tuple(service.workspaces.values()), pusher.status
-    cache, last = service.config.cache, standing.sync.latest(workspaces)
-    upcoming = next_sync(service, standing.clock())
+    cache, last = service.config.cache, server.sync.latest(workspaces)
+    upcoming = next_sync(service, server.clock())
     body = {
-        "status": sync_state(service, standing, pushes),
+        "status": sync_state(service, server, pushes),
         "last_sync": _row(last) if last else None,
         "next_sync": timestamp(upcoming) if upcoming else None,
         "queue_length": pushes.queued
-        + sum(standing.watch(workspace, cache).queue_length for workspace in workspaces),
+        + sum(server.watch(workspace, cache).queue_length for workspace in workspaces),
         "push": {name: _pushed(last) for name, last in pushes.last.items()},
     }
     return Response(body, headers=NEVER_STORED)
@@ -168,13 +168,13 @@ def _pushed(last: Last | None) -> dict[str, Any] | None:
 async def status(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
-    standing: NamedDependency[Standing],
+    server: NamedDependency[ServerState],
     pages: NamedDependency[Pages],
     pusher: NamedDependency[Pusher],
 ) -> Response[Any]:
     """Workspaces, feeds, their readers, and pushes; a page for a browser. `?links=1` shows the links too."""
     with_links = request.query_params.get("links") == "1"
-    found = await report(service, standing, pusher.status, with_links=with_links)
+    found = await report(service, server, pusher.status, with_links=with_links)
     if wants_html(request):
         return status_page(request, service, pages, found, with_links=with_links)
     return Response(to_builtins(found), headers={**NEVER_STORED, "Vary": "Accept"})
@@ -183,15 +183,15 @@ async def status(
 @get("/metrics", summary="Figures for Prometheus")
 async def metrics(
     service: NamedDependency[FeedService],
-    standing: NamedDependency[Standing],
+    server: NamedDependency[ServerState],
 ) -> Response[Any]:
     """Counts and ages, in Prometheus' text format."""
-    return Response(exposition(service, standing), headers=NEVER_STORED, media_type=TEXT_FORMAT)
+    return Response(exposition(service, server), headers=NEVER_STORED, media_type=TEXT_FORMAT)
 
 
-def admin_routes(token: Secret | None, standing: Standing) -> Router:
+def admin_routes(token: Secret | None, server: ServerState) -> Router:
     """The routes of the administrator: nobody else gets past `Admin.refusal`."""
-    admin = Admin(token, standing)
+    admin = Admin(token, server)
 
     # A function: litestar copies what it is given, and the server's state must not be copied.
     async def refuse(request: Request[Any, Any, Any]) -> Response[Any] | None:

@@ -24,7 +24,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Berth(Struct, frozen=True):
+class Opened(Struct, frozen=True):
     """A workspace, what it was opened with, and what must be closed with it."""
 
     made_of: tuple[object, ...]
@@ -32,7 +32,7 @@ class Berth(Struct, frozen=True):
     closing: AsyncExitStack
 
 
-class Fleet:
+class WorkspacePool:
     """The workspaces of a process, with one HTTP client for each and one budget for each key.
 
     `transports` replaces the network for a workspace, by its name. `patient`: wait where Plane refuses a
@@ -54,7 +54,7 @@ class Fleet:
         self._patient = patient
         self._clock, self._timer, self._chance = clock, timer, chance
         self._budgets: dict[str, Budget] = {}
-        self._berths: list[Berth] = []
+        self._opened: list[Opened] = []
 
     async def service(self, config: Config) -> FeedService:
         """The feeds of a configuration. A workspace that is open with the same settings is taken as it is."""
@@ -65,27 +65,27 @@ class Fleet:
     async def release(self, service: FeedService) -> None:
         """Close the workspaces that this service does not use; its own go on from where they ended."""
         used = set(service.workspaces.values())
-        unused = [berth for berth in self._berths if berth.workspace not in used]
-        self._berths = [berth for berth in self._berths if berth.workspace in used]
-        for berth in unused:
-            await berth.closing.aclose()
-            successor = service.workspaces.get(berth.workspace.name)
+        unused = [one for one in self._opened if one.workspace not in used]
+        self._opened = [one for one in self._opened if one.workspace in used]
+        for one in unused:
+            await one.closing.aclose()
+            successor = service.workspaces.get(one.workspace.name)
             if successor is not None:
-                await successor.succeed(berth.workspace)
+                await successor.succeed(one.workspace)
 
     async def close(self) -> None:
         """Close all workspaces."""
-        berths, self._berths = self._berths, []
-        for berth in berths:
-            await berth.closing.aclose()
+        opened, self._opened = self._opened, []
+        for one in opened:
+            await one.closing.aclose()
 
     async def _workspace(self, name: str, own: settings.Workspace, config: Config) -> Workspace:
         made_of = (name, own, config.cache, _tells_periods(config, name))
-        for berth in self._berths:
-            if berth.made_of == made_of:
-                return berth.workspace
-            if berth.made_of[0] == name:
-                await berth.workspace.keep()
+        for one in self._opened:
+            if one.made_of == made_of:
+                return one.workspace
+            if one.made_of[0] == name:
+                await one.workspace.keep()
         closing = AsyncExitStack()
         plane = await closing.enter_async_context(self._client(name, own))
         workspace = Workspace(
@@ -103,7 +103,7 @@ class Fleet:
             reader=sha256(_key(own).encode()).hexdigest()[:16],
         )
         closing.push_async_callback(workspace.close)
-        self._berths.append(Berth(made_of, workspace, closing))
+        self._opened.append(Opened(made_of, workspace, closing))
         await workspace.start()
         return workspace
 
@@ -124,16 +124,18 @@ async def opened(
     timer: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random,
 ) -> AsyncIterator[FeedService]:
-    """The feeds of a configuration, closed at the end with all that they use; see `Fleet`.
+    """The feeds of a configuration, closed at the end with all that they use; see `WorkspacePool`.
 
     `store`: where the last good copies are kept; memory by default.
     """
     async with AsyncExitStack() as stack:
         kept = store or open_store("memory", {})
         stack.push_async_callback(kept.close)
-        fleet = Fleet(kept, transports=transports, patient=patient, clock=clock, timer=timer, chance=chance)
-        stack.push_async_callback(fleet.close)
-        yield await fleet.service(config)
+        pool = WorkspacePool(
+            kept, transports=transports, patient=patient, clock=clock, timer=timer, chance=chance
+        )
+        stack.push_async_callback(pool.close)
+        yield await pool.service(config)
 
 
 def _key(own: settings.Workspace) -> str:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from icsfeed.app.answers import READ
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.pages import Pages, asked, page_answer
+from icsfeed.app.pages import Pages, page_answer, page_request
 
 
 class Operation(Struct, frozen=True):
@@ -30,7 +30,7 @@ async def docs(
 ) -> Response[str]:
     """The same as `/openapi.json`, to read."""
     operations = operations_of(request.app.openapi_schema.to_schema())
-    return page_answer(pages.html("docs.html", asked(request, service.config), operations=operations))
+    return page_answer(pages.html("docs.html", page_request(request, service.config), operations=operations))
 
 
 def operations_of(description: Mapping[str, Any]) -> tuple[Operation, ...]:

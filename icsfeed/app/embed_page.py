@@ -9,11 +9,11 @@ from litestar.params import FromPath
 
 from icsfeed.app.answers import READ
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.pages import Ask, Pages, asked, page_answer
+from icsfeed.app.pages import PageRequest, Pages, page_answer, page_request
 from icsfeed.app.peers import reader_of
 from icsfeed.app.refusals import refusal, trouble
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.sheets import Sheet, Sheets
-from icsfeed.app.standing import Standing
 from icsfeed.core.errors import BadParameter, FeedError
 from icsfeed.core.query import parse_query
 from icsfeed.core.scene import Scene, parse_date, parse_skip, parse_view, scene_of
@@ -32,11 +32,11 @@ async def private_embed(
     service: NamedDependency[FeedService],
     pages: NamedDependency[Pages],
     sheets: NamedDependency[Sheets],
-    standing: NamedDependency[Standing],
+    server: NamedDependency[ServerState],
 ) -> Response[str]:
     """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
     page = await _embed(request, service, pages, sheets, name, token)
-    return await _held(standing, request, page)
+    return await _held(server, request, page)
 
 
 @route("/embed/{name:str}", http_method=READ, summary="A public calendar for a frame")
@@ -46,17 +46,17 @@ async def public_embed(
     service: NamedDependency[FeedService],
     pages: NamedDependency[Pages],
     sheets: NamedDependency[Sheets],
-    standing: NamedDependency[Standing],
+    server: NamedDependency[ServerState],
 ) -> Response[str]:
     """The same of a calendar that the configuration calls public."""
     page = await _embed(request, service, pages, sheets, name, None)
-    return await _held(standing, request, page)
+    return await _held(server, request, page)
 
 
-async def _held(standing: Standing, request: Request[Any, Any, Any], page: Response[str]) -> Response[str]:
+async def _held(server: ServerState, request: Request[Any, Any, Any], page: Response[str]) -> Response[str]:
     """The page; where the link is wrong, as slowly as wrong links are answered."""
     wrong = page.status_code == HTTPStatus.NOT_FOUND
-    return await standing.wrong_links.hold(reader_of(request)) or page if wrong else page
+    return await server.wrong_links.hold(reader_of(request)) or page if wrong else page
 
 
 async def _embed(
@@ -72,18 +72,18 @@ async def _embed(
     if grant is None or grant.revoked:
         return refusal(request, service, pages, grant, framed_by)
     feed = service.config.feeds.get(name)
-    ask = asked(request, service.config, feed.language if feed else None)
+    ask = page_request(request, service.config, feed.language if feed else None)
     try:
         sheet = await sheets.sheet(name, parse_query(ask.parameters))
         # All of it that a page depends on, beside the sheet.
-        key = ("embed", name, ask.parameters, ask.tongue.tag, ask.theme)
+        key = ("embed", name, ask.parameters, ask.l10n.tag, ask.theme)
         html = await pages.once(key, (sheet,), len(sheet.items), lambda: _html(pages, ask, sheet))
     except (FeedError, BadParameter) as error:
         return trouble(pages, ask, error, framed_by)
     return page_answer(html, framed_by=framed_by)
 
 
-def _html(pages: Pages, ask: Ask, sheet: Sheet) -> str:
+def _html(pages: Pages, ask: PageRequest, sheet: Sheet) -> str:
     refresh = "" if ask.get("refresh") == "off" else str(REFRESH)
     return pages.html(
         "embed.html",
@@ -95,8 +95,8 @@ def _html(pages: Pages, ask: Ask, sheet: Sheet) -> str:
     )
 
 
-def scene_asked(ask: Ask, sheet: Sheet) -> Scene:
+def scene_asked(ask: PageRequest, sheet: Sheet) -> Scene:
     """The part of the calendar that the parameters ask for. Raises BadParameter."""
     day = parse_date(ask.get("date"), sheet.today)
     view, skip = parse_view(ask.get("view")), parse_skip(ask.get("skip"))
-    return scene_of(sheet.items, view, day, sheet.today, ask.tongue.first_weekday, skip)
+    return scene_of(sheet.items, view, day, sheet.today, ask.l10n.first_weekday, skip)

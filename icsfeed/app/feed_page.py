@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from msgspec import Struct
 
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.pages import Ask, Pages, Pairs, asked, page_answer
+from icsfeed.app.pages import PageRequest, Pages, Pairs, page_answer, page_request
 from icsfeed.app.refusals import refusal, trouble
 from icsfeed.app.sheets import Sheet, Sheets
 from icsfeed.core.agenda import overdue, upcoming
@@ -56,7 +56,7 @@ class Seen(Struct, frozen=True):
     wrong: str | None = None
 
 
-class Desk(Struct, frozen=True, kw_only=True):
+class FeedPage(Struct, frozen=True, kw_only=True):
     """All that the page of one feed shows. `wrong`: the parameter that could not be used, if any.
 
     `others`: what is asked for beside what the form offers.
@@ -92,23 +92,23 @@ async def feed_page(
     if grant is None or grant.revoked:
         return refusal(request, service, pages, grant)
     feed = service.config.feeds.get(name)
-    ask = asked(request, service.config, feed.language if feed else None)
+    ask = page_request(request, service.config, feed.language if feed else None)
     try:
         seen = await seen_of(sheets, ask, name)
         # All of it that a page depends on, beside the sheets.
-        key = ("page", name, grant.subscriber, ask.base, ask.parameters, ask.tongue.tag, ask.theme)
+        key = ("page", name, grant.subscriber, ask.base, ask.parameters, ask.l10n.tag, ask.theme)
         html = await pages.once(
             key,
             (seen.whole, seen.sheet),
             len(seen.whole.items),
-            lambda: desk_html(pages, ask, desk_of(service, ask, seen, grant.subscriber), service),
+            lambda: feed_page_html(pages, ask, feed_page_of(service, ask, seen, grant.subscriber), service),
         )
     except (FeedError, BadParameter) as error:
         return trouble(pages, ask, error)
-    return desk_answer(html, seen)
+    return feed_page_answer(html, seen)
 
 
-async def seen_of(sheets: Sheets, ask: Ask, name: str) -> Seen:
+async def seen_of(sheets: Sheets, ask: PageRequest, name: str) -> Seen:
     """Feed `name` as its parameters narrow it; the whole feed where they cannot be used. Raises FeedError."""
     whole, narrowing = await sheets.sheet(name), query_string(ask.parameters)
     if not narrowing:
@@ -119,36 +119,38 @@ async def seen_of(sheets: Sheets, ask: Ask, name: str) -> Seen:
         return Seen(whole, whole, wrong=error.field)
 
 
-def desk_html(pages: Pages, ask: Ask, desk: Desk, service: FeedService, **values: object) -> str:
-    """The page of a desk. `values` are what /me adds."""
+def feed_page_html(
+    pages: Pages, ask: PageRequest, page: FeedPage, service: FeedService, **values: object
+) -> str:
+    """The page of a page. `values` are what /me adds."""
     return pages.html(
         "feed.html",
         ask,
         **{"person": None, "mine": (), **values},
-        desk=desk,
-        sheet=desk.sheet,
-        scene=desk.scene,
+        page=page,
+        sheet=page.sheet,
+        scene=page.scene,
         apps=APPS,
         alarms=ALARMS,
         framed=bool(service.config.embed.frame_ancestors),
     )
 
 
-def desk_answer(html: str, seen: Seen) -> Response[str]:
+def feed_page_answer(html: str, seen: Seen) -> Response[str]:
     """The page, as an error where its parameters cannot be used."""
     return page_answer(html, HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK)
 
 
-def desk_of(service: FeedService, ask: Ask, seen: Seen, subscriber: str) -> Desk:
+def feed_page_of(service: FeedService, ask: PageRequest, seen: Seen, subscriber: str) -> FeedPage:
     """What the page shows to a subscriber. Raises BadParameter for a `date` that is none."""
     whole, sheet, narrowing = seen.whole, seen.sheet, seen.narrowing
     day = parse_date(ask.get("date"), sheet.today)
     choices = choices_of(whole.items, whole.feed)
     kept = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
     addresses = _addresses(service, ask.base, whole.name, subscriber, narrowing, sheet.title)
-    return Desk(
+    return FeedPage(
         sheet=sheet,
-        scene=scene_of(sheet.items, "month", day, sheet.today, ask.tongue.first_weekday),
+        scene=scene_of(sheet.items, "month", day, sheet.today, ask.l10n.first_weekday),
         total=len(whole.items),
         late=overdue(sheet.items, sheet.today),
         next=upcoming(sheet.items, sheet.today, NEXT_SHOWN),

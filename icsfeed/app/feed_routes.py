@@ -14,8 +14,8 @@ from icsfeed.app.feeds import FeedService
 from icsfeed.app.links import Grant
 from icsfeed.app.pages import Pages
 from icsfeed.app.peers import reader_of
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.sheets import Sheets
-from icsfeed.app.standing import Standing
 from icsfeed.core.errors import BadParameter, FeedError, NoCopy, UnknownFeed
 from icsfeed.core.feed import Rendered
 from icsfeed.core.query import parse_query
@@ -29,7 +29,7 @@ async def private_feed(
     file: FromPath[str],
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
-    standing: NamedDependency[Standing],
+    server: NamedDependency[ServerState],
     pages: NamedDependency[Pages],
     sheets: NamedDependency[Sheets],
 ) -> Response[Any]:
@@ -38,10 +38,8 @@ async def private_feed(
     The same address without `.ics` is the page for people.
     """
     if not file.endswith(".ics"):
-        return await _counted(
-            standing, request, await feed_page(request, service, pages, sheets, file, token)
-        )
-    return await _feed(service, standing, request, file, token)
+        return await _counted(server, request, await feed_page(request, service, pages, sheets, file, token))
+    return await _feed(service, server, request, file, token)
 
 
 @route("/feeds/{file:str}", http_method=READ, summary="A public calendar")
@@ -49,48 +47,50 @@ async def public_feed(
     file: FromPath[str],
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
-    standing: NamedDependency[Standing],
+    server: NamedDependency[ServerState],
     pages: NamedDependency[Pages],
     sheets: NamedDependency[Sheets],
 ) -> Response[Any]:
     """A calendar that the configuration calls public, or its page."""
     if not file.endswith(".ics"):
-        return await _counted(standing, request, await feed_page(request, service, pages, sheets, file, None))
-    return await _feed(service, standing, request, file, None)
+        return await _counted(server, request, await feed_page(request, service, pages, sheets, file, None))
+    return await _feed(service, server, request, file, None)
 
 
-async def _counted(standing: Standing, request: Request[Any, Any, Any], page: Response[str]) -> Response[str]:
+async def _counted(
+    server: ServerState, request: Request[Any, Any, Any], page: Response[str]
+) -> Response[str]:
     """A page, which no app reads, counts among the answers and for no reader."""
     if page.status_code == HTTPStatus.NOT_FOUND:
-        page = await standing.wrong_links.hold(reader_of(request)) or page
-    standing.audience.answered(page.status_code or HTTPStatus.OK)
+        page = await server.wrong_links.hold(reader_of(request)) or page
+    server.audience.answered(page.status_code or HTTPStatus.OK)
     return page
 
 
 async def _feed(
-    service: FeedService, standing: Standing, request: Request[Any, Any, Any], file: str, token: str | None
+    service: FeedService, server: ServerState, request: Request[Any, Any, Any], file: str, token: str | None
 ) -> Response[Any]:
     name = file.removesuffix(".ics")
     grant = service.links.access(name, token)
     if grant is None:
-        held = await standing.wrong_links.hold(reader_of(request))
+        held = await server.wrong_links.hold(reader_of(request))
         answer: Response[Any] = held or plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
     else:
-        answer = await _granted(service, standing, request, name, grant, is_public=token is None)
-    report(standing, name, grant, request.headers.get("user-agent"), answer.status_code or HTTPStatus.OK)
+        answer = await _granted(service, server, request, name, grant, is_public=token is None)
+    report(server, name, grant, request.headers.get("user-agent"), answer.status_code or HTTPStatus.OK)
     return answer
 
 
-def report(standing: Standing, name: str, grant: Grant | None, user_agent: str | None, status: int) -> None:
+def report(server: ServerState, name: str, grant: Grant | None, user_agent: str | None, status: int) -> None:
     """Count an answer at a feed's address, and remember who read by a good link."""
-    standing.audience.answered(status)
+    server.audience.answered(status)
     if grant is not None and status != HTTPStatus.NOT_FOUND:
-        standing.audience.read(name, grant.subscriber, user_agent, status)
+        server.audience.read(name, grant.subscriber, user_agent, status)
 
 
 async def _granted(
     service: FeedService,
-    standing: Standing,
+    server: ServerState,
     request: Request[Any, Any, Any],
     name: str,
     grant: Grant,
@@ -101,7 +101,7 @@ async def _granted(
         rendered = await _rendered(service, request, name, grant)
     except BadParameter as error:
         details = {"field": error.field, "reason": error.reason}
-        return error_answer(400, "INVALID_PARAMETER", str(error), now=standing.clock(), details=details)
+        return error_answer(400, "INVALID_PARAMETER", str(error), now=server.clock(), details=details)
     except UnknownFeed:
         return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
     except NoCopy as error:

@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, Response
 
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.pages import Pages, asked, page_answer
+from icsfeed.app.pages import Pages, page_answer, page_request
 from icsfeed.app.peers import signed_in
 
 
@@ -16,7 +16,7 @@ def front_page(request: Request[Any, Any, Any], service: FeedService, pages: Pag
     )
     known = signed_in(request, service.config.auth_proxy) is not None
     html = pages.html(
-        "front.html", asked(request, service.config), title="icsfeed", healthy=healthy, signed_in=known
+        "front.html", page_request(request, service.config), title="icsfeed", healthy=healthy, signed_in=known
     )
     answer = page_answer(html, headers={"Vary": "Accept"})
     del answer.headers["X-Robots-Tag"]

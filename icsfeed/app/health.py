@@ -14,7 +14,7 @@ from icsfeed.app.front_page import front_page
 from icsfeed.app.pages import Pages, wants_html
 from icsfeed.app.pusher import Pusher, Status
 from icsfeed.app.report import sync_state
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.errors import PushError
 
@@ -25,7 +25,7 @@ DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 async def root(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
-    standing: NamedDependency[Standing],
+    server: NamedDependency[ServerState],
     pages: NamedDependency[Pages],
 ) -> Response[Any]:
     """Name, version and uptime (whole seconds), or a page for a browser. Never a feed's name."""
@@ -36,7 +36,7 @@ async def root(
         "version": __version__,
         "description": DESCRIPTION,
         "status": "running",
-        "uptime": standing.uptime,
+        "uptime": server.uptime,
     }
     return Response(body, headers={"Vary": "Accept"})
 
@@ -65,32 +65,32 @@ async def ready(
 @route("/api/v1/health", http_method=READ, summary="How the server does")
 async def api_health(
     service: NamedDependency[FeedService],
-    standing: NamedDependency[Standing],
+    server: NamedDependency[ServerState],
     pusher: NamedDependency[Pusher],
 ) -> Response[dict[str, Any]]:
     """Version, uptime, figures, and the age of each workspace's copy. It never touches Plane."""
-    workspaces, now, pushes = service.workspaces, standing.clock(), pusher.status
-    last = standing.sync.latest(tuple(workspaces.values()))
+    workspaces, now, pushes = service.workspaces, server.clock(), pusher.status
+    last = server.sync.latest(tuple(workspaces.values()))
     is_read = all(one.is_ready and not one.last_error for one in workspaces.values())
-    is_well = is_read and pushes.state != "error" and service.store.healthy and not standing.loaded.problems
+    is_well = is_read and pushes.state != "error" and service.store.healthy and not server.loaded.problems
     body = {
         "status": "healthy" if is_well else "degraded",
         "version": __version__,
-        "uptime": standing.uptime,
+        "uptime": server.uptime,
         "timestamp": timestamp(now),
         "metrics": {
             "projects_synced": sum(one.projects_read for one in workspaces.values()),
-            "events_created": standing.pushed.count("created"),
-            "events_updated": standing.pushed.count("updated"),
-            "events_deleted": standing.pushed.count("deleted"),
+            "events_created": server.pushed.count("created"),
+            "events_updated": server.pushed.count("updated"),
+            "events_deleted": server.pushed.count("deleted"),
             "last_sync": timestamp(last.at) if last else None,
-            "sync_status": sync_state(service, standing, pushes),
+            "sync_status": sync_state(service, server, pushes),
             "caldav_connection": _caldav_connection(pushes),
             "plane_api_connection": _plane_connection(service),
         },
         "copies": {name: _copy(one, now) for name, one in workspaces.items()},
         "store": "ok" if service.store.healthy else "failing",
-        "configuration": "invalid" if standing.loaded.problems else "ok",
+        "configuration": "invalid" if server.loaded.problems else "ok",
     }
     return Response(body, headers=NEVER_STORED)
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from litestar.types import Receive, Scope, Send
 
 from icsfeed.adapters.store import Store
-from icsfeed.app.build import Fleet
+from icsfeed.app.build import WorkspacePool
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.standing import Loaded, Standing
+from icsfeed.app.server_state import Loaded, ServerState
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Config
 from icsfeed.core.errors import ConfigError
@@ -24,9 +24,9 @@ log = logging.getLogger("icsfeed.config")
 class _Turn:
     """One configuration at work, from its start to the end of its last request."""
 
-    def __init__(self, service: FeedService, standing: Standing) -> None:
+    def __init__(self, service: FeedService, server: ServerState) -> None:
         self.service = service
-        self.app = create_app(service, standing)
+        self.app = create_app(service, server)
         self._ending = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -72,22 +72,22 @@ class _Turn:
 class Host:
     """An ASGI app: the server of the configuration that was loaded last."""
 
-    def __init__(self, fleet: Fleet, standing: Standing) -> None:
-        self._fleet = fleet
-        self._standing = standing
+    def __init__(self, pool: WorkspacePool, server: ServerState) -> None:
+        self._pool = pool
+        self._server = server
         self._loading = asyncio.Lock()
         self._turn: _Turn | None = None
 
     async def load(self, config: Config) -> None:
         """Serve this configuration from now on; requests under way are answered by the one before."""
         async with self._loading:
-            turn = _Turn(await self._fleet.service(config), self._standing)
+            turn = _Turn(await self._pool.service(config), self._server)
             await turn.start()
             before, self._turn = self._turn, turn
-            self._standing.loaded = Loaded(self._standing.clock())
+            self._server.loaded = Loaded(self._server.clock())
             if before is not None:
                 await before.end()
-            await self._fleet.release(turn.service)
+            await self._pool.release(turn.service)
 
     @property
     def service(self) -> FeedService:
@@ -101,7 +101,7 @@ class Host:
 
     def refuse(self, error: ConfigError) -> None:
         """Say that a newer configuration cannot be used; the one that was loaded stays."""
-        self._standing.loaded = Loaded(self._standing.loaded.at, tuple(map(str, error.problems)))
+        self._server.loaded = Loaded(self._server.loaded.at, tuple(map(str, error.problems)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._now().answer(scope, receive, send)
@@ -111,17 +111,19 @@ class Host:
         turn, self._turn = self._turn, None
         if turn is not None:
             await turn.end()
-        await self._standing.sync.close()
+        await self._server.sync.close()
 
 
 @asynccontextmanager
-async def hosted(config: Config, fleet: Fleet, store: Store, standing: Standing) -> AsyncIterator[Host]:
+async def hosted(
+    config: Config, pool: WorkspacePool, store: Store, server: ServerState
+) -> AsyncIterator[Host]:
     """The server of a configuration, closed at the end with the workspaces and the store that it uses."""
-    host = Host(fleet, standing)
+    host = Host(pool, server)
     try:
         await host.load(config)
         yield host
     finally:
         await host.close()
-        await fleet.close()
+        await pool.close()
         await store.close()

@@ -10,11 +10,11 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from icsfeed.app.answers import NEVER_STORED, READ
-from icsfeed.app.feed_page import desk_answer, desk_html, desk_of, seen_of
+from icsfeed.app.feed_page import feed_page_answer, feed_page_html, feed_page_of, seen_of
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.known import View
 from icsfeed.app.memberships import Memberships
-from icsfeed.app.pages import Ask, Pages, asked, message_answer
+from icsfeed.app.pages import PageRequest, Pages, message_answer, page_request
 from icsfeed.app.peers import signed_in
 from icsfeed.app.refusals import refusal, trouble
 from icsfeed.app.sheets import Sheets
@@ -44,7 +44,7 @@ async def me(
     """The page of the person's own calendar; `feed` names another one of theirs."""
     if service.config.auth_proxy is None:
         return refusal(request, service, pages, None)
-    ask = asked(request, service.config)
+    ask = page_request(request, service.config)
     email = signed_in(request, service.config.auth_proxy)
     if email is None:
         return message_answer(pages, ask, "me out", HTTPStatus.FORBIDDEN)
@@ -57,13 +57,13 @@ async def me(
         owns = await _owns(service, ask, mine, chosen)
 
         def work() -> str:
-            desk = desk_of(service, ask, seen, chosen.subscriber)
-            return desk_html(pages, ask, desk, service, person=email, mine=owns)
+            page = feed_page_of(service, ask, seen, chosen.subscriber)
+            return feed_page_html(pages, ask, page, service, person=email, mine=owns)
 
         html = await worked(len(seen.whole.items), work)
     except (FeedError, BadParameter) as error:
         return trouble(pages, ask, error)
-    answer = desk_answer(html, seen)
+    answer = feed_page_answer(html, seen)
     answer.headers.update(NEVER_STORED)
     return answer
 
@@ -90,7 +90,7 @@ def _of_workspace(service: FeedService, feeds: dict[str, Feed], workspace: str) 
     return {name: feed for name, feed in feeds.items() if service.workspace_of(feed) == workspace}
 
 
-async def _owns(service: FeedService, ask: Ask, mine: Sequence[Mine], chosen: Mine) -> Sequence[Own]:
+async def _owns(service: FeedService, ask: PageRequest, mine: Sequence[Mine], chosen: Mine) -> Sequence[Own]:
     """The way to each calendar. Titles that two have are told apart by the feeds' names."""
     rosters = await service.rosters()
     titles = [await _title(service, rosters, own) for own in mine]

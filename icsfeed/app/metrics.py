@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from icsfeed import __version__
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.workspace import Workspace
 
 TEXT_FORMAT = "text/plain; version=0.0.4"
@@ -25,24 +25,24 @@ TEXT_FORMAT = "text/plain; version=0.0.4"
 class Figures(Collector):
     """What a server and its workspaces have counted, and how old what they know is."""
 
-    def __init__(self, service: FeedService, standing: Standing) -> None:
-        self._service, self._standing = service, standing
+    def __init__(self, service: FeedService, server: ServerState) -> None:
+        self._service, self._server = service, server
 
     def collect(self) -> Iterable[Metric]:
-        yield from self._server()
+        yield from self._process()
         yield from self._plane()
         yield from self._pushes()
 
-    def _server(self) -> Iterator[Metric]:
-        standing, store = self._standing, self._service.store
+    def _process(self) -> Iterator[Metric]:
+        server, store = self._server, self._service.store
         info = GaugeMetricFamily("icsfeed_info", "The version that runs.", labels=["version"])
         info.add_metric([__version__], 1)
         yield info
-        yield GaugeMetricFamily("icsfeed_uptime_seconds", "Seconds since the start.", standing.uptime)
+        yield GaugeMetricFamily("icsfeed_uptime_seconds", "Seconds since the start.", server.uptime)
         yield GaugeMetricFamily(
             "icsfeed_configuration_valid",
             "1; 0 while a newer configuration cannot be used.",
-            int(not standing.loaded.problems),
+            int(not server.loaded.problems),
         )
         yield GaugeMetricFamily(
             "icsfeed_store_healthy", "1; 0 while copies cannot be kept.", int(store.healthy)
@@ -50,13 +50,13 @@ class Figures(Collector):
         answers = CounterMetricFamily(
             "icsfeed_feed_answers", "Answers at feed addresses, by HTTP status.", labels=["status"]
         )
-        for status, count in standing.audience.answers.items():
+        for status, count in server.audience.answers.items():
             answers.add_metric([str(status)], count)
         yield answers
         webhooks = CounterMetricFamily(
             "icsfeed_webhooks", "Deliveries of Plane's webhooks, by what became of them.", labels=["result"]
         )
-        for result, count in standing.deliveries.counts.items():
+        for result, count in server.deliveries.counts.items():
             webhooks.add_metric([result], count)
         yield webhooks
 
@@ -81,7 +81,7 @@ class Figures(Collector):
         yield from self._gauges()
 
     def _gauges(self) -> Iterator[Metric]:
-        now = self._standing.clock()
+        now = self._server.clock()
         gauges: Mapping[str, tuple[str, Callable[[Workspace], float | None]]] = {
             "icsfeed_issues": ("Issues known.", lambda one: one.issue_count),
             "icsfeed_projects": ("Projects known.", lambda one: len(one.known.projects.get("") or ())),
@@ -99,7 +99,7 @@ class Figures(Collector):
             yield gauge
 
     def _pushes(self) -> Iterator[Metric]:
-        pushed = self._standing.pushed
+        pushed = self._server.pushed
         objects = CounterMetricFamily(
             "icsfeed_push_objects", "Objects of calendars, by what was done.", labels=["target", "result"]
         )
@@ -112,10 +112,10 @@ class Figures(Collector):
         yield from (objects, good)
 
 
-def exposition(service: FeedService, standing: Standing) -> bytes:
+def exposition(service: FeedService, server: ServerState) -> bytes:
     """All figures, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Figures(service, standing))
+    registry.register(Figures(service, server))
     return generate_latest(registry)
 
 

@@ -15,8 +15,8 @@ from msgspec import Struct
 from icsfeed import __version__
 from icsfeed.app.answers import NEVER_STORED
 from icsfeed.app.assets import Assets
+from icsfeed.app.l10n import Localization
 from icsfeed.app.threads import Joined, worked
-from icsfeed.app.tongue import Tongue
 from icsfeed.core.config import Config
 from icsfeed.core.items import initials
 from icsfeed.core.languages import chosen
@@ -42,14 +42,14 @@ POLICY = (
 """Nothing runs and nothing loads but our own files: whatever an issue is called, it is text."""
 
 
-class Ask(Struct, frozen=True):
+class PageRequest(Struct, frozen=True):
     """How a page is asked for: the parameters it knows, language, theme, and the address of the server.
 
     `base` is what links for other programs start with, `root` the path of it, for links within pages.
     """
 
     parameters: Pairs
-    tongue: Tongue
+    l10n: Localization
     theme: Theme
     base: str
     root: str
@@ -88,10 +88,10 @@ class Pages:
             asset=assets.path,
         )
 
-    def html(self, template: str, ask: Ask, **values: object) -> str:
+    def html(self, template: str, ask: PageRequest, **values: object) -> str:
         """A template's page, for somebody who asks so."""
-        tongue = ask.tongue
-        return self._environment.get_template(template).render(ask=ask, tongue=tongue, t=tongue.say, **values)
+        l10n = ask.l10n
+        return self._environment.get_template(template).render(ask=ask, l10n=l10n, t=l10n.say, **values)
 
     async def once(self, key: Hashable, of: Sequence[object], items: int, make: Callable[[], str]) -> str:
         """What `make` gave before for this key, as long as it was made of the same objects.
@@ -116,16 +116,16 @@ def _are(seen: Sequence[ref[object]], of: Sequence[object]) -> bool:
     return all(known() is one for known, one in zip(seen, of, strict=True))
 
 
-def asked(request: Request[Any, Any, Any], config: Config, language: str | None = None) -> Ask:
+def page_request(request: Request[Any, Any, Any], config: Config, language: str | None = None) -> PageRequest:
     """How a page is asked for. `language` is the feed's own, where neither address nor browser asks."""
     parameters = tuple(_known(request.query_params.multi_items()))
     given = {name: value for name, value in parameters if value}
     accept = request.headers.get("accept-language", "")
     tag = chosen(given.get("lang"), accept, LANGUAGES, language or config.language)
     theme = given.get("theme", "auto")
-    return Ask(
+    return PageRequest(
         parameters=parameters,
-        tongue=Tongue(tag, ZoneInfo(config.timezone)),
+        l10n=Localization(tag, ZoneInfo(config.timezone)),
         theme=cast(Theme, theme) if theme in ("light", "dark") else "auto",
         base=config.public_url or _asked_at(request),
         root=urlsplit(config.public_url or "").path,
@@ -177,7 +177,7 @@ def page_answer(
 
 def message_answer(
     pages: Pages,
-    ask: Ask,
+    ask: PageRequest,
     key: str,
     status: int,
     *,
@@ -186,7 +186,7 @@ def message_answer(
     **values: object,
 ) -> Response[str]:
     """A calm page of a heading and a sentence or two: `{key} title` and `{key} text` of our words."""
-    title, text = ask.tongue.say(f"{key} title"), ask.tongue.say(f"{key} text", **values)
+    title, text = ask.l10n.say(f"{key} title"), ask.l10n.say(f"{key} text", **values)
     html = pages.html("message.html", ask, title=title, text=text)
     sent = {"Cache-Control": NEVER_STORED["Cache-Control"], **(headers or {})}
     return page_answer(html, status, framed_by=framed_by, headers=sent)

@@ -10,7 +10,7 @@ from litestar import Request, Response
 from icsfeed.app.answers import NOT_FOUND, plain_answer
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.links import Grant
-from icsfeed.app.pages import Ask, Pages, asked, message_answer, wants_html
+from icsfeed.app.pages import PageRequest, Pages, message_answer, page_request, wants_html
 from icsfeed.core.errors import BadParameter, FeedError, NoCopy, UnknownFeed
 
 log = logging.getLogger("icsfeed.pages")
@@ -29,14 +29,14 @@ def refusal(
     """
     if not wants_html(request):
         return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
-    ask = asked(request, service.config)
+    ask = page_request(request, service.config)
     if grant is not None and grant.revoked:
         return message_answer(pages, ask, "page revoked", HTTPStatus.GONE, framed_by=framed_by)
     return message_answer(pages, ask, "page missing", HTTPStatus.NOT_FOUND, framed_by=framed_by)
 
 
 def trouble(
-    pages: Pages, ask: Ask, error: FeedError | BadParameter, framed_by: Iterable[str] = ()
+    pages: Pages, ask: PageRequest, error: FeedError | BadParameter, framed_by: Iterable[str] = ()
 ) -> Response[str]:
     """The answer where a page cannot be made of a feed."""
     headers: Mapping[str, str] = {}

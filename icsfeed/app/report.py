@@ -9,7 +9,7 @@ from icsfeed import __version__
 from icsfeed.app.audience import Reader
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.pusher import Last, Status
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.config import Feed
 
@@ -89,18 +89,18 @@ class Report(Struct, frozen=True):
     pushes: tuple[PushReport, ...]
 
 
-async def report(service: FeedService, standing: Standing, pushes: Status, *, with_links: bool) -> Report:
+async def report(service: FeedService, server: ServerState, pushes: Status, *, with_links: bool) -> Report:
     """The state of everything, from what is known: Plane is asked only for what is not fresh."""
     feeds = {**service.config.feeds, **await service.auto_feeds()}
     return Report(
         version=__version__,
-        started=standing.started,
-        now=standing.clock(),
-        loaded=standing.loaded.at,
-        problems=standing.loaded.problems,
+        started=server.started,
+        now=server.clock(),
+        loaded=server.loaded.at,
+        problems=server.loaded.problems,
         store=service.store.last_error,
-        workspaces=tuple(_workspace(service, standing, name) for name in service.workspaces),
-        feeds=tuple(_feed(service, standing, name, feed, with_links) for name, feed in feeds.items()),
+        workspaces=tuple(_workspace(service, server, name) for name in service.workspaces),
+        feeds=tuple(_feed(service, server, name, feed, with_links) for name, feed in feeds.items()),
         pushes=tuple(_push(name, last) for name, last in pushes.last.items()),
     )
 
@@ -112,7 +112,7 @@ def _push(name: str, last: Last | None) -> PushReport:
     return PushReport(name, last.at, dict(found.counts), found.requests, found.problems)
 
 
-def _workspace(service: FeedService, standing: Standing, name: str) -> WorkspaceReport:
+def _workspace(service: FeedService, server: ServerState, name: str) -> WorkspaceReport:
     workspace = service.workspaces[name]
     last = workspace.refreshes.last
     return WorkspaceReport(
@@ -124,8 +124,8 @@ def _workspace(service: FeedService, standing: Standing, name: str) -> Workspace
         budget_limit=workspace.budget.limit,
         last_error=str(workspace.last_error) if workspace.last_error else None,
         last_refresh=last.at if last else None,
-        last_webhook=standing.deliveries.last.get(name),
-        queue_length=standing.watch(workspace, service.config.cache).queue_length,
+        last_webhook=server.deliveries.last.get(name),
+        queue_length=server.watch(workspace, service.config.cache).queue_length,
     )
 
 
@@ -143,7 +143,7 @@ def _projects(workspace: Workspace) -> Iterator[ProjectReport]:
         )
 
 
-def _feed(service: FeedService, standing: Standing, name: str, feed: Feed, with_links: bool) -> FeedReport:
+def _feed(service: FeedService, server: ServerState, name: str, feed: Feed, with_links: bool) -> FeedReport:
     made = service.made(name)
     return FeedReport(
         name=name,
@@ -157,7 +157,7 @@ def _feed(service: FeedService, standing: Standing, name: str, feed: Feed, with_
         start_only=made.start_only if made else None,
         size=len(made.rendered.body) if made else None,
         last_modified=made.rendered.last_modified if made else None,
-        readers=tuple(standing.audience.readers(name)),
+        readers=tuple(server.audience.readers(name)),
     )
 
 
@@ -185,10 +185,10 @@ def _waits(workspace: Workspace) -> Iterator[float]:
         yield workspace.known.issues.left(project.id)
 
 
-def sync_state(service: FeedService, standing: Standing, pushes: Status) -> str:
+def sync_state(service: FeedService, server: ServerState, pushes: Status) -> str:
     """`running` while something is read or pushed, `error` when that failed the last time, else `idle`."""
     workspaces = service.workspaces.values()
-    reading = standing.sync.is_running or any(workspace.refreshes.under_way for workspace in workspaces)
+    reading = server.sync.is_running or any(workspace.refreshes.under_way for workspace in workspaces)
     if reading or pushes.state == "running":
         return "running"
     failed = any(workspace.last_error for workspace in workspaces) or pushes.state == "error"

@@ -16,7 +16,7 @@ from icsfeed.app.answers import CALENDAR, Choice, choice, feed_headers
 from icsfeed.app.feed_routes import public_age, report
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.links import Grant
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.core.feed import Rendered
 
 AT_ONCE = 256 * 1024
@@ -47,9 +47,9 @@ class Asked(NamedTuple):
 class Shortcut:
     """An ASGI app before the server's own. `vary`: what the server's answers say that they depend on."""
 
-    def __init__(self, service: FeedService, standing: Standing, app: ASGIApp, vary: str) -> None:
+    def __init__(self, service: FeedService, server: ServerState, app: ASGIApp, vary: str) -> None:
         self._service = service
-        self._standing = standing
+        self._server = server
         self._app = app
         self._vary = vary
         self._bodies: LRUCache[tuple[str, bool], bytes] = LRUCache(KEPT, len)
@@ -62,7 +62,7 @@ class Shortcut:
             return
         chosen = choice(asked.rendered, asked.headers)
         status = 304 if chosen.unchanged else 200
-        report(self._standing, asked.name, asked.grant, asked.headers.get("user-agent"), status)
+        report(self._server, asked.name, asked.grant, asked.headers.get("user-agent"), status)
         await send({"type": "http.response.start", "status": status, "headers": self._head(asked, chosen)})
         if chosen.unchanged or asked.is_head:
             await send(_body(b""))

@@ -7,7 +7,7 @@ from litestar import Request, Response
 
 from icsfeed.app.answers import NEVER_STORED
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.pages import Pages, asked, message_answer, page_answer
+from icsfeed.app.pages import Pages, message_answer, page_answer, page_request
 from icsfeed.app.report import Report
 
 LARGE = 900_000
@@ -20,7 +20,7 @@ def status_page(
     request: Request[Any, Any, Any], service: FeedService, pages: Pages, report: Report, *, with_links: bool
 ) -> Response[str]:
     """The report as a page. Links are masked unless they were asked for: who has one can read the feed."""
-    ask = asked(request, service.config)
+    ask = page_request(request, service.config)
     sync = ask.get("sync") if ask.get("sync") in ("started", "running", "limited") else None
     html = pages.html("status.html", ask, report=report, with_links=with_links, sync=sync, large=LARGE)
     return page_answer(html, headers={**NEVER_STORED, "Vary": "Accept"})
@@ -30,7 +30,7 @@ def sync_answer(
     request: Request[Any, Any, Any], service: FeedService, answer: Response[Any]
 ) -> Response[Any]:
     """Back to the page whose button was pressed, which says what became of it."""
-    ask = asked(request, service.config)
+    ask = page_request(request, service.config)
     became = SYNCS.get(HTTPStatus(answer.status_code or HTTPStatus.OK), "limited")
     headers = {**NEVER_STORED, "Location": f"{ask.root}/status?sync={became}"}
     return Response(b"", status_code=HTTPStatus.SEE_OTHER, headers=headers)
@@ -42,4 +42,4 @@ def refused_page(
     """What a browser shows when no token was given, or a wrong one; the browser asks for it before."""
     status = answer.status_code or HTTPStatus.UNAUTHORIZED
     headers = {name: value for name, value in answer.headers.items() if name.lower() != "content-type"}
-    return message_answer(pages, asked(request, service.config), "page admin", status, headers=headers)
+    return message_answer(pages, page_request(request, service.config), "page admin", status, headers=headers)

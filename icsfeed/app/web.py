@@ -22,29 +22,29 @@ from icsfeed.app.admin import admin_routes
 from icsfeed.app.answers import NOT_FOUND, error_answer, plain_answer
 from icsfeed.app.assets import Assets, static_file
 from icsfeed.app.docs_page import docs
-from icsfeed.app.door import told_apart, within_bounds
 from icsfeed.app.embed_page import private_embed, public_embed
 from icsfeed.app.feed_routes import private_feed, public_feed
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.health import DESCRIPTION, api_health, health, ready, robots, root
-from icsfeed.app.hooks import Webhooks, plane_webhook
 from icsfeed.app.me_page import me
 from icsfeed.app.memberships import Memberships
-from icsfeed.app.pages import Pages, asked, message_answer, wants_html
+from icsfeed.app.middleware import behind_proxies, within_bounds
+from icsfeed.app.pages import Pages, message_answer, page_request, wants_html
 from icsfeed.app.peers import keeping_peer
 from icsfeed.app.refusals import refusal
 from icsfeed.app.request_log import RequestLog
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.sheets import Sheets
 from icsfeed.app.shortcut import Shortcut
-from icsfeed.app.standing import Standing
+from icsfeed.app.webhooks import Webhooks, plane_webhook
 
 log = logging.getLogger("icsfeed.web")
 
 
-def create_app(service: FeedService, standing: Standing) -> Litestar:
+def create_app(service: FeedService, server: ServerState) -> Litestar:
     """The server over ready feeds. It starts reading Plane when it starts, and ends that when it stops.
 
-    What must outlive this configuration is in `standing`, which the next server may go on with.
+    What must outlive this configuration is in `server`, which the next server may go on with.
     """
 
     @asynccontextmanager
@@ -55,17 +55,17 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
         yield
         await pusher.close()
         for workspace in service.workspaces.values():
-            await standing.leave(workspace)
+            await server.leave(workspace)
 
-    config, clock = service.config, standing.clock
-    watches = {name: standing.watch(one, config.cache) for name, one in service.workspaces.items()}
-    pusher = standing.pusher(service)
-    webhooks = Webhooks(config.workspaces, watches, clock, standing.deliveries)
-    own = {"service": service, "standing": standing, "clock": clock, "webhooks": webhooks, "pusher": pusher}
-    ready_made = {**own, **_for_pages(service, standing)}
+    config, clock = service.config, server.clock
+    watches = {name: server.watch(one, config.cache) for name, one in service.workspaces.items()}
+    pusher = server.pusher(service)
+    webhooks = Webhooks(config.workspaces, watches, clock, server.deliveries)
+    own = {"service": service, "server": server, "clock": clock, "webhooks": webhooks, "pusher": pusher}
+    ready_made = {**own, **_for_pages(service, server)}
     app = Litestar(
         [
-            *(private_feed, public_feed, plane_webhook, admin_routes(config.admin_token, standing)),
+            *(private_feed, public_feed, plane_webhook, admin_routes(config.admin_token, server)),
             *(root, health, ready, api_health, robots, docs),
             *(private_embed, public_embed, me, static_file),
         ],
@@ -84,31 +84,31 @@ def create_app(service: FeedService, standing: Standing) -> Litestar:
         logging_config=None,
         state=State(ready_made, deep_copy=False),
     )
-    app.asgi_handler = _at_the_door(app, service, standing)
+    app.asgi_handler = _with_middleware(app, service, server)
     return app
 
 
-def _at_the_door(app: Litestar, service: FeedService, standing: Standing) -> ASGIApp:
+def _with_middleware(app: Litestar, service: FeedService, server: ServerState) -> ASGIApp:
     """What a request passes before it is routed, the outermost last."""
     config = service.config
     vary = "Accept-Encoding, Origin" if config.cors else "Accept-Encoding"
-    handler: ASGIApp = Shortcut(service, standing, _varying(vary, app.asgi_handler), vary)
+    handler: ASGIApp = Shortcut(service, server, _varying(vary, app.asgi_handler), vary)
     prefix = unquote(urlsplit(config.public_url or "").path)
     if prefix:
         handler = _behind(prefix, handler, frozenset(route.path for route in app.routes))
-    requests = RequestLog(standing.timer, addresses=config.log_addresses)
-    handler = requests.around(within_bounds(handler, config, standing.clock))
-    return keeping_peer(told_apart(handler, config))
+    requests = RequestLog(server.timer, addresses=config.log_addresses)
+    handler = requests.around(within_bounds(handler, config, server.clock))
+    return keeping_peer(behind_proxies(handler, config))
 
 
-def _for_pages(service: FeedService, standing: Standing) -> dict[str, object]:
+def _for_pages(service: FeedService, server: ServerState) -> dict[str, object]:
     """What the handlers of pages ask for, by the names of their arguments."""
     assets = Assets()
     return {
         "assets": assets,
         "pages": Pages(assets),
         "sheets": Sheets(service),
-        "memberships": Memberships(service, standing.timer, standing.clock),
+        "memberships": Memberships(service, server.timer, server.clock),
     }
 
 
@@ -183,7 +183,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[A
     """A fault of ours: logged whole, told in one sentence."""
     log.error("unexpected error", exc_info=error)
     if wants_html(request):
-        ask = asked(request, request.app.state.service.config)
+        ask = page_request(request, request.app.state.service.config)
         return message_answer(request.app.state.pages, ask, "page failed", 500)
     now = request.app.state.clock()
     return error_answer(500, "INTERNAL_ERROR", "The server failed. Its log says more.", now=now)

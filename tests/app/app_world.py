@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.config import Config, Feed
@@ -53,7 +53,7 @@ class Clock:
 class World:
     """A running server and the Plane behind it."""
 
-    standing: Standing
+    server: ServerState
 
     def __init__(
         self, service: FeedService, app: Litestar, data: PlaneData, faults: Faults, clock: Clock, base: str
@@ -118,9 +118,9 @@ async def serving(
     async with opened(
         config, transports=transports, clock=clock, timer=clock.timer, chance=lambda: 0.0
     ) as service:
-        standing = Standing(clock, clock.timer)
-        world = World(service, create_app(service, standing), data, faults, clock, base)
-        world.standing = standing
+        server = ServerState(clock, clock.timer)
+        world = World(service, create_app(service, server), data, faults, clock, base)
+        world.server = server
         async with world.client:
             yield world
 

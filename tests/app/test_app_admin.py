@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from icsfeed.app.admin import given_token
-from icsfeed.app.standing import Loaded, Standing
+from icsfeed.app.server_state import Loaded
 from icsfeed.core.config import Config, Feed, Secret
 from icsfeed.demo import faults as f
 from icsfeed.demo.sample import sample
@@ -43,12 +43,6 @@ async def world() -> AsyncIterator[World]:
         yield made
 
 
-def standing_of(world: World) -> Standing:
-    made = world.app.dependencies["standing"].dependency()  # type: ignore[union-attr]
-    assert isinstance(made, Standing)
-    return made
-
-
 def basic(password: str) -> str:
     return "Basic " + base64.b64encode(f"anybody:{password}".encode()).decode()
 
@@ -56,7 +50,7 @@ def basic(password: str) -> str:
 async def synced(world: World) -> None:
     """Waits for the sync that is under way."""
     async with asyncio.timeout(20):
-        while standing_of(world).sync.is_running:  # noqa: ASYNC110 - as a person looks
+        while world.server.sync.is_running:  # noqa: ASYNC110 - as a person looks
             await asyncio.sleep(0.01)
 
 
@@ -150,7 +144,7 @@ async def test_one_sync_at_a_time(world: World) -> None:
         assert answer.headers["x-ratelimit-reset"] == "3600"
     status = (await world.ask("GET", "/webhooks/status", **BEARER)).json()
     assert status["status"] == "running"
-    await standing_of(world).sync.close()
+    await world.server.sync.close()
 
 
 async def test_ten_syncs_an_hour(world: World) -> None:
@@ -281,7 +275,7 @@ async def test_health_says_what_is_wrong_in_words_that_give_nothing_away(world: 
 
 async def test_health_says_that_a_newer_configuration_cannot_be_used(world: World) -> None:
     await world.get("everything")
-    standing_of(world).loaded = Loaded(world.clock.now, ("feeds.secret-plan.color: must be a colour",))
+    world.server.loaded = Loaded(world.clock.now, ("feeds.secret-plan.color: must be a colour",))
     answer = await world.ask("GET", "/api/v1/health")
     assert (answer.json()["status"], answer.json()["configuration"]) == ("degraded", "invalid")
     assert "secret-plan" not in answer.text
@@ -330,7 +324,7 @@ async def test_readers_are_counted_with_their_last_status_and_without_tokens(wor
     await world.get("property", "?priority=urgent", user_agent="HomeAssistant/1")
     carl = world.service.links.token("team", "carl")
     await world.ask("GET", f"/feeds/{carl}/team.ics", user_agent="Thunderbird")
-    audience = standing_of(world).audience
+    audience = world.server.audience
     found = [(reader.app, reader.status) for reader in audience.readers("property")]
     assert sorted(found) == [("Home Assistant", 200), ("Thunderbird", 304)]
     assert {reader.at for reader in audience.readers("property")} == {world.clock.now}
@@ -342,7 +336,7 @@ async def test_readers_are_counted_with_their_last_status_and_without_tokens(wor
 async def test_wrong_links_are_counted_and_nobody_is_remembered(world: World) -> None:
     for path in ("/feeds/icsf_wrong/property.ics", "/feeds/nothing.ics", f"{world.path('property')}x"):
         assert (await world.ask("GET", path)).status_code == 404
-    audience = standing_of(world).audience
+    audience = world.server.audience
     assert dict(audience.answers) == {404: 3}
     assert not [*audience.readers("property"), *audience.readers("nothing")]
 

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from icsfeed.adapters.config_file import fingerprint
 from icsfeed.adapters.store import open_store
-from icsfeed.app.build import Fleet
+from icsfeed.app.build import WorkspacePool
 from icsfeed.app.host import Host, hosted
 from icsfeed.app.reload import Reloading
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.core.config import Auto, Config, Feed, Secret
 from icsfeed.core.errors import ConfigError, Problem
 from icsfeed.core.webhook import Touched
@@ -37,8 +37,8 @@ CONFIG = settings(FEEDS, auto=Auto(), admin_token=Secret("an admin token that no
 class Site:
     """A host over one embedded Plane, and a client of it."""
 
-    def __init__(self, host: Host, standing: Standing, faults: Faults, clock: Clock) -> None:
-        self.host, self.standing, self.faults, self.clock = host, standing, faults, clock
+    def __init__(self, host: Host, server: ServerState, faults: Faults, clock: Clock) -> None:
+        self.host, self.server, self.faults, self.clock = host, server, faults, clock
         self.data: Any = None
         transport = httpx.ASGITransport(host)  # type: ignore[arg-type]
         self.client = httpx.AsyncClient(transport=transport, base_url=HOST)
@@ -61,10 +61,10 @@ async def site(config: Config = CONFIG) -> AsyncIterator[Site]:
     data = sample(TODAY, clock=clock)
     plane: Any = create_plane(data, clock, faults=faults, limits=UNLIMITED)
     transports = dict.fromkeys(("demo", "other"), httpx.ASGITransport(plane))
-    store, standing = open_store("memory", {}), Standing(clock, clock.timer)
-    fleet = Fleet(store, transports=transports, clock=clock, timer=clock.timer, chance=lambda: 0.0)
-    async with hosted(config, fleet, store, standing) as host:
-        made = Site(host, standing, faults, clock)
+    store, server = open_store("memory", {}), ServerState(clock, clock.timer)
+    pool = WorkspacePool(store, transports=transports, clock=clock, timer=clock.timer, chance=lambda: 0.0)
+    async with hosted(config, pool, store, server) as host:
+        made = Site(host, server, faults, clock)
         made.data = data
         async with made.client:
             yield made
@@ -190,7 +190,7 @@ async def test_counts_limits_and_readers_outlive_a_configuration() -> None:
         report = (await made.client.get("/status", headers=bearer)).json()
         feeds = {feed["name"]: feed for feed in report["feeds"]}
         assert [reader["app"] for reader in feeds["property"]["readers"]] == ["ICSx5"]
-        assert made.standing.audience.answers[200] == 1
+        assert made.server.audience.answers[200] == 1
 
 
 async def test_what_a_webhook_has_touched_is_read_though_the_configuration_changes() -> None:
@@ -205,7 +205,7 @@ async def test_what_a_webhook_has_touched_is_read_though_the_configuration_chang
             projects=frozenset({project}),
             resources=frozenset({"issues"}),
         )
-        made.standing.watch(workspace, CONFIG.cache).touch(touched)
+        made.server.watch(workspace, CONFIG.cache).touch(touched)
         await made.host.load(replace(CONFIG, language="de"))
         made.clock.move(5)
         await asyncio.sleep(1.5)
@@ -302,7 +302,7 @@ async def test_a_wrong_configuration_changes_nothing_and_shows_in_health(
         file.text, file.config = "three", CONFIG
         await steps.step(2)
         await until(lambda: file.loads == 2)
-        await until(lambda: not made.standing.loaded.problems)
+        await until(lambda: not made.server.loaded.problems)
         assert (await made.health())["configuration"] == "ok"
 
 
@@ -330,7 +330,7 @@ async def test_a_webhook_just_before_a_change_of_its_workspace_is_not_lost() -> 
         await made.get("all")
         await made.settled()
         made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "Newer"})
-        watch = made.standing.watch(made.host.service.workspaces["demo"], CONFIG.cache)
+        watch = made.server.watch(made.host.service.workspaces["demo"], CONFIG.cache)
         watch.touch(
             Touched(
                 event="issue",
@@ -365,12 +365,12 @@ async def test_a_sync_that_a_new_configuration_ends_says_so(caplog: pytest.LogCa
         await made.settled()
         made.faults.add("", f.delayed(0.3), None)
         made.clock.move(1)
-        made.standing.sync.start(tuple(made.host.service.workspaces.values()))
+        made.server.sync.start(tuple(made.host.service.workspaces.values()))
         await until(lambda: made.host.service.workspaces["demo"].refreshes.under_way > 0)
         await made.host.load(with_demo(CONFIG, title="Another title"))
-        await until(lambda: not made.standing.sync.is_running)
-        assert made.standing.sync.last is not None
-        assert made.standing.sync.last.errors == (
+        await until(lambda: not made.server.sync.is_running)
+        assert made.server.sync.last is not None
+        assert made.server.sync.last.errors == (
             "workspace 'demo': the configuration was changed meanwhile; sync again",
         )
         assert "unexpected" not in caplog.text

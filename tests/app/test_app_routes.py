@@ -12,7 +12,7 @@ from litestar import Litestar
 from icsfeed import __version__
 from icsfeed.adapters.store import open_store
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Feed
 from icsfeed.demo import faults as f
@@ -129,7 +129,7 @@ async def test_a_fault_of_ours_is_logged_whole_and_told_without_details(
 ) -> None:
     # A service without the workspace that its feeds are of, which no configuration can lead to.
     service = FeedService(settings(), {}, Clock(), open_store("memory", {}))
-    app = create_app(service, Standing(Clock()))
+    app = create_app(service, ServerState(Clock()))
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
         with caplog.at_level(logging.ERROR):
@@ -282,7 +282,7 @@ async def test_stopping_ends_what_is_under_way_at_once() -> None:
 
 async def test_a_server_is_built_of_ready_objects() -> None:
     async with serving() as world:
-        first, second = (create_app(world.service, Standing(world.clock)) for _ in range(2))
+        first, second = (create_app(world.service, ServerState(world.clock)) for _ in range(2))
     assert isinstance(first, Litestar)
     assert first is not second
 

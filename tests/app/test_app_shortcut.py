@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from litestar.types import Receive, Scope, Send
 from msgspec.structs import replace
 
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.shortcut import AT_ONCE, Shortcut
-from icsfeed.app.standing import Standing
 from icsfeed.core.conditional import http_date
 from icsfeed.core.config import Auto, Feed
 
@@ -44,7 +44,7 @@ async def refuse(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 def alone(world: World) -> Shortcut:
     """The short way with no server behind it."""
-    return Shortcut(world.service, Standing(world.clock), refuse, "Accept-Encoding, Origin")
+    return Shortcut(world.service, ServerState(world.clock), refuse, "Accept-Encoding, Origin")
 
 
 async def ask(app: Any, method: str, url: str, headers: list[tuple[str, str]]) -> httpx.Response:
@@ -159,13 +159,13 @@ async def test_what_was_begun_before_a_sync_is_not_at_hand_after_it(world: World
 
 
 async def test_readers_are_counted_by_both_ways(world: World) -> None:
-    standing = Standing(world.clock)
-    shortcut = Shortcut(world.service, standing, refuse, "")
+    server = ServerState(world.clock)
+    shortcut = Shortcut(world.service, server, refuse, "")
     etag = (await world.get("prop")).headers["etag"]
     await ask(shortcut, "GET", world.path("prop"), [("User-Agent", "Thunderbird/128")])
     await ask(shortcut, "GET", world.path("prop", "phone"), [("If-None-Match", etag)])
-    assert standing.audience.answers == {200: 1, 304: 1}
-    found = {(one.subscriber, one.status) for one in standing.audience.readers("prop")}
+    assert server.audience.answers == {200: 1, 304: 1}
+    found = {(one.subscriber, one.status) for one in server.audience.readers("prop")}
     assert found == {("", 200), ("phone", 304)}
 
 

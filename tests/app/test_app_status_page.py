@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from test_app_pages import page, policy, words
 
 from icsfeed.app.assets import Assets
-from icsfeed.app.pages import Ask, Pages
+from icsfeed.app.l10n import Localization
+from icsfeed.app.pages import PageRequest, Pages
 from icsfeed.app.report import PushReport, report
-from icsfeed.app.standing import Loaded, Standing
-from icsfeed.app.tongue import Tongue
+from icsfeed.app.server_state import Loaded
 from icsfeed.core.config import Feed, Secret
 from icsfeed.demo import faults as f
 
@@ -36,12 +36,6 @@ CONFIG = settings(FEEDS, admin_token=Secret(TOKEN), auto=settings().auto)
 async def world() -> AsyncIterator[World]:
     async with serving(CONFIG) as made:
         yield made
-
-
-def standing_of(world: World) -> Standing:
-    made = world.app.dependencies["standing"].dependency()  # type: ignore[union-attr]
-    assert isinstance(made, Standing)
-    return made
 
 
 async def status(world: World, query: str = "", token: str = TOKEN) -> Response:
@@ -115,7 +109,7 @@ async def test_the_button_syncs_and_leads_back_to_the_page() -> None:
 
 async def test_the_button_is_limited_like_the_route(world: World) -> None:
     for _ in range(10):
-        standing_of(world).syncs.take("")
+        world.server.syncs.take("")
     assert (await press(world)).headers["location"] == "/status?sync=limited"
     assert "ten times an hour" in words(await status(world, "?sync=limited"))
     assert "warn" not in (await status(world, "?sync=nonsense")).text
@@ -124,7 +118,7 @@ async def test_the_button_is_limited_like_the_route(world: World) -> None:
 async def test_it_says_what_is_wrong() -> None:
     async with serving(quick(CONFIG), clock=Clock()) as world:
         world.faults.add("", f.server_error(), None)
-        standing_of(world).loaded = Loaded(world.clock.now, ("feeds.x: must say what it holds",))
+        world.server.loaded = Loaded(world.clock.now, ("feeds.x: must say what it holds",))
         said = words(await status(world))
         assert "demo Not ready" in said
         assert "Last error" in said
@@ -141,12 +135,12 @@ async def test_a_feed_that_some_apps_would_not_take_is_marked() -> None:
 
 
 async def test_every_targets_last_run_is_shown(world: World) -> None:
-    pusher = standing_of(world).pusher(world.service)
-    found = await report(world.service, standing_of(world), pusher.status, with_links=False)
+    pusher = world.server.pusher(world.service)
+    found = await report(world.service, world.server, pusher.status, with_links=False)
     done = {"created": 1, "updated": 2, "adopted": 3, "deleted": 4, "kept": 5}
     pushes = (PushReport("team", NOW, done, 9, ("no <room>",)), PushReport("new", None, {}, 0, ()))
     whole = replace(found, pushes=pushes)
-    ask = Ask(parameters=(), tongue=Tongue("en", ZoneInfo("UTC")), theme="auto", base="", root="")
+    ask = PageRequest(parameters=(), l10n=Localization("en", ZoneInfo("UTC")), theme="auto", base="", root="")
     html = Pages(Assets()).html("status.html", ask, report=whole, with_links=False, sync=None, large=1)
     said = " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
     assert (

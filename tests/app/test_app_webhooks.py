@@ -19,10 +19,10 @@ from litestar.di import Provide
 from msgspec.structs import replace
 from test_app_watch import Time, inline_loop
 
-from icsfeed.app.hooks import BODY_LIMIT, Webhooks
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.watch import Watch
 from icsfeed.app.web import create_app
+from icsfeed.app.webhooks import BODY_LIMIT, Webhooks
 from icsfeed.core.config import Config, Secret
 from icsfeed.core.model import Project
 from icsfeed.core.select import Needs
@@ -70,7 +70,7 @@ class Hooks:
     def __init__(self, world: World) -> None:
         self.world, self.clock = world, world.clock
         self.time = Time(self.clock)
-        self.app = create_app(world.service, Standing(self.clock, self.clock.timer, self.time.sleep))
+        self.app = create_app(world.service, ServerState(self.clock, self.clock.timer, self.time.sleep))
         self.world = World(world.service, self.app, world.data, world.faults, self.clock, HOST)
 
     async def post(

@@ -20,7 +20,7 @@ from icsfeed.app.feeds import FeedService
 from icsfeed.app.metrics import exposition
 from icsfeed.app.push_report import Report
 from icsfeed.app.pusher import Last, Pushed, Pusher
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Feed, Secret
 from icsfeed.core.errors import NoServer, PushBusy
@@ -215,8 +215,8 @@ async def test_the_servers_pages_tell_of_pushes_and_a_sync_brings_one(tmp_path: 
     dav, token = MemoryDav(), Secret("an admin token that nobody guesses")
     async with pushing_to(target(URL), tmp_path, transport=dav.transport, admin_token=token) as it:
         clock = it.world.clock
-        standing = Standing(clock, clock.timer, _ticking(it), it.place)
-        app = create_app(it.world.service, standing)
+        server = ServerState(clock, clock.timer, _ticking(it), it.place)
+        app = create_app(it.world.service, server)
         transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
         admin = {"Authorization": f"Bearer {token.reveal()}"}
         async with (
@@ -228,7 +228,7 @@ async def test_the_servers_pages_tell_of_pushes_and_a_sync_brings_one(tmp_path: 
                 return (await client.get(path)).json()
 
             assert (await said("/api/v1/health"))["metrics"]["caldav_connection"] == "not tried yet"
-            await _until(lambda: standing.pushed.count("created") > 0)
+            await _until(lambda: server.pushed.count("created") > 0)
             made = len(await it.wanted())
             metrics = (await said("/api/v1/health"))["metrics"]
             assert (metrics["events_created"], metrics["caldav_connection"]) == (made, "ok")
@@ -242,7 +242,7 @@ async def test_the_servers_pages_tell_of_pushes_and_a_sync_brings_one(tmp_path: 
             await _until(lambda: dav.asked("PROPFIND") > lists)
             dav.plan("PROPFIND", answering(401), times=10_000)
             assert (await client.post("/webhooks/sync")).status_code == 202
-            await _until(lambda: not standing.pushed.last["t"].report.is_good)
+            await _until(lambda: not server.pushed.last["t"].report.is_good)
             health = await said("/api/v1/health")
             assert (health["status"], health["metrics"]["caldav_connection"]) == ("degraded", "login refused")
             pushes = (await said("/status"))["pushes"]
@@ -252,9 +252,9 @@ async def test_the_servers_pages_tell_of_pushes_and_a_sync_brings_one(tmp_path: 
 async def test_a_target_that_is_configured_no_more_is_no_failure_for_ever(tmp_path: Path) -> None:
     failed = Last(GOOD_AT, replace(GOOD, error=NoServer("x", "away")))
     async with pushing_to(target(URL), tmp_path) as it:
-        standing = Standing(it.world.clock, it.world.clock.timer, _ticking(it), it.place)
-        standing.pushed.last.update(t=failed, former=failed)
-        figures = exposition(it.world.service, standing).decode()
+        server = ServerState(it.world.clock, it.world.clock.timer, _ticking(it), it.place)
+        server.pushed.last.update(t=failed, former=failed)
+        figures = exposition(it.world.service, server).decode()
     assert 'icsfeed_push_good{target="t"} 0.0' in figures
     assert "former" not in figures
 

@@ -115,7 +115,7 @@ def target() -> Iterator[Target]:
 
     async def live() -> None:
         async with serving(attacked()) as world:
-            world.standing.wrong_links = WrongLinks(world.clock.timer, _no_pause)
+            world.server.wrong_links = WrongLinks(world.clock.timer, _no_pause)
             config = uvicorn.Config(
                 world.app,
                 http=Bounded,

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.core.config import AuthProxy, Config, Embed, Feed
 from icsfeed.demo.access import Limits
@@ -144,7 +144,7 @@ async def _serve(
     plane: Any = create_plane(data or odd_sample(), lambda: NOW, limits=Limits(person=1_000_000))
     async with opened(config, transports={"demo": httpx.ASGITransport(plane)}, clock=lambda: NOW) as service:
         settings = uvicorn.Config(
-            create_app(service, Standing(lambda: NOW)), port=0, log_config=None, ws="none"
+            create_app(service, ServerState(lambda: NOW)), port=0, log_config=None, ws="none"
         )
         server = uvicorn.Server(settings)
         serving = asyncio.create_task(server.serve())

@@ -32,7 +32,7 @@ from simulated import BACKEND, LoopClock
 from icsfeed.adapters.store import Store
 from icsfeed.adapters.store_places import Place, PrivateFiles
 from icsfeed.app.build import opened
-from icsfeed.app.standing import Standing
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.watch import Watch
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Feed
@@ -301,7 +301,9 @@ async def server(data: PlaneData, faults: Faults, clock: LoopClock, folder: Path
     store = Store(Place(Files(folder), "files"))
     transports = {"demo": httpx.ASGITransport(plane)}  # type: ignore[arg-type]
     async with opened(config, transports=transports, store=store, clock=clock, timer=clock.timer) as service:
-        world = World(service, create_app(service, Standing(clock, clock.timer)), data, faults, clock, HOST)
+        world = World(
+            service, create_app(service, ServerState(clock, clock.timer)), data, faults, clock, HOST
+        )
         watch = asyncio.create_task(Watch(world.workspace, config.cache, clock.timer).run())
         async with world.client:
             yield world

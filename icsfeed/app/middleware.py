@@ -22,7 +22,7 @@ REFUSALS: Mapping[str, tuple[HTTPStatus, str]] = {
 }
 
 
-def told_apart(app: ASGIApp, config: Config) -> ASGIApp:
+def behind_proxies(app: ASGIApp, config: Config) -> ASGIApp:
     """The app, which sees as client, and as scheme, what the configuration's `trusted_proxies` say."""
     if not config.trusted_proxies:
         return app

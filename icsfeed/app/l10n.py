@@ -13,7 +13,7 @@ from icsfeed.core.languages import language_of
 from icsfeed.core.words import words
 
 
-class Tongue:
+class Localization:
     """One language, by its tag (`de`, `en-GB`), and the time zone in which moments are told."""
 
     def __init__(self, tag: str, zone: ZoneInfo) -> None:

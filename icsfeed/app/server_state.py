@@ -10,12 +10,12 @@ from msgspec import Struct
 from icsfeed.app.answers import Clock
 from icsfeed.app.audience import Audience
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.hooks import Deliveries
 from icsfeed.app.limits import Limiter
 from icsfeed.app.push import World
 from icsfeed.app.pusher import Pushed, Pusher
 from icsfeed.app.sync import Sync
 from icsfeed.app.watch import Sleep, Watch
+from icsfeed.app.webhooks import Deliveries
 from icsfeed.app.workspace import Workspace
 from icsfeed.app.wrong_links import WrongLinks
 from icsfeed.core.config import Cache
@@ -32,7 +32,7 @@ class Loaded(Struct, frozen=True):
     problems: tuple[str, ...] = ()
 
 
-class Standing:
+class ServerState:
     """Since when the server runs, who reads, what was counted and limited; and the watch of each workspace.
 
     `timer` gives monotonic seconds; `sleep` waits so many. `pushes`: what pushes run in; None: none do.

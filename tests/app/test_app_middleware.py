@@ -8,7 +8,7 @@ import pytest
 from app_world import Clock, World, serving, settings
 from msgspec.structs import replace
 
-from icsfeed.app.door import URL_LONGEST
+from icsfeed.app.middleware import URL_LONGEST
 from icsfeed.app.wrong_links import AT_ONCE, PAUSE, PER_MINUTE, TOGETHER, WAITING, WrongLinks
 from icsfeed.core.config import Feed, Secret
 
@@ -70,7 +70,7 @@ class Naps:
 async def test_wrong_links_are_slowed_then_refused_and_good_ones_served() -> None:
     async with serving(settings(FEEDS)) as world:
         naps = Naps()
-        world.standing.wrong_links = WrongLinks(world.clock.timer, naps)
+        world.server.wrong_links = WrongLinks(world.clock.timer, naps)
         statuses = [(await world.ask("GET", WRONG)).status_code for _ in range(PER_MINUTE + 20)]
         assert statuses == [404] * PER_MINUTE + [429] * 20
         assert naps.taken == [PAUSE] * (PER_MINUTE + 20 - AT_ONCE)
@@ -95,7 +95,7 @@ async def test_wrong_links_are_slowed_then_refused_and_good_ones_served() -> Non
 async def test_wrong_links_to_pages_count_too(path: str) -> None:
     async with serving(settings(FEEDS)) as world:
         naps = Naps()
-        world.standing.wrong_links = WrongLinks(world.clock.timer, naps)
+        world.server.wrong_links = WrongLinks(world.clock.timer, naps)
         statuses = [
             (await world.ask("GET", path, accept="text/html")).status_code for _ in range(PER_MINUTE + 1)
         ]
@@ -179,7 +179,7 @@ async def test_so_they_do_for_webhooks_and_admin_tokens(method: str, path: str) 
 @pytest.mark.parametrize("proxies", [(), ("127.0.0.1/32",)])
 async def test_forwarded_addresses_count_only_from_trusted_proxies(proxies: tuple[str, ...]) -> None:
     async with serving(settings(FEEDS, trusted_proxies=proxies)) as world:
-        world.standing.wrong_links = WrongLinks(world.clock.timer, Naps())
+        world.server.wrong_links = WrongLinks(world.clock.timer, Naps())
         statuses = {
             (await world.ask("GET", WRONG, x_forwarded_for=f"203.0.113.{n}")).status_code
             for n in range(PER_MINUTE + 1)
