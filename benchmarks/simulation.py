@@ -6,13 +6,13 @@ nothing depends on the machine, and a run makes the same requests each time.
 
 import asyncio
 import re
+import sys
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
-from selectors import SelectorKey, SelectSelector
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid5
 
@@ -28,52 +28,16 @@ from icsfeed.demo.data import PlaneData, Project
 from icsfeed.demo.sample import SPACE, sample
 from icsfeed.demo.settings import demo_config
 
+sys.path.append(str(Path(__file__).parents[1] / "tests/app"))
+from leaping import START, Simulation  # the tests live in it, too
+
 T = TypeVar("T")
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 """When every simulation begins: a Monday."""
-START = 1_000.0
 LATENCY = 0.2
 """Seconds from a request to its answer; Plane counts it half-way."""
 KINDS = ("issues", "ids", "states", "labels", "cycles", "modules", "links", "members", "projects")
-
-
-class Leaping(SelectSelector):
-    """Does not wait: where nothing is ready, time goes on to when the loop wanted to be woken."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = START
-
-    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
-        ready = super().select(0 if timeout is not None else None)
-        if not ready and timeout:
-            self.now += timeout
-        return ready
-
-
-class Inline(ThreadPoolExecutor):
-    """Work for threads is done at once, and takes no time."""
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        done: Future[T] = Future()
-        try:
-            done.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - handed on
-            done.set_exception(error)
-        return done
-
-
-class Simulation(asyncio.SelectorEventLoop):
-    """A loop whose time starts at `START`."""
-
-    def __init__(self) -> None:
-        self._leaping = Leaping()
-        super().__init__(self._leaping)
-        self.set_default_executor(Inline())
-
-    def time(self) -> float:
-        return self._leaping.now
 
 
 def simulated(main: Coroutine[Any, Any, T]) -> T:

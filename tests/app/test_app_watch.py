@@ -3,8 +3,7 @@
 import asyncio
 import heapq
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from random import Random
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 from app_world import Clock
 from fake_plane import FakePlane, cycle
+from leaping import Inline
 from msgspec.structs import replace
 
 from icsfeed.adapters.quota import Budget, Errand
@@ -32,18 +32,6 @@ pytestmark = pytest.mark.anyio
 T = TypeVar("T")
 QUICK = 120
 """Turns of the loop after which all that does not wait for the clock is done."""
-
-
-class Inline(ThreadPoolExecutor):
-    """Work for threads is done at once, so that a test goes the same way each time."""
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        done: Future[T] = Future()
-        try:
-            done.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - handed on
-            done.set_exception(error)
-        return done
 
 
 def inline_loop() -> asyncio.AbstractEventLoop:
