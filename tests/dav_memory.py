@@ -33,13 +33,15 @@ class MemoryDav:
 
     `quoting` spells addresses, `tagging` gives etags. `unconditional`: it looks at no condition, as SOGo
     does in part; `reform` makes what is kept of what was written; `multigets_absent`: an absent href is
-    named in the answer (else it is left out).
+    named in the answer (else it is left out); `names_conditions`: a 412 names the header that does not
+    hold, as DAViCal's does.
     """
 
     exists: bool = True
     objects: dict[str, bytes] = field(default_factory=dict)
     unconditional: bool = False
     multigets_absent: bool = True
+    names_conditions: bool = False
     reform: Callable[[bytes], bytes] = bytes
     quoting: Callable[[str], str] = quote
     tagging: Callable[[bytes], str] = lambda data: f'"{sha256(data).hexdigest()[:12]}"'
@@ -110,7 +112,7 @@ class MemoryDav:
 
     def _put(self, request: httpx.Request, name: str) -> httpx.Response:
         if not self._holds(request, name):
-            return httpx.Response(412)
+            return self._unmet(request)
         made = name not in self.objects
         self.objects[name] = self.reform(request.content)
         return httpx.Response(201 if made else 204, headers={"ETag": self.etag(name)})
@@ -119,7 +121,7 @@ class MemoryDav:
         if name not in self.objects:
             return httpx.Response(404)
         if not self._holds(request, name):
-            return httpx.Response(412)
+            return self._unmet(request)
         del self.objects[name]
         return httpx.Response(204)
 
@@ -128,6 +130,11 @@ class MemoryDav:
             return httpx.Response(405)
         self.exists = True
         return httpx.Response(201)
+
+    def _unmet(self, request: httpx.Request) -> httpx.Response:
+        condition = next(name for name in ("if-match", "if-none-match") if name in request.headers)
+        named = f'<error xmlns="DAV:"><{condition}/>It does not hold.</error>'
+        return httpx.Response(412, text=named if self.names_conditions else "")
 
     def _holds(self, request: httpx.Request, name: str) -> bool:
         """Whether the conditions of a request hold (RFC 9110, 13.1)."""

@@ -36,7 +36,8 @@ _UID_TAKEN = frozenset({f"{xml.CALDAV}no-uid-conflict", f"{xml.CALDAV}unique-sch
 _TAKEN_TEXT = re.compile(
     r"\buid\b.{0,80}(?:already|exists|in use)|(?:deleted|existing).{0,80}\buid\b", re.I | re.S
 )
-_NEED_PRIVILEGES = f"{xml.DAV}need-privileges"
+_CONDITIONS = frozenset({f"{xml.DAV}if-match", f"{xml.DAV}if-none-match"})
+"""What DAViCal names in a 412: the header that did not hold. That is no reason of its own."""
 _WRONG_KIND = f"{xml.CALDAV}supported-calendar-component"
 XML_TYPE = {"Content-Type": "application/xml; charset=utf-8"}
 
@@ -132,7 +133,7 @@ class Collection:
 
     async def _refusal(self, heard: Heard, path: str) -> PushError:
         """What it means that a write was not done (caldav.md, 4)."""
-        status, reasons = heard.status, xml.read_reasons(heard.body)
+        status, reasons = heard.status, xml.read_reasons(heard.body) - _CONDITIONS
         if status == HTTPStatus.MULTI_STATUS:
             status = _status_inside(heard)
         text = heard.body[:2000].decode("utf-8", "replace")

@@ -252,9 +252,12 @@ async def test_a_calendar_that_goes_away_in_the_middle_ends_the_run(tmp_path: Pa
         assert await it.held(contents(dav)) == []
 
 
+@pytest.mark.parametrize("names_conditions", [False, True])
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-async def test_a_lost_answer_is_found_out_and_nothing_is_done_twice(tmp_path: Path, method: str) -> None:
-    dav = MemoryDav()
+async def test_a_lost_answer_is_found_out_and_nothing_is_done_twice(
+    tmp_path: Path, method: str, names_conditions: bool
+) -> None:
+    dav = MemoryDav(names_conditions=names_conditions)
     async with pushing(dav, tmp_path) as it:
         if method == "DELETE":
             await it.push()
@@ -267,8 +270,11 @@ async def test_a_lost_answer_is_found_out_and_nothing_is_done_twice(tmp_path: Pa
         assert (await it.push()).requests == 1
 
 
-async def test_an_object_that_changes_between_listing_and_writing_is_decided_anew(tmp_path: Path) -> None:
-    dav = MemoryDav()
+@pytest.mark.parametrize("names_conditions", [False, True])
+async def test_an_object_that_changes_between_listing_and_writing_is_decided_anew(
+    tmp_path: Path, names_conditions: bool
+) -> None:
+    dav = MemoryDav(names_conditions=names_conditions)
     async with pushing(dav, tmp_path) as it:
         await it.push()
         row = it.issues("PROP")[0]
