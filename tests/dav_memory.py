@@ -33,7 +33,8 @@ class MemoryDav:
 
     `quoting` spells addresses, `tagging` gives etags. `unconditional`: it looks at no condition, as SOGo
     does in part; `reform` makes what is kept of what was written; `multigets_absent`: an absent href is
-    named in the answer (else it is left out); `names_conditions`: a 412 names the header that does not
+    named in the answer (else it is left out); `multigets_all`: one that is absent makes the answer a 404;
+    `names_conditions`: a 412 names the header that does not
     hold, as DAViCal's does.
     """
 
@@ -41,6 +42,7 @@ class MemoryDav:
     objects: dict[str, bytes] = field(default_factory=dict)
     unconditional: bool = False
     multigets_absent: bool = True
+    multigets_all: bool = False
     names_conditions: bool = False
     reform: Callable[[bytes], bytes] = bytes
     quoting: Callable[[str], str] = quote
@@ -106,6 +108,8 @@ class MemoryDav:
                 data = escape(self.objects[name].decode("utf-8", "replace"))
                 props = f"<d:getetag>{self.etag(name)}</d:getetag><c:calendar-data>{data}</c:calendar-data>"
                 found.append(_response(PATH + self.quoting(name), props))
+            elif self.multigets_all:
+                return httpx.Response(404)
             elif self.multigets_absent:
                 found.append(f"<d:response><d:href>{href.text}</d:href>{status(404)}</d:response>")
         return multistatus(*found)

@@ -99,15 +99,25 @@ class Collection:
         what = f"the reading of {self.url}"
         asked = xml.multiget(self._spelled.get(path, path) for path in paths)
         headers = {**XML_TYPE, "Depth": "1"}
-        answers = _multistatus(
-            await self.server.ask("REPORT", self.url, what, body=asked, headers=headers), what
-        )
+        heard = await self.server.ask("REPORT", self.url, what, body=asked, headers=headers)
+        if heard.status in GONE:
+            return await self._halves(paths)
+        answers = _multistatus(heard, what)
         known = frozenset(paths)
         return {
             one.path: Body(_etag(one), "".join(one.found[xml.DATA].itertext()).encode())
             for one in answers
             if one.path in known and xml.DATA in one.found
         }
+
+    async def _halves(self, paths: Sequence[str]) -> dict[str, Body]:
+        """For sabre/dav 1.8, which answers 404 where one of the objects is gone: all but that one."""
+        if not await self._is_there():
+            raise _missing(self.url)
+        if len(paths) == 1:
+            return {}
+        middle = len(paths) // 2
+        return {**await self._multiget(paths[:middle]), **await self._multiget(paths[middle:])}
 
     async def put(self, path: str, data: bytes, etag: str | None) -> str:
         """Write an object: a new one where `etag` is None, else in the place of the one that has it.
@@ -142,7 +152,8 @@ class Collection:
             return UidTaken(path, text)
         if _WRONG_KIND in reasons:
             return NoCollection(self.url, "the calendar does not take this kind of component (`component:`)")
-        if status in (404, 405, 409) and not await self._is_there():
+        may_be_gone = status in (404, 405, 409) or (status == HTTPStatus.FORBIDDEN and not reasons)
+        if may_be_gone and not await self._is_there():
             return _missing(self.url)
         return _refused(status, _preconditions(reasons), path, self.url)
 

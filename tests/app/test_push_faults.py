@@ -235,18 +235,29 @@ async def test_a_listing_that_cannot_be_used_ends_the_run_and_nothing_is_written
         assert await it.held(contents(dav)) == []
 
 
-async def test_a_calendar_that_goes_away_in_the_middle_ends_the_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        pytest.param("PUT", 404, id="404"),
+        pytest.param("PUT", 403, id="403, as Cyrus says it"),
+        pytest.param("REPORT", 404, id="when it is read"),
+    ],
+)
+async def test_a_calendar_that_goes_away_in_the_middle_ends_the_run(
+    tmp_path: Path, method: str, answer: int
+) -> None:
     dav = MemoryDav()
 
-    def vanish(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+    def vanish(_request: httpx.Request, _do: Callable[[], httpx.Response]) -> httpx.Response:
         dav.exists = False
-        return do()
+        return httpx.Response(answer)
 
-    dav.plan("PUT", vanish, skip=3)
+    dav.plan(method, vanish, times=99, skip=3 if method == "PUT" else 0)
     async with pushing(dav, tmp_path) as it:
         report = await it.push()
         assert (push_code([report]), "no such calendar" in said(report)) == (78, True)
-        assert dav.asked("PUT") < 9
+        assert method == "REPORT" or dav.asked("PUT") < 9
+        dav.calm()
         dav.objects.clear()
         assert (await it.push()).is_good
         assert await it.held(contents(dav)) == []
@@ -311,6 +322,25 @@ async def test_an_object_that_becomes_a_strangers_is_left_to_them(tmp_path: Path
         assert push_code([report]) == 4
         assert [dav.objects[name] for name in names] == [stranger, stranger]
         assert {failure.reason for failure in report.failures} == {"another object is at this address now"}
+
+
+async def test_one_object_that_goes_away_is_no_reason_to_read_none_of_the_others(tmp_path: Path) -> None:
+    """sabre/dav 1.8 answers 404 to a multiget for an object that somebody has deleted."""
+    dav = MemoryDav(multigets_all=True)
+    async with pushing(dav, tmp_path) as it:
+        wanted = list(await it.wanted())
+        gone = name_of(wanted[3])
+
+        def deleted(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+            dav.objects.pop(gone)
+            return do()
+
+        dav.plan("REPORT", deleted)
+        report = await it.push()
+        assert [failure.href.rpartition("/")[2] for failure in report.failures] == [gone]
+        assert report.counts["created"] == len(wanted) - 1
+        assert (await it.push()).counts["created"] == 1
+        assert await it.held(contents(dav)) == []
 
 
 @pytest.mark.parametrize("is_new", [False, True])
