@@ -1,6 +1,7 @@
 """Finding the calendar that a target means (RFC 4791, 6.2; RFC 6764), and making it."""
 
 import re
+from html import unescape
 from http import HTTPStatus
 from urllib.parse import urljoin
 
@@ -43,10 +44,14 @@ async def find(server: Server, target: PushTarget, kind: ComponentKind) -> Found
 
 
 async def _own(server: Server, target: PushTarget) -> xml.Answer | None:
-    """What the target's url says of itself. A server's address may redirect: well-known knows better."""
+    """What the target's url says of itself.
+
+    A server's address may redirect, or be another program's (DAViCal's and SOGo's is Apache's own, which
+    answers 405): well-known knows better.
+    """
     try:
         return await look(server, target.url, target.url, *ASKED)
-    except NoCollection:
+    except (NoCollection, NoRight, NotCalDav):
         if target.collection is None:
             raise
         return None
@@ -99,7 +104,7 @@ async def _named(server: Server, home: str, name: str, kind: ComponentKind) -> F
     except ValueError as error:
         raise NotCalDav(home, str(error)) from None
     calendars = [one for one in answers if xml.CALENDAR in one.holds(xml.TYPE)]
-    same = [one for one in calendars if name in (one.text(xml.NAME), one.path.rstrip("/").rpartition("/")[2])]
+    same = [one for one in calendars if name in _names(one)]
     fitting = [one for one in same if not _kinds(one) or kind.upper() in _kinds(one)]
     if len(fitting) > 1:
         paths = ", ".join(one.path for one in fitting)
@@ -109,6 +114,12 @@ async def _named(server: Server, home: str, name: str, kind: ComponentKind) -> F
     if fitting:
         return Found(xml.address(home, fitting[0].path), exists=True)
     return Found(_free_address(home, name, {one.path.rstrip("/") for one in answers}), exists=False)
+
+
+def _names(calendar: xml.Answer) -> tuple[str, ...]:
+    """What it may be called. DAViCal keeps the `&` of a name as `&amp;`."""
+    shown = calendar.text(xml.NAME)
+    return (shown, unescape(shown), calendar.path.rstrip("/").rpartition("/")[2])
 
 
 def _free_address(home: str, name: str, taken: set[str]) -> str:

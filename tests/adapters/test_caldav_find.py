@@ -40,6 +40,7 @@ CALENDARS = (
     calendar("/cal/alice/events/", "Events", "VEVENT"),
     calendar("/cal/alice/both-1/", "Both", "VEVENT"),
     calendar("/cal/alice/both-2/", "Both", "VTODO"),
+    calendar("/cal/alice/odd/", "R&amp;amp;D &amp;#039;26"),
     calendar("/cal/alice/twin-1/", "Twin"),
     calendar("/cal/alice/twin-2/", "Twin"),
 )
@@ -77,12 +78,18 @@ def target(path: str, collection: str | None = None) -> PushTarget:
     return PushTarget(feed="f", url=HOST + path, collection=collection)
 
 
-@pytest.mark.parametrize("start", ["/", "/alice/", "/cal/alice/", "/plain/", "/nothing/", "/moved/"])
+@pytest.mark.parametrize(
+    "start",
+    ["/", "/alice/", "/cal/alice/", "/plain/", "/nothing/", "/moved/", "/apache/", "/closed/", "/page/"],
+)
 @pytest.mark.parametrize("name", ["Plane issues", "plane"])
 async def test_a_calendar_is_found_by_name_from_wherever_the_account_is_known(start: str, name: str) -> None:
     more = {
         ("0", "/.well-known/caldav"): httpx.Response(301, headers={"Location": "/"}),
         ("0", "/moved/"): httpx.Response(302, headers={"Location": "https://dav.example.com/dav/"}),
+        ("0", "/apache/"): httpx.Response(405),
+        ("0", "/closed/"): httpx.Response(403),
+        ("0", "/page/"): httpx.Response(200, content=b"<html>hello"),
     }
     async with site(more) as server:
         assert await find(server, target(start, name), "vevent") == Found(
@@ -96,6 +103,13 @@ async def test_a_calendar_at_the_address_is_the_one_whatever_its_name() -> None:
             found = await find(server, target("/cal/alice/plane/", name), "vevent")
             assert found == Found(f"{HOST}/cal/alice/plane/", exists=True)
         assert server.requests == 2
+
+
+@pytest.mark.parametrize("name", ["R&D '26", "R&amp;D &#039;26"])
+async def test_a_name_that_the_server_has_escaped_is_found_and_not_made_again(name: str) -> None:
+    async with site() as server:
+        found = await find(server, target("/", name), "vevent")
+    assert found == Found(f"{HOST}/cal/alice/odd/", exists=True)
 
 
 @pytest.mark.parametrize(("kind", "path"), [("vevent", "both-1"), ("vtodo", "both-2")])

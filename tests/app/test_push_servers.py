@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from dav_world import DavServer, person_event, radicale, xandikos
@@ -198,15 +199,19 @@ async def test_a_server_that_restarts_in_the_middle_loses_and_doubles_nothing(
         assert (await it.push()).requests == 1
 
 
-async def test_a_calendar_is_found_by_its_name(dav: DavServer, tmp_path: Path) -> None:
-    named = target(dav.url, collection="Plane, all", **dav.login)
+async def test_a_calendar_is_found_by_its_name_even_from_the_servers_own_address(
+    dav: DavServer, tmp_path: Path
+) -> None:
+    starts = {"t": dav.url, "server": urljoin(dav.url, "/")}
+    named = {name: target(url, collection="Plane & <all>", **dav.login) for name, url in starts.items()}
     async with pushing_to(named, tmp_path) as it:
         first = await it.push()
         assert first.url == f"{dav.url}plane-all/"
         assert await it.held(dav.person("plane-all").contents()) == []
-        await it.forget()
-        again = await it.push()
-    assert (again.url, again.counts) == (first.url, {"kept": first.counts["created"]})
+        for name in starts:
+            await it.forget()
+            again = await it.push(name)
+            assert (again.url, again.counts) == (first.url, {"kept": first.counts["created"]})
 
 
 async def test_a_dry_run_says_what_would_be_done_and_changes_nothing(dav: DavServer, tmp_path: Path) -> None:
