@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from icsfeed.adapters.caldav import Collection
@@ -16,6 +17,7 @@ from icsfeed.core.push_plan import (
     Present,
     Wanted,
     decided_again,
+    has_emoji,
     is_right,
 )
 
@@ -61,6 +63,8 @@ class Writes:
                     return
                 try:
                     await self._do(action)
+                except Rejected as error:
+                    self._failed(action, f"{error.reason}{self._hint(action)}")
                 except ObjectError as error:
                     self._failed(action, error.reason, locked=isinstance(error, Locked))
                 except PushError as error:
@@ -130,7 +134,9 @@ class Writes:
             stored = read_object(body.data) if body is not None else None
             if body is None or not is_ours(stored, self._owner) or stored is None:
                 self._tally.done.remove(action)
-                self._failed(action, self._why_lost(stored, self._wanted[action.uid]))
+                self._failed(action, self._why_lost(stored, action))
+                if body is not None and stored is not None and stored.blank:
+                    await self._clear(action.href, body.etag)
                 continue
             self._know(action.href, Present(action.href, body.etag, stored))
             untouched = body.etag == self._written[action.href]
@@ -152,10 +158,19 @@ class Writes:
         self.accepted[item.component.uid] = (item.hash, stored.facts)
         return True
 
-    def _why_lost(self, stored: Stored | None, item: Wanted) -> str:
+    async def _clear(self, path: str, etag: str) -> None:
+        """Delete what the server made of our bytes: other apps fail on a ruin."""
+        with suppress(ObjectError):
+            await self._collection.delete(path, etag)
+
+    def _why_lost(self, stored: Stored | None, action: Action) -> str:
         if stored is not None and stored.uid:
             return "the server does not keep our marks (X- properties): it cannot be pushed to"
-        texts = (item.component.summary, item.component.description, *item.component.categories)
-        if any(ord(letter) > 0xFFFF for text in texts for letter in text):
-            return "the server has destroyed it: delete it by hand, and set `strip_emoji: true`"
-        return "it was written, and cannot be read back"
+        return f"it was written, and cannot be read back{self._hint(action)}"
+
+    def _hint(self, action: Action) -> str:
+        """What may help where the server does not bear what an object holds."""
+        item = self._wanted.get(action.uid)
+        if item is None or not has_emoji(item.component):
+            return ""
+        return "; if it is an emoji in it, `strip_emoji: true` helps"

@@ -37,7 +37,8 @@ class Stored(Struct, frozen=True):
 
     `owner` and `hash` are our marks, empty where they are missing. `facts` is a digest of what people
     see of it, the same however a server writes that. `revision` holds its times and sequence number.
-    `extras` (content lines) and `alarms` (the lines of each) were added to it by others.
+    `extras` (content lines) and `alarms` (the lines of each) were added to it by others. `blank`: there is
+    no calendar in it at all, as where SOGo has destroyed one.
     """
 
     uids: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class Stored(Struct, frozen=True):
     revision: str = ""
     extras: tuple[str, ...] = ()
     alarms: tuple[tuple[str, ...], ...] = ()
+    blank: bool = False
 
     @property
     def uid(self) -> str:
@@ -91,6 +93,8 @@ def read_object(data: bytes) -> Stored:
         calendars = read_parts(data.decode("utf-8", "replace"))
     except ValueError:
         return Stored()
+    if not calendars:
+        return Stored(blank=True)
     parts = [part for calendar in calendars for part in calendar.parts if part.name != "VTIMEZONE"]
     uids = tuple(dict.fromkeys(unescape(part.value("UID")).strip() for part in parts))
     if len(uids) != 1 or not is_our_uid(uids[0]):

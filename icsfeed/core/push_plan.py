@@ -6,7 +6,7 @@ feed (caldav.md). Nothing else is ever replaced or removed.
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Literal, TypeAlias
 
@@ -113,6 +113,12 @@ def _without_emoji(component: Component) -> Component:
     )
 
 
+def has_emoji(component: Component) -> bool:
+    """Whether it holds what `strip_emoji` takes out."""
+    texts = (component.summary, component.description, *component.categories)
+    return any(_BEYOND.search(text) for text in texts)
+
+
 def name_of(uid: str) -> str:
     """The last segment of a new object's address: plain ASCII, which every server returns as it was sent."""
     local = uid.partition("@")[0]
@@ -146,7 +152,7 @@ def plan(
         else:
             for uid in one.uids:
                 others[uid].append(one)
-    taken = {one.href for one in present}
+    taken = {one.href: one for one in present}
     actions: list[Action] = []
     for uid, item in wanted.items():
         if uid in owned:
@@ -166,7 +172,7 @@ def _best(same: Iterable[Present], standard: str) -> Present:
 
 
 def _new(
-    uid: str, others: Sequence[Present], taken: Collection[str], href: str, *, adopt: bool
+    uid: str, others: Sequence[Present], taken: Mapping[str, Present], href: str, *, adopt: bool
 ) -> Iterator[Action]:
     """What becomes of a wanted UID that no object of ours holds."""
     free = [one for one in others if one.stored and one.stored.uid and not one.stored.owner]
@@ -176,12 +182,18 @@ def _new(
     for other in others:
         if other is not chosen:
             yield _conflict(uid, other, _whose(other))
-    if not others and href in taken:
-        yield Action(
-            "conflict", uid, href, reason="another object, or one that cannot be read, is at this address"
-        )
-    elif not others:
-        yield Action("create", uid, href)
+    if not others:
+        yield _at_its_address(uid, href, taken.get(href))
+
+
+def _at_its_address(uid: str, href: str, there: Present | None) -> Action:
+    """What becomes of a UID that is nowhere: nobody else makes objects at our address, but for ruins."""
+    if there is None:
+        return Action("create", uid, href)
+    if there.stored is not None and there.stored.blank:
+        return Action("update", uid, href, there.etag)
+    reason = "another object, or one that cannot be read, is at this address"
+    return Action("conflict", uid, href, reason=reason)
 
 
 def _conflict(uid: str, other: Present, reason: str) -> Action:

@@ -156,9 +156,6 @@ def test_a_text_that_looks_like_an_alarm_is_a_text() -> None:
 @pytest.mark.parametrize(
     ("data", "uids"),
     [
-        (b"(null)", ()),
-        (b"", ()),
-        (b"\xff\xfe\x00", ()),
         (b"BEGIN:VCALENDAR\r\n", ()),
         (_edited(PLAIN, PLAIN.uid, "someone@example.com"), ("someone@example.com",)),
         (_edited(PLAIN, PLAIN.uid, r"a\,b@example.com"), ("a,b@example.com",)),
@@ -173,6 +170,11 @@ def test_an_object_that_is_not_one_of_ours_tells_its_uids_and_nothing_else(
 ) -> None:
     assert read_object(data) == Stored(uids)
     assert read_object(data).uid == ""
+
+
+@pytest.mark.parametrize("data", [b"(null)", b"", b"\xff\xfe\x00"])
+def test_an_object_without_a_calendar_in_it_is_blank(data: bytes) -> None:
+    assert read_object(data) == Stored(blank=True)
 
 
 def test_a_time_zone_in_an_object_is_not_a_component_of_its_own() -> None:

@@ -22,6 +22,7 @@ from icsfeed.core.push_plan import (
     Wanted,
     decided_again,
     guard,
+    has_emoji,
     is_right,
     name_of,
     plan,
@@ -131,6 +132,14 @@ def test_what_is_not_ours_is_never_replaced(present: Present, reason: str, adopt
     assert not made.of(*WRITES)
 
 
+def test_a_ruin_at_our_address_is_written_anew_and_one_elsewhere_is_left() -> None:
+    ruin = read_object(b"(null)")
+    assert kinds([ONE], Present(at(ONE), '"1"', ruin)) == [("update", name_of(ONE.uid))]
+    assert kinds([ONE], Present(BASE + "a.ics", '"1"', ruin)) == [("create", name_of(ONE.uid))]
+    assert kinds([ONE], there(ONE, BASE + "a.ics"), Present(at(ONE), '"1"', ruin)) == [("leave", "a.ics")]
+    assert kinds([], Present(at(ONE), '"1"', ruin)) == []
+
+
 def test_an_object_that_cannot_be_read_is_never_deleted() -> None:
     assert kinds([], Present(at(ONE), '"1"', None)) == []
 
@@ -191,6 +200,7 @@ def test_emoji_are_taken_out_where_that_is_asked_for() -> None:
     assert bare.component.summary == "(no title)"
     (kept,) = wanted_of([made], OWNER).values()
     assert kept.component == made
+    assert [has_emoji(one) for one in (made, shown, ONE)] == [True, False, False]
     assert kept.hash != item.hash
 
 
