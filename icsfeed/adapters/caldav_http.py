@@ -7,7 +7,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Protocol
@@ -45,7 +45,7 @@ class Heard(Struct, frozen=True):
 
 
 class Login(httpx.Auth):
-    """Basic at once; Digest from the first 401 on that offers nothing else."""
+    """Basic at once; Digest from the first 401 on that offers nothing else, with what that asks for."""
 
     def __init__(self, username: str, password: str) -> None:
         self._basic = httpx.BasicAuth(username, password)
@@ -54,14 +54,16 @@ class Login(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """As httpx.Auth."""
-        if not self._turned:
+        flow = self._digest.auth_flow(request)
+        try:
+            if self._turned:
+                yield from flow
+                return
             response = yield from _forwarded(self._basic.auth_flow(request))
             if response.status_code != HTTPStatus.UNAUTHORIZED or not _only_digest(response):
                 return
             self._turned = True
-            del request.headers["Authorization"]
-        try:
-            yield from self._digest.auth_flow(request)
+            yield from _after(flow, response)
         except (KeyError, ValueError, NotImplementedError, httpx.ProtocolError):
             reason = (
                 "the server asks for a kind of Digest, or the user name holds letters, that cannot be sent"
@@ -73,6 +75,15 @@ def _forwarded(
     flow: Generator[httpx.Request, httpx.Response, None],
 ) -> Generator[httpx.Request, httpx.Response, httpx.Response]:
     return (yield next(flow))
+
+
+def _after(
+    flow: Generator[httpx.Request, httpx.Response, None], response: httpx.Response
+) -> Generator[httpx.Request, httpx.Response, None]:
+    """The rest of a flow whose first request was sent by another one, and answered so."""
+    next(flow)
+    with suppress(StopIteration):
+        yield flow.send(response)
 
 
 def _only_digest(response: httpx.Response) -> bool:
