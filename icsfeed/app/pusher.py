@@ -103,11 +103,6 @@ class Pusher:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def wake(self) -> None:
-        """Something may have changed: push soon."""
-        for name in self._feeds:
-            self._touch(name)
-
     def run_now(self) -> None:
         """Push everything at once; what is under way once more."""
         self._due = dict.fromkeys(self._feeds, self._timer())

@@ -22,7 +22,7 @@ from icsfeed.app.push_report import Report
 from icsfeed.app.pusher import Last, Pushed, Pusher
 from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
-from icsfeed.core.config import Feed, Secret
+from icsfeed.core.config import Cache, Duration, Feed, Secret
 from icsfeed.core.errors import NoServer, PushBusy
 from icsfeed.core.push_plan import Refusal
 
@@ -75,10 +75,15 @@ class Rig:
     def change(self, key: str = "PROP") -> None:
         self.it.world.data.patch_issue(self.it.issues(key)[0]["id"], {"name": "Newer"})
 
+    async def news(self) -> None:
+        """What both targets hold changes, and is read."""
+        self.change("OPS")
+        await self.read()
+
 
 @asynccontextmanager
 async def rig(folder: Path, *answers: Report | Exception) -> AsyncIterator[Rig]:
-    async with pushing_to(TARGETS, folder, more=MINE) as it:
+    async with pushing_to(TARGETS, folder, more=MINE, cache=Cache(issues=Duration(1))) as it:
         yield Rig(it, Recorded(it.world, *answers))
 
 
@@ -97,7 +102,7 @@ async def test_a_change_is_pushed_five_seconds_after_the_last_one(tmp_path: Path
         await it.read()
         await it.seconds(70)
         for _ in range(3):
-            it.pusher.wake()
+            await it.news()
             await it.seconds(3)
         await it.seconds(10)
     assert it.push.of("t") == it.push.of("u") == [5, 81]
@@ -117,7 +122,7 @@ async def test_only_the_target_whose_feed_has_changed_is_pushed(tmp_path: Path) 
 async def test_changes_without_end_are_pushed_each_minute(tmp_path: Path) -> None:
     async with rig(tmp_path) as it:
         for _ in range(130):
-            it.pusher.wake()
+            await it.news()
             await it.seconds(1)
     assert it.push.of("t") == [60, 121]
 
