@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 from msgspec import Struct
 
 from icsfeed.adapters import caldav_xml as xml
-from icsfeed.adapters.caldav_http import Heard, Server, short
+from icsfeed.adapters.caldav_http import Heard, Server
 from icsfeed.core.errors import (
     Changed,
     Locked,
@@ -25,6 +25,7 @@ from icsfeed.core.errors import (
     Rejected,
     UidTaken,
 )
+from icsfeed.core.replies import short
 
 BATCH = 100
 """Objects in one multiget."""

@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from icsfeed.adapters import caldav_xml as xml
 from icsfeed.adapters.caldav import XML_TYPE, look, propfind
-from icsfeed.adapters.caldav_http import Server, short
+from icsfeed.adapters.caldav_http import Server
 from icsfeed.core.config import ComponentKind, PushTarget
 from icsfeed.core.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav
+from icsfeed.core.replies import short
 
 ASKED = (xml.TYPE, xml.NAME, xml.PRINCIPAL, xml.HOME, xml.KINDS)
 WELL_KNOWN = "/.well-known/caldav"

@@ -8,7 +8,6 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from msgspec import Struct
 from icsfeed import __version__
 from icsfeed.core.config import PushTarget
 from icsfeed.core.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
+from icsfeed.core.replies import is_packed_twice, retry_after, short
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked."""
@@ -128,7 +128,7 @@ class Server:
             try:
                 async with self._lane():
                     heard = await self._once(method, url, what, body, headers)
-                wait = _asked(heard)
+                wait = retry_after(heard.headers)
             except NoServer:
                 if attempt >= self._attempts:
                     raise
@@ -190,8 +190,7 @@ class Server:
 
 
 async def _bounded(response: httpx.Response, what: str) -> bytes:
-    if "," in response.headers.get("content-encoding", ""):
-        # Each layer multiplies by up to a thousand, and is unpacked before anybody can count.
+    if is_packed_twice(response.headers):
         raise NotCalDav(what, "the answer is compressed more than once")
     body = bytearray()
     async for piece in response.aiter_bytes():
@@ -219,26 +218,6 @@ def _translated(error: Exception, what: str) -> PushError:
 
 def _attempts(status: int) -> int:
     return ATTEMPTS_500 if status == HTTPStatus.INTERNAL_SERVER_ERROR else ATTEMPTS
-
-
-def _asked(heard: Heard) -> float | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3); None where there is none that can be read.
-
-    A date is compared with the answer's own Date, so that the two clocks need not agree.
-    """
-    value = heard.headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        until, sent = parsedate_to_datetime(value), parsedate_to_datetime(heard.headers["date"])
-        return max(0.0, (until - sent).total_seconds())
-    except (ValueError, TypeError, KeyError, OverflowError):
-        return None
-
-
-def short(text: str) -> str:
-    """Somebody else's words on one line of a message."""
-    return " ".join(text.split())[:200]
 
 
 class Connect(Protocol):

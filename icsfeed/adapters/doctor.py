@@ -14,6 +14,7 @@ import httpx
 
 from icsfeed.core.doctor_clients import CLIENTS
 from icsfeed.core.doctor_seen import Answer, NoAnswer, Reply, Seen
+from icsfeed.core.replies import short
 
 SIZE = 10 * 1024 * 1024
 """Bytes of a body, unpacked: what is beyond is not read."""
@@ -103,7 +104,7 @@ class _Probe:
         except (TimeoutError, httpx.TimeoutException):
             return NoAnswer("no answer in time")
         except httpx.TransportError as error:
-            return NoAnswer(f"no answer ({' '.join(str(error).split())[:200] or type(error).__name__})")
+            return NoAnswer(f"no answer ({short(str(error)) or type(error).__name__})")
 
     async def _follow(
         self, method: str, url: httpx.URL, headers: Mapping[str, str], limit: int, started: float

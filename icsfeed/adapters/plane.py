@@ -18,12 +18,13 @@ import httpx
 from msgspec import Struct
 
 from icsfeed.adapters import plane_wire as wire
-from icsfeed.adapters.plane_http import NoSuchPath, PageTooLarge, fetch, open_client, short
+from icsfeed.adapters.plane_http import NoSuchPath, PageTooLarge, fetch, open_client
 from icsfeed.adapters.plane_rows import Read, Walk, understood
 from icsfeed.adapters.quota import Asked, Errand
 from icsfeed.core.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError, Throttled
 from icsfeed.core.incremental import Rows
 from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
+from icsfeed.core.replies import short
 from icsfeed.core.text import one_line
 
 __all__ = ["PlaneClient", "Read", "open_client"]

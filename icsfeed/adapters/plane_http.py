@@ -7,8 +7,6 @@ import asyncio
 import re
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import httpx
@@ -26,6 +24,7 @@ from icsfeed.core.errors import (
     Throttled,
     Unreachable,
 )
+from icsfeed.core.replies import is_packed_twice, retry_after, short
 
 ANSWER_LIMIT = 256 * 1024 * 1024
 """Bytes of one answer, unpacked: more is a fault, and no reason to fill the memory."""
@@ -105,8 +104,7 @@ def _tell(asked: Asked, response: httpx.Response) -> None:
 
 
 async def _bounded(response: httpx.Response, what: str, limit: int) -> bytes:
-    if "," in response.headers.get("content-encoding", ""):
-        # Each layer multiplies by up to a thousand, and is unpacked before anybody can count.
+    if is_packed_twice(response.headers):
         raise BadAnswer(what, "the answer is compressed more than once")
     body = bytearray()
     async for piece in response.aiter_bytes():
@@ -163,26 +161,11 @@ def _elsewhere(response: httpx.Response) -> str:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Retry-After in seconds from now (RFC 9110, 10.2.3), within reason; None when there is none.
-
-    A date is compared with the answer's own Date, so that the two clocks need not agree.
-    """
-    value = response.headers.get("retry-after", "").strip()
-    if not value:
+    """How many seconds Plane wants us to wait, within reason; None where it does not say."""
+    if not response.headers.get("retry-after", "").strip():
         return None
-    try:
-        seconds = float(value) if value.isdecimal() else _seconds_until(value, response.headers["date"])
-    except (ValueError, TypeError, KeyError, OverflowError):
-        return RETRY_USUAL
-    return min(max(seconds, RETRY_SHORTEST), RETRY_LONGEST)
-
-
-def _seconds_until(at: str, sent: str) -> float:
-    return (_aware(parsedate_to_datetime(at)) - _aware(parsedate_to_datetime(sent))).total_seconds()
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = retry_after(response.headers)
+    return RETRY_USUAL if seconds is None else min(max(seconds, RETRY_SHORTEST), RETRY_LONGEST)
 
 
 def _reason(error: Exception) -> str:
@@ -195,8 +178,3 @@ def _reason(error: Exception) -> str:
     if "CERTIFICATE" in str(error).upper():
         return f"its TLS certificate is not accepted ({short(str(error))})"
     return f"no connection ({short(str(error)) or type(error).__name__})"
-
-
-def short(text: str) -> str:
-    """Somebody else's words on one line of a message."""
-    return " ".join(text.split())[:200]
