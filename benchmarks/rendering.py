@@ -11,7 +11,7 @@ from measure import Row, in_turns, times_faster
 from icsfeed.core.chunks import Chunks
 from icsfeed.core.component import Component
 from icsfeed.core.feed import Rendered, digest, render
-from icsfeed.core.ics import Header, write_calendar
+from icsfeed.core.ics import CLOSING, Header, opening
 from icsfeed.core.model import Snapshot
 from icsfeed.core.parts import Parts, parts
 from icsfeed.core.revisions import History, carried_on
@@ -96,7 +96,7 @@ def measured(issues: int) -> list[Row]:
     components = list(calendar.components)
 
     def ours() -> bytes:
-        return write_calendar(calendar.header, [part.octets for part in parts(components)])
+        return b"".join((opening(calendar.header), *(part.octets for part in parts(components)), CLOSING))
 
     def cold() -> Rendered:
         return Renderer(snapshot).feed("everything")

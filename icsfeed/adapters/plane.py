@@ -63,8 +63,8 @@ class PlaneClient:
     """Reads one workspace. Every method raises PlaneError, and nothing else, when Plane does not give it.
 
     `client` comes from `open_client` and carries the key. Methods may run at the same time. Their
-    requests wait for the budget of `errand`; `patient`: also when Plane has refused one. `answers`
-    counts requests by `ok` or the kind of the error.
+    requests wait for the budget that `on` has named; `patient`: also when Plane has refused one.
+    `answers` counts requests by `ok` or the kind of the error.
     """
 
     def __init__(
@@ -73,14 +73,13 @@ class PlaneClient:
         slug: str,
         *,
         client: httpx.AsyncClient,
-        errand: Errand | None = None,
         patient: bool = False,
     ) -> None:
         self._host = base_url.rstrip("/")
         self._shown = re.sub(r"//[^/@]*@", "//", self._host)
         self._slug = slug
         self._client = client
-        self._errand = errand
+        self._errand: Errand | None = None
         self._patient = patient
         self._learned = _Learned()
         self.answers: Counter[str] = Counter()

@@ -134,9 +134,9 @@ class _Waiter:
 class Budget:
     """When requests with one key may be sent: readers' before the background's, else in order.
 
-    `timer` gives monotonic seconds. `limit` is believed until the server has said its own, and
-    `window` is in seconds. The background leaves the last `reserve` places to readers, or a quarter of
-    the room where that is less. `users`: how many workspaces read with the key, and plan for a share.
+    `timer` gives monotonic seconds. `limit` is believed until the server has said its own. The background
+    leaves the last `reserve` places to readers, or a quarter of the room where that is less. `users`: how
+    many workspaces read with the key, and plan for a share.
     """
 
     def __init__(
@@ -145,14 +145,12 @@ class Budget:
         timer: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         limit: int = LIMIT,
-        window: float = WINDOW,
         reserve: int = RESERVE,
     ) -> None:
         self.users = 0
         self._timer = timer
         self._sleep = sleep
         self._limit = limit
-        self._window = window
         self._reserve = reserve
         self._out: set[Asked] = set()
         self._past: list[_Past] = []
@@ -188,8 +186,8 @@ class Budget:
         at = self._timer()
         said = self._said_at(at)
         # What no answer says does not hold the requests of other processes: they charge all of theirs.
-        sent = said.sent if said else at - self._window
-        until = said.until if said else at + self._window * bool(self._taken(at))
+        sent = said.sent if said else at - WINDOW
+        until = said.until if said else at + WINDOW * bool(self._taken(at))
         return BudgetState(
             at=now,
             sent=now + sent - at,
@@ -211,7 +209,7 @@ class Budget:
         if not (self._best or self._best_before):
             self._best = state.limit or 0
         sent = at - max(0.0, state.at - state.sent)
-        until = at + min(state.until - state.at, self._window + LONGEST_BLOCK)
+        until = at + min(state.until - state.at, WINDOW + LONGEST_BLOCK)
         known = self._said_at(self._timer())
         if until > self._timer() and (known is None or sent > known.sent + TICK):
             self._said = _Said(state.left + self._counted(sent, at), sent, at, until, inf)
@@ -268,7 +266,7 @@ class Budget:
         now = self._timer()
         if remaining is not None:
             self._heard(asked.sent, now, remaining)
-        self._past.append(_Past(now + self._window, now, asked.sent, remaining))
+        self._past.append(_Past(now + WINDOW, now, asked.sent, remaining))
         self._wake()
 
     def _refused(self, asked: Asked, retry_after: float) -> None:
@@ -279,14 +277,14 @@ class Budget:
         self._closed_until = max(self._closed_until, now + retry_after)
         # What is in flight is added when its answer comes.
         room = self._taken(now) - len(self._out) + 1
-        self._said = _Said(room, now, now, self._closed_until + self._window, -1)
+        self._said = _Said(room, now, now, self._closed_until + WINDOW, -1)
         self._wake()
 
     def _heard(self, sent: float, now: float, remaining: int) -> None:
         known = self._said_at(now)
         if known is None or sent > known.answered or remaining <= known.remaining:
             room = remaining + 1 + self._counted(sent, now, remaining)
-            self._said = known = _Said(room, sent, now, now + self._window, remaining)
+            self._said = known = _Said(room, sent, now, now + WINDOW, remaining)
         else:
             self._said = known = known._replace(room=known.room + 1)
         if now - self._best_since >= LEARNED_FOR:
@@ -297,7 +295,7 @@ class Budget:
         """Our requests that the server counted before this one, and had not forgotten then."""
         return sum(
             past.remaining is not None
-            and past.sent > answered - self._window
+            and past.sent > answered - WINDOW
             and (past.answered < sent or past.remaining > remaining)
             for past in self._past
         )
@@ -330,7 +328,7 @@ class Budget:
             kept = min(self._reserve, room // 4) if urgency == "background" else 0
             if room - kept - self._taken(at) > before:
                 return max(at, self._closed_until) - now
-        return self._window
+        return WINDOW
 
 
 def remaining_in(headers: Mapping[str, str]) -> int | None:

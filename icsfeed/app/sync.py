@@ -28,15 +28,10 @@ class LastSync(Struct, frozen=True):
 
 
 class Sync:
-    """Reads all workspaces again, when told to. `new_id` names each time."""
+    """Reads all workspaces again, when told to."""
 
-    def __init__(
-        self,
-        clock: Callable[[], datetime],
-        timer: Callable[[], float],
-        new_id: Callable[[], str] = lambda: str(uuid4()),
-    ) -> None:
-        self._clock, self._timer, self._new_id = clock, timer, new_id
+    def __init__(self, clock: Callable[[], datetime], timer: Callable[[], float]) -> None:
+        self._clock, self._timer = clock, timer
         self._task: asyncio.Task[None] | None = None
         self.last: LastSync | None = None
 
@@ -57,7 +52,7 @@ class Sync:
         if self.is_running:
             return None
         self._task = asyncio.create_task(self._run(workspaces, then))
-        return self._new_id()
+        return str(uuid4())
 
     async def close(self) -> None:
         """End what is under way."""

@@ -39,11 +39,6 @@ class Header(Struct, frozen=True, kw_only=True):
     color_hex: str | None = None
 
 
-def write_calendar(header: Header, components: Iterable[bytes]) -> bytes:
-    """A whole feed. `components` come sorted, as `write` gave them; none: a lone VTIMEZONE."""
-    return b"".join((opening(header), b"".join(components) or EMPTY, CLOSING))
-
-
 def opening(header: Header) -> bytes:
     """A feed's content lines before its components; `CLOSING` comes after them."""
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}", "CALSCALE:GREGORIAN"]

@@ -112,14 +112,12 @@ class Project(Struct, eq=False):
 class PlaneData:
     """All workspaces. Every change stamps what it changes, with a time that never stands still.
 
-    `clock` returns aware datetimes; `new_id` the ids of what is created.
+    `clock` returns aware datetimes, `new_id` the ids of what is created.
     """
 
-    def __init__(
-        self, clock: Callable[[], datetime] = utc_now, new_id: Callable[[], str] = random_id
-    ) -> None:
+    def __init__(self, clock: Callable[[], datetime]) -> None:
         self.clock = clock
-        self.new_id = new_id
+        self.new_id: Callable[[], str] = random_id
         self.users: dict[str, User] = {}
         self.keys: dict[str, Key] = {}
         self.workspaces: dict[str, Workspace] = {}

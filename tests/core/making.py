@@ -13,7 +13,7 @@ from icsfeed.core.chunks import Chunks
 from icsfeed.core.component import Component
 from icsfeed.core.config import Config, Feed, Secret, Workspace
 from icsfeed.core.feed import render
-from icsfeed.core.ics import write
+from icsfeed.core.ics import CLOSING, EMPTY, Header, opening, write
 from icsfeed.core.mapping import Style, issue_components
 from icsfeed.core.model import Issue, Label, Period, Person, Project, Snapshot, State, StateGroup
 from icsfeed.core.parts import parts
@@ -145,6 +145,11 @@ def calendar(
 def body(made: Calendar) -> bytes:
     """A calendar's bytes, rendered for the first time."""
     return render(made.header, parts(made.components), None, "style", NOW, Chunks(compress=False))[0].body
+
+
+def whole(header: Header, components: Iterable[bytes]) -> bytes:
+    """A feed of these components, as `write` gave them and in their order."""
+    return b"".join((opening(header), b"".join(components) or EMPTY, CLOSING))
 
 
 def parsed(octets: bytes) -> Parsed:

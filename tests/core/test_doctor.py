@@ -5,13 +5,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from making import whole
 from msgspec.structs import replace
 
 from icsfeed.core.component import Component
 from icsfeed.core.doctor import Verdict, is_readable, judge
 from icsfeed.core.doctor_clients import CLIENTS, EVERYBODY, PAGE
 from icsfeed.core.doctor_seen import Answer, NoAnswer, Seen
-from icsfeed.core.ics import Header, write, write_calendar
+from icsfeed.core.ics import Header, write
 
 MOMENT = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 EVENT = Component(
@@ -24,7 +25,7 @@ EVENT = Component(
     created=MOMENT,
     revised=MOMENT,
 )
-GOOD = write_calendar(Header(uid="u", name="A feed", refresh=3600), [write(EVENT)])
+GOOD = whole(Header(uid="u", name="A feed", refresh=3600), [write(EVENT)])
 HEADERS = {
     "content-type": "text/calendar; charset=utf-8",
     "etag": '"1"',
@@ -79,7 +80,7 @@ def test_every_app_works_with_a_feed_of_ours() -> None:
 
 
 TASK = GOOD.replace(b"VEVENT", b"VTODO")
-TWO = write_calendar(Header(uid="u", name="A feed", refresh=3600), [write(EVENT), write(EVENT)])
+TWO = whole(Header(uid="u", name="A feed", refresh=3600), [write(EVENT), write(EVENT)])
 MIXED = GOOD.replace(
     b"END:VCALENDAR", b"BEGIN:VTODO\r\nUID:t\r\nDTSTAMP:1\r\nLAST-MODIFIED:1\r\nEND:VTODO\r\nEND:VCALENDAR"
 )
@@ -142,8 +143,8 @@ MIXED = GOOD.replace(
         # What it holds
         (seen(without("REFRESH-INTERVAL").replace(b"X-PUBLISHED-TTL:PT1H\r\n", b"")),
          "Nextcloud", "limited", "once a week"),
-        (seen(write_calendar(Header(uid="u", name="A", refresh=3600), [])), "vdirsyncer", "limited", "empty"),
-        (seen(write_calendar(Header(uid="u", name="A", refresh=3600), [])), "ICSx5", "works", "nothing"),
+        (seen(whole(Header(uid="u", name="A", refresh=3600), [])), "vdirsyncer", "limited", "empty"),
+        (seen(whole(Header(uid="u", name="A", refresh=3600), [])), "ICSx5", "works", "nothing"),
         (seen(without("UID")), "vdirsyncer", "fails", "1 without UID"),
         (seen(without("UID")), "Thunderbird", "limited", "doubled or lost"),
         (seen(TWO), "vdirsyncer", "fails", "1 share a UID"),

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import NOW, UPDATED, WEB, component, issue, parsed, unfolded
+from making import NOW, UPDATED, WEB, component, issue, parsed, unfolded, whole
 from msgspec.structs import replace
 
 from icsfeed.core.chunks import Chunks
 from icsfeed.core.component import Component
 from icsfeed.core.feed import Rendered, digest, render, render_narrowed
-from icsfeed.core.ics import Header, write, write_calendar
+from icsfeed.core.ics import Header, write
 from icsfeed.core.mapping import Style
 from icsfeed.core.parts import parts
 from icsfeed.core.revisions import History, styled_since
@@ -44,7 +44,7 @@ def test_a_feed_of_shared_chunks_is_its_components_under_its_header(one: set[int
         items = sorted((component(issue(n)) for n in numbers), key=lambda item: item.sort_key)
         made, history = render(HEADER, parts(items), history, "a", NOW, chunks)
         header = replace(HEADER, last_modified=made.last_modified)
-        assert made.body == write_calendar(header, map(write, items))
+        assert made.body == whole(header, map(write, items))
         assert b"".join(made.pieces()) == made.body
         assert made.size == len(made.body)
         assert made.gzipped is not None

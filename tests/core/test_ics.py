@@ -25,12 +25,13 @@ from making import (
     period,
     snapshot,
     unfolded,
+    whole,
 )
 from msgspec.structs import replace
 
 from icsfeed.core.component import Component
 from icsfeed.core.config import Feed
-from icsfeed.core.ics import Header, write, write_calendar
+from icsfeed.core.ics import Header, write
 from icsfeed.core.model import Label, Person
 from icsfeed.core.text import MENTION
 
@@ -157,7 +158,7 @@ def test_any_text_arrives_as_its_documented_normal_form(
 @example("xC:\\New", "C:\\New\\news;,")
 def test_a_second_parser_reads_the_same(name: str, text: str) -> None:
     made = replace(component(issue(name=name), summary="{name}"), description=text)
-    octets = write_calendar(Header(uid="u", name=name, refresh=3600), [write(made)])
+    octets = whole(Header(uid="u", name=name, refresh=3600), [write(made)])
     (found,) = IcsCalendarStream.calendar_from_ics(octets.decode()).events
     assert found.summary == flat(name)
     assert (found.description or "") == normal(text)
@@ -175,7 +176,7 @@ def test_no_field_can_inject_a_line(uid: str, summary: str, categories: list[str
         alarms=(timedelta(),),
     )
     header = Header(uid=uid, name=other, refresh=60, description=other, url=f"https://{other}")
-    octets = write_calendar(header, [write(made)])
+    octets = whole(header, [write(made)])
     assert_well_formed(octets, components=1)
     assert unfolded(octets).count("BEGIN:VALARM") == 1
 
@@ -183,7 +184,7 @@ def test_no_field_can_inject_a_line(uid: str, summary: str, categories: list[str
 @given(named)
 def test_a_parents_uid_is_escaped_like_any_text(uid: str) -> None:
     made = replace(component(issue(), component="vtodo"), related_to=uid)
-    (found,) = parsed(write_calendar(Header(uid="u", name="n", refresh=60), [write(made)])).todos
+    (found,) = parsed(whole(Header(uid="u", name="n", refresh=60), [write(made)])).todos
     assert found["RELATED-TO"] == flat(uid)
 
 
@@ -265,7 +266,7 @@ def test_moments_are_written_in_utc_to_the_second(moment: datetime, written: str
 def test_durations_are_written_as_rfc_5545_says(alarm: timedelta, written: str) -> None:
     made = write(component(issue(), alarms=(alarm,)))
     assert f"TRIGGER:{written}\r\n".encode() in made
-    (event,) = parsed(write_calendar(Header(uid="u", name="n", refresh=60), [made])).events
+    (event,) = parsed(whole(Header(uid="u", name="n", refresh=60), [made])).events
     assert [one.decoded("TRIGGER") for one in event.walk("VALARM")] == [alarm]
 
 
@@ -276,7 +277,7 @@ HEADER = Header(uid="u-1", name="Property, all", refresh=5400)
 
 
 def test_a_plain_header_has_these_lines_in_this_order() -> None:
-    assert unfolded(write_calendar(HEADER, [b""]))[:9] == [
+    assert unfolded(whole(HEADER, [b""]))[:9] == [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
         "PRODID:-//icsfeed//icsfeed//EN",
@@ -298,7 +299,7 @@ def test_a_header_says_what_is_configured() -> None:
         color="tomato",
         color_hex="#FF6347",
     )
-    plain, full = (set(unfolded(write_calendar(one, []))) for one in (HEADER, header))
+    plain, full = (set(unfolded(whole(one, []))) for one in (HEADER, header))
     assert full - plain == {
         "DESCRIPTION:All\\; of it\\nhere",
         "X-WR-CALDESC:All\\; of it\\nhere",
@@ -310,7 +311,7 @@ def test_a_header_says_what_is_configured() -> None:
 
 
 def test_an_empty_feed_is_a_calendar_that_shows_nothing() -> None:
-    octets = write_calendar(HEADER, [])
+    octets = whole(HEADER, [])
     (only,) = parsed(octets).subcomponents
     assert (only.name, only["TZID"]) == ("VTIMEZONE", "Etc/UTC")
     theirs = IcsCalendarStream.calendar_from_ics(octets.decode())
@@ -338,7 +339,7 @@ def test_nothing_forbidden_is_ever_written() -> None:
         alarms=(timedelta(),),
     )
     event = replace(everything, kind="VEVENT", status="CANCELLED", completed=None, related_to=None)
-    written = write_calendar(HEADER, [write(everything), write(event)])
+    written = whole(HEADER, [write(everything), write(event)])
     names = {re.split("[:;]", line, maxsplit=1)[0] for line in unfolded(written)}
     assert names - PROPERTIES == {"COLOR", "RELATED-TO"}
     parsed(written)
