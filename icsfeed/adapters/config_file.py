@@ -17,10 +17,11 @@ from zoneinfo import available_timezones
 import yaml
 from msgspec import Meta, Struct, defstruct, field, json, structs
 
-from icsfeed.core.config import ISO_LENGTH, PLAIN_LENGTH, Alarm, Config, Duration, Secret
+from icsfeed.core.config import Alarm, Config, Duration, Secret
 from icsfeed.core.decode import Found, decode, dotted
 from icsfeed.core.decode import Path as Place
 from icsfeed.core.errors import ConfigError, Problem
+from icsfeed.core.values import ISO_LENGTH, PLAIN_LENGTH
 
 SYSTEM_FILE = Path("/etc/icsfeed/feeds.yaml")
 FILE_LIMIT = 1024 * 1024

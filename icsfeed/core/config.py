@@ -18,15 +18,9 @@ from msgspec import Meta, Struct, field
 
 from icsfeed.core.colors import color_name
 from icsfeed.core.model import Priority
-from icsfeed.core.values import ISO_LENGTH as ISO_LENGTH
-from icsfeed.core.values import LONGEST as LONGEST
-from icsfeed.core.values import PLAIN_LENGTH as PLAIN_LENGTH
 from icsfeed.core.values import Alarm as Alarm
 from icsfeed.core.values import Duration as Duration
 from icsfeed.core.values import Secret as Secret
-from icsfeed.core.values import own_type as own_type
-from icsfeed.core.values import parse_alarm as parse_alarm
-from icsfeed.core.values import parse_duration as parse_duration
 
 ComponentKind: TypeAlias = Literal["vevent", "vtodo"]
 DateMode: TypeAlias = Literal["due", "span", "start-and-due"]

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 from msgspec import UNSET, Struct, ValidationError, convert, structs
 
-from icsfeed.core.config import SCOPES, Auto, Config, Feed, PushTarget, Workspace, own_type
+from icsfeed.core.config import SCOPES, Auto, Config, Feed, PushTarget, Workspace
 from icsfeed.core.errors import ConfigError, Problem
+from icsfeed.core.values import own_type
 
 Path: TypeAlias = tuple[str | int, ...]
 Row: TypeAlias = tuple[object, str, str]

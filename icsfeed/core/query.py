@@ -7,10 +7,11 @@ from typing import Any, TypeVar, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from icsfeed.core.config import Alarm, ComponentKind, DateMode, DoneMode, Feed, Match, parse_alarm
+from icsfeed.core.config import Alarm, ComponentKind, DateMode, DoneMode, Feed, Match
 from icsfeed.core.errors import BadParameter
 from icsfeed.core.model import Priority
 from icsfeed.core.narrowing import FIELDS
+from icsfeed.core.values import parse_alarm
 
 T = TypeVar("T")
 

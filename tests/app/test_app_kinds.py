@@ -7,7 +7,8 @@ import pytest
 from app_world import NOW, TODAY, Clock, World, events, serving, settings
 from ical.calendar_stream import IcsCalendarStream
 
-from icsfeed.core.config import Duration, Feed, Filter, Match, Window, parse_alarm
+from icsfeed.core.config import Duration, Feed, Filter, Match, Window
+from icsfeed.core.values import parse_alarm
 from icsfeed.demo.sample import sample
 from icsfeed.demo.settings import demo_config
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icsfeed.core.colors import CSS3, color_name
-from icsfeed.core.config import LONGEST, Config, Duration, Secret, Workspace, parse_alarm, parse_duration
+from icsfeed.core.config import Config, Duration, Secret, Workspace
+from icsfeed.core.values import LONGEST, parse_alarm, parse_duration
 
 HOUR, DAY = 3600, 86_400
 
