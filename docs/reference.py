@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import icsfeed
 from icsfeed import running
-from icsfeed.adapters.config_file import schema
+from icsfeed.adapters.config_schema import schema
 from icsfeed.app.build import opened, utc_now
 from icsfeed.app.metrics import exposition
 from icsfeed.app.server_state import ServerState

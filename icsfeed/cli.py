@@ -335,7 +335,7 @@ def init(output: str, schema: bool) -> None:
     from pathlib import Path
 
     from icsfeed.adapters.config_file import example_text
-    from icsfeed.adapters.config_file import schema as json_schema
+    from icsfeed.adapters.config_schema import schema as json_schema
 
     if schema:
         show_json(json_schema(), indent=2)

@@ -1,4 +1,4 @@
-"""feeds.yaml, the environment and the files of secrets -> Config; the example and the JSON schema.
+"""feeds.yaml, the environment and the files of secrets -> Config; and the example of it.
 
 The environment and the folders are arguments. Whatever a file holds, the outcome is a `Config` or
 a ConfigError with every problem in it.
@@ -6,22 +6,18 @@ a ConfigError with every problem in it.
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from functools import reduce
 from hashlib import sha256
-from operator import or_
 from pathlib import Path
-from types import GenericAlias, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 from zoneinfo import available_timezones
 
 import yaml
-from msgspec import Meta, Struct, defstruct, field, json, structs
 
-from icsfeed.core.config import Alarm, Config, Duration, Secret
-from icsfeed.core.decode import Found, decode, dotted
-from icsfeed.core.decode import Path as Place
+from icsfeed.core.config import Config
+from icsfeed.core.config_checks import Found
+from icsfeed.core.config_checks import Path as Place
+from icsfeed.core.config_decode import decode, dotted
 from icsfeed.core.errors import ConfigError, Problem
-from icsfeed.core.values import ISO_LENGTH, PLAIN_LENGTH
 
 SYSTEM_FILE = Path("/etc/icsfeed/feeds.yaml")
 FILE_LIMIT = 1024 * 1024
@@ -34,9 +30,8 @@ SECRET_FILES = frozenset(
 PATHS = SECRET_FILES | {"ca_file"}
 _BARE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")
-
-
 _KEPT = ("\ue000\ue001", "\ue002")
+"""What stands for `${` and `}` while YAML is parsed: characters of private use."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -281,62 +276,3 @@ def _fill(data: dict[str, Any], key: str, path: Path) -> None:
         raise ValueError("names an empty file")
     if key in SECRET_FILES:
         data[plain] = text
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema (2020-12) of feeds.yaml, for editors."""
-    draft = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": draft, "title": "feeds.yaml of icsfeed", **json.schema(_as_written(Config, {}))}
-
-
-def _as_written(kind: Any, made: dict[Any, Any]) -> Any:
-    """A type of core/config.py as people write it: lengths are texts, and one value may stand for a list."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if isinstance(kind, type) and issubclass(kind, Struct):
-        if kind not in made:
-            made[kind] = _struct_as_written(kind, made)
-        return made[kind]
-    if origin is tuple:
-        one = _as_written(inner[0], made)
-        either: Any = one | GenericAlias(list, one)
-        return Annotated[either, Meta(description="one value, or a list of them")]
-    if origin is Mapping:
-        return GenericAlias(dict, tuple(_as_written(one, made) for one in inner))
-    if origin in (Union, UnionType):
-        return reduce(or_, (_as_written(option, made) for option in inner))
-    if kind == Literal[False]:
-        return Annotated[bool, Meta(extra_json_schema={"const": False})]
-    if origin is Annotated:
-        return _leaf_as_written(inner[0], inner[1])
-    return kind
-
-
-def _leaf_as_written(kind: Any, rule: Meta) -> Any:
-    """A pattern goes in as plain schema: msgspec 0.22 crashes on a union of a list and a text with one."""
-    patterns = {Duration: f"^(?:{PLAIN_LENGTH})$", Alarm: f"^[+-]?(?:{ISO_LENGTH}|{PLAIN_LENGTH})$"}
-    if kind not in (str, Secret, *patterns):
-        return Annotated[kind, rule]
-    pattern = patterns.get(kind, rule.pattern)
-    more = {"pattern": rf"{pattern}|\$\{{"} if pattern else None
-    text = Annotated[str, Meta(description=rule.description, extra_json_schema=more)]
-    return text | Annotated[int, Meta(ge=0)] if kind is Duration else text
-
-
-def _struct_as_written(kind: type[Struct], made: dict[Any, Any]) -> type[Struct]:
-    fields = [(one.name, _as_written(one.type, made), _key(one)) for one in structs.fields(kind)]
-    return defstruct(
-        kind.__name__, fields, kw_only=True, forbid_unknown_fields=True, namespace={"__doc__": kind.__doc__}
-    )
-
-
-def _key(one: structs.FieldInfo) -> Any:
-    """The key as it is written, with its default as YAML would say it (a secret's is left out)."""
-    default = list(one.default) if isinstance(one.default, tuple) else one.default
-    if one.required:
-        return field(name=one.encode_name)
-    if isinstance(default, str | int | float | None):
-        return field(name=one.encode_name, default=int(default) if isinstance(default, Duration) else default)
-    if isinstance(default, list) and default:
-        return field(name=one.encode_name, default=one.default)
-    empty = {Secret: Secret, list: list}.get(type(default), dict)
-    return field(name=one.encode_name, default_factory=empty)

@@ -1,7 +1,7 @@
 """The configuration as values: what feeds.yaml may say, and what follows from it.
 
 Frozen, strict structs. Nothing is read here: adapters/config_file.py turns YAML, the environment
-and secret files into plain data, core/decode.py turns that into a `Config` or a list of
+and secret files into plain data, core/config_decode.py turns that into a `Config` or a list of
 every problem in it.
 
 A type with a `_rule` says in words what it takes: they end the sentence "must be ..." of a problem,

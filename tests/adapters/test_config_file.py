@@ -18,8 +18,8 @@ from icsfeed.adapters.config_file import (
     find,
     from_environment,
     load,
-    schema,
 )
+from icsfeed.core import config as config_module
 from icsfeed.core.config import Config, Match, Secret
 from icsfeed.core.errors import ConfigError, Problem
 
@@ -203,7 +203,8 @@ def test_how_often_targets_are_pushed_may_come_from_the_environment(
 
 
 def test_every_key_that_names_a_file_of_a_secret_is_read() -> None:
-    names = {key for struct in _structs(Config) for key in struct.__struct_fields__ if key.endswith("_file")}
+    fields = (getattr(kind, "__struct_fields__", ()) for kind in vars(config_module).values())
+    names = {key for keys in fields for key in keys if key.endswith("_file")}
     assert names - {"ca_file"} == SECRET_FILES
 
 
@@ -401,51 +402,9 @@ def test_the_example_has_every_key_where_it_belongs() -> None:
     assert [key for key in SECRET_FILES if f"{key}: FILE" not in text] == []
 
 
-def test_the_schema_knows_every_key_and_accepts_one_value_for_a_list() -> None:
-    document = schema()
-    for struct in _structs(Config):
-        definition = document["$defs"][struct.__name__]
-        assert set(definition["properties"]) == {one.encode_name for one in structs.fields(struct)}
-        assert definition["additionalProperties"] is False
-    alarm = document["$defs"]["Feed"]["properties"]["alarm"]
-    assert [one["type"] for one in alarm["anyOf"]] == ["string", "array"]
-    assert alarm["description"] == "one value, or a list of them"
-    assert document["$defs"]["Feed"]["properties"]["stale_notice"]["anyOf"][-1] == {
-        "const": False,
-        "type": "boolean",
-    }
-
-
-@pytest.mark.parametrize(
-    ("struct", "key", "good", "bad"),
-    [
-        ("Feed", "alarm", ["-PT15H", "P1D", "-15h", "${ALARM}"], ["PT", "soon", "15"]),
-        ("Feed", "refresh", ["1h", "1d 12h", "${R}"], ["1 hour", "-1h"]),
-        (
-            "Workspace",
-            "url",
-            ["https://plane.example.com", "https://${HOST}", "${URL}"],
-            ["plane.example.com"],
-        ),
-    ],
-)
-def test_the_patterns_of_the_schema_fit_what_loads(
-    struct: str, key: str, good: list[str], bad: list[str]
-) -> None:
-    definition = schema()["$defs"][struct]["properties"][key]
-    pattern = definition.get("pattern") or definition["anyOf"][0]["pattern"]
-    assert all(re.search(pattern, text) for text in good)
-    assert not any(re.search(pattern, text) for text in bad)
-
-
 def _uncommented(text: str) -> str:
     """Options behind `#` have no space after it, or their indentation; prose has one space."""
     return re.sub(r"(?m)^( *)#(?=\S|  )", r"\1", text)
-
-
-def _structs(struct: type[Struct]) -> set[type[Struct]]:
-    below = (kind for one in structs.fields(struct) for kind in _inside(one.type))
-    return {struct}.union(*(_structs(kind) for kind in below))
 
 
 def _inside(kind: Any) -> Iterator[type[Struct]]:

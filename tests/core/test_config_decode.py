@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from icsfeed.core.config import AuthProxy, Config, Feed, Match, Secret, Window
-from icsfeed.core.decode import Found, decode, dotted
+from icsfeed.core.config_checks import Found
+from icsfeed.core.config_decode import decode, dotted
 from icsfeed.core.errors import ConfigError, Problem
 
 ZONES = {"UTC", "Europe/Berlin", "Europe/Vienna"}
