@@ -141,14 +141,13 @@ def _notices(name: str, feed: Feed, selection: Selection, style: Style, day: Day
 
 
 def _header(name: str, feed: Feed, style: Style, material: Material, workspace: str) -> Header:
-    single = _only_project(name, feed, material)
-    linked = single is not None and feed.details != "busy"
+    linked = _only_project(name, feed, material) if feed.details != "busy" else None
     return Header(
         uid=_uid(name),
         name=title_of(name, feed, style.language, material, workspace),
         description=feed.description,
         refresh=feed.refresh,
-        url=f"{style.web}/projects/{single.id}/issues" if single and linked else None,
+        url=f"{style.web}/projects/{linked.id}/issues" if linked else None,
         color=feed.color,
         color_hex=CSS3[feed.color] if feed.color else None,
     )
