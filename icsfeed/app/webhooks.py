@@ -19,7 +19,8 @@ from icsfeed.app.peers import is_within, reader_of
 from icsfeed.app.watch import Watch
 from icsfeed.core.addresses import counted_as
 from icsfeed.core.config import Workspace
-from icsfeed.core.webhook import Touched, WebhookError, is_signed, read
+from icsfeed.core.errors import WebhookError
+from icsfeed.core.webhook import Touched, is_signed, read
 
 BODY_LIMIT = 1024 * 1024
 """Bytes: Plane sends the whole issue, and a description may be 200 KB."""

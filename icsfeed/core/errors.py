@@ -10,6 +10,7 @@
     ├── ExportError            the folder of an export cannot be used
     │   └── ExportBusy         another export to it is running
     ├── BadParameter           a query parameter has a value that it cannot have
+    ├── WebhookError           a delivery of a webhook cannot be read
     ├── PlaneError             Plane did not give what was asked
     │   ├── KeyRefused         the API key is missing, unknown, expired or disabled
     │   ├── NoAccess           the key is good; this workspace or project is not open to it
@@ -121,6 +122,17 @@ class BadParameter(IcsfeedError):
         super().__init__(f"{field}: {reason}")
 
 
+class WebhookError(IcsfeedError):
+    """A delivery of Plane's webhook that cannot be read. The text never repeats what was sent.
+
+    `field` is the path in its body (`data.project`; empty: all of it). `missing`: it is not there, or null.
+    """
+
+    def __init__(self, field: str, reason: str, *, missing: bool = False) -> None:
+        self.field, self.reason, self.missing = field, reason, missing
+        super().__init__(f"{field}: {reason}" if field else reason)
+
+
 class ExportError(IcsfeedError):
     """Nothing can be exported to this folder; nothing in it was touched."""
 
@@ -138,7 +150,7 @@ class PlaneError(IcsfeedError):
 
 
 class KeyRefused(PlaneError):
-    """401, or 403 'Given API token is not valid' (plane-api: unknown, expired and disabled look alike)."""
+    """401, or 403 'Given API token is not valid' (unknown, expired and disabled look alike)."""
 
 
 class NoAccess(PlaneError):

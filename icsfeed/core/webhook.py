@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import Struct
 
-from icsfeed.core.errors import IcsfeedError
+from icsfeed.core.errors import WebhookError
 
 Action: TypeAlias = Literal["create", "update", "delete"]
 Resource: TypeAlias = Literal["projects", "issues", "cycles", "modules"]
@@ -45,17 +45,6 @@ _SLUG = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _PREFIX = "sha256="
 
 _Row: TypeAlias = dict[str, Any]
-
-
-class WebhookError(IcsfeedError, ValueError):
-    """A delivery that cannot be read. `field` is the path in its body (`data.project`; empty: all of it).
-
-    `missing`: the field is not there, or null. The text never repeats what was sent.
-    """
-
-    def __init__(self, field: str, reason: str, *, missing: bool = False) -> None:
-        self.field, self.reason, self.missing = field, reason, missing
-        super().__init__(f"{field}: {reason}" if field else reason)
 
 
 class Touched(Struct, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """What our errors say to a person, and carry for a program."""
 
+import re
+
 import pytest
 
 from icsfeed.core import errors
@@ -33,6 +35,18 @@ from icsfeed.core import errors
 )
 def test_an_error_says_what_a_person_can_act_on(error: errors.IcsfeedError, message: str) -> None:
     assert str(error) == message
+
+
+def test_the_tree_in_the_docstring_has_every_error_under_its_parent() -> None:
+    drawn: dict[str, str] = {}
+    above: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        if match := re.match(r"    ((?:[│ ]   )*(?:[├└]── )?)(\w+)", line):
+            depth = len(match[1]) // 4
+            above[depth:] = [match[2]]
+            drawn[match[2]] = above[depth - 1] if depth else "Exception"
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert drawn == {kind.__name__: kind.__bases__[0].__name__ for kind in kinds}
 
 
 def test_an_error_carries_what_a_program_needs() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icsfeed.core.webhook import Touched, WebhookError, is_signed, read
+from icsfeed.core.errors import WebhookError
+from icsfeed.core.webhook import Touched, is_signed, read
 
 DATA = Path(__file__).parents[1] / "data"
 RECORDED = sorted((DATA / "webhooks").glob("*.json"))
@@ -229,7 +230,6 @@ def test_what_cannot_be_read_names_the_field(body: bytes, field: str, missing: b
         read(body)
     assert (caught.value.field, caught.value.missing) == (field, missing)
     assert str(caught.value).startswith(field)
-    assert isinstance(caught.value, ValueError)
 
 
 @pytest.mark.parametrize(
