@@ -155,7 +155,7 @@ def _feed(service: FeedService, server: ServerState, name: str, feed: Feed, with
         items=made.items if made else None,
         undated=made.undated if made else None,
         start_only=made.start_only if made else None,
-        size=len(made.rendered.body) if made else None,
+        size=made.rendered.size if made else None,
         last_modified=made.rendered.last_modified if made else None,
         readers=tuple(server.audience.readers(name)),
     )
