@@ -11,13 +11,11 @@ from icsfeed.app.workspace import Workspace
 from icsfeed.core.calendar import Calendar, Material
 from icsfeed.core.config import Config, PushTarget
 from icsfeed.core.diagnose import unknown_names, why_empty
+from icsfeed.core.doctor_clients import LARGE
 from icsfeed.core.errors import FeedError, IcsfeedError, NoAccess, NoCopy, PlaneError, PushError
 from icsfeed.core.select import Needs
 
 Level: TypeAlias = Literal["ok", "warning", "error"]
-
-LARGE = 900_000
-"""Bytes: bodies up to here are read by all calendar services (mapping.md, 1)."""
 
 
 class Finding(NamedTuple):

@@ -9,9 +9,7 @@ from icsfeed.app.answers import NEVER_STORED
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.pages import Pages, message_answer, page_answer, page_request
 from icsfeed.app.report import Report
-
-LARGE = 900_000
-"""Bytes of a feed above which some apps give up (mapping.md, 1)."""
+from icsfeed.core.doctor_clients import LARGE
 
 SYNCS = {HTTPStatus.ACCEPTED: "started", HTTPStatus.CONFLICT: "running"}
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+LARGE = 900_000
+"""Bytes: feeds up to here are read by every calendar service."""
+
 PAGE = "https://page.example.com"
 """The origin of the page that FullCalendar is imagined in."""
 

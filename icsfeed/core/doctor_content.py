@@ -1,9 +1,9 @@
-"""What follows for which calendar app from what a feed holds (clients.md, mapping.md)."""
+"""What follows for which calendar app from what a feed holds."""
 
 from collections.abc import Iterable, Iterator
 
 from icsfeed.core.doctor_body import Body, Item
-from icsfeed.core.doctor_clients import EVERYBODY, ONLINE, WITHOUT_TASKS
+from icsfeed.core.doctor_clients import EVERYBODY, LARGE, ONLINE, WITHOUT_TASKS
 from icsfeed.core.doctor_rules import (
     APPLE,
     GOOGLE,
@@ -17,8 +17,6 @@ from icsfeed.core.doctor_rules import (
     Weight,
 )
 
-LARGE = 900_000
-"""Bytes: bodies up to here are read by all calendar services (mapping.md, 1)."""
 STRICT = (GOOGLE, HOME_ASSISTANT)
 """Apps that drop the whole file for one line that they cannot read."""
 OTHERS = tuple(app for app in EVERYBODY if app not in STRICT)
