@@ -4,7 +4,7 @@ Each page in light and dark, 360 and 1440 pixels wide, English and German, with 
 Without a folder it makes the two pictures of the README, docs/*.png.
 """
 
-import sys
+import argparse
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -76,14 +76,18 @@ def of_everything(browser: Browser, folder: Path, names: Sequence[str]) -> None:
                 shoot(browser, url, file, width, theme, language)
 
 
-def main(folder: str | None = None, *names: str) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0].partition(":")[0])
+    parser.add_argument("folder", nargs="?", type=Path, help="default: only the two pictures of the README")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="such as feed-few: default all")
+    given = parser.parse_args()
     with sync_playwright() as player:
         browser = player.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        if folder is None:
+        if given.folder is None:
             for_the_readme(browser)
         else:
-            of_everything(browser, Path(folder), names)
+            of_everything(browser, given.folder, given.names)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
