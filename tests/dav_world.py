@@ -1,5 +1,7 @@
 """Real CalDAV servers as processes on loopback, and what a person does to their calendars."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -18,37 +21,64 @@ MADE = (200, 201, 204)
 
 
 class DavServer:
-    """One server in a folder of its own. `home`: where calendars are made; `user`: empty for no password."""
+    """One server in a folder of its own. `home`: where calendars are made; `user`: empty for no password.
 
-    def __init__(self, command: list[str], port: int, home: str, user: str = "") -> None:
+    `behind`: its port, where another server is in front of it. `env` is added to its environment;
+    `as_user`: whom of the system it runs as.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        port: int,
+        home: str,
+        user: str = "",
+        behind: int = 0,
+        env: Mapping[str, str] = {},
+        as_user: str | None = None,
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}{home}"
         self.user = user
-        self._command, self._port = command, port
+        self._command, self._port = command, behind or port
+        self._options: dict[str, Any] = {"user": as_user, "group": as_user, "env": {**os.environ, **env}}
         self._process: subprocess.Popen[bytes] | None = None
         self.calendar = "plane"
         self.client = httpx.Client(auth=(user, PASSWORD) if user else None, timeout=30)
 
     def start(self) -> None:
         """Returns when it answers."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            self._command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+            **self._options,
+        )
         until = time.monotonic() + 20
         while not self._answers():
             if time.monotonic() > until or self._process.poll() is not None:
-                pytest.fail(f"{self._command[2]} does not start")
+                pytest.fail(f"{self._command} does not start")
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """At once, whatever it is doing."""
+        """At once, whatever it is doing, with all that it has started."""
         if self._process is not None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+            while self._listens():
+                time.sleep(0.01)
 
     def _answers(self) -> bool:
         try:
             return self.client.request("OPTIONS", self.url, timeout=2).status_code < 500
         except httpx.TransportError:
             return False
+
+    def _listens(self) -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self._port)) == 0
 
     @property
     def login(self) -> Mapping[str, str]:
@@ -143,7 +173,7 @@ def radicale(folder: Path) -> Iterator[DavServer]:
         encoding="utf-8",
     )
     command = [sys.executable, "-m", "radicale", "-C", str(folder / "config")]
-    yield from _running(DavServer(command, port, f"/{USER}/", USER))
+    yield from running_server(DavServer(command, port, f"/{USER}/", USER))
 
 
 @contextmanager
@@ -158,10 +188,11 @@ def xandikos(folder: Path) -> Iterator[DavServer]:
         f"/{USER}/",
         "--no-detect-systemd",
     ]
-    yield from _running(DavServer(command, port, f"/{USER}/calendars/"))
+    yield from running_server(DavServer(command, port, f"/{USER}/calendars/"))
 
 
-def _running(server: DavServer) -> Iterator[DavServer]:
+def running_server(server: DavServer) -> Iterator[DavServer]:
+    """Until the end of what it is for."""
     server.start()
     try:
         yield server

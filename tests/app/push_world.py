@@ -35,6 +35,24 @@ def target(url: str, **settings: Any) -> PushTarget:
     return replace(PushTarget(feed=FEED, url=url, create=True), **settings)
 
 
+class Disturbed(httpx.AsyncHTTPTransport):
+    """Real requests. `before` is called once, before the next write; `loses`: the method of a lost answer."""
+
+    before: Callable[[], None] | None = None
+    loses = ""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.before is not None and request.method in ("PUT", "DELETE"):
+            before, self.before = self.before, None
+            before()
+        response = await super().handle_async_request(request)
+        if request.method == self.loses:
+            self.loses = ""
+            await response.aclose()
+            raise httpx.ReadError("connection reset", request=request)
+        return response
+
+
 class Pushing:
     """The service of a sample workspace, and where its pushes go."""
 

@@ -8,12 +8,13 @@ from urllib.parse import urljoin
 
 import pytest
 from dav_world import DavServer, person_event, radicale, xandikos
-from push_world import FEED, pushing_to, target
+from push_world import FEED, Disturbed, pushing_to, target
 
 from icsfeed.adapters.caldav_http import AT_ONCE
 from icsfeed.core.config import Feed, PushTarget
 from icsfeed.core.errors import LoginRefused, NoCollection, PushBusy
 from icsfeed.core.ics_object import read_object
+from icsfeed.core.mapping import issue_uid
 from icsfeed.core.push_plan import name_of
 
 pytestmark = pytest.mark.anyio
@@ -164,6 +165,48 @@ async def test_a_collection_that_another_program_filled_is_taken_over(dav: DavSe
         assert (taken.is_good, taken.counts["adopted"], taken.counts["created"]) == (True, 15, 0)
         assert await it.held(person.contents()) == []
         assert len(person.hrefs()) == len(uids)
+        assert (await it.push()).requests == 1
+
+
+async def test_what_people_change_while_we_write_is_decided_anew(dav: DavServer, tmp_path: Path) -> None:
+    disturbed, person = Disturbed(), dav.person()
+    async with pushing_to(plane(dav), tmp_path, transport=disturbed) as it:
+        await it.push()
+        one, other, third = [row["id"] for row in it.issues()[:3]]
+        edited, deleted, gone = [name_of(issue_uid(issue)) for issue in (one, other, third)]
+        it.world.data.patch_issue(one, {"name": "Newer"})
+        it.world.data.delete_issue(other)
+        it.world.data.delete_issue(third)
+
+        def people() -> None:
+            for name in (edited, deleted):
+                person.edit(name, "END:VEVENT", "X-THEIRS:kept\r\nEND:VEVENT")
+            person.delete(gone)
+
+        disturbed.before = people
+        report = await it.push()
+        assert report.is_good, report.as_json()
+        assert disturbed.before is None
+        assert (report.counts["updated"], report.counts["deleted"]) == (1, 2)
+        assert await it.held(person.contents()) == []
+        assert "X-THEIRS:kept" in person.get(edited)
+        assert (await it.push()).requests == 1
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_an_answer_that_is_lost_is_found_out(dav: DavServer, tmp_path: Path, method: str) -> None:
+    disturbed = Disturbed()
+    async with pushing_to(plane(dav), tmp_path, transport=disturbed) as it:
+        await it.push()
+        for row in it.issues()[:2]:
+            it.world.data.delete_issue(row["id"])
+        for number in range(2):
+            fields = {"name": f"Made {number}", "target_date": "2027-02-01"}
+            it.world.data.create_issue(it.issues()[0]["project"], fields)
+        disturbed.loses = method
+        report = await it.push()
+        assert (report.is_good, disturbed.loses) == (True, ""), report.as_json()
+        assert await it.held(dav.person().contents()) == []
         assert (await it.push()).requests == 1
 
 
