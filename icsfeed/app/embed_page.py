@@ -1,6 +1,5 @@
 """/embed: a feed's calendar for a frame in another page, as month, week, agenda or day."""
 
-from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response, route
@@ -36,7 +35,7 @@ async def private_embed(
 ) -> Response[str]:
     """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
     page = await _embed(request, service, pages, sheets, name, token)
-    return await _held(server, request, page)
+    return await server.wrong_links.slowly(page, reader_of(request))
 
 
 @route("/embed/{name:str}", http_method=READ, summary="A public calendar for a frame")
@@ -50,13 +49,7 @@ async def public_embed(
 ) -> Response[str]:
     """The same of a calendar that the configuration calls public."""
     page = await _embed(request, service, pages, sheets, name, None)
-    return await _held(server, request, page)
-
-
-async def _held(server: ServerState, request: Request[Any, Any, Any], page: Response[str]) -> Response[str]:
-    """The page; where the link is wrong, as slowly as wrong links are answered."""
-    wrong = page.status_code == HTTPStatus.NOT_FOUND
-    return await server.wrong_links.hold(reader_of(request)) or page if wrong else page
+    return await server.wrong_links.slowly(page, reader_of(request))
 
 
 async def _embed(

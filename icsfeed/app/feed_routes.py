@@ -61,8 +61,7 @@ async def _counted(
     server: ServerState, request: Request[Any, Any, Any], page: Response[str]
 ) -> Response[str]:
     """A page, which no app reads, counts among the answers and for no reader."""
-    if page.status_code == HTTPStatus.NOT_FOUND:
-        page = await server.wrong_links.hold(reader_of(request)) or page
+    page = await server.wrong_links.slowly(page, reader_of(request))
     server.audience.answered(page.status_code or HTTPStatus.OK)
     return page
 
@@ -73,8 +72,8 @@ async def _feed(
     name = file.removesuffix(".ics")
     grant = service.links.access(name, token)
     if grant is None:
-        held = await server.wrong_links.hold(reader_of(request))
-        answer: Response[Any] = held or plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
+        missing = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
+        answer: Response[Any] = await server.wrong_links.slowly(missing, reader_of(request))
     else:
         answer = await _granted(service, server, request, name, grant, is_public=token is None)
     report(server, name, grant, request.headers.get("user-agent"), answer.status_code or HTTPStatus.OK)

@@ -51,6 +51,11 @@ class WrongLinks:
         await self._pause()
         return None if own.granted else _refused(own.reset)
 
+    async def slowly(self, answer: Response[str], address: str) -> Response[str]:
+        """The answer to whoever has this address; a 404 as `hold` lets it out, or what comes in its place."""
+        wrong = answer.status_code == HTTPStatus.NOT_FOUND
+        return await self.hold(address) or answer if wrong else answer
+
     async def _pause(self) -> None:
         self._waiting += 1
         try:
