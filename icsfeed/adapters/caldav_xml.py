@@ -4,6 +4,7 @@ Answers come from another machine: no DTD, no entities, and whatever else is in 
 ValueError come out.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
@@ -25,6 +26,9 @@ PROPSTAT, PROP = f"{DAV}propstat", f"{DAV}prop"
 
 SAFE = "/~!$&'()*+,;=:@-._"
 """What stays as it is in a path: the unreserved, and what RFC 3986 allows in a segment."""
+
+_ILLEGAL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
+"""What XML 1.0 cannot hold, in UTF-8. Radicale, xandikos and others pass on what somebody's object holds."""
 
 _PREFIXES = {DAV: "d:", CALDAV: "c:", APPLE: "a:"}
 _DEEPEST = 64
@@ -178,7 +182,7 @@ def read_reasons(body: bytes) -> frozenset[str]:
 
 def _parsed(body: bytes) -> Element:
     try:
-        root = fromstring(body, forbid_dtd=True)
+        root = _root(body)
         if _is_deep(root):
             raise ValueError("its XML is nested too deeply")
     except DefusedXmlException:
@@ -187,6 +191,14 @@ def _parsed(body: bytes) -> Element:
         raise ValueError("its XML is broken") from None
     else:
         return root
+
+
+def _root(body: bytes) -> Element:
+    """The root, without the characters that break XML where they do: one object must not hide all others."""
+    try:
+        return fromstring(body, forbid_dtd=True)
+    except ParseError:
+        return fromstring(_ILLEGAL.sub(b"", body), forbid_dtd=True)
 
 
 def _is_deep(root: Element) -> bool:

@@ -95,6 +95,16 @@ def test_the_reasons_of_a_refusal_are_read(body: bytes, names: set[str]) -> None
     assert xml.read_reasons(body) == names
 
 
+@pytest.mark.parametrize("mark", ["\x00", "\x0b", "\x1f", "\ufffe", "\uffff"])
+def test_what_xml_cannot_hold_in_one_object_does_not_hide_the_others(mark: str) -> None:
+    data = f"<c:calendar-data>SUMMARY:a{mark}ü\ufffd</c:calendar-data>"
+    found = f"<d:propstat><d:prop>{data}</d:prop>{status(200)}</d:propstat>"
+    hrefs = ("<d:href>/a.ics</d:href>", "<d:href>/b.ics</d:href>")
+    one, other = read(*(f"<d:response>{href}{found}</d:response>" for href in hrefs))
+    assert (one.path, one.text(xml.DATA)) == ("/a.ics", "SUMMARY:aü\ufffd")
+    assert other.path == "/b.ics"
+
+
 BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><x>&b;</x>'
 OUTSIDE = b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'
 
