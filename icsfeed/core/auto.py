@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from icsfeed.core.config import Auto, Feed
 from icsfeed.core.model import Person, Project
@@ -21,11 +21,19 @@ def auto_feeds(
 ) -> Mapping[str, Feed]:
     """The automatic feeds of these workspaces: `project-prop`, `assignee-anna`.
 
-    Two that would have one name are told apart by the start of their ids.
+    Those that would have one name are told apart by the start of their ids. Somebody who is in several
+    workspaces of one Plane has one id there, and so a feed for each, told apart by the workspace's name.
     """
     made = list(_made(auto, workspaces))
-    count = Counter(name for name, _, _ in made)
-    return {name if count[name] == 1 else f"{name}-{own[:8]}": feed for name, own, feed in made}
+    names = _told_apart([name for name, _, _ in made], [own[:8] for _, own, _ in made])
+    names = _told_apart(names, [feed.workspace or "" for _, _, feed in made])
+    return {name: feed for name, (_, _, feed) in zip(names, made, strict=True)}
+
+
+def _told_apart(names: Sequence[str], marks: Sequence[str]) -> Sequence[str]:
+    """The names, with its mark at the end of each that there is twice."""
+    count = Counter(names)
+    return [name if count[name] == 1 else f"{name}-{mark}" for name, mark in zip(names, marks, strict=True)]
 
 
 def _made(

@@ -50,6 +50,17 @@ def test_feeds_of_one_name_are_told_apart_by_their_ids() -> None:
     }
 
 
+def test_somebody_in_two_workspaces_has_a_feed_of_each() -> None:
+    one, namesake = Person(id="11111111-aaaa", name="Jo"), Person(id="22222222-aaaa", name="Jo")
+    workspaces = {"sales": ((), (one, ANNA)), "ops_2": ((), (one, namesake))}
+    assert auto_feeds(Auto(assignees=True), workspaces) == {
+        "assignee-jo-11111111-sales": Feed(workspace="sales", assignee=one.id),
+        "assignee-anna": Feed(workspace="sales", assignee=ANNA.id),
+        "assignee-jo-11111111-ops_2": Feed(workspace="ops_2", assignee=one.id),
+        "assignee-jo-22222222": Feed(workspace="ops_2", assignee=namesake.id),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
