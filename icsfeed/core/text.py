@@ -161,6 +161,12 @@ def _attributes(source: str) -> dict[str, str]:
     return {name.lower(): unescape(a or b or c) for name, a, b, c in _ATTRIBUTE.findall(source)}
 
 
+def _first_number(attributes: str) -> int:
+    """The number that an ordered list begins with: the editor keeps it where a list is cut in two."""
+    start = _attributes(attributes).get("start", "")
+    return int(start) if re.fullmatch("-?[0-9]{1,9}", start) else 1
+
+
 class _List:
     """An open list: `number` is the next item's, or None where items have bullets."""
 
@@ -241,7 +247,7 @@ class _Reader:
         if tag in _HEADINGS and self._lines:
             self._lines.append("")
         elif tag in ("ul", "ol"):
-            self._lists.append(_List(1 if tag == "ol" else None))
+            self._lists.append(_List(_first_number(attributes) if tag == "ol" else None))
         elif tag == "li":
             opened = self._lists[-1] if self._lists else _List(None)
             self._bullet = opened.bullet(_attributes(attributes).get("data-checked"))

@@ -65,6 +65,10 @@ from icsfeed.core.text import (
         pytest.param(
             "<table><tr><td><ul><li>a</li><li>b</li></ul></td></tr></table>", "a b", id="list in a cell"
         ),
+        pytest.param('<ol start="3"><li>a</li><li>b</li></ol>', "3. a\n4. b", id="list that goes on"),
+        pytest.param("<ol start=0><li>a</li></ol>", "0. a", id="list from zero"),
+        pytest.param('<ol start="x2"><li>a</li></ol>', "1. a", id="list from nowhere"),
+        pytest.param("<ol start='9999999999'><li>a</li></ol>", "1. a", id="list from too far"),
         pytest.param(
             "<blockquote><p>a</p><blockquote>b</blockquote></blockquote>c", "> a\n> > b\nc", id="quotes"
         ),
