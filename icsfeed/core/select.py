@@ -115,7 +115,18 @@ def select(
             selection.periods += [(snapshot, period) for period in _periods(feed, query, snapshot, today)]
         if "issues" in feed.include:
             _place(selection, issues, snapshot, feed, _day_tests(feed, query, snapshot, today))
+    selection.issues = _each_once(selection.issues)
     return selection
+
+
+def _each_once(issues: list[tuple[Snapshot, Issue]]) -> list[tuple[Snapshot, Issue]]:
+    """Each issue as it was last: until both were read again, one that was moved is in two projects."""
+    newest: dict[str, tuple[Snapshot, Issue]] = {}
+    for item in issues:
+        held = newest.setdefault(item[1].id, item)
+        if held[1].updated < item[1].updated:
+            newest[item[1].id] = item
+    return issues if len(newest) == len(issues) else list(newest.values())
 
 
 def _place(

@@ -112,6 +112,15 @@ def test_a_feed_is_over_all_its_snapshots() -> None:
     assert [(snap.project.key, item.sequence_id) for snap, item in found.issues] == [("PROP", 1), ("OPS", 2)]
 
 
+@pytest.mark.parametrize(("before", "after"), [(PROP, OPS), (OPS, PROP)])
+def test_an_issue_that_was_moved_is_in_a_feed_once_as_it_was_last(before: Project, after: Project) -> None:
+    left = issue(1, project=before.id)
+    come = replace(left, project=after.id, sequence_id=7, updated=left.updated + timedelta(minutes=1))
+    both = {before.id: (left, issue(2, project=before.id)), after.id: (come, issue(3, project=after.id))}
+    snapshots = [snapshot(*both[project.id], project=project) for project in (PROP, OPS)]
+    assert numbers(selected(Feed(everything=True), Query(), *snapshots)) == [2, 3, 7]
+
+
 # Filters
 
 ISSUES = (
