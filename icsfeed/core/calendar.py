@@ -19,6 +19,7 @@ from icsfeed.core.notices import overdue_digest, revoked_notice, stale_notice
 from icsfeed.core.parts import Parts, in_order, part
 from icsfeed.core.query import Query
 from icsfeed.core.select import Selection, person_of, projects_of, select
+from icsfeed.core.text import one_line
 from icsfeed.core.words import words
 
 
@@ -154,16 +155,16 @@ def _header(name: str, feed: Feed, style: Style, material: Material, workspace: 
 
 
 def title_of(name: str, feed: Feed, language: Language, material: Material, workspace: str) -> str:
-    """What people call the feed `name`; its snapshots need not be known. Raises as `calendar_of`."""
+    """What people call the feed `name`: a line; its snapshots need not be known. Raises as `calendar_of`."""
     if feed.title:
         return feed.title
     if feed.assignee is not None:
         person = person_of(name, feed.assignee, material.people.values())
-        return words(language)["issues of"].format(name=person.name)
+        return words(language)["issues of"].format(name=one_line(person.name))
     if feed.unassigned:
         return words(language)["unassigned"]
     single = _only_project(name, feed, material)
-    return single.name if single else workspace
+    return one_line(single.name).strip() or single.key if single else workspace
 
 
 def _only_project(name: str, feed: Feed, material: Material) -> Project | None:

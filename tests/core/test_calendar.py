@@ -66,6 +66,20 @@ def test_a_feeds_name_is_its_title_or_what_it_is_over(settings: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
+    ("found", "name"),
+    [("Web\r\nsite\x07", "Web site"), ("half \ud83d", "half \ufffd"), (" \x00\n", "PROP")],
+)
+def test_a_feeds_name_is_a_line_of_text_whatever_its_project_is_called(found: str, name: str) -> None:
+    named = snapshot(issue(1), project=replace(PROPS.project, name=found))
+    assert calendar(Feed(project="PROP"), material(named)).header.name == name
+
+
+def test_a_feeds_name_is_a_line_of_text_whatever_its_person_is_called() -> None:
+    found = material(PROPS, people=[replace(ANNA, name="half\n\ud83d")])
+    assert calendar(Feed(assignee=ANNA.id), found).header.name == "half \ufffd's issues"
+
+
+@pytest.mark.parametrize(
     ("settings", "url"),
     [
         ({"project": "PROP"}, f"{WEB}/projects/prop/issues"),
