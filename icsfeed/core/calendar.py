@@ -164,7 +164,10 @@ def title_of(name: str, feed: Feed, language: Language, material: Material, work
     if feed.unassigned:
         return words(language)["unassigned"]
     single = _only_project(name, feed, material)
-    return one_line(single.name).strip() or single.key if single else workspace
+    if single is None:
+        return workspace
+    shown = one_line(single.name)
+    return shown if shown.strip() else single.key
 
 
 def _only_project(name: str, feed: Feed, material: Material) -> Project | None:
