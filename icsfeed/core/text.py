@@ -19,10 +19,7 @@ MENTION = "\x1a"
 """Stands on both sides of a user's id in `plain` text. A control character: no input keeps its own."""
 
 _NEWLINES = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
-"""With the two beside them that XML cannot hold: CalDAV servers answer with calendars inside of XML."""
-
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _BLANKS = re.compile(r"[ \t\n\f]{2,}|[\t\n\f]")
 """Blanks that are not one space as they are."""
@@ -34,7 +31,7 @@ _MENTIONED = re.compile(f"{MENTION}([^{MENTION}]*){MENTION}")
 def multi_line(text: str) -> str:
     """Text in which newline is the only line break and no other control character but tab is left.
 
-    U+FFFE and U+FFFF go with them. Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
+    Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
     """
     if text.replace("\n", "").isprintable():
         return text

@@ -239,7 +239,6 @@ def test_whatever_comes_some_clean_text_goes_out(html: str) -> None:
             "".join(map(chr, (*range(9), 11, 12, *range(14, 32), *range(127, 133)))), "", id="controls"
         ),
         pytest.param("\ud83d\udd11 \udc00", "\ufffd\ufffd \ufffd", id="surrogates"),
-        pytest.param("a\ufffeb\uffffc\ufffd", "abc\ufffd", id="not in XML"),
         pytest.param("🔑 é \u202e\u200b\ufeff", "🔑 é \u202e\u200b\ufeff", id="all else stays"),
     ],
 )
