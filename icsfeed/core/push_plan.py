@@ -25,6 +25,8 @@ DELETES: frozenset[Kind] = frozenset({"delete", "duplicate"})
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _DOUBLE = "beside our object with this UID there is this one, which is not ours: delete it by hand"
 _BEYOND = re.compile("[\U00010000-\U0010ffff]\ufe0f?")
+_NOT_IN_XML = re.compile("[\ufffe\uffff]")
+"""What a calendar may hold and XML may not, in which servers hand it out: they pass it on as it is."""
 
 
 class Wanted(Struct, frozen=True):
@@ -94,29 +96,33 @@ Accepted: TypeAlias = tuple[str, str]
 
 
 def wanted_of(components: Iterable[Component], owner: str, *, strip_emoji: bool = False) -> dict[str, Wanted]:
-    """What a collection should hold, by UID, in the order of a feed."""
+    """What a collection should hold, by UID, in the order of a feed; without what XML cannot hold."""
     found = {}
     for component in sorted(components, key=lambda component: component.sort_key):
-        shown = _without_emoji(component) if strip_emoji else component
+        shown = _without(_NOT_IN_XML, component) if _holds(component, _NOT_IN_XML) else component
+        shown = _without(_BEYOND, shown) if strip_emoji else shown
         facts = read_object(write_object(shown, owner)).facts
         found[shown.uid] = Wanted(shown, hash_of(shown), facts)
     return found
 
 
-def _without_emoji(component: Component) -> Component:
-    """Without characters beyond the BMP, on which SOGo 5.8 destroys objects."""
+def _without(characters: re.Pattern[str], component: Component) -> Component:
     return replace(
         component,
-        summary=_BEYOND.sub("", component.summary).strip() or "(no title)",
-        description=_BEYOND.sub("", component.description),
-        categories=tuple(name for one in component.categories if (name := _BEYOND.sub("", one).strip())),
+        summary=characters.sub("", component.summary).strip() or "(no title)",
+        description=characters.sub("", component.description),
+        categories=tuple(name for one in component.categories if (name := characters.sub("", one).strip())),
     )
 
 
-def has_emoji(component: Component) -> bool:
-    """Whether it holds what `strip_emoji` takes out."""
+def _holds(component: Component, characters: re.Pattern[str]) -> bool:
     texts = (component.summary, component.description, *component.categories)
-    return any(_BEYOND.search(text) for text in texts)
+    return any(characters.search(text) for text in texts)
+
+
+def has_emoji(component: Component) -> bool:
+    """Whether it holds what `strip_emoji` takes out: beyond the BMP, SOGo 5.8 destroys objects on it."""
+    return _holds(component, _BEYOND)
 
 
 def name_of(uid: str) -> str:

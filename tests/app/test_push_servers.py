@@ -193,6 +193,16 @@ async def test_what_people_change_while_we_write_is_decided_anew(dav: DavServer,
         assert (await it.push()).requests == 1
 
 
+async def test_a_name_that_xml_cannot_hold_spoils_no_calendar(dav: DavServer, tmp_path: Path) -> None:
+    async with pushing_to(plane(dav), tmp_path) as it:
+        issue = it.issues()[0]["id"]
+        it.world.data.patch_issue(issue, {"name": "a\ufffeb\uffff"})
+        assert (await it.push()).is_good
+        assert await it.held(dav.person().contents()) == []
+        assert "ab" in dav.person().get(name_of(issue_uid(issue)))
+        assert (await it.push()).requests == 1
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 async def test_an_answer_that_is_lost_is_found_out(dav: DavServer, tmp_path: Path, method: str) -> None:
     disturbed = Disturbed()

@@ -204,6 +204,15 @@ def test_emoji_are_taken_out_where_that_is_asked_for() -> None:
     assert kept.hash != item.hash
 
 
+def test_what_xml_cannot_hold_is_in_no_object() -> None:
+    made = replace(ONE, summary="a\ufffeb \ufffd", description="c\uffff", categories=("\uffff", "d\ufffe"))
+    (item,) = wanted_of([made], OWNER).values()
+    shown = item.component
+    assert (shown.summary, shown.description, shown.categories) == ("ab \ufffd", "c", ("d",))
+    (same,) = wanted_of([ONE], OWNER).values()
+    assert same.component is ONE
+
+
 def planned(deletes: int, owned: int) -> Plan:
     return Plan(tuple(Action("delete", f"u{n}", f"/{n}") for n in range(deletes)), owned)
 
