@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -128,7 +127,7 @@ def _shown(selection: Selection, material: Material) -> Selection:
 def tombstone(name: str, feed: Feed, style: Style, day: Day) -> Calendar:
     """The calendar of a revoked link: one event that says so (mapping.md, 6)."""
     title = feed.title or name
-    header = Header(uid=_uid(name), name=title, refresh=feed.refresh)
+    header = Header(name=title, refresh=feed.refresh)
     return Calendar(header, Selection(), style, [revoked_notice(name, style, day.today, day.zone)])
 
 
@@ -144,7 +143,6 @@ def _notices(name: str, feed: Feed, selection: Selection, style: Style, day: Day
 def _header(name: str, feed: Feed, style: Style, material: Material, workspace: str) -> Header:
     linked = _only_project(name, feed, material) if feed.details != "busy" else None
     return Header(
-        uid=_uid(name),
         name=title_of(name, feed, style.language, material, workspace),
         description=feed.description,
         refresh=feed.refresh,
@@ -173,7 +171,3 @@ def title_of(name: str, feed: Feed, language: Language, material: Material, work
 def _only_project(name: str, feed: Feed, material: Material) -> Project | None:
     projects = projects_of(name, feed, material.projects)
     return projects[0] if len(projects) == 1 and (feed.project or feed.projects) else None
-
-
-def _uid(name: str) -> str:
-    return str(uuid5(NAMESPACE_URL, f"icsfeed:{name}"))

@@ -188,7 +188,7 @@ async def test_errors_are_not_compressed(world: World) -> None:
 
 
 def test_an_answer_names_its_file_after_the_url() -> None:
-    rendered = render_narrowed(Header(uid="u", name="n", refresh=60), [], NOW, Chunks(compress=False))
+    rendered = render_narrowed(Header(name="n", refresh=60), [], NOW, Chunks(compress=False))
     answer = feed_answer(rendered, {"accept-encoding": "gzip"}, name="a.b-c_d", public_age=10)
     assert answer.headers["Content-Disposition"] == 'inline; filename="a.b-c_d.ics"'
     assert answer.headers["Cache-Control"] == "public, max-age=10, stale-if-error=86400"

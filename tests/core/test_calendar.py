@@ -106,13 +106,6 @@ def test_a_header_says_what_the_feed_configures() -> None:
     assert (plain.description, plain.refresh, plain.color, plain.color_hex) == (None, 3600, None, None)
 
 
-def test_a_feeds_uid_hangs_on_its_name_alone() -> None:
-    one = calendar(Feed(project="PROP"), BOTH).header.uid
-    assert one == calendar(Feed(everything=True, title="x"), BOTH).header.uid
-    assert one == "7c0f1ac4-82ad-5ec5-b46d-290dfa10d04c"
-    assert one != calendar(Feed(project="PROP"), BOTH, name="other").header.uid
-
-
 def test_a_feed_over_a_project_that_is_gone_cannot_be_made() -> None:
     with pytest.raises(NameNotFound):
         calendar(Feed(project="GONE"), BOTH)
@@ -288,5 +281,4 @@ def test_a_revoked_link_shows_one_event_and_nothing_of_the_feed(
     made = tombstone("property", feed, style, Day(TODAY, BERLIN))
     (only,) = made.components
     assert (made.header.name, only.summary, only.first, only.last) == (name, summary, TODAY, TODAY)
-    assert made.header.uid == calendar(feed, BOTH).header.uid
     assert "plane.example.com" not in body(made).decode()

@@ -18,7 +18,7 @@ from icsfeed.core.mapping import Style
 from icsfeed.core.parts import parts
 from icsfeed.core.revisions import History, styled_since
 
-HEADER = Header(uid="u", name="Property", refresh=3600)
+HEADER = Header(name="Property", refresh=3600)
 ONE, TWO = component(issue(1)), component(issue(2))
 HOUR = timedelta(hours=1)
 
