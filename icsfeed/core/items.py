@@ -98,7 +98,7 @@ def _facts(component: Component, found: tuple[Snapshot, Issue] | None, details: 
         return Facts(labels=component.categories)
     snapshot, issue = found
     state = snapshot.state_of(issue)
-    named = Facts(state=one_line(state.name) if state else "", group=state.group if state else None)
+    named = Facts(state=one_line(state.name) if state else "", group=snapshot.group_of(issue))
     if details == "brief":
         return Facts(state=named.state, group=named.group, labels=component.categories)
     return Facts(

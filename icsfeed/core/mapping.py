@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from icsfeed.core.component import Component, Status
 from icsfeed.core.config import Category, ComponentKind, DateMode, Details, DoneMode, Language
-from icsfeed.core.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State
+from icsfeed.core.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State, StateGroup
 from icsfeed.core.text import clip, fill, inflated, multi_line, one_line, with_names
 from icsfeed.core.words import words
 
@@ -29,6 +29,13 @@ COLORS: Mapping[Priority, str | None] = {
     "medium": "yellow",
     "low": "green",
     "none": None,
+}
+TODO_STATUS: Mapping[StateGroup, Status] = {
+    "backlog": "NEEDS-ACTION",
+    "unstarted": "NEEDS-ACTION",
+    "started": "IN-PROCESS",
+    "completed": "COMPLETED",
+    "cancelled": "CANCELLED",
 }
 PRIORITIES: Mapping[Priority, int | None] = {"urgent": 1, "high": 3, "medium": 5, "low": 9, "none": None}
 
@@ -90,14 +97,14 @@ def issue_components(
 def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str]) -> Component:
     state, url = snapshot.state_of(issue), issue_url(issue, style.web)
     todo, shown = style.component == "vtodo", style.details != "busy"
-    completed = todo and state is not None and state.group == "completed"
+    group = snapshot.group_of(issue)
     return Component(
         kind="VTODO" if todo else "VEVENT",
         uid=issue_uid(issue.id),
         summary=_summary(issue, snapshot, state, style),
         first=_first_day(issue, style),
         last=issue.due,
-        status=_todo_status(state) if todo else _event_status(state, style.done),
+        status=TODO_STATUS[group] if todo else _event_status(group, style.done),
         created=issue.created,
         revised=_revised(issue, snapshot, style),
         description=_issue_description(issue, snapshot, state, style, url),
@@ -105,9 +112,9 @@ def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[st
         color=_color(issue, style) if shown else None,
         priority=PRIORITIES[issue.priority] if shown else None,
         url=url if shown else None,
-        completed=issue.completed if completed else None,
+        completed=issue.completed if todo and group == "completed" else None,
         related_to=issue_uid(issue.parent) if todo and shown and issue.parent in parents else None,
-        alarms=() if issue.due is None or _is_done(state) else style.alarms,
+        alarms=() if issue.due is None or group in DONE_GROUPS else style.alarms,
     )
 
 
@@ -144,24 +151,8 @@ def _first_day(issue: Issue, style: Style) -> date | None:
     return issue.start if style.dates == "span" and _starts_before(issue) else issue.due
 
 
-def _is_done(state: State | None) -> bool:
-    return state is not None and state.group in DONE_GROUPS
-
-
-def _event_status(state: State | None, done: DoneMode) -> Status:
-    return "CANCELLED" if done == "cancelled" and _is_done(state) else "CONFIRMED"
-
-
-def _todo_status(state: State | None) -> Status:
-    match state.group if state else "backlog":
-        case "started":
-            return "IN-PROCESS"
-        case "completed":
-            return "COMPLETED"
-        case "cancelled":
-            return "CANCELLED"
-        case _:
-            return "NEEDS-ACTION"
+def _event_status(group: StateGroup, done: DoneMode) -> Status:
+    return "CANCELLED" if done == "cancelled" and group in DONE_GROUPS else "CONFIRMED"
 
 
 def _color(issue: Issue, style: Style) -> str | None:
@@ -190,7 +181,7 @@ def _summary(issue: Issue, snapshot: Snapshot, state: State | None, style: Style
         "priority": words(style.language)[issue.priority],
     }
     summary = _title(fill(style.summary, fields), style)
-    ticked = style.component == "vevent" and style.done == "check" and _is_done(state)
+    ticked = style.component == "vevent" and style.done == "check" and snapshot.is_done(issue)
     return f"✓ {summary}" if ticked else summary
 
 

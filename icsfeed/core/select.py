@@ -193,11 +193,7 @@ def _all_of(match: Match, snapshot: Snapshot, people: Callable[[str], tuple[Pers
     if match.priority:
         yield lambda issue: issue.priority in match.priority
     if match.state:
-        wanted = _folded(match.state)
-        states = {
-            state.id for state in snapshot.states.values() if wanted & _folded((state.group, state.name))
-        }
-        yield lambda issue: issue.state in states
+        yield _in_states(_folded(match.state), snapshot)
     if match.label:
         yield _any_of(match.label, lambda issue: issue.labels, _named(match.label, snapshot.labels.values()))
     if match.assignee:
@@ -206,6 +202,14 @@ def _all_of(match: Match, snapshot: Snapshot, people: Callable[[str], tuple[Pers
     for kind, names in (("cycle", match.cycle), ("module", match.module)):
         if names:
             yield _in_periods(names, [period for period in snapshot.periods.values() if period.kind == kind])
+
+
+def _in_states(wanted: frozenset[str], snapshot: Snapshot) -> Test:
+    """By a state's group or name. An issue without a known state is in the group backlog."""
+    states = {state.id for state in snapshot.states.values() if wanted & _folded((state.group, state.name))}
+    if "backlog" not in wanted:
+        return lambda issue: issue.state in states
+    return lambda issue: issue.state in states or issue.state not in snapshot.states
 
 
 def _any_of(values: Iterable[str], ids_of: Callable[[Issue], Collection[str]], ids: frozenset[str]) -> Test:

@@ -19,8 +19,10 @@ def cycle_start(day: date, zone: str) -> str:
 
 
 def cycle_end(day: date, zone: str) -> str:
-    """The last instant of a cycle: the project's local 23:59 of its last day (v0.24+)."""
-    return stamp(datetime.combine(day, time(23, 59), ZoneInfo(zone)))
+    """The end of a cycle: 23:59 after local midnight of its last day, also on a day of 23 hours (v1.3.1)."""
+    return stamp(
+        datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC) + timedelta(hours=23, minutes=59)
+    )
 
 
 def base(row_id: str, at: str, by: str | None) -> Row:

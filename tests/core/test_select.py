@@ -142,6 +142,9 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
     ({"state": ("started",)}, [1]),
     ({"state": ("in REVIEW", "Completed")}, [1, 2]),
     ({"state": ("triage",)}, []),
+    ({"state": ("backlog",)}, [3, 4]),  # no state, or one that is not listed: open, as in a VTODO
+    ({"state": ("backlog", "unstarted", "started")}, [1, 3, 4]),
+    ({"state": ("completed", "cancelled")}, [2]),
     ({"label": ("BUG",)}, [1, 2]),
     ({"label": ("law, tax",)}, [2]),
     ({"label": ("none",)}, [3]),
