@@ -173,7 +173,7 @@ class FeedService:
 
     def calendar_of(self, look: Look) -> Calendar:
         """The calendar of what was looked at; work for a thread when there are many issues."""
-        style = self._renderer.style(look.feed)
+        style = self._renderer.style(look.name, look.feed)
         return self._renderer.calendar(look.name, look.feed, look.query, style, look.view, look.day)
 
     async def all_links(self, base: str) -> dict[str, dict[str, Any]]:
@@ -192,7 +192,7 @@ class FeedService:
         """The calendar of a revoked link."""
         feed = self.config.feeds[name]
         day = Day(self.today(), self._zone)
-        calendar = tombstone(name, feed, self._renderer.style(feed), day)
+        calendar = tombstone(name, feed, self._renderer.style(name, feed), day)
         changed = midnight(day.today, day.zone)
         return render_narrowed(calendar.header, calendar.parts({}), changed, self._renderer.chunks)
 

@@ -41,11 +41,11 @@ class Renderer:
         self._written: LRUCache[tuple[str, Style], Parts] = LRUCache(STYLES)
         self._histories: dict[str, History] = {}
 
-    def style(self, feed: Feed) -> Style:
-        """How the feed shows its items."""
-        name = workspace_of(self._config, feed)
-        workspace = self._config.workspaces[name]
-        return style_of(self._config, workspace, workspace.slug or name, feed)
+    def style(self, name: str, feed: Feed) -> Style:
+        """How the feed `name` shows its items."""
+        slug = workspace_of(self._config, feed)
+        workspace = self._config.workspaces[slug]
+        return style_of(self._config, workspace, workspace.slug or slug, name, feed)
 
     def calendar(self, name: str, feed: Feed, query: Query, style: Style, view: View, day: Day) -> Calendar:
         """The feed before it is bytes."""
@@ -69,8 +69,8 @@ class Renderer:
         """The feed and its history, which replicas share: all say of a body since when it is there."""
         async with self._store.lock(f"history/{name}", HISTORY_LOCK, wait=HISTORY_LOCK):
             history = await self._history(name)
-            own = digest(self.style(feed))
-            style = replace(self.style(feed), since=styled_since(history, own, self._clock()))
+            own = digest(self.style(name, feed))
+            style = replace(self.style(name, feed), since=styled_since(history, own, self._clock()))
             parts = self._parts_of(view, style)
 
             def work() -> tuple[Rendered, History, Calendar]:
@@ -96,7 +96,7 @@ class Renderer:
     ) -> tuple[Rendered, Calendar]:
         """A part of the feed, which is `base` as a whole; `last`: as that part was before."""
         history = self._histories.get(name)
-        style = replace(self.style(feed), since=history.styled if history else None)
+        style = replace(self.style(name, feed), since=history.styled if history else None)
         if query.restyles:  # not to be kept: whoever has a link may ask for any number of styles
             parts = {snapshot.project.id: Parts(snapshot, style) for snapshot in view.snapshots}
         else:

@@ -1,10 +1,12 @@
 """What a feed shows on a day: from configuration and snapshots to a header and components."""
 
+import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from icsfeed.core.chunks import Part
@@ -86,8 +88,8 @@ def workspace_of(config: Config, feed: Feed) -> str:
     return feed.workspace or next(iter(config.workspaces))
 
 
-def style_of(config: Config, workspace: Workspace, slug: str, feed: Feed) -> Style:
-    """How a feed shows its items: by its own settings, then the server's."""
+def style_of(config: Config, workspace: Workspace, slug: str, name: str, feed: Feed) -> Style:
+    """How the feed `name` shows its items: by its own settings, then the server's."""
     return Style(
         web=f"{workspace.web_url or workspace.url}/{slug}",
         component=feed.component,
@@ -99,7 +101,15 @@ def style_of(config: Config, workspace: Workspace, slug: str, feed: Feed) -> Sty
         colors=tuple(sorted({**config.colors, **feed.colors}.items())),
         alarms=tuple(timedelta(seconds=alarm) for alarm in feed.alarm),
         language=feed.language or config.language,
+        busy_key=_busy_key(config, name) if feed.details == "busy" else UNSET,
     )
+
+
+def _busy_key(config: Config, name: str) -> str | UnsetType:
+    """What a busy feed's UIDs are keyed by; unset only where no secret is configured, which checks refuse."""
+    if config.secret is None:
+        return UNSET
+    return hmac.digest(config.secret.reveal().encode(), f"busy {name}".encode(), sha256).hex()
 
 
 def calendar_of(

@@ -53,7 +53,8 @@ def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
     hint = f"did you mean {near[0]}?" if near else "write it as in Europe/Berlin"
     unknown = zones is not None and config.timezone not in zones
     linked = config.auto != Auto() or not all(feed.public for feed in config.feeds.values())
-    unsigned = linked and not (config.secret or config.secret_file)
+    busy = any(feed.details == "busy" for feed in config.feeds.values())  # its UIDs are keyed by the secret
+    unsigned = (linked or busy) and not (config.secret or config.secret_file)
     signs, url = config.auth_proxy, config.public_url or ""
     crowded = "*" in config.cors and len(config.cors) > 1
     stored = re.fullmatch(r"file|memory|(rediss?|valkeys?)://\S+", config.store.reveal())

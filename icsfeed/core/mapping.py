@@ -1,12 +1,14 @@
 """From an issue or a period to calendar components. mapping.md is the contract, field by field."""
 
+import hmac
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from hashlib import sha256
 from typing import Literal
 from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from icsfeed.core.component import Component, Status
@@ -45,7 +47,8 @@ class Style(Struct, frozen=True, kw_only=True):
 
     `web` is the workspace's address in Plane's web app (`https://plane.example.com/acme`).
     `since` is when this style was first used by the feed, when it replaced another one: what it
-    shows counts as revised then (mapping.md, 5).
+    shows counts as revised then (mapping.md, 5). `busy_key` hides which item a component is of, where
+    `details` are busy; it is left out of a digest of all other styles.
     """
 
     web: str
@@ -59,6 +62,7 @@ class Style(Struct, frozen=True, kw_only=True):
     alarms: tuple[timedelta, ...] = ()
     language: Language = "en"
     since: datetime | None = None
+    busy_key: str | UnsetType = UNSET
 
 
 def issue_uid(issue_id: str) -> str:
@@ -86,7 +90,7 @@ def issue_components(
     suffix = words(style.language)["start suffix"]
     begin = replace(
         main,
-        uid=f"plane-issue-{issue.id}-start@{DOMAIN}",
+        uid=_uid("issue", f"{issue.id}-start", style),
         summary=main.summary if style.details == "busy" else f"{main.summary} {suffix}",
         first=issue.start,
         last=issue.start,
@@ -100,21 +104,21 @@ def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[st
     group = snapshot.group_of(issue)
     return Component(
         kind="VTODO" if todo else "VEVENT",
-        uid=issue_uid(issue.id),
+        uid=_uid("issue", issue.id, style),
         summary=_summary(issue, snapshot, state, style),
         first=_first_day(issue, style),
         last=issue.due,
-        status=TODO_STATUS[group] if todo else _event_status(group, style.done),
-        created=issue.created,
+        status=_status(group, style),
+        created=_created(issue, style),
         revised=_revised(issue, snapshot, style),
         description=_issue_description(issue, snapshot, state, style, url),
         categories=_categories(issue, snapshot, state, style) if shown else (),
         color=_color(issue, style) if shown else None,
         priority=PRIORITIES[issue.priority] if shown else None,
         url=url if shown else None,
-        completed=issue.completed if todo and group == "completed" else None,
+        completed=issue.completed if todo and shown and group == "completed" else None,
         related_to=issue_uid(issue.parent) if todo and shown and issue.parent in parents else None,
-        alarms=() if issue.due is None or group in DONE_GROUPS else style.alarms,
+        alarms=() if issue.due is None or (shown and group in DONE_GROUPS) else style.alarms,
     )
 
 
@@ -124,12 +128,12 @@ def period_component(period: Period, snapshot: Snapshot, style: Style) -> Compon
     url = f"{style.web}/projects/{quote(period.project)}/{period.kind}s/{quote(period.id)}"
     return Component(
         kind="VEVENT",
-        uid=f"plane-{period.kind}-{period.id}@{DOMAIN}",
+        uid=_uid(period.kind, period.id, style),
         summary=_title(period.name, style) if shown else words(style.language)["busy"],
         first=period.start,
         last=period.end,
         status="CONFIRMED",
-        created=period.created,
+        created=_created(period, style),
         revised=_revised(period, snapshot, style),
         description=_period_description(period, snapshot, style, url),
         url=url if shown else None,
@@ -151,8 +155,23 @@ def _first_day(issue: Issue, style: Style) -> date | None:
     return issue.start if style.dates == "span" and _starts_before(issue) else issue.due
 
 
-def _event_status(group: StateGroup, done: DoneMode) -> Status:
-    return "CANCELLED" if done == "cancelled" and group in DONE_GROUPS else "CONFIRMED"
+def _status(group: StateGroup, style: Style) -> Status:
+    """By the state's group; of a busy feed the same for all."""
+    if style.component == "vtodo":
+        return TODO_STATUS["backlog" if style.details == "busy" else group]
+    cancelled = style.done == "cancelled" and style.details != "busy" and group in DONE_GROUPS
+    return "CANCELLED" if cancelled else "CONFIRMED"
+
+
+def _uid(kind: str, id_: str, style: Style) -> str:
+    """The UID of a component. A busy feed's is keyed: nobody can tell by it which item that is."""
+    if style.busy_key is UNSET:
+        return f"plane-{kind}-{id_}@{DOMAIN}"
+    return f"plane-issue-{_keyed(f'{kind} {id_}', style.busy_key).hex()[:32]}@{DOMAIN}"
+
+
+def _keyed(what: str, key: str) -> bytes:
+    return hmac.digest(key.encode(), what.encode(), sha256)
 
 
 def _color(issue: Issue, style: Style) -> str | None:
@@ -161,7 +180,18 @@ def _color(issue: Issue, style: Style) -> str | None:
 
 def _revised(item: Issue | Period, snapshot: Snapshot, style: Style) -> datetime:
     revised = snapshot.revised(item)
+    if style.busy_key is not UNSET:
+        # The second at which it changed would join it to another feed: up to an hour earlier, always as much.
+        earlier = int.from_bytes(_keyed(item.id, style.busy_key)[:4], "big") % 3600
+        revised = max(_created(item, style), revised - timedelta(seconds=earlier))
     return revised if style.since is None else max(revised, style.since)
+
+
+def _created(item: Issue | Period, style: Style) -> datetime:
+    """When it was made; in a busy feed the day: the second would tell which it is."""
+    if style.busy_key is UNSET:
+        return item.created
+    return datetime.combine(item.created.date(), time.min, item.created.tzinfo)
 
 
 def _title(name: str, style: Style) -> str:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from icsfeed.core.config import Feed, Match, Window
 from icsfeed.core.errors import AmbiguousName, NameNotFound
 from icsfeed.core.model import Issue, Label, Period, Person, Project, Snapshot
-from icsfeed.core.query import Query
+from icsfeed.core.query import Query, tells_done
 
 NONE = "none"
 """In a filter: has no label, nobody assigned, is in no cycle, in no module."""
@@ -250,8 +250,11 @@ def _day_tests(feed: Feed, query: Query, snapshot: Snapshot, today: date) -> Seq
         inside = _within(bounds, spans)
         return lambda issue: inside(issue) or overdue(issue)
 
-    tests = [within_or_overdue(window, spans and query.dates is None)] if window else []
-    tests += [within_or_overdue(days, spans)] if days else []
+    # What is overdue is open: a feed that does not tell done from open must not tell it by this.
+    windowed = _within if feed.details == "busy" else within_or_overdue
+    ahead = within_or_overdue if tells_done(feed) else _within
+    tests = [windowed(window, spans and query.dates is None)] if window else []
+    tests += [ahead(days, spans)] if days else []
     return [*tests, _within(_dates(query), spans)] if query.first or query.last else tests
 
 

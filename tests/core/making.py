@@ -123,7 +123,7 @@ def lines(made: Component) -> dict[str, str]:
 def config(**changes: Any) -> Config:
     """One workspace, `acme`."""
     acme = Workspace(url="https://plane.example.com", api_key=Secret("k"))
-    return replace(Config(workspaces={"acme": acme}), **changes)
+    return replace(Config(workspaces={"acme": acme}, secret=Secret("s" * 32)), **changes)
 
 
 def calendar(
@@ -138,7 +138,7 @@ def calendar(
     """A feed as it is on 21 November 2026 in Berlin."""
     query, settings = query or Query(), settings or config()
     shown = narrowed(feed, query)
-    style = style_of(settings, settings.workspaces["acme"], "acme", shown)
+    style = style_of(settings, settings.workspaces["acme"], "acme", name, shown)
     return calendar_of(name, shown, query, style, stuff, Day(TODAY, BERLIN, stale_since), "Property team")
 
 

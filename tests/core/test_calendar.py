@@ -116,17 +116,17 @@ def test_a_feed_over_a_project_that_is_gone_cannot_be_made() -> None:
 
 def test_a_feeds_style_is_its_own_then_the_servers() -> None:
     settings = config(colors={"urgent": "navy", "low": None}, language="de")
-    plain = style_of(settings, settings.workspaces["acme"], "acme", Feed())
+    plain = style_of(settings, settings.workspaces["acme"], "acme", "f", Feed())
     assert plain == Style(web=WEB, colors=(("low", None), ("urgent", "navy")), language="de")
     own = Feed(colors={"urgent": "pink"}, language="en", alarm=(Alarm(-60),))
-    assert style_of(settings, settings.workspaces["acme"], "acme", own) == Style(
+    assert style_of(settings, settings.workspaces["acme"], "acme", "f", own) == Style(
         web=WEB, colors=(("low", None), ("urgent", "pink")), language="en", alarms=(timedelta(minutes=-1),)
     )
 
 
 def test_issues_link_to_planes_web_address_where_it_has_its_own() -> None:
     workspace = Workspace(url="https://api.example.com", web_url="https://web.example.com/x")
-    assert style_of(config(), workspace, "acme", Feed()).web == "https://web.example.com/x/acme"
+    assert style_of(config(), workspace, "acme", "f", Feed()).web == "https://web.example.com/x/acme"
 
 
 @pytest.mark.parametrize(("workspace", "name"), [(None, "acme"), ("other", "other")])
@@ -277,7 +277,7 @@ def test_a_revoked_link_shows_one_event_and_nothing_of_the_feed(
     settings: dict[str, Any], name: str, summary: str
 ) -> None:
     feed = Feed(project="PROP", description="All of it", color="red", **settings)
-    style = style_of(config(), config().workspaces["acme"], "acme", feed)
+    style = style_of(config(), config().workspaces["acme"], "acme", "f", feed)
     made = tombstone("property", feed, style, Day(TODAY, BERLIN))
     (only,) = made.components
     assert (made.header.name, only.summary, only.first, only.last) == (name, summary, TODAY, TODAY)

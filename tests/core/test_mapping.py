@@ -24,7 +24,14 @@ from msgspec.structs import replace
 
 from icsfeed.core.component import SEQUENCE_LIMIT
 from icsfeed.core.ics import write
-from icsfeed.core.mapping import TEXT_SHOWN, Style, issue_components, issue_uid, period_component
+from icsfeed.core.mapping import (
+    TEXT_SHOWN,
+    Style,
+    is_our_uid,
+    issue_components,
+    issue_uid,
+    period_component,
+)
 from icsfeed.core.model import Issue, Label, Person, Snapshot
 from icsfeed.core.text import MENTION
 
@@ -334,6 +341,42 @@ def test_a_busy_feed_tells_nothing_but_that_there_is_something(
     assert {one.summary for one in made} == {"Busy"}
     assert "Qx" not in written
     assert not any(word in written for word in ("PROP", "https:", "i2", "COLOR", "PRIORITY", "Todo"))
+
+
+BUSY: dict[str, Any] = {"details": "busy", "busy_key": "k" * 64}
+
+
+def test_a_busy_feeds_uids_join_to_nothing() -> None:
+    one, other = issue(1), issue(2)
+    uids = [made.uid for item in (one, other) for made in components(item, **BUSY)]
+    assert len(set(uids)) == 2
+    assert all(is_our_uid(uid) and "i1" not in uid and "i2" not in uid for uid in uids)
+    assert component(one, **BUSY | {"busy_key": "other"}).uid != uids[0]
+    assert component(one, **BUSY).uid == uids[0], "the same at each rendering"
+    both = components(replace(one, start=DUE - timedelta(days=2)), **BUSY, dates="start-and-due")
+    assert both[0].uid.split("-start")[0] != both[1].uid
+    cycle = period_component(period(), snapshot(periods=[period()]), Style(web=WEB, **BUSY))
+    assert cycle.uid.startswith("plane-issue-")
+
+
+def test_a_busy_feeds_times_join_to_nothing_and_never_run_backwards() -> None:
+    before = component(issue(1), **BUSY)
+    after = component(issue(1, updated=UPDATED + timedelta(seconds=1)), **BUSY)
+    assert before.created == CREATED.replace(hour=0)
+    assert timedelta() <= UPDATED - before.revised < timedelta(hours=1)
+    assert after.revised - before.revised == timedelta(seconds=1)
+    assert after.sequence > before.sequence
+    assert component(issue(1, updated=CREATED), **BUSY).sequence >= 0
+
+
+@pytest.mark.parametrize("kind", ["vevent", "vtodo"])
+@pytest.mark.parametrize("done", ["cancelled", "keep", "check"])
+def test_a_busy_feed_shows_all_states_alike(kind: Any, done: Any) -> None:
+    groups = ("backlog", "unstarted", "started", "completed", "cancelled", None)
+    style = BUSY | {"component": kind, "done": done, "alarms": (timedelta(hours=-15),)}
+    made = [component(issue(1, state=group, completed=UPDATED), **style) for group in groups]
+    assert len(set(made)) == 1
+    assert made[0].status == ("NEEDS-ACTION" if kind == "vtodo" else "CONFIRMED")
 
 
 def test_a_busy_feed_speaks_its_language() -> None:

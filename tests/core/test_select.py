@@ -213,6 +213,24 @@ def test_done_issues_are_dropped_when_the_feed_or_the_query_says_so(
 # Days
 
 
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, [1]),
+        ({"details": "title"}, [1]),
+        ({"details": "title", "done": "keep"}, []),
+        ({"details": "busy"}, []),
+        ({"details": "busy", "window": Window(past=Duration(0))}, []),
+    ],
+)
+def test_the_next_days_hold_what_is_overdue_only_where_the_feed_tells_that_it_is_open(
+    settings: dict[str, Any], found: list[int]
+) -> None:
+    before = TODAY - timedelta(days=3)
+    issues = snapshot(issue(1, due=before), issue(2, due=before, state="completed"))
+    assert numbers(selected(Feed(everything=True, **settings), asked("days=0"), issues)) == found
+
+
 def window(past: int | None = None, ahead: int | None = None) -> Window:
     return Window(
         past=None if past is None else Duration(past * DAY),
