@@ -120,7 +120,7 @@ def _contents(calendar: Calendar, size: int) -> str:
         for count, what in (
             (selection.undated, "undated"),
             (selection.start_only, "with only a start date"),
-            (selection.beyond, "due on the last day there is"),
+            (selection.beyond, "due on 9999-12-31 or before the year 1000, which no event can be"),
         )
         if count
     ]

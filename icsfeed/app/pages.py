@@ -21,6 +21,7 @@ from icsfeed.core.config import Config
 from icsfeed.core.items import initials
 from icsfeed.core.languages import chosen
 from icsfeed.core.narrowing import FIELDS
+from icsfeed.core.scene import is_shown
 from icsfeed.core.text import clip
 from icsfeed.core.words import LANGUAGES
 
@@ -85,6 +86,7 @@ class Pages:
             languages={tag: words["language"] for tag, words in LANGUAGES.items()},
             initials=initials,
             clip=clip,
+            is_shown=is_shown,
             asset=assets.path,
         )
 

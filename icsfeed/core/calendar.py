@@ -20,7 +20,7 @@ from icsfeed.core.notices import overdue_digest, revoked_notice, stale_notice
 from icsfeed.core.parts import Parts, in_order, part
 from icsfeed.core.query import Query
 from icsfeed.core.select import Selection, person_of, projects_of, select
-from icsfeed.core.text import one_line
+from icsfeed.core.text import is_blank, one_line
 from icsfeed.core.words import words
 
 
@@ -175,7 +175,7 @@ def title_of(name: str, feed: Feed, language: Language, material: Material, work
     if single is None:
         return workspace
     shown = one_line(single.name)
-    return shown if shown.strip() else single.key
+    return single.key if is_blank(shown) else shown
 
 
 def _only_project(name: str, feed: Feed, material: Material) -> Project | None:

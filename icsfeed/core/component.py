@@ -6,8 +6,17 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 SEQUENCE_LIMIT = 2**31 - 1
+EARLIEST = date(1000, 1, 1)
 
 Status: TypeAlias = Literal["CONFIRMED", "CANCELLED", "NEEDS-ACTION", "IN-PROCESS", "COMPLETED"]
+
+
+def is_writable(day: date) -> bool:
+    """Whether every parser reads an event on this day (mapping.md, 2d).
+
+    9999-12-31 has no day after it, which an event ends on; old parsers refuse years before 1000.
+    """
+    return EARLIEST <= day < date.max
 
 
 class Component(Struct, frozen=True, kw_only=True):

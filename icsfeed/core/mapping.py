@@ -11,10 +11,10 @@ from urllib.parse import quote
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from icsfeed.core.component import Component, Status
+from icsfeed.core.component import Component, Status, is_writable
 from icsfeed.core.config import Category, ComponentKind, DateMode, Details, DoneMode, Language
 from icsfeed.core.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State, StateGroup
-from icsfeed.core.text import clip, fill, inflated, multi_line, one_line, with_names
+from icsfeed.core.text import clip, fill, inflated, is_blank, multi_line, one_line, with_names
 from icsfeed.core.words import words
 
 DOMAIN = "calplanebot"
@@ -146,7 +146,8 @@ def issue_url(issue: Issue, web: str) -> str:
 
 
 def _starts_before(issue: Issue) -> bool:
-    return issue.start is not None and issue.due is not None and issue.start < issue.due
+    start, due = issue.start, issue.due
+    return start is not None and due is not None and start < due and is_writable(start)
 
 
 def _first_day(issue: Issue, style: Style) -> date | None:
@@ -196,7 +197,7 @@ def _created(item: Issue | Period, style: Style) -> datetime:
 
 def _title(name: str, style: Style) -> str:
     name = one_line(name)
-    return name if name.strip() else words(style.language)["no title"]
+    return words(style.language)["no title"] if is_blank(name) else name
 
 
 def _summary(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> str:
@@ -227,7 +228,7 @@ def _categories(issue: Issue, snapshot: Snapshot, state: State | None, style: St
         "priority": [issue.priority] if issue.priority != "none" else [],
     }
     named = (one_line(name).strip() for category in style.categories for name in names[category])
-    return tuple(dict.fromkeys(name for name in named if name))
+    return tuple(dict.fromkeys(name for name in named if not is_blank(name)))
 
 
 def _label_names(issue: Issue, snapshot: Snapshot) -> list[str]:
@@ -265,7 +266,7 @@ def _facts(issue: Issue, snapshot: Snapshot, local: Mapping[str, str]) -> Iterab
         "labels": _label_names(issue, snapshot),
         "cycle": _period_names(issue, snapshot, "cycle"),
         "module": _period_names(issue, snapshot, "module"),
-        "start": [issue.start.isoformat()] if issue.start and issue.start != issue.due else [],
+        "start": [local["date"].format(day=issue.start)] if issue.start and issue.start != issue.due else [],
     }
     return [f"{local[word]}: {one_line(', '.join(names))}" for word, names in named.items() if names]
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from icsfeed.core.component import is_writable
 from icsfeed.core.config import Feed, Match, Window
 from icsfeed.core.errors import AmbiguousName, NameNotFound
 from icsfeed.core.model import Issue, Label, Period, Person, Project, Snapshot
@@ -33,8 +34,8 @@ class Needs(Struct, frozen=True):
 class Selection(Struct):
     """The items of a feed, in no order, and how many issues in its scope have no place in it.
 
-    `undated`: neither start nor due date; `start_only`: no due date; `beyond`: due on 9999-12-31,
-    after which a calendar has no day left for an event to end on.
+    `undated`: neither start nor due date; `start_only`: no due date; `beyond`: due on a day that no event
+    can be on (`is_writable`).
     """
 
     issues: list[tuple[Snapshot, Issue]] = []
@@ -132,13 +133,13 @@ def _each_once(issues: list[tuple[Snapshot, Issue]]) -> list[tuple[Snapshot, Iss
 def _place(
     selection: Selection, issues: Sequence[Issue], snapshot: Snapshot, feed: Feed, tests: Sequence[Test]
 ) -> None:
-    last = date.max if feed.component == "vevent" else None
     dated = [issue for issue in issues if issue.due is not None]
     undated = [issue for issue in issues if issue.due is None]
     starting = sum(issue.start is not None for issue in undated)
     selection.undated += len(undated) - starting
     selection.start_only += starting
-    within = [issue for issue in dated if issue.due != last]
+    events = feed.component == "vevent"
+    within = [issue for issue in dated if not events or (issue.due and is_writable(issue.due))]
     selection.beyond += len(dated) - len(within)
     placed = _passing(within, tests)
     if feed.undated and feed.component == "vtodo":
@@ -276,7 +277,8 @@ def _periods(feed: Feed, query: Query, snapshot: Snapshot, today: date) -> Itera
     for period in snapshot.periods.values():
         if period.kind not in kinds or period.start is None or period.end is None:
             continue
-        if period.start <= period.end < date.max and _is_wanted(period, feed, query):
+        writable = is_writable(period.start) and is_writable(period.end)
+        if writable and period.start <= period.end and _is_wanted(period, feed, query):
             first, last = period.start, period.end
             if all(low <= last and first <= high for low, high in bounds):
                 yield period

@@ -211,7 +211,7 @@ def notices(feed: Feed, *issues: Issue, stale_since: datetime | None = None) -> 
     [
         ({}, "2 overdue", "2026-11-18 [2] Issue 2\n2026-11-19 [1] one line"),
         ({"dates": "start-and-due"}, "2 overdue", "2026-11-18 [2] Issue 2\n2026-11-19 [1] one line"),
-        ({"language": "de", "summary": "{key}"}, "2 überfällig", "2026-11-18 PROP-2\n2026-11-19 PROP-1"),
+        ({"language": "de", "summary": "{key}"}, "2 überfällig", "18.11.2026 PROP-2\n19.11.2026 PROP-1"),
         ({"details": "busy"}, "2 overdue", ""),
         ({"component": "vtodo"}, "2 overdue", "2026-11-18 [2] Issue 2\n2026-11-19 [1] one line"),
     ],
@@ -230,7 +230,7 @@ def test_there_is_no_digest_unless_asked_for_and_something_is_overdue(feed: Feed
 
 @pytest.mark.parametrize(
     ("language", "summary"),
-    [("en", "⚠ Not updated since 2026-11-20"), ("de", "⚠ Nicht aktualisiert seit 2026-11-20")],
+    [("en", "⚠ Not updated since 2026-11-20"), ("de", "⚠ Nicht aktualisiert seit 20.11.2026")],
 )
 def test_a_stale_feed_says_since_when_in_the_zone_of_the_server(language: Any, summary: str) -> None:
     found = notices(Feed(language=language), stale_since=datetime(2026, 11, 19, 23, 30, tzinfo=UTC))

@@ -276,7 +276,7 @@ def test_our_own_words_are_in_the_feeds_language(full: tuple[Issue, Snapshot]) -
         "Labels: Bug, Law, tax",
         "Zyklus: Sprint 6, Sprint 7",
         "Modul: Sales",
-        "Beginn: 2026-11-24",
+        "Beginn: 24.11.2026",
     ]
 
 
@@ -377,6 +377,19 @@ def test_a_busy_feed_shows_all_states_alike(kind: Any, done: Any) -> None:
     made = [component(issue(1, state=group, completed=UPDATED), **style) for group in groups]
     assert len(set(made)) == 1
     assert made[0].status == ("NEEDS-ACTION" if kind == "vtodo" else "CONFIRMED")
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u2060 \u3164", "\ufe0f", "\u00ad"])
+def test_a_name_that_cannot_be_seen_is_no_title(name: str) -> None:
+    assert component(issue(name=name)).summary == "[1] (no title)"
+    assert component(issue(name=name), summary="{name}").summary == "(no title)"
+
+
+def test_a_start_before_the_year_1000_is_no_start() -> None:
+    item = issue(start=date(999, 12, 31))
+    assert component(item, dates="span").first == DUE
+    assert len(components(item, dates="start-and-due")) == 1
+    assert component(item, component="vtodo").first is None
 
 
 def test_a_busy_feed_speaks_its_language() -> None:

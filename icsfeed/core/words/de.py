@@ -1,6 +1,7 @@
 """German."""
 
 WORDS = {
+    "date": "{day:%d.%m.%Y}",
     "no title": "(ohne Titel)",
     "start suffix": "(Beginn)",
     "busy": "Beschäftigt",

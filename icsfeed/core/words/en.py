@@ -1,6 +1,7 @@
 """English."""
 
 WORDS = {
+    "date": "{day:%Y-%m-%d}",
     "no title": "(no title)",
     "start suffix": "(start)",
     "busy": "Busy",
