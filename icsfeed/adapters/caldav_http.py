@@ -15,9 +15,10 @@ import httpx
 from msgspec import Struct
 
 from icsfeed import __version__
+from icsfeed.adapters.http_body import CODINGS, BodyError, read_body
 from icsfeed.core.config import PushTarget
 from icsfeed.core.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
-from icsfeed.core.replies import is_packed_twice, retry_after, short
+from icsfeed.core.replies import retry_after, short
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked."""
@@ -175,13 +176,13 @@ class Server:
                 asyncio.timeout(ANSWER_TIME),
                 self._client.stream(method, url, content=body, headers=headers) as response,
             ):
-                found = await _bounded(response, what)
+                found = await read_body(response, ANSWER_LIMIT)
         except (
             TimeoutError,
             httpx.TransportError,
             httpx.InvalidURL,
             ssl.SSLError,
-            httpx.DecodingError,
+            BodyError,
         ) as error:
             raise _translated(error, what) from None
         if response.status_code == HTTPStatus.UNAUTHORIZED:
@@ -189,21 +190,10 @@ class Server:
         return Heard(response.status_code, response.headers, found, str(response.url))
 
 
-async def _bounded(response: httpx.Response, what: str) -> bytes:
-    if is_packed_twice(response.headers):
-        raise NotCalDav(what, "the answer is compressed more than once")
-    body = bytearray()
-    async for piece in response.aiter_bytes():
-        body += piece
-        if len(body) > ANSWER_LIMIT:
-            raise NotCalDav(what, f"the answer is larger than {ANSWER_LIMIT:,} bytes")
-    return bytes(body)
-
-
 def _translated(error: Exception, what: str) -> PushError:
     text = short(str(error))
-    if isinstance(error, httpx.DecodingError):
-        return NotCalDav(what, "the answer's compression is broken")
+    if isinstance(error, BodyError):
+        return NotCalDav(what, text)
     if isinstance(error, httpx.LocalProtocolError):
         # Its text quotes the header that cannot be sent: the password.
         return LoginRefused(what, "the user name, password or token holds characters that cannot be sent")
@@ -243,7 +233,7 @@ async def open_server(
     """
     async with httpx.AsyncClient(
         auth=_auth(target),
-        headers={"User-Agent": f"icsfeed/{__version__}", **_bearer(target)},
+        headers={"User-Agent": f"icsfeed/{__version__}", "Accept-Encoding": CODINGS, **_bearer(target)},
         timeout=httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=None),
         limits=httpx.Limits(max_connections=AT_ONCE),
         follow_redirects=False,
