@@ -22,7 +22,6 @@ from icsfeed.app.report import next_sync, report, sync_state
 from icsfeed.app.server_state import ServerState
 from icsfeed.app.status_page import refused_page, status_page, sync_answer
 from icsfeed.app.sync import LastSync
-from icsfeed.core.addresses import counted_as
 from icsfeed.core.config import Secret
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="icsfeed", charset="UTF-8"'}
@@ -38,7 +37,8 @@ class Admin:
     def refusal(self, request: Request[Any, Any, Any]) -> Response[Any] | None:
         """The answer to somebody who is not the administrator; None: it is the administrator.
 
-        Wrong tokens are limited for an address. What another site's page makes a browser send is refused.
+        Wrong tokens are limited for an address, and then right ones too. What another site's page makes a
+        browser send is refused.
         """
         now = self._server.clock()
         if self._token is None:
@@ -47,18 +47,22 @@ class Admin:
         if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             text = "This was sent by a page of another site."
             return error_answer(HTTPStatus.FORBIDDEN, "CROSS_SITE", text, now=now)
-        given = given_token(request.headers.get("authorization"))
-        if given is not None and hmac.compare_digest(given.encode(), self._token.reveal().encode()):
-            return None
+        sent = request.headers.getall("authorization", [])
+        given = given_token(sent[0]) if len(sent) == 1 else None
         if given is None:
             return self._unauthorized({})
-        address = reader_of(request)
-        allowance = self._server.wrong_admins.take(counted_as(address))
-        if allowance.granted:
-            return self._unauthorized(allowance.headers())
-        text = "Too many wrong admin tokens from this address."
-        headers = allowance.headers()
-        return error_answer(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITED", text, now=now, headers=headers)
+        return self._checked(given, self._token, reader_of(request))
+
+    def _checked(self, given: str, token: Secret, address: str) -> Response[Any] | None:
+        """While an address is limited a right token waits as well, or the limit would stop no guessing."""
+        limited = self._server.admin_guesses.refused(address)
+        if limited is not None:
+            text = "Too many wrong admin tokens from this address."
+            now, headers = self._server.clock(), limited.headers()
+            return error_answer(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITED", text, now=now, headers=headers)
+        if hmac.compare_digest(given.encode(), token.reveal().encode()):
+            return None
+        return self._unauthorized(self._server.admin_guesses.wrong(address).headers())
 
     def _unauthorized(self, headers: Mapping[str, str]) -> Response[Any]:
         text = "This needs the admin_token: as Bearer token, or as password."

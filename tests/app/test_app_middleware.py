@@ -8,6 +8,7 @@ import pytest
 from app_world import Clock, World, serving, settings
 from msgspec.structs import replace
 
+from icsfeed.app.metrics import exposition
 from icsfeed.app.middleware import URL_LONGEST
 from icsfeed.app.wrong_links import AT_ONCE, PAUSE, PER_MINUTE, TOGETHER, WAITING, WrongLinks
 from icsfeed.core.config import Feed, Secret
@@ -87,6 +88,21 @@ async def test_wrong_links_are_slowed_then_refused_and_good_ones_served() -> Non
         world.clock.move(61)
         assert (await world.ask("GET", WRONG)).status_code == 404
         assert len(naps.taken) == PER_MINUTE + 21 - AT_ONCE
+
+
+@pytest.mark.parametrize("path", [WRONG, "/embed/icsf_a/property"])
+async def test_a_warning_names_whose_links_are_wrong_and_a_metric_counts(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(settings(FEEDS)) as world:
+        world.server.wrong_links = WrongLinks(world.clock.timer, Naps())
+        for _ in range(PER_MINUTE + 20):
+            await world.ask("GET", path)
+        assert caplog.text.count("too many wrong links from 127.0.0.1") == 1
+        assert "icsf_" not in caplog.text
+        text = exposition(world.service, world.server).decode()
+        assert f'icsfeed_wrong_tokens_total{{kind="link",result="wrong"}} {PER_MINUTE}.0' in text
+        assert 'icsfeed_wrong_tokens_total{kind="link",result="refused"} 20.0' in text
 
 
 @pytest.mark.parametrize(
