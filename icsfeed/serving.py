@@ -26,7 +26,7 @@ from icsfeed.app.logs import secrets_of
 from icsfeed.app.push import World
 from icsfeed.app.reload import Reloading
 from icsfeed.app.server_state import ServerState
-from icsfeed.connections import Bounded, let_go_of_the_late
+from icsfeed.connections import Bounded, dated, let_go_of_the_late
 from icsfeed.running import BUSY, load_configuration, push_folder, set_up_logs
 from icsfeed.terminal import why_not_listening
 
@@ -169,11 +169,12 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
         systemd.ready(f"listens on {url}")
 
     settings = uvicorn.Config(
-        app,
+        dated(app, utc_now),
         http=Bounded,
         ws="none",  # else any installed library would take connections out of their bounds
         access_log=False,
         server_header=False,
+        date_header=False,
         log_config=None,
         lifespan="off",
         timeout_graceful_shutdown=10,

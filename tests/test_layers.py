@@ -32,7 +32,13 @@ SHARED = ("quota", "store")
 
 OUTSIDE = {
     "httpx": ("adapters/*", "app/build.py", "serving.py"),  # the last two hand a transport on
-    "litestar": ("app/*", "demo/*", "adapters/store*.py", "serving.py"),  # serving.py: for a type
+    "litestar": (
+        "app/*",
+        "demo/*",
+        "adapters/store*.py",
+        "serving.py",
+        "connections.py",
+    ),  # the last two: for types
     "uvicorn": ("serving.py", "connections.py"),
     "icalendar": (),  # the second parser, of the tests
     "babel": ("app/*",),

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
@@ -22,7 +23,7 @@ from icsfeed.app.report import next_sync, report, sync_state
 from icsfeed.app.server_state import ServerState
 from icsfeed.app.status_page import refused_page, status_page, sync_answer
 from icsfeed.app.sync import LastSync
-from icsfeed.core.config import Secret
+from icsfeed.core.config import Config, Secret
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="icsfeed", charset="UTF-8"'}
 
@@ -30,8 +31,8 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="icsfeed", charset="UTF-8"'}
 class Admin:
     """Knows the administrator: by `Authorization: Bearer`, or by Basic with the token as password."""
 
-    def __init__(self, token: Secret | None, server: ServerState) -> None:
-        self._token = token
+    def __init__(self, config: Config, server: ServerState) -> None:
+        self._token, self._address = config.admin_token, config.public_url
         self._server = server
 
     def refusal(self, request: Request[Any, Any, Any]) -> Response[Any] | None:
@@ -44,14 +45,28 @@ class Admin:
         if self._token is None:
             text = "No admin_token is configured: set one to use this."
             return error_answer(HTTPStatus.FORBIDDEN, "ADMIN_NOT_CONFIGURED", text, now=now)
-        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            text = "This was sent by a page of another site."
+        if not self._is_our_own(request):
+            text = "This was sent by a page of another site, or public_url is not this server's address."
             return error_answer(HTTPStatus.FORBIDDEN, "CROSS_SITE", text, now=now)
         sent = request.headers.getall("authorization", [])
         given = given_token(sent[0]) if len(sent) == 1 else None
         if given is None:
             return self._unauthorized({})
         return self._checked(given, self._token, reader_of(request))
+
+    def _is_our_own(self, request: Request[Any, Any, Any]) -> bool:
+        """Whether a page of ours, or no page at all, made the browser send this.
+
+        Browsers from before Sec-Fetch-Site (Safari 16.3) only name the origin, with every form.
+        """
+        sites = request.headers.getall("sec-fetch-site", [])
+        if sites:
+            return sites in (["same-origin"], ["none"])
+        # Not the scheme: a proxy that ends TLS need not be trusted.
+        ours = {request.headers.get("host", "").lower(), urlsplit(self._address or "").netloc.lower()} - {""}
+        return all(
+            origin.lower().partition("://")[2] in ours for origin in request.headers.getall("origin", [])
+        )
 
     def _checked(self, given: str, token: Secret, address: str) -> Response[Any] | None:
         """While an address is limited a right token waits as well, or the limit would stop no guessing."""
@@ -193,9 +208,9 @@ async def metrics(
     return Response(exposition(service, server), headers=NEVER_STORED, media_type=TEXT_FORMAT)
 
 
-def admin_routes(token: Secret | None, server: ServerState) -> Router:
+def admin_routes(config: Config, server: ServerState) -> Router:
     """The routes of the administrator: nobody else gets past `Admin.refusal`."""
-    admin = Admin(token, server)
+    admin = Admin(config, server)
 
     # A function: litestar copies what it is given, and the server's state must not be copied.
     async def refuse(request: Request[Any, Any, Any]) -> Response[Any] | None:

@@ -109,7 +109,7 @@ async def _granted(
         log.error("%s", error)
         return _not_yet(300)
     age = public_age(service) if is_public else None
-    return feed_answer(rendered, request.headers, name=name, public_age=age)
+    return feed_answer(rendered, request.headers, name=name, public_age=age, now=server.clock())
 
 
 def public_age(service: FeedService) -> int:

@@ -65,7 +65,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     ready_made = {**own, **_for_pages(service, server)}
     app = Litestar(
         [
-            *(private_feed, public_feed, plane_webhook, admin_routes(config.admin_token, server)),
+            *(private_feed, public_feed, plane_webhook, admin_routes(config, server)),
             *(root, health, ready, api_health, robots, docs),
             *(private_embed, public_embed, me, static_file),
         ],

@@ -147,4 +147,5 @@ async def plane_webhook(
         body = await request.body()
     except RequestEntityTooLarge:
         body = None
-    return webhooks.answer(body, request.headers.get("x-plane-signature"), address)
+    signatures = request.headers.getall("x-plane-signature", [])
+    return webhooks.answer(body, signatures[0] if len(signatures) == 1 else None, address)

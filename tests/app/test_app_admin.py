@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
-from app_world import TODAY, Clock, World, quick, serving, settings
+from app_world import HOST, TODAY, Clock, World, quick, serving, settings
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -95,6 +95,54 @@ async def test_another_sites_page_cannot_use_what_a_browser_remembers(world: Wor
     for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
         sent = {"authorization": basic(TOKEN), "sec_fetch_site": site}
         assert (await world.ask("GET", "/webhooks/status", **sent)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_ours"),
+    [
+        ("https://cal.example.com", True),
+        ("https://CAL.example.com", True),
+        ("http://cal.example.com", True),
+        ("https://people.example.com:8443", True),
+        ("https://evil.example.com", False),
+        ("https://cal.example.com.evil.com", False),
+        ("https://cal.example.com:8443", False),
+        ("https://people.example.com", False),
+        ("null", False),
+        ("", False),
+        ("cal.example.com", False),
+    ],
+)
+async def test_the_sync_button_is_pressed_on_our_own_page_in_browsers_that_name_only_the_origin(
+    origin: str, is_ours: bool
+) -> None:
+    async with serving(replace(CONFIG, public_url="https://people.example.com:8443/cal")) as world:
+        sent = {"authorization": basic(TOKEN), "accept": "text/html", "origin": origin}
+        answer = await world.ask("POST", "/webhooks/sync", **sent)
+        assert answer.status_code == (303 if is_ours else 403)
+        assert world.server.sync.is_running is is_ours
+        assert (await world.ask("GET", "/status", **sent)).status_code == (200 if is_ours else 403)
+        await synced(world)
+
+
+async def test_what_a_browser_says_of_the_site_decides_before_the_origin(world: World) -> None:
+    for site, origin, status in (
+        ("same-origin", "null", 200),  # as with "no-referrer"
+        ("cross-site", "https://cal.example.com", 403),
+        ("nonsense", "https://cal.example.com", 403),
+    ):
+        sent = {"authorization": basic(TOKEN), "sec_fetch_site": site, "origin": origin}
+        assert (await world.ask("GET", "/webhooks/status", **sent)).status_code == status
+    two = [
+        *{"authorization": basic(TOKEN)}.items(),
+        *[("origin", HOST), ("origin", "https://evil.example.com")],
+    ]
+    assert (await world.client.get("/webhooks/status", headers=two)).status_code == 403
+
+
+async def test_the_page_with_the_sync_button_lets_browsers_name_its_origin(world: World) -> None:
+    page = await world.ask("GET", "/status", **BEARER, accept="text/html")
+    assert page.headers["referrer-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
