@@ -1,14 +1,17 @@
 """Connections with bounds: a client that sends too slowly, too much, or does not read, is let go.
 
 uvicorn's own protocol waits without end for headers, takes any number of them, and waits without end
-for a client to read its answer. It drops the answers under way when what follows them cannot be parsed.
+for a client to read its answer. It drops the answers under way when what follows them cannot be parsed. It
+takes connections until no descriptor is left for files and for Plane.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from enum import Enum, auto
 from http import HTTPMethod, HTTPStatus
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from icsfeed.core.addresses import counted_as
 from icsfeed.core.conditional import http_date
 
 if TYPE_CHECKING:
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+log = logging.getLogger("icsfeed.connections")
+
+PER_ADDRESS = 1000
+"""Connections of one address: more than all that share one have, where it is no proxy."""
 HEADER_BYTES = 64 * 1024
 HEADER_COUNT = 100
 LOOK = 1.0
@@ -56,15 +64,65 @@ class UnknownMethod(Exception):
     """A method that this server has for no address."""
 
 
+class Admission:
+    """How many connections there may be: `capacity` in all, and a share of it for an address.
+
+    What `is_proxy` stands for many clients, and may have them all.
+    """
+
+    def __init__(self, capacity: int, is_proxy: Callable[[str], bool]) -> None:
+        self._capacity, self._is_proxy = capacity, is_proxy
+        self._share = max(1, min(PER_ADDRESS, capacity // 4))
+        self._open: Counter[str] = Counter()
+
+    def admit(self, address: str) -> bool:
+        """Whether there is room for one more; `leave` gives it back."""
+        key = counted_as(address)
+        if self._open.total() >= self._capacity:
+            log.warning("%d connections are open: more are refused", self._capacity)
+            return False
+        if self._open[key] >= self._share and not self._is_proxy(address):
+            log.warning(
+                "%d connections are open from %s: more of them are refused. If it is your proxy, name it in "
+                "trusted_proxies",
+                self._share,
+                key,
+            )
+            return False
+        self._open[key] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """A connection that was admitted has ended."""
+        key = counted_as(address)
+        self._open[key] -= 1
+        if not self._open[key]:
+            del self._open[key]
+
+
 class Bounded(HttpToolsProtocol):
     """One connection. What it waits for, and since when, is looked at by `let_go_of_the_late`."""
 
     _refusal: bytes | None = None
-    """The answer to what could not be parsed; nothing after it is read."""
+    """The answer to what is not read: what could not be parsed, and all after it."""
+
+    def __init__(self, *arguments: Any, admission: Admission, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._admission = admission
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._begin(Phase.HEADER)
+        self._address = self.client[0] if self.client else ""
+        self._admitted = self._admission.admit(self._address)
+        if not self._admitted:
+            self._refusal = _refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open.")
+            self._refuse()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._admitted:
+            self._admission.leave(self._address)
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
@@ -149,6 +207,8 @@ def _status_of(error: BaseException | None, data: bytes) -> HTTPStatus:
 
 def _refused(status: HTTPStatus, text: str) -> bytes:
     headers = f"date: {http_date(datetime.now(UTC))}\r\nconnection: close\r\ncache-control: no-store\r\n"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers += f"retry-after: {SECONDS[Phase.ANSWER]:.0f}\r\n"
     kind = f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\n"
     return f"HTTP/1.1 {status.value} {status.phrase}\r\n{headers}{kind}\r\n{text}".encode()
 

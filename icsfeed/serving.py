@@ -10,6 +10,8 @@ import socket
 import sys
 from contextlib import contextmanager, suppress
 from ctypes import CDLL
+from functools import partial
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,15 +25,16 @@ from icsfeed.adapters.store import open_store
 from icsfeed.app.build import WorkspacePool, utc_now
 from icsfeed.app.host import hosted
 from icsfeed.app.logs import secrets_of
+from icsfeed.app.peers import is_within
 from icsfeed.app.push import World
 from icsfeed.app.reload import Reloading
 from icsfeed.app.server_state import ServerState
-from icsfeed.connections import Bounded, dated, let_go_of_the_late
+from icsfeed.connections import Admission, Bounded, dated, let_go_of_the_late
 from icsfeed.running import BUSY, load_configuration, push_folder, set_up_logs
 from icsfeed.terminal import why_not_listening
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from litestar.types import ASGIApp
@@ -59,7 +62,7 @@ async def serve_file(
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.tell)
         watching = asyncio.create_task(reloading.run())
         try:
-            await listen(site, host, port, ready)
+            await listen(site, host, port, ready, lambda: site.service.config.trusted_proxies)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
@@ -144,6 +147,31 @@ def spare_memory() -> None:
             mallopt(parameter, value)
 
 
+DESCRIPTORS = 65_536
+"""Files and connections that may be open together, where the system's hard limit lets us; 1,024 is usual."""
+RESERVE = 256
+"""Of them for ourselves (store, configuration, Plane, CalDAV servers); a quarter where there are few."""
+
+
+def raise_descriptor_limit() -> None:
+    """Have as many as we may. Where that is not allowed (systemd's filter), the unit has set it."""
+    with suppress(OSError, ValueError):
+        soft, hard = getrlimit(RLIMIT_NOFILE)
+        most = DESCRIPTORS if hard == RLIM_INFINITY else min(hard, DESCRIPTORS)
+        if soft != RLIM_INFINITY and soft < most:
+            setrlimit(RLIMIT_NOFILE, (most, hard))
+
+
+def connection_capacity() -> int:
+    """How many connections there may be, so that the reserve is left."""
+    try:
+        soft, _ = getrlimit(RLIMIT_NOFILE)
+    except (OSError, ValueError):
+        soft = 1024
+    most = DESCRIPTORS if soft == RLIM_INFINITY else min(soft, DESCRIPTORS)
+    return most - min(RESERVE, most // 4)
+
+
 SEARCHES = (10_000, 20, 1_000)
 """When garbage in cycles is looked for (gc.set_threshold): a look at all that is kept stops the server for
 50 ms at 10,000 issues, and Python's own settings take it in the middle of a refresh."""
@@ -153,13 +181,23 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     """The fastest there is (uvloop's, where it is installed), in a process that is set up to serve."""
     sys.setswitchinterval(HAND_OVER)
     spare_memory()
+    raise_descriptor_limit()
     gc.freeze()
     gc.set_threshold(*SEARCHES)
     return auto_loop_factory()()
 
 
-async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awaitable[None]]) -> None:
-    """Serve until a signal ends it. `ready` is called with the server's address once it answers."""
+async def listen(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    ready: Callable[[str], Awaitable[None]],
+    proxies: Callable[[], Collection[str]] = tuple,
+) -> None:
+    """Serve until a signal ends it. `ready` is called with the server's address once it answers.
+
+    `proxies`: the networks of those that have more than one client's share of connections.
+    """
     listener, systemd = _listener(host, port), notifier(os.environ)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listener.getsockname()[1]}"
@@ -168,9 +206,10 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
         await ready(url)
         systemd.ready(f"listens on {url}")
 
+    admission = Admission(connection_capacity(), lambda address: is_within(address, proxies()))
     settings = uvicorn.Config(
         dated(app, utc_now),
-        http=Bounded,
+        http=partial(Bounded, admission=admission),  # type: ignore[arg-type]
         ws="none",  # else any installed library would take connections out of their bounds
         access_log=False,
         server_header=False,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,9 @@ from cli_world import first_json, running
 from icsfeed.connections import (
     HEADER_BYTES,
     HEADER_COUNT,
+    PER_ADDRESS,
     SECONDS,
+    Admission,
     Bounded,
     Phase,
     dated,
@@ -99,7 +102,14 @@ async def _say(send: Any, body: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    config = uvicorn.Config(_app, http=Bounded, port=0, log_config=None, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        _app,
+        http=partial(Bounded, admission=Admission(1_000, lambda _: False)),  # type: ignore[arg-type]
+        port=0,
+        log_config=None,
+        lifespan="off",
+        ws="none",
+    )
     server = uvicorn.Server(config)
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -231,6 +241,29 @@ def test_pipelined_requests_are_answered_in_turn(site: Site) -> None:
     with site.open() as client:
         client.sendall((GET + b"\r\n") * 3 + GET + b"Connection: close\r\n\r\n")
         assert _rest(client).count(b"HTTP/1.1 200 OK") == 4
+
+
+def test_an_address_has_a_quarter_of_all_connections_and_no_more_than_its_share() -> None:
+    for capacity, share in ((8, 2), (768, 192), (65_000, PER_ADDRESS)):
+        admission = Admission(capacity, lambda _: False)
+        assert [admission.admit("192.0.2.1") for _ in range(share + 1)] == [True] * share + [False]
+        assert admission.admit("192.0.2.2")
+        admission.leave("192.0.2.1")
+        assert [admission.admit("192.0.2.1") for _ in range(2)] == [True, False]
+
+
+def test_a_customers_ipv6_network_is_one_address_and_so_is_a_mapped_one() -> None:
+    admission = Admission(8, lambda _: False)
+    assert [admission.admit(f"2001:db8::{n}") for n in range(3)] == [True, True, False]
+    assert [admission.admit(address) for address in ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1")][
+        2
+    ] is False
+
+
+def test_a_trusted_proxy_may_have_all_but_not_more() -> None:
+    admission = Admission(8, lambda address: address == "10.0.0.1")
+    assert [admission.admit("10.0.0.1") for _ in range(9)] == [True] * 8 + [False]
+    assert not admission.admit("192.0.2.1")
 
 
 BREW = b"BREW /coffee HTTP/1.1\r\nHost: x\r\n\r\n"

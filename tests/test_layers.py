@@ -39,7 +39,7 @@ OUTSIDE = {
         "serving.py",
         "connections.py",
     ),  # the last two: for types
-    "uvicorn": ("serving.py", "connections.py"),
+    "uvicorn": ("serving.py", "connections.py"),  # at last types
     "icalendar": (),  # the second parser, of the tests
     "babel": ("app/*",),
     "icsfeed.cli": ("__main__.py",),
