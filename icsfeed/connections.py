@@ -113,7 +113,9 @@ class Bounded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._begin(Phase.HEADER)
-        self._address = self.client[0] if self.client else ""
+        # Only a process of this machine can connect to a Unix socket: it is believed as one on loopback is.
+        self.client = self.client or ("127.0.0.1", 0)
+        self._address = self.client[0]
         self._admitted = self._admission.admit(self._address)
         if not self._admitted:
             self._refusal = _refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open.")

@@ -21,6 +21,7 @@ from uvicorn.loops.auto import auto_loop_factory
 
 from icsfeed.adapters.config_file import fingerprint
 from icsfeed.adapters.notify import Notifier, keep_alive, notifier
+from icsfeed.adapters.running_server import ServedAddress
 from icsfeed.adapters.store import open_store
 from icsfeed.app.build import WorkspacePool, utc_now
 from icsfeed.app.host import hosted
@@ -30,6 +31,7 @@ from icsfeed.app.push import World
 from icsfeed.app.reload import Reloading
 from icsfeed.app.server_state import ServerState
 from icsfeed.connections import Admission, Bounded, dated, let_go_of_the_late
+from icsfeed.listening import address_of, leave, open_listener, open_unix_listener
 from icsfeed.running import BUSY, load_configuration, push_folder, set_up_logs
 from icsfeed.terminal import why_not_listening
 
@@ -45,7 +47,12 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 async def serve_file(
-    path: Path | None, config: Config, host: str, port: int, ready: Callable[[str], Awaitable[None]]
+    path: Path | None,
+    config: Config,
+    host: str,
+    port: int,
+    uds: str | None,
+    ready: Callable[[str], Awaitable[None]],
 ) -> None:
     """Serve a configuration and what becomes of it, until a signal ends it. `path`: None: the environment."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
@@ -61,9 +68,16 @@ async def serve_file(
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.tell)
         watching = asyncio.create_task(reloading.run())
+        served = ServedAddress(os.environ)
+
+        async def answers(url: str) -> None:
+            served.remember(url)
+            await ready(url)
+
         try:
-            await listen(site, host, port, ready, lambda: site.service.config.trusted_proxies)
+            await listen(site, host, port, answers, lambda: site.service.config.trusted_proxies, uds)
         finally:
+            served.forget()
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
@@ -193,14 +207,15 @@ async def listen(
     port: int,
     ready: Callable[[str], Awaitable[None]],
     proxies: Callable[[], Collection[str]] = tuple,
+    uds: str | None = None,
 ) -> None:
     """Serve until a signal ends it. `ready` is called with the server's address once it answers.
 
-    `proxies`: the networks of those that have more than one client's share of connections.
+    `proxies`: the networks of those that have more than one client's share of connections. `uds`: the path
+    of a Unix socket, in the place of host and port.
     """
-    listener, systemd = _listener(host, port), notifier(os.environ)
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listener.getsockname()[1]}"
+    listener, systemd = _listener(host, port, uds), notifier(os.environ)
+    url = address_of(listener)
 
     async def answers() -> None:
         await ready(url)
@@ -228,16 +243,14 @@ async def listen(
     finally:
         for task in tasks:
             task.cancel()
+        leave(url)
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(host: str, port: int, uds: str | None) -> socket.socket:
     """The socket to listen on. Ends the process where it cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        return open_unix_listener(uds) if uds else open_listener(host, port)
     except OSError as error:
-        click.echo(f"icsfeed: cannot listen on {host}:{port}: {why_not_listening(error)}", err=True)
+        where, why = uds or f"{host}:{port}", why_not_listening(error, "--uds" if uds else "--port")
+        click.echo(f"icsfeed: cannot listen on {where}: {why}", err=True)
         sys.exit(BUSY)
-    # Connections inherit it. Without, a body waits 40 ms for the ACK of its headers.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
