@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-UNIX = "unix:"
-"""What the address of a Unix socket begins with, before its path."""
+from icsfeed.adapters.running_server import UNIX
 
 
 def open_listener(host: str, port: int) -> socket.socket:
