@@ -13,6 +13,7 @@ from litestar.di import NamedDependency
 from msgspec import to_builtins
 
 from icsfeed.app.answers import NEVER_STORED, error_answer, timestamp
+from icsfeed.app.description import METRICS, PAGE, STATUS, SYNC, SYNCS, described
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.metrics import TEXT_FORMAT, exposition
 from icsfeed.app.pages import Pages, wants_html
@@ -100,7 +101,12 @@ def given_token(authorization: str | None) -> str | None:
     return decoded.partition(":")[2] or None
 
 
-@post("/webhooks/sync", status_code=HTTPStatus.ACCEPTED, summary="Read everything again, now")
+@post(
+    "/webhooks/sync",
+    status_code=HTTPStatus.ACCEPTED,
+    operation_class=described(SYNC),
+    summary="Read everything again, now",
+)
 async def sync_now(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
@@ -137,7 +143,7 @@ def _sync(service: FeedService, server: ServerState, pusher: Pusher) -> Response
     return Response(body, status_code=HTTPStatus.ACCEPTED, headers={**NEVER_STORED, **headers})
 
 
-@get("/webhooks/status", summary="How syncs went")
+@get("/webhooks/status", operation_class=described(SYNCS), summary="How syncs went")
 async def sync_status(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
@@ -183,7 +189,9 @@ def _pushed(last: Last | None) -> dict[str, Any] | None:
     }
 
 
-@get("/status", summary="The status of everything")
+@get(
+    "/status", operation_class=described(STATUS, ("links", "sync", *PAGE)), summary="The status of everything"
+)
 async def status(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
@@ -199,7 +207,7 @@ async def status(
     return Response(to_builtins(found), headers={**NEVER_STORED, "Vary": "Accept"})
 
 
-@get("/metrics", summary="Figures for Prometheus")
+@get("/metrics", operation_class=described(METRICS), summary="Figures for Prometheus")
 async def metrics(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
