@@ -12,7 +12,7 @@ import logging
 import re
 import sys
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -231,16 +231,19 @@ def dated(app: ASGIApp, clock: Callable[[], datetime]) -> ASGIApp:
     uvicorn's own Date is up to a second old, and as old as the request where that had to wait: older, then,
     than the Last-Modified of what was rendered meanwhile.
     """
-    written = datetime.min.replace(tzinfo=UTC), b""
+    since = until = datetime.min.replace(tzinfo=UTC)
+    header = b"date", b""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         async def dating(message: Message) -> None:
-            nonlocal written
+            nonlocal since, until, header
             if message["type"] == "http.response.start":
-                now = clock().replace(microsecond=0)
-                if written[0] != now:
-                    written = now, http_date(now).encode()
-                message = {**message, "headers": [*message["headers"], (b"date", written[1])]}
+                now = clock()
+                if not since <= now < until:
+                    since = now.replace(microsecond=0)
+                    until = since + timedelta(seconds=1)
+                    header = b"date", http_date(now).encode()
+                message["headers"] = [*message["headers"], header]
             await send(message)
 
         await app(scope, receive, dating)

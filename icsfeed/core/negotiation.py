@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 _WEIGHT = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
@@ -21,6 +22,7 @@ def weights(header: str) -> Mapping[str, float]:
     return found
 
 
+@lru_cache(500)
 def codings(accept_encoding: str | None) -> tuple[Coding, ...]:
     """The codings that a client takes, the best first; none where it excludes both (12.5.3).
 
