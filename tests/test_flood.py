@@ -37,9 +37,9 @@ def _descriptors() -> Iterator[None]:
 
 
 @contextmanager
-def _served(folder: Path, plane: str, soft: int, hard: int) -> Iterator[tuple[Any, str]]:
+def _served(folder: Path, plane: str, soft: int, hard: int, more: str = "") -> Iterator[tuple[Any, str]]:
     """`icsfeed serve` with so many descriptors, and its address."""
-    own = f"secret: {SECRET}\nworkspaces: {{{SLUG}: {{url: {plane}, api_key: {API_KEY}}}}}\n{FEEDS}"
+    own = f"secret: {SECRET}\nworkspaces: {{{SLUG}: {{url: {plane}, api_key: {API_KEY}}}}}\n{FEEDS}{more}"
     (folder / "feeds.yaml").write_text(own, encoding="utf-8")
     limited = f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"'
     command = ["sh", "-c", limited, "sh", sys.executable, "-m", "icsfeed", "serve", "--port", "0"]
@@ -104,3 +104,19 @@ def test_one_address_does_not_lock_others_out_nor_the_server_itself(
         health = other.get(f"{url}/api/v1/health").json()
         assert (health["status"], health["store"], health["configuration"]) == ("healthy", "ok", "ok")
         assert time.monotonic() - began < 20
+
+
+def test_a_reserve_is_left_though_a_trusted_proxy_takes_all_that_there_is(tmp_path: Path) -> None:
+    data = sample(datetime.now(UTC).date())
+    with (
+        plane_served(data) as plane,
+        _served(tmp_path, plane, 1_024, 1_024, "trusted_proxies: [127.0.0.1]\n") as (process, url),
+        ExitStack() as stack,
+    ):
+        assert httpx.get(f"{url}/feeds/property.ics").status_code == 200
+        assert _flood(stack, httpx.URL(url).port or 0, STARTS["a request line"]) <= 768
+        assert len(list(Path(f"/proc/{process.pid}/fd").iterdir())) < 1_024 - 200
+        process.send_signal(signal.SIGHUP)
+        assert "configuration loaded" in line_with(process, "configuration")
+        refused = httpx.get(f"{url}/health")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
