@@ -92,9 +92,15 @@ def demo(port: int, issues: int, as_json: bool) -> None:
 
 @cli.command()
 @config_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; ::, all of both families.",
+)
 @click.option("--port", default=8765, type=PORT, show_default=True, help="Port to listen on; 0: a free one.")
-def serve(config_path: str | None, host: str, port: int) -> None:
+@click.option("--uds", metavar="PATH", help="Unix socket to listen on, in the place of host and port.")
+def serve(config_path: str | None, host: str, port: int, uds: str | None) -> None:
     """Run the server.
 
     It takes up a changed configuration by itself, or on SIGHUP; a wrong one leaves things as they are.
@@ -107,7 +113,7 @@ def serve(config_path: str | None, host: str, port: int) -> None:
     async def ready(url: str) -> None:
         click.echo(f"icsfeed {__version__} listens on {url}", err=True)
 
-    run(lambda: serve_file(file_of(config_path), config, host, port, ready), new_event_loop)
+    run(lambda: serve_file(file_of(config_path), config, host, port, uds, ready), new_event_loop)
 
 
 @cli.command()
@@ -301,10 +307,13 @@ def doctor(url: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--url", default="http://127.0.0.1:8765", show_default=True, help="Where the server is.")
+@click.option(
+    "--url",
+    help="Where the server is. Default: where the one on this machine serves, else http://127.0.0.1:8765.",
+)
 @click.option("--live", is_flag=True, help="Only whether it lives, for health checks.")
 @json_option
-def status(url: str, live: bool, as_json: bool) -> None:
+def status(url: str | None, live: bool, as_json: bool) -> None:
     """Ask a running server how it is, and say what is wrong.
 
     Ends with 0 when all is well, 4 when it serves and something is wrong, 69 when it does not answer, 75
@@ -312,10 +321,12 @@ def status(url: str, live: bool, as_json: bool) -> None:
     """
     import msgspec
 
-    from icsfeed.adapters.running_server import state
+    from icsfeed.adapters.running_server import ServedAddress, state
+
+    address = url or ServedAddress(os.environ).read() or "http://127.0.0.1:8765"
 
     async def work() -> None:
-        found = await state(url, only_live=live)
+        found = await state(address, only_live=live)
         if as_json:
             show_json(msgspec.to_builtins(found))
         else:

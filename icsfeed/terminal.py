@@ -155,10 +155,12 @@ def show_reasons(about: str, reasons: Sequence[Said]) -> None:
         click.echo(f"{about:<16}  {'-' if reason.weight == 'note' else '!'} {reason.text}")
 
 
-def why_not_listening(error: OSError) -> str:
-    """What keeps a server from its address, and what to do."""
+def why_not_listening(error: OSError, option: str) -> str:
+    """What keeps a server from its address, and what to do. `option`: --port or --uds."""
     if error.errno == errno.EADDRINUSE:
-        return "it is in use; try another --port"
+        return f"it is in use; try another {option}"
+    if option != "--port":
+        return f"{error.strerror or error}; try another {option}"
     if error.errno == errno.EACCES:
         return "that is not allowed; try a --port above 1023"
     return "there is no such address here; try another --host"

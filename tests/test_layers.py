@@ -32,8 +32,14 @@ SHARED = ("quota", "store", "http")
 
 OUTSIDE = {
     "httpx": ("adapters/*", "app/build.py", "serving.py"),  # the last two hand a transport on
-    "litestar": ("app/*", "demo/*", "adapters/store*.py", "serving.py"),  # serving.py: for a type
-    "uvicorn": ("serving.py", "connections.py"),
+    "litestar": (
+        "app/*",
+        "demo/*",
+        "adapters/store*.py",
+        "serving.py",
+        "connections.py",
+    ),  # the last two: for types
+    "uvicorn": ("serving.py", "connections.py"),  # at last types
     "icalendar": (),  # the second parser, of the tests
     "babel": ("app/*",),
     "icsfeed.cli": ("__main__.py",),

@@ -6,6 +6,7 @@ long way decides it (Links, answers.py), and a test holds the two against each o
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from cachetools import LRUCache
@@ -57,10 +58,10 @@ class Shortcut:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = self._asked(scope) if scope["type"] == ScopeType.HTTP else None
-        if asked is None:
+        chosen = choice(asked.rendered, asked.headers) if asked else None
+        if asked is None or chosen is None:
             await self._app(scope, receive, send)
             return
-        chosen = choice(asked.rendered, asked.headers)
         status = 304 if chosen.unchanged else 200
         report(self._server, asked.name, asked.grant, asked.headers.get("user-agent"), status)
         await send({"type": "http.response.start", "status": status, "headers": self._head(asked, chosen)})
@@ -100,17 +101,20 @@ class Shortcut:
 
     def _head(self, asked: Asked, chosen: Choice) -> Head:
         """The headers: made once for all who get this answer."""
+        now = self._server.clock()
+        if asked.rendered.last_modified > now:
+            return self._new_head(asked, chosen, now)
         etag, heads = self._heads.get((asked.name, asked.is_public), ("", {}))
         if etag != asked.rendered.etag:
             heads = {}
             self._heads[asked.name, asked.is_public] = asked.rendered.etag, heads
         if chosen not in heads:
-            heads[chosen] = self._new_head(asked, chosen)
+            heads[chosen] = self._new_head(asked, chosen, now)
         return heads[chosen]
 
-    def _new_head(self, asked: Asked, chosen: Choice) -> Head:
+    def _new_head(self, asked: Asked, chosen: Choice, now: datetime) -> Head:
         age = public_age(self._service) if asked.is_public else None
-        sent = feed_headers(asked.rendered, chosen, asked.name, age)
+        sent = feed_headers(asked.rendered, chosen, asked.name, age, now)
         if not chosen.unchanged:
             size = asked.rendered.packed_size if chosen.zipped else asked.rendered.size
             sent |= {"Content-Type": f"{CALENDAR}; charset=utf-8", "Content-Length": str(size)}
