@@ -209,11 +209,18 @@ def push_code(reports: Sequence[Report]) -> int:
     return codes.pop() if len(codes) == 1 else PARTLY
 
 
+def _unread_code(report: Report) -> int:
+    """The code of a run after an incomplete read of Plane, where --force does not help; 0 for no such run."""
+    if report.unread is not None:
+        return exit_code(report.unread)
+    return PARTLY if report.refused is not None else 0
+
+
 def _report_code(report: Report) -> int:
     if report.error is not None:
         return exit_code(report.error)
-    if report.refused is not None:
+    if report.refused is not None and not report.refused.final:
         return REFUSED
     if not report.failures:
-        return exit_code(report.unread) if report.unread else 0
+        return _unread_code(report) or (REFUSED if report.leftovers else 0)
     return UNREACHABLE if all(failure.locked for failure in report.failures) else PARTLY

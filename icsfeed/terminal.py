@@ -95,6 +95,10 @@ def show_report(report: Report) -> None:
     if report.refused is not None:
         remedy = "" if report.refused.final else " (--force deletes them)"
         _complain(f"not deleted: {report.refused.reason}{remedy}", [one.href for one in report.spared])
+    if report.leftovers:
+        from icsfeed.app.push_report import LEFT_OVER
+
+        _complain(f"{len(report.leftovers)} {LEFT_OVER}", [one.href for one in report.leftovers])
     if report.error is not None:
         _complain(str(report.error), [])
 

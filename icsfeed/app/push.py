@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,14 +16,15 @@ from icsfeed.adapters.caldav_http import Connect, Server, open_server
 from icsfeed.adapters.locks import file_lock
 from icsfeed.adapters.store import Store
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.push_memory import Memory, recall, remember
+from icsfeed.app.push_memory import Memory, next_memory, recall, remember
 from icsfeed.app.push_report import Report, Tally
 from icsfeed.app.push_writes import Progress, Writes
 from icsfeed.app.pushed import Reading, read
 from icsfeed.core.config import PushTarget
 from icsfeed.core.errors import IcsfeedError, NoCollection, NoCopy, PushBusy
 from icsfeed.core.ics_object import Stored, read_object
-from icsfeed.core.push_plan import DELETES, WRITES, Limits, Present, guard, plan, wanted_of
+from icsfeed.core.push_claim import Claim, mark_of
+from icsfeed.core.push_plan import WRITES, Limits, Present, deletions, guard, listed, plan, wanted_of
 from icsfeed.core.text import one_line
 
 PATIENCE = 60.0
@@ -66,7 +68,8 @@ async def push(
     error: IcsfeedError | None = None
     try:
         async with _alone(name, world):
-            run = _Run(name, target, world, tally)
+            claim = Claim(mark_of(target.feed, service.config), target.adopt)
+            run = _Run(name, target, claim, world, tally)
             reading = await read(service, target.feed, PATIENCE)
             await run.go(reading, dry_run=dry_run, force=force, progress=progress)
     except NoCopy as caught:
@@ -96,9 +99,10 @@ async def _alone(name: str, world: World) -> AsyncIterator[None]:
 class _Run:
     """One run for the target `name`. What it comes to is in the `tally`, whatever happens."""
 
-    def __init__(self, name: str, target: PushTarget, world: World, tally: Tally) -> None:
+    def __init__(self, name: str, target: PushTarget, claim: Claim, world: World, tally: Tally) -> None:
         self._name = name
         self._target = target
+        self._claim = claim
         self._world = world
         self._tally = tally
 
@@ -154,42 +158,50 @@ class _Run:
         for path, body in bodies.items():
             known[path] = Present(path, body.etag or listed[path].etag, read_object(body.data))
         return [
-            known.get(path) or Present(path, one.etag, None, memory.uid_at(path))
+            memory.recognised(known[path], self._claim)
+            if path in known
+            else Present(path, one.etag, None, memory.uid_at(path))
             for path, one in listed.items()
         ]
 
     async def _planned(
         self, reading: Reading, collection: Collection, present: list[Present], memory: Memory, *, force: bool
     ) -> Writes:
-        target, owner, tally = self._target, self._target.feed, self._tally
+        target, claim, tally = self._target, self._claim, self._tally
         components = reading.calendar.components
-        wanted = await asyncio.to_thread(wanted_of, components, owner, strip_emoji=target.strip_emoji)
-        accepted, adopt = memory.accepted, target.adopt
-        tally.plan = plan(wanted, present, owner, collection.path, accepted=accepted, adopt=adopt)
+        wanted = await asyncio.to_thread(wanted_of, components, claim.mark, strip_emoji=target.strip_emoji)
+        tally.force = force
+        tally.plan = plan(wanted, present, claim, collection.path, accepted=memory.accepted)
         limits = Limits(target.min_delete, target.max_delete_ratio)
-        tally.refused = guard(tally.plan, len(wanted), limits, whole=reading.whole, force=force)
-        if not reading.whole:
+        tally.refused = guard(tally.plan, len(wanted), limits, reading.missing, force=force)
+        if reading.missing:
             tally.unread = reading.error
             why = f" ({reading.error})" if reading.error else ""
-            tally.warnings.append(f"Plane was not read whole{why}: nothing is deleted in this run")
-        return Writes(collection, wanted, owner, present, accepted, tally)
+            parts = listed(one.part for one in reading.missing)
+            text = f"Plane was not read whole, and nothing is deleted in this run; missing: {parts}{why}"
+            tally.warnings.append(text)
+        recognised = partial(memory.recognised, claim=claim)
+        return Writes(collection, wanted, claim, present, memory.accepted, tally, recognised)
 
     async def _carry_out(self, writes: Writes, progress: Progress) -> None:
         made = self._tally.plan
-        deletes = () if self._tally.refused else made.of(*DELETES)
+        deletes = () if self._tally.refused else deletions(made, force=self._tally.force)
         total = len(made.of(*WRITES)) + len(deletes)
         await writes.carry_out(made.of(*WRITES), lambda done: progress(done, total))
         await writes.carry_out(deletes, lambda done: progress(total - len(deletes) + done, total))
         await writes.verify()
 
     async def _remember(self, collection: Collection, writes: Writes, memory: Memory) -> None:
-        await remember(
-            self._world.store,
-            self._name,
-            self._target,
+        found = next_memory(
             memory,
+            self._target,
+            self._claim.mark,
             url=collection.url,
             present=writes.present.values(),
+            unknown=writes.unknown,
             accepted=writes.accepted,
+            one_at_a_time=False,
             now=self._world.clock(),
         )
+        if found != memory:
+            await remember(self._world.store, self._name, found)

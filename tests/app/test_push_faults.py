@@ -653,8 +653,9 @@ async def test_a_read_of_plane_that_is_not_whole_deletes_nothing_and_says_so(tmp
         report = await it.push(force=True)
         assert before <= set(dav.objects)
         assert "Plane was not read whole" in said(report)
+        assert "the states of PROP" in said(report)
         assert report.refused is not None
-        assert (report.refused.final, push_code([report])) == (True, 3)
+        assert (report.refused.final, push_code([report])) == (True, 69)
 
 
 async def test_a_feed_that_was_never_read_is_not_pushed(tmp_path: Path) -> None:

@@ -304,7 +304,8 @@ async def test_two_feeds_share_a_calendar_without_touching_each_others(
         before = dav.person().contents()
         overlapping = await it.push("mine")
         assert {failure.reason for failure in overlapping.failures} == {
-            f"the feed {FEED!r} has written this UID here"
+            f"the feed {FEED!r} has written this UID here; "
+            f"if this feed had that name before, `adopt: [{FEED}]` takes it over"
         }
         assert dav.person().contents() == before
 
