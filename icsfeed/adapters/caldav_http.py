@@ -6,7 +6,8 @@ caldav.md, section 4, is the table of what an answer means and how often it is t
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Protocol
@@ -15,6 +16,7 @@ import httpx
 from msgspec import Struct
 
 from icsfeed import __version__
+from icsfeed.adapters.caldav_xml import read_sentence
 from icsfeed.core.config import PushTarget
 from icsfeed.core.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
 from icsfeed.core.replies import is_packed_twice, retry_after, short
@@ -103,8 +105,10 @@ class Server:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
         attempts: int = ATTEMPTS,
+        secrets: Sequence[str] = (),
     ) -> None:
         self.requests = 0
+        self._secrets = [*filter(None, secrets)]
         self._client = client
         self._sleep = sleep
         self._chance = chance
@@ -114,6 +118,13 @@ class Server:
         self._turn = asyncio.Condition()
         self._given_up = 0
         client.event_hooks["request"].append(self._count)
+
+    def said(self, answer: Heard) -> str:
+        """The server's own words for an error, to follow ours; without our password, if it repeats that."""
+        words = read_sentence(answer.body)
+        for secret in self._secrets:
+            words = words.replace(secret, "***")
+        return f"; the server says: {words}" if words else ""
 
     async def ask(
         self, method: str, url: str, what: str, *, body: bytes = b"", headers: Mapping[str, str] = {}
@@ -250,7 +261,14 @@ async def open_server(
         verify=_trusted(target),
         transport=transport,
     ) as client:
-        yield Server(client, sleep, attempts=attempts)
+        yield Server(client, sleep, attempts=attempts, secrets=_secrets(target))
+
+
+def _secrets(target: PushTarget) -> Sequence[str]:
+    """What an answer must not bring into a message: some servers show the request that they fail on."""
+    plain = [one.reveal() for one in (target.password, target.token) if one is not None]
+    pair = f"{target.username}:{target.password.reveal()}" if target.password else ""
+    return [b64encode(pair.encode()).decode(), *plain]
 
 
 def _auth(target: PushTarget) -> httpx.Auth | None:

@@ -78,7 +78,9 @@ class Writes:
                 try:
                     await self._do(action)
                 except Rejected as error:
-                    self._failed(action, f"{error.reason}{self._hint(action)}")
+                    # SOGo fails with a 5xx on an emoji; whoever refuses with another has another reason.
+                    hint = self._hint(action) if error.status >= 500 else ""
+                    self._failed(action, f"{error.reason}{hint}")
                 except ObjectError as error:
                     self._failed(action, error.reason, locked=isinstance(error, Locked))
                 except PushError as error:

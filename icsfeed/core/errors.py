@@ -242,7 +242,14 @@ class UidTaken(ObjectError):
 
 
 class Rejected(ObjectError):
-    """400, 413, 415 and the like, or 500 every time: the server does not take this object."""
+    """400, 413, 415 and the like, or 500 every time: the server does not take this object.
+
+    `status`: what it answered; 0 where it was not asked.
+    """
+
+    def __init__(self, what: str, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(what, message)
 
 
 class Locked(ObjectError):

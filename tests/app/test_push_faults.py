@@ -707,3 +707,36 @@ async def test_a_token_is_sent_as_a_bearers(tmp_path: Path) -> None:
     async with pushing(dav, tmp_path, target(URL, token="secret-token")) as it:
         assert (await it.push()).is_good
     assert {request.headers["authorization"] for request in dav.requests} == {"Bearer secret-token"}
+
+
+SEQUENCE = (
+    b"<html><head><title>x</title></head><body>Cannot decrease the sequence: alice:wonderland</body></html>"
+)
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 413, 500, 507])
+async def test_what_the_server_says_is_in_our_message_without_the_password(
+    tmp_path: Path, status: int
+) -> None:
+    dav = MemoryDav()
+    dav.plan("PUT", answering(status, SEQUENCE), times=4, skip=2)
+    async with pushing(dav, tmp_path) as it:
+        report = await it.push()
+    assert "; the server says: Cannot decrease the sequence: alice:***" in said(report)
+    assert "wonderland" not in str(report.as_json())
+
+
+@pytest.mark.parametrize(
+    ("status", "title", "hinted"), [(409, "🎉", False), (500, "🎉", True), (500, "x", False)]
+)
+async def test_the_hint_at_emoji_is_given_where_one_may_be_the_reason(
+    tmp_path: Path, status: int, title: str, hinted: bool
+) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        it.world.data.patch_issue(it.issues("PROP")[0]["id"], {"name": title})
+        dav.plan("PUT", answering(status, b"No."), times=4)
+        report = await it.push()
+    assert len(report.failures) == 1
+    assert ("strip_emoji" in said(report)) is hinted
