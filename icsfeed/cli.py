@@ -28,19 +28,20 @@ from icsfeed.running import (
     write_new,
 )
 from icsfeed.terminal import (
-    progress_shown,
+    push_bars,
     show_demo,
     show_exported,
     show_finding,
     show_json,
     show_links,
-    show_report,
     show_state,
     show_verdicts,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from icsfeed.app.push_report import Report
 
 PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
 
@@ -219,27 +220,31 @@ def push(
     """
     from icsfeed.adapters.store import open_store
     from icsfeed.app.build import utc_now
-    from icsfeed.app.push import World
-    from icsfeed.app.push import push as push_to
+    from icsfeed.app.push import World, push_all
 
     config = configuration(config_path)
     names = pushed(config, targets)
 
     async def work() -> None:
         store = open_store(config.store.reveal(), os.environ)
-        async with patient(config, store) as service:
-            world = World(push_folder, store, utc_now)
-            reports = []
-            for name in names:
-                with progress_shown(name, wanted=not as_json) as progress:
-                    report = await push_to(
-                        name, service, world, dry_run=dry_run, force=force, progress=progress
-                    )
+        reports: list[Report] = []
+        with push_bars(wanted=not as_json) as bars:
+
+            def take(report: Report) -> None:
                 reports.append(report)
                 if not as_json:
-                    show_report(report)
-        if as_json:
-            show_json({"targets": [report.as_json() for report in reports]})
+                    bars.show(report)
+
+            try:
+                async with patient(config, store) as service:
+                    service.expire()
+                    world = World(push_folder, store, utc_now)
+                    await push_all(
+                        names, service, world, take, bars.counts, bars.waits, dry_run=dry_run, force=force
+                    )
+            finally:
+                if as_json and reports:
+                    show_json({"targets": [report.as_json() for report in reports]})
         sys.exit(push_code(reports))
 
     run(work)

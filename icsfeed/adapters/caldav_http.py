@@ -96,7 +96,9 @@ def _only_digest(response: httpx.Response) -> bool:
 class Server:
     """One server, over `client`. `requests` counts what was sent; `sleep` and `chance` are the world's.
 
-    Four requests at once until the server first falters (423, 429, 5xx); from then on one.
+    Four requests at once until the server first falters (423, 429, 5xx); from then on one. `was_locked`: it
+    answered 423, as xandikos does to several writes at once. `waits` is told why and how long we wait, and
+    an empty text when we go on.
     """
 
     def __init__(
@@ -108,6 +110,8 @@ class Server:
         secrets: Sequence[str] = (),
     ) -> None:
         self.requests = 0
+        self.was_locked = False
+        self.waits: Callable[[str], None] = _nobody
         self._secrets = [*filter(None, secrets)]
         self._client = client
         self._sleep = sleep
@@ -118,6 +122,10 @@ class Server:
         self._turn = asyncio.Condition()
         self._given_up = 0
         client.event_hooks["request"].append(self._count)
+
+    def one_at_a_time(self) -> None:
+        """Send one request at a time from the start."""
+        self._most = 1
 
     def said(self, answer: Heard) -> str:
         """The server's own words for an error, to follow ours; without our password, if it repeats that."""
@@ -148,9 +156,13 @@ class Server:
                 return heard
             if heard is not None:
                 self._most = 1
+                self.was_locked |= heard.status == HTTPStatus.LOCKED
                 if attempt >= min(self._attempts, _attempts(heard.status)):
                     return self._last(heard, what)
-            await self._sleep(self._pause(attempt) if wait is None else min(wait, LONGEST_ASKED))
+            pause = self._pause(attempt) if wait is None else min(wait, LONGEST_ASKED)
+            self.waits(f"waiting {pause:.0f} s: {f'it answers {heard.status}' if heard else 'no answer'}")
+            await self._sleep(pause)
+            self.waits("")
 
     def _last(self, heard: Heard, what: str) -> Heard:
         """The answer to the last attempt. Where many end so, it is the server, and not what it was asked."""
@@ -225,6 +237,10 @@ def _translated(error: Exception, what: str) -> PushError:
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return NoServer(what, "no answer in time")
     return NoServer(what, f"no connection ({text or type(error).__name__})")
+
+
+def _nobody(_text: str) -> None:
+    """Listens to no progress."""
 
 
 def _attempts(status: int) -> int:

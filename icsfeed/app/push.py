@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -21,7 +22,7 @@ from icsfeed.app.push_report import Report, Tally
 from icsfeed.app.push_writes import Progress, Writes
 from icsfeed.app.pushed import Reading, read
 from icsfeed.core.config import PushTarget
-from icsfeed.core.errors import IcsfeedError, NoCollection, NoCopy, PushBusy
+from icsfeed.core.errors import IcsfeedError, NoCollection, NoCopy, NoRoom, PushBusy, PushStopped
 from icsfeed.core.ics_object import Stored, read_object
 from icsfeed.core.push_claim import Claim, mark_of
 from icsfeed.core.push_plan import WRITES, Limits, Present, deletions, guard, listed, plan, wanted_of
@@ -50,6 +51,18 @@ def no_progress(_done: int, _total: int) -> None:
     """For those who do not look."""
 
 
+def _nobody(_what: object) -> None:
+    """Listens to nothing."""
+
+
+def by_server(targets: Mapping[str, PushTarget], names: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """The named targets by the server that they are on: one target never waits for another's server."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(urlsplit(targets[name].url).netloc.lower(), []).append(name)
+    return found
+
+
 async def push(
     name: str,
     service: FeedService,
@@ -58,10 +71,13 @@ async def push(
     dry_run: bool = False,
     force: bool = False,
     progress: Progress = no_progress,
+    waits: Callable[[str], None] = _nobody,
+    stopped: Callable[[Report], None] = _nobody,
 ) -> Report:
     """Make the collection of the target `name` hold exactly its feed, and say what was done.
 
-    What we raise on purpose is in the report, beside what was done before it.
+    What we raise on purpose is in the report, beside what was done before it. `waits` is told what we wait
+    for. One that is cancelled tells `stopped` what was done until then.
     """
     started, target = world.timer(), service.config.push[name]
     tally = Tally(target.url)
@@ -69,14 +85,72 @@ async def push(
     try:
         async with _alone(name, world):
             claim = Claim(mark_of(target.feed, service.config), target.adopt)
-            run = _Run(name, target, claim, world, tally)
-            reading = await read(service, target.feed, PATIENCE)
+            run = _Run(name, target, claim, world, tally, waits)
+            async with _reading(service, waits):
+                reading = await read(service, target.feed, PATIENCE)
             await run.go(reading, dry_run=dry_run, force=force, progress=progress)
+    except asyncio.CancelledError:
+        halted = PushStopped(name, "stopped before it was complete; the next push does the rest")
+        stopped(tally.report(name, target.feed, world.timer() - started, halted, dry_run=dry_run))
+        raise
     except NoCopy as caught:
         error = _unread(target.feed, service) or caught
     except IcsfeedError as caught:
         error = caught
     return tally.report(name, target.feed, world.timer() - started, error, dry_run=dry_run)
+
+
+@asynccontextmanager
+async def _reading(service: FeedService, waits: Callable[[str], None]) -> AsyncIterator[None]:
+    """Say that Plane is read, and how long requests have to wait for its limit."""
+
+    async def tell() -> None:
+        while True:
+            budgets = (one.budget for one in service.workspaces.values() if one.budget.left is not None)
+            left = max((budget.wait("reader") for budget in budgets), default=0.0)
+            waits(f"waiting {left:.0f} s for Plane's request budget" if left >= 1 else "reading Plane")
+            await asyncio.sleep(1)
+
+    task = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        task.cancel()
+        waits("")
+
+
+async def push_all(
+    names: Sequence[str],
+    service: FeedService,
+    world: World,
+    take: Callable[[Report], None],
+    counts: Callable[[str, int, int], None],
+    waits: Callable[[str, str], None],
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+) -> None:
+    """Push to these targets, and give `take` the report of each as soon as there is one.
+
+    Those on one server are pushed to one after the other. Cancelled, it gives the reports of what was under
+    way. `counts` and `waits` get a target's name before what `push` tells.
+    """
+
+    async def push_each(own: Sequence[str]) -> None:
+        for name in own:
+            report = await push(
+                name,
+                service,
+                world,
+                dry_run=dry_run,
+                force=force,
+                progress=partial(counts, name),
+                waits=partial(waits, name),
+                stopped=take,
+            )
+            take(report)
+
+    await asyncio.gather(*map(push_each, by_server(service.config.push, names).values()))
 
 
 def _unread(name: str, service: FeedService) -> IcsfeedError | None:
@@ -99,17 +173,29 @@ async def _alone(name: str, world: World) -> AsyncIterator[None]:
 class _Run:
     """One run for the target `name`. What it comes to is in the `tally`, whatever happens."""
 
-    def __init__(self, name: str, target: PushTarget, claim: Claim, world: World, tally: Tally) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: PushTarget,
+        claim: Claim,
+        world: World,
+        tally: Tally,
+        waits: Callable[[str], None],
+    ) -> None:
         self._name = name
         self._target = target
         self._claim = claim
         self._world = world
         self._tally = tally
+        self._waits = waits
 
     async def go(self, reading: Reading, *, dry_run: bool, force: bool, progress: Progress) -> None:
         """Everything, in the order of caldav.md. Raises what ends it early."""
         memory = await recall(self._world.store, self._name, self._target)
         async with self._world.connect(self._target) as server:
+            server.waits = self._waits
+            if memory.one_at_a_time:
+                server.one_at_a_time()
             try:
                 collection, listed = await self._opened(server, memory, reading, dry_run=dry_run)
                 self._tally.url = collection.url
@@ -117,7 +203,7 @@ class _Run:
                 writes = await self._planned(reading, collection, present, memory, force=force)
                 if not dry_run:
                     await self._carry_out(writes, progress)
-                    await self._remember(collection, writes, memory)
+                    await self._remember(collection, writes, memory, was_locked=server.was_locked)
             finally:
                 self._tally.requests = server.requests
 
@@ -185,13 +271,27 @@ class _Run:
 
     async def _carry_out(self, writes: Writes, progress: Progress) -> None:
         made = self._tally.plan
-        deletes = () if self._tally.refused else deletions(made, force=self._tally.force)
-        total = len(made.of(*WRITES)) + len(deletes)
-        await writes.carry_out(made.of(*WRITES), lambda done: progress(done, total))
-        await writes.carry_out(deletes, lambda done: progress(total - len(deletes) + done, total))
+        changes, deletes = made.of(*WRITES), deletions(made, force=self._tally.force)
+        deletes = () if self._tally.refused else deletes
+
+        def show() -> None:
+            progress(writes.settled, len(changes) + len(deletes))
+
+        try:
+            await writes.carry_out(changes, show)
+        except NoRoom:
+            if not deletes:
+                raise
+            # The deletions make room; then what did not fit is tried once more.
+            await writes.carry_out(deletes, show)
+            await writes.carry_out(writes.left(changes), show)
+        else:
+            await writes.carry_out(deletes, show)
         await writes.verify()
 
-    async def _remember(self, collection: Collection, writes: Writes, memory: Memory) -> None:
+    async def _remember(
+        self, collection: Collection, writes: Writes, memory: Memory, *, was_locked: bool
+    ) -> None:
         found = next_memory(
             memory,
             self._target,
@@ -200,7 +300,7 @@ class _Run:
             present=writes.present.values(),
             unknown=writes.unknown,
             accepted=writes.accepted,
-            one_at_a_time=False,
+            one_at_a_time=was_locked,
             now=self._world.clock(),
         )
         if found != memory:

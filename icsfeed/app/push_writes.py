@@ -1,7 +1,7 @@
 """The writes of one push: conditional, several at once, decided again where an object changed meanwhile."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
@@ -63,15 +63,24 @@ class Writes:
         self._written: dict[str, _Written] = {}
         self.unknown: set[str] = set()
 
-    async def carry_out(self, actions: Sequence[Action], progress: Callable[[int], None]) -> None:
+    @property
+    def settled(self) -> int:
+        """How many actions are done, or have failed for good."""
+        return len(self._tally.done) + len(self._tally.failures)
+
+    def left(self, actions: Iterable[Action]) -> Sequence[Action]:
+        """Those that are neither done nor have failed for good."""
+        settled = {action.href for action in self._tally.done} | {one.href for one in self._tally.failures}
+        return [action for action in actions if action.href not in settled]
+
+    async def carry_out(self, actions: Sequence[Action], progress: Callable[[], None]) -> None:
         """All of them, four at a time; one that fails leaves the others alone.
 
         Raises the first PushError that is not about one object, once what was under way has ended.
         """
-        left, stops, done = iter(actions), list[PushError](), 0
+        left, stops = iter(actions), list[PushError]()
 
         async def worker() -> None:
-            nonlocal done
             for action in left:
                 if stops:
                     return
@@ -85,8 +94,7 @@ class Writes:
                     self._failed(action, error.reason, locked=isinstance(error, Locked))
                 except PushError as error:
                     stops.append(error)
-                done += 1
-                progress(done)
+                progress()
 
         await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
         if stops:

@@ -21,6 +21,7 @@
     │   └── BadAnswer          Plane answers, and the answer cannot be used
     └── PushError              a calendar on a CalDAV server could not be written to
         ├── PushBusy           another run writes to it
+        ├── PushStopped        it was stopped in the middle
         ├── LoginRefused       the user name, password or token is not accepted
         ├── NoRight            the account may not write there
         ├── NoCollection       there is no such calendar, or it is not one
@@ -195,6 +196,10 @@ class PushError(IcsfeedError):
 
 class PushBusy(PushError):
     """Another run writes to the same target."""
+
+
+class PushStopped(PushError):
+    """A person, or the end of the process, has stopped a run."""
 
 
 class LoginRefused(PushError):

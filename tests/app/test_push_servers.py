@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+import httpx
 import pytest
 from dav_world import DavServer, person_event, radicale, xandikos
 from push_world import FEED, Disturbed, pushing_to, target
@@ -342,3 +343,30 @@ async def test_a_feed_that_became_empty_deletes_nothing_without_force(dav: DavSe
         forced = await it.push(force=True)
         assert (forced.is_good, forced.counts) == (True, {"deleted": len(before)})
         assert dav.person().hrefs() == []
+
+
+async def test_a_server_that_takes_one_write_at_a_time_is_not_asked_for_more_again(
+    dav: DavServer, tmp_path: Path
+) -> None:
+    most: list[int] = []
+    under_way = 0
+
+    class Counting(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal under_way
+            under_way += 1
+            most.append(under_way)
+            try:
+                return await super().handle_async_request(request)
+            finally:
+                under_way -= 1
+
+    async with pushing_to(plane(dav), tmp_path, issues=60, transport=Counting()) as it:
+        for round_ in range(3):
+            for row in it.issues():
+                it.world.data.patch_issue(row["id"], {"name": f"Round {round_}"})
+            most.clear()
+            report = await it.push()
+            assert report.is_good, report.as_json()
+        assert max(most) == (4 if dav.user else 1)
+        assert report.requests == report.counts["updated"] + 1 + -(-report.counts["updated"] // 100)
