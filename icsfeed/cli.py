@@ -222,7 +222,7 @@ def push(
     from icsfeed.app.build import utc_now
     from icsfeed.app.push import World, push_all
 
-    config = configuration(config_path)
+    config = configuration(config_path, targets)
     names = pushed(config, targets)
 
     async def work() -> None:

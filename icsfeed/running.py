@@ -54,12 +54,15 @@ PATIENCE = 600
 """Seconds that a command waits for Plane, where a calendar app would be answered sooner."""
 
 
-def configuration(explicit: str | None) -> Config:
-    """The configuration, with logging set up to hide its secrets. Ends the process when it is wrong."""
+def configuration(explicit: str | None, targets: Sequence[str] = ()) -> Config:
+    """The configuration, with logging set up to hide its secrets. Ends the process when it is wrong.
+
+    `targets`: only what is needed to push to these, where they are given.
+    """
     from icsfeed.app.logs import secrets_of
 
     try:
-        config = load_configuration(file_of(explicit))
+        config = load_configuration(file_of(explicit), targets)
     except errors.ConfigError as error:
         fail(error)
     set_up_logs(os.environ.get("LOG_LEVEL") or "INFO", secrets_of(config))
@@ -75,14 +78,14 @@ def file_of(explicit: str | None) -> Path | None:
     return find(explicit, os.environ, Path.cwd())
 
 
-def load_configuration(path: Path | None) -> Config:
-    """The configuration as it is now. Raises ConfigError."""
+def load_configuration(path: Path | None, targets: Sequence[str] = ()) -> Config:
+    """The configuration as it is now, or what of it pushes to these targets need. Raises ConfigError."""
     from zoneinfo import available_timezones
 
     from icsfeed.adapters.config_file import from_environment, load
 
     zones = available_timezones()
-    return load(path, os.environ, zones) if path else from_environment(os.environ, zones)
+    return load(path, os.environ, zones, targets) if path else from_environment(os.environ, zones)
 
 
 def set_up_logs(level: str, secrets: Iterable[str] = ()) -> None:

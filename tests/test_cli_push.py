@@ -279,3 +279,21 @@ def test_a_server_that_does_not_answer_delays_no_other(folder: Path, dav: DavSer
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=60)
         assert len(person.hrefs()) > ISSUES / 2
+
+
+def test_a_target_that_is_named_needs_its_own_secrets_only(folder: Path, dav: DavServer) -> None:
+    text = (folder / "feeds.yaml").read_text(encoding="utf-8")
+    elsewhere = "{url: 'https://other.example.com', api_key_file: keys/other, webhook_secret: '${HOOK}'}"
+    text = text.replace("workspaces: {", f"workspaces: {{other: {elsewhere}, ")
+    text = text.replace("everything: true}", f"everything: true, workspace: {SLUG}}}")
+    text = text.replace("project: PROP}", f"project: PROP, workspace: {SLUG}}}")
+    text += f"  more: {{feed: small, url: '{dav.calendar_url}', username: a, password_file: keys/more}}\n"
+    text += "admin_token_file: keys/admin\n"
+    (folder / "feeds.yaml").write_text(text, encoding="utf-8")
+    found = pushed(folder)
+    assert (found["code"], found["created"] > ISSUES / 2) == (0, True)
+    every = icsfeed(folder, "push")
+    assert every.returncode == 78
+    for missing in ("push.more.password_file", "workspaces.other.api_key_file", "admin_token_file", "HOOK"):
+        assert missing in every.stderr
+    assert "push.more.password_file" in icsfeed(folder, "push", "nope").stderr

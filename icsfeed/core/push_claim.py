@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from icsfeed.core.calendar import workspace_of
 from icsfeed.core.config import Config
 from icsfeed.core.ics_object import Stored, is_ours
 from icsfeed.core.tokens import installation
@@ -70,5 +71,6 @@ def mark_of(feed: str, config: Config) -> str:
     if config.secret is not None:
         return f"{feed}@{installation(config.secret.reveal())}"
     # Only public feeds may do without a secret. Those of one Plane have the same UIDs anyway.
-    places = sorted(f"{own.url}/{own.slug or name}" for name, own in config.workspaces.items())
-    return f"{feed}@{installation(' '.join(places))}"
+    name = workspace_of(config, config.feeds[feed])
+    own = config.workspaces[name]
+    return f"{feed}@{installation(f'{own.url}/{own.slug or name}')}"
