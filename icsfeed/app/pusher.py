@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.push import World, by_server, push
-from icsfeed.app.push_report import Report
+from icsfeed.app.push_report import LEFT_OVER, Report
 from icsfeed.app.pushed import stamp
 from icsfeed.core.errors import PushBusy
 
@@ -202,5 +202,7 @@ def _tell(report: Report) -> None:
     if report.refused is not None and not report.refused.final:
         reason = report.refused.reason
         log.error("target %s: nothing deleted: %s; `icsfeed push --force` does it", report.target, reason)
+    if report.leftovers:
+        log.warning("target %s: %d %s", report.target, len(report.leftovers), LEFT_OVER)
     if report.error is not None:
         log.error("target %s: %s", report.target, report.error)

@@ -1,21 +1,20 @@
 """Whose an object is: other installations, renamed feeds, earlier versions, apps that drop our marks."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dav_memory import URL, MemoryDav
-from dav_world import DavServer, person_event, radicale, xandikos
+from dav_world import person_event
 from push_world import FEED, Pushing, pushing_to, target
 
 from icsfeed.adapters.store import Store, open_store
-from icsfeed.core.config import Feed, PushTarget, Secret
+from icsfeed.core.config import Feed, Secret
 from icsfeed.core.ics_object import read_object
 from icsfeed.core.mapping import issue_uid
-from icsfeed.core.push_plan import name_of
 from icsfeed.running import push_code
 
 pytestmark = pytest.mark.anyio
@@ -189,57 +188,3 @@ async def test_a_leftover_of_a_former_feed_is_listed_and_deleted_with_force(tmp_
         report = await it.push(force=True)
         assert (push_code([report]), report.counts["deleted"], report.leftovers) == (0, 2, ())
         assert len(dav.objects) == len(uids)
-
-
-@pytest.fixture(params=[radicale, xandikos], scope="module")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DavServer]:
-    with request.param(tmp_path_factory.mktemp("dav")) as running:
-        yield running
-
-
-@pytest.fixture
-def dav(server: DavServer, request: pytest.FixtureRequest) -> DavServer:
-    server.calendar = request.node.originalname.replace("_", "-")[:60]
-    return server
-
-
-def plane(dav: DavServer, **settings: Any) -> PushTarget:
-    return target(dav.calendar_url, **{**dav.login, **settings})
-
-
-async def test_a_renamed_feed_says_so_and_adopts_what_it_wrote_before(dav: DavServer, tmp_path: Path) -> None:
-    async with pushing_to(plane(dav), tmp_path) as it:
-        created = (await it.push()).counts["created"]
-    renamed = {"renamed": Feed(everything=True)}
-    async with pushing_to(plane(dav, feed="renamed"), tmp_path, more=renamed) as it:
-        stuck = await it.push()
-        assert len(stuck.failures) == created
-        assert all(f"`adopt: [{FEED}]`" in one.reason for one in stuck.failures)
-    async with pushing_to(plane(dav, feed="renamed", adopt=(FEED,)), tmp_path, more=renamed) as it:
-        taken = await it.push()
-        assert (taken.is_good, taken.counts) == (True, {"adopted": created})
-        assert (await it.push()).requests == 1
-
-
-async def test_real_servers_keep_the_objects_of_two_installations(dav: DavServer, tmp_path: Path) -> None:
-    for secret, feed in ((HERE, PROP), (THERE, WEB), (HERE, PROP)):
-        async with pushing_to(plane(dav), tmp_path, feed=feed, secret=secret) as it:
-            report = await it.push(force=True)
-            assert (report.is_good, report.counts["deleted"]) == (True, 0), report.as_json()
-
-
-async def test_an_update_of_an_event_that_somebody_was_invited_to_has_a_higher_sequence(
-    dav: DavServer, tmp_path: Path
-) -> None:
-    async with pushing_to(plane(dav), tmp_path) as it:
-        await it.push()
-        row = it.issues("PROP")[0]
-        name = name_of(issue_uid(row["id"]))
-        text = dav.person().get(name)
-        raised = int(re.search(r"SEQUENCE:(\d+)", text)[1]) + 500_000_000  # type: ignore[index]
-        dav.person().edit(name, re.search(r"SEQUENCE:\d+", text)[0], f"SEQUENCE:{raised}")  # type: ignore[index]
-        it.world.data.patch_issue(row["id"], {"name": "Newer"})
-        report = await it.push()
-        assert (report.is_good, report.counts["updated"], report.warnings) == (True, 1, ())
-        assert f"SEQUENCE:{raised + 1}" in dav.person().get(name)
-        assert (await it.push()).requests == 1

@@ -1,6 +1,7 @@
 """A push against real servers: Radicale and xandikos, each in an empty folder on loopback."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from dav_world import DavServer, person_event, radicale, xandikos
 from push_world import FEED, Disturbed, pushing_to, target
 
 from icsfeed.adapters.caldav_http import AT_ONCE
-from icsfeed.core.config import Feed, PushTarget
+from icsfeed.core.config import Feed, PushTarget, Secret
 from icsfeed.core.errors import LoginRefused, NoCollection, PushBusy
 from icsfeed.core.ics_object import read_object
 from icsfeed.core.mapping import issue_uid
@@ -370,3 +371,46 @@ async def test_a_server_that_takes_one_write_at_a_time_is_not_asked_for_more_aga
             assert report.is_good, report.as_json()
         assert max(most) == (4 if dav.user else 1)
         assert report.requests == report.counts["updated"] + 1 + -(-report.counts["updated"] // 100)
+
+
+async def test_a_renamed_feed_says_so_and_adopts_what_it_wrote_before(dav: DavServer, tmp_path: Path) -> None:
+    async with pushing_to(plane(dav), tmp_path) as it:
+        created = (await it.push()).counts["created"]
+    renamed = {"renamed": Feed(everything=True)}
+    async with pushing_to(plane(dav, feed="renamed"), tmp_path, more=renamed) as it:
+        stuck = await it.push()
+        assert len(stuck.failures) == created
+        assert all(f"`adopt: [{FEED}]`" in one.reason for one in stuck.failures)
+    async with pushing_to(plane(dav, feed="renamed", adopt=(FEED,)), tmp_path, more=renamed) as it:
+        taken = await it.push()
+        assert (taken.is_good, taken.counts) == (True, {"adopted": created})
+        assert (await it.push()).requests == 1
+
+
+async def test_real_servers_keep_the_objects_of_two_installations(dav: DavServer, tmp_path: Path) -> None:
+    here, there = (
+        Secret("the secret of this installation ....."),
+        Secret("that of another installation ........."),
+    )
+    prop, web = Feed(project="PROP"), Feed(project="WEB")
+    for secret, feed in ((here, prop), (there, web), (here, prop)):
+        async with pushing_to(plane(dav), tmp_path, feed=feed, secret=secret) as it:
+            report = await it.push(force=True)
+            assert (report.is_good, report.counts["deleted"]) == (True, 0), report.as_json()
+
+
+async def test_an_update_of_an_event_that_somebody_was_invited_to_has_a_higher_sequence(
+    dav: DavServer, tmp_path: Path
+) -> None:
+    async with pushing_to(plane(dav), tmp_path) as it:
+        await it.push()
+        row = it.issues("PROP")[0]
+        name = name_of(issue_uid(row["id"]))
+        text = dav.person().get(name)
+        raised = int(re.search(r"SEQUENCE:(\d+)", text)[1]) + 500_000_000  # type: ignore[index]
+        dav.person().edit(name, re.search(r"SEQUENCE:\d+", text)[0], f"SEQUENCE:{raised}")  # type: ignore[index]
+        it.world.data.patch_issue(row["id"], {"name": "Newer"})
+        report = await it.push()
+        assert (report.is_good, report.counts["updated"], report.warnings) == (True, 1, ())
+        assert f"SEQUENCE:{raised + 1}" in dav.person().get(name)
+        assert (await it.push()).requests == 1
