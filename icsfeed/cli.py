@@ -207,7 +207,7 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @config_option
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
-@click.option("--force", is_flag=True, help="Delete even where that is most of what is there.")
+@click.option("--force", is_flag=True, help="Delete even where that is most of what is there, and leftovers.")
 @json_option
 def push(
     targets: tuple[str, ...], config_path: str | None, dry_run: bool, force: bool, as_json: bool
