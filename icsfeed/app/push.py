@@ -25,7 +25,7 @@ from icsfeed.core.config import PushTarget
 from icsfeed.core.errors import IcsfeedError, NoCollection, NoCopy, NoRoom, PushBusy, PushStopped
 from icsfeed.core.ics_object import Stored, read_object
 from icsfeed.core.push_claim import Claim, mark_of
-from icsfeed.core.push_plan import WRITES, Limits, Present, deletions, guard, listed, plan, wanted_of
+from icsfeed.core.push_plan import WRITES, Limits, Present, deletions, guard, holding_back, plan, wanted_of
 from icsfeed.core.text import one_line
 
 PATIENCE = 60.0
@@ -260,11 +260,11 @@ class _Run:
         tally.plan = plan(wanted, present, claim, collection.path, accepted=memory.accepted)
         limits = Limits(target.min_delete, target.max_delete_ratio)
         tally.refused = guard(tally.plan, len(wanted), limits, reading.missing, force=force)
-        if reading.missing:
+        unread = holding_back(reading.missing, force=force)
+        if unread:
             tally.unread = reading.error
             why = f" ({reading.error})" if reading.error else ""
-            parts = listed(one.part for one in reading.missing)
-            text = f"Plane was not read whole, and nothing is deleted in this run; missing: {parts}{why}"
+            text = f"Plane was not read whole, and nothing is deleted in this run; missing: {unread}{why}"
             tally.warnings.append(text)
         recognised = partial(memory.recognised, claim=claim)
         return Writes(collection, wanted, claim, present, memory.accepted, tally, recognised)

@@ -257,15 +257,12 @@ def guard(
 ) -> Refusal | None:
     """Why a plan's deletions must not be done; None: they may. `wanted`: how many items the feed has."""
     deletes = len(deletions(made, force=force))
-    unread = [one for one in missing if one.final or not force]
+    unread = holding_back(missing, force=force)
     if not deletes:
         return None
     if unread:
-        final = any(one.final for one in unread)
-        parts = listed(one.part for one in unread)
-        return Refusal(
-            f"Plane could not be read whole, so that nobody knows what is gone; missing: {parts}", final
-        )
+        reason = f"Plane could not be read whole, so that nobody knows what is gone; missing: {unread}"
+        return Refusal(reason, final=any(one.final for one in missing))
     if force:
         return None
     if not wanted:
@@ -280,11 +277,11 @@ def deletions(made: Plan, *, force: bool) -> tuple[Action, ...]:
     return made.of(*DELETES, "leftover") if force else made.of(*DELETES)
 
 
-def listed(names: Iterable[str]) -> str:
-    """The first few of these names for a message, and how many more there are."""
-    every = list(names)
-    more = f" and {len(every) - 5} more" if len(every) > 5 else ""
-    return ", ".join(every[:5]) + more
+def holding_back(missing: Sequence[Missing], *, force: bool) -> str:
+    """The names of the parts because of which nothing may be deleted, the first few; empty: it may."""
+    parts = [one.part for one in missing if one.final or not force]
+    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+    return ", ".join(parts[:5]) + more
 
 
 def decided_again(action: Action, item: Wanted | None, found: Present | None, claim: Claim) -> Action:
