@@ -23,6 +23,7 @@ from icsfeed.running import (
     pushed,
     run,
     set_up_logs,
+    stop_on_sigterm,
     told,
     write_file,
     write_new,
@@ -226,6 +227,7 @@ def push(
     names = pushed(config, targets)
 
     async def work() -> None:
+        stop_on_sigterm()
         store = open_store(config.store.reveal(), os.environ)
         reports: list[Report] = []
         with push_bars(wanted=not as_json) as bars:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from icsfeed.core.config import Config
     from icsfeed.core.feed import Rendered
 
+TERMINATED = 143
 BUSY, CANNOT_WRITE, UNREACHABLE, PARTLY, REFUSED, USAGE, UNEXPECTED = 75, 73, 69, 4, 3, 2, 1
 EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
     (errors.ConfigError, 78),
@@ -170,6 +171,18 @@ def run(
         fail(error)
     except KeyboardInterrupt:
         sys.exit(130)
+    except asyncio.CancelledError:
+        sys.exit(TERMINATED)
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM end the task that calls this, as Ctrl-C does: systemd sends it after TimeoutStartSec."""
+    import asyncio
+    import signal
+
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def fail(error: errors.IcsfeedError) -> NoReturn:

@@ -246,7 +246,10 @@ def test_a_push_by_hand_reads_plane_although_its_copies_are_fresh(
     assert pushed(folder)["updated"] == 1
 
 
-def test_ctrl_c_says_what_was_done(folder: Path, dav: DavServer) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_push_that_is_stopped_says_what_was_done(
+    folder: Path, dav: DavServer, number: signal.Signals, code: int
+) -> None:
     person = dav.person()
     for arguments in ((), ("--json",)):
         for name in person.hrefs() if person.is_there() else ():
@@ -255,9 +258,9 @@ def test_ctrl_c_says_what_was_done(folder: Path, dav: DavServer) -> None:
             "push", "team", *arguments, cwd=folder, env={"STATE_DIRECTORY": str(folder / "state")}
         ) as process:
             until(lambda: person.is_there() and len(person.hrefs()) >= 20)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             out, err = process.communicate(timeout=60)
-        assert process.returncode == 130
+        assert process.returncode == code
         created = json.loads(out)["targets"][0]["created"] if arguments else int(out.split()[1])
         assert 20 - 4 <= created <= len(person.hrefs())
         assert "Traceback" not in err
