@@ -23,24 +23,26 @@ from icsfeed.running import (
     pushed,
     run,
     set_up_logs,
+    stop_on_sigterm,
     told,
     write_file,
     write_new,
 )
 from icsfeed.terminal import (
-    progress_shown,
+    push_bars,
     show_demo,
     show_exported,
     show_finding,
     show_json,
     show_links,
-    show_report,
     show_state,
     show_verdicts,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from icsfeed.app.push_report import Report
 
 PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
 
@@ -212,7 +214,7 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @config_option
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
-@click.option("--force", is_flag=True, help="Delete even where that is most of what is there.")
+@click.option("--force", is_flag=True, help="Delete even where that is most of what is there, and leftovers.")
 @json_option
 def push(
     targets: tuple[str, ...], config_path: str | None, dry_run: bool, force: bool, as_json: bool
@@ -225,27 +227,32 @@ def push(
     """
     from icsfeed.adapters.store import open_store
     from icsfeed.app.build import utc_now
-    from icsfeed.app.push import World
-    from icsfeed.app.push import push as push_to
+    from icsfeed.app.push import World, push_all
 
-    config = configuration(config_path)
+    config = configuration(config_path, targets)
     names = pushed(config, targets)
 
     async def work() -> None:
+        stop_on_sigterm()
         store = open_store(config.store.reveal(), os.environ)
-        async with patient(config, store) as service:
-            world = World(push_folder, store, utc_now)
-            reports = []
-            for name in names:
-                with progress_shown(name, wanted=not as_json) as progress:
-                    report = await push_to(
-                        name, service, world, dry_run=dry_run, force=force, progress=progress
-                    )
+        reports: list[Report] = []
+        with push_bars(wanted=not as_json) as bars:
+
+            def take(report: Report) -> None:
                 reports.append(report)
                 if not as_json:
-                    show_report(report)
-        if as_json:
-            show_json({"targets": [report.as_json() for report in reports]})
+                    bars.show(report)
+
+            try:
+                async with patient(config, store) as service:
+                    service.expire()
+                    world = World(push_folder, store, utc_now)
+                    await push_all(
+                        names, service, world, take, bars.counts, bars.waits, dry_run=dry_run, force=force
+                    )
+            finally:
+                if as_json and reports:
+                    show_json({"targets": [report.as_json() for report in reports]})
         sys.exit(push_code(reports))
 
     run(work)

@@ -225,6 +225,11 @@ class FeedService:
         views = zip(self.workspaces, await asyncio.gather(*looks), strict=True)
         return {name: view for name, view in views if view is not None}
 
+    def expire(self) -> None:
+        """Let everything be read of Plane again when it is next asked for."""
+        for workspace in self.workspaces.values():
+            workspace.expire()
+
     def unread(self) -> PlaneError | None:
         """Why automatic feeds of some workspace are not known; None when all are, or there are none."""
         if not (self.config.auto.projects or self.config.auto.assignees):

@@ -21,8 +21,8 @@ from icsfeed.core.config import Config
 from icsfeed.core.items import initials
 from icsfeed.core.languages import chosen
 from icsfeed.core.narrowing import FIELDS
-from icsfeed.core.scene import is_shown
 from icsfeed.core.negotiation import accepts_html
+from icsfeed.core.scene import is_shown
 from icsfeed.core.text import clip
 from icsfeed.core.words import LANGUAGES
 

@@ -196,8 +196,7 @@ class Workspace:
         for _ in range(AGAIN):
             for rest in self._rests():
                 rest.end()
-            for copies in self.known.copies():
-                copies.expire_all()
+            self.expire()
             until = self._timer() + PATIENCE
             await self._fly("projects", self._read_roster, until)
             await self._fly("all", self._read_all, until)
@@ -205,6 +204,11 @@ class Workspace:
             self.edition += 1
             if self.is_closed or self.last_error or self.known.is_read_since(since):
                 return
+
+    def expire(self) -> None:
+        """Let everything be read again when it is next asked for, however fresh it is."""
+        for copies in self.known.copies():
+            copies.expire_all()
 
     async def _read_all(self, plane: Plane) -> None:
         await self._refresh(self.known.projects.get("") or (), Needs(), plane)

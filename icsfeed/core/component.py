@@ -43,12 +43,16 @@ class Component(Struct, frozen=True, kw_only=True):
     completed: datetime | None = None
     related_to: str | None = None
     alarms: tuple[timedelta, ...] = ()
+    least_sequence: int = 0
 
     @property
     def sequence(self) -> int:
-        """Whole seconds from `created` to `revised`, as written (mapping.md, 5): grows whenever that does."""
+        """Whole seconds from `created` to `revised`, as written (mapping.md, 5): grows whenever that does.
+
+        At least `least_sequence`: an update must not step back behind what a server holds (RFC 5546, 2.1.4).
+        """
         length = self.revised.replace(microsecond=0) - self.created.replace(microsecond=0)
-        return min(max(0, int(length.total_seconds())), SEQUENCE_LIMIT)
+        return min(max(self.least_sequence, int(length.total_seconds())), SEQUENCE_LIMIT)
 
     @property
     def sort_key(self) -> tuple[date, str]:

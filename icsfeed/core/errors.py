@@ -21,6 +21,7 @@
     │   └── BadAnswer          Plane answers, and the answer cannot be used
     └── PushError              a calendar on a CalDAV server could not be written to
         ├── PushBusy           another run writes to it
+        ├── PushStopped        it was stopped in the middle
         ├── LoginRefused       the user name, password or token is not accepted
         ├── NoRight            the account may not write there
         ├── NoCollection       there is no such calendar, or it is not one
@@ -197,6 +198,10 @@ class PushBusy(PushError):
     """Another run writes to the same target."""
 
 
+class PushStopped(PushError):
+    """A person, or the end of the process, has stopped a run."""
+
+
 class LoginRefused(PushError):
     """401."""
 
@@ -242,7 +247,14 @@ class UidTaken(ObjectError):
 
 
 class Rejected(ObjectError):
-    """400, 413, 415 and the like, or 500 every time: the server does not take this object."""
+    """400, 413, 415 and the like, or 500 every time: the server does not take this object.
+
+    `status`: what it answered; 0 where it was not asked.
+    """
+
+    def __init__(self, what: str, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(what, message)
 
 
 class Locked(ObjectError):
