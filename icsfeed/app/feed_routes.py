@@ -120,7 +120,9 @@ async def _granted(
         log.error("%s", error)
         return _not_yet(300)
     age = public_age(service) if is_public else None
-    return feed_answer(rendered, request.headers, name=name, public_age=age, now=server.clock())
+    return await feed_answer(
+        rendered, service.bodies, request.headers, name=name, public_age=age, now=server.clock()
+    )
 
 
 def public_age(service: FeedService) -> int:

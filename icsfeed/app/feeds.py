@@ -11,6 +11,7 @@ from cachetools import LRUCache
 from msgspec import Struct
 
 from icsfeed.adapters.store import Store
+from icsfeed.app.bodies import Bodies
 from icsfeed.app.known import View
 from icsfeed.app.links import Links
 from icsfeed.app.rendering import Renderer
@@ -56,7 +57,7 @@ class Made(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes that it takes."""
-        return ENTRY + self.rendered.size + self.rendered.packed_size
+        return ENTRY + self.rendered.size
 
 
 class Look(Struct, frozen=True):
@@ -100,6 +101,7 @@ class FeedService:
         self._zone = ZoneInfo(config.timezone)
         self._made: LRUCache[str, Made] = LRUCache(KEPT)
         self._parts: LRUCache[Key, Made] = LRUCache(parts, getsizeof=lambda made: made.size)
+        self.bodies = Bodies(gzip=config.gzip)
         self._renderer = Renderer(config, clock, store)
         self._current_at: dict[str, Current] = {}
         self._making: Joined[Rendered] = Joined()
@@ -194,7 +196,7 @@ class FeedService:
         day = Day(self.today(), self._zone)
         calendar = tombstone(name, feed, self._renderer.style(name, feed), day)
         changed = midnight(day.today, day.zone)
-        return render_narrowed(calendar.header, calendar.parts({}), changed, self._renderer.chunks)
+        return render_narrowed(calendar.header, calendar.parts({}), changed)
 
     async def feed(self, name: str, until: float | None = None) -> Feed:
         """The feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""

@@ -10,13 +10,12 @@ from icsfeed.adapters.store import Store
 from icsfeed.app.known import View
 from icsfeed.app.threads import worked
 from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of, workspace_of
-from icsfeed.core.chunks import Chunks, Part
 from icsfeed.core.config import Config, Feed
 from icsfeed.core.feed import Rendered, digest, render, render_narrowed
 from icsfeed.core.mapping import Style
 from icsfeed.core.model import Snapshot
 from icsfeed.core.notices import midnight
-from icsfeed.core.parts import Parts
+from icsfeed.core.parts import Part, Parts
 from icsfeed.core.query import Query
 from icsfeed.core.revisions import History, styled_since
 
@@ -28,13 +27,12 @@ _WHOLE = Query()
 
 
 class Renderer:
-    """Renders the feeds of one configuration. `chunks` are what feeds share of their bodies.
+    """Renders the feeds of one configuration.
 
     The histories of feeds, since when each is as it is, are kept in the `store`.
     """
 
     def __init__(self, config: Config, clock: Callable[[], datetime], store: Store) -> None:
-        self.chunks = Chunks(compress=config.gzip)
         self._config = config
         self._clock = clock
         self._store = store
@@ -76,7 +74,7 @@ class Renderer:
             def work() -> tuple[Rendered, History, Calendar]:
                 calendar = self.calendar(name, feed, _WHOLE, style, view, day)
                 made = calendar.parts(parts)
-                return *render(calendar.header, made, history, own, self._clock(), self.chunks), calendar
+                return *render(calendar.header, made, history, own, self._clock()), calendar
 
             rendered, remembered, calendar = await worked(_issues(view), work)
             self._histories[name] = remembered
@@ -123,7 +121,7 @@ class Renderer:
         """A narrowed feed, changed at `changed` or later: when its body is another one than the last."""
 
         def at(moment: datetime) -> Rendered:
-            return render_narrowed(calendar.header, parts, moment, self.chunks)
+            return render_narrowed(calendar.header, parts, moment)
 
         if last is None or changed > last.last_modified:
             return at(changed)

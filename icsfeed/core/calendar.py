@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from icsfeed.core.chunks import Part
 from icsfeed.core.colors import CSS3
 from icsfeed.core.component import Component
 from icsfeed.core.config import Config, Feed, Language, Workspace
@@ -17,7 +16,7 @@ from icsfeed.core.ics import Header
 from icsfeed.core.mapping import Style, issue_components, period_component
 from icsfeed.core.model import Person, Project, Snapshot
 from icsfeed.core.notices import overdue_digest, revoked_notice, stale_notice
-from icsfeed.core.parts import Parts, in_order, part
+from icsfeed.core.parts import Part, Parts, in_order, part
 from icsfeed.core.query import Query
 from icsfeed.core.select import Selection, person_of, projects_of, select
 from icsfeed.core.text import is_blank, one_line

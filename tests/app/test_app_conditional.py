@@ -11,7 +11,7 @@ from app_world import NOW, TODAY, Clock, World, serving, settings
 from litestar.datastructures import Headers
 
 from icsfeed.app.answers import feed_answer
-from icsfeed.core.chunks import Chunks
+from icsfeed.app.bodies import Bodies
 from icsfeed.core.conditional import http_date
 from icsfeed.core.feed import render_narrowed
 from icsfeed.core.ics import Header
@@ -239,12 +239,11 @@ async def test_errors_are_not_compressed(world: World) -> None:
     assert "content-encoding" not in answer.headers
 
 
-def test_an_answer_names_its_file_after_the_url() -> None:
-    rendered = render_narrowed(Header(name="n", refresh=60), [], NOW, Chunks(compress=False))
-    answer = feed_answer(
-        rendered, Headers({"accept-encoding": "gzip"}), name="a.b-c_d", public_age=10, now=NOW
-    )
+async def test_an_answer_names_its_file_after_the_url() -> None:
+    rendered = render_narrowed(Header(name="n", refresh=60), [], NOW)
+    headers = Headers({"accept-encoding": "gzip"})
+    answer = await feed_answer(rendered, Bodies(gzip=False), headers, name="a.b-c_d", public_age=10, now=NOW)
     assert answer.headers["Content-Disposition"] == 'inline; filename="a.b-c_d.ics"'
     assert answer.headers["Cache-Control"] == "public, max-age=10, stale-if-error=86400"
     assert answer.headers["ETag"] == rendered.etag
-    assert answer.content == rendered.body
+    assert answer.headers["Content-Length"] == str(rendered.size)

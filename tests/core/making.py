@@ -9,7 +9,6 @@ from icalendar import Calendar as Parsed
 from msgspec.structs import replace
 
 from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of
-from icsfeed.core.chunks import Chunks
 from icsfeed.core.component import Component
 from icsfeed.core.config import Config, Feed, Secret, Workspace
 from icsfeed.core.feed import render
@@ -144,7 +143,7 @@ def calendar(
 
 def body(made: Calendar) -> bytes:
     """A calendar's bytes, rendered for the first time."""
-    return render(made.header, parts(made.components), None, "style", NOW, Chunks(compress=False))[0].body
+    return render(made.header, parts(made.components), None, "style", NOW)[0].body
 
 
 def whole(header: Header, components: Iterable[bytes]) -> bytes:
