@@ -16,7 +16,8 @@
     │   ├── NoAccess           the key is good; this workspace or project is not open to it
     │   ├── NotFound           there is nothing at this address
     │   ├── Throttled          too many requests; says when to come back
-    │   ├── Unreachable        no answer: refused, timed out, TLS, or a server error
+    │   ├── Unreachable        no answer: refused, timed out, or TLS
+    │   ├── ServerError        an answer of 500 or more: Plane, or a proxy before it, failed
     │   ├── NotPlane           something answers there, and it is not Plane's API
     │   └── BadAnswer          Plane answers, and the answer cannot be used
     └── PushError              a calendar on a CalDAV server could not be written to
@@ -171,7 +172,11 @@ class Throttled(PlaneError):
 
 
 class Unreachable(PlaneError):
-    """No usable connection, or a server error (5xx). `retry_after` is set when the server gave one."""
+    """No usable connection."""
+
+
+class ServerError(PlaneError):
+    """A server error (5xx). `retry_after`: seconds, when the server gave them."""
 
     def __init__(self, what: str, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
