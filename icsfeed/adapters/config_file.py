@@ -84,15 +84,6 @@ def load(
     return decode(data, str(path), zones=available_timezones() if zones is None else zones, known=found)
 
 
-def read_secret(file: str | None) -> str | None:
-    """What the file of a secret holds now; None: there is none, or it cannot be used."""
-    try:
-        text = _read(Path(file), FILE_LIMIT) if file else ""
-    except ValueError:
-        return None
-    return text.removesuffix("\n").removesuffix("\r") or None
-
-
 def fingerprint(path: Path) -> bytes | None:
     """Another value whenever the file holds something else; None: it cannot be read."""
     try:

@@ -19,7 +19,7 @@ import httpx
 from msgspec import Struct
 
 from icsfeed.adapters import plane_wire as wire
-from icsfeed.adapters.plane_http import AnswerTooLarge, NoSuchPath, PageTooLarge, fetch, open_client, set_key
+from icsfeed.adapters.plane_http import AnswerTooLarge, NoSuchPath, PageTooLarge, fetch, open_client
 from icsfeed.adapters.plane_rows import Read, Walk, understood
 from icsfeed.adapters.quota import Asked, Errand
 from icsfeed.core.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError, Throttled
@@ -64,8 +64,7 @@ class PlaneClient:
     """Reads one workspace. Every method raises PlaneError, and nothing else, when Plane does not give it.
 
     `client` comes from `open_client` and carries the key. Methods may run at the same time. Their
-    requests wait for the budget that `on` has named; `patient`: also when Plane has refused one. `new_key`
-    gives the key as it is now, where a refused one may have been replaced; None: it was not.
+    requests wait for the budget that `on` has named; `patient`: also when Plane has refused one.
     `answers` counts requests by `ok` or the kind of the error.
     """
 
@@ -76,9 +75,7 @@ class PlaneClient:
         *,
         client: httpx.AsyncClient,
         patient: bool = False,
-        new_key: Callable[[], str | None] = lambda: None,
     ) -> None:
-        self._new_key = new_key
         self._host = base_url.rstrip("/")
         self._shown = re.sub(r"//[^/@]*@", "//", self._host)
         self._slug = slug
@@ -320,24 +317,12 @@ class PlaneClient:
         self, url: str, parameters: Mapping[str, str], what: str, asked: Asked | None = None
     ) -> bytes:
         try:
-            body = await self._fetch_renewing(url, parameters, what, asked)
+            body = await fetch(self._client, url, parameters, what, asked, large=self._large)
         except PlaneError as error:
             self.answers[error.kind] += 1
             raise
         self.answers["ok"] += 1
         return body
-
-    async def _fetch_renewing(
-        self, url: str, parameters: Mapping[str, str], what: str, asked: Asked | None
-    ) -> bytes:
-        """The answer; a refused key is tried once more where it has been replaced meanwhile."""
-        try:
-            return await fetch(self._client, url, parameters, what, asked, large=self._large)
-        except KeyRefused:
-            if not set_key(self._client, self._new_key()):
-                raise
-            log.info("workspace %s: API key refused; retrying with the one its file holds now", self._slug)
-            return await fetch(self._client, url, parameters, what, None, large=self._large)
 
     def _what(self, thing: str) -> str:
         """What is asked for, for messages: never the key, nor a password in the address."""

@@ -23,7 +23,6 @@ from icsfeed.core.errors import (
     NotFound,
     NotPlane,
     PlaneError,
-    ServerError,
     Throttled,
     Unreachable,
 )
@@ -37,9 +36,6 @@ ANSWER_TIME = 120.0
 """Seconds for one answer, whole: a server that sends a byte now and then must not hold a read for ever."""
 RETRY_USUAL, RETRY_SHORTEST, RETRY_LONGEST = 60.0, 1.0, 3600.0
 """Seconds: Plane's window, and what we believe of a Retry-After at least and at most."""
-
-
-KEY_HEADER = b"X-API-Key"
 
 
 class NoSuchPath(NotFound):
@@ -66,7 +62,7 @@ def open_client(api_key: str, transport: httpx.AsyncBaseTransport | None = None)
     """
     return httpx.AsyncClient(
         headers={
-            KEY_HEADER: _as_header(api_key),
+            b"X-API-Key": api_key.strip().encode(errors="replace"),
             b"Accept": b"application/json",
             b"Accept-Encoding": CODINGS.encode(),
             b"User-Agent": f"icsfeed/{__version__}".encode(),
@@ -76,18 +72,6 @@ def open_client(api_key: str, transport: httpx.AsyncBaseTransport | None = None)
         follow_redirects=False,
         transport=transport,
     )
-
-
-def set_key(client: httpx.AsyncClient, api_key: str | None) -> bool:
-    """Let the client carry another key. False: there is none, or it is the one that it carries."""
-    if api_key is None or _as_header(api_key) == client.headers.get(KEY_HEADER.decode(), "").encode():
-        return False
-    client.headers[KEY_HEADER.decode()] = _as_header(api_key).decode("latin-1")
-    return True
-
-
-def _as_header(api_key: str) -> bytes:
-    return api_key.strip().encode(errors="replace")
 
 
 async def fetch(
@@ -144,7 +128,7 @@ def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Throttled(what, _retry_after(response) or RETRY_USUAL)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise ServerError(what, f"the server failed with {status}", _retry_after(response))
+        raise Unreachable(what, f"the server failed with {status}", _retry_after(response))
     if response.has_redirect_location:
         raise NotPlane(what, f"it redirects to {_elsewhere(response)}: check the url in the configuration")
     if "json" not in response.headers.get("content-type", "").lower():

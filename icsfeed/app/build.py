@@ -4,14 +4,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from hashlib import sha256
 from random import random
 
 import httpx
 from msgspec import Struct
 
-from icsfeed.adapters.config_file import read_secret
 from icsfeed.adapters.plane import PlaneClient, open_client
 from icsfeed.adapters.quota import Budget
 from icsfeed.adapters.store import Store, open_store
@@ -112,13 +110,7 @@ class WorkspacePool:
     @asynccontextmanager
     async def _client(self, name: str, own: settings.Workspace) -> AsyncIterator[PlaneClient]:
         async with open_client(_key(own), transport=self._transports.get(name)) as client:
-            yield PlaneClient(
-                own.url,
-                own.slug or name,
-                client=client,
-                patient=self._patient,
-                new_key=partial(read_secret, own.api_key_file),
-            )
+            yield PlaneClient(own.url, own.slug or name, client=client, patient=self._patient)
 
 
 @asynccontextmanager

@@ -16,8 +16,7 @@
     │   ├── NoAccess           the key is good; this workspace or project is not open to it
     │   ├── NotFound           there is nothing at this address
     │   ├── Throttled          too many requests; says when to come back
-    │   ├── Unreachable        no answer: refused, timed out, or TLS
-    │   ├── ServerError        an answer of 500 or more: Plane, or a proxy before it, failed
+    │   ├── Unreachable        no answer: refused, timed out, TLS, or a server error
     │   ├── NotPlane           something answers there, and it is not Plane's API
     │   └── BadAnswer          Plane answers, and the answer cannot be used
     └── PushError              a calendar on a CalDAV server could not be written to
@@ -172,11 +171,7 @@ class Throttled(PlaneError):
 
 
 class Unreachable(PlaneError):
-    """No usable connection."""
-
-
-class ServerError(PlaneError):
-    """A server error (5xx). `retry_after`: seconds, when the server gave them."""
+    """No usable connection, or a server error (5xx). `retry_after` is set when the server gave one."""
 
     def __init__(self, what: str, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after

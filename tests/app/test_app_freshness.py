@@ -6,7 +6,7 @@ import pytest
 from app_world import NOW, Clock
 
 from icsfeed.app.freshness import Copies, Rest
-from icsfeed.core.errors import ServerError, Throttled, Unreachable
+from icsfeed.core.errors import Throttled, Unreachable
 
 pytestmark = pytest.mark.anyio
 DOWN = Unreachable("it", "no answer in time")
@@ -139,11 +139,11 @@ def test_rests_double_from_five_seconds_to_five_minutes() -> None:
     [
         (Throttled("it", 42), 42),
         (Throttled("it", 1), 5),
-        (ServerError("it", "503", retry_after=1000), 1000),
-        (ServerError("it", "503"), 5),
+        (Unreachable("it", "503", retry_after=1000), 1000),
+        (Unreachable("it", "503"), 5),
     ],
 )
-def test_a_rest_is_never_shorter_than_plane_asks(error: Throttled | ServerError, wait: float) -> None:
+def test_a_rest_is_never_shorter_than_plane_asks(error: Throttled | Unreachable, wait: float) -> None:
     rest = Rest(Clock().timer, lambda: 0.0)
     rest.failed(error)
     assert rest.left == wait

@@ -23,7 +23,6 @@ from icsfeed.core.errors import (
     NoAccess,
     NotFound,
     PlaneError,
-    ServerError,
     Throttled,
     Unreachable,
 )
@@ -449,7 +448,7 @@ async def test_plane_is_left_alone_longer_after_each_failure_and_read_again_afte
     assert case.workspace.retry_after == 1
 
 
-@pytest.mark.parametrize("error", [Throttled("it", 90), ServerError("it", "503", retry_after=90)])
+@pytest.mark.parametrize("error", [Throttled("it", 90), Unreachable("it", "503", retry_after=90)])
 async def test_plane_is_asked_again_when_it_said_so(error: PlaneError) -> None:
     case = _case()
     case.plane.failing["projects"] = error

@@ -52,7 +52,7 @@ def test_the_tree_in_the_docstring_has_every_error_under_its_parent() -> None:
 def test_an_error_carries_what_a_program_needs() -> None:
     assert errors.NoCopy("x", 30).retry_after == 30
     assert errors.Throttled("x", 2.5).retry_after == 2.5
-    assert errors.ServerError("x", "503", 7).retry_after == 7
+    assert errors.Unreachable("x", "503", 7).retry_after == 7
     assert errors.BadAnswer("x", "cut off").what == "x"
     assert errors.NameNotFound("x", "project", "P", ["Q"]).known == ("Q",)
 
