@@ -17,10 +17,9 @@ from msgspec import Struct
 
 from icsfeed import __version__
 from icsfeed.adapters.caldav_xml import read_sentence
-from icsfeed.adapters.http_body import CODINGS, BodyError, read_body
 from icsfeed.core.config import PushTarget
 from icsfeed.core.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
-from icsfeed.core.replies import retry_after, short
+from icsfeed.core.replies import is_packed_twice, retry_after, short
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked."""
@@ -199,13 +198,13 @@ class Server:
                 asyncio.timeout(ANSWER_TIME),
                 self._client.stream(method, url, content=body, headers=headers) as response,
             ):
-                found = await read_body(response, ANSWER_LIMIT)
+                found = await _bounded(response, what)
         except (
             TimeoutError,
             httpx.TransportError,
             httpx.InvalidURL,
             ssl.SSLError,
-            BodyError,
+            httpx.DecodingError,
         ) as error:
             raise _translated(error, what) from None
         if response.status_code == HTTPStatus.UNAUTHORIZED:
@@ -213,10 +212,21 @@ class Server:
         return Heard(response.status_code, response.headers, found, str(response.url))
 
 
+async def _bounded(response: httpx.Response, what: str) -> bytes:
+    if is_packed_twice(response.headers):
+        raise NotCalDav(what, "the answer is compressed more than once")
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > ANSWER_LIMIT:
+            raise NotCalDav(what, f"the answer is larger than {ANSWER_LIMIT:,} bytes")
+    return bytes(body)
+
+
 def _translated(error: Exception, what: str) -> PushError:
     text = short(str(error))
-    if isinstance(error, BodyError):
-        return NotCalDav(what, text)
+    if isinstance(error, httpx.DecodingError):
+        return NotCalDav(what, "the answer's compression is broken")
     if isinstance(error, httpx.LocalProtocolError):
         # Its text quotes the header that cannot be sent: the password.
         return LoginRefused(what, "the user name, password or token holds characters that cannot be sent")
@@ -260,7 +270,7 @@ async def open_server(
     """
     async with httpx.AsyncClient(
         auth=_auth(target),
-        headers={"User-Agent": f"icsfeed/{__version__}", "Accept-Encoding": CODINGS, **_bearer(target)},
+        headers={"User-Agent": f"icsfeed/{__version__}", **_bearer(target)},
         timeout=httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=None),
         limits=httpx.Limits(max_connections=AT_ONCE),
         follow_redirects=False,

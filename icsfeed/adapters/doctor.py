@@ -12,7 +12,6 @@ from urllib.robotparser import RobotFileParser
 
 import httpx
 
-from icsfeed.adapters.http_body import BodyError, TooLarge, read_body
 from icsfeed.core.doctor_clients import CLIENTS
 from icsfeed.core.doctor_seen import Answer, NoAnswer, Reply, Seen
 from icsfeed.core.replies import short
@@ -98,7 +97,7 @@ class _Probe:
         try:
             async with asyncio.timeout(seconds):
                 return await self._follow(method, url, headers, limit, started)
-        except BodyError:
+        except httpx.DecodingError:
             return NoAnswer("its compression is broken")
         except httpx.InvalidURL:
             return NoAnswer("it redirects to what is no web address")
@@ -149,11 +148,12 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 async def _beginning(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
-    """The body up to `limit` bytes, and whether that is all of it. Raises BodyError."""
-    try:
-        return await read_body(response, limit), True
-    except TooLarge as error:
-        return error.beginning, False
+    body = bytearray()
+    async for piece in response.aiter_bytes(65_536):
+        body += piece
+        if len(body) > limit:
+            return bytes(body[:limit]), False
+    return bytes(body), True
 
 
 async def _with_validator(probe: _Probe, reply: Reply, name: str, header: str) -> Reply | None:

@@ -4,7 +4,6 @@ The client never writes. All requests go through `_get`; what becomes of an answ
 one wanted is in plane_http.py, what the JSON means in plane_wire.py.
 """
 
-import asyncio
 import logging
 import re
 from collections import Counter
@@ -12,14 +11,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from copy import copy
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 from msgspec import Struct
 
 from icsfeed.adapters import plane_wire as wire
-from icsfeed.adapters.plane_http import AnswerTooLarge, NoSuchPath, PageTooLarge, fetch, open_client
+from icsfeed.adapters.plane_http import NoSuchPath, PageTooLarge, fetch, open_client
 from icsfeed.adapters.plane_rows import Read, Walk, understood
 from icsfeed.adapters.quota import Asked, Errand
 from icsfeed.core.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError, Throttled
@@ -83,7 +82,6 @@ class PlaneClient:
         self._errand: Errand | None = None
         self._patient = patient
         self._learned = _Learned()
-        self._large = asyncio.Lock()
         self.answers: Counter[str] = Counter()
 
     def __repr__(self) -> str:
@@ -168,7 +166,7 @@ class PlaneClient:
         """Whose key this is; None where Plane is too old to say (before v0.28)."""
         try:
             found = await self._get("v1/users/me/", {}, self._what("the owner of the key"))
-            return wire.person(wire.row(found))
+            return wire.person(wire.as_row(found))
         except (NotFound, NoAccess, wire.Unreadable):
             return None
 
@@ -223,22 +221,10 @@ class PlaneClient:
         what = self._what(thing)
         parameters = {"fields": fields, **more} if fields else more
         for _ in range(ATTEMPTS):
-            rows = await self._in_smaller_pages(self._path(path), parameters, read, what)
+            rows = await self._walk(self._path(path), parameters, read, what)
             if rows is not None:
                 return understood(rows, what)
         raise BadAnswer(what, f"the list changed during each of {ATTEMPTS} readings")
-
-    async def _in_smaller_pages(
-        self, path: str, parameters: Mapping[str, str], read: Callable[[wire.Row], T | None], what: str
-    ) -> "Walk[T] | None":
-        """As `_walk`; begun again with smaller pages where one holds more than may be read at once."""
-        while True:
-            try:
-                return await self._walk(path, parameters, read, what)
-            except AnswerTooLarge:
-                if path.endswith("/members/") or self._learned.per_page == 1:
-                    raise
-                self._learned.per_page = max(1, min(self._learned.per_page, LARGEST_PAGE) // 4)
 
     def _path(self, path: str) -> str:
         return f"v1/workspaces/{quote(self._slug, safe='')}/{path}"
@@ -290,15 +276,18 @@ class PlaneClient:
             return wire.page(await self._get(path, asked, what))
         except wire.Unreadable as error:
             raise BadAnswer(what, f"the answer is not a page of a list ({short(str(error))})") from None
-        except ValueError:
-            raise BadAnswer(what, "the answer is cut off, or not JSON") from None
 
-    async def _get(self, path: str, parameters: Mapping[str, str], what: str) -> bytes:
-        """The JSON of one answer. Every request is made here."""
+    async def _get(self, path: str, parameters: Mapping[str, str], what: str) -> Any:
+        """The JSON of one answer, as plain data. Every request is made here."""
         url = f"{self._host}/api/{path}"
         if self._errand is None:
-            return await self._fetch(url, parameters, what)
-        return await self._within_budget(self._errand, url, parameters, what)
+            body = await self._fetch(url, parameters, what)
+        else:
+            body = await self._within_budget(self._errand, url, parameters, what)
+        try:
+            return wire.decode(body)
+        except ValueError:
+            raise BadAnswer(what, "the answer is cut off, or not JSON") from None
 
     async def _within_budget(
         self, errand: Errand, url: str, parameters: Mapping[str, str], what: str
@@ -317,7 +306,7 @@ class PlaneClient:
         self, url: str, parameters: Mapping[str, str], what: str, asked: Asked | None = None
     ) -> bytes:
         try:
-            body = await fetch(self._client, url, parameters, what, asked, large=self._large)
+            body = await fetch(self._client, url, parameters, what, asked)
         except PlaneError as error:
             self.answers[error.kind] += 1
             raise

@@ -7,14 +7,12 @@ import asyncio
 import re
 import ssl
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from http import HTTPStatus
 
 import httpx
 
 from icsfeed import __version__
 from icsfeed.adapters import plane_wire as wire
-from icsfeed.adapters.http_body import CODINGS, BodyError, TooLarge, read_body
 from icsfeed.adapters.quota import Asked, remaining_in
 from icsfeed.core.errors import (
     BadAnswer,
@@ -26,12 +24,10 @@ from icsfeed.core.errors import (
     Throttled,
     Unreachable,
 )
-from icsfeed.core.replies import retry_after, short
+from icsfeed.core.replies import is_packed_twice, retry_after, short
 
-ANSWER_LIMIT = 32 * 1024 * 1024
-"""Bytes of one answer, unpacked: a page that holds more is asked for in smaller ones."""
-LARGE = 1024 * 1024
-"""Bytes from which on answers are read one at a time."""
+ANSWER_LIMIT = 256 * 1024 * 1024
+"""Bytes of one answer, unpacked: more is a fault, and no reason to fill the memory."""
 ANSWER_TIME = 120.0
 """Seconds for one answer, whole: a server that sends a byte now and then must not hold a read for ever."""
 RETRY_USUAL, RETRY_SHORTEST, RETRY_LONGEST = 60.0, 1.0, 3600.0
@@ -40,10 +36,6 @@ RETRY_USUAL, RETRY_SHORTEST, RETRY_LONGEST = 60.0, 1.0, 3600.0
 
 class NoSuchPath(NotFound):
     """404 `Page not found.`: this Plane does not know the path at all (another version)."""
-
-
-class AnswerTooLarge(BadAnswer):
-    """An answer of more than ANSWER_LIMIT bytes."""
 
 
 class PageTooLarge(BadAnswer):
@@ -64,7 +56,6 @@ def open_client(api_key: str, transport: httpx.AsyncBaseTransport | None = None)
         headers={
             b"X-API-Key": api_key.strip().encode(errors="replace"),
             b"Accept": b"application/json",
-            b"Accept-Encoding": CODINGS.encode(),
             b"User-Agent": f"icsfeed/{__version__}".encode(),
         },
         timeout=httpx.Timeout(30, connect=10, pool=None),
@@ -83,18 +74,19 @@ async def fetch(
     *,
     limit: int = ANSWER_LIMIT,
     seconds: float = ANSWER_TIME,
-    large: asyncio.Lock | None = None,
 ) -> bytes:
     """The body of a 200 that holds JSON. Raises the PlaneError that fits anything else.
 
     `what` says in words what is asked for; `asked` is told what the answer says of the budget; `limit`
-    is in bytes. Who holds `large` may read more than LARGE bytes.
+    is in bytes.
     """
     try:
         async with asyncio.timeout(seconds), client.stream("GET", url, params=parameters) as response:
             if asked is not None:
                 _tell(asked, response)
-            body = await _bounded(response, what, limit, large or asyncio.Lock())
+            body = await _bounded(response, what, limit)
+    except httpx.DecodingError:
+        raise BadAnswer(what, "the answer's compression is broken") from None
     except httpx.LocalProtocolError:
         # Its text quotes the header that cannot be sent: the key.
         raise KeyRefused(what, "the API key holds characters that no key has: copy it again") from None
@@ -111,16 +103,15 @@ def _tell(asked: Asked, response: httpx.Response) -> None:
         asked.answered(remaining_in(response.headers))
 
 
-async def _bounded(response: httpx.Response, what: str, limit: int, large: asyncio.Lock) -> bytes:
-    async with AsyncExitStack() as turn:
-        try:
-            return await read_body(
-                response, limit, on_large=lambda: turn.enter_async_context(large), large=LARGE
-            )
-        except TooLarge as error:
-            raise AnswerTooLarge(what, str(error)) from None
-        except BodyError as error:
-            raise BadAnswer(what, str(error)) from None
+async def _bounded(response: httpx.Response, what: str, limit: int) -> bytes:
+    if is_packed_twice(response.headers):
+        raise BadAnswer(what, "the answer is compressed more than once")
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > limit:
+            raise BadAnswer(what, f"the answer is larger than {limit:,} bytes")
+    return bytes(body)
 
 
 def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:

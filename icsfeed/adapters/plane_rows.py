@@ -49,7 +49,7 @@ class Walk(Generic[T]):
         """
         for start in range(0, len(page.rows), AT_ONCE):
             for row in page.rows[start : start + AT_ONCE]:
-                self._take(row)
+                self._take(row, wire.row_id(row))
             await asyncio.sleep(0)
         before, self.total = self.total, page.total
         if page.total is None:
@@ -57,16 +57,13 @@ class Walk(Generic[T]):
         fell = before is not None and page.total < before
         return not (self._twice or fell or self.count > page.total)
 
-    def _take(self, data: wire.Buffer) -> None:
+    def _take(self, row: object, found: str | None) -> None:
         self.count += 1
-        found = None
+        if found is not None:
+            self._twice |= found in self._ids
+            self._ids.add(found)
         try:
-            row = wire.row(data)
-            found = wire.row_id(row)
-            if found is not None:
-                self._twice |= found in self._ids
-                self._ids.add(found)
-            item = self._read(row)
+            item = self._read(wire.as_row(row))
         except wire.Unreadable as error:
             self.skipped.append((found, str(error)))
         else:

@@ -4,8 +4,9 @@ Strict about what is needed (an id, a number, a date that is a date), lenient ab
 object that cannot be understood is left out and named, and never takes the others with it.
 """
 
+import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from sys import intern
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Struct
 
 from icsfeed.core.model import (
     Issue,
@@ -29,8 +30,6 @@ from icsfeed.core.model import (
 from icsfeed.core.text import clip, deflated, one_line, plain
 
 T = TypeVar("T")
-Buffer: TypeAlias = bytes | Raw
-"""JSON."""
 Row: TypeAlias = dict[str, Any]
 
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
@@ -43,7 +42,7 @@ _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 class Page(NamedTuple):
     """One page of a list. `total` is None where Plane does not say it."""
 
-    rows: Sequence[Buffer]
+    rows: list[Any]
     next_cursor: str
     more: bool
     total: int | None
@@ -54,9 +53,7 @@ class Unreadable(ValueError):
 
 
 class _Envelope(Struct):
-    """A page. Other keys are passed over without a look, as are those of rows that no one here reads."""
-
-    results: list[Raw]
+    results: list[Any]
     next_page_results: bool
     next_cursor: str | None = None
     total_results: int | None = None
@@ -70,77 +67,30 @@ class _About(Struct):
     instance: _Instance
 
 
-class _Fields(Struct):
-    """What is read of a row of any list, each as it was sent: only that is ever made objects of."""
-
-    id: Raw | UnsetType = UNSET
-    name: Raw | UnsetType = UNSET
-    archived_at: Raw | UnsetType = UNSET
-    assignees: Raw | UnsetType = UNSET
-    completed_at: Raw | UnsetType = UNSET
-    completed_issues: Raw | UnsetType = UNSET
-    created_at: Raw | UnsetType = UNSET
-    description_html: Raw | UnsetType = UNSET
-    display_name: Raw | UnsetType = UNSET
-    email: Raw | UnsetType = UNSET
-    end_date: Raw | UnsetType = UNSET
-    first_name: Raw | UnsetType = UNSET
-    group: Raw | UnsetType = UNSET
-    identifier: Raw | UnsetType = UNSET
-    is_draft: Raw | UnsetType = UNSET
-    is_member: Raw | UnsetType = UNSET
-    labels: Raw | UnsetType = UNSET
-    last_name: Raw | UnsetType = UNSET
-    parent: Raw | UnsetType = UNSET
-    priority: Raw | UnsetType = UNSET
-    sequence_id: Raw | UnsetType = UNSET
-    start_date: Raw | UnsetType = UNSET
-    state: Raw | UnsetType = UNSET
-    target_date: Raw | UnsetType = UNSET
-    timezone: Raw | UnsetType = UNSET
-    total_issues: Raw | UnsetType = UNSET
-    updated_at: Raw | UnsetType = UNSET
-
-
-_FIELDS = _Fields.__struct_fields__
-
-
-def decode(body: Buffer, type: type[T] | Any = Any) -> Any:  # noqa: A002 - as msgspec calls it
-    """JSON as plain data, or as `type`. Half surrogate pairs, which it refuses, become U+FFFD.
-
-    Raises ValueError; msgspec.ValidationError, which is one, where the JSON is not of that type.
-    """
+def decode(body: bytes) -> Any:
+    """JSON as plain data. Half surrogate pairs, which msgspec refuses, are kept. Raises ValueError."""
     try:
-        return msgspec.json.decode(body, type=type)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return msgspec.json.decode(_SURROGATES.sub(_whole_pair, bytes(body)), type=type)
+        return _decode(body)
     except RecursionError:
         raise ValueError("the JSON is nested too deep") from None
 
 
-_SURROGATES = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
-"""A pair, half of one, or another escape: each backslash belongs to one of them."""
-
-
-def _whole_pair(found: re.Match[bytes]) -> bytes:
-    return rb"\ufffd" if found[1] else found[0]
-
-
-def page(body: bytes) -> Page:
-    """A page of a list, or a bare list (members, in all versions).
-
-    A bare list is never empty: who may ask is a member. Nothing at all is no answer of Plane's. Raises
-    Unreadable, or ValueError where it is no JSON.
-    """
+def _decode(body: bytes) -> Any:
     try:
-        if body.lstrip()[:1] == b"[":
-            rows: list[Raw] = decode(body, list[Raw])
-            if not rows:
-                raise Unreadable("it is empty")
-            return Page(rows, "", more=False, total=len(rows))
-        found: _Envelope = decode(body, _Envelope)
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return json.loads(body)
+
+
+def page(data: object) -> Page:
+    """A page of a list, or a bare list (members, in all versions). Raises Unreadable.
+
+    A bare list is never empty: who may ask is a member. Nothing at all is no answer of Plane's.
+    """
+    if isinstance(data, list) and data:
+        return Page(data, "", more=False, total=len(data))
+    try:
+        found = msgspec.convert(data, _Envelope)
     except msgspec.ValidationError as error:
         raise Unreadable(str(error)) from None
     return Page(
@@ -148,19 +98,16 @@ def page(body: bytes) -> Page:
     )
 
 
-def row(data: Buffer) -> Row:
-    """The fields of an object that are read. Raises Unreadable when it is something else."""
-    try:
-        found: _Fields = decode(data, _Fields)
-        given = ((name, getattr(found, name)) for name in _FIELDS)
-        return {name: decode(value) for name, value in given if value is not UNSET}
-    except ValueError:
-        raise Unreadable("it is not an object") from None
+def as_row(data: object) -> Row:
+    """An object. Raises Unreadable when it is something else."""
+    if not isinstance(data, dict):
+        raise Unreadable("it is not an object")
+    return data
 
 
-def row_id(row: Row) -> str | None:
+def row_id(data: object) -> str | None:
     """The id of a row, when it has one that can be one."""
-    found = row.get("id")
+    found = data.get("id") if isinstance(data, dict) else None
     return found if isinstance(found, str) and _ID.fullmatch(found) else None
 
 
@@ -172,11 +119,11 @@ def required_id(row: Row) -> str:
     return found
 
 
-def version(body: bytes) -> str | None:
+def version(data: object) -> str | None:
     """`instance.current_version` of GET /api/instances/, short enough to show; None where it is not there."""
     try:
-        found: str = decode(body, _About).instance.current_version
-    except ValueError:
+        found = msgspec.convert(data, _About).instance.current_version
+    except msgspec.ValidationError:
         return None
     return clip(one_line(found).strip(), 40) or None
 

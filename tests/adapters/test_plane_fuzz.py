@@ -154,4 +154,4 @@ def test_a_count_that_is_none_is_left_out_of_a_cycle(count: object) -> None:
     ],
 )
 def test_a_version_is_short_and_safe_to_show(said: str, shown: str | None) -> None:
-    assert wire.version(json.dumps({"instance": {"current_version": said}}).encode()) == shown
+    assert wire.version({"instance": {"current_version": said}}) == shown
