@@ -42,8 +42,6 @@ WINDOW = 60.0
 LIMIT = 60
 """Plane's own for a person's key: requests in a window of so many seconds."""
 RESERVE = 12
-SHARE = 0.8
-"""Of the limit, for what is read without being asked."""
 LEARNED_FOR = 600.0
 """Seconds in which the largest room is looked for; it counts for as long again."""
 LONGEST_BLOCK = 3600.0
@@ -339,24 +337,11 @@ def remaining_in(headers: Mapping[str, str]) -> int | None:
     return int(found) if re.fullmatch(r"[0-9]{1,6}", found) else None
 
 
-def stretched(ttls: Mapping[str, float], counts: Mapping[str, int], limit: int) -> float:
+def stretched(ttls: Mapping[str, float], counts: Mapping[str, int], limit: int, share: float = 0.8) -> float:
     """By how much all TTLs (seconds) must grow, at least 1, for the demand to fit into the budget.
 
     `counts` are the requests that a reading of each kind costs, made once in its TTL; together they must
-    not exceed the SHARE of `limit` (Budget.limit) in a minute. A TTL under a second counts as one.
+    not exceed `share` of `limit` (Budget.limit) in a minute. A TTL under a second counts as one.
     """
-    return max(1.0, _demand(ttls, counts) / (SHARE * max(limit, 1)))
-
-
-def affordable(kind: str, ttls: Mapping[str, float], counts: Mapping[str, int], limit: int) -> float:
-    """The TTL of this kind, in seconds, with which the demand fits into the budget as the others are.
-
-    Infinite where the others leave nothing of it. See `stretched`.
-    """
-    left = SHARE * max(limit, 1) - _demand(ttls, {**counts, kind: 0})
-    return counts[kind] * WINDOW / left if left > 0 else inf
-
-
-def _demand(ttls: Mapping[str, float], counts: Mapping[str, int]) -> float:
-    """Requests in a minute."""
-    return sum(count * WINDOW / max(ttls[kind], 1.0) for kind, count in counts.items())
+    demand = sum(count * WINDOW / max(ttls[kind], 1.0) for kind, count in counts.items())
+    return max(1.0, demand / (share * max(limit, 1)))

@@ -244,8 +244,8 @@ class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networ
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds for which what was read of Plane counts as fresh; `deadline`: how long a reader waits.
 
-    `webhook_ttl`: for how long issues may count as fresh while webhooks arrive and the budget is short.
-    `full`: after so long issues are read whole, and not only those that changed.
+    `webhook_ttl` takes the place of `issues` while webhooks arrive. `full`: after so long issues are
+    read whole, and not only those that changed.
     """
 
     workspaces: Ttl = Duration(300)

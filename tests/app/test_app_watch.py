@@ -400,37 +400,18 @@ async def test_a_project_that_hangs_does_not_hold_up_another_ones_news() -> None
         case.plane.open.set()
 
 
-async def test_webhooks_do_not_slow_down_the_polling_that_the_budget_has_room_for() -> None:
-    """Plane sends none for deletions, archiving and calendar drags (plane-api.md, 3)."""
+async def test_after_a_webhook_issues_are_polled_less_and_after_an_hour_as_before() -> None:
     case = Case(FakePlane("PROP"))
     async with case.running():
         case.hook("PROP")
         await case.time.pass_(400)
         case.plane.asked.clear()
         await case.time.pass_(3000)
-        assert 48 <= case.plane.count("issues") <= 50
-
-
-@pytest.mark.parametrize(
-    ("projects", "ttl", "stretch"),
-    [
-        (20, 60, 1.0),  # 36 requests a minute of 48
-        (30, 75, 1.0),  # names take 24 of them: 24 are left for the issues
-        (60, 300, 1.25),  # names take all 48: issues as seldom as webhooks allow, 60 a minute together
-    ],
-)
-async def test_where_the_budget_is_short_issues_give_way_to_names_for_an_hour_after_a_webhook(
-    projects: int, ttl: float, stretch: float
-) -> None:
-    case = Case(FakePlane(*(f"P{n}" for n in range(projects))), limit=60)
-    await case.workspace.refresh_projects("background")
-    case.watch._hooked = case.clock.timer()
-    case.watch._stretch()
-    assert case.known.issues.ttl == pytest.approx(ttl)
-    assert case.known.issues.stretch == pytest.approx(stretch)
-    case.watch._hooked -= HOOKED_FOR
-    case.watch._stretch()
-    assert case.known.issues.ttl == 60
+        assert 9 <= case.plane.count("issues") <= 10
+        await case.time.pass_(HOOKED_FOR - 3400 + 302)
+        case.plane.asked.clear()
+        await case.time.pass_(600)
+        assert 9 <= case.plane.count("issues") <= 10
 
 
 async def test_webhooks_never_make_issues_be_polled_more() -> None:
