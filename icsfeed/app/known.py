@@ -39,8 +39,6 @@ class View(Struct, frozen=True):
 class Known:
     """The copies of one workspace's parts. `links`: its feeds tell which cycle and module an issue is in.
 
-    Issues that were last read whole before `whole_after` are read whole the next time.
-
     `keys` (folded case) limits it to some projects, by key or id; none: all.
     """
 
@@ -69,7 +67,6 @@ class Known:
             kind: copies(ttls[kind]) for kind in KINDS
         }
         self.lists: dict[str, IssueList] = {}
-        self.whole_after: datetime | None = None
         self._clock = clock
         self.keys = keys
         self._links = links

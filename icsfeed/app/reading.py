@@ -1,7 +1,6 @@
 """What a workspace reads with, and how it reads no more of the issues than it must."""
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,13 +12,11 @@ from icsfeed.app.keeping import Keeping
 from icsfeed.app.known import KINDS, Known
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import NoAccess
-from icsfeed.core.incremental import IssueList, Rows, is_reversed, merged, pruned, since, whole
+from icsfeed.core.incremental import IssueList, Rows, merged, pruned, since, whole
 from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
 from icsfeed.core.select import Needs
 
 T = TypeVar("T")
-
-log = logging.getLogger("icsfeed.workspace")
 
 
 class Plane(Protocol):
@@ -43,24 +40,15 @@ class Plane(Protocol):
 
 
 async def current_issues(
-    plane: Plane,
-    project: Project,
-    known: IssueList | None,
-    now: datetime,
-    full: timedelta,
-    whole_after: datetime | None = None,
+    plane: Plane, project: Project, known: IssueList | None, now: datetime, full: timedelta
 ) -> IssueList:
     """The issues now: from the rows that changed where those tell, else read whole (core/incremental.py).
 
-    Whole they are also read once in `full`, and when they were not since `whole_after`. Raises PlaneError.
+    Whole they are also read once in `full`. Raises PlaneError.
     """
     start = since(known) if known is not None else None
-    due = known is not None and whole_after is not None and known.whole_at < whole_after
-    if known is not None and start is not None and abs(now - known.whole_at) < full and not due:
+    if known is not None and start is not None and abs(now - known.whole_at) < full:
         recent = await plane.recent_issues(project, start)
-        if recent is not None and is_reversed(known, recent):
-            log.warning("project %s: its issues are older than they were; reading all of them", project.key)
-            recent = None
         found = merged(known, recent, now) if recent is not None else None
         if recent is not None and found is None:
             ids = await plane.issue_ids(project)
@@ -156,8 +144,7 @@ class Reading:
 
     async def _read_issues(self, project: Project, plane: Plane) -> tuple[Mapping[str, Issue], int]:
         known, full = self._known.lists.get(project.id), self._cache.full.delta
-        now, whole_after = self._clock(), self._known.whole_after
-        found = await current_issues(plane, project, known, now, full, whole_after)
+        found = await current_issues(plane, project, known, self._clock(), full)
         self._known.lists[project.id] = found
         return found.items, found.unreadable
 

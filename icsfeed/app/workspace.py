@@ -187,12 +187,11 @@ class Workspace:
             await self._fly("projects", self._read_roster, self.until, urgency)
 
     async def sync(self) -> None:
-        """Read everything whole, whatever is fresh or rests after a failure; waits until that is done.
+        """Read everything again, whatever is fresh or rests after a failure; waits until that is done.
 
         What was under way already may be older than the wish: then it is read once more.
         """
         since = self._clock()
-        self.known.whole_after = since  # what changed without a trace in `updated_at` is found as well
         for _ in range(AGAIN):
             for rest in self._rests():
                 rest.end()

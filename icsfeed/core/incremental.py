@@ -71,34 +71,11 @@ def since(known: IssueList) -> datetime | None:
     return newest - LATE if newest > known.read_at - LATE else newest
 
 
-def is_reversed(known: IssueList, recent: Rows) -> bool:
-    """Whether an issue is older than it was known to be: Plane was restored from a backup.
-
-    What else is older cannot be told from rows that are in the order of their changes.
-    """
-    before = known.items
-    return any(issue.id in before and issue.updated < before[issue.id].updated for issue in recent.items)
-
-
-def _is_missing(known: Mapping[str, Issue], recent: Rows) -> bool:
-    """Whether a known issue is not among the recent rows although it changed after the oldest of them.
-
-    They hold all that changed since. Nothing was removed, so this one must be older than it was known to be.
-    """
-    oldest = min((issue.updated for issue in recent.items), default=None)
-    if oldest is None:
-        return False
-    ids = recent.ids
-    return any(issue.updated > oldest and issue.id not in ids for issue in known.values())
-
-
 def merged(known: IssueList, recent: Rows, now: datetime) -> IssueList | None:
-    """The list with the newest rows merged in; None when some went away, or are older than known."""
+    """The list with the newest rows merged in; None when their total says that some went away."""
     known_ids = known.skipped.union(known.items)
     added = recent.ids - known_ids
     if recent.nameless or known.nameless or recent.total != known.total + len(added):
-        return None
-    if _is_missing(known.items, recent):
         return None
     return _with(known, recent, recent.total, now)
 
@@ -114,8 +91,6 @@ def pruned(known: IssueList, recent: Rows, ids: frozenset[str], now: datetime) -
     if not ids <= together.skipped.union(together.items):
         return None
     items = {id_: issue for id_, issue in together.items.items() if id_ in ids}
-    if _is_missing(items, recent):
-        return None
     return IssueList(items, together.skipped & ids, 0, len(ids), now, known.whole_at)
 
 

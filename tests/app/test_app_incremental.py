@@ -238,35 +238,6 @@ async def test_everything_is_read_after_the_full_interval() -> None:
         assert kinds(await plane.asked()) == ["recent"]
 
 
-@pytest.mark.parametrize("where", ["first", "among others", "alone below"])
-async def test_a_plane_that_was_restored_from_a_backup_is_read_whole(where: str) -> None:
-    """As many issues as before, and one or both as they were: an older `updated_at`, title and date."""
-    async with warm() as plane:
-        backup = {number: dict(plane.data.issue(issue_id(number))) for number in (7, 8)}
-        plane.clock.move(30)
-        edit(plane.data, 7, 8)
-        await plane.asked()
-        if where == "among others":
-            edit(plane.data, 9)
-        restored = (7, 8) if where == "first" else (7,)
-        for number in restored:
-            plane.data.issue(issue_id(number)).update(backup[number])
-        if where == "alone below":  # the row that went back is not on the first page any more
-            edit(plane.data, *range(10, 25))
-        await plane.asked()
-        await plane.is_right()
-
-
-async def test_a_sync_reads_what_left_no_trace() -> None:
-    async with warm(config=watching()) as plane:
-        plane.data.issue(issue_id(8))["target_date"] = "2026-12-24"
-        (workspace,) = plane.service.workspaces.values()
-        await workspace.sync()
-        await plane.is_right()
-        plane.clock.move(61)
-        assert kinds(await plane.asked()) == ["recent"], "once"
-
-
 async def test_a_clock_that_was_ahead_does_not_put_off_the_full_read() -> None:
     async with warm() as plane:
         plane.clock.now = plane.clock.now.replace(year=2024)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from icsfeed.core.incremental import LATE, IssueList, Rows, is_reversed, merged, pruned, since, whole
+from icsfeed.core.incremental import LATE, IssueList, Rows, merged, pruned, since, whole
 from icsfeed.core.model import Issue
 
 Step = tuple[str, int, int]
@@ -44,20 +44,6 @@ def test_an_edit_and_an_addition_are_merged_in() -> None:
         "id-4": "Issue 4",
     }
     assert (found.total, found.read_at, found.whole_at) == (4, NOW, KNOWN.whole_at)
-
-
-def test_an_issue_that_is_older_than_it_was_says_that_plane_was_restored() -> None:
-    known = whole(rows(issue(1), issue(2), issue(3, NOW)), NOW)
-    assert is_reversed(known, rows(issue(3, NOW - timedelta(hours=1)), total=3))
-    assert not is_reversed(known, rows(issue(3, NOW), issue(2), total=3))
-    assert not is_reversed(known, rows(issue(4, EARLIER - timedelta(days=9)), total=4)), "never seen before"
-
-
-def test_an_issue_that_should_be_among_the_recent_ones_and_is_not_asks_for_all() -> None:
-    known = whole(rows(issue(1), issue(2), issue(3, NOW)), NOW)
-    assert merged(known, rows(issue(1, EARLIER + timedelta(hours=1)), issue(2), total=3), NOW) is None
-    assert pruned(known, rows(issue(2), total=2), frozenset({"id-2", "id-3"}), NOW) is None
-    assert pruned(known, rows(issue(2), total=2), frozenset({"id-1", "id-2"}), NOW) is not None
 
 
 def test_a_total_that_does_not_fit_is_not_believed() -> None:
