@@ -4,6 +4,7 @@ The client never writes. All requests go through `_get`; what becomes of an answ
 one wanted is in plane_http.py, what the JSON means in plane_wire.py.
 """
 
+import asyncio
 import logging
 import re
 from collections import Counter
@@ -18,7 +19,7 @@ import httpx
 
 from icsfeed.adapters import plane_json as shapes
 from icsfeed.adapters import plane_wire as wire
-from icsfeed.adapters.plane_http import NoSuchPath, Turn, fetch, open_client
+from icsfeed.adapters.plane_http import NoSuchPath, Turn, fetch, give_key, key_of, open_client
 from icsfeed.adapters.plane_json import IdRow, IssueRow
 from icsfeed.adapters.plane_paging import Learned, List, Pages
 from icsfeed.adapters.plane_rows import Read, Walk, understood
@@ -48,7 +49,8 @@ class PlaneClient:
 
     `client` comes from `open_client` and carries the key. Methods may run at the same time. Their
     requests wait for the budget that `on` has named; `patient`: also when Plane has refused one.
-    `answers` counts requests by `ok` or the kind of the error.
+    `read_key` gives the key as it is now in its file (None: it cannot be read), for when the one that is
+    used is refused. `answers` counts requests by `ok` or the kind of the error.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class PlaneClient:
         *,
         client: httpx.AsyncClient,
         patient: bool = False,
+        read_key: Callable[[], str | None] | None = None,
     ) -> None:
         self._host = base_url.rstrip("/")
         self._shown = re.sub(r"//[^/@]*@", "//", self._host)
@@ -65,6 +68,7 @@ class PlaneClient:
         self._client = client
         self._errand: Errand | None = None
         self._patient = patient
+        self._read_key = read_key
         self._learned = Learned()
         self.answers: Counter[str] = Counter()
 
@@ -223,16 +227,28 @@ class PlaneClient:
     ) -> bytes:
         """The body of one answer. Every request is made here."""
         url = f"{self._host}/api/{path}"
-        if self._errand is None:
-            return await self._fetch(url, parameters, what, turn)
         while True:
+            sent = key_of(self._client)
             try:
+                if self._errand is None:
+                    return await self._fetch(url, parameters, what, turn)
                 async with self._errand.request() as asked:
                     return await self._fetch(url, parameters, what, turn, asked)
             except Throttled as error:
-                if not self._patient:
+                if not self._patient or self._errand is None:
                     raise
                 log.warning("%s; waiting", error)
+            except KeyRefused:
+                if not await self._has_other_key(sent):
+                    raise
+
+    async def _has_other_key(self, sent: bytes | None) -> bool:
+        """Whether there is another key by now than the one that was sent: its file is read again."""
+        if key_of(self._client) == sent and self._read_key is not None:
+            found = await asyncio.to_thread(self._read_key)
+            if found:
+                give_key(self._client, found)
+        return key_of(self._client) != sent
 
     async def _fetch(
         self,

@@ -22,6 +22,7 @@ from icsfeed.core.errors import (
     NotFound,
     NotPlane,
     PlaneError,
+    ServerError,
     Throttled,
     Unreachable,
 )
@@ -37,6 +38,8 @@ DETAIL_LIMIT = 64 * 1024
 """Bytes of a refusal that is looked into for what it says."""
 ANSWER_TIME = 120.0
 """Seconds for one answer, whole: a server that sends a byte now and then must not hold a read for ever."""
+GATEWAYS = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+"""What a proxy says of a Plane that it does not reach."""
 RETRY_USUAL, RETRY_SHORTEST, RETRY_LONGEST = 60.0, 1.0, 3600.0
 """Seconds: Plane's window, and what we believe of a Retry-After at least and at most."""
 
@@ -57,6 +60,25 @@ class PageTooLarge(BadAnswer):
         super().__init__(what, f"Plane allows pages of {allowed} only")
 
 
+KEY_HEADER = b"X-API-Key"
+
+
+def key_of(client: httpx.AsyncClient) -> bytes | None:
+    """The key that a client sends, as it is sent."""
+    return next((value for name, value in client.headers.raw if name.lower() == KEY_HEADER.lower()), None)
+
+
+def give_key(client: httpx.AsyncClient, api_key: str) -> None:
+    """Let a client send another key from now on."""
+    del client.headers[KEY_HEADER.decode()]
+    client.headers.update([(KEY_HEADER, _sent(api_key))])
+
+
+def _sent(api_key: str) -> bytes:
+    # Any text is accepted: what cannot be a key is refused when it is used.
+    return api_key.strip().encode(errors="replace")
+
+
 def open_client(api_key: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """An HTTP client that carries the key. It follows no redirect: the key is for one host.
 
@@ -65,7 +87,7 @@ def open_client(api_key: str, transport: httpx.AsyncBaseTransport | None = None)
     """
     return httpx.AsyncClient(
         headers={
-            b"X-API-Key": api_key.strip().encode(errors="replace"),
+            KEY_HEADER: _sent(api_key),
             b"Accept": b"application/json",
             b"Accept-Encoding": bodies.ACCEPTED.encode(),
             b"User-Agent": f"icsfeed/{__version__}".encode(),
@@ -168,8 +190,11 @@ def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Throttled(what, _retry_after(response) or RETRY_USUAL)
+    if status in GATEWAYS or 520 <= status <= 530:  # the last are Cloudflare's
+        raise Unreachable(what, f"the gateway before Plane failed with {status}", _retry_after(response))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Unreachable(what, f"the server failed with {status}", _retry_after(response))
+        text = f"the server failed with {status}; Plane's own log says why"
+        raise ServerError(what, text, _retry_after(response))
     if response.has_redirect_location:
         raise NotPlane(what, f"it redirects to {_elsewhere(response)}: check the url in the configuration")
     if "json" not in response.headers.get("content-type", "").lower():
