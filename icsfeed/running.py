@@ -35,6 +35,7 @@ EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
     (errors.KeyRefused, 77),
     (errors.NoAccess, 77),
     (errors.Throttled, BUSY),
+    (errors.ServerError, BUSY),
     (errors.NotPlane, 76),
     (errors.BadAnswer, 65),
     (errors.PlaneError, UNREACHABLE),

@@ -16,6 +16,7 @@ import httpx
 from msgspec import Struct
 
 from icsfeed import __version__
+from icsfeed.adapters.bodies import ACCEPTED, pieces
 from icsfeed.adapters.caldav_xml import read_sentence
 from icsfeed.core.config import PushTarget
 from icsfeed.core.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
@@ -216,7 +217,7 @@ async def _bounded(response: httpx.Response, what: str) -> bytes:
     if is_packed_twice(response.headers):
         raise NotCalDav(what, "the answer is compressed more than once")
     body = bytearray()
-    async for piece in response.aiter_bytes():
+    async for piece in pieces(response):
         body += piece
         if len(body) > ANSWER_LIMIT:
             raise NotCalDav(what, f"the answer is larger than {ANSWER_LIMIT:,} bytes")
@@ -270,7 +271,11 @@ async def open_server(
     """
     async with httpx.AsyncClient(
         auth=_auth(target),
-        headers={"User-Agent": f"icsfeed/{__version__}", **_bearer(target)},
+        headers={
+            "User-Agent": f"icsfeed/{__version__}",
+            "Accept-Encoding": ACCEPTED,
+            **_bearer(target),
+        },
         timeout=httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=None),
         limits=httpx.Limits(max_connections=AT_ONCE),
         follow_redirects=False,

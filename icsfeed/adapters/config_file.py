@@ -92,6 +92,14 @@ def fingerprint(path: Path) -> bytes | None:
         return None
 
 
+def secret_in(path: Path) -> str | None:
+    """The secret in a file as it is now; None where there is none that can be read."""
+    try:
+        return _secret(path) or None
+    except ValueError:
+        return None
+
+
 def from_environment(environ: Mapping[str, str], zones: Collection[str] | None = None) -> Config:
     """One workspace without a file: a feed `all`, and one for each project and each member.
 
@@ -273,12 +281,16 @@ def _with_files(data: Any, at: Place, folder: Path, found: list[Found]) -> None:
                     found.append(Found(place, str(error)))
 
 
+def _secret(path: Path) -> str:
+    return _read(path, FILE_LIMIT).removesuffix("\n").removesuffix("\r")
+
+
 def _fill(data: dict[str, Any], key: str, path: Path) -> None:
     """Raises ValueError with what to say."""
     plain = key.removesuffix("_file")
     if data.get(plain) is not None:
         raise ValueError(f"cannot stand beside {plain}: keep one of them")
-    text = _read(path, FILE_LIMIT).removesuffix("\n").removesuffix("\r")
+    text = _secret(path)
     if not text:
         raise ValueError("names an empty file")
     if key in SECRET_FILES:

@@ -4,18 +4,18 @@ Strict about what is needed (an id, a number, a date that is a date), lenient ab
 object that cannot be understood is left out and named, and never takes the others with it.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from sys import intern
-from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import Any, TypeAlias, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
+from icsfeed.adapters.plane_json import Unreadable
 from icsfeed.core.model import (
     Issue,
     Label,
@@ -39,63 +39,12 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
-class Page(NamedTuple):
-    """One page of a list. `total` is None where Plane does not say it."""
-
-    rows: list[Any]
-    next_cursor: str
-    more: bool
-    total: int | None
-
-
-class Unreadable(ValueError):
-    """A row that cannot be understood. The text says which part, and never its value."""
-
-
-class _Envelope(Struct):
-    results: list[Any]
-    next_page_results: bool
-    next_cursor: str | None = None
-    total_results: int | None = None
-
-
 class _Instance(Struct):
     current_version: str
 
 
 class _About(Struct):
     instance: _Instance
-
-
-def decode(body: bytes) -> Any:
-    """JSON as plain data. Half surrogate pairs, which msgspec refuses, are kept. Raises ValueError."""
-    try:
-        return _decode(body)
-    except RecursionError:
-        raise ValueError("the JSON is nested too deep") from None
-
-
-def _decode(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return json.loads(body)
-
-
-def page(data: object) -> Page:
-    """A page of a list, or a bare list (members, in all versions). Raises Unreadable.
-
-    A bare list is never empty: who may ask is a member. Nothing at all is no answer of Plane's.
-    """
-    if isinstance(data, list) and data:
-        return Page(data, "", more=False, total=len(data))
-    try:
-        found = msgspec.convert(data, _Envelope)
-    except msgspec.ValidationError as error:
-        raise Unreadable(str(error)) from None
-    return Page(
-        found.results, found.next_cursor or "", more=found.next_page_results, total=found.total_results
-    )
 
 
 def as_row(data: object) -> Row:

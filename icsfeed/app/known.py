@@ -1,7 +1,7 @@
 """What is known of one workspace: the last good copy of each part, joined into snapshots."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -39,7 +39,8 @@ class View(Struct, frozen=True):
 class Known:
     """The copies of one workspace's parts. `links`: its feeds tell which cycle and module an issue is in.
 
-    `keys` (folded case) limits it to some projects, by key or id; none: all.
+    `keys` (folded case) limits it to some projects, by key or id; none: all. Issues that were last read
+    whole before `whole_since` are read whole the next time.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Known:
             kind: copies(ttls[kind]) for kind in KINDS
         }
         self.lists: dict[str, IssueList] = {}
+        self.whole_since = datetime.min.replace(tzinfo=UTC)
         self._clock = clock
         self.keys = keys
         self._links = links
@@ -152,10 +154,12 @@ class Known:
         return self.issues.read_at(project.id)
 
     def is_read_since(self, since: datetime) -> bool:
-        """Whether the projects, the people and every part of every project were read since then."""
+        """Whether the projects, the people and every part of every project were read whole since then."""
         moments = [self.projects.read_at(""), self.members.read_at("")]
         for project in self.projects.get("") or ():
+            issues = self.lists.get(project.id)
             moments += [copies.read_at(project.id) for copies in self._of_project()]
+            moments.append(issues.whole_at if issues is not None else None)
         return all(moment is not None and moment >= since for moment in moments)
 
     def held_count(self, kind: PeriodKind) -> int:

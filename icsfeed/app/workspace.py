@@ -189,9 +189,10 @@ class Workspace:
     async def sync(self) -> None:
         """Read everything again, whatever is fresh or rests after a failure; waits until that is done.
 
-        What was under way already may be older than the wish: then it is read once more.
+        Issues are read whole: who asks for a sync may have restored Plane from a backup. What was under way
+        already may be older than the wish: then it is read once more.
         """
-        since = self._clock()
+        since = self.known.whole_since = self._clock()
         for _ in range(AGAIN):
             for rest in self._rests():
                 rest.end()

@@ -16,7 +16,8 @@
     │   ├── NoAccess           the key is good; this workspace or project is not open to it
     │   ├── NotFound           there is nothing at this address
     │   ├── Throttled          too many requests; says when to come back
-    │   ├── Unreachable        no answer: refused, timed out, TLS, or a server error
+    │   ├── Unreachable        no answer: refused, timed out, TLS, or a gateway without a Plane (502 to 504)
+    │   │   └── ServerError    Plane answers, and has failed (500)
     │   ├── NotPlane           something answers there, and it is not Plane's API
     │   └── BadAnswer          Plane answers, and the answer cannot be used
     └── PushError              a calendar on a CalDAV server could not be written to
@@ -171,11 +172,15 @@ class Throttled(PlaneError):
 
 
 class Unreachable(PlaneError):
-    """No usable connection, or a server error (5xx). `retry_after` is set when the server gave one."""
+    """No usable connection, or a gateway that has none. `retry_after` is set when the server gave one."""
 
     def __init__(self, what: str, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
         super().__init__(what, message)
+
+
+class ServerError(Unreachable):
+    """5xx by Plane itself: it was reached, and its own log says why it failed."""
 
 
 class NotPlane(PlaneError):

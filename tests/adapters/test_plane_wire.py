@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from test_plane_world import WEB, row
 
 from icsfeed.adapters import plane_wire as wire
+from icsfeed.adapters.plane_json import Unreadable
 from icsfeed.core.model import Issue, Period, PeriodKind, Project
 from icsfeed.core.text import inflated
 
@@ -93,7 +94,7 @@ UNREADABLE: dict[str, tuple[dict[str, object], str]] = {
 
 @pytest.mark.parametrize(("fields", "reason"), UNREADABLE.values(), ids=UNREADABLE)
 def test_what_is_needed_must_be_right(fields: dict[str, object], reason: str) -> None:
-    with pytest.raises(wire.Unreadable, match=reason):
+    with pytest.raises(Unreadable, match=reason):
         read(**fields)
 
 
@@ -114,7 +115,7 @@ FIELDS = st.dictionaries(st.sampled_from([*row(1), "assignees", "labels", "paren
 def test_any_issue_is_understood_left_out_or_unreadable(fields: dict[str, Any]) -> None:
     try:
         found = wire.issue(row(1, **fields), WEB)
-    except wire.Unreadable:
+    except Unreadable:
         return
     assert found is None or found.created.tzinfo is UTC
 
@@ -135,7 +136,7 @@ def test_any_other_object_is_understood_left_out_or_unreadable(row: dict[str, An
     ):
         try:
             one(dated)
-        except wire.Unreadable:
+        except Unreadable:
             continue
 
 
@@ -155,7 +156,7 @@ def test_projects(fields: dict[str, object], expected: Project | None) -> None:
 
 
 def test_a_project_without_an_identifier_is_unreadable() -> None:
-    with pytest.raises(wire.Unreadable):
+    with pytest.raises(Unreadable):
         wire.project({"id": "p", "name": "Operations"})
 
 
