@@ -26,7 +26,7 @@ from icsfeed.adapters.plane_rows import Read, Walk, understood
 from icsfeed.adapters.quota import Asked, Errand
 from icsfeed.core.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError, Throttled
 from icsfeed.core.incremental import Rows
-from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
+from icsfeed.core.model import Issue, Label, OtherProject, Period, PeriodKind, Person, Project, State
 from icsfeed.core.text import one_line
 
 __all__ = ["PlaneClient", "Read", "open_client"]
@@ -88,6 +88,10 @@ class PlaneClient:
         except NoSuchPath:
             found = "Plane's API is not there: the url in the configuration must be Plane's own address"
             raise NotPlane(self._what("the projects"), f"{found}, without /api or a workspace") from None
+
+    async def other_projects(self) -> tuple[OtherProject, ...]:
+        """The projects that are listed and not read: public ones that are not joined, and archived ones."""
+        return (await self._list("projects/", "the projects", wire.other_project, shapes.ProjectRow)).items
 
     async def issues(self, project: Project) -> Rows:
         """All issues of a project: sub-issues, done and undated ones too, no drafts or archived ones."""

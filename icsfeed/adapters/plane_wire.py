@@ -19,6 +19,7 @@ from icsfeed.adapters.plane_json import Unreadable
 from icsfeed.core.model import (
     Issue,
     Label,
+    OtherProject,
     Period,
     PeriodKind,
     Person,
@@ -103,8 +104,19 @@ def issue(row: Row, project: Project) -> Issue | None:
 
 def project(row: Row) -> Project | None:
     """A project; None when the key has not joined it or it is archived. Raises Unreadable."""
-    if row.get("is_member") is False or row.get("archived_at"):
-        return None
+    return None if _is_other(row) else _project(row)
+
+
+def other_project(row: Row) -> OtherProject | None:
+    """A project that is not read: not joined, or archived; None for one that is. Raises Unreadable."""
+    return OtherProject(_project(row), archived=bool(row.get("archived_at"))) if _is_other(row) else None
+
+
+def _is_other(row: Row) -> bool:
+    return row.get("is_member") is False or bool(row.get("archived_at"))
+
+
+def _project(row: Row) -> Project:
     key = _text(row, "identifier")
     if not key:
         raise Unreadable("identifier is missing")

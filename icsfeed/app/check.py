@@ -64,12 +64,18 @@ async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Find
         if key.casefold() not in names:
             text = f"the key has not joined project {key!r}: add its owner to the project, or remove it here"
             yield _not_joined(about, text)
+    others = [one.project.key for one in await workspace.plane.other_projects() if not one.archived]
+    if others:
+        yield Finding("ok", about, f"not joined, and so not read: {', '.join(sorted(others))}")
     view = await workspace.view(lambda projects: projects, Needs())
     if view is None:
         reason = workspace.last_error
         yield Finding("error", about, str(reason or "reading it takes longer than the deadline"), reason)
         return
     yield Finding("ok", about, _people(view))
+    for project in workspace.known.lost_of(view.projects):
+        text = "is not listed any more, its last copy is shown: add the key's owner to it again"
+        yield Finding("warning", about, f"project {project.key} {text}")
     unreadable = sum(snapshot.unreadable for snapshot in view.snapshots)
     if unreadable:
         yield Finding("warning", about, f"{unreadable} issues could not be read; the log names them")

@@ -27,7 +27,7 @@ class Roster(Struct, frozen=True):
     """A workspace's projects and people, and when they were read.
 
     `people_at`: None before the people are. `keys`: the projects that the configuration let out; none: all.
-    `origin`: of which Plane and workspace it is. `reader`: with which key it was read.
+    `origin`: of which Plane and workspace it is. `reader`: with which key it was read. `lost`: see `Known`.
     """
 
     projects: tuple[Project, ...]
@@ -37,6 +37,7 @@ class Roster(Struct, frozen=True):
     keys: frozenset[str]
     origin: str
     reader: str
+    lost: Mapping[str, datetime] = {}
 
 
 class Batch(Struct, frozen=True):
@@ -102,6 +103,7 @@ class Keeping:
         if projects is not None and projects_at is not None:
             people, people_at = known.members.get("") or {}, known.members.read_at("")
             roster = Roster(projects, projects_at, people, people_at, known.keys, self._origin, self._reader)
+            roster = replace(roster, lost=known.lost)
             await self._store.put_record(self._key("roster"), roster)
 
     async def adopt_roster(self) -> Sequence[Project]:
@@ -110,6 +112,9 @@ class Keeping:
         roster = await self._store.get_record(self._key("roster"), Roster)
         if roster is not None and roster.origin == self._origin:
             # What was kept may be from before the configuration was narrowed, or widened.
+            ours = known.projects.read_at("")
+            if ours is None or ours < roster.projects_at:
+                known.lost = roster.lost
             known.projects.adopt("", known.allowed(roster.projects), roster.projects_at)
             if roster.people_at is not None:
                 known.members.adopt("", roster.people, roster.people_at)

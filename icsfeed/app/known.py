@@ -41,6 +41,9 @@ class Known:
 
     `keys` (folded case) limits it to some projects, by key or id; none: all. Issues that were last read
     whole before `whole_since` are read whole the next time.
+
+    `lost`: the projects that Plane lists no more, and since when. Their last copies are shown: the key's
+    owner may have left them. `deleted`: those that a webhook says are gone.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class Known:
             kind: copies(ttls[kind]) for kind in KINDS
         }
         self.lists: dict[str, IssueList] = {}
+        self.lost: Mapping[str, datetime] = {}
+        self.deleted: set[str] = set()
         self.whole_since = datetime.min.replace(tzinfo=UTC)
         self._clock = clock
         self.keys = keys
@@ -76,6 +81,10 @@ class Known:
         self._read_at: dict[str, datetime] = {}
         self._stamps: dict[str, tuple[object, ...]] = {}
         self._counts: dict[PeriodKind, tuple[object, int]] = {}
+
+    def lost_of(self, projects: Iterable[Project]) -> tuple[Project, ...]:
+        """Those that the key may not read any more."""
+        return tuple(project for project in projects if project.id in self.lost)
 
     def copies(self) -> Sequence[Copies[str, Any]]:
         """All of them."""

@@ -35,9 +35,14 @@ async def read(service: FeedService, name: str, patience: float = 0.0) -> Readin
     since = workspace.now()
     look = await service.look(name, patience=patience)
     chosen = projects_of(name, feed, look.view.projects)
-    missing = workspace.known.missing(chosen, needs(feed, Query()), since)
+    lost = workspace.known.lost_of(chosen)
+    listed = [project for project in chosen if project not in lost]
+    missing = workspace.known.missing(listed, needs(feed, Query()), since)
     calendar = await asyncio.to_thread(service.calendar_of, look)
-    return Reading(feed, calendar, tuple(map(Missing, missing)), workspace.last_error)
+    unread = [
+        Missing(f"the project {one.key}, which the key may not read any more", final=False) for one in lost
+    ]
+    return Reading(feed, calendar, (*map(Missing, missing), *unread), workspace.last_error)
 
 
 async def stamp(service: FeedService, name: str) -> tuple[object, ...] | None:

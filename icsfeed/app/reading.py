@@ -1,6 +1,7 @@
 """What a workspace reads with, and how it reads no more of the issues than it must."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,10 +14,19 @@ from icsfeed.app.known import KINDS, Known
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import NoAccess
 from icsfeed.core.incremental import IssueList, Rows, merged, pruned, since, went_back, whole
-from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
+from icsfeed.core.model import Issue, Label, OtherProject, Period, PeriodKind, Person, Project, State
 from icsfeed.core.select import Needs
 
 T = TypeVar("T")
+
+log = logging.getLogger("icsfeed.workspace")
+
+LOST_FOR = timedelta(days=30)
+"""For how long the last copy of a project is shown that Plane does not list any more."""
+LOST = (
+    "workspace %s: project %s (%s) is not listed any more: the key's owner has left it, or it was deleted. "
+    "Its last copy is shown for %d days"
+)
 
 
 class Plane(Protocol):
@@ -26,6 +36,7 @@ class Plane(Protocol):
     def answers(self) -> Counter[str]: ...
     def on(self, errand: Errand) -> "Plane": ...
     async def projects(self) -> tuple[Project, ...]: ...
+    async def other_projects(self) -> tuple[OtherProject, ...]: ...
     async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]: ...
     async def project_members(self, project: Project) -> tuple[Person, ...]: ...
     async def issues(self, project: Project) -> Rows: ...
@@ -122,7 +133,28 @@ class Reading:
         if not found and self._known.projects.get(""):
             # The key's owner has lost every project: a refusal, and no reason to empty calendars.
             raise NoAccess(f"workspace {self._name!r}", "the key has joined no project any more")
-        return self._known.allowed(found)
+        return (*self._known.allowed(found), *await self._lost_projects(found, plane))
+
+    async def _lost_projects(self, found: Iterable[Project], plane: Plane) -> Sequence[Project]:
+        """The projects that are known, and not listed any more, to be shown as they were read last.
+
+        Plane answers alike for a project that the key's owner has left and one that was deleted. It is gone
+        when it is listed as archived, when a webhook has said so, or after LOST_FOR.
+        """
+        listed, now = {project.id for project in found}, self._clock()
+        missing = [
+            one for one in self._known.allowed(self._known.projects.get("") or ()) if one.id not in listed
+        ]
+        gone = set(self._known.deleted)
+        if missing:
+            gone.update(one.project.id for one in await plane.other_projects() if one.archived)
+        since = {one.id: self._known.lost.get(one.id, now) for one in missing if one.id not in gone}
+        lost = [one for one in missing if one.id in since and now - since[one.id] < LOST_FOR]
+        for project in lost:
+            if project.id not in self._known.lost:
+                log.warning(LOST, self._name, project.key, project.id, LOST_FOR.days)
+        self._known.lost = {project.id: since[project.id] for project in lost}
+        return lost
 
     async def members(self, plane: Plane) -> None:
         """Who is a member, when that is not fresh."""

@@ -29,6 +29,13 @@ class Project(Struct, frozen=True):
     timezone: str = "UTC"
 
 
+class OtherProject(Struct, frozen=True):
+    """A project that Plane lists and the key has not joined, or that is archived."""
+
+    project: Project
+    archived: bool
+
+
 class Person(Struct, frozen=True, gc=False):
     """A member of the workspace. `name` is the display name."""
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from icsfeed.adapters.quota import Errand
 from icsfeed.core.incremental import Rows
-from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
+from icsfeed.core.model import Issue, Label, OtherProject, Period, PeriodKind, Person, Project, State
 
 T = TypeVar("T")
 DAY = date(2026, 11, 25)
@@ -22,6 +22,7 @@ class FakePlane:
 
     def __init__(self, *keys: str) -> None:
         self.held_projects = [Project(_id(key), key, f"Project {key}") for key in keys]
+        self.others: list[OtherProject] = []
         self.people = [Person("anna", "Anna", "anna@example.com")]
         self.of_states = {key: [State(f"todo-{key}", "Todo", "unstarted")] for key in keys}
         self.of_labels = {key: [Label(f"bug-{key}", "bug")] for key in keys}
@@ -48,6 +49,9 @@ class FakePlane:
 
     async def projects(self) -> tuple[Project, ...]:
         return await self._answer("projects", tuple(self.held_projects))
+
+    async def other_projects(self) -> tuple[OtherProject, ...]:
+        return await self._answer("other projects", tuple(self.others))
 
     async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]:  # noqa: ARG002 - a Plane's
         return await self._answer("members", tuple(self.people))

@@ -21,7 +21,7 @@ from icsfeed.app.watch import HOOKED_FOR, Watch
 from icsfeed.app.workspace import WATCHED_FOR, Workspace
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import NoAccess, Throttled, Unreachable
-from icsfeed.core.model import Project
+from icsfeed.core.model import OtherProject, Project
 from icsfeed.core.select import Needs
 from icsfeed.core.webhook import Resource, Touched
 from icsfeed.demo.access import Limits, Quota
@@ -211,7 +211,9 @@ async def test_a_new_project_is_read_and_a_gone_one_no_more() -> None:
     case = Case(FakePlane("OLD", "NEW"))
     new = case.plane.held_projects.pop()
     async with case.running():
+        (old,) = case.plane.held_projects
         case.plane.held_projects[:] = [new]
+        case.plane.others.append(OtherProject(old, archived=True))
         await case.time.pass_(125)
         assert case.known.read_at(new) is not None
         case.plane.asked.clear()

@@ -26,7 +26,7 @@ from icsfeed.core.errors import (
     Throttled,
     Unreachable,
 )
-from icsfeed.core.model import Label, Person, Project, State
+from icsfeed.core.model import Label, OtherProject, Person, Project, State
 from icsfeed.core.select import Needs
 
 pytestmark = pytest.mark.anyio
@@ -206,10 +206,60 @@ async def test_a_name_that_changed_alone_revises_the_issues_that_show_it() -> No
     assert view.snapshots[0].touched == {"PROP-1": case.clock.now}
 
 
-async def test_a_project_that_is_no_longer_listed_is_gone() -> None:
+async def test_a_project_that_was_archived_is_gone() -> None:
+    case = _case("PROP", "OPS")
+    await case.view()
+    case.plane.others.append(OtherProject(case.plane.held_projects.pop(), archived=True))
+    case.clock.move(121)
+    assert _issues(await case.view()) == {"PROP": 1}
+    assert case.workspace.known.lost == {}
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["public, not joined", "not listed"])
+async def test_a_project_that_the_keys_owner_has_left_stays_as_it_was(
+    listed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Plane answers for it as for one that was deleted: its events must not go for that."""
+    case = _case("PROP", "OPS")
+    await case.view()
+    left = case.plane.held_projects.pop()
+    if listed:
+        case.plane.others.append(OtherProject(left, archived=False))
+    case.plane.failing["issues OPS"] = NoAccess("it", "no")
+    for _ in range(3):
+        case.clock.move(121)
+        assert _issues(await case.view()) == {"PROP": 1, "OPS": 1}
+    assert list(case.workspace.known.lost) == [left.id]
+    assert [record.message for record in caplog.records if "not listed any more" in record.message] == [
+        "workspace acme: project OPS (id-ops) is not listed any more: the key's owner has left it, or it was "
+        "deleted. Its last copy is shown for 30 days"
+    ]
+    assert isinstance(case.workspace.last_error, NoAccess), "health and status say so"
+    assert case.workspace.is_ready
+    case.plane.held_projects.append(left)
+    case.plane.others.clear()
+    case.plane.failing.clear()
+    case.clock.move(400)
+    await case.view()
+    assert case.workspace.known.lost == {}
+
+
+async def test_a_project_that_is_not_listed_for_thirty_days_is_gone() -> None:
     case = _case("PROP", "OPS")
     await case.view()
     case.plane.held_projects.pop()
+    case.clock.move(121)
+    await case.view()
+    case.clock.move(29 * 86_400)
+    assert _issues(await case.view()) == {"PROP": 1, "OPS": 1}
+    case.clock.move(86_400)
+    assert _issues(await case.view()) == {"PROP": 1}
+
+
+async def test_a_project_that_a_webhook_calls_deleted_is_gone() -> None:
+    case = _case("PROP", "OPS")
+    await case.view()
+    case.workspace.known.deleted.add(case.plane.held_projects.pop().id)
     case.clock.move(121)
     assert _issues(await case.view()) == {"PROP": 1}
 
