@@ -10,7 +10,7 @@ from random import random
 
 from cachetools import TTLCache
 
-from icsfeed.adapters.quota import Budget, Errand, Urgency
+from icsfeed.adapters.quota import WINDOW, Budget, Errand, Urgency
 from icsfeed.adapters.store import Store
 from icsfeed.app.freshness import Refreshes, Rest
 from icsfeed.app.keeping import Keeping
@@ -39,6 +39,7 @@ OF_A_PART = (NoAccess, NotFound, BadAnswer)
 
 log = logging.getLogger("icsfeed.workspace")
 
+Part = tuple[str, Callable[[], Awaitable[object]]]
 Choose = Callable[[tuple[Project, ...]], tuple[Project, ...]]
 
 
@@ -111,14 +112,15 @@ class Workspace:
             return None
         chosen = choose(projects)
         self.watch(chosen)
-        work = (tuple(project.id for project in chosen), needs.named, needs.all_periods)
-        view = self._views.get(work)
+        ids = tuple(project.id for project in chosen)
+        work, asked = (ids, needs.named, needs.all_periods), (ids, needs)
+        view = self._views.get(asked)
         if view is None:
             if not self._is_fresh(chosen, needs):
                 await self._fly(work, partial(self._refresh, chosen, needs), until)
             view = self.known.view(projects, chosen, needs)
             if view is not None:
-                self._views[work] = view
+                self._views[asked] = view
         return view
 
     @property
@@ -133,12 +135,12 @@ class Workspace:
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a good copy of every one of its projects that the key may read."""
+        """Whether every one of its projects that the key may read can be shown."""
         projects = self.known.projects.get("")
         if not projects:
             return projects is not None
         readable = [project for project in projects if not self._is_closed(project)]
-        return bool(readable) and self.known.view(projects, readable, Needs()) is not None
+        return bool(readable) and self.known.can_show(readable, Needs())
 
     def _is_closed(self, project: Project) -> bool:
         never_read = self.known.read_at(project) is None
@@ -180,6 +182,20 @@ class Workspace:
         """Read what is not fresh of a project; waits at most the deadline."""
         work: object = ((project.id,), frozenset[str](), False)
         await self._fly(work, partial(self._refresh, [project], Needs()), self.until, urgency)
+
+    async def refresh_unread(self, urgency: Urgency) -> None:
+        """Read what every feed needs of the watched projects, where that was never read.
+
+        A few at a time: a reader who comes meanwhile makes what is under way urgent, and has to wait for it.
+        """
+        unread = [project for project in self.watched() if not self.known.has_essentials(project)]
+        for start in range(0, len(unread), AT_ONCE):
+            few = unread[start : start + AT_ONCE]
+            work = ("unread", *(project.id for project in few))
+            await self._fly(work, partial(self._refresh_unread, few), self._timer() + WINDOW, urgency)
+
+    async def _refresh_unread(self, projects: Sequence[Project], plane: Plane) -> None:
+        await self._in_rounds(self._essentials(projects, plane), (), plane)
 
     async def refresh_projects(self, urgency: Urgency) -> None:
         """Read which projects there are, when that is not fresh; waits at most the deadline."""
@@ -294,21 +310,30 @@ class Workspace:
         self._heard_after(before)
 
     async def _refresh(self, projects: Sequence[Project], needs: Needs, plane: Plane) -> None:
-        """Read what is not fresh. One part that fails does not keep the others from being read."""
-        is_well = self.known.members.is_fresh("") and not self.is_failing("")
-        members = [] if is_well else [("", partial(self._reading.members, plane))]
+        """Read what is not fresh, first what no feed can do without. One part that fails does not keep the
+        others from being read.
+        """
         parts = [
             (project.id, partial(self._reading.project, project, needs, plane))
             for project in projects
             if not self.known.is_fresh(project, needs)
         ]
-        # What failed the last time comes last: it may let all that comes after it rest.
-        parts.sort(key=lambda part: self.is_failing(part[0]))
-        rounds = (parts, members) if self.is_failing("") else (members, parts)
-        for batch in rounds:
-            await all_of([self._part(*part) for part in batch])
+        await self._in_rounds(self._essentials(projects, plane), parts, plane)
         await self._reading.save_changed()
         await self.keeping.keep_budget(self.budget)
+
+    def _essentials(self, projects: Sequence[Project], plane: Plane) -> Sequence[Part]:
+        unread = (project for project in projects if not self.known.has_essentials(project))
+        return [(project.id, partial(self._reading.essentials, project, plane)) for project in unread]
+
+    async def _in_rounds(self, first: Sequence[Part], parts: Sequence[Part], plane: Plane) -> None:
+        is_well = self.known.members.is_fresh("") and not self.is_failing("")
+        members: Sequence[Part] = [] if is_well else [("", partial(self._reading.members, plane))]
+        # What failed the last time comes last: it may let all that comes after it rest.
+        rounds = (first, parts, members) if self.is_failing("") else (members, first, parts)
+        for batch in rounds:
+            in_order = sorted(batch, key=lambda part: self.is_failing(part[0]))
+            await all_of([self._part(*part) for part in in_order])
 
     def is_failing(self, part: str) -> bool:
         """Whether this project (members: no id) could not be read the last time."""
