@@ -34,6 +34,11 @@ PATIENCE = 600.0
 AGAIN = 3
 """How often a sync reads what had begun before it."""
 
+ESSENTIALS, FIRST_REQUESTS = 3, 2
+"""Requests for what every feed needs of a project, and for the projects and members."""
+LONG_WAIT = 5.0
+"""Seconds of waiting for the request budget that are worth a line in the log."""
+
 OF_A_PART = (NoAccess, NotFound, BadAnswer)
 """Errors that may concern one project, or the members, while Plane is well."""
 
@@ -71,7 +76,8 @@ class Workspace:
         self.name = name
         self.budget = budget
         budget.users += 1
-        self._reader = Errand(budget, "reader")
+        self._reader = Errand(budget, "reader", self._waits)
+        self._told_until = timer()
         self.plane = plane.on(self._reader)
         self._cache = cache
         self._clock = clock
@@ -167,7 +173,31 @@ class Workspace:
     @property
     def retry_after(self) -> int:
         """Whole seconds until asking Plane again makes sense, at least 1."""
-        return int(max(rest.left for rest in self._rests())) + 1
+        return int(max(self.budget_wait, *(rest.left for rest in self._rests()))) + 1
+
+    @property
+    def budget_wait(self) -> float:
+        """Seconds until the budget allows the requests that are missing before feeds can be shown."""
+        projects = self.known.projects.get("")
+        if projects is None:
+            return self.budget.wait("reader", FIRST_REQUESTS)
+        unread = [one for one in projects if not self.known.has_essentials(one) and not self._is_closed(one)]
+        missing = ESSENTIALS * len(unread) + (self.known.members.get("") is None)
+        return self.budget.wait("reader", missing) if missing else 0.0
+
+    @property
+    def waiting(self) -> str | None:
+        """What keeps feeds from being shown, where that is Plane's request budget."""
+        seconds = self.budget_wait
+        return f"waiting {seconds:.0f} s for Plane's request budget" if seconds >= 1 else None
+
+    def _waits(self, errand: Errand, seconds: float) -> None:
+        """Log a long wait once, where a reader waits or nothing can be shown yet."""
+        now = self._timer()
+        is_felt = errand.urgency == "reader" or not self.is_ready
+        if seconds >= LONG_WAIT and now >= self._told_until and is_felt:
+            self._told_until = now + seconds
+            log.info("workspace %s: waiting %.0f s for Plane's request budget", self.name, seconds)
 
     @property
     def last_error(self) -> PlaneError | None:
@@ -277,7 +307,7 @@ class Workspace:
     async def _guarded(self, start: Callable[[Plane], Awaitable[None]], urgency: Urgency) -> None:
         if self._rest.left or self.is_closed:
             return
-        errand = Errand(self.budget, urgency)
+        errand = Errand(self.budget, urgency, self._waits)
         self._errands.add(errand)
         try:
             await self.keeping.hear_of_budget(self.budget)
