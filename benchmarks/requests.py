@@ -26,6 +26,7 @@ from simulation import (
 
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.watch import Watch
+from icsfeed.app.workspace import Workspace
 from icsfeed.core.config import Cache, Duration, Feed
 from icsfeed.core.webhook import Touched
 from icsfeed.demo.data import PlaneData, Project
@@ -157,7 +158,9 @@ def _change(data: PlaneData, project: Project, count: int) -> None:
 
 
 async def running(projects: int, minutes: int, *, hooked: bool) -> tuple[Period, Period]:
-    """A server that keeps itself fresh: its start, and then a reader of everything and a change a minute."""
+    """A server that keeps itself fresh: its start, and once everything is read a reader of everything and a
+    change a minute.
+    """
     data = many_projects(projects)
     config = settings(Feed(everything=True), Cache())
     async with serving(data, config) as (service, wire):
@@ -165,6 +168,8 @@ async def running(projects: int, minutes: int, *, hooked: bool) -> tuple[Period,
         task = asyncio.create_task(watch.run())
         try:
             start = await _started(service, wire)
+            while not _is_complete(service.workspaces["demo"]):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(1)
             return start, await _read_by_the_minute(service, wire, data, minutes, watch if hooked else None)
         finally:
             task.cancel()
@@ -174,11 +179,16 @@ async def running(projects: int, minutes: int, *, hooked: bool) -> tuple[Period,
 
 
 async def _started(service: FeedService, wire: Wire) -> Period:
-    """The time until there is a good copy of every project."""
+    """The time until feeds of every project answer: with all issues, and not yet all of their cycles."""
     began = timer()
     while not service.workspaces["demo"].is_ready:  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(1)
     return period(wire.counted, timer() - began)
+
+
+def _is_complete(workspace: Workspace) -> bool:
+    """Whether everything of every project was read."""
+    return all(map(workspace.known.snapshot, workspace.known.projects.get("") or ()))
 
 
 async def _read_by_the_minute(

@@ -107,12 +107,16 @@ class Asked:
 class Errand:
     """What requests are for: all that readers ask, or one refresh in the background.
 
-    It may become urgent on the way: a reader joins the flight.
+    It may become urgent on the way: a reader joins the flight. `waits` is called with the seconds that a
+    request has to wait.
     """
 
-    def __init__(self, budget: "Budget", urgency: Urgency) -> None:
+    def __init__(
+        self, budget: "Budget", urgency: Urgency, waits: Callable[["Errand", float], None] | None = None
+    ) -> None:
         self.urgency = urgency
         self._budget = budget
+        self.waits = waits
 
     def request(self) -> AbstractAsyncContextManager[Asked]:
         """Wait until a request may be sent; send it inside, and tell the `Asked` what became of it."""
@@ -177,9 +181,11 @@ class Budget:
             return None
         return self._free(now) if self._closed_until <= now else 0
 
-    def wait(self, urgency: Urgency) -> float:
-        """Seconds until a request of now could be sent, after those that wait; a window while not known."""
-        return self._delay(urgency, self._before(urgency))
+    def wait(self, urgency: Urgency, requests: int = 1) -> float:
+        """Seconds until so many requests, with those that wait, could be sent; a window where not known."""
+        before = max(self._before(urgency), requests - 1)
+        windows, rest = divmod(before, max(1, self.limit))
+        return windows * WINDOW + self._delay(urgency, rest)
 
     def state(self, now: float) -> BudgetState:
         """What is known now, `now` being Unix seconds."""
@@ -228,6 +234,8 @@ class Budget:
         self._waiting.append(waiter)
         try:
             while delay := self._delay(errand.urgency, self._before(errand.urgency, waiter)):
+                if errand.waits:
+                    errand.waits(errand, delay)
                 await self._nap(waiter, max(delay, TICK))
         except asyncio.CancelledError:
             self._wake()

@@ -115,7 +115,7 @@ async def _granted(
     except UnknownFeed:
         return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
     except NoCopy as error:
-        return _not_yet(error.retry_after)
+        return _not_yet(error.retry_after, error.waiting)
     except FeedError as error:
         log.error("%s", error)
         return _not_yet(300)
@@ -138,6 +138,7 @@ async def _rendered(
     return await service.rendered(name, parse_query(request.query_params.multi_items()))
 
 
-def _not_yet(retry_after: int) -> Response[str]:
+def _not_yet(retry_after: int, waiting: str | None = None) -> Response[str]:
     text = "This calendar cannot be read yet. It will be there when the server has read Plane."
+    text += f" Now {waiting}." if waiting else ""
     return plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": str(retry_after)})

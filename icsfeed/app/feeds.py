@@ -242,7 +242,7 @@ class FeedService:
     def _raise_if_unread(self, name: str) -> None:
         for workspace in self.workspaces.values():
             if not workspace.is_known:
-                raise NoCopy(name, workspace.retry_after)
+                raise NoCopy(name, workspace.retry_after, workspace.waiting)
 
     def _until(self) -> float | None:
         """One deadline for all that an answer waits for: the workspaces share their timer."""
@@ -276,7 +276,7 @@ class FeedService:
             lambda projects: projects_of(name, feed, projects), needs(feed, query), until
         )
         if view is None:
-            raise NoCopy(name, workspace.retry_after)
+            raise NoCopy(name, workspace.retry_after, workspace.waiting)
         return view
 
     def _day(self, feed: Feed, view: View) -> Day:

@@ -59,13 +59,16 @@ async def ready(
 ) -> Response[dict[str, Any]]:
     """200 once every active workspace has a good copy, else 503 with the reasons."""
     missing = {
-        name: workspace.last_error.kind if workspace.last_error else "not read yet"
+        name: workspace.waiting or (workspace.last_error.kind if workspace.last_error else "not read yet")
         for name, workspace in service.workspaces.items()
         if not workspace.is_ready
     }
     body = {"status": "unready" if missing else "ready", "reasons": missing, "timestamp": timestamp(clock())}
-    status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
-    return Response(body, status_code=status, headers=NEVER_STORED)
+    if not missing:
+        return Response(body, headers=NEVER_STORED)
+    seconds = max(service.workspaces[name].retry_after for name in missing)
+    headers = {**NEVER_STORED, "Retry-After": str(seconds)}
+    return Response(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
 
 
 @route("/api/v1/health", http_method=READ, operation_class=described(HEALTH), summary="How the server does")
@@ -123,7 +126,7 @@ def _copy(workspace: Workspace, now: datetime) -> dict[str, Any]:
     return {
         "age_seconds": int((now - read_at).total_seconds()) if read_at else None,
         "ready": workspace.is_ready,
-        "problem": error.kind if error else None,
+        "problem": workspace.waiting or (error.kind if error else None),
     }
 
 

@@ -78,6 +78,7 @@ class Known:
         self.keys = keys
         self._links = links
         self._snapshots: dict[str, Snapshot] = {}
+        self._first: dict[str, Snapshot] = {}
         self._read_at: dict[str, datetime] = {}
         self._stamps: dict[str, tuple[object, ...]] = {}
         self._counts: dict[PeriodKind, tuple[object, int]] = {}
@@ -201,9 +202,9 @@ class Known:
         return frozenset(used - known)
 
     def view(self, projects: tuple[Project, ...], chosen: Sequence[Project], needs: Needs) -> View | None:
-        """The chosen projects as they are known; None while a part was never read."""
+        """The chosen projects as they are known; None while a part that is needed was never read."""
         people = self.members.get("")
-        snapshots = tuple(filter(None, (self.snapshot(project) for project in chosen)))
+        snapshots = tuple(filter(None, (self._shown(project, needs) for project in chosen)))
         if people is None or len(snapshots) < len(chosen):
             return None
         asked = [period for snapshot in snapshots for period in _only_asked(snapshot, needs)]
@@ -211,15 +212,58 @@ class Known:
         if None in links.values():
             return None
         linked = tuple(_with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
-        read = [self._read_at[project.id] for project in chosen] or [
-            self.projects.read_at("") or self._clock()
+        now = self._clock()
+        read = [self._read_at.get(project.id) or self.read_at(project) or now for project in chosen] or [
+            self.projects.read_at("") or now
         ]
         stamp = (
             self.projects.version(""),
-            *(self._stamps[project.id] for project in chosen),
+            *(self._stamps.get(project.id) or self._first_stamp(project) for project in chosen),
             *(self.held[period.kind].version(period.id) for period in asked),
         )
         return View(projects, people, snapshots, linked, (*stamp, self.members.version("")), min(read))
+
+    def can_show(self, projects: Iterable[Project], needs: Needs) -> bool:
+        """Whether there would be a view of these projects; no reader has seen one thereby."""
+        known = (self.snapshot(project) or self._first_snapshot(project, needs) for project in projects)
+        return self.members.get("") is not None and all(known)
+
+    def has_essentials(self, project: Project) -> bool:
+        """Whether what every feed needs of a project was ever read."""
+        return all(part.get(project.id) is not None for part in (self.issues, self.states, self.labels))
+
+    def _shown(self, project: Project, needs: Needs) -> Snapshot | None:
+        """The project's snapshot, else what is known before everything of it was read."""
+        found = self.snapshot(project)
+        if found is None:
+            found = self._first_snapshot(project, needs)
+            if found is not None:
+                self._first[project.id] = found
+        return found
+
+    def _first_snapshot(self, project: Project, needs: Needs) -> Snapshot | None:
+        """A project without what was not read yet: it says less, and nothing that is not so."""
+        people, issues = self.members.get(""), self.issues.get(project.id)
+        states, labels = self.states.get(project.id), self.labels.get(project.id)
+        lists = [self.periods[kind].get(project.id) for kind in KINDS]
+        if people is None or issues is None or states is None or labels is None:
+            return None
+        if None in lists and needs.must_know_periods:
+            return None
+        periods = {
+            period.id: replace(period, issues=self.held[period.kind].get(period.id))
+            for periods in lists
+            for period in (periods or {}).values()
+        }
+        new = Snapshot(project, issues[0], states, labels, people, periods, unreadable=issues[1])
+        return carried_on(self._first.get(project.id), new, self._seen(project))
+
+    def _first_stamp(self, project: Project) -> tuple[object, ...]:
+        """Equal as long as what is known of a project before everything was read is the same."""
+        periods = (period for kind in KINDS for period in (self.periods[kind].get(project.id) or {}).values())
+        held = [(period.id, self.held[period.kind].version(period.id)) for period in periods]
+        versions = [copies.version(project.id) for copies in self._of_project()]
+        return ("first", project, self.members.version(""), *versions, *held)
 
     def snapshot(self, project: Project) -> Snapshot | None:
         """The project's snapshot, made anew only when a part of it has become another.
@@ -235,7 +279,8 @@ class Known:
         old = self._snapshots.get(project.id)
         if old is None or self._stamps[project.id] != stamp:
             new = Snapshot(project, issues[0], states, labels, people, periods, unreadable=issues[1])
-            self._snapshots[project.id] = carried_on(old, new, self._seen(project))
+            before = old or self._first.pop(project.id, None)
+            self._snapshots[project.id] = carried_on(before, new, self._seen(project))
             self._stamps[project.id] = stamp
         self._read_at[project.id] = self.issues.read_at(project.id) or self._clock()
         return self._snapshots[project.id]

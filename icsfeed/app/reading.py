@@ -186,6 +186,13 @@ class Reading:
                 self._missing |= self._known.unknown(project)
             await self._keeping.save(project)
 
+    async def essentials(self, project: Project, plane: Plane) -> None:
+        """What every feed needs of a project; the rest may follow when all projects have that."""
+        async with self._keeping.shared(project.id):
+            await self._keeping.adopt(project)
+            await self._known.issues.look(project.id, partial(self._read_issues, project, plane))
+            await self._refresh_names(project, plane)
+
     async def _read_issues(self, project: Project, plane: Plane) -> tuple[Mapping[str, Issue], int]:
         known, full = self._known.lists.get(project.id), self._cache.full.delta
         if known is not None and known.whole_at < self._known.whole_since:

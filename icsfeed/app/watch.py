@@ -87,7 +87,8 @@ class Watch:
     async def refresh_stale(self) -> None:
         """Read the watched projects that are not fresh, the oldest first; readers go before.
 
-        Failing ones come last: they may let all others rest. One met for the first time counts as asked for.
+        Before any of them is read in full, all are read as far as every feed needs. Failing ones come last:
+        they may let all others rest. One met for the first time counts as asked for.
         """
         known = self._workspace.known
         await self._workspace.refresh_projects("background")
@@ -95,6 +96,7 @@ class Watch:
         self._workspace.watch(new)
         self._met.update(project.id for project in new)
         self._stretch()
+        await self._workspace.refresh_unread("background")
         done: set[str] = set()
         while (oldest := self._oldest_stale()) and oldest.id not in done:
             done.add(oldest.id)

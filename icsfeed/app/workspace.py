@@ -10,7 +10,7 @@ from random import random
 
 from cachetools import TTLCache
 
-from icsfeed.adapters.quota import Budget, Errand, Urgency
+from icsfeed.adapters.quota import WINDOW, Budget, Errand, Urgency
 from icsfeed.adapters.store import Store
 from icsfeed.app.freshness import Refreshes, Rest
 from icsfeed.app.keeping import Keeping
@@ -34,11 +34,17 @@ PATIENCE = 600.0
 AGAIN = 3
 """How often a sync reads what had begun before it."""
 
+ESSENTIALS, FIRST_REQUESTS = 3, 2
+"""Requests for what every feed needs of a project, and for the projects and members."""
+LONG_WAIT = 5.0
+"""Seconds of waiting for the request budget that are worth a line in the log."""
+
 OF_A_PART = (NoAccess, NotFound, BadAnswer)
 """Errors that may concern one project, or the members, while Plane is well."""
 
 log = logging.getLogger("icsfeed.workspace")
 
+Part = tuple[str, Callable[[], Awaitable[object]]]
 Choose = Callable[[tuple[Project, ...]], tuple[Project, ...]]
 
 
@@ -70,7 +76,8 @@ class Workspace:
         self.name = name
         self.budget = budget
         budget.users += 1
-        self._reader = Errand(budget, "reader")
+        self._reader = Errand(budget, "reader", self._waits)
+        self._told_until = timer()
         self.plane = plane.on(self._reader)
         self._cache = cache
         self._clock = clock
@@ -111,14 +118,15 @@ class Workspace:
             return None
         chosen = choose(projects)
         self.watch(chosen)
-        work = (tuple(project.id for project in chosen), needs.named, needs.all_periods)
-        view = self._views.get(work)
+        ids = tuple(project.id for project in chosen)
+        work, asked = (ids, needs.named, needs.all_periods), (ids, needs)
+        view = self._views.get(asked)
         if view is None:
             if not self._is_fresh(chosen, needs):
                 await self._fly(work, partial(self._refresh, chosen, needs), until)
             view = self.known.view(projects, chosen, needs)
             if view is not None:
-                self._views[work] = view
+                self._views[asked] = view
         return view
 
     @property
@@ -133,12 +141,12 @@ class Workspace:
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a good copy of every one of its projects that the key may read."""
+        """Whether every one of its projects that the key may read can be shown."""
         projects = self.known.projects.get("")
         if not projects:
             return projects is not None
         readable = [project for project in projects if not self._is_closed(project)]
-        return bool(readable) and self.known.view(projects, readable, Needs()) is not None
+        return bool(readable) and self.known.can_show(readable, Needs())
 
     def _is_closed(self, project: Project) -> bool:
         never_read = self.known.read_at(project) is None
@@ -165,7 +173,31 @@ class Workspace:
     @property
     def retry_after(self) -> int:
         """Whole seconds until asking Plane again makes sense, at least 1."""
-        return int(max(rest.left for rest in self._rests())) + 1
+        return int(max(self.budget_wait, *(rest.left for rest in self._rests()))) + 1
+
+    @property
+    def budget_wait(self) -> float:
+        """Seconds until the budget allows the requests that are missing before feeds can be shown."""
+        projects = self.known.projects.get("")
+        if projects is None:
+            return self.budget.wait("reader", FIRST_REQUESTS)
+        unread = [one for one in projects if not self.known.has_essentials(one) and not self._is_closed(one)]
+        missing = ESSENTIALS * len(unread) + (self.known.members.get("") is None)
+        return self.budget.wait("reader", missing) if missing else 0.0
+
+    @property
+    def waiting(self) -> str | None:
+        """What keeps feeds from being shown, where that is Plane's request budget."""
+        seconds = self.budget_wait
+        return f"waiting {seconds:.0f} s for Plane's request budget" if seconds >= 1 else None
+
+    def _waits(self, errand: Errand, seconds: float) -> None:
+        """Log a long wait once, where a reader waits or nothing can be shown yet."""
+        now = self._timer()
+        is_felt = errand.urgency == "reader" or not self.is_ready
+        if seconds >= LONG_WAIT and now >= self._told_until and is_felt:
+            self._told_until = now + seconds
+            log.info("workspace %s: waiting %.0f s for Plane's request budget", self.name, seconds)
 
     @property
     def last_error(self) -> PlaneError | None:
@@ -180,6 +212,20 @@ class Workspace:
         """Read what is not fresh of a project; waits at most the deadline."""
         work: object = ((project.id,), frozenset[str](), False)
         await self._fly(work, partial(self._refresh, [project], Needs()), self.until, urgency)
+
+    async def refresh_unread(self, urgency: Urgency) -> None:
+        """Read what every feed needs of the watched projects, where that was never read.
+
+        A few at a time: a reader who comes meanwhile makes what is under way urgent, and has to wait for it.
+        """
+        unread = [project for project in self.watched() if not self.known.has_essentials(project)]
+        for start in range(0, len(unread), AT_ONCE):
+            few = unread[start : start + AT_ONCE]
+            work = ("unread", *(project.id for project in few))
+            await self._fly(work, partial(self._refresh_unread, few), self._timer() + WINDOW, urgency)
+
+    async def _refresh_unread(self, projects: Sequence[Project], plane: Plane) -> None:
+        await self._in_rounds(self._essentials(projects, plane), (), plane)
 
     async def refresh_projects(self, urgency: Urgency) -> None:
         """Read which projects there are, when that is not fresh; waits at most the deadline."""
@@ -265,7 +311,7 @@ class Workspace:
     async def _guarded(self, start: Callable[[Plane], Awaitable[None]], urgency: Urgency) -> None:
         if self._rest.left or self.is_closed:
             return
-        errand = Errand(self.budget, urgency)
+        errand = Errand(self.budget, urgency, self._waits)
         self._errands.add(errand)
         try:
             await self.keeping.hear_of_budget(self.budget)
@@ -298,21 +344,30 @@ class Workspace:
         self._heard_after(before)
 
     async def _refresh(self, projects: Sequence[Project], needs: Needs, plane: Plane) -> None:
-        """Read what is not fresh. One part that fails does not keep the others from being read."""
-        is_well = self.known.members.is_fresh("") and not self.is_failing("")
-        members = [] if is_well else [("", partial(self._reading.members, plane))]
+        """Read what is not fresh, first what no feed can do without. One part that fails does not keep the
+        others from being read.
+        """
         parts = [
             (project.id, partial(self._reading.project, project, needs, plane))
             for project in projects
             if not self.known.is_fresh(project, needs)
         ]
-        # What failed the last time comes last: it may let all that comes after it rest.
-        parts.sort(key=lambda part: self.is_failing(part[0]))
-        rounds = (parts, members) if self.is_failing("") else (members, parts)
-        for batch in rounds:
-            await all_of([self._part(*part) for part in batch])
+        await self._in_rounds(self._essentials(projects, plane), parts, plane)
         await self._reading.save_changed()
         await self.keeping.keep_budget(self.budget)
+
+    def _essentials(self, projects: Sequence[Project], plane: Plane) -> Sequence[Part]:
+        unread = (project for project in projects if not self.known.has_essentials(project))
+        return [(project.id, partial(self._reading.essentials, project, plane)) for project in unread]
+
+    async def _in_rounds(self, first: Sequence[Part], parts: Sequence[Part], plane: Plane) -> None:
+        is_well = self.known.members.is_fresh("") and not self.is_failing("")
+        members: Sequence[Part] = [] if is_well else [("", partial(self._reading.members, plane))]
+        # What failed the last time comes last: it may let all that comes after it rest.
+        rounds = (first, parts, members) if self.is_failing("") else (members, first, parts)
+        for batch in rounds:
+            in_order = sorted(batch, key=lambda part: self.is_failing(part[0]))
+            await all_of([self._part(*part) for part in in_order])
 
     def is_failing(self, part: str) -> bool:
         """Whether this project (members: no id) could not be read the last time."""

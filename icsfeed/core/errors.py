@@ -109,11 +109,15 @@ class AmbiguousName(FeedError):
 
 
 class NoCopy(FeedError):
-    """There is no good copy of what the feed shows, and Plane does not answer now."""
+    """There is no good copy of what the feed shows, and Plane does not answer now.
 
-    def __init__(self, feed: str, retry_after: int) -> None:
-        self.retry_after = retry_after
-        super().__init__(feed, f"Plane has not been read yet; try again in {retry_after} s")
+    `waiting`: what it waits for, where that is known.
+    """
+
+    def __init__(self, feed: str, retry_after: int, waiting: str | None = None) -> None:
+        self.retry_after, self.waiting = retry_after, waiting
+        reason = f"Plane has not been read yet{f' ({waiting})' if waiting else ''}"
+        super().__init__(feed, f"{reason}; try again in {retry_after} s")
 
 
 class BadParameter(IcsfeedError):

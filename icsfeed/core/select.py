@@ -23,12 +23,19 @@ class Needs(Struct, frozen=True):
     """What a feed needs of its projects beyond their issues.
 
     `links`: which issues the open cycles and modules hold; `named`: those of the cycles and modules
-    with these names (folded case) too, ended or not; `all_periods`: of every one.
+    with these names (folded case) too, ended or not; `all_periods`: of every one. `periods`: cycles and
+    modules are in the feed themselves.
     """
 
     links: bool = False
     named: frozenset[str] = frozenset()
     all_periods: bool = False
+    periods: bool = False
+
+    @property
+    def must_know_periods(self) -> bool:
+        """Whether the feed would be wrong without the cycles and modules, and not only say less."""
+        return self.periods or self.all_periods or bool(self.named)
 
 
 class Selection(Struct):
@@ -53,6 +60,7 @@ def needs(feed: Feed, query: Query) -> Needs:
         links=feed.details == "full" or bool(named),
         named=frozenset(named - {NONE}),
         all_periods=NONE in named,
+        periods=bool({*feed.include} - {"issues"}),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 from app_world import Clock
-from fake_plane import FakePlane, cycle
+from fake_plane import DAY, FakePlane, cycle
 from leaping import Inline
 from msgspec.structs import replace
 
@@ -485,11 +485,27 @@ class Limited(FakePlane):
 KEY = Key("plane_api_one", "alice")
 
 
-def _sixty() -> tuple[Case, Limited]:
-    plane = Limited(*(f"P{n}" for n in range(60)))
+def _sixty(count: int = 60) -> tuple[Case, Limited]:
+    plane = Limited(*(f"P{n}" for n in range(count)))
     case = Case(plane, limit=60)
     plane.time, plane.quota = case.time, Quota(Limits(), case.clock)
     return case, plane
+
+
+async def test_the_first_start_of_twelve_projects_takes_seconds_and_their_cycles_come_later() -> None:
+    case, plane = _sixty(12)
+    for key in plane.of_periods:
+        plane.of_periods[key] = [cycle(key, f"{key} {n}", DAY) for n in range(4)]
+    async with case.running():
+        await case.time.pass_(15)
+        assert case.workspace.is_ready
+        view = case.known.view(tuple(plane.held_projects), plane.held_projects, Needs())
+        assert view is not None
+        assert len(view.snapshots) == 12
+        assert case.workspace.retry_after == 1
+        await case.time.pass_(150)
+        assert all(len(case.known.snapshot(one).periods) == 4 for one in plane.held_projects)  # type: ignore[union-attr]
+    assert plane.refused == 0
 
 
 async def test_a_reader_at_a_cold_start_does_not_wait_for_sixty_projects() -> None:

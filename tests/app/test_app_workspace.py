@@ -371,6 +371,40 @@ async def test_no_period_is_asked_for_its_issues_where_no_feed_tells() -> None:
     assert view.linked[0].periods["cycle-open"].issues == frozenset()
 
 
+@pytest.mark.parametrize("what", ["cycles", "modules", "held"])
+async def test_a_feed_without_cycles_and_modules_does_not_wait_for_them(what: str) -> None:
+    case = _case()
+    case.plane.of_periods["PROP"] = [cycle("PROP", "open", AHEAD)]
+    case.plane.held["cycle-open"] = frozenset({"PROP-1"})
+    case.plane.failing[what] = DOWN
+    first = await case.known()
+    assert _issues(first) == {"PROP": 1}
+    assert set(first.snapshots[0].links) == (set() if what != "modules" else {"PROP-1"})
+    if what != "held":
+        assert await case.view(Needs(periods=True)) is None
+        assert await case.view(Needs(named=frozenset({"open"}))) is None
+    case.plane.failing.clear()
+    case.clock.move(61)
+    later = await case.known()
+    assert set(later.snapshots[0].links) == {"PROP-1"}
+    assert later.stamp != first.stamp
+    told = later.snapshots[0].touched
+    assert ("PROP-1" in told) == (what != "modules"), "who saw it without is told"
+
+
+async def test_what_nobody_saw_before_it_was_whole_counts_as_it_is_in_plane() -> None:
+    case = _case()
+    case.plane.of_periods["PROP"] = [cycle("PROP", "open", AHEAD)]
+    case.plane.held["cycle-open"] = frozenset({"PROP-1"})
+    case.plane.failing["held"] = DOWN
+    await case.workspace.refresh_projects("background")
+    await case.workspace.refresh(case.plane.held_projects[0], "background")
+    assert case.workspace.is_ready
+    case.plane.failing.clear()
+    case.clock.move(61)
+    assert (await case.known()).snapshots[0].touched == {}
+
+
 async def test_a_named_cycle_that_cannot_be_read_gives_no_view_rather_than_an_empty_cycle() -> None:
     case = _case()
     case.plane.of_periods["PROP"] = [cycle("PROP", "over", PAST)]
@@ -422,8 +456,8 @@ async def test_the_last_good_copy_outlives_any_failure(what: str, error: Excepti
     assert (after.snapshots, after.stamp) == (before.snapshots, before.stamp)
 
 
-@pytest.mark.parametrize("what", ["projects", "members", "issues", "states", "labels", "cycles", "modules"])
-async def test_without_a_copy_of_every_part_there_is_no_view(what: str) -> None:
+@pytest.mark.parametrize("what", ["projects", "members", "issues", "states", "labels"])
+async def test_without_a_copy_of_what_every_feed_needs_there_is_no_view(what: str) -> None:
     case = _case()
     case.plane.failing[what] = DOWN
     assert await case.view() is None
