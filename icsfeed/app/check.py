@@ -1,6 +1,6 @@
 """`icsfeed check`: what works, what does not, and what to do, against the real Plane."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from icsfeed.adapters.caldav_http import Connect, open_server
@@ -73,12 +73,21 @@ async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Find
         yield Finding("error", about, str(reason or "reading it takes longer than the deadline"), reason)
         return
     yield Finding("ok", about, _people(view))
-    for project in workspace.known.lost_of(view.projects):
-        text = "is not listed any more, its last copy is shown: add the key's owner to it again"
-        yield Finding("warning", about, f"project {project.key} {text}")
+    for finding in _unread(workspace, view, about):
+        yield finding
     unreadable = sum(snapshot.unreadable for snapshot in view.snapshots)
     if unreadable:
         yield Finding("warning", about, f"{unreadable} issues could not be read; the log names them")
+
+
+def _unread(workspace: Workspace, view: View, about: str) -> Iterator[Finding]:
+    for project in view.unread:
+        if project.id in workspace.known.lost:
+            text = "is not listed any more, its last copy is shown: add the key's owner to it again"
+            yield Finding("warning", about, f"project {project.key} {text}")
+        else:
+            text = f"the key may not read project {project.key}: feeds over several are served without it"
+            yield Finding("error", about, text, NoAccess(about, text))
 
 
 def _not_joined(about: str, text: str) -> Finding:

@@ -24,8 +24,9 @@ class View(Struct, frozen=True):
     """What is known of some projects of a workspace, and of all its projects and people.
 
     `linked` are the snapshots with the issues of those cycles and modules that only this question
-    needed. `stamp` is the same as long as nothing in the view changes. `read_at`: when the oldest
-    of the issues were last read.
+    needed. `unread` are projects that are asked for and may not be read: of those that could be once, the
+    last copy is in it, and of the others nothing. `stamp` is the same as long as nothing in the view
+    changes. `read_at`: when the oldest of the issues were last read.
     """
 
     projects: tuple[Project, ...]
@@ -34,6 +35,7 @@ class View(Struct, frozen=True):
     linked: tuple[Snapshot, ...]
     stamp: tuple[object, ...]
     read_at: datetime
+    unread: tuple[Project, ...] = ()
 
 
 class Known:

@@ -35,14 +35,12 @@ async def read(service: FeedService, name: str, patience: float = 0.0) -> Readin
     since = workspace.now()
     look = await service.look(name, patience=patience)
     chosen = projects_of(name, feed, look.view.projects)
-    lost = workspace.known.lost_of(chosen)
-    listed = [project for project in chosen if project not in lost]
+    unread = look.view.unread
+    listed = [project for project in chosen if project not in unread]
     missing = workspace.known.missing(listed, needs(feed, Query()), since)
     calendar = await asyncio.to_thread(service.calendar_of, look)
-    unread = [
-        Missing(f"the project {one.key}, which the key may not read any more", final=False) for one in lost
-    ]
-    return Reading(feed, calendar, (*map(Missing, missing), *unread), workspace.last_error)
+    parts = [Missing(f"the project {one.key}, which the key may not read", final=False) for one in unread]
+    return Reading(feed, calendar, (*map(Missing, missing), *parts), workspace.last_error)
 
 
 async def stamp(service: FeedService, name: str) -> tuple[object, ...] | None:
@@ -51,9 +49,10 @@ async def stamp(service: FeedService, name: str) -> tuple[object, ...] | None:
         feed = await service.feed(name)
         if not service.links.is_served(feed):
             return None
-        known = service.workspaces[service.workspace_of(feed)].known
-        projects = known.projects.get("") or ()
-        view = known.view(projects, projects_of(name, feed, projects), needs(feed, Query()))
+        workspace = service.workspaces[service.workspace_of(feed)]
+        projects = workspace.known.projects.get("") or ()
+        readable = workspace.readable(projects_of(name, feed, projects))
+        view = workspace.known.view(projects, readable, needs(feed, Query()))
     except FeedError:
         return None
     return None if view is None else (*view.stamp, service.today())

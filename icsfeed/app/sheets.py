@@ -32,6 +32,7 @@ class Sheet(Struct, frozen=True, weakref=True):
     """A feed for a page: title, items in order, and when its issues were last read of Plane.
 
     `stale_since` is set once Plane could not be read for longer than the feed lets pass unsaid.
+    `unread`: how many of its projects may not be read (see `View`).
     """
 
     name: str
@@ -42,6 +43,7 @@ class Sheet(Struct, frozen=True, weakref=True):
     today: date
     read_at: datetime
     stale_since: datetime | None
+    unread: int = 0
 
 
 class Kept(Struct, frozen=True):
@@ -108,4 +110,5 @@ def _made(service: FeedService, look: Look) -> Sheet:
         today=look.day.today,
         read_at=look.view.read_at,
         stale_since=look.day.stale_since,
+        unread=len(look.view.unread),
     )

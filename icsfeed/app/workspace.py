@@ -9,6 +9,7 @@ from functools import partial
 from random import random
 
 from cachetools import TTLCache
+from msgspec.structs import replace
 
 from icsfeed.adapters.quota import WINDOW, Budget, Errand, Urgency
 from icsfeed.adapters.store import Store
@@ -124,10 +125,24 @@ class Workspace:
         if view is None:
             if not self._is_fresh(chosen, needs):
                 await self._fly(work, partial(self._refresh, chosen, needs), until)
-            view = self.known.view(projects, chosen, needs)
+            view = self._known_view(projects, chosen, needs)
             if view is not None:
                 self._views[asked] = view
         return view
+
+    def _known_view(
+        self, projects: tuple[Project, ...], chosen: Sequence[Project], needs: Needs
+    ) -> View | None:
+        """What is known of the chosen projects: of those that the key may read, if that is any of them."""
+        readable = self.readable(chosen)
+        if chosen and not readable:
+            return None
+        view = self.known.view(projects, readable, needs)
+        lost = self.known.lost_of(readable)
+        unread = (*(project for project in chosen if project not in readable), *lost)
+        if view is None or not unread:
+            return view
+        return replace(view, unread=unread, stamp=(*view.stamp, unread))
 
     @property
     def until(self) -> float:
@@ -145,12 +160,16 @@ class Workspace:
         projects = self.known.projects.get("")
         if not projects:
             return projects is not None
-        readable = [project for project in projects if not self._is_closed(project)]
+        readable = self.readable(projects)
         return bool(readable) and self.known.can_show(readable, Needs())
+
+    def readable(self, projects: Iterable[Project]) -> tuple[Project, ...]:
+        """Those but for the ones that Plane has refused, and of which there is no copy either."""
+        return tuple(project for project in projects if not self._is_closed(project))
 
     def _is_closed(self, project: Project) -> bool:
         never_read = self.known.read_at(project) is None
-        return never_read and isinstance(self._part_rests[project.id].error, NoAccess)
+        return never_read and isinstance(self._part_rests[project.id].error, NoAccess | NotFound)
 
     @property
     def issue_count(self) -> int:

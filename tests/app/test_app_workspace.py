@@ -206,6 +206,22 @@ async def test_a_name_that_changed_alone_revises_the_issues_that_show_it() -> No
     assert view.snapshots[0].touched == {"PROP-1": case.clock.now}
 
 
+async def test_a_project_that_may_not_be_read_leaves_the_others_alone() -> None:
+    """It is missing, and said to be; where nothing else is asked for there is nothing to show."""
+    case = _case("PROP", "OPS")
+    case.plane.failing["issues OPS"] = NoAccess("it", "no")
+    view = await case.known()
+    assert _issues(view) == {"PROP": 1}
+    assert [project.key for project in view.unread] == ["OPS"]
+    assert case.workspace.is_ready
+    only = await case.workspace.view(lambda projects: projects[1:], Needs())
+    assert only is None
+    case.plane.failing.clear()
+    case.clock.move(400)
+    view = await case.known()
+    assert (_issues(view), view.unread) == ({"PROP": 1, "OPS": 1}, ())
+
+
 async def test_a_project_that_was_archived_is_gone() -> None:
     case = _case("PROP", "OPS")
     await case.view()
@@ -598,10 +614,8 @@ async def test_members_that_may_not_be_read_do_not_keep_the_projects_from_being_
 async def test_a_project_that_was_never_readable_is_named_as_the_reason() -> None:
     case = _case("PROP", "OPS")
     case.plane.failing["issues OPS"] = FORBIDDEN
-    assert await case.view() is None
+    assert _issues(await case.view()) == {"PROP": 1}
     assert case.workspace.last_error is FORBIDDEN
-    # The feeds of the others are there.
-    assert _issues(await case.workspace.view(lambda projects: projects[:1], Needs())) == {"PROP": 1}
 
 
 @pytest.mark.parametrize("error", [Throttled("it", 60), DOWN, KeyRefused("it", "wrong key")])

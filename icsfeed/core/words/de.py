@@ -95,6 +95,10 @@ WORDS = {
     "opens in tab": "Einträge öffnen sich in Plane, in einem neuen Tab.",
     "refresh off": "Diese Seite lädt sich alle 15 Minuten neu. Nicht mehr neu laden.",
     # Seiten: eines Feeds
+    "unread projects one": "Der Server darf ein Projekt dieses Kalenders nicht lesen: "
+    "seine Termine fehlen oder sind veraltet.",
+    "unread projects other": "Der Server darf {n} Projekte dieses Kalenders nicht lesen: "
+    "ihre Termine fehlen oder sind veraltet.",
     "subscribe title": "Abonnieren",
     "subscribe text": "Deine Kalender-App zeigt diese Termine dann neben deinen eigenen und hält sie "
     "aktuell.",

@@ -91,6 +91,10 @@ WORDS = {
     "opens in tab": "Items open in Plane, in a new tab.",
     "refresh off": "This page loads itself anew every 15 minutes. Stop that.",
     # Pages: of a feed
+    "unread projects one": "The server may not read one project of this calendar: "
+    "its dates are missing or out of date.",
+    "unread projects other": "The server may not read {n} projects of this calendar: "
+    "their dates are missing or out of date.",
     "subscribe title": "Subscribe",
     "subscribe text": "Your calendar app then shows these dates beside your own and keeps them up to date.",
     "open apple": "Apple Calendar",
