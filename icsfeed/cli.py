@@ -30,6 +30,7 @@ from icsfeed.running import (
 )
 from icsfeed.terminal import (
     push_bars,
+    reading_shown,
     show_demo,
     show_exported,
     show_finding,
@@ -264,8 +265,10 @@ def push(
 def check(config_path: str | None, as_json: bool) -> None:
     """Try configuration, workspaces, feeds and targets for real, and say what to do.
 
-    Ends with 0 when nothing is wrong (warnings aside), else with the code of the first error.
+    Ends with 0 when nothing is wrong (warnings aside), else with the code of the first error. What it reads
+    of Plane is kept in the store, for a server that is started after it.
     """
+    from icsfeed.adapters.store import open_store
     from icsfeed.app.check import check as findings_of
     from icsfeed.app.check import worst
 
@@ -273,7 +276,11 @@ def check(config_path: str | None, as_json: bool) -> None:
 
     async def work() -> None:
         found = []
-        async with patient(config) as service:
+        store = open_store(config.store.reveal(), os.environ)
+        async with (
+            patient(config, store, sparing=True) as service,
+            reading_shown(service, wanted=not as_json),
+        ):
             async for finding in findings_of(service):
                 found.append(finding)
                 if not as_json:

@@ -132,17 +132,20 @@ def cannot_write(path: Path, reason: str | None) -> NoReturn:
 
 
 @asynccontextmanager
-async def patient(config: Config, store: Store | None = None) -> AsyncIterator[FeedService]:
+async def patient(
+    config: Config, store: Store | None = None, *, sparing: bool = False
+) -> AsyncIterator[FeedService]:
     """The feeds for one command, which waits for Plane longer than a calendar app would.
 
-    `store`: where copies of Plane are kept, and closed at the end; memory by default.
+    `store`: where copies of Plane are kept, and closed at the end; memory by default. `sparing`: nothing is
+    read that the feeds do without.
     """
     from msgspec.structs import replace
 
     from icsfeed.app.build import opened
 
     cache = replace(config.cache, deadline=PATIENCE)
-    async with opened(replace(config, cache=cache), store=store, patient=True) as service:
+    async with opened(replace(config, cache=cache), store=store, patient=True, sparing=sparing) as service:
         yield service
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,14 +12,16 @@ import click
 from icsfeed import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from rich.progress import Progress, TaskID
 
     from icsfeed.adapters.running_server import State
     from icsfeed.app.check import Finding
     from icsfeed.app.export import Exported
+    from icsfeed.app.feeds import FeedService
     from icsfeed.app.push_report import Report
+    from icsfeed.app.workspace import Workspace
     from icsfeed.core.config import Config
     from icsfeed.core.doctor import Said, Verdict
 
@@ -170,6 +172,37 @@ def push_bars(*, wanted: bool) -> Iterator[PushBars]:
     )
     with bars:
         yield PushBars(bars)
+
+
+@asynccontextmanager
+async def reading_shown(service: FeedService, *, wanted: bool) -> AsyncIterator[None]:
+    """How far Plane is read and what that waits for, for a person who looks; the log says the latter too."""
+    if not (wanted and sys.stderr.isatty()):
+        yield
+        return
+    import asyncio
+
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading Plane") as line:
+
+        async def follow() -> None:
+            while True:
+                line.update("; ".join(map(_reading, service.workspaces.values())) or "reading Plane")
+                await asyncio.sleep(0.5)
+
+        following = asyncio.create_task(follow())
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+def _reading(workspace: Workspace) -> str:
+    count = len(workspace.known.projects.get("") or ())
+    read = f"{workspace.name}: {workspace.projects_read} of {count} projects read"
+    return f"{read}, {workspace.waiting}" if workspace.waiting else read
 
 
 def show_exported(done: Exported) -> None:

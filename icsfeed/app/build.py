@@ -39,7 +39,7 @@ class WorkspacePool:
     """The workspaces of a process, with one HTTP client for each and one budget for each key.
 
     `transports` replaces the network for a workspace, by its name. `patient`: wait where Plane refuses a
-    request. `chance` gives numbers from 0 to 1.
+    request. `sparing`: read nothing that the feeds do without. `chance` gives numbers from 0 to 1.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class WorkspacePool:
         *,
         transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
         patient: bool = False,
+        sparing: bool = False,
         clock: Callable[[], datetime] = utc_now,
         timer: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random,
@@ -55,6 +56,7 @@ class WorkspacePool:
         self._store = store
         self._transports = transports or {}
         self._patient = patient
+        self._sparing = sparing
         self._clock, self._timer, self._chance = clock, timer, chance
         self._budgets: dict[str, Budget] = {}
         self._opened: list[Opened] = []
@@ -63,7 +65,9 @@ class WorkspacePool:
         """The feeds of a configuration. A workspace that is open with the same settings is taken as it is."""
         active = {name: own for name, own in config.workspaces.items() if own.active}
         workspaces = {name: await self._workspace(name, own, config) for name, own in active.items()}
-        return FeedService(config, workspaces, self._clock, self._store)
+        # What is rendered of less than everything is no feed that anybody has seen.
+        history = open_store("memory", {}) if self._sparing else None
+        return FeedService(config, workspaces, self._clock, self._store, history=history)
 
     async def release(self, service: FeedService) -> None:
         """Close the workspaces that this service does not use; its own go on from where they ended."""
@@ -104,6 +108,7 @@ class WorkspacePool:
             links=_tells_periods(config, name),
             origin=_origin(name, own),
             reader=sha256(_key(own).encode()).hexdigest()[:16],
+            sparing=self._sparing,
         )
         closing.push_async_callback(workspace.close)
         self._opened.append(Opened(made_of, workspace, closing))
@@ -125,6 +130,7 @@ async def opened(
     transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
     store: Store | None = None,
     patient: bool = False,
+    sparing: bool = False,
     clock: Callable[[], datetime] = utc_now,
     timer: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random,
@@ -137,7 +143,13 @@ async def opened(
         kept = store or open_store("memory", {})
         stack.push_async_callback(kept.close)
         pool = WorkspacePool(
-            kept, transports=transports, patient=patient, clock=clock, timer=timer, chance=chance
+            kept,
+            transports=transports,
+            patient=patient,
+            sparing=sparing,
+            clock=clock,
+            timer=timer,
+            chance=chance,
         )
         stack.push_async_callback(pool.close)
         yield await pool.service(config)

@@ -82,7 +82,8 @@ class Current(NamedTuple):
 class FeedService:
     """The feeds of one configuration over its workspaces. `clock` gives the time in UTC.
 
-    `parts`: bytes of narrowed feeds that are kept at most.
+    `parts`: bytes of narrowed feeds that are kept at most. `history`: where it is kept how feeds were last
+    rendered; in `store` by default.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class FeedService:
         clock: Callable[[], datetime],
         store: Store,
         parts: int = PARTS,
+        history: Store | None = None,
     ) -> None:
         self.config = config
         self.links = Links(config)
@@ -102,7 +104,7 @@ class FeedService:
         self._made: LRUCache[str, Made] = LRUCache(KEPT)
         self._parts: LRUCache[Key, Made] = LRUCache(parts, getsizeof=lambda made: made.size)
         self.bodies = Bodies(gzip=config.gzip)
-        self._renderer = Renderer(config, clock, store)
+        self._renderer = Renderer(config, clock, history or store)
         self._current_at: dict[str, Current] = {}
         self._making: Joined[Rendered] = Joined()
         self._auto: tuple[tuple[object, ...], Mapping[str, Feed]] = ((), {})

@@ -5,15 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.adapters.quota import Budget, BudgetState
 from icsfeed.adapters.store import Store, decode, encode
+from icsfeed.app.freshness import Copies
 from icsfeed.app.known import KINDS, Known
 from icsfeed.core.incremental import IssueList
 from icsfeed.core.model import Issue, Person, Project, Snapshot
+from icsfeed.core.select import Needs
 
 BATCH = 200
 """Issues that are encoded at once."""
@@ -50,12 +53,14 @@ class Kept(Struct, frozen=True):
     """A project's snapshot, with the people it was made with, and its issue list.
 
     Each issue is kept once, in `batches` (see `kept`). The snapshot and the list have only those that are
-    not the other's: where Plane has moved the completion of a done issue, say.
+    not the other's: where Plane has moved the completion of a done issue, say. Of one that is not `whole`
+    only the parts count whose time is among the `Reads`.
     """
 
     snapshot: Snapshot
     issues: IssueList
     batches: tuple[bytes, ...]
+    whole: bool = True
 
 
 class Reads(Struct, frozen=True):
@@ -73,7 +78,8 @@ class Keeping:
     """Keeps what is `known` of the workspace `name` in a store, and takes in what was kept there.
 
     `origin` says which Plane's workspace that is: what was kept of another one is no copy of it.
-    `reader` says with which key: another one may see other projects.
+    `reader` says with which key: another one may see other projects. `sparing`: what it keeps is not whole,
+    and takes the place of nothing.
     """
 
     def __init__(
@@ -84,7 +90,11 @@ class Keeping:
         clock: Callable[[], datetime],
         origin: str = "",
         reader: str = "",
+        *,
+        sparing: bool = False,
     ) -> None:
+        self._sparing = sparing
+        self._found: set[str] = set()
         self._name = name
         self._origin = origin
         self._reader = reader
@@ -132,6 +142,9 @@ class Keeping:
 
     async def save(self, project: Project) -> None:
         """Keep a project: its snapshot when that has changed, and when its parts were read."""
+        if self._sparing:
+            await self.save_first(project)
+            return
         snapshot, issues = self._known.snapshot(project), self._known.lists.get(project.id)
         if snapshot is None or issues is None:
             return
@@ -145,6 +158,18 @@ class Keeping:
         await self._store.put_record(self._key("reads", project.id), Reads(digest, at, issues.whole_at))
         if is_news and self.is_shared:
             await self._store.put(self._key("news"), digest.encode())
+
+    async def save_first(self, project: Project) -> None:
+        """Keep what was read of a project before it is whole, where nothing is kept of it."""
+        snapshot = self._known.snapshot(project) or self._known.first_snapshot(project, Needs())
+        issues = self._known.lists.get(project.id)
+        if project.id in self._found or project.id in self._digests or snapshot is None or issues is None:
+            return
+        encoded = await asyncio.to_thread(lambda: encode(kept(snapshot, issues, whole=False)))
+        await self._store.put(self._key("project", project.id), encoded)
+        self._digests[project.id] = sha256(encoded).hexdigest()
+        reads = Reads(self._digests[project.id], self._known.reads(project), issues.whole_at)
+        await self._store.put_record(self._key("reads", project.id), reads)
 
     @property
     def is_shared(self) -> bool:
@@ -188,33 +213,52 @@ class Keeping:
         if at is None and not alone:
             return False
         try:
-            snapshot, issues = await asyncio.to_thread(lambda: restored(decode(value, Kept)))
+            found = await asyncio.to_thread(lambda: decode(value, Kept))
+            snapshot, issues = await asyncio.to_thread(lambda: restored(found))
         except ValueError:  # another version's shape
             return False
+        self._found.add(project.id)
         read_at = issues.read_at
-        self._adopt_parts(project, snapshot, issues, {"issues": read_at, **(at or {})})
+        if not found.whole:
+            if at is not None:
+                self._adopt_parts(project, snapshot, issues, at, whole=False)
+                self._digests[project.id] = digest
+            return at is not None
+        self._adopt_parts(project, snapshot, issues, {"issues": read_at, **(at or {})}, whole=True)
         if self._known.take(project, snapshot, read_at):
             self._digests[project.id], self._saved[project.id] = digest, self._known.stamp(project)
         return at is not None
 
     def _adopt_parts(
-        self, project: Project, snapshot: Snapshot, issues: IssueList, at: Mapping[str, datetime]
+        self,
+        project: Project,
+        snapshot: Snapshot,
+        issues: IssueList,
+        at: Mapping[str, datetime],
+        *,
+        whole: bool,
     ) -> None:
+        """Take in the parts as of `at`; of a `whole` snapshot the others too, as of its issues."""
         known, read_at = self._known, at["issues"]
         ours = known.issues.read_at(project.id)
         if ours is None or ours < read_at:
             known.lists[project.id] = issues
         known.issues.adopt(project.id, (issues.items, issues.unreadable), read_at)
-        known.states.adopt(project.id, snapshot.states, at.get("states", read_at))
-        known.labels.adopt(project.id, snapshot.labels, at.get("labels", read_at))
+
+        def adopt(part: str, copies: Copies[str, Any], key: str, value: object) -> None:
+            moment = at.get(part, read_at if whole else None)
+            if moment is not None:
+                copies.adopt(key, value, moment)
+
+        adopt("states", known.states, project.id, snapshot.states)
+        adopt("labels", known.labels, project.id, snapshot.labels)
         for kind in KINDS:
             own = {id_: period for id_, period in snapshot.periods.items() if period.kind == kind}
             bare = {id_: replace(period, issues=None) for id_, period in own.items()}
-            known.periods[kind].adopt(project.id, bare, at.get(f"{kind}s", read_at))
+            adopt(f"{kind}s", known.periods[kind], project.id, bare)
             for period in own.values():
                 if period.issues is not None:
-                    moment = at.get(f"{kind} {period.id}", read_at)
-                    known.held[kind].adopt(period.id, period.issues, moment)
+                    adopt(f"{kind} {period.id}", known.held[kind], period.id, period.issues)
 
     def _is_news(self, project: Project, reads: Reads) -> bool:
         ours = self._known.reads(project)
@@ -252,7 +296,7 @@ class Keeping:
         return "/".join((self._name, *parts))
 
 
-def kept(snapshot: Snapshot, issues: IssueList) -> Kept:
+def kept(snapshot: Snapshot, issues: IssueList, *, whole: bool = True) -> Kept:
     """A snapshot and an issue list to keep, encoded in batches: nothing else runs while a large one is."""
     own = {id_: issue for id_, issue in snapshot.issues.items() if issues.items.get(id_) is not issue}
     others = {id_: issue for id_, issue in issues.items.items() if id_ not in snapshot.issues}
@@ -260,7 +304,7 @@ def kept(snapshot: Snapshot, issues: IssueList) -> Kept:
     batches = tuple(
         encode(Batch(tuple(common[start : start + BATCH]))) for start in range(0, len(common), BATCH)
     )
-    return Kept(replace(snapshot, issues=own), replace(issues, items=others), batches)
+    return Kept(replace(snapshot, issues=own), replace(issues, items=others), batches, whole)
 
 
 def restored(kept: Kept) -> tuple[Snapshot, IssueList]:

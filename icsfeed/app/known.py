@@ -41,7 +41,8 @@ class View(Struct, frozen=True):
 class Known:
     """The copies of one workspace's parts. `links`: its feeds tell which cycle and module an issue is in.
 
-    `keys` (folded case) limits it to some projects, by key or id; none: all. Issues that were last read
+    `keys` (folded case) limits it to some projects, by key or id; none: all. `sparing`: nothing is read that
+    the question at hand does without. Issues that were last read
     whole before `whole_since` are read whole the next time.
 
     `lost`: the projects that Plane lists no more, and since when. Their last copies are shown: the key's
@@ -56,6 +57,7 @@ class Known:
         timer: Callable[[], float],
         keys: frozenset[str] = frozenset(),
         links: bool = True,
+        sparing: bool = False,
     ) -> None:
         def copies(ttl: int) -> Copies[str, Any]:
             return Copies(ttl, timer, clock)
@@ -78,7 +80,8 @@ class Known:
         self.whole_since = datetime.min.replace(tzinfo=UTC)
         self._clock = clock
         self.keys = keys
-        self._links = links
+        self._links = links and not sparing
+        self._sparing = sparing
         self._snapshots: dict[str, Snapshot] = {}
         self._first: dict[str, Snapshot] = {}
         self._read_at: dict[str, datetime] = {}
@@ -104,7 +107,14 @@ class Known:
             ours.expire_as(theirs)
 
     def _of_project(self) -> Sequence[Copies[str, Any]]:
-        return [self.issues, self.states, self.labels, *self.periods.values()]
+        return [*self._essentials(), *self.periods.values()]
+
+    def _essentials(self) -> Sequence[Copies[str, Any]]:
+        return [self.issues, self.states, self.labels]
+
+    def reads_periods(self, needs: Needs) -> bool:
+        """Whether cycles and modules are read for these needs."""
+        return not self._sparing or needs.must_know_periods
 
     def is_held(self, period: Period) -> bool:
         """Whether issues tell that they are in this period: while it has not ended anywhere."""
@@ -113,7 +123,8 @@ class Known:
 
     def is_fresh(self, project: Project, needs: Needs) -> bool:
         """Whether nothing of a project has to be read for these needs."""
-        return all(part.is_fresh(project.id) for part in self._of_project()) and all(
+        parts = self._of_project() if self.reads_periods(needs) else self._essentials()
+        return all(part.is_fresh(project.id) for part in parts) and all(
             self.held[period.kind].is_fresh(period.id) for period in self.wanted(project, needs)
         )
 
@@ -227,23 +238,23 @@ class Known:
 
     def can_show(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether there would be a view of these projects; no reader has seen one thereby."""
-        known = (self.snapshot(project) or self._first_snapshot(project, needs) for project in projects)
+        known = (self.snapshot(project) or self.first_snapshot(project, needs) for project in projects)
         return self.members.get("") is not None and all(known)
 
     def has_essentials(self, project: Project) -> bool:
         """Whether what every feed needs of a project was ever read."""
-        return all(part.get(project.id) is not None for part in (self.issues, self.states, self.labels))
+        return all(part.get(project.id) is not None for part in self._essentials())
 
     def _shown(self, project: Project, needs: Needs) -> Snapshot | None:
         """The project's snapshot, else what is known before everything of it was read."""
         found = self.snapshot(project)
         if found is None:
-            found = self._first_snapshot(project, needs)
+            found = self.first_snapshot(project, needs)
             if found is not None:
                 self._first[project.id] = found
         return found
 
-    def _first_snapshot(self, project: Project, needs: Needs) -> Snapshot | None:
+    def first_snapshot(self, project: Project, needs: Needs) -> Snapshot | None:
         """A project without what was not read yet: it says less, and nothing that is not so."""
         people, issues = self.members.get(""), self.issues.get(project.id)
         states, labels = self.states.get(project.id), self.labels.get(project.id)

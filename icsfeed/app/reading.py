@@ -177,7 +177,7 @@ class Reading:
                 # Readers may see it from now on, and must not see an older one after a crash.
                 await self._keeping.save(project)
             await self._refresh_names(project, plane)
-            for kind in KINDS:
+            for kind in KINDS if self._known.reads_periods(needs) else ():
                 await self._refresh_periods(project, kind, needs, plane)
             if self._known.unknown(project) - self._missing:
                 self._known.expire_names(project)
@@ -192,6 +192,7 @@ class Reading:
             await self._keeping.adopt(project)
             await self._known.issues.look(project.id, partial(self._read_issues, project, plane))
             await self._refresh_names(project, plane)
+            await self._keeping.save_first(project)
 
     async def _read_issues(self, project: Project, plane: Plane) -> tuple[Mapping[str, Issue], int]:
         known, full = self._known.lists.get(project.id), self._cache.full.delta

@@ -55,7 +55,8 @@ class Workspace:
     `links` says whether its feeds tell which cycle and module an issue is in. `budget` is that of the
     API key, which other workspaces may share, and `store` where the last good copies are kept: those of
     the same `origin`. `reader` is another one for another key. `edition` is another one when what
-    was handed on within `VIEW_KEPT` is not to be any more.
+    was handed on within `VIEW_KEPT` is not to be any more. `sparing`: nothing is read that a
+    view does without.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Workspace:
         links: bool = True,
         origin: str = "",
         reader: str = "",
+        sparing: bool = False,
     ) -> None:
         self.name = name
         self.budget = budget
@@ -84,8 +86,8 @@ class Workspace:
         self._clock = clock
         self._timer = timer
         folded = frozenset(key.casefold() for key in keys)
-        self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=links)
-        self.keeping = Keeping(name, self.known, store, clock, origin, reader)
+        self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=links, sparing=sparing)
+        self.keeping = Keeping(name, self.known, store, clock, origin, reader, sparing=sparing)
         self._reading = Reading(name, self.known, self.keeping, cache, clock)
         self._flights: Joined[None] = Joined()
         self._errands: set[Errand] = set()
@@ -297,6 +299,7 @@ class Workspace:
     async def keep(self) -> None:
         """Keep what is known now, for another one that goes on from here."""
         await self._reading.save_changed()
+        await self.keeping.keep_budget(self.budget)
 
     async def succeed(self, before: "Workspace") -> None:
         """Go on where another one of the same name has ended: with what it has read, and had to read."""

@@ -2,14 +2,26 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
+import httpx
 import pytest
 from app_world import TODAY, World, quick, serving, settings
 from simulated import BACKEND, LoopClock, living
+from test_app_incremental import facts
 
 from icsfeed.adapters.quota import Errand
-from icsfeed.core.config import Feed
+from icsfeed.adapters.store import Store, open_store
+from icsfeed.app.build import WorkspacePool
+from icsfeed.app.check import Finding, check
+from icsfeed.app.feeds import FeedService
+from icsfeed.app.watch import Watch
+from icsfeed.core.config import Auto, Config, Feed
 from icsfeed.demo.access import Limits
+from icsfeed.demo.api import create_plane
+from icsfeed.demo.faults import Faults, raising
 from icsfeed.demo.sample import sample
 
 pytestmark = pytest.mark.anyio
@@ -20,6 +32,39 @@ FEEDS = {"all": Feed(everything=True, public=True)}
 @pytest.fixture(scope="module")
 def anyio_backend() -> object:
     return BACKEND
+
+
+class Sample:
+    """The sample's Plane, which outlives the servers that read it."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        self.faults = Faults()
+        plane: Any = create_plane(sample(TODAY, clock=clock), clock, faults=self.faults)
+        self.transport = httpx.ASGITransport(plane)
+
+
+@asynccontextmanager
+async def started(
+    config: Config, plane: Sample, clock: LoopClock, store: Store, *, sparing: bool = False
+) -> AsyncIterator[FeedService]:
+    """A server that has just been started; the store is not closed with it."""
+    pool = WorkspacePool(
+        store, transports={"demo": plane.transport}, clock=clock, timer=clock.timer, sparing=sparing
+    )
+    try:
+        yield await pool.service(config)
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def checked(config: Config) -> AsyncIterator[tuple[list[Finding], Sample, LoopClock, Store]]:
+    """What `check` finds, and what it leaves behind."""
+    clock, store = LoopClock(), open_store("memory", {})
+    plane = Sample(clock)
+    async with started(config, plane, clock, store, sparing=True) as service:
+        found = [finding async for finding in check(service)]
+    yield found, plane, clock, store
 
 
 async def use_up(world: World, requests: int = 60) -> None:
@@ -65,3 +110,48 @@ async def test_the_wait_that_plane_asks_for_is_told_too() -> None:
         await asyncio.sleep(seconds)
         answer = await world.ask("GET", "/feeds/all.ics")
         assert answer.status_code == 200 or int(answer.headers["retry-after"]) > 1
+
+
+async def test_a_server_that_is_started_after_a_check_begins_with_what_that_has_read() -> None:
+    async with checked(settings(FEEDS)) as (found, plane, clock, store):
+        assert {finding.level for finding in found} == {"ok"}
+        lists = [seen.line.partition("?")[0].rstrip("/").rpartition("/")[2] for seen in plane.faults.requests]
+        assert {"cycles", "modules"}.isdisjoint(lists)
+        assert all(lists.count(name) == 3 for name in ("states", "labels"))
+        before = len(plane.faults.requests)
+        async with started(settings(FEEDS), plane, clock, store) as service:
+            assert service.workspaces["demo"].is_ready
+            assert service.workspaces["demo"].budget.left is not None
+            plane.faults.add("", raising(httpx.ConnectError("nobody there")), times=None)
+            assert (await service.rendered("all")).body.count(b"BEGIN:VEVENT") > 10
+            plane.faults.clear()
+            await asyncio.sleep(90)
+            watch = Watch(service.workspaces["demo"], service.config.cache, clock.timer)
+            await watch.refresh_stale()
+            later = (await service.rendered("all")).body
+        assert len(plane.faults.requests) > before
+        async with started(settings(FEEDS), plane, clock, open_store("memory", {})) as fresh:
+            assert facts((await fresh.rendered("all")).body) == facts(later)
+
+
+async def test_a_check_of_feeds_with_cycles_reads_the_cycles() -> None:
+    feeds = {"all": Feed(everything=True, include=("issues", "cycles")), "sprint": Feed(everything=True)}
+    async with checked(settings(feeds, auto=Auto())) as (found, plane, *_):
+        assert {finding.level for finding in found} == {"ok"}
+        async with started(settings(feeds), plane, LoopClock(), open_store("memory", {})) as fresh:
+            items = (await fresh.rendered("all")).body.count(b"BEGIN:VEVENT")
+        assert any(finding.about == "feed all" and f"{items} items" in finding.text for finding in found)
+
+
+async def test_a_check_takes_nothing_away_from_what_is_kept() -> None:
+    store = open_store("memory", {})
+    clock = LoopClock()
+    plane = Sample(clock)
+    async with started(settings(FEEDS), plane, clock, store) as service:
+        before = (await service.rendered("all")).body
+    await asyncio.sleep(61)
+    async with started(settings(FEEDS), plane, clock, store, sparing=True) as service:
+        assert [finding async for finding in check(service)]
+    async with started(settings(FEEDS), plane, clock, store) as service:
+        plane.faults.add("", raising(httpx.ConnectError("nobody there")), times=None)
+        assert (await service.rendered("all")).body == before
