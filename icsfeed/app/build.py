@@ -60,7 +60,9 @@ class WorkspacePool:
         """The feeds of a configuration. A workspace that is open with the same settings is taken as it is."""
         active = {name: own for name, own in config.workspaces.items() if own.active}
         workspaces = {name: await self._workspace(name, own, config) for name, own in active.items()}
-        return FeedService(config, workspaces, self._clock, self._store)
+        service = FeedService(config, workspaces, self._clock, self._store)
+        await service.start()
+        return service
 
     async def release(self, service: FeedService) -> None:
         """Close the workspaces that this service does not use; its own go on from where they ended."""

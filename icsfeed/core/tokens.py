@@ -4,6 +4,7 @@ A token is `icsf_` and 26 base32 letters (130 bits) of an HMAC-SHA256 over what 
 """
 
 import hmac
+import re
 from base64 import b32encode
 from collections.abc import Iterable
 from hashlib import sha256
@@ -22,6 +23,11 @@ def derive(secret: str, kind: Kind, feed: str, subscriber: str = "", revision: i
     what = json.encode((kind, feed, subscriber, revision))
     letters = b32encode(hmac.digest(secret.encode(), what, sha256)).decode().lower()
     return PREFIX + letters[:LENGTH]
+
+
+def is_token(text: str) -> bool:
+    """Whether a text has the form of a token."""
+    return re.fullmatch(rf"{PREFIX}[a-z2-7]{{{LENGTH}}}", text) is not None
 
 
 def matching(token: str, candidates: Iterable[tuple[str, str]]) -> str | None:
