@@ -67,7 +67,9 @@ class WorkspacePool:
         workspaces = {name: await self._workspace(name, own, config) for name, own in active.items()}
         # What is rendered of less than everything is no feed that anybody has seen.
         history = open_store("memory", {}) if self._sparing else None
-        return FeedService(config, workspaces, self._clock, self._store, history=history)
+        service = FeedService(config, workspaces, self._clock, self._store, history=history)
+        await service.start()
+        return service
 
     async def release(self, service: FeedService) -> None:
         """Close the workspaces that this service does not use; its own go on from where they ended."""

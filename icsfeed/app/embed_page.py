@@ -14,7 +14,7 @@ from icsfeed.app.peers import reader_of
 from icsfeed.app.refusals import refusal, trouble
 from icsfeed.app.server_state import ServerState
 from icsfeed.app.sheets import Sheet, Sheets
-from icsfeed.core.errors import BadParameter, FeedError
+from icsfeed.core.errors import BadParameter, FeedError, NoCopy
 from icsfeed.core.query import parse_query
 from icsfeed.core.scene import Scene, parse_date, parse_skip, parse_view, scene_of
 
@@ -70,7 +70,10 @@ async def _embed(
     token: str | None,
 ) -> Response[str]:
     framed_by = service.config.embed.frame_ancestors
-    grant = service.links.access(name, token, "embed")
+    try:
+        name, grant = await service.access(name, token, "embed")
+    except NoCopy as error:
+        return trouble(pages, page_request(request, service.config), error, framed_by)
     if grant is None or grant.revoked:
         return refusal(request, service, pages, grant, framed_by)
     feed = service.config.feeds.get(name)

@@ -4,7 +4,7 @@ A feed that cannot be made now keeps the file it has: never an empty one, never 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from msgspec import Struct, field
@@ -33,8 +33,10 @@ async def export(service: FeedService, folder: Folder, *, links: bool) -> Export
     Raises ExportBusy, ExportError when the folder cannot be used at all.
     """
     with folder.locked():
-        wanted = await _wanted(service, links=links)
         made = dict(folder.record())
+        wanted = await _wanted(service, links=links)
+        if links:
+            wanted = {**await _still_open(service, made), **wanted}
         present = {path for path in wanted if folder.has(path)}
         plan = plan_export(wanted, made, present, partial(_may_be_gone, service))
         done = Exported()
@@ -62,6 +64,19 @@ async def _wanted(service: FeedService, *, links: bool) -> Mapping[str, File]:
         for subscriber in who:
             path = service.links.ics_path(name, subscriber).lstrip("/") if links else f"{name}.ics"
             found[path] = File(name, subscriber)
+    return found
+
+
+async def _still_open(service: FeedService, made: Iterable[str]) -> Mapping[str, File]:
+    """The paths of an export before that are links of automatic feeds still: as a server answers them."""
+    found: dict[str, File] = {}
+    automatic = await service.auto_feeds()
+    for path in made:
+        _, _, rest = path.partition("feeds/")
+        token, _, file = rest.partition("/")
+        name = service.links.name_of(file.removesuffix(".ics"), token)
+        if name in automatic and service.links.access(name, token):
+            found[path] = File(name)
     return found
 
 

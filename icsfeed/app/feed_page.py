@@ -16,7 +16,7 @@ from icsfeed.app.refusals import refusal, trouble
 from icsfeed.app.sheets import Sheet, Sheets
 from icsfeed.core.agenda import overdue, upcoming
 from icsfeed.core.choices import Choices, choices_of, parts_asked, unoffered
-from icsfeed.core.errors import BadParameter, FeedError
+from icsfeed.core.errors import BadParameter, FeedError, NoCopy
 from icsfeed.core.items import Item
 from icsfeed.core.narrowing import FIELDS, URL_LIMIT, query_string, with_query
 from icsfeed.core.query import parse_query
@@ -88,7 +88,10 @@ async def feed_page(
     token: str | None,
 ) -> Response[str]:
     """The page that a feed's link without `.ics` is for."""
-    grant = service.links.access(name, token)
+    try:
+        name, grant = await service.access(name, token)
+    except NoCopy as error:
+        return trouble(pages, page_request(request, service.config), error)
     if grant is None or grant.revoked:
         return refusal(request, service, pages, grant)
     feed = service.config.feeds.get(name)

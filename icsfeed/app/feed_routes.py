@@ -80,8 +80,11 @@ async def _counted(
 async def _feed(
     service: FeedService, server: ServerState, request: Request[Any, Any, Any], file: str, token: str | None
 ) -> Response[Any]:
-    name = file.removesuffix(".ics")
-    grant = service.links.access(name, token)
+    try:
+        name, grant = await service.access(file.removesuffix(".ics"), token)
+    except NoCopy as error:
+        server.audience.answered(HTTPStatus.SERVICE_UNAVAILABLE)
+        return _not_yet(error.retry_after)
     if grant is None:
         missing = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
         answer: Response[Any] = await server.wrong_links.slowly(missing, reader_of(request))

@@ -11,13 +11,14 @@ from cachetools import LRUCache
 from msgspec import Struct
 
 from icsfeed.adapters.store import Store
+from icsfeed.app.automatic import AutomaticFeeds
 from icsfeed.app.bodies import Bodies
 from icsfeed.app.known import View
-from icsfeed.app.links import Links
+from icsfeed.app.links import Grant, Links
 from icsfeed.app.rendering import Renderer
 from icsfeed.app.threads import Joined
 from icsfeed.app.workspace import VIEW_KEPT, Workspace
-from icsfeed.core.auto import auto_feeds, may_be_auto
+from icsfeed.core.auto import may_be_auto
 from icsfeed.core.calendar import Calendar, Day, tombstone, workspace_of
 from icsfeed.core.config import Config, Feed
 from icsfeed.core.errors import FeedError, NoCopy, PlaneError, UnknownFeed
@@ -25,6 +26,7 @@ from icsfeed.core.feed import Rendered, render_narrowed
 from icsfeed.core.notices import midnight
 from icsfeed.core.query import Query, narrowed
 from icsfeed.core.select import Needs, needs, projects_of
+from icsfeed.core.tokens import Kind, is_token
 
 KEPT = 2_000
 """Rendered feeds kept at most; the longest unread goes first."""
@@ -107,7 +109,11 @@ class FeedService:
         self._renderer = Renderer(config, clock, history or store)
         self._current_at: dict[str, Current] = {}
         self._making: Joined[Rendered] = Joined()
-        self._auto: tuple[tuple[object, ...], Mapping[str, Feed]] = ((), {})
+        self._automatic = AutomaticFeeds(config, workspaces, self.links, store)
+
+    async def start(self) -> None:
+        """Open the links of automatic feeds, as far as was kept of whose they are. Plane is not asked."""
+        await self._automatic.current()
 
     async def rendered(self, name: str, query: Query = _WHOLE, until: float | None = None) -> Rendered:
         """The feed's bytes, as fresh as the deadline (or `until`) allows, else as they were last.
@@ -214,14 +220,20 @@ class FeedService:
 
     async def auto_feeds(self, until: float | None = None) -> Mapping[str, Feed]:
         """The automatic feeds of all workspaces that were read, but for those whose name is configured."""
-        known = await self.rosters(until)
-        stamp = tuple((name, view.stamp) for name, view in known.items())
-        if stamp != self._auto[0]:
-            rosters = {name: (view.projects, view.people.values()) for name, view in known.items()}
-            made = auto_feeds(self.config.auto, rosters)
-            own = {name: feed for name, feed in made.items() if name not in self.config.feeds}
-            self._auto = (stamp, own)
-        return self._auto[1]
+        await self.rosters(until)
+        return await self._automatic.current()
+
+    async def access(self, name: str, token: str | None, kind: Kind = "feed") -> tuple[str, Grant | None]:
+        """What an address opens: a feed by its own name, and to whom; see `Links`. Plane is not asked.
+
+        Raises NoCopy while it is not known whether the token is that of an automatic feed.
+        """
+        await self._automatic.current()
+        found = self.links.name_of(name, token, kind)
+        grant = self.links.access(found, token, kind)
+        if grant is None and may_be_auto(name, self.config.auto) and is_token(token or ""):
+            self._raise_if_unread(name)
+        return found, grant
 
     async def rosters(self, until: float | None = None) -> Mapping[str, View]:
         """The projects and people of each workspace that was read, by its name."""

@@ -1,15 +1,18 @@
 """The links of a server: who may read which feed, and at what address."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from icsfeed.core.auto import may_be_auto
+from icsfeed.core.auto import Automatic, Names, former_names, may_be_auto
 from icsfeed.core.calendar import workspace_of
 from icsfeed.core.config import Config, Feed
 from icsfeed.core.tokens import Kind, derive, matching
 
 KINDS: tuple[Kind, ...] = ("feed", "embed")
+
+Tokens = tuple[tuple[str, str], ...]
+"""Pairs of a subscriber (empty: the feed's own link) and a token."""
 
 
 class Grant(Struct, frozen=True):
@@ -20,15 +23,48 @@ class Grant(Struct, frozen=True):
 
 
 class Links:
-    """Decides by names and tokens alone: nothing is stored, Plane is not asked."""
+    """Decides by names and tokens alone: nothing is stored, Plane is not asked.
+
+    Of automatic feeds it knows those that `know` was called with.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._tokens = {
+        self._tokens: dict[tuple[Kind, str], Tokens] = {
             (kind, name): tuple(self._derived(kind, name, feed))
             for name, feed in config.feeds.items()
             for kind in KINDS
         }
+        self._automatic: dict[tuple[Kind, str], Tokens] = {}
+        self._names: dict[tuple[Kind, str], str] = {}
+
+    def know(self, feeds: Mapping[str, Automatic], names: Names) -> None:
+        """From now on these automatic feeds, and no others, are open by their links.
+
+        Links of before, which were derived from their names, open them too.
+        """
+        former = former_names(feeds, names, self._config.feeds)
+        self._automatic = {
+            (kind, name): self._of_sources(kind, (feed.identity, *former.get(name, ())))
+            for name, feed in feeds.items()
+            for kind in KINDS
+        }
+        self._names = {
+            (kind, token): name for (kind, name), tokens in self._automatic.items() for _, token in tokens
+        }
+
+    def _of_sources(self, kind: Kind, sources: Iterable[str]) -> Tokens:
+        if self._config.secret is None:
+            return ()
+        secret = self._config.secret.reveal()
+        return tuple(("", derive(secret, kind, source)) for source in sources)
+
+    def name_of(self, name: str, token: str | None, kind: Kind = "feed") -> str:
+        """The feed that an address is of. Of an automatic one the token says it: people change their names.
+
+        Python's hashes are keyed: how long a look into a dict takes tells nothing about its keys.
+        """
+        return self._names.get((kind, token or ""), name)
 
     def access(self, name: str, token: str | None, kind: Kind = "feed") -> Grant | None:
         """To whom this token (None: no token) opens the feed `name`; None: as if it did not exist.
@@ -38,16 +74,20 @@ class Links:
         feed = self._config.feeds.get(name, Feed())
         if token is None:
             return Grant() if feed.public and self._may_be_served(name) else None
-        known = self._tokens.get((kind, name)) or tuple(self._derived(kind, name, feed))
-        subscriber = matching(token, known)
+        subscriber = matching(token, self._all_tokens(kind, name, feed))
         if subscriber is None or not self._may_be_served(name):
             return None
         return Grant(subscriber, subscriber in feed.revoked)
 
     def token(self, name: str, subscriber: str = "", kind: Kind = "feed") -> str | None:
         """The token of a feed's link, or of a subscriber's; None for a server without a secret."""
-        feed = self._config.feeds.get(name, Feed())
-        return dict(self._derived(kind, name, feed)).get(subscriber)
+        known = self._all_tokens(kind, name, self._config.feeds.get(name, Feed()))
+        return next((token for who, token in known if who == subscriber), None)
+
+    def _all_tokens(self, kind: Kind, name: str, feed: Feed) -> Tokens:
+        """The feed's own come first. An automatic feed that is not known has those of its name."""
+        known = self._tokens.get((kind, name), ()) + self._automatic.get((kind, name), ())
+        return known or tuple(self._derived(kind, name, feed))
 
     def ics_path(self, name: str, subscriber: str = "") -> str:
         """The path of a feed's calendar, from the server's root."""

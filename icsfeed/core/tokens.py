@@ -4,6 +4,7 @@ A token is `icsf_` and 26 base32 letters (130 bits) of an HMAC-SHA256 over what 
 """
 
 import hmac
+import re
 from base64 import b32encode
 from collections.abc import Iterable
 from hashlib import sha256
@@ -28,6 +29,11 @@ def installation(secret: str) -> str:
     """What tells installations apart where others can read it: 60 bits of an HMAC, unrelated to any link."""
     letters = b32encode(hmac.digest(secret.encode(), b"installation", sha256)).decode().lower()
     return letters[:12]
+
+
+def is_token(text: str) -> bool:
+    """Whether a text has the form of a token."""
+    return re.fullmatch(rf"{PREFIX}[a-z2-7]{{{LENGTH}}}", text) is not None
 
 
 def matching(token: str, candidates: Iterable[tuple[str, str]]) -> str | None:

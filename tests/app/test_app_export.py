@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from app_world import World, quick, serving, settings
+from app_world import NOW, TODAY, World, quick, serving, settings
 
 from icsfeed.adapters.export_folder import LOCK, RECORD, Folder
 from icsfeed.app.export import Exported, export
 from icsfeed.core.config import Auto, Config, Feed
+from icsfeed.core.tokens import derive
 from icsfeed.demo import faults as f
+from icsfeed.demo.sample import sample, sample_id
 
 pytestmark = pytest.mark.anyio
 
@@ -151,3 +153,23 @@ async def test_a_file_that_cannot_be_removed_is_told_of(world: World, tmp_path: 
         done = await exported(later, tmp_path)
     assert (done.removed, done.unchanged) == ([], ["public"])
     assert done.failed["property"].startswith("its file cannot be removed")
+
+
+async def test_files_at_links_of_automatic_feeds_go_on_when_somebody_is_renamed(tmp_path: Path) -> None:
+    data, automatic = sample(TODAY), config(auto=Auto(projects=True))
+    secret = automatic.secret
+    assert secret is not None
+    of_name = f"feeds/{derive(secret.reveal(), 'feed', 'project-prop')}/project-prop.ics"
+    folder = Folder(tmp_path)
+    with folder.locked():  # as an export of links that were derived from names
+        folder.keep_record({of_name: "project-prop"})
+        folder.put(of_name, b"old", NOW)
+    async with serving(automatic, data=data) as world:
+        done = await exported(world, tmp_path, links=True)
+        assert (done.written.count("project-prop"), done.removed) == (2, [])
+        at_link = world.path("project-prop").lstrip("/")
+        data.projects[sample_id("project", "PROP")].row["identifier"] = "HOME"
+        world.clock.move(601)
+        assert (await exported(world, tmp_path, links=True)).removed == []
+    found = files(tmp_path)
+    assert found[of_name] == found[at_link] != b"old"

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from icsfeed.core.config import Auto, Config, Duration, Feed, Window
 from icsfeed.core.errors import AmbiguousName, NoCopy, UnknownFeed
 from icsfeed.core.query import Query, parse_query
+from icsfeed.core.tokens import derive
 from icsfeed.demo import faults as f
 from icsfeed.demo.data import PlaneData
 from icsfeed.demo.sample import sample, sample_id
@@ -351,13 +352,104 @@ async def test_an_unknown_automatic_name_is_a_404_and_before_plane_was_read_a_50
             await world.service.rendered("assignee-nobody")
 
 
-async def test_a_new_member_and_a_new_project_get_their_feed() -> None:
+async def test_a_new_member_gets_a_feed_and_nobody_loses_one() -> None:
     async with serving() as world:
-        assert (await world.get("assignee-fred")).status_code == 404
-        _renamed(world, "eva", "Fred")
+        await world.service.auto_feeds()
+        before = {name: world.path(name) for name in await world.service.auto_feeds()}
+        _joined(world, "99999999-2222-4333-8444-555555555555", "anna")
         world.clock.move(601)
-        assert (await world.get("assignee-fred")).status_code == 200
-        assert (await world.get("assignee-eva")).status_code == 404
+        assert {*await world.service.auto_feeds()} - before.keys() == {"assignee-anna-99999999"}
+        assert [(await world.ask("GET", path)).status_code for path in before.values()] == [200] * 8
+        assert titles((await world.get("assignee-anna-99999999")).content) == set()
+
+
+def _joined(world: World, id_: str, name: str) -> None:
+    like = world.data.users[_user(world, "eva")]
+    world.data.users[id_] = replace(like, id=id_, display_name=name, email=f"{id_}@example.com")
+    for workspace in world.data.workspaces.values():
+        workspace.members.append(replace(workspace.members[-1], user=id_))
+
+
+@pytest.mark.parametrize("kind", ["ics", "page", "embed"])
+async def test_links_keep_their_person_and_project_whatever_those_are_called(kind: str) -> None:
+    async with serving() as world:
+        await world.service.auto_feeds()
+        links = {name: urls[kind] for name, urls in (await world.service.all_links("")).items()}
+        anna, prop = links["assignee-anna"], links["project-prop"]
+        before = {link: (await world.ask("GET", link)).content for link in (anna, prop)}
+        _renamed(world, "anna", "Annika")
+        _renamed(world, "ben", "anna")
+        world.data.projects[sample_id("project", "PROP")].row["identifier"] = "HOME"
+        world.data.projects[sample_id("project", "OPS")].row["identifier"] = "PROP"
+        world.clock.move(601)
+        after = {link: await world.ask("GET", link) for link in (anna, prop)}
+        assert [answer.status_code for answer in after.values()] == [200, 200]
+        if kind == "ics":
+            assert b"X-WR-CALNAME:Annika's issues" in after[anna].content
+            for link, answer in after.items():
+                assert events(answer.content).keys() == events(before[link]).keys()
+        assert {name: urls[kind] for name, urls in (await world.service.all_links("")).items()} == links
+
+
+async def test_the_name_in_an_automatic_address_is_decoration() -> None:
+    async with serving() as world:
+        await world.service.auto_feeds()
+        path = world.path("assignee-anna")
+        for other in ("assignee-ben", "whatever", "property"):
+            answer = await world.ask("GET", path.replace("/assignee-anna.ics", f"/{other}.ics"))
+            assert answer.content == (await world.ask("GET", path)).content
+        assert (await world.ask("GET", path.replace("/feeds/", "/embed/"))).status_code == 404
+
+
+async def test_links_derived_from_names_keep_whose_they_were_first() -> None:
+    def of_name(name: str) -> str:
+        secret = settings().secret
+        return f"/feeds/{derive(secret.reveal(), 'feed', name)}/{name}.ics" if secret else ""
+
+    async with serving() as world:
+        await world.service.auto_feeds()
+        assert (await world.ask("GET", of_name("assignee-anna"))).status_code == 200
+        _renamed(world, "anna", "Annika")
+        _renamed(world, "ben", "anna")
+        _joined(world, "99999999-2222-4333-8444-555555555555", "fred")
+        world.clock.move(601)
+        await world.service.auto_feeds()
+        answer = await world.ask("GET", of_name("assignee-anna"))
+        assert b"X-WR-CALNAME:Annika's issues" in answer.content
+        for nobodys in ("assignee-annika", "assignee-fred"):
+            assert (await world.ask("GET", of_name(nobodys))).status_code == 404
+
+
+async def test_a_configured_feed_over_the_same_takes_over_the_automatic_links() -> None:
+    clock, data = Clock(), sample(TODAY)
+    async with serving(data=data, clock=clock) as world:
+        await world.service.auto_feeds()
+        path = world.path("project-prop")
+    for feed, status in (
+        (Feed(project="PROP", title="Ours"), 200),
+        (Feed(project="PROP", revision=2), 404),
+        (Feed(project="OPS"), 404),
+        (Feed(project="PROP", active=False), 404),
+    ):
+        async with serving(settings({"project-prop": feed}), data=data, clock=clock) as world:
+            await world.service.auto_feeds()
+            answer = await world.ask("GET", path)
+            assert answer.status_code == status
+            assert status != 200 or b"X-WR-CALNAME:Ours" in answer.content
+
+
+async def test_a_name_that_becomes_ambiguous_is_logged_once_with_both_ids(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving() as world:
+        await world.service.auto_feeds()
+        assert not caplog.records
+        _renamed(world, "ben", "anna")
+        for _ in range(3):
+            world.clock.move(601)
+            await world.service.auto_feeds()
+        (record,) = [one for one in caplog.records if one.levelname == "WARNING"]
+        assert all(_user(world, who) in record.getMessage() for who in ("ben", "anna"))
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,10 @@ from test_app_incremental import (
 
 from icsfeed.adapters.store import Store, encode, open_store
 from icsfeed.app.keeping import Reads, Roster
-from icsfeed.core.config import Config, Duration, Feed
+from icsfeed.core.config import Auto, Config, Duration, Feed
 from icsfeed.core.errors import NoCopy
 from icsfeed.core.feed import Rendered
+from icsfeed.core.tokens import derive
 from icsfeed.demo.data import PlaneData
 from icsfeed.demo.faults import Faults, delayed, raising, server_error
 from icsfeed.demo.sample import sample, sample_id
@@ -371,3 +372,42 @@ async def test_what_a_reader_has_seen_is_kept_though_the_server_is_killed_before
         assert b"Edited 3" in seen["all"].body
         # As if it was killed here: what is on the disk now is all that there is.
         assert await machine.run(config, faults=down(), seconds=61) == seen
+
+
+AUTO = replace(CONFIG, auto=Auto(projects=True, assignees=True))
+
+
+def _named_anna(machine: Machine, who: str) -> None:
+    id_ = sample_id("user", who)
+    machine.data.users[id_] = replace(machine.data.users[id_], display_name="anna")
+
+
+async def _links(machine: Machine, names: tuple[str, ...]) -> tuple[str, str]:
+    """Whose feed the first link derived from a name opens, and what the automatic feed of that name is of."""
+    async with server(AUTO, machine.data, machine.clock, store=files(machine.folder)) as found:
+        feeds = await found.service.auto_feeds()
+        assert {*names} <= feeds.keys()
+        secret = AUTO.secret
+        assert secret is not None
+        token = derive(secret.reveal(), "feed", "assignee-anna")
+        name, grant = await found.service.access("decoration", token)
+        return (name if grant else ""), feeds[names[0]].assignee or ""
+
+
+async def test_names_and_links_of_automatic_feeds_outlive_the_process(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    anna = sample_id("user", "anna")
+    assert await _links(machine, ("assignee-anna",)) == ("assignee-anna", anna)
+    machine.clock.move(601)
+    _named_anna(machine, "ben")
+    machine.data.users[anna] = replace(machine.data.users[anna], display_name="Annika")
+    assert await _links(machine, ("assignee-anna", "assignee-ben")) == ("assignee-anna", anna)
+
+
+async def test_after_an_upgrade_a_name_is_of_whom_the_store_knows_by_it(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    await machine.run()  # without automatic feeds no names were given, as by the version before
+    machine.clock.move(601)
+    _named_anna(machine, "ben")
+    names = ("assignee-anna", "assignee-ben")
+    assert await _links(machine, names) == ("assignee-anna", sample_id("user", "anna"))

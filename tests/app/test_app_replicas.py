@@ -21,7 +21,7 @@ from redis_world import RedisServer, opened_store, redis_server
 from test_app_incremental import Server, create, edit, issue_id, project_id, server, watching
 
 from icsfeed.app.watch import Watch
-from icsfeed.core.config import Duration, Feed
+from icsfeed.core.config import Auto, Duration, Feed
 from icsfeed.core.feed import Rendered
 from icsfeed.core.webhook import read
 from icsfeed.demo.api import create_plane
@@ -269,3 +269,16 @@ def ask(urls: list[str]) -> list[httpx.Response]:
     for thread in threads:
         thread.join()
     return [answers[url] for url in urls]
+
+
+async def test_they_give_automatic_feeds_the_same_names_and_links(redis: RedisServer) -> None:
+    config = replace(CONFIG, auto=Auto(projects=True, assignees=True))
+    async with replicas(redis, 2, config=config) as found:
+        anna, ben = (sample_id("user", who) for who in ("anna", "ben"))
+        one, two = (replica.service for replica in found.servers)
+        await one.auto_feeds()
+        found.data.users[ben] = replace(found.data.users[ben], display_name="anna")
+        found.clock.move(601)
+        await asyncio.gather(one.auto_feeds(), two.auto_feeds())
+        assert await one.all_links("") == await two.all_links("")
+        assert (await two.auto_feeds())["assignee-anna"].assignee == anna
