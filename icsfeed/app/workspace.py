@@ -34,8 +34,8 @@ PATIENCE = 600.0
 AGAIN = 3
 """How often a sync reads what had begun before it."""
 
-ESSENTIALS, FIRST_REQUESTS = 3, 2
-"""Requests for what every feed needs of a project, and for the projects and members."""
+ESSENTIALS = 3
+"""Requests for what every feed needs of a project."""
 LONG_WAIT = 5.0
 """Seconds of waiting for the request budget that are worth a line in the log."""
 
@@ -182,7 +182,7 @@ class Workspace:
         """Seconds until the budget allows the requests that are missing before feeds can be shown."""
         projects = self.known.projects.get("")
         if projects is None:
-            return self.budget.wait("reader", FIRST_REQUESTS)
+            return self.budget.wait("reader")
         unread = [one for one in projects if not self.known.has_essentials(one) and not self._is_closed(one)]
         missing = ESSENTIALS * len(unread) + (self.known.members.get("") is None)
         return self.budget.wait("reader", missing) if missing else 0.0

@@ -107,6 +107,8 @@ async def test_the_wait_that_plane_asks_for_is_told_too() -> None:
         seconds = int(answer.headers["retry-after"])
         assert (answer.status_code, seconds > 40) == (503, True)
         assert "for Plane's request budget" in answer.text
+        ready = (await world.ask("GET", "/health/ready")).json()
+        assert "for Plane's request budget" in ready["waiting"]["demo"]
         await asyncio.sleep(seconds)
         answer = await world.ask("GET", "/feeds/all.ics")
         assert answer.status_code == 200 or int(answer.headers["retry-after"]) > 1
