@@ -125,6 +125,9 @@ class Workspace:
         view = self._views.get(asked)
         if view is None:
             if not self._is_fresh(chosen, needs):
+                # Without a request to be had in time there is nothing to wait for.
+                in_vain = self.budget.wait("reader") > until - self._timer()
+                until = self._timer() if in_vain and self.known.can_show(chosen, needs) else until
                 await self._fly(work, partial(self._refresh, chosen, needs), until)
             view = self.known.view(projects, chosen, needs)
             if view is not None:
