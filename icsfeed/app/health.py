@@ -57,16 +57,17 @@ async def health(clock: NamedDependency[Clock]) -> dict[str, str]:
 async def ready(
     service: NamedDependency[FeedService], clock: NamedDependency[Clock]
 ) -> Response[dict[str, Any]]:
-    """200 once every active workspace has a good copy, else 503 with the reasons."""
-    missing = {
-        name: workspace.waiting or (workspace.last_error.kind if workspace.last_error else "not read yet")
-        for name, workspace in service.workspaces.items()
-        if not workspace.is_ready
+    """200 once every active workspace has a good copy, else 503 with the reasons, and what is waited for."""
+    unready = {name: one for name, one in service.workspaces.items() if not one.is_ready}
+    reasons = {
+        name: one.last_error.kind if one.last_error else one.waiting or "not read yet"
+        for name, one in unready.items()
     }
-    body = {"status": "unready" if missing else "ready", "reasons": missing, "timestamp": timestamp(clock())}
-    if not missing:
+    body = {"status": "unready" if unready else "ready", "reasons": reasons, "timestamp": timestamp(clock())}
+    if not unready:
         return Response(body, headers=NEVER_STORED)
-    seconds = max(service.workspaces[name].retry_after for name in missing)
+    body["waiting"] = {name: one.waiting for name, one in unready.items() if one.waiting}
+    seconds = max(one.retry_after for one in unready.values())
     headers = {**NEVER_STORED, "Retry-After": str(seconds)}
     return Response(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
 
@@ -126,7 +127,7 @@ def _copy(workspace: Workspace, now: datetime) -> dict[str, Any]:
     return {
         "age_seconds": int((now - read_at).total_seconds()) if read_at else None,
         "ready": workspace.is_ready,
-        "problem": workspace.waiting or (error.kind if error else None),
+        "problem": error.kind if error else workspace.waiting,
     }
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from icsfeed.adapters.quota import WINDOW, Budget, Errand, Urgency
 from icsfeed.adapters.store import Store
+from icsfeed.app.budget_wait import BudgetWait
 from icsfeed.app.freshness import Refreshes, Rest
 from icsfeed.app.keeping import Keeping
 from icsfeed.app.known import Known, View
@@ -34,11 +35,6 @@ PATIENCE = 600.0
 """Seconds that a person who asked for a sync waits for each step of it."""
 AGAIN = 3
 """How often a sync reads what had begun before it."""
-
-ESSENTIALS, FIRST_REQUESTS = 3, 2
-"""Requests for what every feed needs of a project, and for the projects and members."""
-LONG_WAIT = 5.0
-"""Seconds of waiting for the request budget that are worth a line in the log."""
 
 OF_A_PART = (NoAccess, NotFound, BadAnswer)
 """Errors that may concern one project, or the members, while Plane is well."""
@@ -79,8 +75,7 @@ class Workspace:
         self.name = name
         self.budget = budget
         budget.users += 1
-        self._reader = Errand(budget, "reader", self._waits)
-        self._told_until = timer()
+        self._reader = Errand(budget, "reader", self._told_to_wait)
         self.plane = plane.on(self._reader)
         self._cache = cache
         self._clock = clock
@@ -95,6 +90,7 @@ class Workspace:
         self.edition = 0
         self._views: TTLCache[object, View] = TTLCache(maxsize=10_000, ttl=VIEW_KEPT, timer=timer)
         self._watched: TTLCache[str, bool] = TTLCache(maxsize=100_000, ttl=WATCHED_FOR, timer=timer)
+        self._waits = BudgetWait(name, self.known, budget, timer, self._is_closed)
         self._rest = Rest(timer, chance)
         self._part_rests: defaultdict[str, Rest] = defaultdict(lambda: Rest(timer, chance))
         self.refreshes = Refreshes(clock, timer)
@@ -126,6 +122,9 @@ class Workspace:
         view = self._views.get(asked)
         if view is None:
             if not self._is_fresh(chosen, needs):
+                # Without a request to be had in time there is nothing to wait for.
+                in_vain = self.budget.wait("reader") > until - self._timer()
+                until = self._timer() if in_vain and self.known.can_show(chosen, needs) else until
                 await self._fly(work, partial(self._refresh, chosen, needs), until)
             view = self._known_view(projects, chosen, needs)
             if view is not None:
@@ -194,36 +193,21 @@ class Workspace:
     @property
     def retry_after(self) -> int:
         """Whole seconds until asking Plane again makes sense, at least 1."""
-        return int(max(self.budget_wait, *(rest.left for rest in self._rests()))) + 1
-
-    @property
-    def budget_wait(self) -> float:
-        """Seconds until the budget allows the requests that are missing before feeds can be shown."""
-        projects = self.known.projects.get("")
-        if projects is None:
-            return self.budget.wait("reader", FIRST_REQUESTS)
-        unread = [one for one in projects if not self.known.has_essentials(one) and not self._is_closed(one)]
-        missing = ESSENTIALS * len(unread) + (self.known.members.get("") is None)
-        return self.budget.wait("reader", missing) if missing else 0.0
+        return int(max(self._waits.seconds, *(rest.left for rest in self._rests()))) + 1
 
     @property
     def waiting(self) -> str | None:
         """What keeps feeds from being shown, where that is Plane's request budget."""
-        seconds = self.budget_wait
-        return f"waiting {seconds:.0f} s for Plane's request budget" if seconds >= 1 else None
-
-    def _waits(self, errand: Errand, seconds: float) -> None:
-        """Log a long wait once, where a reader waits or nothing can be shown yet."""
-        now = self._timer()
-        is_felt = errand.urgency == "reader" or not self.is_ready
-        if seconds >= LONG_WAIT and now >= self._told_until and is_felt:
-            self._told_until = now + seconds
-            log.info("workspace %s: waiting %.0f s for Plane's request budget", self.name, seconds)
+        return self._waits.text
 
     @property
     def last_error(self) -> PlaneError | None:
         """Why it, or a part of it, could not be read the last time; None when it could."""
         return next((rest.error for rest in self._rests() if rest.error), None)
+
+    def _told_to_wait(self, errand: Errand, seconds: float) -> None:
+        if errand.urgency == "reader" or not self.is_ready:
+            self._waits.tell(seconds)
 
     def _rests(self) -> Sequence[Rest]:
         parts = ("", *(project.id for project in self.known.projects.get("") or ()))
@@ -333,7 +317,7 @@ class Workspace:
     async def _guarded(self, start: Callable[[Plane], Awaitable[None]], urgency: Urgency) -> None:
         if self._rest.left or self.is_closed:
             return
-        errand = Errand(self.budget, urgency, self._waits)
+        errand = Errand(self.budget, urgency, self._told_to_wait)
         self._errands.add(errand)
         try:
             await self.keeping.hear_of_budget(self.budget)

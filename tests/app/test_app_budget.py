@@ -107,6 +107,8 @@ async def test_the_wait_that_plane_asks_for_is_told_too() -> None:
         seconds = int(answer.headers["retry-after"])
         assert (answer.status_code, seconds > 40) == (503, True)
         assert "for Plane's request budget" in answer.text
+        ready = (await world.ask("GET", "/health/ready")).json()
+        assert "for Plane's request budget" in ready["waiting"]["demo"]
         await asyncio.sleep(seconds)
         answer = await world.ask("GET", "/feeds/all.ics")
         assert answer.status_code == 200 or int(answer.headers["retry-after"]) > 1
@@ -132,6 +134,21 @@ async def test_a_server_that_is_started_after_a_check_begins_with_what_that_has_
         assert len(plane.faults.requests) > before
         async with started(settings(FEEDS), plane, clock, open_store("memory", {})) as fresh:
             assert facts((await fresh.rendered("all")).body) == facts(later)
+
+
+async def test_no_reader_waits_for_a_request_that_cannot_be_had_in_time() -> None:
+    clock = LoopClock()
+    data = sample(TODAY, clock=clock)
+    async with serving(settings(FEEDS), data=data, clock=clock, limits=Limits(person=60)) as world:
+        before = await world.ask("GET", "/feeds/all.ics")
+        await asyncio.sleep(61)
+        world.change("PROP", 1, name="Changed")
+        await use_up(world)
+        began = asyncio.get_running_loop().time()
+        assert (await world.ask("GET", "/feeds/all.ics")).content == before.content
+        assert asyncio.get_running_loop().time() - began < 0.1
+        await asyncio.sleep(61)
+        assert b"Changed" in (await world.ask("GET", "/feeds/all.ics")).content
 
 
 async def test_a_check_of_feeds_with_cycles_reads_the_cycles() -> None:
