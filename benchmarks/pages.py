@@ -53,7 +53,7 @@ def pages(service: FeedService) -> list[tuple[str, str]]:
 async def measure(issues: int, rounds: int) -> list[Measured]:
     """Every page of feeds over a project of so many issues."""
     config = replace(demo_config(), feeds=FEEDS, auto=Auto())
-    plane = create_plane(sample(utc_now().date(), issues=issues), limits=Limits(person=1_000_000))
+    plane = create_plane(sample(utc_now().date(), issues=issues), utc_now, limits=Limits(person=1_000_000))
     transport = httpx.ASGITransport(plane)  # type: ignore[arg-type]
     async with opened(config, transports={"demo": transport}) as service:
         for feed in FEEDS:

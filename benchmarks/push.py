@@ -25,10 +25,13 @@ from icsfeed.core.config import Auto, Config, Feed, PushTarget, Secret
 from icsfeed.core.ics_object import write_object
 from icsfeed.core.push_plan import name_of, wanted_of
 from icsfeed.demo.access import Limits
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.sample import FILLED, sample
+from icsfeed.demo.sample import FILLED
 from icsfeed.demo.settings import demo_config
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.sample import sample
 
 USER, PASSWORD = "alice", "wonderland"
 DAY = datetime(2026, 11, 23, 10, tzinfo=UTC)

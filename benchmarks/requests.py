@@ -4,10 +4,12 @@
 import argparse
 import asyncio
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from math import ceil
+from pathlib import Path
 
 from msgspec import Struct, to_builtins
 from simulation import (
@@ -28,8 +30,11 @@ from icsfeed.app.feeds import FeedService
 from icsfeed.app.watch import Watch
 from icsfeed.core.config import Cache, Duration, Feed
 from icsfeed.core.webhook import Touched
-from icsfeed.demo.data import PlaneData, Project
+from icsfeed.demo.data import Project
 from icsfeed.demo.sample import FILLED
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from plane.data import PlaneData
 
 PAGE = 1000
 """Rows in Plane's largest page."""

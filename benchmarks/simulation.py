@@ -23,13 +23,16 @@ from msgspec.structs import replace
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
 from icsfeed.core.config import Auto, Cache, Config, Feed
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData, Project
-from icsfeed.demo.sample import SPACE, sample
+from icsfeed.demo.data import Project
+from icsfeed.demo.sample import SPACE
 from icsfeed.demo.settings import demo_config
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 sys.path.append(str(Path(__file__).parents[1] / "tests/app"))
 from leaping import START, Simulation  # the tests live in it, too
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.sample import sample
 
 T = TypeVar("T")
 

@@ -74,7 +74,7 @@ async def serve_sample(
     from icsfeed.demo.api import create_plane
     from icsfeed.demo.sample import sample
 
-    plane: Any = create_plane(sample(utc_now().date(), issues=issues), limits=Limits(person=100_000))
+    plane: Any = create_plane(sample(utc_now().date(), issues=issues), utc_now, limits=Limits(person=100_000))
     store = open_store("memory", {})
     pool = WorkspacePool(store, transports=dict.fromkeys(config.workspaces, httpx.ASGITransport(plane)))
     async with hosted(config, pool, store, ServerState(utc_now)) as site:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.faults import Faults
 
 from icsfeed.demo.access import Limits
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults
 
 SECRET = "a-secret-of-more-than-thirty-two-letters"
 BARE = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}

@@ -7,8 +7,7 @@ from math import ceil
 
 from msgspec import Struct
 
-from icsfeed.demo.data import GUEST, MEMBER, Key, Member, PlaneData, Project, User, Workspace
-from icsfeed.demo.versions import Version
+from icsfeed.demo.data import GUEST, MEMBER, DemoData, Key, Project, User, Workspace
 from icsfeed.demo.wire import Call, bad_key, no_key, no_permission
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -50,9 +49,7 @@ class Quota:
 class Ask(Struct, kw_only=True):
     """A call whose key is known. `params` are the named parts of the path."""
 
-    data: PlaneData
-    version: Version
-    now: datetime
+    data: DemoData
     call: Call
     key: Key
     params: dict[str, str]
@@ -72,7 +69,7 @@ class Ask(Struct, kw_only=True):
         return self.data.projects[self.params["project"]]
 
 
-def authenticated(data: PlaneData, call: Call, now: datetime) -> Key:
+def authenticated(data: DemoData, call: Call, now: datetime) -> Key:
     """The key of a call. Bearer tokens are not read."""
     token = call.headers.get("x-api-key")
     if not token:
@@ -89,43 +86,25 @@ def anyone(_: Ask) -> None:
     """Any valid key."""
 
 
-def nobody(_: Ask) -> None:
-    """Not for keys at all: as if there were none."""
-    raise no_key()
-
-
 def workspace_member(ask: Ask) -> None:
     """Active members of the workspace; what is not safe needs more than a guest."""
     workspace = ask.data.workspaces.get(ask.params["slug"])
-    _enough(_role(workspace.members, ask) if workspace else None, ask)
+    _check(workspace.role(ask.key.user) if workspace else None, ask)
 
 
 def workspace_staff(ask: Ask) -> None:
     """Members and admins of the workspace, no guests."""
     workspace_member(ask)
-    if _role(ask.workspace.members, ask) == GUEST:
+    if ask.workspace.role(ask.key.user) == GUEST:
         raise no_permission()
 
 
 def project_member(ask: Ask) -> None:
     """Active members of the project; what is not safe needs more than a guest."""
     project = ask.data.project(ask.params["slug"], ask.params["project"])
-    _enough(project.role(ask.key.user) if project else None, ask)
+    _check(project.role(ask.key.user) if project else None, ask)
 
 
-def project_by_name(ask: Ask) -> None:
-    """As `project_member`, the project named by its identifier: case matters."""
-    for project_id, project in ask.data.projects.items():
-        if project.slug == ask.params["slug"] and project.row["identifier"] == ask.params["identifier"]:
-            ask.params["project"] = project_id
-            return project_member(ask)
-    raise no_permission()
-
-
-def _role(members: list[Member], ask: Ask) -> int | None:
-    return next((member.role for member in members if member.user == ask.key.user and member.active), None)
-
-
-def _enough(role: int | None, ask: Ask) -> None:
+def _check(role: int | None, ask: Ask) -> None:
     if role is None or (role < MEMBER and ask.call.method not in SAFE):
         raise no_permission()

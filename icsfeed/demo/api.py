@@ -1,6 +1,6 @@
-"""The embedded Plane as a server: the path, the key, the permission, the budget, then the view."""
+"""The demo's Plane as a server: the path, the key, the permission, the rate limit, then the view."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -8,12 +8,11 @@ from litestar import Litestar, Request, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from icsfeed.demo.access import Ask, Limits, Quota, authenticated
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults
-from icsfeed.demo.routes import Route, routes
-from icsfeed.demo.versions import VERSIONS, Version
+from icsfeed.demo.data import DemoData
+from icsfeed.demo.routes import ROUTES, Route
 from icsfeed.demo.wire import (
     Call,
+    Handler,
     Refused,
     Reply,
     finished,
@@ -21,23 +20,27 @@ from icsfeed.demo.wire import (
     page_not_found,
     read_call,
     too_many,
-    transmit,
 )
 
 INSTANCES = "/api/instances/"
 
 
 class Plane:
-    """Answers calls. Pure but for the data it serves and changes, and the count of requests."""
+    """Answers calls. Pure except for the clock, the data, and the count of requests."""
 
     def __init__(
-        self, data: PlaneData, clock: Callable[[], datetime], limits: Limits, version: Version
+        self,
+        data: DemoData,
+        clock: Callable[[], datetime],
+        routes: Sequence[Route],
+        limits: Limits,
+        release: str,
     ) -> None:
         self.data = data
         self.clock = clock
-        self.version = version
-        self.routes = routes(version)
+        self.routes = routes
         self.quota = Quota(limits, clock)
+        self.release = release
 
     async def __call__(self, call: Call) -> Reply:
         try:
@@ -47,8 +50,9 @@ class Plane:
         return finished(reply, call)
 
     def _reply(self, call: Call) -> Reply:
-        if call.path == INSTANCES:
-            return self._instance()
+        if call.path == INSTANCES:  # the only answer that needs no key
+            instance = {"current_version": self.release, "edition": "PLANE_COMMUNITY", "is_setup_done": True}
+            return json_reply(200, {"config": {}, "instance": instance})
         route, params = matched(self.routes, call)
         try:
             reply = self._allowed(route, params, call)
@@ -58,10 +62,10 @@ class Plane:
         return reply
 
     def _allowed(self, route: Route, params: dict[str, str], call: Call) -> Reply:
-        """In Plane's order: the key, the permission, the budget, and only then the method."""
+        """In Plane's order: the key, the permission, the rate limit, and only then the method."""
         now = self.clock()
         key = authenticated(self.data, call, now)
-        ask = Ask(data=self.data, version=self.version, now=now, call=call, key=key, params=params)
+        ask = Ask(data=self.data, call=call, key=key, params=params)
         route.guard(ask)
         left = self.quota.take(key)
         if left < 0:
@@ -71,18 +75,13 @@ class Plane:
         reply.headers |= {"X-RateLimit-Remaining": str(left), "X-RateLimit-Reset": str(reset)}
         return reply
 
-    def _instance(self) -> Reply:
-        """The only answer that needs no key: it tells the version."""
-        instance = {"current_version": self.version.name, "edition": "PLANE_COMMUNITY", "is_setup_done": True}
-        return json_reply(200, {"config": {}, "instance": instance})
 
-
-def matched(table: Sequence[Route], call: Call) -> tuple[Route, dict[str, str]]:
-    """The route of a path and its named parts. Without the last slash a 301 to it."""
-    for route in table:
-        if found := route.pattern.fullmatch(call.path):
-            return route, found.groupdict()
-    if any(route.pattern.fullmatch(f"{call.path}/") for route in table):
+def matched(routes: Sequence[Route], call: Call) -> tuple[Route, dict[str, str]]:
+    """The route of a path and its named parts. A path without the last slash is redirected to it."""
+    for route in routes:
+        if (params := route.match(call.path)) is not None:
+            return route, params
+    if any(route.match(f"{call.path}/") is not None for route in routes):
         query = f"?{call.query}" if call.query else ""
         headers = {"Content-Type": "text/html; charset=utf-8", "Location": f"{call.path}/{query}"}
         raise Refused(Reply(301, headers=headers))
@@ -90,7 +89,7 @@ def matched(table: Sequence[Route], call: Call) -> tuple[Route, dict[str, str]]:
 
 
 def viewed(route: Route, ask: Ask) -> Reply:
-    """The answer of the view, or its refusal: both count."""
+    """The answer of the view, or its refusal: both count against the rate limit."""
     view = route.views.get(ask.call.method)
     if view is None:
         return json_reply(405, {"detail": f'Method "{ask.call.method}" not allowed.'})
@@ -101,25 +100,27 @@ def viewed(route: Route, ask: Ask) -> Reply:
 
 
 def create_plane(
-    data: PlaneData,
-    clock: Callable[[], datetime] | None = None,
+    data: DemoData,
+    clock: Callable[[], datetime],
     *,
-    faults: Faults | None = None,
+    routes: Sequence[Route] = ROUTES,
     limits: Limits = Limits(),  # noqa: B008 - frozen
-    version: str = "v1.3.1",
+    release: str = "v1.3.1",
+    handle: Callable[[Call, Handler], Awaitable[Reply]] | None = None,
 ) -> Litestar:
     """A Plane that serves `data`.
 
-    `clock` (default: that of the data) drives the budget of the keys and their expiry. `faults` makes it
-    fail on demand and remembers the requests. `version`: one of `versions.VERSIONS`.
+    `clock` drives the rate limit and the expiry of keys. `release` is the version that it says it is.
+    `handle` answers each call in place of the Plane, which it is given to ask.
     """
-    plane = Plane(data, clock or data.clock, limits, VERSIONS[version])
-    between = faults or Faults()
+    plane = Plane(data, clock, routes, limits, release)
 
     @asgi("/", is_mount=True, copy_scope=False)
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         http: HTTPScope = scope  # type: ignore[assignment]
-        await transmit(await between.answer(await read_call(http, receive), plane), send)
+        call = await read_call(http, receive)
+        reply = await handle(call, plane) if handle else await plane(call)
+        await reply.transmit(send)
 
     return Litestar([serve], openapi_config=None, exception_handlers={Exception: _raise}, logging_config=None)
 

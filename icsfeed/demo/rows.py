@@ -1,7 +1,7 @@
 """Rows as Plane's JSON has them: a builder for each kind of object, with every key of v1.3.1."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -11,16 +11,6 @@ Row: TypeAlias = dict[str, Any]
 def stamp(moment: datetime) -> str:
     """An aware datetime as Plane writes it: UTC, microseconds unless zero, Z."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def cycle_start(day: date, zone: str) -> str:
-    """The first instant of a cycle: local midnight of the project and a second (v0.24+)."""
-    return stamp(datetime.combine(day, time(0, 0, 1), ZoneInfo(zone)))
-
-
-def cycle_end(day: date, zone: str) -> str:
-    """The last instant of a cycle: the project's local 23:59 of its last day (v0.24+)."""
-    return stamp(datetime.combine(day, time(23, 59), ZoneInfo(zone)))
 
 
 def base(row_id: str, at: str, by: str | None) -> Row:
@@ -68,11 +58,14 @@ def label_row(common: Row, project: Row, name: str, **more: Any) -> Row:
 
 
 def cycle_row(common: Row, project: Row, name: str, days: tuple[date, date] | None, **more: Any) -> Row:
-    """A cycle from the first to the last of `days`, inclusive, in the project's time zone."""
-    zone = project["timezone"]
+    """A cycle from the first to the last of `days`, inclusive.
+
+    Since v0.24 it begins at the project's local midnight and a second, and ends at 23:59 of its last day.
+    """
+    zone = ZoneInfo(project["timezone"])
     dates = {
-        "start_date": cycle_start(days[0], zone) if days else None,
-        "end_date": cycle_end(days[1], zone) if days else None,
+        "start_date": stamp(datetime.combine(days[0], time(0, 0, 1), zone)) if days else None,
+        "end_date": stamp(datetime.combine(days[1], time(23, 59), zone)) if days else None,
     }
     rest = {"progress_snapshot": {}, "timezone": "UTC", "version": 1, "owned_by": common["created_by"]}
     return {**_within(common, project), "name": name, **dates, **_period(), **rest, **more}
@@ -106,8 +99,3 @@ def link_row(common: Row, project: Row, issue: str, kind: str, period: str) -> R
     """That an issue is in a cycle or a module: `kind` is the key that names the period."""
     common = {key: value for key, value in common.items() if not key.startswith("external_")}
     return {**_within(common, project), "sub_issues_count": 0, "issue": issue, kind: period}
-
-
-def later(moment: str) -> str:
-    """The next microsecond: two saves never carry the same time."""
-    return stamp(datetime.fromisoformat(moment) + timedelta(microseconds=1))

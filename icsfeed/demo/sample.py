@@ -1,10 +1,10 @@
 """A believable workspace for `icsfeed demo`: the same bytes on the same day, the same ids for ever."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID, uuid5
 
-from icsfeed.demo.data import Key, Member, PlaneData, Project, User, Workspace, utc_now
+from icsfeed.demo.data import DemoData, Key, Member, Project, User, Workspace
 from icsfeed.demo.rows import (
     Row,
     base,
@@ -35,12 +35,9 @@ STATES = {
 }
 
 
-def sample(today: date, *, issues: int = 0, clock: Callable[[], datetime] = utc_now) -> PlaneData:
-    """Three projects with about forty issues around `today`.
-
-    `issues`: the last project is filled up to that many. `clock` is for what changes afterwards.
-    """
-    data = PlaneData(clock)
+def sample(today: date, *, issues: int = 0) -> DemoData:
+    """Three projects with about forty issues around `today`; the last is filled up to so many `issues`."""
+    data = DemoData()
     members = [Member(sample_id("user", person.name), person.role) for person in PEOPLE]
     data.users = {user.id: user for user in map(_user, PEOPLE)}
     data.keys = {API_KEY: Key(API_KEY, sample_id("user", "anna"))}

@@ -1,15 +1,13 @@
 """What goes over the wire: a call, a reply, and what Plane v1.3.1 says when it refuses."""
 
 import gzip
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
-from litestar.types import HTTPScope, Receive, Send
+from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Send
 from msgspec import Struct, field
-
-Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -40,22 +38,25 @@ class Call(Struct, frozen=True):
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
-class Drip(Struct, frozen=True):
-    """Send so many bytes at once, then sleep so many seconds."""
-
-    size: int
-    pause: float
-    sleep: Sleep
-
-
 class Reply(Struct):
-    """One answer. `broken`: half of the body, then the connection closes. `drip`: it comes slowly."""
+    """One answer."""
 
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
-    broken: bool = False
-    drip: Drip | None = None
+
+    async def transmit(self, send: Send) -> None:
+        await send(self.start())
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+    def start(self) -> HTTPResponseStartEvent:
+        """The status and the headers, with the length of the whole body."""
+        headers = {"Content-Length": str(len(self.body))} | self.headers
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        return {"type": "http.response.start", "status": self.status, "headers": raw}
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
 
 
 class Refused(Exception):
@@ -135,22 +136,3 @@ async def read_call(scope: HTTPScope, receive: Receive) -> Call:
         headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
         body=bytes(body),
     )
-
-
-async def transmit(reply: Reply, send: Send) -> None:
-    """Sends the reply. A broken one ends before the length it promised: the server closes the connection."""
-    headers = {"Content-Length": str(len(reply.body))} | reply.headers
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-    for piece in _pieces(reply):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if reply.drip:
-            await reply.drip.sleep(reply.drip.pause)
-    if not reply.broken:
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _pieces(reply: Reply) -> Iterator[bytes]:
-    body = reply.body[: len(reply.body) // 2] if reply.broken else reply.body
-    size = reply.drip.size if reply.drip else max(len(body), 1)
-    return (body[at : at + size] for at in range(0, len(body), size))

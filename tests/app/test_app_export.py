@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from app_world import World, quick, serving, settings
+from plane import faults as f
 
 from icsfeed.adapters.export_folder import LOCK, RECORD, Folder
 from icsfeed.app.export import Exported, export
 from icsfeed.core.config import Auto, Config, Feed
-from icsfeed.demo import faults as f
 
 pytestmark = pytest.mark.anyio
 

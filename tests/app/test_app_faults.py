@@ -7,13 +7,13 @@ from typing import NamedTuple
 import httpx
 import pytest
 from app_world import World, event, events, quick, settings, titles
+from plane import faults as f
+from plane.faults import Fault
 from simulated import BACKEND, LoopClock, living
 
 from icsfeed.core.config import Cache, Config, Duration, Feed
-from icsfeed.demo import faults as f
-from icsfeed.demo.faults import Fault, Handler
 from icsfeed.demo.sample import sample_id
-from icsfeed.demo.wire import Call, Reply
+from icsfeed.demo.wire import Call, Handler, Reply
 
 pytestmark = pytest.mark.anyio
 

@@ -9,16 +9,18 @@ import httpx
 import pytest
 from app_world import TODAY, UNLIMITED, Clock, settings
 from msgspec.structs import replace
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.faults import Faults, answering, delayed, edited, followed_by, malformed, server_error
+from plane.sample import sample
 
 from icsfeed.adapters.store import Store
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
 from icsfeed.core.config import Cache, Config, Duration, Feed
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData, Project
-from icsfeed.demo.faults import Faults, answering, delayed, edited, followed_by, malformed, server_error
+from icsfeed.demo.data import Project
 from icsfeed.demo.rows import Row
-from icsfeed.demo.sample import sample, sample_id
+from icsfeed.demo.sample import sample_id
 
 pytestmark = pytest.mark.anyio
 

@@ -3,11 +3,12 @@
 import pytest
 from app_world import TODAY, Clock, World, quick, serving, settings
 from msgspec.structs import replace
+from plane import faults as f
+from plane.sample import sample
 
 from icsfeed.app.watch import Watch
-from icsfeed.demo import faults as f
 from icsfeed.demo.data import Project
-from icsfeed.demo.sample import sample, sample_id
+from icsfeed.demo.sample import sample_id
 
 pytestmark = pytest.mark.anyio
 

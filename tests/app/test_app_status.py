@@ -8,12 +8,12 @@ import httpx
 import pytest
 from app_world import TODAY, World, events, quick, serving, settings, titles
 from msgspec.structs import replace
+from plane import faults as f
+from plane.faults import Fault
+from plane.versions import VERSIONS
 
 from icsfeed.core.config import Feed, Secret
-from icsfeed.demo import faults as f
 from icsfeed.demo.access import Limits
-from icsfeed.demo.faults import Fault
-from icsfeed.demo.versions import VERSIONS
 
 pytestmark = pytest.mark.anyio
 

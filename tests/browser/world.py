@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 import uvicorn
 from msgspec.structs import replace
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.sample import sample
 from playwright.sync_api import Browser
 
 from icsfeed.app.build import opened
@@ -18,9 +21,6 @@ from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.core.config import AuthProxy, Config, Embed, Feed
 from icsfeed.demo.access import Limits
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.sample import sample
 from icsfeed.demo.settings import ADMIN_TOKEN, demo_config
 
 CHROMIUM = "/usr/bin/chromium"

@@ -27,6 +27,11 @@ from litestar.stores.base import StorageObject
 sys.path.append(str(Path(__file__).parents[1] / "app"))
 
 from app_world import HOST, TODAY, UNLIMITED, World, events, settings
+from plane import faults as f
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.faults import Fault, Faults
+from plane.sample import sample
 from simulated import BACKEND, LoopClock
 
 from icsfeed.adapters.store import Store
@@ -36,11 +41,7 @@ from icsfeed.app.server_state import ServerState
 from icsfeed.app.watch import Watch
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Feed
-from icsfeed.demo import faults as f
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData, Project
-from icsfeed.demo.faults import Fault, Faults
-from icsfeed.demo.sample import sample
+from icsfeed.demo.data import Project
 
 pytestmark = pytest.mark.anyio
 

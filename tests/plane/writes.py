@@ -1,4 +1,4 @@
-"""What Plane v1.3.1 accepts when an issue is written, and in which words it refuses the rest."""
+"""The writes: what Plane v1.3.1 accepts, and in which words it refuses the rest."""
 
 import re
 from collections.abc import Callable
@@ -7,12 +7,55 @@ from typing import Any
 
 import msgspec
 
+from icsfeed.demo.access import Ask
 from icsfeed.demo.data import MEMBER, Project
 from icsfeed.demo.rows import Row
-from icsfeed.demo.sanitize import sanitized
-from icsfeed.demo.wire import bad_request
+from icsfeed.demo.views import picked
+from icsfeed.demo.wire import Reply, bad_request, json_reply, no_such_object
+from plane.data import PlaneData
+from plane.reads import first, shown_issues
+from plane.sanitize import sanitized
 
 PRIORITIES = ("urgent", "high", "medium", "low", "none")
+
+
+def create_issue(data: PlaneData, ask: Ask) -> Reply:
+    changes = issue_changes(parsed(ask.call.body), ask.project, new=True)
+    row = data.create_issue(ask.project.row["id"], changes, by=ask.key.user)
+    return json_reply(201, picked(row, ask))
+
+
+def patch_issue(data: PlaneData, ask: Ask) -> Reply:
+    row = _asked_issue(ask)
+    changes = issue_changes(parsed(ask.call.body), ask.project, new=False)
+    return json_reply(200, picked(data.patch_issue(row["id"], changes, by=ask.key.user), ask))
+
+
+def delete_issue(data: PlaneData, ask: Ask) -> Reply:
+    data.delete_issue(_asked_issue(ask)["id"])
+    return Reply(204)
+
+
+def _asked_issue(ask: Ask) -> Row:
+    return first(row for row in shown_issues(ask) if row["id"] == ask.params["id"])
+
+
+def link(data: PlaneData, ask: Ask) -> Reply:
+    """Adds `issues` to a cycle or module; answers with all links of it."""
+    wanted: Any = parsed(ask.call.body).get("issues")
+    if not wanted:
+        raise bad_request({"error": "Work items are required", "code": "MISSING_WORK_ITEMS"})
+    if ask.params["id"] not in ask.project.cycles | ask.project.modules:
+        raise no_such_object()
+    known = [key for key in wanted if key in ask.project.issues]
+    return json_reply(200, data.add_to(ask.params["id"], known, by=ask.key.user))
+
+
+def unlink(data: PlaneData, ask: Ask) -> Reply:
+    if ask.params["issue"] not in ask.project.links.get(ask.params["id"], {}):
+        raise no_such_object()
+    data.remove_from(ask.params["id"], ask.params["issue"])
+    return Reply(204)
 
 
 def parsed(body: bytes) -> Row:

@@ -13,12 +13,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import msgspec
+from litestar.types import Send
 from msgspec import Struct
 
 from icsfeed.demo.rows import Row
-from icsfeed.demo.wire import Call, Drip, Reply, Sleep, bad_key, finished, too_many, went_wrong
+from icsfeed.demo.wire import Call, Handler, Reply, bad_key, finished, too_many, went_wrong
 
-Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 Fault: TypeAlias = Callable[[Call, Handler], Awaitable[Reply]]
 
 BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
@@ -36,6 +37,31 @@ class Seen(Struct, frozen=True):
     def line(self) -> str:
         """What patterns are searched in: `GET /api/v1/...?per_page=100`."""
         return f"{self.method} {self.path}" + (f"?{self.query}" if self.query else "")
+
+
+class Dripping(Reply, kw_only=True):
+    """A reply of which `piece` bytes are sent at once, with a `pause` in seconds after each."""
+
+    piece: int
+    pause: float
+    sleep: Sleep
+
+    async def transmit(self, send: Send) -> None:
+        await send(self.start())
+        for at in range(0, len(self.body), self.piece):
+            part = self.body[at : at + self.piece]
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            await self.sleep(self.pause)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Broken(Reply):
+    """A reply that ends before the length it promised: the server closes the connection."""
+
+    async def transmit(self, send: Send) -> None:
+        await send(self.start())
+        half = self.body[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
 class _Planned(Struct):
@@ -143,8 +169,7 @@ def dripping(piece: int, pause: float, sleep: Sleep = asyncio.sleep) -> Fault:
 
     async def fault(call: Call, handler: Handler) -> Reply:
         reply = await handler(call)
-        reply.drip = Drip(piece, pause, sleep)
-        return reply
+        return Dripping(reply.status, reply.body, reply.headers, piece=piece, pause=pause, sleep=sleep)
 
     return fault
 
@@ -165,8 +190,7 @@ def broken() -> Fault:
 
     async def fault(call: Call, handler: Handler) -> Reply:
         reply = await handler(call)
-        reply.broken = True
-        return reply
+        return Broken(reply.status, reply.body, reply.headers)
 
     return fault
 

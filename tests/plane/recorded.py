@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from icsfeed.demo.data import ADMIN, GUEST, MEMBER, Key, Member, PlaneData, Project, User, Workspace
+from icsfeed.demo.data import ADMIN, GUEST, MEMBER, Key, Member, Project, User, Workspace
 from icsfeed.demo.rows import Row, base, link_row, stamp
-from icsfeed.demo.shapes import MOMENTS
+from plane.data import PlaneData
+from plane.rewriting import MOMENTS
 
 RECORDED_AT = datetime(2026, 11, 21, 8, 27, 30, tzinfo=UTC)
 ZONES = {"bob": "America/New_York", "carol": "Asia/Kolkata"}
@@ -42,8 +43,11 @@ def load_recorded(folder: Path, clock: Callable[[], datetime] = recorded_clock) 
     Archived, draft and deleted issues are not there: no answer ever held them.
     """
     tape = _Tape(folder)
-    data = PlaneData(clock)
-    data.users = {row["id"]: _user(row) for row in tape.body("workspace-members")}
+    data = PlaneData(clock=clock)
+    for row in tape.body("workspace-members"):
+        names = row["display_name"], row["first_name"], row["last_name"]
+        data.users[row["id"]] = User(row["id"], row["email"], *names)
+    data.zones = {tape.ids["users"][name]: zone for name, zone in ZONES.items()}
     data.keys = {key.token: key for key in _keys(tape.ids)}
     _add_workspaces(data, tape)
     for row in tape.rows("projects-list") + tape.rows("projects-list-as-bob"):
@@ -71,12 +75,6 @@ class _Tape:
 
     def _read(self, name: str) -> Any:
         return msgspec.json.decode((self.folder / f"{name}.json").read_bytes())
-
-
-def _user(row: Row) -> User:
-    zone = next((zone for name, zone in ZONES.items() if row["email"].startswith(name)), "UTC")
-    names = row["display_name"], row["first_name"], row["last_name"]
-    return User(row["id"], row["email"], *names, timezone=zone)
 
 
 def _keys(ids: dict[str, Any]) -> list[Key]:
