@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
 from icsfeed.core.config import Auto, Config
-from icsfeed.demo.access import Limits
+from icsfeed.demo.access import KeyLimits
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from plane.api import create_plane
@@ -38,7 +38,7 @@ class Recorded(httpx.AsyncBaseTransport):
     """Plane's answers, and the CPU that it took for them: that is not ours."""
 
     def __init__(self, data: PlaneData) -> None:
-        self._plane = httpx.ASGITransport(create_plane(data, limits=Limits(person=1_000_000)))  # type: ignore[arg-type]
+        self._plane = httpx.ASGITransport(create_plane(data, limits=KeyLimits(person=1_000_000)))  # type: ignore[arg-type]
         self.spent = 0.0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

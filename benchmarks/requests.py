@@ -30,7 +30,7 @@ from icsfeed.app.feeds import FeedService
 from icsfeed.app.watch import Watch
 from icsfeed.core.config import Cache, Duration, Feed
 from icsfeed.core.webhook import Touched
-from icsfeed.demo.data import Project
+from icsfeed.demo.data import DemoProject
 from icsfeed.demo.sample import FILLED
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -154,7 +154,7 @@ async def _settle(service: FeedService) -> None:
     await service.rendered("feed")
 
 
-def _change(data: PlaneData, project: Project, count: int) -> None:
+def _change(data: PlaneData, project: DemoProject, count: int) -> None:
     """Rename so many issues, from all over the project."""
     ids = list(project.issues)
     for id_ in ids[:: max(1, len(ids) // count)][:count]:
@@ -210,7 +210,7 @@ async def _until(moment: float) -> None:
     await asyncio.sleep(max(0.0, moment - timer()))
 
 
-def _webhook(project: Project) -> Touched:
+def _webhook(project: DemoProject) -> Touched:
     """That an issue of this project was changed."""
     of = frozenset({project.row["id"]})
     return Touched(event="issue", action="update", resources=frozenset({"issues"}), projects=of)

@@ -11,7 +11,7 @@ from icsfeed.demo.rows import Row
 ADMIN, MEMBER, GUEST = 20, 15, 5
 
 
-class User(Struct, frozen=True):
+class DemoUser(Struct, frozen=True):
     """A person or a bot."""
 
     id: str
@@ -26,7 +26,7 @@ class User(Struct, frozen=True):
         return {"id": self.id, **names, "avatar": "", "avatar_url": None, "display_name": self.display_name}
 
 
-class Key(Struct, frozen=True):
+class DemoKey(Struct, frozen=True):
     """An API key. A key of kind `service` may make more requests."""
 
     token: str
@@ -39,7 +39,7 @@ class Key(Struct, frozen=True):
         return self.active and (self.expires is None or now < self.expires)
 
 
-class Member(Struct, frozen=True):
+class DemoMember(Struct, frozen=True):
     """A user's place in a workspace or a project. Removed users (not `active`) and bots stay listed."""
 
     user: str
@@ -48,20 +48,20 @@ class Member(Struct, frozen=True):
     bot: bool = False
 
 
-class Workspace(Struct):
+class DemoWorkspace(Struct):
     """`members` in the order in which Plane lists them."""
 
     id: str
     slug: str
     name: str
-    members: list[Member] = field(default_factory=list)
+    members: list[DemoMember] = field(default_factory=list)
 
     def role(self, user: str) -> int | None:
         """The role of an active member, else None."""
         return active_role(self.members, user)
 
 
-class Project(Struct, eq=False):
+class DemoProject(Struct, eq=False):
     """A project and all that is in it, by id.
 
     `links`: id of a cycle or module -> issue id -> link. `last` is the highest issue number in use.
@@ -69,7 +69,7 @@ class Project(Struct, eq=False):
 
     slug: str
     row: Row
-    members: list[Member] = field(default_factory=list)
+    members: list[DemoMember] = field(default_factory=list)
     states: dict[str, Row] = field(default_factory=dict)
     labels: dict[str, Row] = field(default_factory=dict)
     cycles: dict[str, Row] = field(default_factory=dict)
@@ -106,19 +106,19 @@ class Project(Struct, eq=False):
 class DemoData(Struct, eq=False):
     """All workspaces: users, projects by id, keys by token, workspaces by slug."""
 
-    users: dict[str, User] = field(default_factory=dict)
-    keys: dict[str, Key] = field(default_factory=dict)
-    workspaces: dict[str, Workspace] = field(default_factory=dict)
-    projects: dict[str, Project] = field(default_factory=dict)
+    users: dict[str, DemoUser] = field(default_factory=dict)
+    keys: dict[str, DemoKey] = field(default_factory=dict)
+    workspaces: dict[str, DemoWorkspace] = field(default_factory=dict)
+    projects: dict[str, DemoProject] = field(default_factory=dict)
 
-    def project(self, slug: str, project_id: str) -> Project | None:
+    def project(self, slug: str, project_id: str) -> DemoProject | None:
         """The project of that id, if it is in that workspace."""
         project = self.projects.get(project_id)
         return project if project and project.slug == slug else None
 
-    def members_of(self, members: Iterable[Member]) -> Iterator[tuple[Member, User]]:
+    def members_of(self, members: Iterable[DemoMember]) -> Iterator[tuple[DemoMember, DemoUser]]:
         return ((member, self.users[member.user]) for member in members)
 
 
-def active_role(members: Iterable[Member], user: str) -> int | None:
+def active_role(members: Iterable[DemoMember], user: str) -> int | None:
     return next((member.role for member in members if member.user == user and member.active), None)

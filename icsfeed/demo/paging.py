@@ -1,4 +1,4 @@
-"""Plane's pages and orders: `per_page`, `cursor` and `order_by`, with all their ways to be wrong (v1.3.1)."""
+"""Pagination and ordering as in Plane v1.3.1: `per_page`, `cursor`, `order_by`, and how wrong ones fail."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -14,14 +14,14 @@ MAX_PER_PAGE = 1000
 RELATIONS = {"created_by", "updated_by", "project", "workspace", "parent", "state", "estimate_point", "type"}
 
 
-class Window(Struct, frozen=True):
-    """Which page is asked for: `size` rows of it, `number` from 0."""
+class PageWindow(Struct, frozen=True):
+    """The page that was requested: `size` rows, `number` from 0."""
 
     size: int
     number: int = 0
 
 
-def window(params: Mapping[str, str], maximum: int = MAX_PER_PAGE) -> Window:
+def page_window(params: Mapping[str, str], maximum: int = MAX_PER_PAGE) -> PageWindow:
     """Read `per_page` (default: the maximum) and `cursor`; refuse with 400 or 500 as Plane does."""
     try:
         size = int(params.get("per_page", maximum))
@@ -31,7 +31,7 @@ def window(params: Mapping[str, str], maximum: int = MAX_PER_PAGE) -> Window:
         raise bad_request({"detail": f"Invalid per_page value. Cannot exceed {maximum}."})
     if size <= 0:
         raise went_wrong()
-    return Window(size, _offset(params["cursor"]) if "cursor" in params else 0)
+    return PageWindow(size, _offset(params["cursor"]) if "cursor" in params else 0)
 
 
 def _offset(cursor: str) -> int:
@@ -46,9 +46,9 @@ def _offset(cursor: str) -> int:
     return number
 
 
-def page(rows: Sequence[Row], asked: Window) -> dict[str, Any]:
-    """The page of `rows` that was asked for. Past the end: an empty one."""
-    size, number = asked.size, asked.number
+def page(rows: Sequence[Row], window: PageWindow) -> dict[str, Any]:
+    """The requested page of `rows`; empty past the end."""
+    size, number = window.size, window.number
     results = rows[number * size : (number + 1) * size]
     return {
         "grouped_by": None,
@@ -78,13 +78,9 @@ def ordered(rows: Sequence[Row], order_by: str) -> list[Row]:
         raise went_wrong()
     present = sorted(
         (row for row in rows if row[name] is not None),
-        key=lambda row: _sortable(row[name]),
+        # A whole second must sort before its microseconds: no Z at its end.
+        key=lambda row: row[name].removesuffix("Z") if isinstance(row[name], str) else row[name],
         reverse=order_by.startswith("-"),
     )
     absent = [row for row in rows if row[name] is None]
     return absent + present if order_by.startswith("-") else present + absent
-
-
-def _sortable(value: Any) -> Any:
-    """A whole second must sort before its microseconds: no Z at its end."""
-    return value.removesuffix("Z") if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""The table of paths that icsfeed reads: who may ask, and the view that answers."""
+"""The paths that icsfeed reads: who may read each, and the view that answers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from icsfeed.demo import views
-from icsfeed.demo.access import Ask, anyone, project_member, workspace_member, workspace_staff
-from icsfeed.demo.views import View, listed
+from icsfeed.demo.access import RequestContext, anyone, project_member, workspace_member, workspace_staff
+from icsfeed.demo.views import View, list_view
 
-Guard = Callable[[Ask], None]
+Guard = Callable[[RequestContext], None]
 
 UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 WORKSPACE = r"/api/v1/workspaces/(?P<slug>[-\w]+)/"
@@ -17,7 +17,7 @@ PROJECTS = f"{WORKSPACE}projects/"
 PROJECT = rf"{PROJECTS}(?P<project>{UUID})/"
 ID = rf"(?P<id>{UUID})/"
 WORK_ITEMS = "(?:work-items|issues)"
-"""Their name since v1.1, and the one before, which Plane still answers."""
+"""The name since v1.1 and the earlier one, which Plane still answers."""
 ISSUES = f"{PROJECT}{WORK_ITEMS}/"
 STATES = f"{PROJECT}states/"
 LABELS = f"{PROJECT}labels/"
@@ -31,7 +31,7 @@ ME = "/api/v1/users/me/"
 
 
 class Route(Struct, frozen=True):
-    """`views` by method. `allow` is the header as Plane sends it, whatever of that is answered here."""
+    """`views` by method. `allow` is the header as Plane sends it, with methods that have no view here."""
 
     path: str
     guard: Guard
@@ -45,14 +45,14 @@ class Route(Struct, frozen=True):
 
 
 ROUTES = (
-    Route(PROJECTS, workspace_member, {"GET": listed(views.projects)}),
-    Route(ISSUES, project_member, {"GET": listed(views.issues)}),
-    Route(STATES, project_member, {"GET": listed(views.states)}),
-    Route(LABELS, workspace_member, {"GET": listed(views.labels)}),
-    Route(CYCLES, project_member, {"GET": listed(views.cycles)}),
-    Route(CYCLE_ISSUES, project_member, {"GET": listed(views.period_issues)}),
-    Route(MODULES, project_member, {"GET": listed(views.modules)}),
-    Route(MODULE_ISSUES, project_member, {"GET": listed(views.period_issues)}),
+    Route(PROJECTS, workspace_member, {"GET": list_view(views.projects)}),
+    Route(ISSUES, project_member, {"GET": list_view(views.issues)}),
+    Route(STATES, project_member, {"GET": list_view(views.states)}),
+    Route(LABELS, workspace_member, {"GET": list_view(views.labels)}),
+    Route(CYCLES, project_member, {"GET": list_view(views.cycles)}),
+    Route(CYCLE_ISSUES, project_member, {"GET": list_view(views.period_issues)}),
+    Route(MODULES, project_member, {"GET": list_view(views.modules)}),
+    Route(MODULE_ISSUES, project_member, {"GET": list_view(views.period_issues)}),
     Route(PROJECT_MEMBERS, workspace_member, {"GET": views.project_members}),
     Route(WORKSPACE_MEMBERS, workspace_staff, {"GET": views.workspace_members}, "GET"),
     Route(ME, anyone, {"GET": views.me}, "GET"),

@@ -1,45 +1,45 @@
-"""The answers: an allowed call in, JSON out; lists are made of rows as the caller sees them."""
+"""What the routes answer: the rows that a key may see, as pages or bare lists of JSON."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
-from icsfeed.demo.access import Ask
-from icsfeed.demo.data import Project
-from icsfeed.demo.paging import ordered, page, window
+from icsfeed.demo.access import RequestContext
+from icsfeed.demo.data import DemoProject
+from icsfeed.demo.paging import ordered, page, page_window
 from icsfeed.demo.rows import Row
-from icsfeed.demo.wire import Reply, json_reply
+from icsfeed.demo.wire import PlaneResponse, json_response
 
-View = Callable[[Ask], Reply]
+View = Callable[[RequestContext], PlaneResponse]
 
 GROUPS = ("cancelled", "completed", "started", "unstarted", "backlog")
 
 
-def listed(rows: Callable[[Ask], list[Row]]) -> View:
+def list_view(rows: Callable[[RequestContext], list[Row]]) -> View:
     """A page of `rows` with the chosen `fields`."""
 
-    def view(ask: Ask) -> Reply:
-        body = page(rows(ask), window(ask.call.params))
-        body["results"] = [picked(row, ask) for row in body["results"]]
-        return json_reply(200, body)
+    def view(context: RequestContext) -> PlaneResponse:
+        body = page(rows(context), page_window(context.request.params))
+        body["results"] = [select_fields(row, context) for row in body["results"]]
+        return json_response(200, body)
 
     return view
 
 
-def picked(row: Row, ask: Ask) -> Row:
-    """The fields that the call names in `fields`, unknown ones ignored; all fields if it names none."""
-    names = {name for name in ask.call.params.get("fields", "").split(",") if name}
+def select_fields(row: Row, context: RequestContext) -> Row:
+    """The fields named in the parameter `fields`, unknown ones ignored; all of them if none is named."""
+    names = {name for name in context.request.params.get("fields", "").split(",") if name}
     return {key: value for key, value in row.items() if key in names} if names else row
 
 
-def projects(ask: Ask) -> list[Row]:
+def projects(context: RequestContext) -> list[Row]:
     """Joined and public projects, archived ones too; the joined first."""
-    user, slug = ask.key.user, ask.params["slug"]
-    here = (project for project in ask.data.projects.values() if project.slug == slug)
+    user, slug = context.key.user, context.params["slug"]
+    here = (project for project in context.data.projects.values() if project.slug == slug)
     seen = [found for found in here if found.role(user) is not None or found.row["network"] == 2]
     seen.sort(key=lambda project: (project.role(user) is None, project.row["created_at"]))
     return [_project(found, user) for found in seen]
 
 
-def _project(project: Project, user: str) -> Row:
+def _project(project: DemoProject, user: str) -> Row:
     """A project as `user` sees it, with counts and membership. `sort_order` is null unless they joined."""
     role = project.role(user)
     return {
@@ -54,63 +54,67 @@ def _project(project: Project, user: str) -> Row:
     }
 
 
-def issues(ask: Ask) -> list[Row]:
-    return ordered(ask.project.shown(), ask.call.params.get("order_by") or "-created_at")
+def issues(context: RequestContext) -> list[Row]:
+    return ordered(context.project.shown(), context.request.params.get("order_by") or "-created_at")
 
 
-def states(ask: Ask) -> list[Row]:
-    return ordered([row for row in ask.project.states.values() if not row["is_triage"]], "sequence")
+def states(context: RequestContext) -> list[Row]:
+    return ordered([row for row in context.project.states.values() if not row["is_triage"]], "sequence")
 
 
-def labels(ask: Ask) -> list[Row]:
+def labels(context: RequestContext) -> list[Row]:
     """Any member of the workspace may ask; those who are not in the project get an empty list."""
-    found = ask.data.project(ask.params["slug"], ask.params["project"])
-    return _newest_first(found.labels.values() if found and found.role(ask.key.user) is not None else ())
+    project = context.data.project(context.params["slug"], context.params["project"])
+    if project is None or project.role(context.key.user) is None:
+        return []
+    return ordered(list(project.labels.values()), "-created_at")
 
 
-def cycles(ask: Ask) -> list[Row]:
-    return [_period(ask.project, row) for row in _newest_first(ask.project.cycles.values(), archived=False)]
+def cycles(context: RequestContext) -> list[Row]:
+    return _periods(context.project, context.project.cycles)
 
 
-def modules(ask: Ask) -> list[Row]:
-    return [_period(ask.project, row) for row in _newest_first(ask.project.modules.values(), archived=False)]
+def modules(context: RequestContext) -> list[Row]:
+    return _periods(context.project, context.project.modules)
 
 
-def _newest_first(rows: Iterable[Row], archived: bool = True) -> list[Row]:
-    return ordered([row for row in rows if archived or not row["archived_at"]], "-created_at")
+def _periods(project: DemoProject, periods: Mapping[str, Row]) -> list[Row]:
+    """Cycles or modules with their counts, the newest first, without the archived."""
+    shown = ordered([row for row in periods.values() if not row["archived_at"]], "-created_at")
+    return [{"id": row["id"], **_counts(project, row["id"]), **row} for row in shown]
 
 
-def _period(project: Project, row: Row) -> Row:
-    """A cycle or module with its counts. A module counts the *groups* that occur, 0 or 1 each (v1.3.1)."""
-    groups = [project.group(issue) for issue in _issues_in(project, row["id"])]
-    most = 1 if row["id"] in project.modules else len(groups)
+def _counts(project: DemoProject, period_id: str) -> dict[str, int]:
+    """Issues by the group of their state. A module counts the *groups* that occur, 0 or 1 each (v1.3.1)."""
+    groups = [project.group(issue) for issue in _issues_in(project, period_id)]
+    most = 1 if period_id in project.modules else len(groups)
     counts = {f"{group}_issues": min(groups.count(group), most) for group in GROUPS}
-    return {"id": row["id"], "total_issues": len(groups), **counts, **row}
+    return {"total_issues": len(groups), **counts}
 
 
-def period_issues(ask: Ask) -> list[Row]:
-    """The issues of a cycle or module, oldest first; an unknown one is empty."""
-    order = ask.call.params.get("order_by") or "created_at"
-    return ordered(_issues_in(ask.project, ask.params["id"]), order)
+def period_issues(context: RequestContext) -> list[Row]:
+    """The issues of a cycle or module, oldest first; none if it is unknown."""
+    order = context.request.params.get("order_by") or "created_at"
+    return ordered(_issues_in(context.project, context.params["id"]), order)
 
 
-def _issues_in(project: Project, period_id: str) -> list[Row]:
+def _issues_in(project: DemoProject, period_id: str) -> list[Row]:
     links = project.links.get(period_id, {})
     return [issue for issue in project.shown() if issue["id"] in links] if links else []
 
 
-def project_members(ask: Ask) -> Reply:
-    """A bare list of users, without roles, removed ones and bots included; for all of the workspace."""
-    found = ask.data.project(ask.params["slug"], ask.params["project"])
-    people = ask.data.members_of(found.members if found else ())
-    return json_reply(200, [user.row() for _, user in people])
+def project_members(context: RequestContext) -> PlaneResponse:
+    """A bare list of users without roles, removed ones and bots included; any workspace member may ask."""
+    found = context.data.project(context.params["slug"], context.params["project"])
+    people = context.data.members_of(found.members if found else ())
+    return json_response(200, [user.row() for _, user in people])
 
 
-def workspace_members(ask: Ask) -> Reply:
+def workspace_members(context: RequestContext) -> PlaneResponse:
     """A bare list of users with their roles."""
-    people = ask.data.members_of(ask.workspace.members)
-    return json_reply(200, [user.row() | {"role": member.role} for member, user in people])
+    people = context.data.members_of(context.workspace.members)
+    return json_response(200, [user.row() | {"role": member.role} for member, user in people])
 
 
-def me(ask: Ask) -> Reply:
-    return json_reply(200, ask.user.row())
+def me(context: RequestContext) -> PlaneResponse:
+    return json_response(200, context.user.row())

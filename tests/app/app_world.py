@@ -20,7 +20,7 @@ from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.config import Config, Feed
-from icsfeed.demo.access import Limits
+from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import sample_id
 from icsfeed.demo.settings import demo_config
@@ -29,7 +29,7 @@ NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 """A Monday."""
 TODAY = date(2026, 11, 23)
 HOST = "https://cal.example.com"
-UNLIMITED = Limits(person=1_000_000)
+UNLIMITED = KeyLimits(person=1_000_000)
 
 
 class Clock:
@@ -100,7 +100,7 @@ async def serving(
     data: PlaneData | None = None,
     clock: Clock | None = None,
     issues: int = 0,
-    limits: Limits = UNLIMITED,
+    limits: KeyLimits = UNLIMITED,
     version: str = "v1.3.1",
     base: str = HOST,
     more: Mapping[str, PlaneData] = {},

@@ -18,7 +18,7 @@ from icsfeed.adapters.store import Store
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
 from icsfeed.core.config import Cache, Config, Duration, Feed
-from icsfeed.demo.data import Project
+from icsfeed.demo.data import DemoProject
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import sample_id
 
@@ -278,7 +278,7 @@ async def test_an_issue_that_joined_or_left_a_cycle_or_module_says_so(kind: str)
         await plane.is_right()
 
 
-def open_period(data: PlaneData, kind: str) -> tuple[Project, str]:
+def open_period(data: PlaneData, kind: str) -> tuple[DemoProject, str]:
     """A cycle or module that has not ended, and its project."""
     for project in data.projects.values():
         for id_, row in (project.cycles if kind == "cycle" else project.modules).items():

@@ -8,7 +8,7 @@ from plane import faults as f
 from icsfeed.app.pushed import read, stamp
 from icsfeed.core.config import Auto, Feed
 from icsfeed.core.errors import FeedError
-from icsfeed.demo.wire import Call, Handler, Reply
+from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +56,7 @@ async def test_an_issue_that_could_not_be_understood_makes_it_less_than_whole() 
 async def test_a_read_that_takes_longer_than_its_first_parts_are_fresh_is_whole() -> None:
     async with serving(settings(FEEDS)) as world:
 
-        async def slow(call: Call, answer: Handler) -> Reply:
+        async def slow(call: PlaneRequest, answer: Handler) -> PlaneResponse:
             world.clock.move(seconds=200)
             return await answer(call)
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from plane.world import Clock, connect
 
-from icsfeed.demo.access import Limits
+from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import DemoData, Key
+from icsfeed.demo.data import DemoData, DemoKey
 
 pytestmark = pytest.mark.anyio
 
@@ -44,12 +44,12 @@ async def test_reset_says_now_and_a_minute_and_nothing_else(data: DemoData, cloc
 async def test_service_keys_have_more_and_both_can_be_set(data: DemoData, clock: Clock) -> None:
     async with connect(create_plane(data, clock), SERVICE) as client:
         assert (await client.get(ME)).headers["x-ratelimit-remaining"] == "299"
-    async with connect(create_plane(data, clock, limits=Limits(person=1))) as client:
+    async with connect(create_plane(data, clock, limits=KeyLimits(person=1))) as client:
         assert [(await client.get(ME)).status_code for _ in range(2)] == [200, 429]
 
 
 async def test_each_key_has_its_own_budget(data: DemoData, clock: Clock) -> None:
-    app = create_plane(data, clock, limits=Limits(person=1))
+    app = create_plane(data, clock, limits=KeyLimits(person=1))
     bob = "plane_api_b0b00000000000000000000000000002"
     async with connect(app) as client:
         answers = [await client.get(ME), await client.get(ME, headers={"X-API-Key": bob})]
@@ -83,7 +83,7 @@ async def test_a_wrong_method_is_counted(method: str, data: DemoData, clock: Clo
 
 async def test_a_key_expires_while_the_server_runs(data: DemoData, clock: Clock) -> None:
     user = next(iter(data.users))
-    data.keys["short"] = Key("short", user, expires=clock.now + timedelta(seconds=5))
+    data.keys["short"] = DemoKey("short", user, expires=clock.now + timedelta(seconds=5))
     async with connect(create_plane(data, clock), "short") as client:
         assert (await client.get(ME)).status_code == 200
         clock.move(5)

@@ -8,7 +8,7 @@ import pytest
 from plane.world import RECORDINGS, connect
 
 from icsfeed.demo.api import create_plane
-from icsfeed.demo.paging import Window, ordered, page
+from icsfeed.demo.paging import PageWindow, ordered, page
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import API_KEY, sample, sample_id
 
@@ -42,13 +42,13 @@ async def test_a_walk_over_the_pages_finds_every_issue_once(size: int) -> None:
 @pytest.mark.parametrize(
     ("total", "asked", "told"),
     [
-        (0, Window(10), (0, 0, False, False)),
-        (20, Window(10), (10, 2, True, False)),
-        (20, Window(10, 1), (10, 2, False, True)),
-        (21, Window(10, 2), (1, 3, False, True)),
+        (0, PageWindow(10), (0, 0, False, False)),
+        (20, PageWindow(10), (10, 2, True, False)),
+        (20, PageWindow(10, 1), (10, 2, False, True)),
+        (21, PageWindow(10, 2), (1, 3, False, True)),
     ],
 )
-def test_a_page_says_where_it_is(total: int, asked: Window, told: tuple[int, int, bool, bool]) -> None:
+def test_a_page_says_where_it_is(total: int, asked: PageWindow, told: tuple[int, int, bool, bool]) -> None:
     body = page([{"id": str(number)} for number in range(total)], asked)
     keys = ("count", "total_pages", "next_page_results", "prev_page_results")
     assert tuple(body[key] for key in keys) == told

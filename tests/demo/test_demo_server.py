@@ -9,7 +9,7 @@ from plane.world import Clock, connect, served
 from icsfeed.demo.api import create_plane
 from icsfeed.demo.data import DemoData
 from icsfeed.demo.sample import API_KEY, SLUG, sample, sample_id
-from icsfeed.demo.wire import Call, Handler, Reply
+from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -51,8 +51,8 @@ async def test_it_says_which_release_it_is_without_a_key() -> None:
 
 
 async def test_calls_can_be_handled_in_its_place() -> None:
-    async def handle(call: Call, plane: Handler) -> Reply:
-        return Reply(418) if call.path == "/tea" else await plane(call)
+    async def handle(call: PlaneRequest, plane: Handler) -> PlaneResponse:
+        return PlaneResponse(418) if call.path == "/tea" else await plane(call)
 
     async with connect(create_plane(sample(NOW.date()), lambda: NOW, handle=handle), API_KEY) as client:
         answers = [await client.get("/tea"), await client.get(ME)]

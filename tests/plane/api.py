@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from icsfeed.demo import api, views
 from icsfeed.demo import routes as r
-from icsfeed.demo.access import Limits, project_member, workspace_member
+from icsfeed.demo.access import KeyLimits, project_member, workspace_member
 from icsfeed.demo.routes import Route
 from icsfeed.demo.views import View
 from plane import reads, writes
@@ -30,7 +30,7 @@ def create_plane(
     clock: Callable[[], datetime] | None = None,
     *,
     faults: Faults | None = None,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: KeyLimits = KeyLimits(),  # noqa: B008 - frozen
     version: str = "v1.3.1",
 ) -> Litestar:
     """A Plane that serves `data`.

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from msgspec import field
 
-from icsfeed.demo.data import DemoData, Project
+from icsfeed.demo.data import DemoData, DemoProject
 from icsfeed.demo.rows import Row, base, issue_row, link_row, stamp
 
 
@@ -31,7 +31,7 @@ class PlaneData(DemoData, kw_only=True, eq=False):
     zones: dict[str, str] = field(default_factory=dict)
     last_stamp: str = ""
 
-    def project_of(self, object_id: str) -> Project:
+    def project_of(self, object_id: str) -> DemoProject:
         """The project that holds an issue, cycle or module of this id. KeyError: none does."""
         for project in self.projects.values():
             if any(object_id in rows for rows in (project.issues, project.cycles, project.modules)):

@@ -4,31 +4,37 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from icsfeed.demo import views
-from icsfeed.demo.access import Ask, project_member
+from icsfeed.demo.access import RequestContext, project_member
 from icsfeed.demo.rows import Row
-from icsfeed.demo.views import View, listed, picked
-from icsfeed.demo.wire import Reply, json_reply, no_key, no_permission, no_such_object, went_wrong
+from icsfeed.demo.views import View, list_view, select_fields
+from icsfeed.demo.wire import PlaneResponse, json_response, no_key, no_permission, no_such_object, went_wrong
 
 
-def nobody(_: Ask) -> None:
+def nobody(_: RequestContext) -> None:
     """Not for keys at all: as if there were none."""
     raise no_key()
 
 
-def project_by_name(ask: Ask) -> None:
+def project_by_name(context: RequestContext) -> None:
     """As `project_member`, the project named by its identifier: case matters."""
-    for project_id, project in ask.data.projects.items():
-        if project.slug == ask.params["slug"] and project.row["identifier"] == ask.params["identifier"]:
-            ask.params["project"] = project_id
-            return project_member(ask)
+    for project_id, project in context.data.projects.items():
+        if (
+            project.slug == context.params["slug"]
+            and project.row["identifier"] == context.params["identifier"]
+        ):
+            context.params["project"] = project_id
+            return project_member(context)
     raise no_permission()
 
 
-def detail(rows: Callable[[Ask], Iterable[Row]]) -> View:
+def detail(rows: Callable[[RequestContext], Iterable[Row]]) -> View:
     """The one of `rows` whose id the path names."""
 
-    def view(ask: Ask) -> Reply:
-        return json_reply(200, picked(first(row for row in rows(ask) if row["id"] == ask.params["id"]), ask))
+    def view(context: RequestContext) -> PlaneResponse:
+        return json_response(
+            200,
+            select_fields(first(row for row in rows(context) if row["id"] == context.params["id"]), context),
+        )
 
     return view
 
@@ -40,32 +46,33 @@ def first(rows: Iterable[Row]) -> Row:
     raise no_such_object()
 
 
-def project(ask: Ask) -> Reply:
+def project(context: RequestContext) -> PlaneResponse:
     """One of those that the list shows. Only the list has a sort_order."""
-    row = first(row for row in views.projects(ask) if row["id"] == ask.params["project"])
-    return json_reply(200, picked({key: row[key] for key in row if key != "sort_order"}, ask))
+    row = first(row for row in views.projects(context) if row["id"] == context.params["project"])
+    return json_response(200, select_fields({key: row[key] for key in row if key != "sort_order"}, context))
 
 
-def shown_issues(ask: Ask) -> list[Row]:
-    return ask.project.shown()
+def shown_issues(context: RequestContext) -> list[Row]:
+    return context.project.shown()
 
 
-def issues(ask: Ask) -> Reply:
+def issues(context: RequestContext) -> PlaneResponse:
     """The list; with external_id and external_source the one issue that has them."""
-    wanted = ask.call.params.get("external_id"), ask.call.params.get("external_source")
+    wanted = context.request.params.get("external_id"), context.request.params.get("external_source")
     if not all(wanted):
-        return listed(views.issues)(ask)
-    rows = (row for row in ask.project.shown() if (row["external_id"], row["external_source"]) == wanted)
-    return json_reply(200, picked(first(rows), ask))
+        return list_view(views.issues)(context)
+    rows = (row for row in context.project.shown() if (row["external_id"], row["external_source"]) == wanted)
+    return json_response(200, select_fields(first(rows), context))
 
 
-def issue_by_number(ask: Ask) -> Reply:
+def issue_by_number(context: RequestContext) -> PlaneResponse:
     """By KEY-number. What is not a number is a 500."""
-    if not ask.params["number"].isdecimal():
+    if not context.params["number"].isdecimal():
         raise went_wrong()
-    number = int(ask.params["number"])
-    return json_reply(
-        200, picked(first(row for row in shown_issues(ask) if row["sequence_id"] == number), ask)
+    number = int(context.params["number"])
+    return json_response(
+        200,
+        select_fields(first(row for row in shown_issues(context) if row["sequence_id"] == number), context),
     )
 
 
@@ -79,15 +86,15 @@ def cycles(clock: Callable[[], datetime]) -> View:
         "incomplete": lambda _, end, at: not end or end >= at,
     }
 
-    def in_view(ask: Ask) -> list[Row]:
+    def in_view(context: RequestContext) -> list[Row]:
         at = clock().astimezone(UTC).isoformat()
-        keep = tests.get(ask.call.params.get("cycle_view", ""))
-        rows = views.cycles(ask)
+        keep = tests.get(context.request.params.get("cycle_view", ""))
+        rows = views.cycles(context)
         return [row for row in rows if not keep or keep(row["start_date"] or "", row["end_date"] or "", at)]
 
-    def view(ask: Ask) -> Reply:
-        if ask.call.params.get("cycle_view") == "current":
-            return json_reply(200, [picked(row, ask) for row in in_view(ask)])
-        return listed(in_view)(ask)
+    def view(context: RequestContext) -> PlaneResponse:
+        if context.request.params.get("cycle_view") == "current":
+            return json_response(200, [select_fields(row, context) for row in in_view(context)])
+        return list_view(in_view)(context)
 
     return view

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from icsfeed.demo.access import Ask
-from icsfeed.demo.data import Project
+from icsfeed.demo.access import RequestContext
+from icsfeed.demo.data import DemoProject
 from icsfeed.demo.rows import Row
 from icsfeed.demo.views import View
-from icsfeed.demo.wire import Reply
+from icsfeed.demo.wire import PlaneResponse
 from plane.data import PlaneData
 
 Change = Callable[[Row], Row]
@@ -21,23 +21,23 @@ NO_POINT = dict.fromkeys(("deleted_at", "key", "created_by", "updated_by")) | {"
 LITE = ("id", "identifier", "name", "cover_image", "icon_prop", "emoji", "description", "cover_image_url")
 
 
-def rewritten(view: View, change_for: Callable[[Ask], Change | None]) -> View:
-    """The view with every row of its answer changed; None: this call's answer stays as it is."""
+def rewritten(view: View, change_for: Callable[[RequestContext], Change | None]) -> View:
+    """The view with every row of its answer changed; None: the answer to this request stays as it is."""
 
-    def rewriting(ask: Ask) -> Reply:
-        reply = view(ask)
-        change = change_for(ask)
-        if change is None or not reply.body:
-            return reply
-        body = msgspec.json.decode(reply.body)
+    def rewriting(context: RequestContext) -> PlaneResponse:
+        response = view(context)
+        change = change_for(context)
+        if change is None or not response.body:
+            return response
+        body = msgspec.json.decode(response.body)
         if isinstance(body, list):
             body = [change(row) for row in body]
         elif "results" in body:
             body["results"] = [change(row) for row in body["results"]]
         else:
             body = change(body)
-        reply.body = msgspec.json.encode(body)
-        return reply
+        response.body = msgspec.json.encode(body)
+        return response
 
     return rewriting
 
@@ -45,8 +45,8 @@ def rewritten(view: View, change_for: Callable[[Ask], Change | None]) -> View:
 def localizing(data: PlaneData, view: View) -> View:
     """Datetimes in the time zone of the key, as `2026-11-21T13:57:04.404338+05:30`."""
 
-    def change_for(ask: Ask) -> Change | None:
-        zone = data.zones.get(ask.key.user)
+    def change_for(context: RequestContext) -> Change | None:
+        zone = data.zones.get(context.key.user)
         return (lambda row: _localized(row, ZoneInfo(zone))) if zone else None
 
     return rewritten(view, change_for)
@@ -73,11 +73,11 @@ def expanding(data: PlaneData, view: View) -> View:
     names change nothing.
     """
 
-    def change_for(ask: Ask) -> Change | None:
-        names = ask.call.params.get("expand", "").split(",")
+    def change_for(context: RequestContext) -> Change | None:
+        names = context.request.params.get("expand", "").split(",")
         if names == [""]:
             return None
-        relations = _relations(data, ask.project)
+        relations = _relations(data, context.project)
         return lambda row: (
             row
             | {
@@ -90,7 +90,7 @@ def expanding(data: PlaneData, view: View) -> View:
     return rewritten(view, change_for)
 
 
-def _relations(data: PlaneData, project: Project) -> Mapping[str, Callable[[Any], Any]]:
+def _relations(data: PlaneData, project: DemoProject) -> Mapping[str, Callable[[Any], Any]]:
     def user(key: str | None) -> Row:
         return data.users[key].row() if key in data.users else {}
 

@@ -8,12 +8,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.demo import routes as r
-from icsfeed.demo.access import Ask
-from icsfeed.demo.paging import MAX_PER_PAGE, window
+from icsfeed.demo.access import RequestContext
+from icsfeed.demo.paging import MAX_PER_PAGE, page_window
 from icsfeed.demo.routes import Route
 from icsfeed.demo.rows import Row
 from icsfeed.demo.views import View
-from icsfeed.demo.wire import Reply, went_wrong
+from icsfeed.demo.wire import PlaneResponse, went_wrong
 from plane.rewriting import Change, rewritten
 
 PEOPLE = (r.WORKSPACE_MEMBERS, r.ME)
@@ -72,20 +72,20 @@ def _route_of(version: Version, route: Route) -> Route:
 
 
 def _paged(version: Version, view: View) -> View:
-    def paging(ask: Ask) -> Reply:
-        params = ask.call.params
-        size = window(params, version.max_page).size
+    def paging(context: RequestContext) -> PlaneResponse:
+        params = context.request.params
+        size = page_window(params, version.max_page).size
         if version.strict_cursor and "cursor" in params and float(params["cursor"].split(":")[0]) != size:
             raise went_wrong()
-        call = replace(ask.call, query=f"{ask.call.query}&per_page={size}")
-        return view(replace(ask, call=call))
+        request = replace(context.request, query=f"{context.request.query}&per_page={size}")
+        return view(replace(context, request=request))
 
     return paging
 
 
-def _plain_dates(ask: Ask) -> Change:
+def _plain_dates(context: RequestContext) -> Change:
     """A cycle before v0.24: the dates that people entered, and no time zone."""
-    zone = ZoneInfo(ask.project.row["timezone"])
+    zone = ZoneInfo(context.project.row["timezone"])
 
     def change(row: Row) -> Row:
         days = {

@@ -41,7 +41,7 @@ from icsfeed.app.server_state import ServerState
 from icsfeed.app.watch import Watch
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Feed
-from icsfeed.demo.data import Project
+from icsfeed.demo.data import DemoProject
 
 pytestmark = pytest.mark.anyio
 
@@ -110,7 +110,7 @@ class Oracle:
         )
 
 
-def items_of(project: Project) -> frozenset[Item]:
+def items_of(project: DemoProject) -> frozenset[Item]:
     return frozenset(
         (f"plane-issue-{row['id']}@calplanebot", version(row["name"]), date.fromisoformat(row["target_date"]))
         for row in project.shown()
@@ -237,7 +237,7 @@ async def changing(data: PlaneData, oracle: Oracle, counts: Counter[str], rng: R
         oracle.note()
 
 
-def change(data: PlaneData, project: Project, number: int, rng: Random) -> None:
+def change(data: PlaneData, project: DemoProject, number: int, rng: Random) -> None:
     issues, due = project.shown(), TODAY + timedelta(days=rng.randrange(-30, 200))
     fields = {"name": f"Thing v{number}", "target_date": due.isoformat()}
     issue = rng.choice(issues)["id"] if issues else ""
