@@ -1,7 +1,7 @@
 """What the tests of the embedded Plane share: the recordings, a key, a clock, and clients in process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,11 +15,9 @@ from plane.recorded import RECORDED_AT
 RECORDINGS = Path(__file__).parents[1] / "data" / "plane"
 ALICE = "plane_api_a11ce000000000000000000000000001"
 
-Connect = Callable[..., httpx.AsyncClient]
-
 
 class Clock:
-    """Stands still until it is told to move."""
+    """Stands still until it is moved."""
 
     def __init__(self) -> None:
         self.now = RECORDED_AT
