@@ -114,7 +114,7 @@ def config() -> Config:
 def style(feed: Feed = FEED) -> Style:
     """How that feed shows its issues."""
     settings = config()
-    return style_of(settings, settings.workspaces["demo"], "acme", feed)
+    return style_of(settings, settings.workspaces["demo"], "acme", "f", feed)
 
 
 def calendar(of: Snapshot, name: str = "everything", feed: Feed = FEED) -> Calendar:

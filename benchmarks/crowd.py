@@ -9,7 +9,6 @@ from measure import Row
 from msgspec.structs import replace
 
 from icsfeed.core.calendar import Day, Material, calendar_of
-from icsfeed.core.chunks import Chunks
 from icsfeed.core.config import Feed
 from icsfeed.core.feed import Rendered, digest, render
 from icsfeed.core.model import Person, Snapshot
@@ -21,7 +20,7 @@ PROJECTS, PEOPLE, WHOLE = 50, 200, 250
 
 
 class Cost(NamedTuple):
-    """MB of components, chunks and what feeds hold themselves, each counted once; seconds of CPU."""
+    """MB of components and what feeds hold themselves, each counted once; seconds of CPU."""
 
     held: float
     seconds: float
@@ -64,31 +63,27 @@ def _project(whole: Snapshot, number: int, people: Mapping[str, Person]) -> Snap
 
 def cost_of(snapshots: list[Snapshot], feeds: Mapping[str, Feed]) -> Cost:
     """Render all of these feeds, cold."""
-    began, chunks = process_time(), Chunks(compress=True)
+    began = process_time()
     parts = {snapshot.project.id: Parts(snapshot, corpus.style()) for snapshot in snapshots}
-    made = [_rendered(name, feed, snapshots, parts, chunks) for name, feed in feeds.items()]
+    made = [_rendered(name, feed, snapshots, parts) for name, feed in feeds.items()]
     return Cost(_held(made) / 1e6, process_time() - began)
 
 
-def _rendered(
-    name: str, feed: Feed, snapshots: list[Snapshot], parts: Mapping[str, Parts], chunks: Chunks
-) -> Rendered:
+def _rendered(name: str, feed: Feed, snapshots: list[Snapshot], parts: Mapping[str, Parts]) -> Rendered:
     own = [snapshot for snapshot in snapshots if feed.project in (None, snapshot.project.id)]
     projects = [snapshot.project for snapshot in snapshots]
     material = Material(projects, snapshots[0].people, own, own)
     day = Day(corpus.TODAY, corpus.ZONE)
     calendar = calendar_of(name, feed, Query(), corpus.style(), material, day, "Acme")
-    return render(calendar.header, calendar.parts(parts), None, digest(name), corpus.NOW, chunks)[0]
+    return render(calendar.header, calendar.parts(parts), None, digest(name), corpus.NOW)[0]
 
 
 def _held(made: Iterable[Rendered]) -> int:
     """Bytes of all that these hold, whatever several of them hold once."""
     held: dict[int, int] = {}
     for rendered in made:
-        held[id(rendered)] = len(rendered.opening) + 8 * len(rendered.chunks)
-        for chunk in rendered.chunks:
-            held[id(chunk)] = 8 * len(chunk.parts) + (len(chunk.packed.deflated) if chunk.packed else 0)
-            held |= {id(octets): len(octets) for octets in chunk.parts}
+        held[id(rendered)] = len(rendered.opening) + 8 * len(rendered.parts)
+        held |= {id(octets): len(octets) for octets in rendered.parts}
     return sum(held.values())
 
 

@@ -8,7 +8,6 @@ from icalendar import Calendar as Theirs
 from icalendar import Event
 from measure import Row, in_turns, times_faster
 
-from icsfeed.core.chunks import Chunks
 from icsfeed.core.component import Component
 from icsfeed.core.feed import Rendered, digest, render
 from icsfeed.core.ics import CLOSING, Header, opening
@@ -25,7 +24,6 @@ class Renderer:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.style = corpus.style()
-        self.chunks = Chunks(compress=True)
         self.made = Parts(snapshot, self.style)
         self.held: dict[str, tuple[Rendered, History]] = {}
         self.turn = 0
@@ -34,7 +32,7 @@ class Renderer:
         calendar = corpus.calendar(self.snapshot, name)
         history = self.held[name][1] if name in self.held else None
         found = calendar.parts({self.snapshot.project.id: self.made})
-        self.held[name] = render(calendar.header, found, history, digest(self.style), corpus.NOW, self.chunks)
+        self.held[name] = render(calendar.header, found, history, digest(self.style), corpus.NOW)
         return self.held[name][0]
 
     def changed(self) -> Rendered:

@@ -41,7 +41,7 @@ ENDS: Mapping[int, str] = {
     65: "Plane's answers cannot be used",
     69: "Plane or the server cannot be reached",
     73: "a file cannot be written, or there is no room",
-    75: "busy, throttled or not ready: try later",
+    75: "busy, throttled, not ready, or Plane fails with an error of its own: try later",
     76: "what answers is not Plane, or not a calendar",
     77: "the key or password is refused, or may not do this",
     78: "the configuration cannot be used",

@@ -23,24 +23,26 @@ from icsfeed.running import (
     pushed,
     run,
     set_up_logs,
+    stop_on_sigterm,
     told,
     write_file,
     write_new,
 )
 from icsfeed.terminal import (
-    progress_shown,
+    push_bars,
     show_demo,
     show_exported,
     show_finding,
     show_json,
     show_links,
-    show_report,
     show_state,
     show_verdicts,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from icsfeed.app.push_report import Report
 
 PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
 
@@ -92,9 +94,15 @@ def demo(port: int, issues: int, as_json: bool) -> None:
 
 @cli.command()
 @config_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; ::, all of both families.",
+)
 @click.option("--port", default=8765, type=PORT, show_default=True, help="Port to listen on; 0: a free one.")
-def serve(config_path: str | None, host: str, port: int) -> None:
+@click.option("--uds", metavar="PATH", help="Unix socket to listen on, in the place of host and port.")
+def serve(config_path: str | None, host: str, port: int, uds: str | None) -> None:
     """Run the server.
 
     It takes up a changed configuration by itself, or on SIGHUP; a wrong one leaves things as they are.
@@ -107,7 +115,7 @@ def serve(config_path: str | None, host: str, port: int) -> None:
     async def ready(url: str) -> None:
         click.echo(f"icsfeed {__version__} listens on {url}", err=True)
 
-    run(lambda: serve_file(file_of(config_path), config, host, port, ready), new_event_loop)
+    run(lambda: serve_file(file_of(config_path), config, host, port, uds, ready), new_event_loop)
 
 
 @cli.command()
@@ -206,7 +214,7 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @config_option
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
-@click.option("--force", is_flag=True, help="Delete even where that is most of what is there.")
+@click.option("--force", is_flag=True, help="Delete even where that is most of what is there, and leftovers.")
 @json_option
 def push(
     targets: tuple[str, ...], config_path: str | None, dry_run: bool, force: bool, as_json: bool
@@ -219,27 +227,32 @@ def push(
     """
     from icsfeed.adapters.store import open_store
     from icsfeed.app.build import utc_now
-    from icsfeed.app.push import World
-    from icsfeed.app.push import push as push_to
+    from icsfeed.app.push import World, push_all
 
-    config = configuration(config_path)
+    config = configuration(config_path, targets)
     names = pushed(config, targets)
 
     async def work() -> None:
+        stop_on_sigterm()
         store = open_store(config.store.reveal(), os.environ)
-        async with patient(config, store) as service:
-            world = World(push_folder, store, utc_now)
-            reports = []
-            for name in names:
-                with progress_shown(name, wanted=not as_json) as progress:
-                    report = await push_to(
-                        name, service, world, dry_run=dry_run, force=force, progress=progress
-                    )
+        reports: list[Report] = []
+        with push_bars(wanted=not as_json) as bars:
+
+            def take(report: Report) -> None:
                 reports.append(report)
                 if not as_json:
-                    show_report(report)
-        if as_json:
-            show_json({"targets": [report.as_json() for report in reports]})
+                    bars.show(report)
+
+            try:
+                async with patient(config, store) as service:
+                    service.expire()
+                    world = World(push_folder, store, utc_now)
+                    await push_all(
+                        names, service, world, take, bars.counts, bars.waits, dry_run=dry_run, force=force
+                    )
+            finally:
+                if as_json and reports:
+                    show_json({"targets": [report.as_json() for report in reports]})
         sys.exit(push_code(reports))
 
     run(work)
@@ -301,10 +314,13 @@ def doctor(url: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--url", default="http://127.0.0.1:8765", show_default=True, help="Where the server is.")
+@click.option(
+    "--url",
+    help="Where the server is. Default: where the one on this machine serves, else http://127.0.0.1:8765.",
+)
 @click.option("--live", is_flag=True, help="Only whether it lives, for health checks.")
 @json_option
-def status(url: str, live: bool, as_json: bool) -> None:
+def status(url: str | None, live: bool, as_json: bool) -> None:
     """Ask a running server how it is, and say what is wrong.
 
     Ends with 0 when all is well, 4 when it serves and something is wrong, 69 when it does not answer, 75
@@ -312,10 +328,12 @@ def status(url: str, live: bool, as_json: bool) -> None:
     """
     import msgspec
 
-    from icsfeed.adapters.running_server import state
+    from icsfeed.adapters.running_server import ServedAddress, state
+
+    address = url or ServedAddress(os.environ).read() or "http://127.0.0.1:8765"
 
     async def work() -> None:
-        found = await state(url, only_live=live)
+        found = await state(address, only_live=live)
         if as_json:
             show_json(msgspec.to_builtins(found))
         else:

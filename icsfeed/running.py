@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from icsfeed.core.config import Config
     from icsfeed.core.feed import Rendered
 
+TERMINATED = 143
 BUSY, CANNOT_WRITE, UNREACHABLE, PARTLY, REFUSED, USAGE, UNEXPECTED = 75, 73, 69, 4, 3, 2, 1
 EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
     (errors.ConfigError, 78),
@@ -34,6 +35,7 @@ EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
     (errors.KeyRefused, 77),
     (errors.NoAccess, 77),
     (errors.Throttled, BUSY),
+    (errors.ServerError, BUSY),
     (errors.NotPlane, 76),
     (errors.BadAnswer, 65),
     (errors.PlaneError, UNREACHABLE),
@@ -54,12 +56,15 @@ PATIENCE = 600
 """Seconds that a command waits for Plane, where a calendar app would be answered sooner."""
 
 
-def configuration(explicit: str | None) -> Config:
-    """The configuration, with logging set up to hide its secrets. Ends the process when it is wrong."""
+def configuration(explicit: str | None, targets: Sequence[str] = ()) -> Config:
+    """The configuration, with logging set up to hide its secrets. Ends the process when it is wrong.
+
+    `targets`: only what is needed to push to these, where they are given.
+    """
     from icsfeed.app.logs import secrets_of
 
     try:
-        config = load_configuration(file_of(explicit))
+        config = load_configuration(file_of(explicit), targets)
     except errors.ConfigError as error:
         fail(error)
     set_up_logs(os.environ.get("LOG_LEVEL") or "INFO", secrets_of(config))
@@ -75,14 +80,14 @@ def file_of(explicit: str | None) -> Path | None:
     return find(explicit, os.environ, Path.cwd())
 
 
-def load_configuration(path: Path | None) -> Config:
-    """The configuration as it is now. Raises ConfigError."""
+def load_configuration(path: Path | None, targets: Sequence[str] = ()) -> Config:
+    """The configuration as it is now, or what of it pushes to these targets need. Raises ConfigError."""
     from zoneinfo import available_timezones
 
     from icsfeed.adapters.config_file import from_environment, load
 
     zones = available_timezones()
-    return load(path, os.environ, zones) if path else from_environment(os.environ, zones)
+    return load(path, os.environ, zones, targets) if path else from_environment(os.environ, zones)
 
 
 def set_up_logs(level: str, secrets: Iterable[str] = ()) -> None:
@@ -167,6 +172,18 @@ def run(
         fail(error)
     except KeyboardInterrupt:
         sys.exit(130)
+    except asyncio.CancelledError:
+        sys.exit(TERMINATED)
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM end the task that calls this, as Ctrl-C does: systemd sends it after TimeoutStartSec."""
+    import asyncio
+    import signal
+
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def fail(error: errors.IcsfeedError) -> NoReturn:
@@ -209,11 +226,18 @@ def push_code(reports: Sequence[Report]) -> int:
     return codes.pop() if len(codes) == 1 else PARTLY
 
 
+def _unread_code(report: Report) -> int:
+    """The code of a run after an incomplete read of Plane, where --force does not help; 0 for no such run."""
+    if report.unread is not None:
+        return exit_code(report.unread)
+    return PARTLY if report.refused is not None else 0
+
+
 def _report_code(report: Report) -> int:
     if report.error is not None:
         return exit_code(report.error)
-    if report.refused is not None:
+    if report.refused is not None and not report.refused.final:
         return REFUSED
     if not report.failures:
-        return exit_code(report.unread) if report.unread else 0
+        return _unread_code(report) or (REFUSED if report.leftovers else 0)
     return UNREACHABLE if all(failure.locked for failure in report.failures) else PARTLY

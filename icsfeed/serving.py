@@ -10,6 +10,8 @@ import socket
 import sys
 from contextlib import contextmanager, suppress
 from ctypes import CDLL
+from functools import partial
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,19 +21,22 @@ from uvicorn.loops.auto import auto_loop_factory
 
 from icsfeed.adapters.config_file import fingerprint
 from icsfeed.adapters.notify import Notifier, keep_alive, notifier
+from icsfeed.adapters.running_server import ServedAddress
 from icsfeed.adapters.store import open_store
 from icsfeed.app.build import WorkspacePool, utc_now
 from icsfeed.app.host import hosted
 from icsfeed.app.logs import secrets_of
+from icsfeed.app.peers import is_within
 from icsfeed.app.push import World
 from icsfeed.app.reload import Reloading
 from icsfeed.app.server_state import ServerState
-from icsfeed.connections import Bounded, let_go_of_the_late
+from icsfeed.connections import Admission, Bounded, dated, let_go_of_the_late
+from icsfeed.listening import address_of, leave, open_listener, open_unix_listener
 from icsfeed.running import BUSY, load_configuration, push_folder, set_up_logs
 from icsfeed.terminal import why_not_listening
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from litestar.types import ASGIApp
@@ -42,7 +47,12 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 async def serve_file(
-    path: Path | None, config: Config, host: str, port: int, ready: Callable[[str], Awaitable[None]]
+    path: Path | None,
+    config: Config,
+    host: str,
+    port: int,
+    uds: str | None,
+    ready: Callable[[str], Awaitable[None]],
 ) -> None:
     """Serve a configuration and what becomes of it, until a signal ends it. `path`: None: the environment."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
@@ -58,9 +68,16 @@ async def serve_file(
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.tell)
         watching = asyncio.create_task(reloading.run())
+        served = ServedAddress(os.environ)
+
+        async def answers(url: str) -> None:
+            served.remember(url)
+            await ready(url)
+
         try:
-            await listen(site, host, port, ready)
+            await listen(site, host, port, answers, lambda: site.service.config.trusted_proxies, uds)
         finally:
+            served.forget()
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
@@ -146,6 +163,31 @@ def spare_memory() -> None:
             mallopt(parameter, value)
 
 
+DESCRIPTORS = 65_536
+"""Files and connections that may be open together, where the system's hard limit lets us; 1,024 is usual."""
+RESERVE = 256
+"""Of them for ourselves (store, configuration, Plane, CalDAV servers); a quarter where there are few."""
+
+
+def raise_descriptor_limit() -> None:
+    """Have as many as we may. Where that is not allowed (systemd's filter), the unit has set it."""
+    with suppress(OSError, ValueError):
+        soft, hard = getrlimit(RLIMIT_NOFILE)
+        most = DESCRIPTORS if hard == RLIM_INFINITY else min(hard, DESCRIPTORS)
+        if soft != RLIM_INFINITY and soft < most:
+            setrlimit(RLIMIT_NOFILE, (most, hard))
+
+
+def connection_capacity() -> int:
+    """How many connections there may be, so that the reserve is left."""
+    try:
+        soft, _ = getrlimit(RLIMIT_NOFILE)
+    except (OSError, ValueError):
+        soft = 1024
+    most = DESCRIPTORS if soft == RLIM_INFINITY else min(soft, DESCRIPTORS)
+    return most - min(RESERVE, most // 4)
+
+
 SEARCHES = (10_000, 20, 1_000)
 """When garbage in cycles is looked for (gc.set_threshold): a look at all that is kept stops the server for
 50 ms at 10,000 issues, and Python's own settings take it in the middle of a refresh."""
@@ -155,27 +197,40 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     """The fastest there is (uvloop's, where it is installed), in a process that is set up to serve."""
     sys.setswitchinterval(HAND_OVER)
     spare_memory()
+    raise_descriptor_limit()
     gc.freeze()
     gc.set_threshold(*SEARCHES)
     return auto_loop_factory()()
 
 
-async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awaitable[None]]) -> None:
-    """Serve until a signal ends it. `ready` is called with the server's address once it answers."""
-    listener, systemd = _listener(host, port), notifier(os.environ)
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listener.getsockname()[1]}"
+async def listen(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    ready: Callable[[str], Awaitable[None]],
+    proxies: Callable[[], Collection[str]] = tuple,
+    uds: str | None = None,
+) -> None:
+    """Serve until a signal ends it. `ready` is called with the server's address once it answers.
+
+    `proxies`: the networks of those that have more than one client's share of connections. `uds`: the path
+    of a Unix socket, in the place of host and port.
+    """
+    listener, systemd = _listener(host, port, uds), notifier(os.environ)
+    url = address_of(listener)
 
     async def answers() -> None:
         await ready(url)
         systemd.ready(f"listens on {url}")
 
+    admission = Admission(connection_capacity(), lambda address: is_within(address, proxies()))
     settings = uvicorn.Config(
-        app,
-        http=Bounded,
+        dated(app, utc_now),
+        http=partial(Bounded, admission=admission),  # type: ignore[arg-type]
         ws="none",  # else any installed library would take connections out of their bounds
         access_log=False,
         server_header=False,
+        date_header=False,
         log_config=None,
         lifespan="off",
         timeout_graceful_shutdown=10,
@@ -190,16 +245,14 @@ async def listen(app: ASGIApp, host: str, port: int, ready: Callable[[str], Awai
     finally:
         for task in tasks:
             task.cancel()
+        leave(url)
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(host: str, port: int, uds: str | None) -> socket.socket:
     """The socket to listen on. Ends the process where it cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        return open_unix_listener(uds) if uds else open_listener(host, port)
     except OSError as error:
-        click.echo(f"icsfeed: cannot listen on {host}:{port}: {why_not_listening(error)}", err=True)
+        where, why = uds or f"{host}:{port}", why_not_listening(error, "--uds" if uds else "--port")
+        click.echo(f"icsfeed: cannot listen on {where}: {why}", err=True)
         sys.exit(BUSY)
-    # Connections inherit it. Without, a body waits 40 ms for the ACK of its headers.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener

@@ -12,7 +12,9 @@ import click
 from icsfeed import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rich.progress import Progress, TaskID
 
     from icsfeed.adapters.running_server import State
     from icsfeed.app.check import Finding
@@ -95,6 +97,10 @@ def show_report(report: Report) -> None:
     if report.refused is not None:
         remedy = "" if report.refused.final else " (--force deletes them)"
         _complain(f"not deleted: {report.refused.reason}{remedy}", [one.href for one in report.spared])
+    if report.leftovers:
+        from icsfeed.app.push_report import LEFT_OVER
+
+        _complain(f"{len(report.leftovers)} {LEFT_OVER}", [one.href for one in report.leftovers])
     if report.error is not None:
         _complain(str(report.error), [])
 
@@ -107,18 +113,63 @@ def _complain(what: str, lines: list[str]) -> None:
         click.echo(f"         … and {len(lines) - LISTED} more", err=True)
 
 
+class PushBars:
+    """A bar for each target that is pushed to, for a person who looks; nothing in a log or a pipe."""
+
+    def __init__(self, bars: Progress | None) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def counts(self, name: str, done: int, total: int) -> None:
+        """Show how many writes are done, and of how many."""
+        if self._bars is not None:
+            self._bars.update(self._task(name), completed=done, total=total)
+
+    def waits(self, name: str, text: str) -> None:
+        """Show what the push waits for; an empty text: for nothing."""
+        if self._bars is not None:
+            self._bars.update(self._task(name), waits=text, refresh=True)
+
+    def _task(self, name: str) -> TaskID:
+        if self._bars is None or name in self._tasks:
+            return self._tasks[name]
+        self._tasks[name] = self._bars.add_task(name, total=None, waits="")
+        return self._tasks[name]
+
+    def show(self, report: Report) -> None:
+        """Print what a push did in the place of its bar."""
+        if self._bars is not None:
+            self._bars.remove_task(self._task(report.target))
+            self._bars.stop()
+        show_report(report)
+        if self._bars is not None:
+            self._bars.start()
+
+
 @contextmanager
-def progress_shown(name: str, *, wanted: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar for a person who looks; nothing in a log or a pipe."""
+def push_bars(*, wanted: bool) -> Iterator[PushBars]:
+    """The bars, until the end of the block."""
     if not (wanted and sys.stderr.isatty()):
-        yield lambda _done, _total: None
+        yield PushBars(None)
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[waits]}", markup=False),
+    )
+    bars = Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with bars:
+        yield PushBars(bars)
 
 
 def show_exported(done: Exported) -> None:
@@ -155,10 +206,12 @@ def show_reasons(about: str, reasons: Sequence[Said]) -> None:
         click.echo(f"{about:<16}  {'-' if reason.weight == 'note' else '!'} {reason.text}")
 
 
-def why_not_listening(error: OSError) -> str:
-    """What keeps a server from its address, and what to do."""
+def why_not_listening(error: OSError, option: str) -> str:
+    """What keeps a server from its address, and what to do. `option`: --port or --uds."""
     if error.errno == errno.EADDRINUSE:
-        return "it is in use; try another --port"
+        return f"it is in use; try another {option}"
+    if option != "--port":
+        return f"{error.strerror or error}; try another {option}"
     if error.errno == errno.EACCES:
         return "that is not allowed; try a --port above 1023"
     return "there is no such address here; try another --host"

@@ -76,9 +76,10 @@ def test_a_running_server_keeps_to_the_budget_and_to_the_ttls(found: dict[str, A
     assert found["periods"]["polled"]["budget"] == 3 * 60
 
 
-def test_webhooks_save_requests(found: dict[str, Any]) -> None:
+def test_webhooks_make_no_copy_older_while_the_budget_has_room(found: dict[str, Any]) -> None:
     polled, hooked = found["periods"]["polled"], found["periods"]["webhooks"]
-    assert hooked["requests"]["issues"] < polled["requests"]["issues"]
+    assert hooked["ratio"] < 0.8
+    assert hooked["oldest"] <= polled["oldest"]
 
 
 def test_without_json_it_prints_a_line_for_every_case(tmp_path: Path) -> None:

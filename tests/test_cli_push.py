@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -110,7 +112,8 @@ def test_a_person_who_looks_sees_how_far_it_is(folder: Path) -> None:
             shown += piece
         assert process.wait(60) == 0
     assert b"team" in shown
-    assert b"100%" in shown
+    assert re.search(rb"\d+/\d+", shown)
+    assert b"reading Plane" in shown
 
 
 def _read(screen: io.FileIO) -> bytes:
@@ -231,3 +234,70 @@ def test_the_server_pushes_by_itself(folder: Path, dav: DavServer, data: PlaneDa
     person = dav.person()
     with running("serve", "--port", "0", cwd=folder, env=environment):
         until(lambda: person.is_there() and len(person.hrefs()) > ISSUES / 2)
+
+
+def test_a_push_by_hand_reads_plane_although_its_copies_are_fresh(
+    folder: Path, dav: DavServer, data: PlaneData
+) -> None:
+    pushed(folder)
+    row = next(
+        row for project in data.projects.values() for row in project.issues.values() if row["target_date"]
+    )
+    data.patch_issue(row["id"], {"name": "Changed a moment ago"})
+    assert pushed(folder)["updated"] == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_push_that_is_stopped_says_what_was_done(
+    folder: Path, dav: DavServer, number: signal.Signals, code: int
+) -> None:
+    person = dav.person()
+    for arguments in ((), ("--json",)):
+        for name in person.hrefs() if person.is_there() else ():
+            person.delete(name)
+        with running(
+            "push", "team", *arguments, cwd=folder, env={"STATE_DIRECTORY": str(folder / "state")}
+        ) as process:
+            until(lambda: person.is_there() and len(person.hrefs()) >= 20)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == code
+        created = json.loads(out)["targets"][0]["created"] if arguments else int(out.split()[1])
+        assert 20 - 4 <= created <= len(person.hrefs())
+        assert "Traceback" not in err
+        assert "stopped before it was complete" in (out if arguments else err)
+
+
+def test_a_server_that_does_not_answer_delays_no_other(folder: Path, dav: DavServer) -> None:
+    text = (folder / "feeds.yaml").read_text(encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        dead = f"push:\n  dead: {{feed: small, url: 'http://127.0.0.1:{port}/x/', read_timeout: 60s}}\n"
+        (folder / "feeds.yaml").write_text(text.replace("push:\n", dead), encoding="utf-8")
+        person = dav.person()
+        with running(
+            "push", "dead", "team", cwd=folder, env={"STATE_DIRECTORY": str(folder / "state")}
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("team: ")
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+        assert len(person.hrefs()) > ISSUES / 2
+
+
+def test_a_target_that_is_named_needs_its_own_secrets_only(folder: Path, dav: DavServer) -> None:
+    text = (folder / "feeds.yaml").read_text(encoding="utf-8")
+    elsewhere = "{url: 'https://other.example.com', api_key_file: keys/other, webhook_secret: '${HOOK}'}"
+    text = text.replace("workspaces: {", f"workspaces: {{other: {elsewhere}, ")
+    text = text.replace("everything: true}", f"everything: true, workspace: {SLUG}}}")
+    text = text.replace("project: PROP}", f"project: PROP, workspace: {SLUG}}}")
+    text += f"  more: {{feed: small, url: '{dav.calendar_url}', username: a, password_file: keys/more}}\n"
+    text += "admin_token_file: keys/admin\n"
+    (folder / "feeds.yaml").write_text(text, encoding="utf-8")
+    found = pushed(folder)
+    assert (found["code"], found["created"] > ISSUES / 2) == (0, True)
+    every = icsfeed(folder, "push")
+    assert every.returncode == 78
+    for missing in ("push.more.password_file", "workspaces.other.api_key_file", "admin_token_file", "HOOK"):
+        assert missing in every.stderr
+    assert "push.more.password_file" in icsfeed(folder, "push", "nope").stderr

@@ -27,13 +27,19 @@ IO = (
 
 CLOCKS = ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.monotonic")
 
-SHARED = ("quota", "store")
+SHARED = ("bodies", "quota", "store")
 """Adapters that the others may use; modules that share a first word (plane_http, plane_wire) are one."""
 
 OUTSIDE = {
     "httpx": ("adapters/*", "app/build.py", "serving.py"),  # the last two hand a transport on
-    "litestar": ("app/*", "demo/*", "adapters/store*.py", "serving.py"),  # serving.py: for a type
-    "uvicorn": ("serving.py", "connections.py"),
+    "litestar": (
+        "app/*",
+        "demo/*",
+        "adapters/store*.py",
+        "serving.py",
+        "connections.py",
+    ),  # the last two: for types
+    "uvicorn": ("serving.py", "connections.py"),  # at last types
     "icalendar": (),  # the second parser, of the tests
     "babel": ("app/*",),
     "icsfeed.cli": ("__main__.py",),
@@ -91,7 +97,7 @@ def _is_neighbour(module: str, name: str) -> bool:
 
 
 def _is_impure(name: str) -> bool:
-    pure = ("icsfeed", "msgspec")
+    pure = ("icsfeed", "msgspec", "wcwidth")
     top = name.partition(".")[0]
     return any(within(name, door) for door in IO) or not (top in pure or top in sys.stdlib_module_names)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from cli_world import SECRET, running
 
+from icsfeed.connections import PER_ADDRESS
+
 ROOT = Path(__file__).parents[1]
 UNITS = sorted(path.name for path in (ROOT / "systemd").glob("*.*") if path.suffix in (".service", ".timer"))
 SERVICES = [name for name in UNITS if name.endswith(".service")]
@@ -79,6 +81,12 @@ def test_the_command_is_one_of_ours(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "icsfeed", arguments[0], "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert all(option in shown for option in arguments if option.startswith("--"))
+
+
+def test_the_server_has_more_descriptors_than_one_address_may_take_connections() -> None:
+    """Its filter forbids setrlimit, with which the server would raise the limit itself."""
+    text = (ROOT / "systemd/icsfeed.service").read_text(encoding="utf-8")
+    assert int(re.findall(r"^LimitNOFILE=([0-9]+)$", text, re.MULTILINE)[0]) > 4 * PER_ADDRESS
 
 
 def test_the_users_are_ones_that_sysusers_makes() -> None:

@@ -148,37 +148,38 @@ class Collection:
         if status == HTTPStatus.MULTI_STATUS:
             status = _status_inside(heard)
         text = heard.body[:2000].decode("utf-8", "replace")
+        said = self.server.said(heard)
         if reasons & _UID_TAKEN or (status in (400, 403, 409) and _TAKEN_TEXT.search(text)):
             text = "the server has this UID elsewhere, in another calendar or its trash bin: remove it there"
-            return UidTaken(path, text)
+            return UidTaken(path, f"{text}{said}")
         if _WRONG_KIND in reasons:
             return NoCollection(self.url, "the calendar does not take this kind of component (`component:`)")
         may_be_gone = status in (404, 405, 409) or (status == HTTPStatus.FORBIDDEN and not reasons)
         if may_be_gone and not await self._is_there():
             return _missing(self.url)
-        return _refused(status, _preconditions(reasons), path, self.url)
+        return _refused(status, _preconditions(reasons), path, self.url, said)
 
     async def _is_there(self) -> bool:
         answer = await look(self.server, self.url, f"the look at {self.url}", xml.TYPE)
         return answer is not None and xml.CALENDAR in answer.holds(xml.TYPE)
 
 
-def _refused(status: int, reasons: Sequence[str], path: str, url: str) -> PushError:
-    """By the status, where neither the UID nor the collection is the reason."""
+def _refused(status: int, reasons: Sequence[str], path: str, url: str, said: str) -> PushError:
+    """By the status, where neither the UID nor the collection is the reason. `said`: the server's words."""
     if 300 <= status < 400:
         return NoCollection(url, "it redirects elsewhere: check the url in the configuration")
     if status == HTTPStatus.FORBIDDEN and (not reasons or "need-privileges" in reasons):
-        return NoRight(url, "the account may not write there")
+        return NoRight(url, f"the account may not write there{said}")
     if status == HTTPStatus.PRECONDITION_FAILED and not reasons:
         return Changed(path, "it was changed meanwhile")
     if status == HTTPStatus.LOCKED:
-        return Locked(path, "it is locked, and stayed so")
+        return Locked(path, f"it is locked, and stayed so{said}")
     if status == HTTPStatus.INSUFFICIENT_STORAGE:
-        return NoRoom(url, "the account is full: make room, or give it more")
+        return NoRoom(url, f"the account is full: make room, or give it more{said}")
     if status in (429, 502, 503, 504):
-        return NoServer(url, f"the server failed with {status}, every time")
+        return NoServer(url, f"the server failed with {status}, every time{said}")
     why = f" ({', '.join(reasons)})" if reasons else ""
-    return Rejected(path, f"the server does not take it: {status}{why}")
+    return Rejected(path, f"the server does not take it: {status}{why}{said}", status)
 
 
 def _preconditions(reasons: Iterable[str]) -> Sequence[str]:

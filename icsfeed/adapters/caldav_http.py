@@ -6,7 +6,8 @@ caldav.md, section 4, is the table of what an answer means and how often it is t
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Protocol
@@ -15,6 +16,8 @@ import httpx
 from msgspec import Struct
 
 from icsfeed import __version__
+from icsfeed.adapters.bodies import ACCEPTED, pieces
+from icsfeed.adapters.caldav_xml import read_sentence
 from icsfeed.core.config import PushTarget
 from icsfeed.core.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
 from icsfeed.core.replies import is_packed_twice, retry_after, short
@@ -94,7 +97,9 @@ def _only_digest(response: httpx.Response) -> bool:
 class Server:
     """One server, over `client`. `requests` counts what was sent; `sleep` and `chance` are the world's.
 
-    Four requests at once until the server first falters (423, 429, 5xx); from then on one.
+    Four requests at once until the server first falters (423, 429, 5xx); from then on one. `was_locked`: it
+    answered 423, as xandikos does to several writes at once. `waits` is told why and how long we wait, and
+    an empty text when we go on.
     """
 
     def __init__(
@@ -103,8 +108,12 @@ class Server:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
         attempts: int = ATTEMPTS,
+        secrets: Sequence[str] = (),
     ) -> None:
         self.requests = 0
+        self.was_locked = False
+        self.waits: Callable[[str], None] = _nobody
+        self._secrets = [*filter(None, secrets)]
         self._client = client
         self._sleep = sleep
         self._chance = chance
@@ -114,6 +123,17 @@ class Server:
         self._turn = asyncio.Condition()
         self._given_up = 0
         client.event_hooks["request"].append(self._count)
+
+    def one_at_a_time(self) -> None:
+        """Send one request at a time from the start."""
+        self._most = 1
+
+    def said(self, answer: Heard) -> str:
+        """The server's own words for an error, to follow ours; without our password, if it repeats that."""
+        words = read_sentence(answer.body)
+        for secret in self._secrets:
+            words = words.replace(secret, "***")
+        return f"; the server says: {words}" if words else ""
 
     async def ask(
         self, method: str, url: str, what: str, *, body: bytes = b"", headers: Mapping[str, str] = {}
@@ -137,9 +157,13 @@ class Server:
                 return heard
             if heard is not None:
                 self._most = 1
+                self.was_locked |= heard.status == HTTPStatus.LOCKED
                 if attempt >= min(self._attempts, _attempts(heard.status)):
                     return self._last(heard, what)
-            await self._sleep(self._pause(attempt) if wait is None else min(wait, LONGEST_ASKED))
+            pause = self._pause(attempt) if wait is None else min(wait, LONGEST_ASKED)
+            self.waits(f"waiting {pause:.0f} s: {f'it answers {heard.status}' if heard else 'no answer'}")
+            await self._sleep(pause)
+            self.waits("")
 
     def _last(self, heard: Heard, what: str) -> Heard:
         """The answer to the last attempt. Where many end so, it is the server, and not what it was asked."""
@@ -193,7 +217,7 @@ async def _bounded(response: httpx.Response, what: str) -> bytes:
     if is_packed_twice(response.headers):
         raise NotCalDav(what, "the answer is compressed more than once")
     body = bytearray()
-    async for piece in response.aiter_bytes():
+    async for piece in pieces(response):
         body += piece
         if len(body) > ANSWER_LIMIT:
             raise NotCalDav(what, f"the answer is larger than {ANSWER_LIMIT:,} bytes")
@@ -214,6 +238,10 @@ def _translated(error: Exception, what: str) -> PushError:
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return NoServer(what, "no answer in time")
     return NoServer(what, f"no connection ({text or type(error).__name__})")
+
+
+def _nobody(_text: str) -> None:
+    """Listens to no progress."""
 
 
 def _attempts(status: int) -> int:
@@ -243,14 +271,25 @@ async def open_server(
     """
     async with httpx.AsyncClient(
         auth=_auth(target),
-        headers={"User-Agent": f"icsfeed/{__version__}", **_bearer(target)},
+        headers={
+            "User-Agent": f"icsfeed/{__version__}",
+            "Accept-Encoding": ACCEPTED,
+            **_bearer(target),
+        },
         timeout=httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=None),
         limits=httpx.Limits(max_connections=AT_ONCE),
         follow_redirects=False,
         verify=_trusted(target),
         transport=transport,
     ) as client:
-        yield Server(client, sleep, attempts=attempts)
+        yield Server(client, sleep, attempts=attempts, secrets=_secrets(target))
+
+
+def _secrets(target: PushTarget) -> Sequence[str]:
+    """What an answer must not bring into a message: some servers show the request that they fail on."""
+    plain = [one.reveal() for one in (target.password, target.token) if one is not None]
+    pair = f"{target.username}:{target.password.reveal()}" if target.password else ""
+    return [b64encode(pair.encode()).decode(), *plain]
 
 
 def _auth(target: PushTarget) -> httpx.Auth | None:

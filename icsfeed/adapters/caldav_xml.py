@@ -6,6 +6,7 @@ ValueError come out.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from html import unescape
 from typing import Literal
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
@@ -13,6 +14,8 @@ from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from msgspec import Struct
+
+from icsfeed.core.replies import short
 
 DAV, CALDAV, APPLE = "{DAV:}", "{urn:ietf:params:xml:ns:caldav}", "{http://apple.com/ns/ical/}"
 
@@ -32,6 +35,10 @@ _ILLEGAL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 
 _PREFIXES = {DAV: "d:", CALDAV: "c:", APPLE: "a:"}
 _DEEPEST = 64
+SENTENCE_BYTES = 4_096
+"""As much of an error is read for what it says: pages of errors may be long."""
+_UNSEEN = re.compile(r"<(head|style|script|title)\b.*?</\1\s*>|<!--.*?-->", re.I | re.S)
+_TAG = re.compile(r"<[^<>]*>")
 
 
 class Answer(Struct, frozen=True):
@@ -178,6 +185,27 @@ def read_reasons(body: bytes) -> frozenset[str]:
         return frozenset()
     errors = [root] if root.tag == ERROR else root.findall(f".//{ERROR}")
     return frozenset(element.tag for error in errors for element in error)
+
+
+def read_sentence(body: bytes) -> str:
+    """What an error says in words, of XML, HTML or plain text; empty where it says nothing."""
+    body = body[:SENTENCE_BYTES]
+    try:
+        texts = _sentences(_parsed(body))
+    except ValueError:
+        plain = _UNSEEN.sub(" ", body.decode("utf-8", "replace"))
+        texts = [unescape(_TAG.sub(" ", plain))]
+    return short("".join(c if c.isprintable() else " " for c in " ".join(texts)))
+
+
+def _sentences(root: Element) -> Iterable[str]:
+    """Of a page all; else what is for people (sabre/dav: s:message), or the text beside elements."""
+    if root.tag.rpartition("}")[2].lower() == "html":
+        body = next((one for one in root.iter() if one.tag.rpartition("}")[2].lower() == "body"), root)
+        return list(body.itertext())
+    found = [one for one in root.iter() if one.tag.rpartition("}")[2] in ("message", "responsedescription")]
+    beside = [root.text or "", *(one.tail or "" for one in root)]
+    return ["".join(one.itertext()) for one in found] or beside
 
 
 def _parsed(body: bytes) -> Element:

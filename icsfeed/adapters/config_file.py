@@ -17,6 +17,7 @@ from icsfeed.core.config import Config
 from icsfeed.core.config_checks import Found
 from icsfeed.core.config_checks import Path as Place
 from icsfeed.core.config_decode import decode, dotted
+from icsfeed.core.config_scope import narrowed_to
 from icsfeed.core.errors import ConfigError, Problem
 
 SYSTEM_FILE = Path("/etc/icsfeed/feeds.yaml")
@@ -60,18 +61,24 @@ def find(
     return next((path for path in (cwd / "feeds.yaml", system) if path.is_file()), None)
 
 
-def load(path: Path, environ: Mapping[str, str], zones: Collection[str] | None = None) -> Config:
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    zones: Collection[str] | None = None,
+    targets: Collection[str] = (),
+) -> Config:
     """The configuration in a file, with `${NAME}` and `*_file` filled in. Raises ConfigError.
 
     `zones` are the time zones there are; None: this system's. SYNC_INTERVAL_SECONDS stands in for a
     missing `sync_interval`. Paths in the file start at its folder;
-    in the result they are absolute when `path` is.
+    in the result they are absolute when `path` is. `targets`: only what pushes to these need is read.
     """
     found: list[Found] = []
     try:
         data = _parse(_read(path, FILE_LIMIT), found)
     except ValueError as error:
         raise ConfigError(str(path), [Problem("", str(error))]) from None
+    data = narrowed_to(data, targets)
     data = _with_interval(_with_variables(data, (), environ, found), environ)
     _with_files(data, (), path.parent, found)
     return decode(data, str(path), zones=available_timezones() if zones is None else zones, known=found)
@@ -82,6 +89,14 @@ def fingerprint(path: Path) -> bytes | None:
     try:
         return sha256(path.read_bytes()).digest()
     except OSError:
+        return None
+
+
+def secret_in(path: Path) -> str | None:
+    """The secret in a file as it is now; None where there is none that can be read."""
+    try:
+        return _secret(path) or None
+    except ValueError:
         return None
 
 
@@ -266,12 +281,16 @@ def _with_files(data: Any, at: Place, folder: Path, found: list[Found]) -> None:
                     found.append(Found(place, str(error)))
 
 
+def _secret(path: Path) -> str:
+    return _read(path, FILE_LIMIT).removesuffix("\n").removesuffix("\r")
+
+
 def _fill(data: dict[str, Any], key: str, path: Path) -> None:
     """Raises ValueError with what to say."""
     plain = key.removesuffix("_file")
     if data.get(plain) is not None:
         raise ValueError(f"cannot stand beside {plain}: keep one of them")
-    text = _read(path, FILE_LIMIT).removesuffix("\n").removesuffix("\r")
+    text = _secret(path)
     if not text:
         raise ValueError("names an empty file")
     if key in SECRET_FILES:

@@ -33,6 +33,8 @@ def _as_written(kind: Any, made: dict[Any, Any]) -> Any:
         return GenericAlias(dict, tuple(_as_written(one, made) for one in inner))
     if origin in (Union, UnionType):
         return reduce(or_, (_as_written(option, made) for option in inner))
+    if kind == Literal[False, True]:
+        return bool
     if kind == Literal[False]:
         return Annotated[bool, Meta(extra_json_schema={"const": False})]
     if origin is Annotated:

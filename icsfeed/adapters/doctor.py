@@ -12,6 +12,7 @@ from urllib.robotparser import RobotFileParser
 
 import httpx
 
+from icsfeed.adapters.bodies import CODINGS, pieces
 from icsfeed.core.doctor_clients import CLIENTS
 from icsfeed.core.doctor_seen import Answer, NoAnswer, Reply, Seen
 from icsfeed.core.replies import short
@@ -23,8 +24,6 @@ PEEK = 4096
 ONE, ALL = 40.0, 180.0
 """Seconds for one answer with its redirects, and for everything."""
 REDIRECTS = 10
-CODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
-"""What a body may be packed in: once. Packed twice, a kilobyte holds gigabytes before they are counted."""
 PLAIN = {"User-Agent": "icsfeed-doctor", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
@@ -149,7 +148,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 async def _beginning(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
     body = bytearray()
-    async for piece in response.aiter_bytes(65_536):
+    async for piece in pieces(response):
         body += piece
         if len(body) > limit:
             return bytes(body[:limit]), False

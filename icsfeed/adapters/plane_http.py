@@ -12,7 +12,8 @@ from http import HTTPStatus
 import httpx
 
 from icsfeed import __version__
-from icsfeed.adapters import plane_wire as wire
+from icsfeed.adapters import bodies
+from icsfeed.adapters.plane_json import decode
 from icsfeed.adapters.quota import Asked, remaining_in
 from icsfeed.core.errors import (
     BadAnswer,
@@ -21,21 +22,34 @@ from icsfeed.core.errors import (
     NotFound,
     NotPlane,
     PlaneError,
+    ServerError,
     Throttled,
     Unreachable,
 )
 from icsfeed.core.replies import is_packed_twice, retry_after, short
 
-ANSWER_LIMIT = 256 * 1024 * 1024
-"""Bytes of one answer, unpacked: more is a fault, and no reason to fill the memory."""
+ANSWER_LIMIT = 32 * 1024 * 1024
+"""Bytes of one answer, unpacked: more is asked for in smaller pages, or a fault."""
+VALUES_LIMIT = 1_000_000
+"""Values in one answer: each takes some hundred bytes of memory, and may be a byte or two of JSON."""
+LARGE_ANSWER = 4 * 1024 * 1024
+"""Bytes from which an answer waits until no other large one is in memory."""
+DETAIL_LIMIT = 64 * 1024
+"""Bytes of a refusal that is looked into for what it says."""
 ANSWER_TIME = 120.0
 """Seconds for one answer, whole: a server that sends a byte now and then must not hold a read for ever."""
+GATEWAYS = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+"""What a proxy says of a Plane that it does not reach."""
 RETRY_USUAL, RETRY_SHORTEST, RETRY_LONGEST = 60.0, 1.0, 3600.0
 """Seconds: Plane's window, and what we believe of a Retry-After at least and at most."""
 
 
 class NoSuchPath(NotFound):
     """404 `Page not found.`: this Plane does not know the path at all (another version)."""
+
+
+class AnswerTooLarge(BadAnswer):
+    """More than is read: a smaller page may be."""
 
 
 class PageTooLarge(BadAnswer):
@@ -46,6 +60,25 @@ class PageTooLarge(BadAnswer):
         super().__init__(what, f"Plane allows pages of {allowed} only")
 
 
+KEY_HEADER = b"X-API-Key"
+
+
+def key_of(client: httpx.AsyncClient) -> bytes | None:
+    """The key that a client sends, as it is sent."""
+    return next((value for name, value in client.headers.raw if name.lower() == KEY_HEADER.lower()), None)
+
+
+def give_key(client: httpx.AsyncClient, api_key: str) -> None:
+    """Let a client send another key from now on."""
+    del client.headers[KEY_HEADER.decode()]
+    client.headers.update([(KEY_HEADER, _sent(api_key))])
+
+
+def _sent(api_key: str) -> bytes:
+    # Any text is accepted: what cannot be a key is refused when it is used.
+    return api_key.strip().encode(errors="replace")
+
+
 def open_client(api_key: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """An HTTP client that carries the key. It follows no redirect: the key is for one host.
 
@@ -54,8 +87,9 @@ def open_client(api_key: str, transport: httpx.AsyncBaseTransport | None = None)
     """
     return httpx.AsyncClient(
         headers={
-            b"X-API-Key": api_key.strip().encode(errors="replace"),
+            KEY_HEADER: _sent(api_key),
             b"Accept": b"application/json",
+            b"Accept-Encoding": bodies.ACCEPTED.encode(),
             b"User-Agent": f"icsfeed/{__version__}".encode(),
         },
         timeout=httpx.Timeout(30, connect=10, pool=None),
@@ -65,6 +99,26 @@ def open_client(api_key: str, transport: httpx.AsyncBaseTransport | None = None)
     )
 
 
+class Turn:
+    """A turn at holding a large answer in memory, among all that share the lock: kept until it is ended."""
+
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+        self._has_it = False
+
+    async def take(self) -> None:
+        """Wait for the turn, where it is not ours already."""
+        if not self._has_it:
+            await self._lock.acquire()
+            self._has_it = True
+
+    def end(self) -> None:
+        """Let the next one have it."""
+        if self._has_it:
+            self._lock.release()
+            self._has_it = False
+
+
 async def fetch(
     client: httpx.AsyncClient,
     url: str,
@@ -72,27 +126,31 @@ async def fetch(
     what: str,
     asked: Asked | None = None,
     *,
+    turn: Turn | None = None,
     limit: int = ANSWER_LIMIT,
     seconds: float = ANSWER_TIME,
 ) -> bytes:
     """The body of a 200 that holds JSON. Raises the PlaneError that fits anything else.
 
     `what` says in words what is asked for; `asked` is told what the answer says of the budget; `limit`
-    is in bytes.
+    is in bytes. A large answer takes its `turn`; the time that it waits for that does not count.
     """
     try:
-        async with asyncio.timeout(seconds), client.stream("GET", url, params=parameters) as response:
+        async with (
+            asyncio.timeout(seconds) as time_limit,
+            client.stream("GET", url, params=parameters) as answer,
+        ):
             if asked is not None:
-                _tell(asked, response)
-            body = await _bounded(response, what, limit)
+                _tell(asked, answer)
+            body = await _bounded(answer, what, limit, turn or Turn(asyncio.Lock()), time_limit)
     except httpx.DecodingError:
-        raise BadAnswer(what, "the answer's compression is broken") from None
+        raise BadAnswer(what, "the answer's compression is broken, or not gzip") from None
     except httpx.LocalProtocolError:
         # Its text quotes the header that cannot be sent: the key.
         raise KeyRefused(what, "the API key holds characters that no key has: copy it again") from None
     except (TimeoutError, httpx.TransportError, httpx.InvalidURL, ssl.SSLError) as error:
         raise Unreachable(what, _reason(error)) from None
-    _raise_for(response, body, what)
+    _raise_for(answer, body, what)
     return body
 
 
@@ -103,23 +161,40 @@ def _tell(asked: Asked, response: httpx.Response) -> None:
         asked.answered(remaining_in(response.headers))
 
 
-async def _bounded(response: httpx.Response, what: str, limit: int) -> bytes:
+async def _bounded(
+    response: httpx.Response, what: str, limit: int, turn: Turn, time_limit: asyncio.Timeout
+) -> bytes:
     if is_packed_twice(response.headers):
         raise BadAnswer(what, "the answer is compressed more than once")
     body = bytearray()
-    async for piece in response.aiter_bytes():
+    async for piece in bodies.pieces(response):
         body += piece
         if len(body) > limit:
-            raise BadAnswer(what, f"the answer is larger than {limit:,} bytes")
+            raise AnswerTooLarge(what, f"the answer is larger than {limit:,} bytes")
+        if len(body) > LARGE_ANSWER:
+            await _patiently(turn, time_limit)
+    if sum(map(body.count, (b",", b"[", b"{"))) > VALUES_LIMIT:
+        raise AnswerTooLarge(what, f"the answer holds more than {VALUES_LIMIT:,} values")
     return bytes(body)
+
+
+async def _patiently(turn: Turn, time_limit: asyncio.Timeout) -> None:
+    loop, until = asyncio.get_running_loop(), time_limit.when()
+    left = None if until is None else until - loop.time()
+    time_limit.reschedule(None)
+    await turn.take()
+    time_limit.reschedule(None if left is None else loop.time() + left)
 
 
 def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Throttled(what, _retry_after(response) or RETRY_USUAL)
+    if status in GATEWAYS or 520 <= status <= 530:  # the last are Cloudflare's
+        raise Unreachable(what, f"the gateway before Plane failed with {status}", _retry_after(response))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Unreachable(what, f"the server failed with {status}", _retry_after(response))
+        text = f"the server failed with {status}; Plane's own log says why"
+        raise ServerError(what, text, _retry_after(response))
     if response.has_redirect_location:
         raise NotPlane(what, f"it redirects to {_elsewhere(response)}: check the url in the configuration")
     if "json" not in response.headers.get("content-type", "").lower():
@@ -147,7 +222,7 @@ def _refusal(status: int, body: bytes, what: str) -> PlaneError:
 def _detail(body: bytes) -> str:
     """What Plane says is wrong: `detail` from its framework, `error` from its own views."""
     try:
-        data = wire.decode(body)
+        data = decode(body[:DETAIL_LIMIT])
     except ValueError:
         return ""
     found = (data.get("detail") or data.get("error")) if isinstance(data, dict) else None

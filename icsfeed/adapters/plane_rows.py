@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 from icsfeed.adapters import plane_wire as wire
+from icsfeed.adapters.plane_json import IdRow, Page, Unreadable, row
 from icsfeed.core.errors import BadAnswer
 
 T = TypeVar("T")
@@ -30,26 +31,30 @@ class Read(NamedTuple, Generic[T]):
 
 
 class Walk(Generic[T]):
-    """What the pages of one walk held so far, understood or `skipped` (by id, with the reason)."""
+    """What the pages of one walk held so far, understood or `skipped` (by id, with the reason).
 
-    def __init__(self, read: Callable[[wire.Row], T | None]) -> None:
+    `shape`: the fields that `read` looks at.
+    """
+
+    def __init__(self, read: Callable[[wire.Row], T | None], shape: type[IdRow]) -> None:
         self.items: list[T] = []
         self.skipped: list[tuple[str | None, str]] = []
         self.count = 0
         self._read = read
+        self._shape = shape
         self._ids: set[str] = set()
         self._twice = False
         self.total: int | None = None
 
-    async def add(self, page: wire.Page) -> bool:
+    async def add(self, page: Page) -> bool:
         """Take a page in. False: the pages do not fit together, and reading on makes no sense.
 
         A total that falls is a sign of its own: when an issue that was read is removed, the one that
         moves up to the page before is missed, and the count still equals the new total.
         """
         for start in range(0, len(page.rows), AT_ONCE):
-            for row in page.rows[start : start + AT_ONCE]:
-                self._take(row, wire.row_id(row))
+            for raw in page.rows[start : start + AT_ONCE]:
+                self._take(raw)
             await asyncio.sleep(0)
         before, self.total = self.total, page.total
         if page.total is None:
@@ -57,14 +62,16 @@ class Walk(Generic[T]):
         fell = before is not None and page.total < before
         return not (self._twice or fell or self.count > page.total)
 
-    def _take(self, row: object, found: str | None) -> None:
+    def _take(self, raw: object) -> None:
+        data = row(raw, self._shape)
+        found = wire.row_id(data)
         self.count += 1
         if found is not None:
             self._twice |= found in self._ids
             self._ids.add(found)
         try:
-            item = self._read(wire.as_row(row))
-        except wire.Unreadable as error:
+            item = self._read(wire.as_row(data))
+        except Unreadable as error:
             self.skipped.append((found, str(error)))
         else:
             self.items += [] if item is None else [item]

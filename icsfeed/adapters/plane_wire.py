@@ -4,18 +4,18 @@ Strict about what is needed (an id, a number, a date that is a date), lenient ab
 object that cannot be understood is left out and named, and never takes the others with it.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from sys import intern
-from typing import Any, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import Any, TypeAlias, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
+from icsfeed.adapters.plane_json import Unreadable
 from icsfeed.core.model import (
     Issue,
     Label,
@@ -35,27 +35,8 @@ Row: TypeAlias = dict[str, Any]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 GROUPS: tuple[StateGroup, ...] = get_args(StateGroup)
 
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
-
-
-class Page(NamedTuple):
-    """One page of a list. `total` is None where Plane does not say it."""
-
-    rows: list[Any]
-    next_cursor: str
-    more: bool
-    total: int | None
-
-
-class Unreadable(ValueError):
-    """A row that cannot be understood. The text says which part, and never its value."""
-
-
-class _Envelope(Struct):
-    results: list[Any]
-    next_page_results: bool
-    next_cursor: str | None = None
-    total_results: int | None = None
 
 
 class _Instance(Struct):
@@ -64,37 +45,6 @@ class _Instance(Struct):
 
 class _About(Struct):
     instance: _Instance
-
-
-def decode(body: bytes) -> Any:
-    """JSON as plain data. Half surrogate pairs, which msgspec refuses, are kept. Raises ValueError."""
-    try:
-        return _decode(body)
-    except RecursionError:
-        raise ValueError("the JSON is nested too deep") from None
-
-
-def _decode(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return json.loads(body)
-
-
-def page(data: object) -> Page:
-    """A page of a list, or a bare list (members, in all versions). Raises Unreadable.
-
-    A bare list is never empty: who may ask is a member. Nothing at all is no answer of Plane's.
-    """
-    if isinstance(data, list) and data:
-        return Page(data, "", more=False, total=len(data))
-    try:
-        found = msgspec.convert(data, _Envelope)
-    except msgspec.ValidationError as error:
-        raise Unreadable(str(error)) from None
-    return Page(
-        found.results, found.next_cursor or "", more=found.next_page_results, total=found.total_results
-    )
 
 
 def as_row(data: object) -> Row:
@@ -206,7 +156,7 @@ def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
         created=created,
         updated=_moment(row, "updated_at") if row.get("updated_at") else created,
         start=_lenient(lambda: _day(row, "start_date", zone)),
-        end=_lenient(lambda: _day(row, "end_date" if kind == "cycle" else "target_date", zone)),
+        end=_lenient(lambda: _cycle_end(row, zone) if kind == "cycle" else _day(row, "target_date", zone)),
         total=_lenient(lambda: _number(row, "total_issues")),
         done=done,
     )
@@ -253,6 +203,25 @@ def _day(row: Row, field: str, zone: tzinfo | None = None) -> date | None:
         return (moment.astimezone(zone) if zone and moment.tzinfo else moment).date()
     except (TypeError, ValueError, OverflowError):
         raise Unreadable(f"{field} is not a date") from None
+
+
+def _cycle_end(row: Row, zone: tzinfo) -> date | None:
+    """The last day of a cycle: the project's local date of its end, or the day before that.
+
+    Plane (v1.3.1) adds 23:59 to the offset that local midnight has. On a day when the clocks go forward that
+    instant is on the next day: at 00:59, at 00:29 after half an hour, at 01:59 on Troll's day of 22 hours.
+    v0.24 and v0.25 end a cycle on its last day at exactly 00:00:00.
+    """
+    day = _day(row, "end_date", zone)
+    if day is None or len(row["end_date"]) == len("2026-12-31"):
+        return day
+    try:
+        midnight, before = (datetime.combine(at, time.min, zone).astimezone(UTC) for at in (day, day - _DAY))
+    except OverflowError:  # the first or last days of the calendar
+        return day
+    since_midnight = _moment(row, "end_date") - midnight
+    is_overrun = timedelta() < since_midnight < max(_HOUR, _DAY - (midnight - before))
+    return day - _DAY if is_overrun else day
 
 
 @lru_cache(maxsize=4_096)

@@ -343,5 +343,25 @@ def stretched(ttls: Mapping[str, float], counts: Mapping[str, int], limit: int, 
     `counts` are the requests that a reading of each kind costs, made once in its TTL; together they must
     not exceed `share` of `limit` (Budget.limit) in a minute. A TTL under a second counts as one.
     """
-    demand = sum(count * WINDOW / max(ttls[kind], 1.0) for kind, count in counts.items())
-    return max(1.0, demand / (share * max(limit, 1)))
+    return max(1.0, _demand(ttls, counts) / (share * max(limit, 1)))
+
+
+def relaxed(
+    ttls: Mapping[str, float],
+    counts: Mapping[str, int],
+    limit: int,
+    kind: str,
+    most: float,
+    share: float = 0.8,
+) -> float:
+    """The TTL (seconds) of one kind: longer by what the budget lacks, to spare the others, at most `most`.
+
+    The rest as for `stretched`.
+    """
+    room = share * limit - _demand(ttls, {other: counts[other] for other in counts if other != kind})
+    needed = counts.get(kind, 0) * WINDOW / room if room > 0 else inf
+    return max(ttls[kind], min(most, needed))
+
+
+def _demand(ttls: Mapping[str, float], counts: Mapping[str, int]) -> float:
+    return sum(count * WINDOW / max(ttls[kind], 1.0) for kind, count in counts.items())

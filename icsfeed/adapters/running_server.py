@@ -1,14 +1,20 @@
 """Asks a running server how it is: for `icsfeed status` and health checks."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import httpx
 from msgspec import DecodeError, Struct, json
 
+from icsfeed.adapters.store_places import state_directory
+from icsfeed.core.errors import ConfigError
+
 SECONDS = 4.0
 """For one answer: health checks give up after 5."""
 LARGEST = 64 * 1024
+SERVED = "served-at"
+UNIX = "unix:"
 FOREIGN = {"server": "what answers there is not icsfeed"}
 
 
@@ -23,10 +29,42 @@ class State(Struct, frozen=True):
     problems: Mapping[str, str] = {}
 
 
+class ServedAddress:
+    """Where the server of this machine is: kept in its state directory."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._kept: str | None = None
+
+    def remember(self, url: str) -> None:
+        """Keep it, as it can be asked. That it cannot be kept ends no server."""
+        self._kept = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+        with suppress(OSError, ConfigError):
+            folder = state_directory(self._environ)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / SERVED).write_text(self._kept, encoding="utf-8")
+
+    def forget(self) -> None:
+        """Nothing is served there any more; another server's address stays."""
+        with suppress(OSError, ConfigError):
+            if self._kept and self.read() == self._kept:
+                (state_directory(self._environ) / SERVED).unlink()
+
+    def read(self) -> str | None:
+        """The address; None where none is known."""
+        with suppress(OSError, ValueError, ConfigError):
+            text = (state_directory(self._environ) / SERVED).read_text(encoding="utf-8").strip()
+            return text if text.startswith(("http://", UNIX)) else None
+        return None
+
+
 async def state(
     url: str, *, only_live: bool = False, transport: httpx.AsyncBaseTransport | None = None
 ) -> State:
     """How the server at `url` is; `only_live`: without its workspaces, which then count as ready."""
+    if url.startswith(UNIX):
+        transport = transport or httpx.AsyncHTTPTransport(uds=url.removeprefix(UNIX))
+        url = "http://localhost"
     try:
         async with httpx.AsyncClient(transport=transport, timeout=SECONDS, trust_env=False) as client:
             if only_live:

@@ -6,12 +6,14 @@ import hmac
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from msgspec import to_builtins
 
 from icsfeed.app.answers import NEVER_STORED, error_answer, timestamp
+from icsfeed.app.description import METRICS, PAGE, STATUS, SYNC, SYNCS, described
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.metrics import TEXT_FORMAT, exposition
 from icsfeed.app.pages import Pages, wants_html
@@ -22,8 +24,7 @@ from icsfeed.app.report import next_sync, report, sync_state
 from icsfeed.app.server_state import ServerState
 from icsfeed.app.status_page import refused_page, status_page, sync_answer
 from icsfeed.app.sync import LastSync
-from icsfeed.core.addresses import counted_as
-from icsfeed.core.config import Secret
+from icsfeed.core.config import Config, Secret
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="icsfeed", charset="UTF-8"'}
 
@@ -31,34 +32,53 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="icsfeed", charset="UTF-8"'}
 class Admin:
     """Knows the administrator: by `Authorization: Bearer`, or by Basic with the token as password."""
 
-    def __init__(self, token: Secret | None, server: ServerState) -> None:
-        self._token = token
+    def __init__(self, config: Config, server: ServerState) -> None:
+        self._token, self._address = config.admin_token, config.public_url
         self._server = server
 
     def refusal(self, request: Request[Any, Any, Any]) -> Response[Any] | None:
         """The answer to somebody who is not the administrator; None: it is the administrator.
 
-        Wrong tokens are limited for an address. What another site's page makes a browser send is refused.
+        Wrong tokens are limited for an address, and then right ones too. What another site's page makes a
+        browser send is refused.
         """
         now = self._server.clock()
         if self._token is None:
             text = "No admin_token is configured: set one to use this."
             return error_answer(HTTPStatus.FORBIDDEN, "ADMIN_NOT_CONFIGURED", text, now=now)
-        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            text = "This was sent by a page of another site."
+        if not self._is_our_own(request):
+            text = "This was sent by a page of another site, or public_url is not this server's address."
             return error_answer(HTTPStatus.FORBIDDEN, "CROSS_SITE", text, now=now)
-        given = given_token(request.headers.get("authorization"))
-        if given is not None and hmac.compare_digest(given.encode(), self._token.reveal().encode()):
-            return None
+        sent = request.headers.getall("authorization", [])
+        given = given_token(sent[0]) if len(sent) == 1 else None
         if given is None:
             return self._unauthorized({})
-        address = reader_of(request)
-        allowance = self._server.wrong_admins.take(counted_as(address))
-        if allowance.granted:
-            return self._unauthorized(allowance.headers())
-        text = "Too many wrong admin tokens from this address."
-        headers = allowance.headers()
-        return error_answer(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITED", text, now=now, headers=headers)
+        return self._checked(given, self._token, reader_of(request))
+
+    def _is_our_own(self, request: Request[Any, Any, Any]) -> bool:
+        """Whether a page of ours, or no page at all, made the browser send this.
+
+        Browsers from before Sec-Fetch-Site (Safari 16.3) only name the origin, with every form.
+        """
+        sites = request.headers.getall("sec-fetch-site", [])
+        if sites:
+            return sites in (["same-origin"], ["none"])
+        # Not the scheme: a proxy that ends TLS need not be trusted.
+        ours = {request.headers.get("host", "").lower(), urlsplit(self._address or "").netloc.lower()} - {""}
+        return all(
+            origin.lower().partition("://")[2] in ours for origin in request.headers.getall("origin", [])
+        )
+
+    def _checked(self, given: str, token: Secret, address: str) -> Response[Any] | None:
+        """While an address is limited a right token waits as well, or the limit would stop no guessing."""
+        limited = self._server.admin_guesses.refused(address)
+        if limited is not None:
+            text = "Too many wrong admin tokens from this address."
+            now, headers = self._server.clock(), limited.headers()
+            return error_answer(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITED", text, now=now, headers=headers)
+        if hmac.compare_digest(given.encode(), token.reveal().encode()):
+            return None
+        return self._unauthorized(self._server.admin_guesses.wrong(address).headers())
 
     def _unauthorized(self, headers: Mapping[str, str]) -> Response[Any]:
         text = "This needs the admin_token: as Bearer token, or as password."
@@ -81,7 +101,12 @@ def given_token(authorization: str | None) -> str | None:
     return decoded.partition(":")[2] or None
 
 
-@post("/webhooks/sync", status_code=HTTPStatus.ACCEPTED, summary="Read everything again, now")
+@post(
+    "/webhooks/sync",
+    status_code=HTTPStatus.ACCEPTED,
+    operation_class=described(SYNC),
+    summary="Read everything again, now",
+)
 async def sync_now(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
@@ -118,7 +143,7 @@ def _sync(service: FeedService, server: ServerState, pusher: Pusher) -> Response
     return Response(body, status_code=HTTPStatus.ACCEPTED, headers={**NEVER_STORED, **headers})
 
 
-@get("/webhooks/status", summary="How syncs went")
+@get("/webhooks/status", operation_class=described(SYNCS), summary="How syncs went")
 async def sync_status(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
@@ -164,7 +189,9 @@ def _pushed(last: Last | None) -> dict[str, Any] | None:
     }
 
 
-@get("/status", summary="The status of everything")
+@get(
+    "/status", operation_class=described(STATUS, ("links", "sync", *PAGE)), summary="The status of everything"
+)
 async def status(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
@@ -180,7 +207,7 @@ async def status(
     return Response(to_builtins(found), headers={**NEVER_STORED, "Vary": "Accept"})
 
 
-@get("/metrics", summary="Figures for Prometheus")
+@get("/metrics", operation_class=described(METRICS), summary="Figures for Prometheus")
 async def metrics(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
@@ -189,9 +216,9 @@ async def metrics(
     return Response(exposition(service, server), headers=NEVER_STORED, media_type=TEXT_FORMAT)
 
 
-def admin_routes(token: Secret | None, server: ServerState) -> Router:
+def admin_routes(config: Config, server: ServerState) -> Router:
     """The routes of the administrator: nobody else gets past `Admin.refusal`."""
-    admin = Admin(token, server)
+    admin = Admin(config, server)
 
     # A function: litestar copies what it is given, and the server's state must not be copied.
     async def refuse(request: Request[Any, Any, Any]) -> Response[Any] | None:

@@ -4,12 +4,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from random import random
 
 import httpx
 from msgspec import Struct
 
+from icsfeed.adapters.config_file import secret_in
 from icsfeed.adapters.plane import PlaneClient, open_client
 from icsfeed.adapters.quota import Budget
 from icsfeed.adapters.store import Store, open_store
@@ -110,7 +113,9 @@ class WorkspacePool:
     @asynccontextmanager
     async def _client(self, name: str, own: settings.Workspace) -> AsyncIterator[PlaneClient]:
         async with open_client(_key(own), transport=self._transports.get(name)) as client:
-            yield PlaneClient(own.url, own.slug or name, client=client, patient=self._patient)
+            read_key = partial(secret_in, Path(own.api_key_file)) if own.api_key_file else None
+            slug = own.slug or name
+            yield PlaneClient(own.url, slug, client=client, patient=self._patient, read_key=read_key)
 
 
 @asynccontextmanager

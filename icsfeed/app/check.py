@@ -13,6 +13,7 @@ from icsfeed.core.config import Config, PushTarget
 from icsfeed.core.diagnose import unknown_names, why_empty
 from icsfeed.core.doctor_clients import LARGE
 from icsfeed.core.errors import FeedError, IcsfeedError, NoAccess, NoCopy, PlaneError, PushError
+from icsfeed.core.push_claim import mark_of
 from icsfeed.core.select import Needs
 
 Level: TypeAlias = Literal["ok", "warning", "error"]
@@ -120,7 +121,7 @@ def _contents(calendar: Calendar, size: int) -> str:
         for count, what in (
             (selection.undated, "undated"),
             (selection.start_only, "with only a start date"),
-            (selection.beyond, "due on the last day there is"),
+            (selection.beyond, "due on 9999-12-31 or before the year 1000, which no event can be"),
         )
         if count
     ]
@@ -137,7 +138,7 @@ async def _target(
         return
     try:
         feed = await service.feed(target.feed)
-        async for text in trials(target, feed.component, connect):
+        async for text in trials(target, feed.component, mark_of(target.feed, service.config), connect):
             yield Finding("ok", about, text)
     except (PushError, FeedError) as error:
         yield Finding("error", about, str(error), error)

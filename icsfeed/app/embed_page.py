@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from icsfeed.app.answers import READ
+from icsfeed.app.description import CALENDAR_PAGE, EMBED, PUBLIC_EMBED, described
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.pages import PageRequest, Pages, page_answer, page_request
 from icsfeed.app.peers import reader_of
@@ -22,7 +23,10 @@ REFRESH, WITHOUT_SCRIPT = 300, 900
 
 
 @route(
-    "/embed/{token:str}/{name:str}", http_method=READ, summary="A calendar for a frame, by its secret link"
+    "/embed/{token:str}/{name:str}",
+    http_method=READ,
+    operation_class=described(EMBED, CALENDAR_PAGE),
+    summary="A calendar for a frame, by its secret link",
 )
 async def private_embed(
     token: FromPath[str],
@@ -38,7 +42,12 @@ async def private_embed(
     return await server.wrong_links.slowly(page, reader_of(request))
 
 
-@route("/embed/{name:str}", http_method=READ, summary="A public calendar for a frame")
+@route(
+    "/embed/{name:str}",
+    http_method=READ,
+    operation_class=described(PUBLIC_EMBED, CALENDAR_PAGE),
+    summary="A public calendar for a frame",
+)
 async def public_embed(
     name: FromPath[str],
     request: Request[Any, Any, Any],

@@ -1,6 +1,5 @@
 """/feeds/{token}/{feed}: the page of a feed: subscribe, look, narrow, embed."""
 
-import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -36,14 +35,15 @@ FRAME_HEIGHT = 960
 
 
 class Addresses(Struct, frozen=True):
-    """Where a feed, narrowed, is for apps, people and frames. `too_long`: some apps would cut it."""
+    """Where a feed, narrowed, is for apps, people and frames. `too_long`: some apps would cut it.
+
+    `subscribe`: by app, what opens it with the feed.
+    """
 
     ics: str
-    webcal: str
     page: str
     embed: str
-    google: str
-    outlook: str
+    subscribe: Mapping[str, str]
     too_long: bool
 
 
@@ -189,17 +189,30 @@ def _addresses(
         for what, url in service.links.addresses(name, base, subscriber).items()
     }
     ics = own["ics"]
-    webcal = re.sub("^https?", "webcal", ics)
-    named = f"url={quote(ics, safe='')}&name={quote(title, safe='')}"
     return Addresses(
         ics=ics,
-        webcal=webcal,
         page=own["page"],
         embed=own["embed"],
-        google=f"https://calendar.google.com/calendar/r?cid={quote(webcal, safe='')}",
-        outlook=f"https://outlook.office.com/calendar/0/addfromweb?{named}",
+        subscribe=_subscribe(ics, title),
         too_long=len(ics) > URL_LIMIT,
     )
+
+
+def _subscribe(ics: str, title: str) -> Mapping[str, str]:
+    """What opens each app with a feed's link.
+
+    Thunderbird and Android turn webcal: into plain http, and webcals: into https (clients.md). Apple and
+    Google's cid know webcal: alone, and try https first.
+    """
+    scheme, _, rest = ics.partition("://")
+    webcal, named = f"webcal://{rest}", f"url={quote(ics, safe='')}&name={quote(title, safe='')}"
+    return {
+        "apple": webcal,
+        "google": f"https://calendar.google.com/calendar/r?cid={quote(webcal, safe='')}",
+        "outlook-365": f"https://outlook.office.com/calendar/0/addfromweb?{named}",
+        "outlook-com": f"https://outlook.live.com/calendar/0/addfromweb?{named}",
+        "other": f"webcals://{rest}" if scheme == "https" else webcal,
+    }
 
 
 def _checked(parameters: Pairs) -> Mapping[str, frozenset[str]]:

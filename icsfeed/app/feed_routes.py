@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from icsfeed.app.answers import NOT_FOUND, READ, error_answer, feed_answer, plain_answer
+from icsfeed.app.description import CALENDAR_PAGE, CONDITIONS, FEED, PUBLIC_FEED, described
 from icsfeed.app.feed_page import feed_page
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.links import Grant
@@ -23,7 +24,12 @@ from icsfeed.core.query import parse_query
 log = logging.getLogger("icsfeed.web")
 
 
-@route("/feeds/{token:str}/{file:str}", http_method=READ, summary="A calendar, by its secret link")
+@route(
+    "/feeds/{token:str}/{file:str}",
+    http_method=READ,
+    operation_class=described(FEED, CALENDAR_PAGE, CONDITIONS),
+    summary="A calendar, by its secret link",
+)
 async def private_feed(
     token: FromPath[str],
     file: FromPath[str],
@@ -42,7 +48,12 @@ async def private_feed(
     return await _feed(service, server, request, file, token)
 
 
-@route("/feeds/{file:str}", http_method=READ, summary="A public calendar")
+@route(
+    "/feeds/{file:str}",
+    http_method=READ,
+    operation_class=described(PUBLIC_FEED, CALENDAR_PAGE, CONDITIONS),
+    summary="A public calendar",
+)
 async def public_feed(
     file: FromPath[str],
     request: Request[Any, Any, Any],
@@ -109,7 +120,9 @@ async def _granted(
         log.error("%s", error)
         return _not_yet(300)
     age = public_age(service) if is_public else None
-    return feed_answer(rendered, request.headers, name=name, public_age=age)
+    return await feed_answer(
+        rendered, service.bodies, request.headers, name=name, public_age=age, now=server.clock()
+    )
 
 
 def public_age(service: FeedService) -> int:

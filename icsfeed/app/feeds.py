@@ -11,6 +11,7 @@ from cachetools import LRUCache
 from msgspec import Struct
 
 from icsfeed.adapters.store import Store
+from icsfeed.app.bodies import Bodies
 from icsfeed.app.known import View
 from icsfeed.app.links import Links
 from icsfeed.app.rendering import Renderer
@@ -56,7 +57,7 @@ class Made(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes that it takes."""
-        return ENTRY + self.rendered.size + self.rendered.packed_size
+        return ENTRY + self.rendered.size
 
 
 class Look(Struct, frozen=True):
@@ -100,6 +101,7 @@ class FeedService:
         self._zone = ZoneInfo(config.timezone)
         self._made: LRUCache[str, Made] = LRUCache(KEPT)
         self._parts: LRUCache[Key, Made] = LRUCache(parts, getsizeof=lambda made: made.size)
+        self.bodies = Bodies(gzip=config.gzip)
         self._renderer = Renderer(config, clock, store)
         self._current_at: dict[str, Current] = {}
         self._making: Joined[Rendered] = Joined()
@@ -173,7 +175,7 @@ class FeedService:
 
     def calendar_of(self, look: Look) -> Calendar:
         """The calendar of what was looked at; work for a thread when there are many issues."""
-        style = self._renderer.style(look.feed)
+        style = self._renderer.style(look.name, look.feed)
         return self._renderer.calendar(look.name, look.feed, look.query, style, look.view, look.day)
 
     async def all_links(self, base: str) -> dict[str, dict[str, Any]]:
@@ -192,9 +194,9 @@ class FeedService:
         """The calendar of a revoked link."""
         feed = self.config.feeds[name]
         day = Day(self.today(), self._zone)
-        calendar = tombstone(name, feed, self._renderer.style(feed), day)
+        calendar = tombstone(name, feed, self._renderer.style(name, feed), day)
         changed = midnight(day.today, day.zone)
-        return render_narrowed(calendar.header, calendar.parts({}), changed, self._renderer.chunks)
+        return render_narrowed(calendar.header, calendar.parts({}), changed)
 
     async def feed(self, name: str, until: float | None = None) -> Feed:
         """The feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""
@@ -224,6 +226,11 @@ class FeedService:
         looks = (workspace.view(_none, Needs(), until) for workspace in self.workspaces.values())
         views = zip(self.workspaces, await asyncio.gather(*looks), strict=True)
         return {name: view for name, view in views if view is not None}
+
+    def expire(self) -> None:
+        """Let everything be read of Plane again when it is next asked for."""
+        for workspace in self.workspaces.values():
+            workspace.expire()
 
     def unread(self) -> PlaneError | None:
         """Why automatic feeds of some workspace are not known; None when all are, or there are none."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from cachetools import TLRUCache
@@ -16,6 +16,8 @@ K = TypeVar("K", bound=Hashable)
 
 FIRST_REST, LONGEST_REST = 5.0, 300.0
 SHORTER = 0.25
+LONGEST_FRESH = 1e9
+"""Seconds: a longer time to live would lead beyond the year 9999."""
 
 
 class Copies(Generic[K, T]):
@@ -36,6 +38,7 @@ class Copies(Generic[K, T]):
         self._timer = timer
         self._good: dict[K, T] = {}
         self._read_at: dict[K, datetime] = {}
+        self._fresh_until: dict[K, datetime] = {}
         self._versions: dict[K, int] = {}
         self._reading: Joined[T] = Joined()
         self._clock = clock
@@ -59,13 +62,14 @@ class Copies(Generic[K, T]):
         return max(0.0, self._fresh.get(key, 0.0) - self._timer())
 
     def is_current(self, key: K, since: datetime) -> bool:
-        """Whether the copy is fresh, or was read after `since`: a long read outlives its first parts."""
-        read_at = self._read_at.get(key)
-        return key in self._fresh or (read_at is not None and read_at >= since)
+        """Whether the copy was fresh at that time, or was read after it."""
+        read_at, until = self._read_at.get(key), self._fresh_until.get(key)
+        return read_at is not None and (read_at >= since or (until is not None and until > since))
 
     def expire(self, key: K) -> None:
         """Let the next look at it read it again."""
-        self._fresh.pop(key, None)
+        if self._fresh.pop(key, None) is not None:
+            self._fresh_until[key] = min(self._fresh_until[key], self._clock())
 
     async def look(self, key: K, read: Callable[[], Awaitable[T]]) -> T:
         """The copy, read first when it is not fresh, once for all who ask meanwhile.
@@ -95,7 +99,8 @@ class Copies(Generic[K, T]):
 
     def expire_all(self) -> None:
         """Let the next look at each of them read it again."""
-        self._fresh.clear()
+        for key in list(self._fresh):
+            self.expire(key)
 
     def expire_as(self, other: "Copies[K, T]") -> None:
         """Let be read again what `other` knows and has no longer fresh."""
@@ -119,6 +124,7 @@ class Copies(Generic[K, T]):
             self._versions[key] = self._versions.get(key, 0) + 1
         self._read_at[key] = read_at
         self._fresh.pop(key, None)
+        self._fresh_until[key] = self._clock() + timedelta(seconds=min(fresh_for, LONGEST_FRESH))
         if fresh_for > 0:
             self._fresh[key] = self._timer() + fresh_for
 

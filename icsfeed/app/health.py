@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 
 from icsfeed import __version__
 from icsfeed.app.answers import NEVER_STORED, READ, Clock, timestamp
+from icsfeed.app.description import HEALTH, PAGE, READY, ROBOTS, ROOT, described
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.front_page import front_page
 from icsfeed.app.pages import Pages, wants_html
@@ -21,7 +22,7 @@ from icsfeed.core.errors import PushError
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 
 
-@route("/", http_method=READ, summary="What this server is")
+@route("/", http_method=READ, operation_class=described(ROOT, PAGE), summary="What this server is")
 async def root(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
@@ -41,13 +42,18 @@ async def root(
     return Response(body, headers={"Vary": "Accept"})
 
 
-@route("/health", http_method=READ, summary="Whether the process lives")
+@route("/health", http_method=READ, operation_class=described(HEALTH), summary="Whether the process lives")
 async def health(clock: NamedDependency[Clock]) -> dict[str, str]:
     """Says that the process lives; never touches Plane."""
     return {"status": "healthy", "timestamp": timestamp(clock())}
 
 
-@route("/health/ready", http_method=READ, summary="Whether every feed can be served")
+@route(
+    "/health/ready",
+    http_method=READ,
+    operation_class=described(READY),
+    summary="Whether every feed can be served",
+)
 async def ready(
     service: NamedDependency[FeedService], clock: NamedDependency[Clock]
 ) -> Response[dict[str, Any]]:
@@ -62,7 +68,7 @@ async def ready(
     return Response(body, status_code=status, headers=NEVER_STORED)
 
 
-@route("/api/v1/health", http_method=READ, summary="How the server does")
+@route("/api/v1/health", http_method=READ, operation_class=described(HEALTH), summary="How the server does")
 async def api_health(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
@@ -121,7 +127,13 @@ def _copy(workspace: Workspace, now: datetime) -> dict[str, Any]:
     }
 
 
-@route("/robots.txt", http_method=READ, media_type="text/plain", summary="For crawlers")
+@route(
+    "/robots.txt",
+    http_method=READ,
+    media_type="text/plain",
+    operation_class=described(ROBOTS),
+    summary="For crawlers",
+)
 async def robots() -> str:
     """Allows everything: calendar services ask first. Feeds carry X-Robots-Tag instead."""
     return "User-agent: *\nAllow: /\n"

@@ -1,7 +1,7 @@
 """What is known of one workspace: the last good copy of each part, joined into snapshots."""
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -13,8 +13,11 @@ from icsfeed.core.incremental import IssueList
 from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, Snapshot, State
 from icsfeed.core.revisions import carried_on
 from icsfeed.core.select import Needs
+from icsfeed.core.text import one_line
 
 KINDS: Sequence[PeriodKind] = ("cycle", "module")
+PARTS = ("issues", "states", "labels", "cycles", "modules")
+"""What is read of a project, in the order of `_of_project`."""
 
 
 class View(Struct, frozen=True):
@@ -36,7 +39,8 @@ class View(Struct, frozen=True):
 class Known:
     """The copies of one workspace's parts. `links`: its feeds tell which cycle and module an issue is in.
 
-    `keys` (folded case) limits it to some projects, by key or id; none: all.
+    `keys` (folded case) limits it to some projects, by key or id; none: all. Issues that were last read
+    whole before `whole_since` are read whole the next time.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Known:
             kind: copies(ttls[kind]) for kind in KINDS
         }
         self.lists: dict[str, IssueList] = {}
+        self.whole_since = datetime.min.replace(tzinfo=UTC)
         self._clock = clock
         self.keys = keys
         self._links = links
@@ -100,18 +105,24 @@ class Known:
             self.held[period.kind].is_fresh(period.id) for period in self.wanted(project, needs)
         )
 
-    def is_whole(self, projects: Iterable[Project], needs: Needs, since: datetime) -> bool:
-        """Whether all that these projects show is fresh, or was read after `since`, and was understood."""
-        rosters = (self.projects, self.members)
-        return all(roster.is_current("", since) for roster in rosters) and all(
-            self._is_current(project, needs, since) for project in projects
-        )
+    def missing(self, projects: Iterable[Project], needs: Needs, since: datetime) -> tuple[str, ...]:
+        """Which parts of these projects were not fresh at `since`, nor read after it, or not understood."""
+        found = [] if self.projects.is_current("", since) else ["the list of projects"]
+        found += [] if self.members.is_current("", since) else ["the members"]
+        for project in projects:
+            found += self._missing_of(project, needs, since)
+        return tuple(found)
 
-    def _is_current(self, project: Project, needs: Needs, since: datetime) -> bool:
-        held = (self.held[period.kind].is_current(period.id, since) for period in self.wanted(project, needs))
-        parts = (part.is_current(project.id, since) for part in self._of_project())
-        _, unreadable = self.issues.get(project.id) or ({}, 1)
-        return not unreadable and all(parts) and all(held)
+    def _missing_of(self, project: Project, needs: Needs, since: datetime) -> Iterator[str]:
+        for name, part in zip(PARTS, self._of_project(), strict=True):
+            if not part.is_current(project.id, since):
+                yield f"the {name} of {project.key}"
+        for period in self.wanted(project, needs):
+            if not self.held[period.kind].is_current(period.id, since):
+                yield f"the issues of {period.kind} {one_line(period.name)!r} of {project.key}"
+        _, unreadable = self.issues.get(project.id) or ({}, 0)
+        if unreadable:
+            yield f"{unreadable} issues of {project.key} that cannot be understood"
 
     def wanted(self, project: Project, needs: Needs) -> Sequence[Period]:
         """The project's cycles and modules whose issues are wanted."""
@@ -143,10 +154,12 @@ class Known:
         return self.issues.read_at(project.id)
 
     def is_read_since(self, since: datetime) -> bool:
-        """Whether the projects, the people and every part of every project were read since then."""
+        """Whether the projects, the people and every part of every project were read whole since then."""
         moments = [self.projects.read_at(""), self.members.read_at("")]
         for project in self.projects.get("") or ():
+            issues = self.lists.get(project.id)
             moments += [copies.read_at(project.id) for copies in self._of_project()]
+            moments.append(issues.whole_at if issues is not None else None)
         return all(moment is not None and moment >= since for moment in moments)
 
     def held_count(self, kind: PeriodKind) -> int:

@@ -1,10 +1,16 @@
 """How often somebody may ask: a fixed window for each key, and what HTTP says of it."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from math import ceil
 
 from cachetools import TTLCache
 from msgspec import Struct
+
+from icsfeed.core.addresses import counted_as
+
+log = logging.getLogger("icsfeed.limits")
 
 
 class Allowance(Struct, frozen=True):
@@ -52,3 +58,31 @@ class Limiter:
     def _allowance(self, window: _Window) -> Allowance:
         left, seconds = self._limit - window.count, window.ends - self._timer()
         return Allowance(self._limit, max(0, left), max(1, ceil(seconds)), left >= 0)
+
+
+class Guesses:
+    """Limits wrong guesses of a secret for an address, whether the next guess is right or wrong.
+
+    `what` names the secret in the log. `counts`: guesses that were `wrong`, and those `refused` unread.
+    """
+
+    def __init__(self, what: str, limiter: Limiter) -> None:
+        self._what, self._limiter = what, limiter
+        self.counts: Counter[str] = Counter()
+
+    def refused(self, address: str) -> Allowance | None:
+        """The refusal while an address is limited; None: its guess may be looked at."""
+        key = counted_as(address)
+        if self._limiter.look(key).remaining:
+            return None
+        self.counts["refused"] += 1
+        return self._limiter.take(key)
+
+    def wrong(self, address: str) -> Allowance:
+        """Count a wrong guess. The one that uses up the allowance is logged with its address."""
+        key = counted_as(address)
+        allowance = self._limiter.take(key)
+        self.counts["wrong"] += 1
+        if not allowance.remaining:
+            log.warning("too many wrong %s from %s: none is accepted from there for a while", self._what, key)
+        return allowance

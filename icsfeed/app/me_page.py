@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from icsfeed.app.answers import NEVER_STORED, READ
+from icsfeed.app.description import CALENDAR_PAGE, ME, described
 from icsfeed.app.feed_page import feed_page_answer, feed_page_html, feed_page_of, seen_of
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.known import View
@@ -33,7 +34,12 @@ class Own(Struct, frozen=True):
     current: bool
 
 
-@route("/me", http_method=READ, summary="The calendars of the person who is signed in")
+@route(
+    "/me",
+    http_method=READ,
+    operation_class=described(ME, ("feed", *CALENDAR_PAGE)),
+    summary="The calendars of the person who is signed in",
+)
 async def me(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],

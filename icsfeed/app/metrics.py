@@ -59,6 +59,15 @@ class Figures(Collector):
         for result, count in server.deliveries.counts.items():
             webhooks.add_metric([result], count)
         yield webhooks
+        guesses = CounterMetricFamily(
+            "icsfeed_wrong_tokens",
+            "Wrong tokens by kind; `refused`: sent while the address was limited, and not looked at.",
+            labels=["kind", "result"],
+        )
+        for kind, counts in (("admin", server.admin_guesses.counts), ("link", server.wrong_links.counts)):
+            for result in ("wrong", "refused"):
+                guesses.add_metric([kind, result], counts[result])
+        yield guesses
 
     def _plane(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

@@ -3,6 +3,7 @@
 Bounds of the connection itself (slow clients, the size of headers) are in icsfeed/connections.py.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
@@ -16,8 +17,11 @@ from icsfeed.core.config import Config
 URL_LONGEST = 8192
 """Bytes of path and query, as most proxies allow: a link has 200, narrowed by many labels 2,000."""
 
+HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x20\x7f/?#@\[\]\\,:\"<>]*)(?::[0-9]*)?")
+"""Host and port (RFC 9110, 7.2), names beyond ASCII included: what is not allowed is not served anyway."""
+
 REFUSALS: Mapping[str, tuple[HTTPStatus, str]] = {
-    "INVALID_HOST": (HTTPStatus.BAD_REQUEST, "This server does not answer to that host name."),
+    "INVALID_HOST": (HTTPStatus.BAD_REQUEST, "One Host header must name this server, as it is known to it."),
     "URL_TOO_LONG": (HTTPStatus.REQUEST_URI_TOO_LONG, f"The address is longer than {URL_LONGEST} bytes."),
 }
 
@@ -63,8 +67,15 @@ def within_bounds(app: ASGIApp, config: Config, clock: Clock) -> ASGIApp:
 def _wrong(scope: Scope, config: Config) -> str | None:
     if len(scope["raw_path"]) + len(scope["query_string"]) > URL_LONGEST:
         return "URL_TOO_LONG"
-    hosts = list(_values(scope, b"host"))
-    if config.allowed_hosts and not (len(hosts) == 1 and is_allowed_host(hosts[0], config.allowed_hosts)):
+    hosts = [value for key, value in scope["headers"] if key == b"host"]
+    # HTTP/1.0, which some health checks of load balancers still speak, need not name a host.
+    if len(hosts) != 1 and (hosts or scope["http_version"] == "1.1"):
+        return "INVALID_HOST"
+    if hosts and not HOST.fullmatch(hosts[0]):
+        return "INVALID_HOST"
+    if config.allowed_hosts and not (
+        hosts and is_allowed_host(hosts[0].decode("latin-1"), config.allowed_hosts)
+    ):
         return "INVALID_HOST"
     return None
 

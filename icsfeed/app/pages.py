@@ -13,7 +13,7 @@ from litestar import Request, Response
 from msgspec import Struct
 
 from icsfeed import __version__
-from icsfeed.app.answers import NEVER_STORED
+from icsfeed.app.answers import NEVER_STORED, listed
 from icsfeed.app.assets import Assets
 from icsfeed.app.l10n import Localization
 from icsfeed.app.threads import Joined, worked
@@ -21,6 +21,8 @@ from icsfeed.core.config import Config
 from icsfeed.core.items import initials
 from icsfeed.core.languages import chosen
 from icsfeed.core.narrowing import FIELDS
+from icsfeed.core.negotiation import accepts_html
+from icsfeed.core.scene import is_shown
 from icsfeed.core.text import clip
 from icsfeed.core.words import LANGUAGES
 
@@ -85,6 +87,7 @@ class Pages:
             languages={tag: words["language"] for tag, words in LANGUAGES.items()},
             initials=initials,
             clip=clip,
+            is_shown=is_shown,
             asset=assets.path,
         )
 
@@ -120,7 +123,7 @@ def page_request(request: Request[Any, Any, Any], config: Config, language: str 
     """How a page is asked for. `language` is the feed's own, where neither address nor browser asks."""
     parameters = tuple(_known(request.query_params.multi_items()))
     given = {name: value for name, value in parameters if value}
-    accept = request.headers.get("accept-language", "")
+    accept = listed(request.headers, "accept-language") or ""
     tag = chosen(given.get("lang"), accept, LANGUAGES, language or config.language)
     theme = given.get("theme", "auto")
     return PageRequest(
@@ -150,8 +153,8 @@ def _asked_at(request: Request[Any, Any, Any]) -> str:
 
 
 def wants_html(request: Request[Any, Any, Any]) -> bool:
-    """Whether a person asks: browsers name HTML, programs do not."""
-    return "text/html" in request.headers.get("accept", "").lower()
+    """Whether a person asks, with a browser."""
+    return accepts_html(listed(request.headers, "accept") or "")
 
 
 def page_answer(

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -15,14 +17,15 @@ from icsfeed.adapters.caldav_http import Connect, Server, open_server
 from icsfeed.adapters.locks import file_lock
 from icsfeed.adapters.store import Store
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.push_memory import Memory, recall, remember
+from icsfeed.app.push_memory import Memory, next_memory, recall, remember
 from icsfeed.app.push_report import Report, Tally
 from icsfeed.app.push_writes import Progress, Writes
 from icsfeed.app.pushed import Reading, read
 from icsfeed.core.config import PushTarget
-from icsfeed.core.errors import IcsfeedError, NoCollection, NoCopy, PushBusy
+from icsfeed.core.errors import IcsfeedError, NoCollection, NoCopy, NoRoom, PushBusy, PushStopped
 from icsfeed.core.ics_object import Stored, read_object
-from icsfeed.core.push_plan import DELETES, WRITES, Limits, Present, guard, plan, wanted_of
+from icsfeed.core.push_claim import Claim, mark_of
+from icsfeed.core.push_plan import WRITES, Limits, Present, deletions, guard, holding_back, plan, wanted_of
 from icsfeed.core.text import one_line
 
 PATIENCE = 60.0
@@ -48,6 +51,18 @@ def no_progress(_done: int, _total: int) -> None:
     """For those who do not look."""
 
 
+def _nobody(_what: object) -> None:
+    """Listens to nothing."""
+
+
+def by_server(targets: Mapping[str, PushTarget], names: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """The named targets by the server that they are on: one target never waits for another's server."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(urlsplit(targets[name].url).netloc.lower(), []).append(name)
+    return found
+
+
 async def push(
     name: str,
     service: FeedService,
@@ -56,24 +71,86 @@ async def push(
     dry_run: bool = False,
     force: bool = False,
     progress: Progress = no_progress,
+    waits: Callable[[str], None] = _nobody,
+    stopped: Callable[[Report], None] = _nobody,
 ) -> Report:
     """Make the collection of the target `name` hold exactly its feed, and say what was done.
 
-    What we raise on purpose is in the report, beside what was done before it.
+    What we raise on purpose is in the report, beside what was done before it. `waits` is told what we wait
+    for. One that is cancelled tells `stopped` what was done until then.
     """
     started, target = world.timer(), service.config.push[name]
     tally = Tally(target.url)
     error: IcsfeedError | None = None
     try:
         async with _alone(name, world):
-            run = _Run(name, target, world, tally)
-            reading = await read(service, target.feed, PATIENCE)
+            claim = Claim(mark_of(target.feed, service.config), target.adopt)
+            run = _Run(name, target, claim, world, tally, waits)
+            async with _reading(service, waits):
+                reading = await read(service, target.feed, PATIENCE)
             await run.go(reading, dry_run=dry_run, force=force, progress=progress)
+    except asyncio.CancelledError:
+        halted = PushStopped(name, "stopped before it was complete; the next push does the rest")
+        stopped(tally.report(name, target.feed, world.timer() - started, halted, dry_run=dry_run))
+        raise
     except NoCopy as caught:
         error = _unread(target.feed, service) or caught
     except IcsfeedError as caught:
         error = caught
     return tally.report(name, target.feed, world.timer() - started, error, dry_run=dry_run)
+
+
+@asynccontextmanager
+async def _reading(service: FeedService, waits: Callable[[str], None]) -> AsyncIterator[None]:
+    """Say that Plane is read, and how long requests have to wait for its limit."""
+
+    async def tell() -> None:
+        while True:
+            budgets = (one.budget for one in service.workspaces.values() if one.budget.left is not None)
+            left = max((budget.wait("reader") for budget in budgets), default=0.0)
+            waits(f"waiting {left:.0f} s for Plane's request budget" if left >= 1 else "reading Plane")
+            await asyncio.sleep(1)
+
+    task = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        task.cancel()
+        waits("")
+
+
+async def push_all(
+    names: Sequence[str],
+    service: FeedService,
+    world: World,
+    take: Callable[[Report], None],
+    counts: Callable[[str, int, int], None],
+    waits: Callable[[str, str], None],
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+) -> None:
+    """Push to these targets, and give `take` the report of each as soon as there is one.
+
+    Those on one server are pushed to one after the other. Cancelled, it gives the reports of what was under
+    way. `counts` and `waits` get a target's name before what `push` tells.
+    """
+
+    async def push_each(own: Sequence[str]) -> None:
+        for name in own:
+            report = await push(
+                name,
+                service,
+                world,
+                dry_run=dry_run,
+                force=force,
+                progress=partial(counts, name),
+                waits=partial(waits, name),
+                stopped=take,
+            )
+            take(report)
+
+    await asyncio.gather(*map(push_each, by_server(service.config.push, names).values()))
 
 
 def _unread(name: str, service: FeedService) -> IcsfeedError | None:
@@ -96,16 +173,29 @@ async def _alone(name: str, world: World) -> AsyncIterator[None]:
 class _Run:
     """One run for the target `name`. What it comes to is in the `tally`, whatever happens."""
 
-    def __init__(self, name: str, target: PushTarget, world: World, tally: Tally) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: PushTarget,
+        claim: Claim,
+        world: World,
+        tally: Tally,
+        waits: Callable[[str], None],
+    ) -> None:
         self._name = name
         self._target = target
+        self._claim = claim
         self._world = world
         self._tally = tally
+        self._waits = waits
 
     async def go(self, reading: Reading, *, dry_run: bool, force: bool, progress: Progress) -> None:
         """Everything, in the order of caldav.md. Raises what ends it early."""
         memory = await recall(self._world.store, self._name, self._target)
         async with self._world.connect(self._target) as server:
+            server.waits = self._waits
+            if memory.one_at_a_time:
+                server.one_at_a_time()
             try:
                 collection, listed = await self._opened(server, memory, reading, dry_run=dry_run)
                 self._tally.url = collection.url
@@ -113,7 +203,7 @@ class _Run:
                 writes = await self._planned(reading, collection, present, memory, force=force)
                 if not dry_run:
                     await self._carry_out(writes, progress)
-                    await self._remember(collection, writes, memory)
+                    await self._remember(collection, writes, memory, was_locked=server.was_locked)
             finally:
                 self._tally.requests = server.requests
 
@@ -154,42 +244,64 @@ class _Run:
         for path, body in bodies.items():
             known[path] = Present(path, body.etag or listed[path].etag, read_object(body.data))
         return [
-            known.get(path) or Present(path, one.etag, None, memory.uid_at(path))
+            memory.recognised(known[path], self._claim)
+            if path in known
+            else Present(path, one.etag, None, memory.uid_at(path))
             for path, one in listed.items()
         ]
 
     async def _planned(
         self, reading: Reading, collection: Collection, present: list[Present], memory: Memory, *, force: bool
     ) -> Writes:
-        target, owner, tally = self._target, self._target.feed, self._tally
+        target, claim, tally = self._target, self._claim, self._tally
         components = reading.calendar.components
-        wanted = await asyncio.to_thread(wanted_of, components, owner, strip_emoji=target.strip_emoji)
-        accepted, adopt = memory.accepted, target.adopt
-        tally.plan = plan(wanted, present, owner, collection.path, accepted=accepted, adopt=adopt)
+        wanted = await asyncio.to_thread(wanted_of, components, claim.mark, strip_emoji=target.strip_emoji)
+        tally.force = force
+        tally.plan = plan(wanted, present, claim, collection.path, accepted=memory.accepted)
         limits = Limits(target.min_delete, target.max_delete_ratio)
-        tally.refused = guard(tally.plan, len(wanted), limits, whole=reading.whole, force=force)
-        if not reading.whole:
+        tally.refused = guard(tally.plan, len(wanted), limits, reading.missing, force=force)
+        unread = holding_back(reading.missing, force=force)
+        if unread:
             tally.unread = reading.error
             why = f" ({reading.error})" if reading.error else ""
-            tally.warnings.append(f"Plane was not read whole{why}: nothing is deleted in this run")
-        return Writes(collection, wanted, owner, present, accepted, tally)
+            text = f"Plane was not read whole, and nothing is deleted in this run; missing: {unread}{why}"
+            tally.warnings.append(text)
+        recognised = partial(memory.recognised, claim=claim)
+        return Writes(collection, wanted, claim, present, memory.accepted, tally, recognised)
 
     async def _carry_out(self, writes: Writes, progress: Progress) -> None:
         made = self._tally.plan
-        deletes = () if self._tally.refused else made.of(*DELETES)
-        total = len(made.of(*WRITES)) + len(deletes)
-        await writes.carry_out(made.of(*WRITES), lambda done: progress(done, total))
-        await writes.carry_out(deletes, lambda done: progress(total - len(deletes) + done, total))
+        changes, deletes = made.of(*WRITES), deletions(made, force=self._tally.force)
+        deletes = () if self._tally.refused else deletes
+
+        def show() -> None:
+            progress(writes.settled, len(changes) + len(deletes))
+
+        try:
+            await writes.carry_out(changes, show)
+        except NoRoom:
+            if not deletes:
+                raise
+            # The deletions make room; then what did not fit is tried once more.
+            await writes.carry_out(deletes, show)
+            await writes.carry_out(writes.left(changes), show)
+        else:
+            await writes.carry_out(deletes, show)
         await writes.verify()
 
-    async def _remember(self, collection: Collection, writes: Writes, memory: Memory) -> None:
-        await remember(
-            self._world.store,
-            self._name,
-            self._target,
+    async def _remember(
+        self, collection: Collection, writes: Writes, memory: Memory, *, was_locked: bool
+    ) -> None:
+        found = next_memory(
             memory,
+            self._target,
+            self._claim.mark,
             url=collection.url,
             present=writes.present.values(),
+            unknown=writes.unknown,
             accepted=writes.accepted,
+            one_at_a_time=was_locked,
             now=self._world.clock(),
         )
+        if found != memory:
+            await remember(self._world.store, self._name, found)

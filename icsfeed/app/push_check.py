@@ -19,9 +19,9 @@ MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 async def trials(
-    target: PushTarget, kind: ComponentKind, connect: Connect = open_server
+    target: PushTarget, kind: ComponentKind, mark: str, connect: Connect = open_server
 ) -> AsyncIterator[str]:
-    """What works, in sentences; the first PushError that says what does not is raised.
+    """What works, in sentences; the first PushError that says what does not is raised. `mark`: whose it is.
 
     Writes one object and deletes it. If we die in between, the next push deletes it: it is marked as ours.
     """
@@ -35,18 +35,18 @@ async def trials(
         collection = Collection(server, found.url)
         listed = await collection.list()
         yield f"{collection.url} is a calendar with {len(listed)} objects"
-        await _write_one(collection, target.feed, kind)
+        await _write_one(collection, mark, kind)
         yield "an object was written, read and deleted"
 
 
-async def _write_one(collection: Collection, owner: str, kind: ComponentKind) -> None:
+async def _write_one(collection: Collection, mark: str, kind: ComponentKind) -> None:
     probe = _probe(kind)
     path = collection.path + name_of(probe.uid)
-    await collection.put(path, write_object(probe, owner), None)
+    await collection.put(path, write_object(probe, mark), None)
     body = (await collection.read([path])).get(path)
     if body is not None:
         await collection.delete(path, body.etag)
-    if body is None or not is_ours(read_object(body.data), owner):
+    if body is None or not is_ours(read_object(body.data), mark):
         raise Rejected(path, "it was written, and is not what it was when it is read: see the server's log")
 
 

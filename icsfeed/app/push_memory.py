@@ -1,14 +1,19 @@
-"""What is remembered of a target between its pushes. It saves requests, and never changes a result."""
+"""What is remembered of a target between its pushes.
+
+It saves requests, and stands in for a mark that somebody's app has dropped; it never changes a result else.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from icsfeed.adapters.caldav import Listed
 from icsfeed.adapters.store import Store
 from icsfeed.core.config import PushTarget
 from icsfeed.core.ics_object import Stored
+from icsfeed.core.push_claim import Claim, feed_of
 from icsfeed.core.push_plan import Accepted, Present
 
 TRUSTED_FOR = timedelta(days=1)
@@ -24,13 +29,19 @@ class Object(Struct, frozen=True):
 
 
 class Memory(Struct, frozen=True):
-    """A record of the store. `asked`: the settings it is for. `read_at`: when all objects were last read."""
+    """A record of the store. `asked`: the settings it is for. `read_at`: when all objects were last read.
+
+    `mark`: what we marked objects with then. `one_at_a_time`: the server answers 423 to several writes at
+    once (xandikos).
+    """
 
     asked: tuple[str, ...] = ()
     url: str = ""
     read_at: datetime = NEVER
     objects: Mapping[str, Object] = {}
     accepted: Mapping[str, Accepted] = {}
+    mark: str = ""
+    one_at_a_time: bool = False
 
     def is_recent(self, now: datetime) -> bool:
         """Whether etags may stand for what they were seen on."""
@@ -50,6 +61,22 @@ class Memory(Struct, frozen=True):
         known = self.objects.get(path)
         return known.stored.uid if known is not None else ""
 
+    def recognised(self, found: Present, claim: Claim) -> Present:
+        """The object, as ours where we wrote that UID there and its mark is gone or of an earlier kind.
+
+        Some apps drop X- properties when a person edits; and with the `secret` our mark changes. Its hash is
+        emptied, so that it is written again with the mark.
+        """
+        known, stored = self.objects.get(found.href), found.stored
+        if known is None or stored is None or not stored.uid or stored.uid != known.stored.uid:
+            return found
+        was_ours = known.stored.owner == (self.mark or claim.feed)
+        untouched = bool(found.etag) and found.etag == known.etag
+        renewed = untouched and not claim.owns(stored) and feed_of(stored.owner) == claim.feed
+        if was_ours and (not stored.owner or renewed):
+            return replace(found, stored=replace(stored, owner=claim.mark, hash=""))
+        return found
+
 
 async def recall(store: Store, name: str, target: PushTarget) -> Memory:
     """What is remembered of a target; nothing where its settings have changed."""
@@ -57,25 +84,33 @@ async def recall(store: Store, name: str, target: PushTarget) -> Memory:
     return memory if memory is not None and memory.asked == _asked(target) else Memory()
 
 
-async def remember(
-    store: Store,
-    name: str,
-    target: PushTarget,
+def next_memory(
     old: Memory,
+    target: PushTarget,
+    mark: str,
     *,
     url: str,
     present: Iterable[Present],
+    unknown: Iterable[str],
     accepted: Mapping[str, Accepted],
+    one_at_a_time: bool,
     now: datetime,
-) -> None:
-    """Keep it for the next push, where it has changed. Of what cannot be read now the last is kept."""
+) -> Memory:
+    """What to remember for the next push. Of what cannot be read now the last is kept.
+
+    `unknown`: the paths of objects of which it is not known what became of them: they are read again.
+    """
     seen = {one.href: one for one in present}
     objects = {path: known for path, known in old.objects.items() if path in seen}
+    objects |= {path: replace(old.objects[path], etag="") for path in unknown if path in old.objects}
     objects |= {path: Object(one.etag, one.stored) for path, one in seen.items() if one.stored is not None}
     read_at = old.read_at if old.is_recent(now) else now
-    memory = Memory(_asked(target), url, read_at, objects, accepted)
-    if memory != old:
-        await store.put_record(_key(name), memory)
+    return Memory(_asked(target), url, read_at, objects, accepted, mark, old.one_at_a_time or one_at_a_time)
+
+
+async def remember(store: Store, name: str, memory: Memory) -> None:
+    """Keep it for the next push."""
+    await store.put_record(_key(name), memory)
 
 
 def _key(name: str) -> str:

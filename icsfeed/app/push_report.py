@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from icsfeed.core.errors import IcsfeedError
-from icsfeed.core.push_plan import DELETES, Action, Kind, Plan, Refusal
+from icsfeed.core.push_plan import Action, Kind, Plan, Refusal, deletions
 
 COUNTED: Mapping[Kind, str] = {
     "create": "created",
@@ -15,9 +15,15 @@ COUNTED: Mapping[Kind, str] = {
     "adopt": "adopted",
     "delete": "deleted",
     "duplicate": "deleted",
+    "leftover": "deleted",
     "leave": "kept",
 }
 
+
+LEFT_OVER = (
+    "objects of issues that are gone, by another program, a former feed or an earlier version of icsfeed; "
+    "if nobody needs them, `icsfeed push --force` deletes them"
+)
 
 WORDS: tuple[str, ...] = tuple(dict.fromkeys(COUNTED.values()))
 
@@ -34,6 +40,7 @@ class Failure(Struct, frozen=True):
 class Report(Struct, frozen=True, kw_only=True):
     """One run for one target. `error` ended it early; `refused` kept `spared` from being deleted.
 
+    `leftovers` are objects of issues that are gone, not by us but to be taken over: --force deletes them.
     `unread`: why Plane was not read whole. `actions`: what a dry run would do. `counts`: objects by
     what was done with them.
     """
@@ -45,6 +52,7 @@ class Report(Struct, frozen=True, kw_only=True):
     failures: tuple[Failure, ...] = ()
     refused: Refusal | None = None
     spared: tuple[Action, ...] = ()
+    leftovers: tuple[Action, ...] = ()
     warnings: tuple[str, ...] = ()
     actions: tuple[Action, ...] | None = None
     requests: int = 0
@@ -62,6 +70,7 @@ class Report(Struct, frozen=True, kw_only=True):
         """What is not as it should be, in sentences."""
         found = [*self.warnings, *(f"{failure.href}: {failure.reason}" for failure in self.failures)]
         found += [self.refused.reason] if self.refused else []
+        found += [f"{len(self.leftovers)} {LEFT_OVER}"] if self.leftovers else []
         return (*found, *([str(self.error)] if self.error else []))
 
     def as_json(self) -> dict[str, Any]:
@@ -77,6 +86,7 @@ class Report(Struct, frozen=True, kw_only=True):
             ],
             "refused": self.refused.reason if self.refused else None,
             "spared": [action.href for action in self.spared],
+            "leftovers": [action.href for action in self.leftovers],
             "warnings": list(self.warnings),
             "requests": self.requests,
             "seconds": round(self.seconds, 3),
@@ -99,6 +109,7 @@ class Tally:
         self.failures: list[Failure] = []
         self.warnings: list[str] = []
         self.refused: Refusal | None = None
+        self.force = False
         self.unread: IcsfeedError | None = None
         self.requests = 0
 
@@ -106,9 +117,10 @@ class Tally:
         self, target: str, feed: str, seconds: float, error: IcsfeedError | None, *, dry_run: bool
     ) -> Report:
         """The report of the run."""
-        spared = self.plan.of(*DELETES) if self.refused else ()
-        kinds = DELETES if self.refused else frozenset[Kind]()
-        planned = tuple(action for action in self.plan.actions if action.kind not in kinds)
+        deletes = deletions(self.plan, force=self.force)
+        kept = frozenset(deletes if self.refused else ())
+        leftovers = frozenset(() if self.force else self.plan.of("leftover"))
+        planned = tuple(action for action in self.plan.actions if action not in kept | leftovers)
         done = planned if dry_run else (*self.plan.of("leave"), *self.done)
         conflicts = [Failure(one.uid, one.href, one.reason) for one in self.plan.of("conflict")]
         return Report(
@@ -118,7 +130,8 @@ class Tally:
             counts=Counter(COUNTED[action.kind] for action in done if action.kind in COUNTED),
             failures=(*conflicts, *self.failures),
             refused=self.refused,
-            spared=spared,
+            spared=deletes if self.refused else (),
+            leftovers=() if self.force else self.plan.of("leftover"),
             warnings=tuple(self.warnings),
             actions=tuple(one for one in planned if one.kind != "leave") if dry_run else None,
             requests=self.requests,

@@ -1,15 +1,18 @@
 """The writes of one push: conditional, several at once, decided again where an object changed meanwhile."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from icsfeed.adapters.caldav import Collection
 from icsfeed.adapters.caldav_http import AT_ONCE
 from icsfeed.app.push_report import Failure, Tally
 from icsfeed.core.errors import Changed, Locked, ObjectError, PushError, Rejected
-from icsfeed.core.ics_object import Stored, is_ours, read_object, write_object
+from icsfeed.core.ics_object import Stored, read_object, write_object
+from icsfeed.core.push_claim import Claim
 from icsfeed.core.push_plan import (
     WRITES,
     Accepted,
@@ -25,52 +28,73 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with how many writes are done, and of how many."""
 
 
+class _Written(Struct):
+    """What was written: our bytes as they are read back, and the etag that the server gave for them."""
+
+    stored: Stored
+    etag: str = ""
+
+
 class Writes:
     """Carries actions out; the `tally` keeps what became of them, as they were planned.
 
     `present`: the objects as they are known now, by path. `accepted`: what the server made of what we
-    wrote (see core/push_plan.py).
+    wrote (see core/push_plan.py). `unknown`: paths of which it is not known what became of them.
+    `recognised` says of an object whether it is ours although its mark is gone.
     """
 
     def __init__(
         self,
         collection: Collection,
         wanted: Mapping[str, Wanted],
-        owner: str,
+        claim: Claim,
         present: Sequence[Present],
         accepted: Mapping[str, Accepted],
         tally: Tally,
+        recognised: Callable[[Present], Present],
     ) -> None:
         self.present = {one.href: one for one in present}
         self.accepted = {uid: seen for uid, seen in accepted.items() if uid in wanted}
         self._collection = collection
         self._wanted = wanted
-        self._owner = owner
+        self._claim = claim
         self._tally = tally
-        self._written: dict[str, str] = {}
+        self._recognised = recognised
+        self._written: dict[str, _Written] = {}
+        self.unknown: set[str] = set()
 
-    async def carry_out(self, actions: Sequence[Action], progress: Callable[[int], None]) -> None:
+    @property
+    def settled(self) -> int:
+        """How many actions are done, or have failed for good."""
+        return len(self._tally.done) + len(self._tally.failures)
+
+    def left(self, actions: Iterable[Action]) -> Sequence[Action]:
+        """Those that are neither done nor have failed for good."""
+        settled = {action.href for action in self._tally.done} | {one.href for one in self._tally.failures}
+        return [action for action in actions if action.href not in settled]
+
+    async def carry_out(self, actions: Sequence[Action], progress: Callable[[], None]) -> None:
         """All of them, four at a time; one that fails leaves the others alone.
 
         Raises the first PushError that is not about one object, once what was under way has ended.
         """
-        left, stops, done = iter(actions), list[PushError](), 0
+        left, stops = iter(actions), list[PushError]()
 
         async def worker() -> None:
-            nonlocal done
             for action in left:
                 if stops:
                     return
                 try:
                     await self._do(action)
                 except Rejected as error:
-                    self._failed(action, f"{error.reason}{self._hint(action)}")
+                    # SOGo fails with a 5xx on an emoji; whoever refuses with another has another reason.
+                    hint = self._hint(action) if error.status >= 500 else ""
+                    self._failed(action, f"{error.reason}{hint}")
                 except ObjectError as error:
                     self._failed(action, error.reason, locked=isinstance(error, Locked))
                 except PushError as error:
                     stops.append(error)
-                done += 1
-                progress(done)
+                progress()
 
         await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
         if stops:
@@ -98,9 +122,11 @@ class Writes:
 
     async def _decided_again(self, action: Action, item: Wanted | None) -> Action:
         body = (await self._collection.read([action.href])).get(action.href)
-        found = None if body is None else Present(action.href, body.etag, read_object(body.data))
+        found = None
+        if body is not None:
+            found = self._recognised(Present(action.href, body.etag, read_object(body.data)))
         self._know(action.href, found)
-        return decided_again(action, item, found, self._owner)
+        return decided_again(action, item, found, self._claim)
 
     async def _write(self, action: Action, item: Wanted | None) -> None:
         if item is None:
@@ -108,10 +134,11 @@ class Writes:
             self._know(action.href, None)
             return
         old = self.present.get(action.href)
-        data = write_object(item.component, self._owner, old.stored if old else None)
-        self._written[action.href] = ""  # even where the answer is lost
+        data = write_object(item.component, self._claim.mark, old.stored if old else None)
+        # Even where the answer is lost.
+        written = self._written[action.href] = _Written(read_object(data))
         etag = None if action.kind == "create" else action.etag
-        self._written[action.href] = await self._collection.put(action.href, data, etag)
+        written.etag = await self._collection.put(action.href, data, etag)
 
     def _know(self, path: str, found: Present | None) -> None:
         if found is None:
@@ -123,6 +150,7 @@ class Writes:
         self._written.pop(action.href, None)
         # What became of it is not known: it is read the next time.
         self.present.pop(action.href, None)
+        self.unknown.add(action.href)
         self._tally.failures.append(Failure(action.uid, action.href, reason, locked))
 
     async def verify(self) -> None:
@@ -132,28 +160,29 @@ class Writes:
         for action in [action for action in self._tally.done if action.href in self._written]:
             body = bodies.get(action.href)
             stored = read_object(body.data) if body is not None else None
-            if body is None or not is_ours(stored, self._owner) or stored is None:
+            if body is None or stored is None or not self._claim.owns(stored):
                 self._tally.done.remove(action)
                 self._failed(action, self._why_lost(stored, action))
                 if body is not None and stored is not None and stored.blank:
                     await self._clear(action.href, body.etag)
                 continue
             self._know(action.href, Present(action.href, body.etag, stored))
-            untouched = body.etag == self._written[action.href]
-            odd += self._accept(self._wanted[action.uid], stored, untouched=untouched)
+            written = self._written[action.href]
+            odd += self._accept(
+                self._wanted[action.uid], stored, written, untouched=body.etag == written.etag
+            )
         if odd:
             text = f"the server keeps {odd} of the objects otherwise than they were written; that is accepted"
             self._tally.warnings.append(text)
 
-    def _accept(self, item: Wanted, stored: Stored, *, untouched: bool) -> bool:
+    def _accept(self, item: Wanted, stored: Stored, written: _Written, *, untouched: bool) -> bool:
         """Whether the server itself, and nobody else, has made something else of an object: then so be it.
 
         `untouched`: its etag is that of our writing. Else its times tell: a person's app sets them anew.
         """
         if is_right(item, stored, self.accepted) or stored.hash != item.hash:
             return False
-        ours = read_object(write_object(item.component, self._owner))
-        if not untouched and stored.revision != ours.revision:
+        if not untouched and stored.revision != written.stored.revision:
             return False
         self.accepted[item.component.uid] = (item.hash, stored.facts)
         return True

@@ -8,6 +8,7 @@ from icsfeed.app.feeds import FeedService
 from icsfeed.core.calendar import Calendar
 from icsfeed.core.config import Feed
 from icsfeed.core.errors import FeedError, PlaneError
+from icsfeed.core.push_plan import Missing
 from icsfeed.core.query import Query
 from icsfeed.core.select import needs, projects_of
 
@@ -15,12 +16,13 @@ from icsfeed.core.select import needs, projects_of
 class Reading(Struct, frozen=True):
     """A feed for those who remove what is not in it.
 
-    `whole`: all of it was read without error, and lately: what is missing is gone. `error`: why not.
+    `missing`: the parts that were not read without error, and lately: what is not in them may still be in
+    Plane. `error`: why not.
     """
 
     feed: Feed
     calendar: Calendar
-    whole: bool
+    missing: tuple[Missing, ...]
     error: PlaneError | None
 
 
@@ -33,9 +35,9 @@ async def read(service: FeedService, name: str, patience: float = 0.0) -> Readin
     since = workspace.now()
     look = await service.look(name, patience=patience)
     chosen = projects_of(name, feed, look.view.projects)
-    whole = workspace.known.is_whole(chosen, needs(feed, Query()), since)
+    missing = workspace.known.missing(chosen, needs(feed, Query()), since)
     calendar = await asyncio.to_thread(service.calendar_of, look)
-    return Reading(feed, calendar, whole, workspace.last_error)
+    return Reading(feed, calendar, tuple(map(Missing, missing)), workspace.last_error)
 
 
 async def stamp(service: FeedService, name: str) -> tuple[object, ...] | None:

@@ -3,15 +3,15 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.push import World, push
-from icsfeed.app.push_report import Report
+from icsfeed.app.push import World, by_server, push
+from icsfeed.app.push_report import LEFT_OVER, Report
 from icsfeed.app.pushed import stamp
 from icsfeed.core.errors import PushBusy
 
@@ -63,8 +63,9 @@ class Status(Struct, frozen=True):
 
 
 class Pusher:
-    """Pushes all active targets of a configuration, one after the other; without a `world` none.
+    """Pushes all active targets of a configuration; without a `world` none.
 
+    Those on one server one after the other; a server that does not answer delays no other.
     `timer` gives monotonic seconds, `sleep` waits so many.
     """
 
@@ -78,7 +79,7 @@ class Pusher:
         push: Push = push,
     ) -> None:
         targets = service.config.push if world is not None else {}
-        self._feeds = {name: target.feed for name, target in targets.items() if target.active}
+        self._targets = {name: target for name, target in targets.items() if target.active}
         self._service = service
         self._world = world
         self._pushed = pushed
@@ -86,34 +87,36 @@ class Pusher:
         self._timer = timer
         self._sleep = sleep
         self._push = push
-        self._due = dict.fromkeys(self._feeds, timer() + self._interval)
+        self._due = dict.fromkeys(self._targets, timer() + self._interval)
         self._changed: dict[str, tuple[float, float]] = {}
         self._stamps: dict[str, object] = {}
-        self._running: str | None = None
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Push from now on, in the background, where there is something to push to."""
-        if self._feeds:
+        if self._targets:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """End it. A run in the middle is cut off; the next one repairs what that leaves."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [*self._running.values(), *([self._task] if self._task is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def run_now(self) -> None:
         """Push everything at once; what is under way once more."""
-        self._due = dict.fromkeys(self._feeds, self._timer())
+        self._due = dict.fromkeys(self._targets, self._timer())
 
     @property
     def status(self) -> Status:
         """How the pushes are."""
-        last = {name: self._pushed.last.get(name) for name in self._feeds}
+        last = {name: self._pushed.last.get(name) for name in self._targets}
         failed = any(one is not None and not one.report.is_good for one in last.values())
-        state: State = "running" if self._running else "error" if failed else "idle"
-        soonest = min((self._at(name) for name in self._feeds), default=None)
+        running = any(not task.done() for task in self._running.values())
+        state: State = "running" if running else "error" if failed else "idle"
+        soonest = min((self._at(name) for name in self._targets), default=None)
         left = None if soonest is None else timedelta(seconds=max(0.0, soonest - self._timer()))
         next_run = None if left is None or self._world is None else self._world.clock() + left
         return Status(state, last, next_run, len(self._waiting()))
@@ -124,15 +127,21 @@ class Pusher:
             await self._sleep(TICK)
 
     async def step(self) -> None:
-        """Push what is due now."""
+        """Begin to push what is due now, where the server is not busy with an earlier push."""
         await self._look()
-        for name in self._ready():
+        for server, names in by_server(self._targets, self._ready()).items():
+            if server not in self._running or self._running[server].done():
+                self._running[server] = asyncio.create_task(self._push_each(names))
+        await asyncio.sleep(0)
+
+    async def _push_each(self, names: Iterable[str]) -> None:
+        for name in names:
             await self._push_one(name)
 
     async def _look(self) -> None:
         """See which feeds are not as they were when they were last pushed."""
-        for name, feed in self._feeds.items():
-            found = await stamp(self._service, feed)
+        for name, target in self._targets.items():
+            found = await stamp(self._service, target.feed)
             if found is not None and found != self._stamps.get(name):
                 self._stamps[name] = found
                 self._touch(name)
@@ -150,17 +159,16 @@ class Pusher:
         return min(self._due[name], last + DEBOUNCE, first + LONGEST)
 
     def _ready(self) -> Sequence[str]:
-        return [name for name in self._feeds if self._at(name) <= self._timer()]
+        return [name for name in self._targets if self._at(name) <= self._timer()]
 
     def _waiting(self) -> Sequence[str]:
-        return [name for name in self._feeds if name in self._changed or name in self._ready()]
+        return [name for name in self._targets if name in self._changed or name in self._ready()]
 
     async def _push_one(self, name: str) -> None:
         """Push a target; whatever happens, the others go on."""
         world = self._world
         if world is None:
             return
-        self._running = name
         self._changed.pop(name, None)
         self._due[name] = self._timer() + self._interval
         try:
@@ -169,8 +177,6 @@ class Pusher:
             log.exception("target %s: unexpected error", name)
         else:
             self._take(name, report, world.clock())
-        finally:
-            self._running = None
 
     def _take(self, name: str, report: Report, now: datetime) -> None:
         if isinstance(report.error, PushBusy) or (report.refused is not None and report.refused.final):
@@ -196,5 +202,7 @@ def _tell(report: Report) -> None:
     if report.refused is not None and not report.refused.final:
         reason = report.refused.reason
         log.error("target %s: nothing deleted: %s; `icsfeed push --force` does it", report.target, reason)
+    if report.leftovers:
+        log.warning("target %s: %d %s", report.target, len(report.leftovers), LEFT_OVER)
     if report.error is not None:
         log.error("target %s: %s", report.target, report.error)

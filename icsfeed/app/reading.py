@@ -12,7 +12,7 @@ from icsfeed.app.keeping import Keeping
 from icsfeed.app.known import KINDS, Known
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import NoAccess
-from icsfeed.core.incremental import IssueList, Rows, merged, pruned, since, whole
+from icsfeed.core.incremental import IssueList, Rows, merged, pruned, since, went_back, whole
 from icsfeed.core.model import Issue, Label, Period, PeriodKind, Person, Project, State
 from icsfeed.core.select import Needs
 
@@ -48,16 +48,28 @@ async def current_issues(
     """
     start = since(known) if known is not None else None
     if known is not None and start is not None and abs(now - known.whole_at) < full:
-        recent = await plane.recent_issues(project, start)
-        found = merged(known, recent, now) if recent is not None else None
-        if recent is not None and found is None:
-            ids = await plane.issue_ids(project)
-            # Once more, for what was edited meanwhile: rows and ids must be of one moment.
-            recent = await plane.recent_issues(project, start)
-            found = pruned(known, recent, ids, now) if recent is not None else None
+        found = await _changed_issues(plane, project, known, start, now)
         if found is not None:
             return found
     return whole(await plane.issues(project), now, known)
+
+
+async def _changed_issues(
+    plane: Plane, project: Project, known: IssueList, start: datetime, now: datetime
+) -> IssueList | None:
+    """The known issues with what changed since `start`; None where only reading all of them tells."""
+    recent = await plane.recent_issues(project, start)
+    found = merged(known, recent, now) if recent is not None else None
+    if found is not None and recent is not None:
+        return None if went_back(known, recent) else found
+    if recent is None:
+        return None
+    ids = await plane.issue_ids(project)
+    # Once more, for what was edited meanwhile: rows and ids must be of one moment.
+    recent = await plane.recent_issues(project, start)
+    if recent is None or went_back(known, recent, ids):
+        return None
+    return pruned(known, recent, ids, now)
 
 
 async def by_id(reading: Awaitable[Sequence[T]]) -> dict[str, T]:
@@ -144,6 +156,8 @@ class Reading:
 
     async def _read_issues(self, project: Project, plane: Plane) -> tuple[Mapping[str, Issue], int]:
         known, full = self._known.lists.get(project.id), self._cache.full.delta
+        if known is not None and known.whole_at < self._known.whole_since:
+            full = timedelta()
         found = await current_issues(plane, project, known, self._clock(), full)
         self._known.lists[project.id] = found
         return found.items, found.unreadable

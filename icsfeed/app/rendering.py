@@ -10,13 +10,12 @@ from icsfeed.adapters.store import Store
 from icsfeed.app.known import View
 from icsfeed.app.threads import worked
 from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of, workspace_of
-from icsfeed.core.chunks import Chunks, Part
 from icsfeed.core.config import Config, Feed
 from icsfeed.core.feed import Rendered, digest, render, render_narrowed
 from icsfeed.core.mapping import Style
 from icsfeed.core.model import Snapshot
 from icsfeed.core.notices import midnight
-from icsfeed.core.parts import Parts
+from icsfeed.core.parts import Part, Parts
 from icsfeed.core.query import Query
 from icsfeed.core.revisions import History, styled_since
 
@@ -28,24 +27,23 @@ _WHOLE = Query()
 
 
 class Renderer:
-    """Renders the feeds of one configuration. `chunks` are what feeds share of their bodies.
+    """Renders the feeds of one configuration.
 
     The histories of feeds, since when each is as it is, are kept in the `store`.
     """
 
     def __init__(self, config: Config, clock: Callable[[], datetime], store: Store) -> None:
-        self.chunks = Chunks(compress=config.gzip)
         self._config = config
         self._clock = clock
         self._store = store
         self._written: LRUCache[tuple[str, Style], Parts] = LRUCache(STYLES)
         self._histories: dict[str, History] = {}
 
-    def style(self, feed: Feed) -> Style:
-        """How the feed shows its items."""
-        name = workspace_of(self._config, feed)
-        workspace = self._config.workspaces[name]
-        return style_of(self._config, workspace, workspace.slug or name, feed)
+    def style(self, name: str, feed: Feed) -> Style:
+        """How the feed `name` shows its items."""
+        slug = workspace_of(self._config, feed)
+        workspace = self._config.workspaces[slug]
+        return style_of(self._config, workspace, workspace.slug or slug, name, feed)
 
     def calendar(self, name: str, feed: Feed, query: Query, style: Style, view: View, day: Day) -> Calendar:
         """The feed before it is bytes."""
@@ -69,14 +67,14 @@ class Renderer:
         """The feed and its history, which replicas share: all say of a body since when it is there."""
         async with self._store.lock(f"history/{name}", HISTORY_LOCK, wait=HISTORY_LOCK):
             history = await self._history(name)
-            own = digest(self.style(feed))
-            style = replace(self.style(feed), since=styled_since(history, own, self._clock()))
+            own = digest(self.style(name, feed))
+            style = replace(self.style(name, feed), since=styled_since(history, own, self._clock()))
             parts = self._parts_of(view, style)
 
             def work() -> tuple[Rendered, History, Calendar]:
                 calendar = self.calendar(name, feed, _WHOLE, style, view, day)
                 made = calendar.parts(parts)
-                return *render(calendar.header, made, history, own, self._clock(), self.chunks), calendar
+                return *render(calendar.header, made, history, own, self._clock()), calendar
 
             rendered, remembered, calendar = await worked(_issues(view), work)
             self._histories[name] = remembered
@@ -96,7 +94,7 @@ class Renderer:
     ) -> tuple[Rendered, Calendar]:
         """A part of the feed, which is `base` as a whole; `last`: as that part was before."""
         history = self._histories.get(name)
-        style = replace(self.style(feed), since=history.styled if history else None)
+        style = replace(self.style(name, feed), since=history.styled if history else None)
         if query.restyles:  # not to be kept: whoever has a link may ask for any number of styles
             parts = {snapshot.project.id: Parts(snapshot, style) for snapshot in view.snapshots}
         else:
@@ -123,7 +121,7 @@ class Renderer:
         """A narrowed feed, changed at `changed` or later: when its body is another one than the last."""
 
         def at(moment: datetime) -> Rendered:
-            return render_narrowed(calendar.header, parts, moment, self.chunks)
+            return render_narrowed(calendar.header, parts, moment)
 
         if last is None or changed > last.last_modified:
             return at(changed)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from icsfeed.app.answers import Clock
 from icsfeed.app.audience import Audience
 from icsfeed.app.feeds import FeedService
-from icsfeed.app.limits import Limiter
+from icsfeed.app.limits import Guesses, Limiter
 from icsfeed.app.push import World
 from icsfeed.app.pusher import Pushed, Pusher
 from icsfeed.app.sync import Sync
@@ -53,7 +53,7 @@ class ServerState:
         self.deliveries = Deliveries(timer)
         self.sync = Sync(clock, timer)
         self.syncs = Limiter(SYNCS_PER_HOUR, AN_HOUR, timer)
-        self.wrong_admins = Limiter(WRONG_PER_MINUTE, 60.0, timer)
+        self.admin_guesses = Guesses("admin tokens", Limiter(WRONG_PER_MINUTE, 60.0, timer))
         self.wrong_links = WrongLinks(timer, sleep)
         self.pushed = Pushed()
         self._pushes = pushes

@@ -6,29 +6,24 @@ long way decides it (Links, answers.py), and a test holds the two against each o
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
-from cachetools import LRUCache
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPResponseBodyEvent, HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from icsfeed.app.answers import CALENDAR, Choice, choice, feed_headers
+from icsfeed.app.answers import Choice, body_headers, choice, feed_headers, raw_headers, send_body
+from icsfeed.app.bodies import Body
 from icsfeed.app.feed_routes import public_age, report
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.links import Grant
 from icsfeed.app.server_state import ServerState
 from icsfeed.core.feed import Rendered
 
-AT_ONCE = 256 * 1024
-"""Bytes of a body that are sent in one piece; larger ones are never put together whole."""
-
 HEADERS = {
     name.encode(): name
     for name in ("accept-encoding", "if-none-match", "if-modified-since", "user-agent", "origin")
 }
-
-KEPT = 16 * 1024 * 1024
-"""Bytes of bodies in one piece that are kept at most; the longest unasked goes first."""
 
 Head = list[tuple[bytes, bytes]]
 
@@ -52,26 +47,26 @@ class Shortcut:
         self._server = server
         self._app = app
         self._vary = vary
-        self._bodies: LRUCache[tuple[str, bool], bytes] = LRUCache(KEPT, len)
         self._heads: dict[tuple[str, bool], tuple[str, dict[Choice, Head]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = self._asked(scope) if scope["type"] == ScopeType.HTTP else None
-        if asked is None:
+        chosen = choice(asked.rendered, asked.headers, gzip=self._service.bodies.gzip) if asked else None
+        if asked is None or chosen is None:
             await self._app(scope, receive, send)
             return
-        chosen = choice(asked.rendered, asked.headers)
         status = 304 if chosen.unchanged else 200
+        body = (
+            None if chosen.unchanged else await self._service.bodies.of(asked.rendered, zipped=chosen.zipped)
+        )
         report(self._server, asked.name, asked.grant, asked.headers.get("user-agent"), status)
-        await send({"type": "http.response.start", "status": status, "headers": self._head(asked, chosen)})
-        if chosen.unchanged or asked.is_head:
-            await send(_body(b""))
-        elif asked.rendered.size <= AT_ONCE:
-            await send(_body(self._whole(asked.rendered, zipped=chosen.zipped)))
+        await send(
+            {"type": "http.response.start", "status": status, "headers": self._head(asked, chosen, body)}
+        )
+        if body is None or asked.is_head:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            for piece in asked.rendered.packed_pieces() if chosen.zipped else asked.rendered.pieces():
-                await send(_body(piece, more=True))
-            await send(_body(b""))
+            await send_body(send, body)
 
     def _asked(self, scope: HTTPScope) -> Asked | None:
         """What is asked for; None where it is not for us."""
@@ -90,32 +85,26 @@ class Shortcut:
             return None
         return Asked(name, grant, token is None, rendered, headers, method == "HEAD")
 
-    def _whole(self, rendered: Rendered, *, zipped: bool) -> bytes:
-        """A body in one piece: put together once while many ask for it."""
-        body = self._bodies.get((rendered.etag, zipped))
-        if body is None:
-            body = (rendered.gzipped if zipped else None) or rendered.body
-            self._bodies[rendered.etag, zipped] = body
-        return body
-
-    def _head(self, asked: Asked, chosen: Choice) -> Head:
+    def _head(self, asked: Asked, chosen: Choice, body: Body | None) -> Head:
         """The headers: made once for all who get this answer."""
+        now = self._server.clock()
+        if asked.rendered.last_modified > now:
+            return self._new_head(asked, chosen, body, now)
         etag, heads = self._heads.get((asked.name, asked.is_public), ("", {}))
         if etag != asked.rendered.etag:
             heads = {}
             self._heads[asked.name, asked.is_public] = asked.rendered.etag, heads
         if chosen not in heads:
-            heads[chosen] = self._new_head(asked, chosen)
+            heads[chosen] = self._new_head(asked, chosen, body, now)
         return heads[chosen]
 
-    def _new_head(self, asked: Asked, chosen: Choice) -> Head:
+    def _new_head(self, asked: Asked, chosen: Choice, body: Body | None, now: datetime) -> Head:
         age = public_age(self._service) if asked.is_public else None
-        sent = feed_headers(asked.rendered, chosen, asked.name, age)
-        if not chosen.unchanged:
-            size = asked.rendered.packed_size if chosen.zipped else asked.rendered.size
-            sent |= {"Content-Type": f"{CALENDAR}; charset=utf-8", "Content-Length": str(size)}
+        sent = feed_headers(asked.rendered, chosen, asked.name, age, now)
+        if body is not None:
+            sent |= body_headers(body)
         sent["Vary"] = self._vary
-        return [(key.lower().encode(), value.encode("latin-1")) for key, value in sent.items()]
+        return raw_headers(sent)
 
 
 def _headers(scope: HTTPScope) -> Mapping[str, str] | None:
@@ -128,7 +117,3 @@ def _headers(scope: HTTPScope) -> Mapping[str, str] | None:
                 return None
             found[name] = value.decode("latin-1")
     return found
-
-
-def _body(octets: bytes, *, more: bool = False) -> HTTPResponseBodyEvent:
-    return {"type": "http.response.body", "body": octets, "more_body": more}

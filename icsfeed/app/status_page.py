@@ -21,7 +21,8 @@ def status_page(
     ask = page_request(request, service.config)
     sync = ask.get("sync") if ask.get("sync") in ("started", "running", "limited") else None
     html = pages.html("status.html", ask, report=report, with_links=with_links, sync=sync, large=LARGE)
-    return page_answer(html, headers={**NEVER_STORED, "Vary": "Accept"})
+    # With "no-referrer" browsers send the form of the sync button with `Origin: null` (Fetch, 3.1).
+    return page_answer(html, headers={**NEVER_STORED, "Vary": "Accept", "Referrer-Policy": "same-origin"})
 
 
 def sync_answer(

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from icsfeed.adapters.quota import stretched
+from icsfeed.adapters.quota import relaxed, stretched
 from icsfeed.app.known import KINDS
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.config import Cache
@@ -18,7 +18,8 @@ TICK = DEBOUNCE = 1.0
 AFTER_FAULT = 30.0
 """Seconds until the next look after an error that nobody expected."""
 HOOKED_FOR = 3600.0
-"""Seconds after a webhook in which webhooks are taken for the news, and issues are polled less."""
+"""Seconds after a webhook in which webhooks are taken for the news: issues are polled less where the budget
+asks for it."""
 AGAIN = 3
 """How often a reading is tried that must have begun after the webhook."""
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -187,15 +188,19 @@ class Watch:
         return [issues, *(known.periods[kind].get(project.id) or {} for kind in KINDS)]
 
     def _stretch(self) -> None:
-        """Let everything be fresh for longer when there is more to read than the budget bears."""
-        known, cache = self._workspace.known, self._cache
-        hooked = self._hooked is not None and self._timer() - self._hooked < HOOKED_FOR
-        known.issues.ttl = max(cache.issues, cache.webhook_ttl if hooked else 0)
+        """Let everything be fresh for longer when there is more to read than the budget bears.
+
+        While webhooks arrive the issues go first: webhooks tell of most of what changes in them.
+        """
+        known, cache, budget = self._workspace.known, self._cache, self._workspace.budget
         projects = len(known.projects.get("") or ())
         of_periods = {"cycle": cache.cycles, "module": cache.modules}
-        ttls: dict[str, float] = {"issues": known.issues.ttl, "states": cache.states, "labels": cache.labels}
+        ttls: dict[str, float] = {"issues": cache.issues, "states": cache.states, "labels": cache.labels}
         counts = dict.fromkeys([*ttls, *of_periods], projects)
         counts |= {f"in {kind}": known.held_count(kind) for kind in KINDS}
         ttls |= {**of_periods, **{f"in {kind}": ttl for kind, ttl in of_periods.items()}}
-        budget = self._workspace.budget
-        known.stretch(stretched(ttls, counts, budget.limit // max(1, budget.users)))
+        limit = budget.limit // max(1, budget.users)
+        if self._hooked is not None and self._timer() - self._hooked < HOOKED_FOR:
+            ttls["issues"] = relaxed(ttls, counts, limit, "issues", cache.webhook_ttl)
+        known.issues.ttl = ttls["issues"]
+        known.stretch(stretched(ttls, counts, limit))

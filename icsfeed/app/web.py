@@ -21,6 +21,7 @@ from icsfeed import __version__
 from icsfeed.app.admin import admin_routes
 from icsfeed.app.answers import NOT_FOUND, error_answer, plain_answer
 from icsfeed.app.assets import Assets, static_file
+from icsfeed.app.description import SECURITY
 from icsfeed.app.docs_page import docs
 from icsfeed.app.embed_page import private_embed, public_embed
 from icsfeed.app.feed_routes import private_feed, public_feed
@@ -65,7 +66,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     ready_made = {**own, **_for_pages(service, server)}
     app = Litestar(
         [
-            *(private_feed, public_feed, plane_webhook, admin_routes(config.admin_token, server)),
+            *(private_feed, public_feed, plane_webhook, admin_routes(config, server)),
             *(root, health, ready, api_health, robots, docs),
             *(private_embed, public_embed, me, static_file),
         ],
@@ -80,6 +81,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
             path="/openapi.json",
             render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type=MediaType.JSON)],
             use_handler_docstrings=True,
+            components=SECURITY,
         ),
         logging_config=None,
         state=State(ready_made, deep_copy=False),

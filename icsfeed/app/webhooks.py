@@ -14,6 +14,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from icsfeed.app.answers import NEVER_STORED, error_answer
+from icsfeed.app.description import SIGNATURE, WEBHOOK, described
 from icsfeed.app.limits import Limiter
 from icsfeed.app.peers import is_within, reader_of
 from icsfeed.app.watch import Watch
@@ -137,7 +138,13 @@ def _processed(touched: Touched | None, message: str, headers: Mapping[str, str]
     return Response(body, status_code=HTTPStatus.OK, headers={**NEVER_STORED, **headers})
 
 
-@post("/webhooks/plane", status_code=200, request_max_body_size=BODY_LIMIT, summary="Plane's webhook")
+@post(
+    "/webhooks/plane",
+    status_code=200,
+    request_max_body_size=BODY_LIMIT,
+    operation_class=described(WEBHOOK, headers=SIGNATURE, body=True),
+    summary="Plane's webhook",
+)
 async def plane_webhook(
     request: Request[Any, Any, Any], webhooks: NamedDependency[Webhooks]
 ) -> Response[Any]:
@@ -147,4 +154,5 @@ async def plane_webhook(
         body = await request.body()
     except RequestEntityTooLarge:
         body = None
-    return webhooks.answer(body, request.headers.get("x-plane-signature"), address)
+    signatures = request.headers.getall("x-plane-signature", [])
+    return webhooks.answer(body, signatures[0] if len(signatures) == 1 else None, address)

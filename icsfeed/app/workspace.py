@@ -189,14 +189,14 @@ class Workspace:
     async def sync(self) -> None:
         """Read everything again, whatever is fresh or rests after a failure; waits until that is done.
 
-        What was under way already may be older than the wish: then it is read once more.
+        Issues are read whole: who asks for a sync may have restored Plane from a backup. What was under way
+        already may be older than the wish: then it is read once more.
         """
-        since = self._clock()
+        since = self.known.whole_since = self._clock()
         for _ in range(AGAIN):
             for rest in self._rests():
                 rest.end()
-            for copies in self.known.copies():
-                copies.expire_all()
+            self.expire()
             until = self._timer() + PATIENCE
             await self._fly("projects", self._read_roster, until)
             await self._fly("all", self._read_all, until)
@@ -204,6 +204,11 @@ class Workspace:
             self.edition += 1
             if self.is_closed or self.last_error or self.known.is_read_since(since):
                 return
+
+    def expire(self) -> None:
+        """Let everything be read again when it is next asked for, however fresh it is."""
+        for copies in self.known.copies():
+            copies.expire_all()
 
     async def _read_all(self, plane: Plane) -> None:
         await self._refresh(self.known.projects.get("") or (), Needs(), plane)

@@ -1,10 +1,12 @@
 """What becomes of wrong links: the first few are told so at once, more are told slowly, too many are refused.
 
 A flood waits for itself: whoever guesses holds connections and not the server. Good links never come
-here, so that readers behind the same address are served as ever.
+here, so that readers behind the same address are served as ever: a token has 130 bits, and one app that keeps
+an old link must not take the calendars of a whole office away.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -33,6 +35,7 @@ class WrongLinks:
     """Counts wrong links by address, in memory, and holds answers back. `sleep` waits so many seconds."""
 
     def __init__(self, timer: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
+        self.counts: Counter[str] = Counter()
         self._each = Limiter(PER_MINUTE, 60.0, timer)
         self._all = Limiter(TOGETHER, 60.0, timer)
         self._sleep = sleep
@@ -41,6 +44,9 @@ class WrongLinks:
     async def hold(self, address: str) -> Response[str] | None:
         """Wait, where there are many; what must be answered then, or None: what would have been at once."""
         own, together = self._each.take(counted_as(address)), self._all.take("")
+        self.counts["wrong" if own.granted else "refused"] += 1
+        if own.granted and not own.remaining:
+            log.warning("too many wrong links from %s: more of them are refused", counted_as(address))
         if together.granted and own.remaining >= PER_MINUTE - AT_ONCE:
             return None
         log.warning(

@@ -1,14 +1,14 @@
 """What a feed shows on a day: from configuration and snapshots to a header and components."""
 
+import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from uuid import NAMESPACE_URL, uuid5
+from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from icsfeed.core.chunks import Part
 from icsfeed.core.colors import CSS3
 from icsfeed.core.component import Component
 from icsfeed.core.config import Config, Feed, Language, Workspace
@@ -16,10 +16,10 @@ from icsfeed.core.ics import Header
 from icsfeed.core.mapping import Style, issue_components, period_component
 from icsfeed.core.model import Person, Project, Snapshot
 from icsfeed.core.notices import overdue_digest, revoked_notice, stale_notice
-from icsfeed.core.parts import Parts, in_order, part
+from icsfeed.core.parts import Part, Parts, in_order, part
 from icsfeed.core.query import Query
 from icsfeed.core.select import Selection, person_of, projects_of, select
-from icsfeed.core.text import one_line
+from icsfeed.core.text import is_blank, one_line
 from icsfeed.core.words import words
 
 
@@ -87,8 +87,8 @@ def workspace_of(config: Config, feed: Feed) -> str:
     return feed.workspace or next(iter(config.workspaces))
 
 
-def style_of(config: Config, workspace: Workspace, slug: str, feed: Feed) -> Style:
-    """How a feed shows its items: by its own settings, then the server's."""
+def style_of(config: Config, workspace: Workspace, slug: str, name: str, feed: Feed) -> Style:
+    """How the feed `name` shows its items: by its own settings, then the server's."""
     return Style(
         web=f"{workspace.web_url or workspace.url}/{slug}",
         component=feed.component,
@@ -100,7 +100,15 @@ def style_of(config: Config, workspace: Workspace, slug: str, feed: Feed) -> Sty
         colors=tuple(sorted({**config.colors, **feed.colors}.items())),
         alarms=tuple(timedelta(seconds=alarm) for alarm in feed.alarm),
         language=feed.language or config.language,
+        busy_key=_busy_key(config, name) if feed.details == "busy" else UNSET,
     )
+
+
+def _busy_key(config: Config, name: str) -> str | UnsetType:
+    """What a busy feed's UIDs are keyed by; unset only where no secret is configured, which checks refuse."""
+    if config.secret is None:
+        return UNSET
+    return hmac.digest(config.secret.reveal().encode(), f"busy {name}".encode(), sha256).hex()
 
 
 def calendar_of(
@@ -128,7 +136,7 @@ def _shown(selection: Selection, material: Material) -> Selection:
 def tombstone(name: str, feed: Feed, style: Style, day: Day) -> Calendar:
     """The calendar of a revoked link: one event that says so (mapping.md, 6)."""
     title = feed.title or name
-    header = Header(uid=_uid(name), name=title, refresh=feed.refresh)
+    header = Header(name=title, refresh=feed.refresh)
     return Calendar(header, Selection(), style, [revoked_notice(name, style, day.today, day.zone)])
 
 
@@ -144,7 +152,6 @@ def _notices(name: str, feed: Feed, selection: Selection, style: Style, day: Day
 def _header(name: str, feed: Feed, style: Style, material: Material, workspace: str) -> Header:
     linked = _only_project(name, feed, material) if feed.details != "busy" else None
     return Header(
-        uid=_uid(name),
         name=title_of(name, feed, style.language, material, workspace),
         description=feed.description,
         refresh=feed.refresh,
@@ -167,13 +174,9 @@ def title_of(name: str, feed: Feed, language: Language, material: Material, work
     if single is None:
         return workspace
     shown = one_line(single.name)
-    return shown if shown.strip() else single.key
+    return single.key if is_blank(shown) else shown
 
 
 def _only_project(name: str, feed: Feed, material: Material) -> Project | None:
     projects = projects_of(name, feed, material.projects)
     return projects[0] if len(projects) == 1 and (feed.project or feed.projects) else None
-
-
-def _uid(name: str) -> str:
-    return str(uuid5(NAMESPACE_URL, f"icsfeed:{name}"))

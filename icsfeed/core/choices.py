@@ -7,6 +7,7 @@ from msgspec import Struct
 from icsfeed.core.config import Feed
 from icsfeed.core.items import RANK, Item
 from icsfeed.core.model import Priority, StateGroup
+from icsfeed.core.query import shown_fields, tells_done
 from icsfeed.core.select import NONE
 
 GROUPS: tuple[StateGroup, ...] = ("backlog", "unstarted", "started", "completed", "cancelled")
@@ -15,9 +16,13 @@ LONGEST = 200
 
 
 class Choices(Struct, frozen=True):
-    """The values there are, by parameter. `what`: the feed may be narrowed by what its issues are."""
+    """The values there are, by parameter. `what`: the feed may be narrowed by what its issues are.
+
+    `done`: whether it may be asked to show completed and cancelled issues otherwise.
+    """
 
     what: bool
+    done: bool = False
     priority: tuple[Priority, ...] = ()
     group: tuple[StateGroup, ...] = ()
     state: tuple[str, ...] = ()
@@ -31,14 +36,18 @@ def choices_of(items: Sequence[Item], feed: Feed) -> Choices:
         return Choices(what=False)
     facts = [item.facts for item in items if item.kind == "issue"]
     groups, priorities = {fact.group for fact in facts}, {item.priority for item in items}
+    shown = shown_fields(feed)
     # Below full details, categories stand for the labels: they may be other things too.
     labelled = feed.details == "full" or feed.categories == ("labels",)
     return Choices(
         what=True,
+        done=tells_done(feed),
         priority=tuple(priority for priority in RANK if priority in priorities),
         group=tuple(group for group in GROUPS if group in groups),
         state=_names(fact.state for fact in facts),
-        label=_names(label for fact in facts for label in fact.labels) if labelled else (),
+        label=_names(label for fact in facts for label in fact.labels)
+        if labelled and "label" in shown
+        else (),
         assignee=_names(name for fact in facts for name in fact.people),
     )
 

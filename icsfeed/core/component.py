@@ -6,8 +6,17 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 SEQUENCE_LIMIT = 2**31 - 1
+EARLIEST = date(1000, 1, 1)
 
 Status: TypeAlias = Literal["CONFIRMED", "CANCELLED", "NEEDS-ACTION", "IN-PROCESS", "COMPLETED"]
+
+
+def is_writable(day: date) -> bool:
+    """Whether every parser reads an event on this day (mapping.md, 2d).
+
+    9999-12-31 has no day after it, which an event ends on; old parsers refuse years before 1000.
+    """
+    return EARLIEST <= day < date.max
 
 
 class Component(Struct, frozen=True, kw_only=True):
@@ -34,12 +43,16 @@ class Component(Struct, frozen=True, kw_only=True):
     completed: datetime | None = None
     related_to: str | None = None
     alarms: tuple[timedelta, ...] = ()
+    least_sequence: int = 0
 
     @property
     def sequence(self) -> int:
-        """Whole seconds from `created` to `revised`, as written (mapping.md, 5): grows whenever that does."""
+        """Whole seconds from `created` to `revised`, as written (mapping.md, 5): grows whenever that does.
+
+        At least `least_sequence`: an update must not step back behind what a server holds (RFC 5546, 2.1.4).
+        """
         length = self.revised.replace(microsecond=0) - self.created.replace(microsecond=0)
-        return min(max(0, int(length.total_seconds())), SEQUENCE_LIMIT)
+        return min(max(self.least_sequence, int(length.total_seconds())), SEQUENCE_LIMIT)
 
     @property
     def sort_key(self) -> tuple[date, str]:

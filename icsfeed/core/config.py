@@ -66,6 +66,9 @@ def _network(text: str) -> str:
 
 
 Name: TypeAlias = Annotated[str, _rule("a name on one line, no space at its ends", _LINE)]
+FeedMark: TypeAlias = Annotated[
+    str, _rule("true, false, or a list of former feeds", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:@[a-z2-7]{12})?")
+]
 Slug: TypeAlias = Annotated[str, _rule("a slug: letters, digits, - and _", "[A-Za-z0-9_-]+")]
 FeedName: TypeAlias = Annotated[
     str,
@@ -200,7 +203,9 @@ class PushTarget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     `collection` is the calendar's display name: it is looked for by that name when `url` is the
     server's or the account's address, and it is given to a calendar that `create` makes.
-    Deletions above `min_delete` objects and above `max_delete_ratio` of ours wait for --force.
+    `adopt`: true takes over objects with our UIDs and no mark (CalPlaneBot's); a list those that former
+    feeds wrote, by name. Deletions above `min_delete` objects and above `max_delete_ratio` of ours wait
+    for --force.
     """
 
     feed: Name
@@ -213,7 +218,7 @@ class PushTarget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     active: bool = True
     collection: Name | None = None
     create: bool = False
-    adopt: bool = False
+    adopt: tuple[FeedMark, ...] | Literal[False, True] = False
     strip_emoji: bool = False
     allow_insecure: bool = False
     max_delete_ratio: Ratio = 0.25
@@ -239,7 +244,8 @@ class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networ
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds for which what was read of Plane counts as fresh; `deadline`: how long a reader waits.
 
-    `webhook_ttl` takes the place of `issues` while webhooks arrive. `full`: after so long issues are
+    `webhook_ttl`: how far that of `issues` may stretch while webhooks arrive and the request budget has no
+    room. `full`: after so long issues are
     read whole, and not only those that changed.
     """
 

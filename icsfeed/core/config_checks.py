@@ -53,7 +53,8 @@ def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
     hint = f"did you mean {near[0]}?" if near else "write it as in Europe/Berlin"
     unknown = zones is not None and config.timezone not in zones
     linked = config.auto != Auto() or not all(feed.public for feed in config.feeds.values())
-    unsigned = linked and not (config.secret or config.secret_file)
+    busy = any(feed.details == "busy" for feed in config.feeds.values())  # its UIDs are keyed by the secret
+    unsigned = (linked or busy) and not (config.secret or config.secret_file)
     signs, url = config.auth_proxy, config.public_url or ""
     crowded = "*" in config.cors and len(config.cors) > 1
     stored = re.fullmatch(r"file|memory|(rediss?|valkeys?)://\S+", config.store.reveal())
@@ -117,9 +118,12 @@ def _target(target: PushTarget, config: Config) -> Iterable[Row]:
     lost = target.feed not in config.feeds and not target.feed.startswith(made)
     user, password = target.username, target.password or target.password_file
     token, here = target.token or target.token_file, _is_loopback(target.url)
+    pushed = {other.feed for other in config.push.values()}
+    former = isinstance(target.adopt, tuple) and pushed.intersection(target.adopt)
     in_clear = target.url.startswith("http:") and not here and not target.allow_insecure
     return (
         (lost, "feed", f"is not the name of a feed; there is: {', '.join(near)}"),
+        (former, "adopt", "names a feed that is pushed itself: name former feeds only"),
         (token and (user or password), f"token {_LOGIN}", "cannot stand beside a user name: keep one"),
         (user and not password, f"password {_LOGIN}", "is missing: username needs it (or password_file)"),
         (password and not user, f"username {_LOGIN}", "is missing: the password needs it"),

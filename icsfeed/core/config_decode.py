@@ -96,6 +96,8 @@ class _Reader:
             key_kind, item_kind = get_args(first)
             return self.mapping(key_kind, item_kind, data, at)
         if get_origin(first) is tuple:
+            if any(data is choice for choice in _choices(kind)):
+                return data
             return self.items(get_args(first)[0], data, at)
         try:
             return _leaf(kind, data)

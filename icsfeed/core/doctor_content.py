@@ -77,6 +77,11 @@ def _about_identity(body: Body) -> Iterator[Remark]:
         text = f"{len(keys) - len(set(keys))} share a UID with another"
         yield Remark("fails", (VDIRSYNCER,), text)
         yield Remark("limits", (ICSX5, NEXTCLOUD, THUNDERBIRD), f"{text}: one of them is shown")
+    if "UID" in body.values:
+        # pimutils/vdirsyncer#1222: versions 0.19 to 0.21 read the first UID line of the file for each item.
+        weight: Weight = "fails" if len(body.items) > 1 else "limits"
+        text = "the calendar itself has a UID, which vdirsyncer takes for the UID of every item: it keeps one"
+        yield Remark(weight, (VDIRSYNCER,), text)
     undated = _count(item for item in body.items if not item.value("DTSTAMP"))
     if undated:
         yield Remark("fails", (HOME_ASSISTANT,), f"{undated} without DTSTAMP")

@@ -16,11 +16,13 @@
     │   ├── NoAccess           the key is good; this workspace or project is not open to it
     │   ├── NotFound           there is nothing at this address
     │   ├── Throttled          too many requests; says when to come back
-    │   ├── Unreachable        no answer: refused, timed out, TLS, or a server error
+    │   ├── Unreachable        no answer: refused, timed out, TLS, or a gateway without a Plane (502 to 504)
+    │   │   └── ServerError    Plane answers, and has failed (500)
     │   ├── NotPlane           something answers there, and it is not Plane's API
     │   └── BadAnswer          Plane answers, and the answer cannot be used
     └── PushError              a calendar on a CalDAV server could not be written to
         ├── PushBusy           another run writes to it
+        ├── PushStopped        it was stopped in the middle
         ├── LoginRefused       the user name, password or token is not accepted
         ├── NoRight            the account may not write there
         ├── NoCollection       there is no such calendar, or it is not one
@@ -170,11 +172,15 @@ class Throttled(PlaneError):
 
 
 class Unreachable(PlaneError):
-    """No usable connection, or a server error (5xx). `retry_after` is set when the server gave one."""
+    """No usable connection, or a gateway that has none. `retry_after` is set when the server gave one."""
 
     def __init__(self, what: str, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
         super().__init__(what, message)
+
+
+class ServerError(Unreachable):
+    """5xx by Plane itself: it was reached, and its own log says why it failed."""
 
 
 class NotPlane(PlaneError):
@@ -195,6 +201,10 @@ class PushError(IcsfeedError):
 
 class PushBusy(PushError):
     """Another run writes to the same target."""
+
+
+class PushStopped(PushError):
+    """A person, or the end of the process, has stopped a run."""
 
 
 class LoginRefused(PushError):
@@ -242,7 +252,14 @@ class UidTaken(ObjectError):
 
 
 class Rejected(ObjectError):
-    """400, 413, 415 and the like, or 500 every time: the server does not take this object."""
+    """400, 413, 415 and the like, or 500 every time: the server does not take this object.
+
+    `status`: what it answered; 0 where it was not asked.
+    """
+
+    def __init__(self, what: str, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(what, message)
 
 
 class Locked(ObjectError):

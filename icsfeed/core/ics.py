@@ -27,9 +27,12 @@ _DAY = timedelta(days=1)
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """What a VCALENDAR says of itself. `refresh` is in whole seconds; `color_hex` is `#RRGGBB`."""
+    """What a VCALENDAR says of itself. `refresh` is in whole seconds; `color_hex` is `#RRGGBB`.
 
-    uid: str
+    It has no UID (RFC 7986, 5.3): vdirsyncer 0.19 to 0.21 takes the first UID line of a file for the UID of
+    every item in it, and keeps one event of the feed (pimutils/vdirsyncer#1222).
+    """
+
     name: str
     refresh: int
     description: str | None = None
@@ -44,7 +47,6 @@ def opening(header: Header) -> bytes:
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}", "CALSCALE:GREGORIAN"]
     name, refresh = escape(one_line(header.name)), _duration(timedelta(seconds=header.refresh))
     lines += [
-        fold(f"UID:{escape(one_line(header.uid))}"),
         fold(f"NAME:{name}"),
         fold(f"X-WR-CALNAME:{name}"),
     ]

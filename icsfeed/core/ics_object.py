@@ -55,17 +55,28 @@ class Stored(Struct, frozen=True):
         """Its UID where that is one of ours, else nothing."""
         return self.uids[0] if self.facts else ""
 
+    @property
+    def sequence(self) -> int:
+        """Its sequence number; 0 where it has none that can be read."""
+        number = self.revision.rpartition(" ")[2]
+        return int(number) if number.isascii() and number.isdigit() else 0
+
 
 def hash_of(component: Component) -> str:
     """The digest of all that a component says but its times of revision.
 
     So a comment in Plane rewrites nothing, and two of us that first saw a change at different moments agree.
     """
-    return sha256(write(replace(component, revised=component.created))).hexdigest()
+    return sha256(write(replace(component, revised=component.created, least_sequence=0))).hexdigest()
 
 
 def write_object(component: Component, owner: str, old: Stored | None = None) -> bytes:
-    """The object's bytes. What others have added to the `old` one stays in it."""
+    """The object's bytes. What others have added to the `old` one stays in it, and SEQUENCE goes on from it.
+
+    SOGo raises SEQUENCE when a person invites somebody, and refuses an update with a lower one (409).
+    """
+    if old is not None and old.uid:
+        component = replace(component, least_sequence=old.sequence + 1)
     end = f"END:{component.kind}\r\n".encode()
     lines, mark, alarms = write(component).removesuffix(end).partition(_ALARM)
     marked = (mark + alarms).replace(_ALARM_END, f"\r\n{OWNER}:{owner}{_ALARM_END.decode()}".encode())

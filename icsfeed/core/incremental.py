@@ -5,7 +5,7 @@ newest rows and that total tell what was added and edited, and that something we
 takes a list of ids. What can't be told from these is read whole (plane-api.md, "What bites", 10).
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -69,6 +69,25 @@ def since(known: IssueList) -> datetime | None:
     if newest is None:
         return None
     return newest - LATE if newest > known.read_at - LATE else newest
+
+
+def went_back(known: IssueList, recent: Rows, ids: Container[str] | None = None) -> bool:
+    """Whether an `updated_at` is older than it was: Plane was restored from a backup, and only reading
+    everything tells what else is older now.
+
+    Either a recent row says so itself, or one that is known is missing from the place that its time gives
+    it. `ids`: all that there still are, where some went away.
+    """
+    oldest = min((issue.updated for issue in recent.items), default=None)
+    if oldest is None:
+        return False
+    listed = {issue.id: issue.updated for issue in recent.items}
+    return any(
+        listed[id_] < issue.updated
+        if id_ in listed
+        else issue.updated > oldest and id_ not in recent.skipped and (ids is None or id_ in ids)
+        for id_, issue in known.items.items()
+    )
 
 
 def merged(known: IssueList, recent: Rows, now: datetime) -> IssueList | None:

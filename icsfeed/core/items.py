@@ -14,7 +14,7 @@ from icsfeed.core.component import Component
 from icsfeed.core.config import Details
 from icsfeed.core.mapping import PRIORITIES, issue_uid
 from icsfeed.core.model import DONE_GROUPS, Issue, Priority, Snapshot, StateGroup
-from icsfeed.core.text import one_line
+from icsfeed.core.text import is_blank, one_line
 
 Kind: TypeAlias = Literal["issue", "cycle", "module", "notice"]
 
@@ -98,7 +98,7 @@ def _facts(component: Component, found: tuple[Snapshot, Issue] | None, details: 
         return Facts(labels=component.categories)
     snapshot, issue = found
     state = snapshot.state_of(issue)
-    named = Facts(state=one_line(state.name) if state else "", group=state.group if state else None)
+    named = Facts(state=one_line(state.name) if state else "", group=snapshot.group_of(issue))
     if details == "brief":
         return Facts(state=named.state, group=named.group, labels=component.categories)
     return Facts(
@@ -110,4 +110,4 @@ def _facts(component: Component, found: tuple[Snapshot, Issue] | None, details: 
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in map(one_line, names) if name.strip()))
+    return tuple(sorted(name for name in map(one_line, names) if not is_blank(name)))

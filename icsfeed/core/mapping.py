@@ -1,18 +1,20 @@
 """From an issue or a period to calendar components. mapping.md is the contract, field by field."""
 
+import hmac
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from hashlib import sha256
 from typing import Literal
 from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from icsfeed.core.component import Component, Status
+from icsfeed.core.component import Component, Status, is_writable
 from icsfeed.core.config import Category, ComponentKind, DateMode, Details, DoneMode, Language
-from icsfeed.core.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State
-from icsfeed.core.text import clip, fill, inflated, multi_line, one_line, with_names
+from icsfeed.core.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State, StateGroup
+from icsfeed.core.text import clip, fill, inflated, is_blank, multi_line, one_line, with_names
 from icsfeed.core.words import words
 
 DOMAIN = "calplanebot"
@@ -30,6 +32,13 @@ COLORS: Mapping[Priority, str | None] = {
     "low": "green",
     "none": None,
 }
+TODO_STATUS: Mapping[StateGroup, Status] = {
+    "backlog": "NEEDS-ACTION",
+    "unstarted": "NEEDS-ACTION",
+    "started": "IN-PROCESS",
+    "completed": "COMPLETED",
+    "cancelled": "CANCELLED",
+}
 PRIORITIES: Mapping[Priority, int | None] = {"urgent": 1, "high": 3, "medium": 5, "low": 9, "none": None}
 
 
@@ -38,7 +47,8 @@ class Style(Struct, frozen=True, kw_only=True):
 
     `web` is the workspace's address in Plane's web app (`https://plane.example.com/acme`).
     `since` is when this style was first used by the feed, when it replaced another one: what it
-    shows counts as revised then (mapping.md, 5).
+    shows counts as revised then (mapping.md, 5). `busy_key` hides which item a component is of, where
+    `details` are busy; it is left out of a digest of all other styles.
     """
 
     web: str
@@ -52,6 +62,7 @@ class Style(Struct, frozen=True, kw_only=True):
     alarms: tuple[timedelta, ...] = ()
     language: Language = "en"
     since: datetime | None = None
+    busy_key: str | UnsetType = UNSET
 
 
 def issue_uid(issue_id: str) -> str:
@@ -79,7 +90,7 @@ def issue_components(
     suffix = words(style.language)["start suffix"]
     begin = replace(
         main,
-        uid=f"plane-issue-{issue.id}-start@{DOMAIN}",
+        uid=_uid("issue", f"{issue.id}-start", style),
         summary=main.summary if style.details == "busy" else f"{main.summary} {suffix}",
         first=issue.start,
         last=issue.start,
@@ -90,24 +101,24 @@ def issue_components(
 def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str]) -> Component:
     state, url = snapshot.state_of(issue), issue_url(issue, style.web)
     todo, shown = style.component == "vtodo", style.details != "busy"
-    completed = todo and state is not None and state.group == "completed"
+    group = snapshot.group_of(issue)
     return Component(
         kind="VTODO" if todo else "VEVENT",
-        uid=issue_uid(issue.id),
+        uid=_uid("issue", issue.id, style),
         summary=_summary(issue, snapshot, state, style),
         first=_first_day(issue, style),
         last=issue.due,
-        status=_todo_status(state) if todo else _event_status(state, style.done),
-        created=issue.created,
+        status=_status(group, style),
+        created=_created(issue, style),
         revised=_revised(issue, snapshot, style),
         description=_issue_description(issue, snapshot, state, style, url),
         categories=_categories(issue, snapshot, state, style) if shown else (),
         color=_color(issue, style) if shown else None,
         priority=PRIORITIES[issue.priority] if shown else None,
         url=url if shown else None,
-        completed=issue.completed if completed else None,
+        completed=issue.completed if todo and shown and group == "completed" else None,
         related_to=issue_uid(issue.parent) if todo and shown and issue.parent in parents else None,
-        alarms=() if issue.due is None or _is_done(state) else style.alarms,
+        alarms=() if issue.due is None or (shown and group in DONE_GROUPS) else style.alarms,
     )
 
 
@@ -117,12 +128,12 @@ def period_component(period: Period, snapshot: Snapshot, style: Style) -> Compon
     url = f"{style.web}/projects/{quote(period.project)}/{period.kind}s/{quote(period.id)}"
     return Component(
         kind="VEVENT",
-        uid=f"plane-{period.kind}-{period.id}@{DOMAIN}",
+        uid=_uid(period.kind, period.id, style),
         summary=_title(period.name, style) if shown else words(style.language)["busy"],
         first=period.start,
         last=period.end,
         status="CONFIRMED",
-        created=period.created,
+        created=_created(period, style),
         revised=_revised(period, snapshot, style),
         description=_period_description(period, snapshot, style, url),
         url=url if shown else None,
@@ -135,7 +146,8 @@ def issue_url(issue: Issue, web: str) -> str:
 
 
 def _starts_before(issue: Issue) -> bool:
-    return issue.start is not None and issue.due is not None and issue.start < issue.due
+    start, due = issue.start, issue.due
+    return start is not None and due is not None and start < due and is_writable(start)
 
 
 def _first_day(issue: Issue, style: Style) -> date | None:
@@ -144,24 +156,23 @@ def _first_day(issue: Issue, style: Style) -> date | None:
     return issue.start if style.dates == "span" and _starts_before(issue) else issue.due
 
 
-def _is_done(state: State | None) -> bool:
-    return state is not None and state.group in DONE_GROUPS
+def _status(group: StateGroup, style: Style) -> Status:
+    """By the state's group; of a busy feed the same for all."""
+    if style.component == "vtodo":
+        return TODO_STATUS["backlog" if style.details == "busy" else group]
+    cancelled = style.done == "cancelled" and style.details != "busy" and group in DONE_GROUPS
+    return "CANCELLED" if cancelled else "CONFIRMED"
 
 
-def _event_status(state: State | None, done: DoneMode) -> Status:
-    return "CANCELLED" if done == "cancelled" and _is_done(state) else "CONFIRMED"
+def _uid(kind: str, id_: str, style: Style) -> str:
+    """The UID of a component. A busy feed's is keyed: nobody can tell by it which item that is."""
+    if style.busy_key is UNSET:
+        return f"plane-{kind}-{id_}@{DOMAIN}"
+    return f"plane-issue-{_keyed(f'{kind} {id_}', style.busy_key).hex()[:32]}@{DOMAIN}"
 
 
-def _todo_status(state: State | None) -> Status:
-    match state.group if state else "backlog":
-        case "started":
-            return "IN-PROCESS"
-        case "completed":
-            return "COMPLETED"
-        case "cancelled":
-            return "CANCELLED"
-        case _:
-            return "NEEDS-ACTION"
+def _keyed(what: str, key: str) -> bytes:
+    return hmac.digest(key.encode(), what.encode(), sha256)
 
 
 def _color(issue: Issue, style: Style) -> str | None:
@@ -170,12 +181,23 @@ def _color(issue: Issue, style: Style) -> str | None:
 
 def _revised(item: Issue | Period, snapshot: Snapshot, style: Style) -> datetime:
     revised = snapshot.revised(item)
+    if style.busy_key is not UNSET:
+        # The second at which it changed would join it to another feed: up to an hour earlier, always as much.
+        earlier = int.from_bytes(_keyed(item.id, style.busy_key)[:4], "big") % 3600
+        revised = max(_created(item, style), revised - timedelta(seconds=earlier))
     return revised if style.since is None else max(revised, style.since)
+
+
+def _created(item: Issue | Period, style: Style) -> datetime:
+    """When it was made; in a busy feed the day: the second would tell which it is."""
+    if style.busy_key is UNSET:
+        return item.created
+    return datetime.combine(item.created.date(), time.min, item.created.tzinfo)
 
 
 def _title(name: str, style: Style) -> str:
     name = one_line(name)
-    return name if name.strip() else words(style.language)["no title"]
+    return words(style.language)["no title"] if is_blank(name) else name
 
 
 def _summary(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> str:
@@ -190,7 +212,7 @@ def _summary(issue: Issue, snapshot: Snapshot, state: State | None, style: Style
         "priority": words(style.language)[issue.priority],
     }
     summary = _title(fill(style.summary, fields), style)
-    ticked = style.component == "vevent" and style.done == "check" and _is_done(state)
+    ticked = style.component == "vevent" and style.done == "check" and snapshot.is_done(issue)
     return f"✓ {summary}" if ticked else summary
 
 
@@ -206,7 +228,7 @@ def _categories(issue: Issue, snapshot: Snapshot, state: State | None, style: St
         "priority": [issue.priority] if issue.priority != "none" else [],
     }
     named = (one_line(name).strip() for category in style.categories for name in names[category])
-    return tuple(dict.fromkeys(name for name in named if name))
+    return tuple(dict.fromkeys(name for name in named if not is_blank(name)))
 
 
 def _label_names(issue: Issue, snapshot: Snapshot) -> list[str]:
@@ -244,7 +266,7 @@ def _facts(issue: Issue, snapshot: Snapshot, local: Mapping[str, str]) -> Iterab
         "labels": _label_names(issue, snapshot),
         "cycle": _period_names(issue, snapshot, "cycle"),
         "module": _period_names(issue, snapshot, "module"),
-        "start": [issue.start.isoformat()] if issue.start and issue.start != issue.due else [],
+        "start": [local["date"].format(day=issue.start)] if issue.start and issue.start != issue.due else [],
     }
     return [f"{local[word]}: {one_line(', '.join(names))}" for word, names in named.items() if names]
 

@@ -119,10 +119,14 @@ class Snapshot(Struct, frozen=True, dict=True):
         """The issue's state; None when it has none or it is not listed (triage states are not)."""
         return self.states.get(issue.state) if issue.state else None
 
+    def group_of(self, issue: Issue) -> StateGroup:
+        """The group of the issue's state. Without a known state it is open: backlog."""
+        state = self.state_of(issue)
+        return state.group if state else "backlog"
+
     def is_done(self, issue: Issue) -> bool:
         """Whether the issue is completed or cancelled."""
-        state = self.state_of(issue)
-        return state is not None and state.group in DONE_GROUPS
+        return self.group_of(issue) in DONE_GROUPS
 
     def revised(self, item: Issue | Period) -> datetime:
         """When an item last changed: by Plane's word, or as we saw it ourselves."""
@@ -131,8 +135,8 @@ class Snapshot(Struct, frozen=True, dict=True):
     def progress(self, period: Period) -> tuple[int, int] | None:
         """How many of a period's issues are completed, and of how many; None when that is not known."""
         if period.issues is not None:
-            states = [self.state_of(issue) for held in period.issues if (issue := self.issues.get(held))]
-            return sum(state is not None and state.group == "completed" for state in states), len(states)
+            groups = [self.group_of(issue) for held in period.issues if (issue := self.issues.get(held))]
+            return groups.count("completed"), len(groups)
         if period.total is None or period.done is None:
             return None
         return period.done, period.total

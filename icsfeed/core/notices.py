@@ -22,7 +22,7 @@ def midnight(today: date, zone: ZoneInfo) -> datetime:
 def stale_notice(feed: str, read_at: datetime, style: Style, today: date, zone: ZoneInfo) -> Component:
     """One event today that says since when Plane could not be read."""
     local = words(style.language)
-    summary = local["stale"].format(date=read_at.astimezone(zone).date().isoformat())
+    summary = local["stale"].format(date=local["date"].format(day=read_at.astimezone(zone)))
     return _notice(f"icsfeed-stale-{feed}", summary, local["stale why"], style, today, zone)
 
 
@@ -48,9 +48,10 @@ def overdue_digest(
         return None
     newest = max(snapshot.revised(issue) for snapshot, issue in issues)
     ordered = sorted(late, key=lambda component: (component.last or today, component.uid))
-    lines = [f"{component.last} {component.summary}" for component in ordered]
+    local = words(style.language)
+    lines = [f"{local['date'].format(day=component.last)} {component.summary}" for component in ordered]
     text = "" if style.details == "busy" else "\n".join(lines)
-    summary = words(style.language)["overdue"].format(n=len(late))
+    summary = local["overdue"].format(n=len(late))
     digest = _notice(f"icsfeed-overdue-{feed}", summary, text, style, today, zone)
     return replace(digest, revised=max(digest.revised, newest))
 

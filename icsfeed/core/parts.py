@@ -5,14 +5,25 @@ against them. It only remembers, so that a change of one issue costs the writing
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from operator import attrgetter
 
-from icsfeed.core.chunks import Part, begins_chunk
+from msgspec import Struct
+
 from icsfeed.core.component import Component
 from icsfeed.core.ics import write
 from icsfeed.core.mapping import Style, issue_components
 from icsfeed.core.model import Issue, Snapshot
 from icsfeed.core.revisions import differing
+
+
+class Part(Struct, frozen=True, gc=False):
+    """A component's bytes. `place`: parts are sorted by it. `revised`: as the component says."""
+
+    place: str
+    revised: datetime
+    octets: bytes
+
 
 NOBODY: frozenset[str] = frozenset()
 
@@ -20,7 +31,7 @@ NOBODY: frozenset[str] = frozenset()
 def part(component: Component) -> Part:
     """The component as bytes, to be sorted by date and UID (mapping.md, 4); undated ones come last."""
     day, uid = component.sort_key
-    return Part(f"{day.isoformat()} {uid}", component.revised, write(component), begins_chunk(uid))
+    return Part(f"{day.isoformat()} {uid}", component.revised, write(component))
 
 
 def parts(components: Iterable[Component]) -> Sequence[Part]:

@@ -1,7 +1,7 @@
 """What a push does to a collection: wanted components and present objects to actions, and the guards.
 
 Pure. *Ours* is an object that holds exactly one UID of mapping.md and carries the owner mark of the
-feed (caldav.md). Nothing else is ever replaced or removed.
+feed (caldav.md, push_claim.py). Nothing else is replaced or removed, unless it may be taken over.
 """
 
 import re
@@ -14,10 +14,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.core.component import Component
-from icsfeed.core.ics_object import Stored, hash_of, is_ours, read_object, write_object
+from icsfeed.core.ics_object import Stored, hash_of, read_object, write_object
+from icsfeed.core.push_claim import Claim
 
-Kind: TypeAlias = Literal["leave", "create", "update", "adopt", "delete", "duplicate", "conflict", "rejected"]
-"""`duplicate`: the second of two of ours with one UID, to be deleted. `rejected`: the server refuses it."""
+Kind: TypeAlias = Literal[
+    "leave", "create", "update", "adopt", "delete", "duplicate", "leftover", "conflict", "rejected"
+]
+"""`duplicate`: the second of two of ours with one UID, to be deleted. `rejected`: the server refuses it.
+
+`leftover`: what could be taken over, of an issue that the feed does not hold: deleted with --force.
+"""
 
 WRITES: frozenset[Kind] = frozenset({"create", "update", "adopt"})
 DELETES: frozenset[Kind] = frozenset({"delete", "duplicate"})
@@ -140,20 +146,16 @@ def is_right(wanted: Wanted, stored: Stored, accepted: Mapping[str, Accepted] = 
 def plan(
     wanted: Mapping[str, Wanted],
     present: Sequence[Present],
-    owner: str,
+    claim: Claim,
     base: str,
     *,
     accepted: Mapping[str, Accepted] = {},
-    adopt: bool = False,
 ) -> Plan:
-    """The actions that make a collection at the path `base` hold what is wanted.
-
-    `adopt`: unmarked objects with a wanted UID are taken over.
-    """
+    """The actions that make a collection at the path `base` hold what is wanted."""
     owned: dict[str, list[Present]] = defaultdict(list)
     others: dict[str, list[Present]] = defaultdict(list)
     for one in present:
-        if one.stored is not None and is_ours(one.stored, owner):
+        if one.stored is not None and claim.owns(one.stored):
             owned[one.stored.uid].append(one)
         else:
             for uid in one.uids:
@@ -165,10 +167,11 @@ def plan(
             kept = _best(owned[uid], base + name_of(uid))
             right = is_right(item, kept.stored or Stored(), accepted)
             actions.append(Action("leave" if right else "update", uid, kept.href, kept.etag))
-            actions += (_conflict(uid, other, _DOUBLE) for other in others.get(uid, ()))
+            actions += (_beside(uid, other, claim) for other in others.get(uid, ()))
         else:
-            actions += _new(uid, others.get(uid, ()), taken, base + name_of(uid), adopt=adopt)
+            actions += _new(uid, others.get(uid, ()), taken, base + name_of(uid), claim)
     actions += _surplus(wanted, owned, base)
+    actions += _leftovers(wanted, present, claim)
     return Plan(tuple(actions), sum(map(len, owned.values())))
 
 
@@ -178,18 +181,33 @@ def _best(same: Iterable[Present], standard: str) -> Present:
 
 
 def _new(
-    uid: str, others: Sequence[Present], taken: Mapping[str, Present], href: str, *, adopt: bool
+    uid: str, others: Sequence[Present], taken: Mapping[str, Present], href: str, claim: Claim
 ) -> Iterator[Action]:
     """What becomes of a wanted UID that no object of ours holds."""
-    free = [one for one in others if one.stored and one.stored.uid and not one.stored.owner]
-    chosen = _best(free, href) if adopt and free else None
-    if chosen is not None:
-        yield Action("adopt", uid, chosen.href, chosen.etag)
+    free = [one for one in others if claim.may_take(one.stored)]
+    chosen = _best(free, href) if free else None
+    if chosen is not None and chosen.stored is not None:
+        renewed = claim.is_earlier(chosen.stored)
+        yield Action("update" if renewed else "adopt", uid, chosen.href, chosen.etag)
     for other in others:
         if other is not chosen:
-            yield _conflict(uid, other, _whose(other))
+            yield _beside(uid, other, claim) if chosen else _conflict(uid, other, _whose(other, claim))
     if not others:
         yield _at_its_address(uid, href, taken.get(href))
+
+
+def _beside(uid: str, other: Present, claim: Claim) -> Action:
+    """What becomes of a second object that has the UID of one that is ours, or becomes so."""
+    if other.stored is not None and other.stored.uid and claim.is_earlier(other.stored):
+        return Action("leftover", uid, other.href, other.etag)
+    return _conflict(uid, other, _DOUBLE)
+
+
+def _leftovers(wanted: Mapping[str, Wanted], present: Iterable[Present], claim: Claim) -> Iterator[Action]:
+    """Objects that could be taken over, were their issues not gone. Another program may still want them."""
+    for one in sorted(present, key=lambda one: one.href):
+        if one.stored is not None and one.stored.uid not in wanted and claim.may_take(one.stored):
+            yield Action("leftover", one.stored.uid, one.href, one.etag)
 
 
 def _at_its_address(uid: str, href: str, there: Present | None) -> Action:
@@ -206,15 +224,13 @@ def _conflict(uid: str, other: Present, reason: str) -> Action:
     return Action("conflict", uid, other.href, other.etag, reason)
 
 
-def _whose(other: Present) -> str:
+def _whose(other: Present, claim: Claim) -> str:
     stored = other.stored
     if stored is None:
         return "the object that has this UID cannot be read now"
     if not stored.uid:
         return "an object that holds other events too has this UID"
-    if stored.owner:
-        return f"the feed {stored.owner!r} has written this UID here"
-    return "another program has written this UID here; `adopt: true` takes it over"
+    return claim.why_not(stored)
 
 
 def _surplus(
@@ -229,13 +245,24 @@ def _surplus(
                 yield Action("delete", uid, one.href, one.etag)
 
 
-def guard(made: Plan, wanted: int, limits: Limits, *, whole: bool, force: bool = False) -> Refusal | None:
+class Missing(Struct, frozen=True):
+    """A part of Plane that was not read in this run. `final`: with --force too nothing is deleted."""
+
+    part: str
+    final: bool = True
+
+
+def guard(
+    made: Plan, wanted: int, limits: Limits, missing: Sequence[Missing] = (), *, force: bool = False
+) -> Refusal | None:
     """Why a plan's deletions must not be done; None: they may. `wanted`: how many items the feed has."""
-    deletes = len(made.of(*DELETES))
+    deletes = len(deletions(made, force=force))
+    unread = holding_back(missing, force=force)
     if not deletes:
         return None
-    if not whole:
-        return Refusal("Plane could not be read whole, so that nobody knows what is gone", final=True)
+    if unread:
+        reason = f"Plane could not be read whole, so that nobody knows what is gone; missing: {unread}"
+        return Refusal(reason, final=any(one.final for one in missing))
     if force:
         return None
     if not wanted:
@@ -245,7 +272,19 @@ def guard(made: Plan, wanted: int, limits: Limits, *, whole: bool, force: bool =
     return None
 
 
-def decided_again(action: Action, item: Wanted | None, found: Present | None, owner: str) -> Action:
+def deletions(made: Plan, *, force: bool) -> tuple[Action, ...]:
+    """The deletions of a plan; those of leftovers only with `force`."""
+    return made.of(*DELETES, "leftover") if force else made.of(*DELETES)
+
+
+def holding_back(missing: Sequence[Missing], *, force: bool) -> str:
+    """The names of the parts because of which nothing may be deleted, the first few; empty: it may."""
+    parts = [one.part for one in missing if one.final or not force]
+    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+    return ", ".join(parts[:5]) + more
+
+
+def decided_again(action: Action, item: Wanted | None, found: Present | None, claim: Claim) -> Action:
     """What an action becomes when the server says that the object was changed meanwhile (412).
 
     `item` is what is wanted there, None for a deletion; `found` the object as it is now, None: it is gone.
@@ -254,8 +293,8 @@ def decided_again(action: Action, item: Wanted | None, found: Present | None, ow
         if item is None:
             return replace(action, kind="leave")
         return replace(action, kind="create", etag="")
-    ours = is_ours(found.stored, owner)
-    free = action.kind == "adopt" and found.stored is not None and not found.stored.owner
+    ours = claim.owns(found.stored)
+    free = action.kind in ("adopt", "update", "leftover") and claim.may_take(found.stored)
     if found.stored is None or found.stored.uids != (action.uid,) or not (ours or free):
         return replace(action, kind="conflict", reason="another object is at this address now")
     if item is not None and ours and is_right(item, found.stored):

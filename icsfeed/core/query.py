@@ -75,10 +75,9 @@ def parse_query(parameters: Iterable[tuple[str, str]]) -> Query:
 def narrowed(feed: Feed, query: Query) -> Feed:
     """The feed as the query wants it shown. What the feed drops stays dropped.
 
-    Raises BadParameter where a busy feed would tell, by what is left of it, what it hides.
+    Raises BadParameter where what is left would tell what the feed hides (mapping.md, 2c).
     """
-    if feed.details == "busy":
-        _refuse_probing(query)
+    _refuse_probing(feed, query)
     changes: dict[str, object] = {}
     if query.component is not None:
         changes["component"] = query.component
@@ -92,14 +91,37 @@ def narrowed(feed: Feed, query: Query) -> Feed:
     return replace(feed, **changes) if changes else feed
 
 
-def _refuse_probing(query: Query) -> None:
+def shown_fields(feed: Feed) -> frozenset[str]:
+    """The fields of a Match whose values the feed shows of each issue, and may be narrowed by."""
+    if feed.details == "full":
+        return frozenset(Match.__struct_fields__)
+    if feed.details == "busy":
+        return frozenset()
+    shows_state = feed.details == "brief" or "state" in feed.categories or "{state}" in feed.summary
+    shown = {"priority": True, "label": "labels" in feed.categories, "state": shows_state}
+    return frozenset(field for field, is_shown in shown.items() if is_shown)
+
+
+def tells_done(feed: Feed) -> bool:
+    """Whether the feed shows which issues are completed or cancelled: by their state, or as `done` says."""
+    if feed.details == "busy":
+        return False
+    return "state" in shown_fields(feed) or feed.done != "keep" or feed.component == "vtodo"
+
+
+def _refuse_probing(feed: Feed, query: Query) -> None:
+    shown = shown_fields(feed)
     for match in (query.only, query.exclude):
         for field in Match.__struct_fields__:
-            if getattr(match, field):
-                raise BadParameter(field, "cannot be used: this feed only shows when, not what")
-    for field in ("dates", "done"):
-        if getattr(query, field) is not None:
-            raise BadParameter(field, "cannot be used: this feed only shows when, not what")
+            if getattr(match, field) and field not in shown:
+                raise BadParameter(field, "cannot be used: this calendar does not show it")
+        if feed.public and any("@" in value for value in match.assignee):
+            # Everybody could ask for any address: whose it is, and whether it is anybody's, is not public.
+            raise BadParameter("assignee", "cannot be an e-mail address in a public calendar: use the name")
+    if query.done is not None and not tells_done(feed):
+        raise BadParameter("done", "cannot be used: this calendar does not show it")
+    if query.dates is not None and feed.details == "busy":
+        raise BadParameter("dates", "cannot be used: this calendar does not show it")
 
 
 def _refuse_too_long(given: Mapping[str, list[str]]) -> None:

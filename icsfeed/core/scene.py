@@ -79,7 +79,7 @@ def parse_date(text: str | None, today: date) -> date:
         day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise BadParameter("date", "must be a date such as 2026-12-31") from None
-    if not EARLIEST <= day <= LATEST:
+    if not is_shown(day):
         raise BadParameter("date", f"must be from {EARLIEST.year} to {LATEST.year}")
     return day
 
@@ -112,6 +112,15 @@ def _weeks(items: Sequence[Item], view: View, first: date, first_weekday: int) -
     return (week(items, first, LANES[view]),)
 
 
+def is_shown(day: date) -> bool:
+    """Whether there is a page of this day."""
+    return EARLIEST <= day <= LATEST
+
+
+def _shown(day: date | None) -> date | None:
+    return day if day is not None and is_shown(day) else None
+
+
 def _on_its_way(scene: Scene, items: Sequence[Item]) -> Scene:
     """The scene with what there is before and after it."""
     length = scene.last - scene.first + DAY
@@ -119,7 +128,7 @@ def _on_its_way(scene: Scene, items: Sequence[Item]) -> Scene:
     after = scene.last + DAY
     return replace(
         scene,
-        previous=before if before >= EARLIEST else None,
-        next=after if after <= LATEST else None,
-        ahead=None if scene.count else first_after(items, scene.last),
+        previous=_shown(before),
+        next=_shown(after),
+        ahead=_shown(None if scene.count else first_after(items, scene.last)),
     )

@@ -6,10 +6,11 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from icsfeed.core.component import is_writable
 from icsfeed.core.config import Feed, Match, Window
 from icsfeed.core.errors import AmbiguousName, NameNotFound
 from icsfeed.core.model import Issue, Label, Period, Person, Project, Snapshot
-from icsfeed.core.query import Query
+from icsfeed.core.query import Query, tells_done
 
 NONE = "none"
 """In a filter: has no label, nobody assigned, is in no cycle, in no module."""
@@ -33,8 +34,8 @@ class Needs(Struct, frozen=True):
 class Selection(Struct):
     """The items of a feed, in no order, and how many issues in its scope have no place in it.
 
-    `undated`: neither start nor due date; `start_only`: no due date; `beyond`: due on 9999-12-31,
-    after which a calendar has no day left for an event to end on.
+    `undated`: neither start nor due date; `start_only`: no due date; `beyond`: due on a day that no event
+    can be on (`is_writable`).
     """
 
     issues: list[tuple[Snapshot, Issue]] = []
@@ -132,13 +133,13 @@ def _each_once(issues: list[tuple[Snapshot, Issue]]) -> list[tuple[Snapshot, Iss
 def _place(
     selection: Selection, issues: Sequence[Issue], snapshot: Snapshot, feed: Feed, tests: Sequence[Test]
 ) -> None:
-    last = date.max if feed.component == "vevent" else None
     dated = [issue for issue in issues if issue.due is not None]
     undated = [issue for issue in issues if issue.due is None]
     starting = sum(issue.start is not None for issue in undated)
     selection.undated += len(undated) - starting
     selection.start_only += starting
-    within = [issue for issue in dated if issue.due != last]
+    events = feed.component == "vevent"
+    within = [issue for issue in dated if not events or (issue.due and is_writable(issue.due))]
     selection.beyond += len(dated) - len(within)
     placed = _passing(within, tests)
     if feed.undated and feed.component == "vtodo":
@@ -193,11 +194,7 @@ def _all_of(match: Match, snapshot: Snapshot, people: Callable[[str], tuple[Pers
     if match.priority:
         yield lambda issue: issue.priority in match.priority
     if match.state:
-        wanted = _folded(match.state)
-        states = {
-            state.id for state in snapshot.states.values() if wanted & _folded((state.group, state.name))
-        }
-        yield lambda issue: issue.state in states
+        yield _in_states(_folded(match.state), snapshot)
     if match.label:
         yield _any_of(match.label, lambda issue: issue.labels, _named(match.label, snapshot.labels.values()))
     if match.assignee:
@@ -206,6 +203,14 @@ def _all_of(match: Match, snapshot: Snapshot, people: Callable[[str], tuple[Pers
     for kind, names in (("cycle", match.cycle), ("module", match.module)):
         if names:
             yield _in_periods(names, [period for period in snapshot.periods.values() if period.kind == kind])
+
+
+def _in_states(wanted: frozenset[str], snapshot: Snapshot) -> Test:
+    """By a state's group or name. An issue without a known state is in the group backlog."""
+    states = {state.id for state in snapshot.states.values() if wanted & _folded((state.group, state.name))}
+    if "backlog" not in wanted:
+        return lambda issue: issue.state in states
+    return lambda issue: issue.state in states or issue.state not in snapshot.states
 
 
 def _any_of(values: Iterable[str], ids_of: Callable[[Issue], Collection[str]], ids: frozenset[str]) -> Test:
@@ -246,8 +251,11 @@ def _day_tests(feed: Feed, query: Query, snapshot: Snapshot, today: date) -> Seq
         inside = _within(bounds, spans)
         return lambda issue: inside(issue) or overdue(issue)
 
-    tests = [within_or_overdue(window, spans and query.dates is None)] if window else []
-    tests += [within_or_overdue(days, spans)] if days else []
+    # What is overdue is open: a feed that does not tell done from open must not tell it by this.
+    windowed = _within if feed.details == "busy" else within_or_overdue
+    ahead = within_or_overdue if tells_done(feed) else _within
+    tests = [windowed(window, spans and query.dates is None)] if window else []
+    tests += [ahead(days, spans)] if days else []
     return [*tests, _within(_dates(query), spans)] if query.first or query.last else tests
 
 
@@ -269,7 +277,8 @@ def _periods(feed: Feed, query: Query, snapshot: Snapshot, today: date) -> Itera
     for period in snapshot.periods.values():
         if period.kind not in kinds or period.start is None or period.end is None:
             continue
-        if period.start <= period.end < date.max and _is_wanted(period, feed, query):
+        writable = is_writable(period.start) and is_writable(period.end)
+        if writable and period.start <= period.end and _is_wanted(period, feed, query):
             first, last = period.start, period.end
             if all(low <= last and first <= high for low, high in bounds):
                 yield period

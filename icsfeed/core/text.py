@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from html import unescape
 
+from wcwidth import grapheme_boundary_before
+
 HTML_LIMIT = 40_000
 """Characters of HTML that are looked at. Plane accepts 200 KB; a calendar shows 1,500 characters."""
 
@@ -28,6 +30,19 @@ _MENTIONING = b"@"
 _MENTIONED = re.compile(f"{MENTION}([^{MENTION}]*){MENTION}")
 
 
+_INVISIBLE = re.compile(
+    "[\\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]*+"
+)
+"""Blanks, controls, and what Unicode calls default ignorable."""
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of it can be seen."""
+    return _INVISIBLE.fullmatch(text) is not None
+
+
 def multi_line(text: str) -> str:
     """Text in which newline is the only line break and no other control character but tab is left.
 
@@ -45,10 +60,13 @@ def one_line(text: str) -> str:
 
 
 def clip(text: str, limit: int) -> str:
-    """At most `limit` characters, cut between words where there are any, with `…` when cut."""
+    """At most `limit` characters, cut between words where there are any, with `…` when cut.
+
+    What a reader takes for one character is not cut in two: an accent, a family of emoji, a flag.
+    """
     if len(text) <= limit:
         return text
-    head = text[: limit - 1]
+    head = text[: grapheme_boundary_before(text, limit) or limit - 1]
     if not text[limit - 1].isspace():
         kept = re.match(r"(?s)(.*\S)\s", head)
         head = kept[1] if kept and len(kept[1]) > limit // 2 else head
@@ -106,7 +124,9 @@ def plain(html: str) -> str:
 
 
 def _head(html: str) -> str:
-    """The part that is looked at, without a tag that is cut: an embedded image may be of any length."""
+    """The part that is looked at, without a tag that is cut. Embedded images, of any length, do not count."""
+    if len(html) > HTML_LIMIT:
+        html = _LONG_VALUE.sub("=", html)
     head = html[:HTML_LIMIT]
     cut = head.rfind("<") if len(html) > HTML_LIMIT else -1
     return head[:cut] if cut > head.rfind(">") else head
@@ -144,10 +164,14 @@ _TOKEN = re.compile(
 )
 _ATTRIBUTE = re.compile(r"""([a-zA-Z_:][\w:.-]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++)))?""")
 
+_LONG_VALUE = re.compile(r"""=\s{0,9}(?:"[^"]{500,}+"|'[^']{500,}+'|[^\s"'<>=]{500,}+)""")
+"""An attribute too long to be of use: an image as a data: URL."""
+
 _HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
 _BLOCKS = _HEADINGS.union(
     "article blockquote dd details div dl dt figure hr li ol p pre section table td th tr ul".split()  # noqa: SIM905
 )
+_STRUCK = frozenset({"s", "strike", "del"})
 _SILENT = frozenset({"script", "style", "template", "iframe", "object", "svg", "head", "title", "noscript"})
 _LINKED = ("http://", "https://", "mailto:")
 _DEEPEST = 9
@@ -191,6 +215,7 @@ class _Reader:
         self._silent = ""
         self._quotes = self._pre = self._cells = 0
         self._row = False
+        self._struck: int | None = None
 
     def text(self) -> str:
         self._break()
@@ -206,6 +231,8 @@ class _Reader:
             self._line += f"{MENTION}{person}{MENTION}"
         elif tag == "a":
             self._link = _attributes(attributes).get("href", ""), len(self._line)
+        elif tag in _STRUCK:
+            self._struck = len(self._line) if self._struck is None else self._struck
         elif tag == "br":
             self._break(keep_empty=True)
         elif tag in ("td", "th") and self._row:
@@ -220,6 +247,9 @@ class _Reader:
         elif tag == "a" and self._link:
             self._end_link(*self._link)
             self._link = None
+        elif tag in _STRUCK:
+            self._strike_out()
+            self._struck = None
         elif tag in ("tr", "table") or (tag in _BLOCKS and not self._in_cell()):
             self._close_block(tag)
 
@@ -286,7 +316,17 @@ class _Reader:
         elif address.removeprefix("mailto:").rstrip("/") != shown.rstrip("/"):
             self._line = f"{self._line.rstrip()} ({address})"
 
+    def _strike_out(self) -> None:
+        """Mark what is struck out of the line: `~~no longer~~`."""
+        if self._struck is None:
+            return
+        before, struck = self._line[: self._struck], self._line[self._struck :]
+        if not is_blank(struck):
+            self._line = before + struck.replace(struck.strip(), f"~~{struck.strip()}~~", 1)
+
     def _break(self, keep_empty: bool = False) -> None:
+        self._strike_out()
+        self._struck = None if self._struck is None else 0
         line, self._line = self._line.rstrip(), ""
         self._link = (self._link[0], 0) if self._link else None
         if not line and not keep_empty:

@@ -24,6 +24,12 @@ def derive(secret: str, kind: Kind, feed: str, subscriber: str = "", revision: i
     return PREFIX + letters[:LENGTH]
 
 
+def installation(secret: str) -> str:
+    """What tells installations apart where others can read it: 60 bits of an HMAC, unrelated to any link."""
+    letters = b32encode(hmac.digest(secret.encode(), b"installation", sha256)).decode().lower()
+    return letters[:12]
+
+
 def matching(token: str, candidates: Iterable[tuple[str, str]]) -> str | None:
     """The name of the (name, token) pair whose token this is, or None.
 

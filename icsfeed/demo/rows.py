@@ -1,7 +1,7 @@
 """Rows as Plane's JSON has them: a builder for each kind of object, with every key of v1.3.1."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -60,13 +60,16 @@ def label_row(common: Row, project: Row, name: str, **more: Any) -> Row:
 def cycle_row(common: Row, project: Row, name: str, days: tuple[date, date] | None, **more: Any) -> Row:
     """A cycle from the first to the last of `days`, inclusive.
 
-    Since v0.24 it begins at the project's local midnight and a second, and ends at 23:59 of its last day.
+    It begins a second after the project's local midnight and ends 23:59 after that of its last day, also
+    on a day of 23 hours (v1.3.1).
     """
     zone = ZoneInfo(project["timezone"])
-    dates = {
-        "start_date": stamp(datetime.combine(days[0], time(0, 0, 1), zone)) if days else None,
-        "end_date": stamp(datetime.combine(days[1], time(23, 59), zone)) if days else None,
-    }
+    start = end = None
+    if days:
+        start = stamp(datetime.combine(days[0], time(0, 0, 1), zone))
+        last = datetime.combine(days[1], time.min, zone).astimezone(UTC)
+        end = stamp(last + timedelta(hours=23, minutes=59))
+    dates = {"start_date": start, "end_date": end}
     rest = {"progress_snapshot": {}, "timezone": "UTC", "version": 1, "owned_by": common["created_by"]}
     return {**_within(common, project), "name": name, **dates, **_period(), **rest, **more}
 

@@ -153,3 +153,35 @@ def test_any_bytes_at_all_are_read_or_refused(body: bytes) -> None:
     except ValueError:
         return
     assert all(answer.path.startswith("/") for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", ""),
+        (b"Cannot decrease event sequence.", "Cannot decrease event sequence."),
+        (
+            b"<html><head><title>409</title></head><body><h1>Conflict</h1>\n<p>No &amp; no</p></body></html>",
+            "Conflict No & no",
+        ),
+        (b"<!DOCTYPE html><head><style>p {}</style></head><p>Not <b>here", "Not here"),
+        (
+            b"<d:error xmlns:d='DAV:' xmlns:s='http://sabredav.org/ns'><s:sabredav-version>4.7</s:sabredav-version>"
+            b"<s:exception>Sabre\\DAV\\Exception</s:exception><s:message>No room\nhere</s:message></d:error>",
+            "No room here",
+        ),
+        (b'<error xmlns="DAV:"><if-match/>It does not hold.</error>', "It does not hold."),
+        (precondition("valid-calendar-data"), ""),
+        (b"a\x00b\x1b[31m \xff", "a b [31m \ufffd"),
+        (b"word " * 1000, ("word " * 40)),
+    ],
+)
+def test_an_error_says_in_words_what_its_markup_holds(body: bytes, said: str) -> None:
+    assert xml.read_sentence(body) == said
+
+
+@given(st.binary())
+def test_whatever_an_error_holds_its_sentence_is_one_short_line(body: bytes) -> None:
+    said = xml.read_sentence(body)
+    assert len(said) <= 200
+    assert said.isprintable()

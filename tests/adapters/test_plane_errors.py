@@ -20,6 +20,7 @@ from icsfeed.core.errors import (
     NotFound,
     NotPlane,
     PlaneError,
+    ServerError,
     Throttled,
     Unreachable,
 )
@@ -45,8 +46,8 @@ RECORDED = [
     ("err-nonexistent-issue", NotFound),
     ("err-method-not-allowed", BadAnswer),
     ("page-cursor-garbage", BadAnswer),
-    ("page-per-page-zero", Unreachable),
-    ("page-order-bogus", Unreachable),
+    ("page-per-page-zero", ServerError),
+    ("page-order-bogus", ServerError),
     ("ratelimit-request-61", Throttled),
     ("no-trailing-slash", NotPlane),
 ]
@@ -77,6 +78,18 @@ MADE_UP = {
     "nested too deep": (httpx.Response(200, content=b"[" * 200_000, headers=JSON), BadAnswer, "cut off"),
     "not text": (httpx.Response(200, content=b'"\xff\xfe"', headers=JSON), BadAnswer, "cut off"),
     "bad gateway": (httpx.Response(502, html="nginx"), Unreachable, "502"),
+    "service unavailable": (
+        httpx.Response(503, json={}),
+        Unreachable,
+        "gateway before Plane failed",
+    ),
+    "an origin that cloudflare does not reach": (httpx.Response(522, html="cf"), Unreachable, "522"),
+    "a fault of Plane's own": (
+        httpx.Response(500, json={"error": "x"}),
+        ServerError,
+        "the server failed with 500",
+    ),
+    "a fault without json": (httpx.Response(500, html="x"), ServerError, "the server failed with 500"),
     "a strange status": (httpx.Response(418, json={"detail": ["tea"]}), BadAnswer, "418"),
     "an unreadable refusal": (httpx.Response(403, content=b"{", headers=JSON), NoAccess, "membership"),
     "a refusal that is a list": (httpx.Response(404, json=["no"]), NotFound, "nothing at this address"),
@@ -341,3 +354,49 @@ async def test_tls_where_there_is_none_is_unreachable() -> None:
     async with served(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
         with pytest.raises(Unreachable, match="does not speak TLS there: try http"):
             await _projects(url.replace("http:", "https:"))
+
+
+class Rotated:
+    """A Plane that accepts one key, and the file that the key is in."""
+
+    def __init__(self, key: str, file: str | None) -> None:
+        self.key, self.file, self.reads = key, file, 0
+        self.sent: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.sent.append(request.headers["x-api-key"])
+        if self.sent[-1] != self.key:
+            return httpx.Response(403, json={"detail": "Given API token is not valid"})
+        return httpx.Response(200, json=page([row(1)]))
+
+    def read(self) -> str | None:
+        self.reads += 1
+        return self.file
+
+    def client(self, key: str = "old") -> PlaneClient:
+        http = open_client(key, httpx.MockTransport(self))
+        return PlaneClient("https://plane.test", "acme", client=http, read_key=self.read)
+
+
+async def test_a_refused_key_is_read_again_from_its_file() -> None:
+    plane = Rotated("new", " new ")
+    client = plane.client()
+    assert len((await client.issues(WEB)).items) == 1
+    assert (plane.sent, plane.reads) == (["old", "new"], 1)
+    await client.issues(WEB)
+    assert (plane.sent, plane.reads) == (["old", "new", "new"], 1), "and kept"
+
+
+async def test_requests_that_were_under_way_with_the_old_key_are_made_again() -> None:
+    plane = Rotated("new", "new")
+    client = plane.client()
+    found = await asyncio.gather(*(client.issues(WEB) for _ in range(4)))
+    assert [len(one.items) for one in found] == [1] * 4
+
+
+@pytest.mark.parametrize("file", ["old", None, "", "also wrong"])
+async def test_a_key_that_stays_refused_is_an_error(file: str | None) -> None:
+    plane = Rotated("new", file)
+    with pytest.raises(KeyRefused):
+        await plane.client().issues(WEB)
+    assert len(plane.sent) <= 2

@@ -12,6 +12,7 @@ from msgspec import msgpack
 
 from icsfeed.adapters import plane_wire as wire
 from icsfeed.adapters.plane import PlaneClient, open_client
+from icsfeed.adapters.plane_json import Unreadable
 from icsfeed.core.errors import PlaneError
 from icsfeed.core.model import Issue, Project
 
@@ -111,14 +112,14 @@ def issue(**fields: object) -> Issue:
 def test_any_issue_that_is_understood_can_be_stored(fields: dict[str, object]) -> None:
     try:
         found = issue(**fields)
-    except wire.Unreadable:
+    except Unreadable:
         return
     assert msgpack.decode(msgpack.encode(found), type=Issue) == found
 
 
 @pytest.mark.parametrize("number", [-1, 2**63, 10**30, 1.0, True, "1", None], ids=str)
 def test_a_number_that_no_store_can_hold_is_unreadable(number: object) -> None:
-    with pytest.raises(wire.Unreadable, match="sequence_id is not a number"):
+    with pytest.raises(Unreadable, match="sequence_id is not a number"):
         issue(sequence_id=number)
 
 

@@ -1,7 +1,9 @@
 """What Plane's JSON means: strict about ids, numbers and dates, lenient about everything else."""
 
-from datetime import UTC, date, datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from test_plane_world import WEB, row
 
 from icsfeed.adapters import plane_wire as wire
+from icsfeed.adapters.plane_json import Unreadable
 from icsfeed.core.model import Issue, Period, PeriodKind, Project
 from icsfeed.core.text import inflated
 
@@ -91,7 +94,7 @@ UNREADABLE: dict[str, tuple[dict[str, object], str]] = {
 
 @pytest.mark.parametrize(("fields", "reason"), UNREADABLE.values(), ids=UNREADABLE)
 def test_what_is_needed_must_be_right(fields: dict[str, object], reason: str) -> None:
-    with pytest.raises(wire.Unreadable, match=reason):
+    with pytest.raises(Unreadable, match=reason):
         read(**fields)
 
 
@@ -112,7 +115,7 @@ FIELDS = st.dictionaries(st.sampled_from([*row(1), "assignees", "labels", "paren
 def test_any_issue_is_understood_left_out_or_unreadable(fields: dict[str, Any]) -> None:
     try:
         found = wire.issue(row(1, **fields), WEB)
-    except wire.Unreadable:
+    except Unreadable:
         return
     assert found is None or found.created.tzinfo is UTC
 
@@ -133,7 +136,7 @@ def test_any_other_object_is_understood_left_out_or_unreadable(row: dict[str, An
     ):
         try:
             one(dated)
-        except wire.Unreadable:
+        except Unreadable:
             continue
 
 
@@ -153,7 +156,7 @@ def test_projects(fields: dict[str, object], expected: Project | None) -> None:
 
 
 def test_a_project_without_an_identifier_is_unreadable() -> None:
-    with pytest.raises(wire.Unreadable):
+    with pytest.raises(Unreadable):
         wire.project({"id": "p", "name": "Operations"})
 
 
@@ -186,6 +189,13 @@ CYCLES = {
         "2027-03-27T23:00:01Z",
         "2027-03-28T21:59:00Z",
         "2027-03-28",
+        "2027-03-28",
+    ),
+    "Berlin, clocks go forward, as Plane v1.3.1 adds": (
+        "Europe/Berlin",
+        "2027-03-14T23:00:01Z",
+        "2027-03-28T22:59:00Z",
+        "2027-03-15",
         "2027-03-28",
     ),
     "Berlin, clocks go back": (
@@ -262,6 +272,59 @@ def test_a_cycles_days_are_those_of_its_project(
     found = period(zone, start_date=start, end_date=end)
 
     assert (str(found.start), str(found.end)) == (first, last)
+
+
+ZONES = sorted(available_timezones())
+
+
+def plane_end(day: date, zone: ZoneInfo, fold: int) -> str:
+    """What Plane v1.3.1 stores as a cycle's end: local midnight and 23:59 more, at the offset of midnight."""
+    midnight = datetime.combine(day, time(fold=fold), zone)
+    offset = midnight.utcoffset()
+    assert offset is not None
+    end = datetime.combine(day, time(23, 59)) - offset
+    return f"{end:%Y-%m-%dT%H:%M:%S}Z"
+
+
+def changes(zone: ZoneInfo, year: int) -> Iterator[date]:
+    """The days of a year on which the zone's offset changes, and the days around them."""
+    days = [date(year, 1, 1) + timedelta(days=n) for n in range(366)]
+    offsets = [datetime.combine(day, time.min, zone).utcoffset() for day in days]
+    for at in range(1, len(days) - 2):
+        if offsets[at] != offsets[at + 1]:
+            yield from days[at - 1 : at + 3]
+
+
+@pytest.mark.parametrize("year", [2025, 2027])
+def test_a_cycle_ends_on_its_last_day_in_every_zone_whose_clocks_change(year: int) -> None:
+    """Among them Lord Howe (half an hour), Troll (two hours), Beirut and Havana (at midnight)."""
+    tried = 0
+    for name in ZONES:
+        zone = ZoneInfo(name)
+        for day in changes(zone, year):
+            for fold in (0, 1):
+                found = period(name, start_date=f"{day}T00:00:01Z", end_date=plane_end(day, zone, fold))
+                assert found.end == day, (name, fold)
+                tried += 1
+    assert tried > 500
+
+
+def test_a_cycle_of_older_versions_ends_on_the_day_that_begins_with_its_end() -> None:
+    for end in ("2027-03-28T22:00:00Z", "2027-03-29T00:00:00+02:00"):
+        assert period("Europe/Berlin", end_date=end).end == date(2027, 3, 29)
+
+
+def test_an_end_within_the_first_hour_is_of_the_day_before() -> None:
+    ends = ("2027-06-10T22:00:01Z", "2027-06-10T22:59:59Z", "2027-06-10T23:00:00Z")
+    found = [period("Europe/Berlin", end_date=end).end for end in ends]
+    assert found == [date(2027, 6, 10), date(2027, 6, 10), date(2027, 6, 11)]
+
+
+@pytest.mark.parametrize(
+    ("end", "day"), [("0001-01-01T00:30:00Z", date(1, 1, 1)), ("9999-12-31T23:59:00Z", date.max)]
+)
+def test_an_end_on_the_first_or_last_day_there_is_can_be_read(end: str, day: date) -> None:
+    assert period("UTC", end_date=end).end == day
 
 
 def test_a_modules_days_are_as_written_in_any_zone() -> None:

@@ -15,7 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from icsfeed.adapters.quota import Asked, Budget, BudgetState, Errand, Urgency, remaining_in, stretched
+from icsfeed.adapters.quota import (
+    Asked,
+    Budget,
+    BudgetState,
+    Errand,
+    Urgency,
+    relaxed,
+    remaining_in,
+    stretched,
+)
 from icsfeed.demo.access import KeyLimits, SlidingWindow
 from icsfeed.demo.data import DemoKey
 
@@ -646,6 +655,24 @@ def test_what_an_answer_says_is_left(headers: dict[str, str], remaining: int | N
 def test_ttls_grow_by_what_the_budget_lacks(counts: dict[str, int], limit: int, factor: float) -> None:
     ttls = {"issues": 60.0, "states": 300.0, "labels": 300.0, "projects": 120.0}
     assert stretched(ttls, counts, limit) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(
+    ("counts", "limit", "ttl"),
+    [
+        ({}, 60, 60),
+        ({"issues": 12, "states": 12}, 60, 60),  # 14.4 a minute of 48
+        ({"issues": 60}, 60, 75),
+        ({"issues": 30, "states": 90}, 60, 60),
+        ({"issues": 30, "states": 150}, 60, 100),  # 30 a minute for states, 18 are left
+        ({"issues": 30, "states": 220}, 60, 300),
+        ({"issues": 30, "states": 300}, 60, 300),
+        ({"issues": 30}, 0, 300),
+    ],
+)
+def test_one_kind_gives_way_by_what_the_budget_lacks(counts: dict[str, int], limit: int, ttl: float) -> None:
+    ttls = {"issues": 60.0, "states": 300.0}
+    assert relaxed(ttls, counts, limit, "issues", 300) == pytest.approx(ttl)
 
 
 @given(

@@ -17,6 +17,7 @@ from icsfeed.app import push as pushing
 from icsfeed.app.push_report import Report
 from icsfeed.core.config import Feed, PushTarget, Secret
 from icsfeed.core.ics_object import is_ours, read_object
+from icsfeed.core.push_claim import mark_of
 from icsfeed.core.push_plan import Wanted, is_right, wanted_of
 from icsfeed.demo.rows import Row
 
@@ -68,7 +69,12 @@ class Pushing:
     async def wanted(self) -> dict[str, Wanted]:
         """What the feed holds."""
         calendar = await self.world.service.calendar(FEED)
-        return wanted_of(calendar.components, FEED)
+        return wanted_of(calendar.components, self.mark)
+
+    @property
+    def mark(self) -> str:
+        """What our objects are marked with."""
+        return mark_of(FEED, self.world.service.config)
 
     async def forget(self) -> None:
         """Lose what was remembered of the collection."""
@@ -87,7 +93,7 @@ class Pushing:
         problems = []
         for name, text in contents.items():
             stored = read_object(text.encode())
-            if is_ours(stored, FEED):
+            if is_ours(stored, self.mark):
                 problems += (
                     [f"{stored.uid} twice: {found[stored.uid]}, {name}"] if stored.uid in found else []
                 )

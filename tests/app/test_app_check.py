@@ -17,7 +17,7 @@ from icsfeed.core.errors import (
     NoAccess,
     NoCopy,
     NotPlane,
-    Unreachable,
+    ServerError,
 )
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ async def test_an_automatic_feed_whose_name_is_configured_is_checked_once() -> N
             "check the slug",
         ),
         (f.wrong_type(), NotPlane, "check the url"),
-        (f.server_error(), Unreachable, "the server failed with 500"),
+        (f.server_error(), ServerError, "the server failed with 500"),
     ],
 )
 async def test_a_workspace_that_cannot_be_read_is_an_error_and_so_are_its_feeds(

@@ -97,7 +97,7 @@ CASES = {
     "404, no such path": Case(denied(404, b'{"error": "Page not found."}'), "not plane"),
     "429": Case(always(f.throttled(120)), "throttled", retry=100),
     "429 for an hour": Case(always(f.throttled(3600)), "throttled", retry=3000, most=2, late=600),
-    "500": Case(always(f.server_error()), "unreachable"),
+    "500": Case(always(f.server_error()), "server error"),
     "502 with HTML": Case(always(f.bad_gateway()), "unreachable"),
     "cut-off JSON": Case(always(f.cut_off()), "bad answer"),
     "wrong content type": Case(always(f.wrong_type()), "not plane"),
@@ -105,10 +105,10 @@ CASES = {
     "slow drip": Case(always(f.dripping(1, 5.0)), "unreachable", late=120),
     # Of one resource only: the rest of Plane is read as ever.
     "issues: 403": Case(denied(403, FORBIDDEN), "no access", ISSUES, most=HEALTHY),
-    "issues: 500": Case(always(f.server_error()), "unreachable", ISSUES, most=200),
+    "issues: 500": Case(always(f.server_error()), "server error", ISSUES, most=200),
     "issues: cut off": Case(always(f.cut_off()), "bad answer", ISSUES, most=HEALTHY),
     "issues: duplicate ids": Case(always(f.repeated()), "bad answer", ISSUES, most=HEALTHY),
-    "members: 500": Case(always(f.server_error()), "unreachable", "members/", most=HEALTHY),
+    "members: 500": Case(always(f.server_error()), "server error", "members/", most=HEALTHY),
     "states: cut off": Case(always(f.cut_off()), "bad answer", "states/", most=HEALTHY),
     "pages that never settle": Case(shifting, "bad answer", ISSUES, most=1000, pages=True),
     "a missing page": Case(

@@ -1,7 +1,7 @@
 """Refreshing asks Plane for what changed and no more, and gives what reading everything would give."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from plane.data import PlaneData
 from plane.faults import Faults, answering, delayed, edited, followed_by, malformed, server_error
 from plane.sample import sample
 
-from icsfeed.adapters.store import Store
+from icsfeed.adapters.store import Store, open_store
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
 from icsfeed.core.config import Cache, Config, Duration, Feed
@@ -244,6 +244,72 @@ async def test_a_clock_that_was_ahead_does_not_put_off_the_full_read() -> None:
     async with warm() as plane:
         plane.clock.now = plane.clock.now.replace(year=2024)
         assert kinds(await plane.asked()) == ["all"]
+
+
+def restored(data: PlaneData, *numbers: int) -> None:
+    """Some issues are as they were in a backup of last month: the total stays, their times go back."""
+    for number in numbers:
+        data.issue(issue_id(number)).update(
+            name=f"Restored {number}", target_date="2026-12-24", updated_at="2026-10-20T08:00:00.000000Z"
+        )
+
+
+RESTORED = {
+    "the newest": ((7,), (), (), ["recent", "all"]),
+    "some of the newest": ((5, 6), (), (), ["recent", "all"]),
+    "and edited since": ((5, 7), (9,), (), ["recent", "all"]),
+    "and many edited since": ((7,), range(10, 30), (), ["recent", "more", "all"]),
+    "and one deleted": ((6,), (), (2,), ["recent", "ids", "recent", "all"]),
+}
+
+
+@pytest.mark.parametrize(("back", "edits", "deleted", "expected"), RESTORED.values(), ids=RESTORED)
+async def test_a_plane_that_was_restored_from_a_backup_is_read_whole(
+    back: Sequence[int], edits: Sequence[int], deleted: Sequence[int], expected: list[str]
+) -> None:
+    async with server() as plane:
+        for number in (4, 5, 6, 7):
+            edit(plane.data, number)
+            plane.clock.move(1)
+        await plane.bodies()
+        plane.clock.move(120)
+        restored(plane.data, *back)
+        edit(plane.data, *edits)
+        for number in deleted:
+            plane.data.delete_issue(issue_id(number))
+        assert kinds(await plane.asked()) == expected
+        await plane.is_right()
+        assert b"Restored" in (await plane.bodies())["web"]
+        plane.clock.move(180)
+        assert kinds(await plane.asked()) in (["recent"], ["recent", "more"]), "once"
+
+
+async def test_a_sync_reads_all_issues_whole() -> None:
+    async with warm() as plane:
+        # Nothing tells: neither the time nor the total moves.
+        plane.data.issue(issue_id(8))["target_date"] = "2026-12-24"
+        assert kinds(await plane.asked()) == ["recent"]
+        before = len(plane.faults.requests)
+        await plane.service.workspaces["demo"].sync()
+        asked = kinds([seen.line for seen in plane.faults.requests[before:]])
+        projects = len(plane.data.projects)
+        assert (asked.count("recent"), asked.count("states")) == (0, asked.count("all"))
+        assert 0 < asked.count("all") <= projects, "once each"
+        await plane.is_right()
+
+
+async def test_a_sync_reads_whole_what_another_replica_has_just_read_in_part() -> None:
+    clock, data, store = Clock(), sample(TODAY, issues=40), open_store("memory", {})
+    async with (
+        server(data=data, clock=clock, store=store) as one,
+        server(data=data, clock=clock, store=store) as other,
+    ):
+        await one.bodies()
+        data.issue(issue_id(8))["target_date"] = "2026-12-24"
+        clock.move(61)
+        await other.bodies()
+        await one.service.workspaces["demo"].sync()
+        await one.is_right()
 
 
 async def test_names_that_changed_are_shown_when_their_lists_are_read_again() -> None:

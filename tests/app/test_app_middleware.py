@@ -3,11 +3,13 @@
 import asyncio
 import hmac
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from app_world import Clock, World, serving, settings
 from msgspec.structs import replace
 
+from icsfeed.app.metrics import exposition
 from icsfeed.app.middleware import URL_LONGEST
 from icsfeed.app.wrong_links import AT_ONCE, PAUSE, PER_MINUTE, TOGETHER, WAITING, WrongLinks
 from icsfeed.core.config import Feed, Secret
@@ -36,6 +38,33 @@ async def test_it_does_not_answer_to_another(world: World, host: str, path: str)
     assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_HOST")
     assert answer.headers["cache-control"] == "no-store"
     assert "evil" not in answer.text
+
+
+async def test_an_http_1_1_request_names_one_host_and_an_older_one_may_name_none() -> None:
+    async with serving(settings(FEEDS)) as world:
+
+        async def status(version: str, *hosts: bytes) -> int:
+            found: list[int] = []
+
+            async def send(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    found.append(message["status"])
+
+            headers = [(b"host", host) for host in hosts]
+            path = {"path": "/health", "raw_path": b"/health", "query_string": b"", "root_path": ""}
+            scope = {"type": "http", "method": "GET", "http_version": version, "headers": headers, **path}
+            scope |= {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2), "scheme": "http"}
+            await world.app(scope, never, send)  # type: ignore[arg-type]
+            return found[0]
+
+        async def never() -> Any:
+            raise AssertionError("no body is asked for")
+
+        cases = {("1.1",): 400, ("1.0",): 200, ("0.9",): 200, ("1.1", b"x"): 200, ("1.1", b""): 200}
+        cases |= {("1.1", b"x", b"x"): 400, ("1.0", b"x", b"y"): 400, ("1.0", b"x"): 200}
+        cases |= {("1.1", b"[::1]:80"): 200, ("1.1", b"a@b"): 400, ("1.1", b"a,b"): 400, ("1.1", b"a:b"): 400}
+        cases |= {("1.1", b"a/b"): 400, ("1.1", b"[::1"): 400, ("1.1", b"a b"): 400, ("1.1", b"a:"): 200}
+        assert {case: await status(*case) for case in cases} == cases  # type: ignore[arg-type]
 
 
 async def test_two_hosts_are_none(world: World) -> None:
@@ -87,6 +116,21 @@ async def test_wrong_links_are_slowed_then_refused_and_good_ones_served() -> Non
         world.clock.move(61)
         assert (await world.ask("GET", WRONG)).status_code == 404
         assert len(naps.taken) == PER_MINUTE + 21 - AT_ONCE
+
+
+@pytest.mark.parametrize("path", [WRONG, "/embed/icsf_a/property"])
+async def test_a_warning_names_whose_links_are_wrong_and_a_metric_counts(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(settings(FEEDS)) as world:
+        world.server.wrong_links = WrongLinks(world.clock.timer, Naps())
+        for _ in range(PER_MINUTE + 20):
+            await world.ask("GET", path)
+        assert caplog.text.count("too many wrong links from 127.0.0.1") == 1
+        assert "icsf_" not in caplog.text
+        text = exposition(world.service, world.server).decode()
+        assert f'icsfeed_wrong_tokens_total{{kind="link",result="wrong"}} {PER_MINUTE}.0' in text
+        assert 'icsfeed_wrong_tokens_total{kind="link",result="refused"} 20.0' in text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import gc
 import re
 from collections.abc import AsyncIterator, Callable
 from html import unescape
+from urllib.parse import quote
 from weakref import ref
 
 import pytest
@@ -284,14 +285,14 @@ async def test_a_choice_longer_than_any_link_is_told_so(world: World, length: in
         assert (await page(world, path + query)).status_code == (200 if fits else 400)
 
 
-@pytest.mark.parametrize("host", ["", "x:y", "[::1"])
-async def test_a_host_that_is_none_does_not_take_a_page_down(world: World, host: str) -> None:
+@pytest.mark.parametrize(("host", "refused"), [("", False), ("x:y", True), ("[::1", True)])
+async def test_a_host_that_is_none_does_not_take_a_page_down(world: World, host: str, refused: bool) -> None:
     for path, status in (
         (feed_path(world, "property"), 200),
         (embed_path(world, "property"), 200),
         ("/x", 404),
     ):
-        assert (await page(world, path, host=host)).status_code == status
+        assert (await page(world, path, host=host)).status_code == (400 if refused else status)
 
 
 # What pages keep to themselves
@@ -496,11 +497,29 @@ async def test_a_page_has_the_links_of_whoever_holds_its_link(world: World) -> N
         text = unescape((await page(world, feed_path(world, "team", subscriber))).text)
         own = world.service.links.addresses("team", HOST, subscriber)
         assert f'value="{own["ics"]}"' in text
-        assert f'href="{own["ics"].replace("https", "webcal")}"' in text
+        address = own["ics"].removeprefix("https:")
+        assert f'href="webcals:{address}"' in text
+        assert f'href="webcal:{address}"' in text
         assert own["embed"] in text
         tokens = set(re.findall(r"icsf_[a-z2-7]{26}", text))
         links = world.service.links
         assert tokens == {links.token("team", subscriber), links.token("team", subscriber, "embed")}
+
+
+async def test_every_app_is_opened_by_the_link_that_it_knows(world: World) -> None:
+    """Thunderbird and Android make plain http of webcal: on https only apps get it that know no other."""
+    text = (await page(world, feed_path(world, "team"))).text
+    links = dict(re.findall(r'<li><a class="button[^"]*" href="([^"]*)"[^>]*>([^<]*)<', text))
+    ics = world.service.links.addresses("team", HOST)["ics"]
+    webcal, asked = ics.replace("https", "webcal"), f"addfromweb?url={quote(ics, safe='')}&name=Operations"
+    assert {name: unescape(href) for href, name in links.items()} == {
+        "Apple Calendar": webcal,
+        "Google Calendar": f"https://calendar.google.com/calendar/r?cid={quote(webcal, safe='')}",
+        "Outlook 365": f"https://outlook.office.com/calendar/0/{asked}",
+        "Outlook.com": f"https://outlook.live.com/calendar/0/{asked}",
+        "Another app": ics.replace("https", "webcals"),
+    }
+    assert text.index("outlook.live.com") < text.index('id="calendar"'), "at the top"
 
 
 async def test_a_public_feeds_page_says_that_it_is_public(world: World) -> None:
@@ -514,7 +533,7 @@ async def test_the_builder_makes_the_link_of_a_choice(world: World) -> None:
     text = unescape((await page(world, f"{feed_path(world, 'property')}?{query}")).text)
     link = f"{HOST}{world.path('property')}?priority=urgent,high&days=14&alarm=-PT15H"
     assert text.count(f'value="{link}"') == 2
-    assert link.replace("https", "webcal") in text
+    assert link.replace("https", "webcals") in text
     assert len(link) < 200
     assert (await world.client.get(link)).status_code == 200
     for checked in (

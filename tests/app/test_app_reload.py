@@ -188,6 +188,7 @@ async def test_counts_limits_and_readers_outlive_a_configuration() -> None:
             await made.client.get("/status", headers={"authorization": "Bearer guess"})
         await made.host.load(replace(CONFIG, language="de"))
         assert (await made.client.get("/status", headers={"authorization": "Bearer x"})).status_code == 429
+        made.clock.move(61)
         report = (await made.client.get("/status", headers=bearer)).json()
         feeds = {feed["name"]: feed for feed in report["feeds"]}
         assert [reader["app"] for reader in feeds["property"]["readers"]] == ["ICSx5"]

@@ -121,7 +121,7 @@ async def test_errors_are_json_of_one_format(
 
 async def test_a_host_that_cannot_be_is_a_400(world: World) -> None:
     answer = await world.ask("GET", "/health", host="a b/<c>")
-    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_REQUEST")
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_HOST")
 
 
 async def test_a_fault_of_ours_is_logged_whole_and_told_without_details(

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from litestar.types import Receive, Scope, Send
 from msgspec.structs import replace
 
+from icsfeed.app.bodies import WHOLE
 from icsfeed.app.server_state import ServerState
-from icsfeed.app.shortcut import AT_ONCE, Shortcut
+from icsfeed.app.shortcut import Shortcut
 from icsfeed.core.conditional import http_date
 from icsfeed.core.config import Auto, Feed
 
@@ -172,7 +173,7 @@ async def test_readers_are_counted_by_both_ways(world: World) -> None:
 async def test_a_large_feed_is_sent_in_pieces() -> None:
     async with serving(settings(FEEDS), issues=700) as world:
         long = await world.get("all")
-        assert len(long.content) > AT_ONCE
+        assert len(long.content) > WHOLE
         sent: list[Any] = []
 
         async def send(message: Any) -> None:
@@ -185,7 +186,7 @@ async def test_a_large_feed_is_sent_in_pieces() -> None:
             head, *bodies = sent
             length = dict(head["headers"])[b"content-length"]
             assert int(length) == sum(len(message["body"]) for message in bodies)
-            assert max(len(message["body"]) for message in bodies) < AT_ONCE
+            assert max(len(message["body"]) for message in bodies) < WHOLE
             assert [message["more_body"] for message in bodies] == [True] * (len(bodies) - 1) + [False]
         packed = await ask(alone(world), "GET", "/feeds/all.ics", [("Accept-Encoding", "gzip")])
         assert packed.content == long.content

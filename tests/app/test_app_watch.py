@@ -400,18 +400,33 @@ async def test_a_project_that_hangs_does_not_hold_up_another_ones_news() -> None
         case.plane.open.set()
 
 
-async def test_after_a_webhook_issues_are_polled_less_and_after_an_hour_as_before() -> None:
-    case = Case(FakePlane("PROP"))
+async def test_after_a_webhook_issues_are_polled_as_often_while_the_budget_has_room() -> None:
+    case = Case(FakePlane("PROP"), limit=60)
     async with case.running():
         case.hook("PROP")
-        await case.time.pass_(400)
+        await case.time.pass_(5)
+        case.plane.of_issues["PROP"].clear()  # deleted, of which Plane sends nothing
+        await case.time.pass_(65)
+        assert case.known.issues.get("id-prop") == ({}, 0)
         case.plane.asked.clear()
         await case.time.pass_(3000)
-        assert 9 <= case.plane.count("issues") <= 10
-        await case.time.pass_(HOOKED_FOR - 3400 + 302)
-        case.plane.asked.clear()
-        await case.time.pass_(600)
-        assert 9 <= case.plane.count("issues") <= 10
+        assert 48 <= case.plane.count("issues") <= 50
+
+
+async def test_after_a_webhook_issues_spare_the_budget_and_after_an_hour_do_so_no_more() -> None:
+    case = Case(FakePlane(*(f"P{n}" for n in range(30))), limit=60)
+    await case.workspace.refresh_projects("background")
+    await case.watch.refresh_stale()
+    polled = case.known.issues.ttl * case.known.issues.stretch
+    case.hook("P1")
+    case.watch._stretch()
+    # In a minute: 24 of the 48 that are to be had are for states, labels, cycles and modules.
+    assert (case.known.issues.ttl, case.known.issues.stretch) == (75, 1)
+    assert polled == pytest.approx(60 * 54 / 48)
+    case.clock.move(HOOKED_FOR + 1)
+    case.watch._stretch()
+    assert case.known.issues.ttl == 60
+    await case.watch.close()
 
 
 async def test_webhooks_never_make_issues_be_polled_more() -> None:

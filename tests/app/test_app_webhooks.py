@@ -357,6 +357,17 @@ async def test_a_genuine_delivery_above_the_limit_is_read_all_the_same() -> None
             assert one.world.workspace.known.issues.is_fresh(project) is is_fresh
 
 
+async def test_above_the_limit_no_answer_tells_a_right_signature_from_a_wrong_one() -> None:
+    async with hooks() as one:
+        for _ in range(100):
+            await one.post(b"{}", "0" * 64)
+        for body in (delivery(id="x"), b"{}", b"no JSON"):
+            answers = [await one.post(body, signature) for signature in ("0" * 64, "")]
+            assert answers[0].status_code == answers[1].status_code == 429
+            assert answers[0].content == answers[1].content
+            assert answers[0].headers == answers[1].headers
+
+
 # In the feed
 
 

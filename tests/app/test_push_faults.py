@@ -26,6 +26,7 @@ from dav_memory import (
 from plane import faults as f
 from push_world import FEED, Pushing, pushing_to, target
 
+from icsfeed.app.push_memory import Memory
 from icsfeed.app.push_report import Report
 from icsfeed.core.config import Feed, PushTarget
 from icsfeed.core.errors import NoCopy
@@ -653,8 +654,9 @@ async def test_a_read_of_plane_that_is_not_whole_deletes_nothing_and_says_so(tmp
         report = await it.push(force=True)
         assert before <= set(dav.objects)
         assert "Plane was not read whole" in said(report)
+        assert "the states of PROP" in said(report)
         assert report.refused is not None
-        assert (report.refused.final, push_code([report])) == (True, 3)
+        assert (report.refused.final, push_code([report])) == (True, 69)
 
 
 async def test_a_feed_that_was_never_read_is_not_pushed(tmp_path: Path) -> None:
@@ -706,3 +708,116 @@ async def test_a_token_is_sent_as_a_bearers(tmp_path: Path) -> None:
     async with pushing(dav, tmp_path, target(URL, token="secret-token")) as it:
         assert (await it.push()).is_good
     assert {request.headers["authorization"] for request in dav.requests} == {"Bearer secret-token"}
+
+
+SEQUENCE = (
+    b"<html><head><title>x</title></head><body>Cannot decrease the sequence: alice:wonderland</body></html>"
+)
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 413, 500, 507])
+async def test_what_the_server_says_is_in_our_message_without_the_password(
+    tmp_path: Path, status: int
+) -> None:
+    dav = MemoryDav()
+    dav.plan("PUT", answering(status, SEQUENCE), times=4, skip=2)
+    async with pushing(dav, tmp_path) as it:
+        report = await it.push()
+    assert "; the server says: Cannot decrease the sequence: alice:***" in said(report)
+    assert "wonderland" not in str(report.as_json())
+
+
+@pytest.mark.parametrize(
+    ("status", "title", "hinted"), [(409, "🎉", False), (500, "🎉", True), (500, "x", False)]
+)
+async def test_the_hint_at_emoji_is_given_where_one_may_be_the_reason(
+    tmp_path: Path, status: int, title: str, hinted: bool
+) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        it.world.data.patch_issue(it.issues("PROP")[0]["id"], {"name": title})
+        dav.plan("PUT", answering(status, b"No."), times=4)
+        report = await it.push()
+    assert len(report.failures) == 1
+    assert ("strip_emoji" in said(report)) is hinted
+
+
+async def test_a_full_server_gets_room_by_the_deletions_and_then_one_more_try(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        room = len(dav.objects)
+
+        def full(request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+            is_new = "if-none-match" in request.headers
+            return httpx.Response(507) if is_new and len(dav.objects) >= room else do()
+
+        dav.plan("PUT", full, times=999)
+        gone, *others = it.issues("PROP")
+        it.world.data.delete_issue(gone["id"])
+        for number in range(2):
+            it.world.data.create_issue(gone["project"], {"name": f"{number}", "target_date": "2027-02-01"})
+        it.world.data.patch_issue(others[0]["id"], {"name": "Newer"})
+        report = await it.push()
+        assert (push_code([report]), "full" in said(report)) == (73, True)
+        assert (report.counts["deleted"], report.counts["created"], report.counts["updated"]) == (1, 1, 1)
+        it.world.data.delete_issue(others[1]["id"])
+        report = await it.push()
+        assert (report.is_good, report.counts["deleted"], report.counts["created"]) == (True, 1, 1)
+        assert await it.held(contents(dav)) == []
+
+
+async def test_a_full_server_is_no_reason_to_delete_what_the_guards_keep(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    careful = target(URL, username="alice", password="wonderland", min_delete=0, max_delete_ratio=0.0)
+    async with pushing(dav, tmp_path, careful) as it:
+        await it.push()
+        before = set(dav.objects)
+        it.world.data.delete_issue(it.issues("PROP")[0]["id"])
+        fields = {"name": "Made", "target_date": "2027-02-01"}
+        it.world.data.create_issue(it.issues("PROP")[0]["project"], fields)
+        dav.plan("PUT", answering(507), times=99)
+        report = await it.push()
+        assert (push_code([report]), set(dav.objects)) == (73, before)
+
+
+async def test_a_server_that_locks_itself_is_written_to_one_at_a_time_from_then_on(tmp_path: Path) -> None:
+    """As xandikos does on several writes at once."""
+    dav = MemoryDav()
+    waited: list[float] = []
+    told: list[str] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async with pushing_to(TARGET, tmp_path, transport=dav.transport, feed=SMALL, sleep=sleep) as it:
+        dav.plan("PUT", answering(423), skip=1)
+        assert (await it.push(waits=told.append)).is_good
+        assert any(text.startswith("waiting ") and text.endswith("it answers 423") for text in told)
+        assert (told[0], told[-1], len(waited)) == ("reading Plane", "", 1)
+        memory = await it.place.store.get_record("push/t", Memory)
+        assert memory is not None
+        assert memory.one_at_a_time
+
+
+async def test_what_was_done_until_a_push_is_stopped_is_told(tmp_path: Path) -> None:
+    dav, stopped = MemoryDav(), list[Report]()
+    async with pushing(dav, tmp_path) as it:
+        task: asyncio.Task[Report] | None = None
+
+        def progress(done: int, _all: int) -> None:
+            if done == 3 and task is not None:
+                task.cancel()
+
+        task = asyncio.create_task(it.push(progress=progress, stopped=stopped.append))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        (report,) = stopped
+        assert ("stopped before it was complete" in said(report), report.counts["created"] >= 3) == (
+            True,
+            True,
+        )
+        assert report.counts["created"] <= len(dav.objects)
+        assert (await it.push()).is_good
+        assert await it.held(contents(dav)) == []

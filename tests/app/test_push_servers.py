@@ -1,17 +1,19 @@
 """A push against real servers: Radicale and xandikos, each in an empty folder on loopback."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+import httpx
 import pytest
 from dav_world import DavServer, person_event, radicale, xandikos
 from push_world import FEED, Disturbed, pushing_to, target
 
 from icsfeed.adapters.caldav_http import AT_ONCE
-from icsfeed.core.config import Feed, PushTarget
+from icsfeed.core.config import Feed, PushTarget, Secret
 from icsfeed.core.errors import LoginRefused, NoCollection, PushBusy
 from icsfeed.core.ics_object import read_object
 from icsfeed.core.mapping import issue_uid
@@ -304,7 +306,8 @@ async def test_two_feeds_share_a_calendar_without_touching_each_others(
         before = dav.person().contents()
         overlapping = await it.push("mine")
         assert {failure.reason for failure in overlapping.failures} == {
-            f"the feed {FEED!r} has written this UID here"
+            f"the feed {FEED!r} has written this UID here; "
+            f"if this feed had that name before, `adopt: [{FEED}]` takes it over"
         }
         assert dav.person().contents() == before
 
@@ -341,3 +344,73 @@ async def test_a_feed_that_became_empty_deletes_nothing_without_force(dav: DavSe
         forced = await it.push(force=True)
         assert (forced.is_good, forced.counts) == (True, {"deleted": len(before)})
         assert dav.person().hrefs() == []
+
+
+async def test_a_server_that_takes_one_write_at_a_time_is_not_asked_for_more_again(
+    dav: DavServer, tmp_path: Path
+) -> None:
+    most: list[int] = []
+    under_way = 0
+
+    class Counting(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal under_way
+            under_way += 1
+            most.append(under_way)
+            try:
+                return await super().handle_async_request(request)
+            finally:
+                under_way -= 1
+
+    async with pushing_to(plane(dav), tmp_path, issues=60, transport=Counting()) as it:
+        for round_ in range(3):
+            for row in it.issues():
+                it.world.data.patch_issue(row["id"], {"name": f"Round {round_}"})
+            most.clear()
+            report = await it.push()
+            assert report.is_good, report.as_json()
+        assert max(most) == (4 if dav.user else 1)
+        assert report.requests == report.counts["updated"] + 1 + -(-report.counts["updated"] // 100)
+
+
+async def test_a_renamed_feed_says_so_and_adopts_what_it_wrote_before(dav: DavServer, tmp_path: Path) -> None:
+    async with pushing_to(plane(dav), tmp_path) as it:
+        created = (await it.push()).counts["created"]
+    renamed = {"renamed": Feed(everything=True)}
+    async with pushing_to(plane(dav, feed="renamed"), tmp_path, more=renamed) as it:
+        stuck = await it.push()
+        assert len(stuck.failures) == created
+        assert all(f"`adopt: [{FEED}]`" in one.reason for one in stuck.failures)
+    async with pushing_to(plane(dav, feed="renamed", adopt=(FEED,)), tmp_path, more=renamed) as it:
+        taken = await it.push()
+        assert (taken.is_good, taken.counts) == (True, {"adopted": created})
+        assert (await it.push()).requests == 1
+
+
+async def test_real_servers_keep_the_objects_of_two_installations(dav: DavServer, tmp_path: Path) -> None:
+    here, there = (
+        Secret("the secret of this installation ....."),
+        Secret("that of another installation ........."),
+    )
+    prop, web = Feed(project="PROP"), Feed(project="WEB")
+    for secret, feed in ((here, prop), (there, web), (here, prop)):
+        async with pushing_to(plane(dav), tmp_path, feed=feed, secret=secret) as it:
+            report = await it.push(force=True)
+            assert (report.is_good, report.counts["deleted"]) == (True, 0), report.as_json()
+
+
+async def test_an_update_of_an_event_that_somebody_was_invited_to_has_a_higher_sequence(
+    dav: DavServer, tmp_path: Path
+) -> None:
+    async with pushing_to(plane(dav), tmp_path) as it:
+        await it.push()
+        row = it.issues("PROP")[0]
+        name = name_of(issue_uid(row["id"]))
+        text = dav.person().get(name)
+        raised = int(re.search(r"SEQUENCE:(\d+)", text)[1]) + 500_000_000  # type: ignore[index]
+        dav.person().edit(name, re.search(r"SEQUENCE:\d+", text)[0], f"SEQUENCE:{raised}")  # type: ignore[index]
+        it.world.data.patch_issue(row["id"], {"name": "Newer"})
+        report = await it.push()
+        assert (report.is_good, report.counts["updated"], report.warnings) == (True, 1, ())
+        assert f"SEQUENCE:{raised + 1}" in dav.person().get(name)
+        assert (await it.push()).requests == 1

@@ -278,3 +278,36 @@ async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - as a person looks
             await asyncio.sleep(0.005)
+
+
+async def test_a_server_that_does_not_answer_delays_the_targets_of_no_other(tmp_path: Path) -> None:
+    targets = {
+        "dead": target("https://dead.example.com/x/"),
+        "also": target("https://DEAD.example.com/y/"),
+        **TARGETS,
+    }
+    hanging = asyncio.Event()
+    runs: list[str] = []
+
+    async def push(name: str, _service: FeedService, _place: pushing.World) -> Report:
+        runs.append(name)
+        if name == "dead":
+            await hanging.wait()
+        return GOOD
+
+    async with pushing_to(targets, tmp_path, more=MINE) as it:
+        clock = it.world.clock
+        pusher = Pusher(it.world.service, it.place, Pushed(), clock.timer, push=push)
+        for _ in range(2):
+            pusher.run_now()
+            await pusher.step()
+            clock.move(seconds=10)
+        assert runs == ["dead", "t", "u", "t", "u"]
+        assert pusher.status.state == "running"
+        hanging.set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await pusher.step()
+        assert runs[5:] == ["also", "dead"]
+        assert pusher.status.state != "running"
+        await pusher.close()

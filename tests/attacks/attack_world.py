@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import uvicorn
@@ -13,7 +14,7 @@ from app_world import World, serving
 from msgspec.structs import replace
 
 from icsfeed.app.wrong_links import WrongLinks
-from icsfeed.connections import Bounded
+from icsfeed.connections import Admission, Bounded
 from icsfeed.core.config import Auto, Config, Feed, Secret
 from icsfeed.core.tokens import Kind, derive
 from icsfeed.demo.settings import SECRET, demo_config
@@ -118,7 +119,7 @@ def target() -> Iterator[Target]:
             world.server.wrong_links = WrongLinks(world.clock.timer, _no_pause)
             config = uvicorn.Config(
                 world.app,
-                http=Bounded,
+                http=partial(Bounded, admission=Admission(1_000, lambda _: True)),  # type: ignore[arg-type]
                 port=0,
                 log_config=None,
                 ws="none",

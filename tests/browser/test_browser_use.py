@@ -188,7 +188,7 @@ def test_the_builder_shows_its_effect_at_once(served: Served, visit: Open) -> No
     expect(page.locator("#sum")).to_contain_text("2 of 9 items")
     expect(page.locator("#ics")).to_have_value(f"{served.ics('few')}?priority=high")
     expect(page.locator("#built")).to_contain_text("2 of 9 items")
-    expect(page.locator("#webcal")).to_have_attribute(
+    expect(page.locator("#openers .button").last).to_have_attribute(
         "href", f"{served.ics('few')}?priority=high".replace("http:", "webcal:")
     )
     expect(page.get_by_label("High")).to_be_focused()

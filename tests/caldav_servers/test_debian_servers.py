@@ -1,5 +1,6 @@
 """What test_push_servers.py promises, with the servers of Debian's packages, and what is special to one."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from dav_world import DavServer
 from debian_servers import cyrus, davical, sabre, sogo
 from push_world import Pushing, pushing_to
 from test_push_servers import plane
+
+from icsfeed.core.mapping import issue_uid
+from icsfeed.core.push_plan import name_of
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +55,30 @@ async def test_an_emoji_that_sogo_destroys_an_object_on_is_told_and_can_be_left_
             name_with_emoji(it)
             assert (await it.push()).is_good
             assert destroyed <= set(dav.person().hrefs())
+
+
+async def test_an_event_that_a_person_invited_somebody_to_can_still_be_corrected_on_sogo(
+    tmp_path: Path,
+) -> None:
+    """SOGo raises SEQUENCE with an invitation, and refuses what has a lower one (409)."""
+    invited = (
+        "ORGANIZER;CN=Alice:mailto:alice@example.com\r\n"
+        "ATTENDEE;PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:bob@example.com\r\nEND:VEVENT"
+    )
+    with sogo() as dav:
+        async with pushing_to(plane(dav), tmp_path) as it:
+            await it.push()
+            row = it.issues("PROP")[0]
+            name, person = name_of(issue_uid(row["id"])), dav.person()
+            person.edit(name, "END:VEVENT", invited)
+            before = int(re.findall(r"SEQUENCE:(\d+)", person.get(name))[0]) + 1
+            person.edit(name, f"SEQUENCE:{before - 1}", f"SEQUENCE:{before}")
+            for _ in range(2):
+                person.edit(name, "SUMMARY:", "SUMMARY:Changed ")
+                report = await it.push()
+                assert (report.is_good, report.counts["updated"]) == (True, 1), report.as_json()
+                assert int(re.findall(r"SEQUENCE:(\d+)", person.get(name))[0]) > before
+            assert await it.held(person.contents()) == []
 
 
 def name_with_emoji(it: Pushing) -> None:

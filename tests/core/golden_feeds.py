@@ -134,7 +134,7 @@ def _feed(query: str = "", stale_since: datetime | None = None, **settings: obje
 
 def _revoked() -> bytes:
     feed, settings = Feed(project="PROP"), config()
-    style = style_of(settings, settings.workspaces["acme"], "acme", feed)
+    style = style_of(settings, settings.workspaces["acme"], "acme", "f", feed)
     return body(tombstone("property", feed, style, Day(TODAY, BERLIN)))
 
 

@@ -9,7 +9,6 @@ from icalendar import Calendar as Parsed
 from msgspec.structs import replace
 
 from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of
-from icsfeed.core.chunks import Chunks
 from icsfeed.core.component import Component
 from icsfeed.core.config import Config, Feed, Secret, Workspace
 from icsfeed.core.feed import render
@@ -123,7 +122,7 @@ def lines(made: Component) -> dict[str, str]:
 def config(**changes: Any) -> Config:
     """One workspace, `acme`."""
     acme = Workspace(url="https://plane.example.com", api_key=Secret("k"))
-    return replace(Config(workspaces={"acme": acme}), **changes)
+    return replace(Config(workspaces={"acme": acme}, secret=Secret("s" * 32)), **changes)
 
 
 def calendar(
@@ -138,13 +137,13 @@ def calendar(
     """A feed as it is on 21 November 2026 in Berlin."""
     query, settings = query or Query(), settings or config()
     shown = narrowed(feed, query)
-    style = style_of(settings, settings.workspaces["acme"], "acme", shown)
+    style = style_of(settings, settings.workspaces["acme"], "acme", name, shown)
     return calendar_of(name, shown, query, style, stuff, Day(TODAY, BERLIN, stale_since), "Property team")
 
 
 def body(made: Calendar) -> bytes:
     """A calendar's bytes, rendered for the first time."""
-    return render(made.header, parts(made.components), None, "style", NOW, Chunks(compress=False))[0].body
+    return render(made.header, parts(made.components), None, "style", NOW)[0].body
 
 
 def whole(header: Header, components: Iterable[bytes]) -> bytes:

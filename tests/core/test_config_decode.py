@@ -214,6 +214,8 @@ TYPES: list[tuple[object, str, str]] = [
     (target(max_delete_ratio=float("nan")), "push.t.max_delete_ratio", "must be a number from 0 to 1"),
     (target(min_delete=-1), "push.t.min_delete", "must be a whole number, 0 or more"),
     (target(read_timeout=0), "push.t.read_timeout", "1s or more"),
+    (target(adopt=5), "push.t.adopt", "must be true, false, or a list of former feeds"),
+    (target(adopt=["a b"]), "push.t.adopt[0]", "must be true, false, or a list of former feeds"),
 ]
 
 
@@ -312,6 +314,7 @@ CHECKS: list[tuple[object, str, str]] = [
         "differs from f only in upper and lower",
     ),
     (target(feed="g"), "push.t.feed", "is not the name of a feed; there is: f"),
+    (target(adopt=["old", "f"]), "push.t.adopt", "names a feed that is pushed itself"),
     (target(feed="project-prop"), "push.t.feed", "is not the name of a feed"),
     (target(token="x"), "push.t.token", "cannot stand beside a user name"),
     (target(password=None), "push.t.password", "is missing: username needs it"),
@@ -498,3 +501,16 @@ def _leaves(data: Any, at: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
             for key, value in (data.items() if isinstance(data, Mapping) else enumerate(data))
             for place in (((*at, key)), *_leaves(value, (*at, key)))
         )
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (True, True),
+        (False, False),
+        ("old", ("old",)),
+        (["old", "older@abcdefghijkl"], ("old", "older@abcdefghijkl")),
+    ],
+)
+def test_what_a_target_adopts_is_a_word_or_a_list_of_former_feeds(given: object, meant: object) -> None:
+    assert decode(target(adopt=given), "test").push["t"].adopt == meant

@@ -25,7 +25,7 @@ EVENT = Component(
     created=MOMENT,
     revised=MOMENT,
 )
-GOOD = whole(Header(uid="u", name="A feed", refresh=3600), [write(EVENT)])
+GOOD = whole(Header(name="A feed", refresh=3600), [write(EVENT)])
 HEADERS = {
     "content-type": "text/calendar; charset=utf-8",
     "etag": '"1"',
@@ -80,7 +80,7 @@ def test_every_app_works_with_a_feed_of_ours() -> None:
 
 
 TASK = GOOD.replace(b"VEVENT", b"VTODO")
-TWO = whole(Header(uid="u", name="A feed", refresh=3600), [write(EVENT), write(EVENT)])
+TWO = whole(Header(name="A feed", refresh=3600), [write(EVENT), write(EVENT)])
 MIXED = GOOD.replace(
     b"END:VCALENDAR", b"BEGIN:VTODO\r\nUID:t\r\nDTSTAMP:1\r\nLAST-MODIFIED:1\r\nEND:VTODO\r\nEND:VCALENDAR"
 )
@@ -143,12 +143,15 @@ MIXED = GOOD.replace(
         # What it holds
         (seen(without("REFRESH-INTERVAL").replace(b"X-PUBLISHED-TTL:PT1H\r\n", b"")),
          "Nextcloud", "limited", "once a week"),
-        (seen(whole(Header(uid="u", name="A", refresh=3600), [])), "vdirsyncer", "limited", "empty"),
-        (seen(whole(Header(uid="u", name="A", refresh=3600), [])), "ICSx5", "works", "nothing"),
+        (seen(whole(Header(name="A", refresh=3600), [])), "vdirsyncer", "limited", "empty"),
+        (seen(whole(Header(name="A", refresh=3600), [])), "ICSx5", "works", "nothing"),
         (seen(without("UID")), "vdirsyncer", "fails", "1 without UID"),
         (seen(without("UID")), "Thunderbird", "limited", "doubled or lost"),
         (seen(TWO), "vdirsyncer", "fails", "1 share a UID"),
         (seen(TWO), "Nextcloud", "limited", "one of them is shown"),
+        (seen(GOOD.replace(b"NAME:A", b"UID:u\r\nNAME:A", 1)), "vdirsyncer", "limited", "itself has a UID"),
+        (seen(MIXED.replace(b"NAME:A", b"UID:u\r\nNAME:A", 1)), "vdirsyncer", "fails", "it keeps one"),
+        (seen(MIXED.replace(b"NAME:A", b"UID:u\r\nNAME:A", 1)), "Thunderbird", "works", ""),
         (seen(without("DTSTAMP")), "Home Assistant", "fails", "1 without DTSTAMP"),
         (seen(without("LAST-MODIFIED")), "ICSx5", "works", "1 without LAST-MODIFIED"),
         (seen(TASK), "Google Calendar", "fails", "does not show tasks, and 1"),

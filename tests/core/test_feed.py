@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from making import NOW, UPDATED, WEB, component, issue, parsed, unfolded, whole
 from msgspec.structs import replace
 
-from icsfeed.core.chunks import Chunks
 from icsfeed.core.component import Component
-from icsfeed.core.feed import Rendered, digest, render, render_narrowed
+from icsfeed.core.feed import PIECE, Rendered, digest, render, render_narrowed
 from icsfeed.core.ics import Header, write
 from icsfeed.core.mapping import Style
 from icsfeed.core.parts import parts
 from icsfeed.core.revisions import History, styled_since
 
-HEADER = Header(uid="u", name="Property", refresh=3600)
+HEADER = Header(name="Property", refresh=3600)
 ONE, TWO = component(issue(1)), component(issue(2))
 HOUR = timedelta(hours=1)
 
@@ -26,7 +25,7 @@ HOUR = timedelta(hours=1)
 def rendered(
     *components: Component, history: History | None = None, style: str = "a", now: datetime = NOW
 ) -> tuple[Rendered, History]:
-    return render(HEADER, parts(components), history, style, now, Chunks(compress=True))
+    return render(HEADER, parts(components), history, style, now)
 
 
 @given(st.permutations([component(issue(n)) for n in range(5)]), st.integers(0, 10**6))
@@ -37,24 +36,20 @@ def test_the_same_items_give_the_same_bytes_in_any_order_at_any_time(
     assert again == rendered(*(component(issue(n)) for n in range(5)))
 
 
-@given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
-def test_a_feed_of_shared_chunks_is_its_components_under_its_header(one: set[int], other: set[int]) -> None:
-    chunks, history = Chunks(compress=True), None
-    for numbers in (one, other, one):
-        items = sorted((component(issue(n)) for n in numbers), key=lambda item: item.sort_key)
-        made, history = render(HEADER, parts(items), history, "a", NOW, chunks)
-        header = replace(HEADER, last_modified=made.last_modified)
-        assert made.body == whole(header, map(write, items))
-        assert b"".join(made.pieces()) == made.body
-        assert made.size == len(made.body)
-        assert made.gzipped is not None
-        assert made.packed_size == len(made.gzipped)
-        assert gzip.decompress(made.gzipped) == made.body
+@given(st.sets(st.integers(0, 400)))
+def test_a_feed_is_its_components_under_its_header(numbers: set[int]) -> None:
+    items = sorted((component(issue(n)) for n in numbers), key=lambda item: item.sort_key)
+    made, _ = rendered(*items)
+    assert made.body == whole(replace(HEADER, last_modified=made.last_modified), map(write, items))
+    assert made.size == len(made.body)
+    pieces = list(made.pieces())
+    assert b"".join(pieces) == made.body
+    assert all(PIECE <= len(piece) < PIECE + 2_000 for piece in pieces[:-1])
+    assert gzip.decompress(made.gzipped()) == made.body
 
 
 @given(st.lists(st.sets(st.integers(0, 60)), min_size=2, max_size=4))
 def test_etags_are_the_same_when_bodies_are_and_only_then(feeds: list[set[int]]) -> None:
-    """Whoever renders: each with chunks of its own."""
     made = [rendered(*(component(issue(n)) for n in numbers))[0] for numbers in (*feeds, feeds[0])]
     bodies = {one.body: one.etag for one in made}
     assert len(set(bodies.values())) == len(bodies)
@@ -99,7 +94,7 @@ def test_last_modified_moves_by_a_second_at_least_whatever_the_clock_says(lag: t
 
 def test_the_header_counts_too() -> None:
     _, history = rendered(ONE)
-    renamed, _ = render(replace(HEADER, name="x"), parts([ONE]), history, "a", NOW, Chunks(compress=True))
+    renamed, _ = render(replace(HEADER, name="x"), parts([ONE]), history, "a", NOW)
     assert renamed.last_modified == NOW
 
 
@@ -131,23 +126,24 @@ def test_last_modified_never_runs_backwards_and_moves_with_the_body(
 
 
 def test_a_narrowed_feed_is_dated_as_told() -> None:
-    made = render_narrowed(HEADER, parts([TWO, ONE]), NOW, Chunks(compress=True))
+    made = render_narrowed(HEADER, parts([TWO, ONE]), NOW)
     assert made.last_modified == NOW
     assert [str(event["UID"]) for event in parsed(made.body).events] == [ONE.uid, TWO.uid]
 
 
 def test_gzip_holds_the_body_and_no_time() -> None:
     made, _ = rendered(ONE)
-    assert made.gzipped is not None
-    assert gzip.decompress(made.gzipped) == made.body
-    assert made.gzipped[4:8] == bytes(4)
+    assert gzip.decompress(made.gzipped()) == made.body
+    assert made.gzipped()[4:8] == bytes(4)
 
 
-def test_compression_can_be_off() -> None:
-    made = render_narrowed(HEADER, parts([ONE]), NOW, Chunks(compress=False))
-    assert made.gzipped is None
-    assert (made.packed_size, list(made.packed_pieces())) == (0, [])
-    assert made.body == render_narrowed(HEADER, parts([ONE]), NOW, Chunks(compress=True)).body
+@pytest.mark.parametrize("count", [0, 1, 100, 1_000])
+def test_gzip_is_as_small_as_gzip_makes_it(count: int) -> None:
+    words = "Repair lift tell tenants house Müllerstraße about contracts before winter".split()  # noqa: SIM905
+    names = [" ".join(words[n % 7 :: 1 + n % 3]) for n in range(count)]
+    items = [component(issue(n, name=name, text=f"{name} {n * 37} " * 9)) for n, name in enumerate(names)]
+    made, _ = rendered(*items)
+    assert len(made.gzipped()) <= 1.05 * len(gzip.compress(made.body, 6))
 
 
 def test_an_etag_is_quoted_and_hangs_on_the_body_alone() -> None:
@@ -155,7 +151,7 @@ def test_an_etag_is_quoted_and_hangs_on_the_body_alone() -> None:
     assert made.etag.startswith('"')
     assert made.etag.endswith('"')
     assert len(made.etag) == 34
-    assert made.etag == render_narrowed(HEADER, parts([ONE]), made.last_modified, Chunks(compress=False)).etag
+    assert made.etag == render_narrowed(HEADER, parts([ONE]), made.last_modified).etag
 
 
 def test_a_digest_of_settings_is_the_same_in_every_process() -> None:

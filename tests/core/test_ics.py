@@ -158,7 +158,7 @@ def test_any_text_arrives_as_its_documented_normal_form(
 @example("xC:\\New", "C:\\New\\news;,")
 def test_a_second_parser_reads_the_same(name: str, text: str) -> None:
     made = replace(component(issue(name=name), summary="{name}"), description=text)
-    octets = whole(Header(uid="u", name=name, refresh=3600), [write(made)])
+    octets = whole(Header(name=name, refresh=3600), [write(made)])
     (found,) = IcsCalendarStream.calendar_from_ics(octets.decode()).events
     assert found.summary == flat(name)
     assert (found.description or "") == normal(text)
@@ -175,7 +175,7 @@ def test_no_field_can_inject_a_line(uid: str, summary: str, categories: list[str
         url=f"https://{other}",
         alarms=(timedelta(),),
     )
-    header = Header(uid=uid, name=other, refresh=60, description=other, url=f"https://{other}")
+    header = Header(name=other, refresh=60, description=other, url=f"https://{other}")
     octets = whole(header, [write(made)])
     assert_well_formed(octets, components=1)
     assert unfolded(octets).count("BEGIN:VALARM") == 1
@@ -184,7 +184,7 @@ def test_no_field_can_inject_a_line(uid: str, summary: str, categories: list[str
 @given(named)
 def test_a_parents_uid_is_escaped_like_any_text(uid: str) -> None:
     made = replace(component(issue(), component="vtodo"), related_to=uid)
-    (found,) = parsed(whole(Header(uid="u", name="n", refresh=60), [write(made)])).todos
+    (found,) = parsed(whole(Header(name="n", refresh=60), [write(made)])).todos
     assert found["RELATED-TO"] == flat(uid)
 
 
@@ -266,23 +266,22 @@ def test_moments_are_written_in_utc_to_the_second(moment: datetime, written: str
 def test_durations_are_written_as_rfc_5545_says(alarm: timedelta, written: str) -> None:
     made = write(component(issue(), alarms=(alarm,)))
     assert f"TRIGGER:{written}\r\n".encode() in made
-    (event,) = parsed(whole(Header(uid="u", name="n", refresh=60), [made])).events
+    (event,) = parsed(whole(Header(name="n", refresh=60), [made])).events
     assert [one.decoded("TRIGGER") for one in event.walk("VALARM")] == [alarm]
 
 
 # VCALENDAR
 
 
-HEADER = Header(uid="u-1", name="Property, all", refresh=5400)
+HEADER = Header(name="Property, all", refresh=5400)
 
 
 def test_a_plain_header_has_these_lines_in_this_order() -> None:
-    assert unfolded(whole(HEADER, [b""]))[:9] == [
+    assert unfolded(whole(HEADER, [b""]))[:8] == [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
         "PRODID:-//icsfeed//icsfeed//EN",
         "CALSCALE:GREGORIAN",
-        "UID:u-1",
         "NAME:Property\\, all",
         "X-WR-CALNAME:Property\\, all",
         "REFRESH-INTERVAL;VALUE=DURATION:PT1H30M",

@@ -106,7 +106,7 @@ def test_an_item_is_done_as_its_feed_shows_it(feed: Feed, state: str, done: bool
         (date(2026, 11, 20), "backlog", "brief", True),
         (TODAY, "started", "full", False),
         (date(2026, 11, 20), "completed", "full", False),
-        (date(2026, 11, 20), None, "full", False),
+        (date(2026, 11, 20), None, "full", True),
         (date(2026, 11, 20), "started", "title", False),
         (date(2026, 11, 20), "started", "busy", False),
     ],

@@ -24,7 +24,14 @@ from msgspec.structs import replace
 
 from icsfeed.core.component import SEQUENCE_LIMIT
 from icsfeed.core.ics import write
-from icsfeed.core.mapping import TEXT_SHOWN, Style, issue_components, issue_uid, period_component
+from icsfeed.core.mapping import (
+    TEXT_SHOWN,
+    Style,
+    is_our_uid,
+    issue_components,
+    issue_uid,
+    period_component,
+)
 from icsfeed.core.model import Issue, Label, Person, Snapshot
 from icsfeed.core.text import MENTION
 
@@ -269,7 +276,7 @@ def test_our_own_words_are_in_the_feeds_language(full: tuple[Issue, Snapshot]) -
         "Labels: Bug, Law, tax",
         "Zyklus: Sprint 6, Sprint 7",
         "Modul: Sales",
-        "Beginn: 2026-11-24",
+        "Beginn: 24.11.2026",
     ]
 
 
@@ -334,6 +341,55 @@ def test_a_busy_feed_tells_nothing_but_that_there_is_something(
     assert {one.summary for one in made} == {"Busy"}
     assert "Qx" not in written
     assert not any(word in written for word in ("PROP", "https:", "i2", "COLOR", "PRIORITY", "Todo"))
+
+
+BUSY: dict[str, Any] = {"details": "busy", "busy_key": "k" * 64}
+
+
+def test_a_busy_feeds_uids_join_to_nothing() -> None:
+    one, other = issue(1), issue(2)
+    uids = [made.uid for item in (one, other) for made in components(item, **BUSY)]
+    assert len(set(uids)) == 2
+    assert all(is_our_uid(uid) and "i1" not in uid and "i2" not in uid for uid in uids)
+    assert component(one, **BUSY | {"busy_key": "other"}).uid != uids[0]
+    assert component(one, **BUSY).uid == uids[0], "the same at each rendering"
+    both = components(replace(one, start=DUE - timedelta(days=2)), **BUSY, dates="start-and-due")
+    assert both[0].uid.split("-start")[0] != both[1].uid
+    cycle = period_component(period(), snapshot(periods=[period()]), Style(web=WEB, **BUSY))
+    assert cycle.uid.startswith("plane-issue-")
+
+
+def test_a_busy_feeds_times_join_to_nothing_and_never_run_backwards() -> None:
+    before = component(issue(1), **BUSY)
+    after = component(issue(1, updated=UPDATED + timedelta(seconds=1)), **BUSY)
+    assert before.created == CREATED.replace(hour=0)
+    assert timedelta() <= UPDATED - before.revised < timedelta(hours=1)
+    assert after.revised - before.revised == timedelta(seconds=1)
+    assert after.sequence > before.sequence
+    assert component(issue(1, updated=CREATED), **BUSY).sequence >= 0
+
+
+@pytest.mark.parametrize("kind", ["vevent", "vtodo"])
+@pytest.mark.parametrize("done", ["cancelled", "keep", "check"])
+def test_a_busy_feed_shows_all_states_alike(kind: Any, done: Any) -> None:
+    groups = ("backlog", "unstarted", "started", "completed", "cancelled", None)
+    style = BUSY | {"component": kind, "done": done, "alarms": (timedelta(hours=-15),)}
+    made = [component(issue(1, state=group, completed=UPDATED), **style) for group in groups]
+    assert len(set(made)) == 1
+    assert made[0].status == ("NEEDS-ACTION" if kind == "vtodo" else "CONFIRMED")
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u2060 \u3164", "\ufe0f", "\u00ad"])
+def test_a_name_that_cannot_be_seen_is_no_title(name: str) -> None:
+    assert component(issue(name=name)).summary == "[1] (no title)"
+    assert component(issue(name=name), summary="{name}").summary == "(no title)"
+
+
+def test_a_start_before_the_year_1000_is_no_start() -> None:
+    item = issue(start=date(999, 12, 31))
+    assert component(item, dates="span").first == DUE
+    assert len(components(item, dates="start-and-due")) == 1
+    assert component(item, component="vtodo").first is None
 
 
 def test_a_busy_feed_speaks_its_language() -> None:

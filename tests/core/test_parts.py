@@ -24,13 +24,12 @@ from making import (
 )
 from msgspec.structs import replace
 
-from icsfeed.core.chunks import Part
 from icsfeed.core.component import Component
 from icsfeed.core.config import Feed
 from icsfeed.core.ics import write
 from icsfeed.core.mapping import Style, issue_components
 from icsfeed.core.model import Issue, Snapshot
-from icsfeed.core.parts import Parts, parts
+from icsfeed.core.parts import Part, Parts, parts
 from icsfeed.core.revisions import carried_on, differing
 from icsfeed.core.text import MENTION
 

@@ -11,16 +11,19 @@ from msgspec.structs import replace
 
 from icsfeed.core.component import Component
 from icsfeed.core.ics_object import Stored, read_object, write_object
+from icsfeed.core.push_claim import Adopt, Claim
 from icsfeed.core.push_plan import (
     DELETES,
     WRITES,
     Action,
     Kind,
     Limits,
+    Missing,
     Plan,
     Present,
     Wanted,
     decided_again,
+    deletions,
     guard,
     has_emoji,
     is_right,
@@ -29,7 +32,9 @@ from icsfeed.core.push_plan import (
     wanted_of,
 )
 
-OWNER, BASE = "team", "/alice/plane/"
+OWNER, BASE = "team@abcdefghijkl", "/alice/plane/"
+CLAIM = Claim(OWNER)
+ADOPTING = Claim(OWNER, adopt=True)
 ONE, TWO, THREE = (component(issue(number)) for number in (1, 2, 3))
 PERSON = Stored(("party@example.com",))
 
@@ -45,14 +50,14 @@ def there(made: Component, href: str = "", etag: str = '"1"', owner: str = OWNER
     return Present(href or at(made), etag, replace(stored, **marks))
 
 
-def kinds(wanted: Iterable[Component], *present: Present, **options: bool) -> list[tuple[Kind, str]]:
+def kinds(wanted: Iterable[Component], *present: Present, adopt: Adopt = False) -> list[tuple[Kind, str]]:
     """The plan in short: what is done where."""
-    made = plan(wanted_of(wanted, OWNER), present, OWNER, BASE, **options)  # type: ignore[arg-type]
+    made = plan(wanted_of(wanted, OWNER), present, Claim(OWNER, adopt), BASE)
     return [(action.kind, action.href.removeprefix(BASE)) for action in made.actions]
 
 
 def test_a_new_item_is_created_at_its_standard_address() -> None:
-    made = plan(wanted_of([ONE], OWNER), [], OWNER, BASE)
+    made = plan(wanted_of([ONE], OWNER), [], CLAIM, BASE)
     assert made == Plan((Action("create", ONE.uid, "/alice/plane/plane-issue-i1.ics"),), 0)
 
 
@@ -64,7 +69,7 @@ def test_what_is_right_is_left_alone_and_what_is_not_is_updated_where_it_lies() 
 
 @pytest.mark.parametrize("mark", ["hash", "facts"])
 def test_an_object_that_somebody_changed_is_restored(mark: str) -> None:
-    found = plan(wanted_of([ONE], OWNER), [there(ONE, **{mark: "x"})], OWNER, BASE)
+    found = plan(wanted_of([ONE], OWNER), [there(ONE, **{mark: "x"})], CLAIM, BASE)
     assert found.actions == (Action("update", ONE.uid, at(ONE), '"1"'),)
 
 
@@ -80,7 +85,7 @@ def test_what_the_feed_does_not_hold_any_more_is_deleted_if_it_is_ours() -> None
     unmarked = there(THREE, owner="")
     found = kinds([], there(ONE), other, unmarked, Present(BASE + "p.ics", '"1"', PERSON))
     assert found == [("delete", name_of(ONE.uid))]
-    assert kinds([], unmarked, adopt=True) == []
+    assert kinds([], unmarked) == []
 
 
 def test_of_two_of_ours_the_one_at_the_standard_address_stays() -> None:
@@ -97,7 +102,7 @@ def test_of_two_of_ours_the_one_at_the_standard_address_stays() -> None:
 def test_what_another_program_wrote_is_taken_over_only_when_that_is_asked_for() -> None:
     theirs = there(ONE, BASE + "theirs.ics", owner="")
     assert kinds([ONE], theirs, adopt=True) == [("adopt", "theirs.ics")]
-    (conflict,) = plan(wanted_of([ONE], OWNER), [theirs], OWNER, BASE).actions
+    (conflict,) = plan(wanted_of([ONE], OWNER), [theirs], CLAIM, BASE).actions
     assert (conflict.kind, conflict.href) == ("conflict", BASE + "theirs.ics")
     assert "`adopt: true`" in conflict.reason
 
@@ -118,6 +123,8 @@ def test_a_second_one_that_is_not_ours_is_told_beside_ours(adopt: bool) -> None:
     ("present", "reason"),
     [
         (there(ONE, owner="other"), "the feed 'other'"),
+        (there(ONE, owner="other@abcdefghijkl"), "`adopt: [other]` takes it over"),
+        (there(ONE, owner="team@zzzzzzzzzzzz"), "`adopt: [team@zzzzzzzzzzzz]` takes it over"),
         (Present(BASE + "a.ics", '"1"', Stored((ONE.uid, "party@example.com"))), "holds other events too"),
         (Present(at(ONE), '"1"', PERSON), "is at this address"),
         (Present(at(ONE), '"1"', Stored()), "is at this address"),
@@ -126,7 +133,7 @@ def test_a_second_one_that_is_not_ours_is_told_beside_ours(adopt: bool) -> None:
     ],
 )
 def test_what_is_not_ours_is_never_replaced(present: Present, reason: str, adopt: bool) -> None:
-    made = plan(wanted_of([ONE], OWNER), [present], OWNER, BASE, adopt=adopt)
+    made = plan(wanted_of([ONE], OWNER), [present], Claim(OWNER, adopt), BASE)
     conflict = made.of("conflict")[0]
     assert (conflict.href, reason in conflict.reason) == (present.href, True)
     assert not made.of(*WRITES)
@@ -146,7 +153,7 @@ def test_an_object_that_cannot_be_read_is_never_deleted() -> None:
 
 def test_an_object_that_held_ours_and_cannot_be_read_now_is_not_made_a_second_time() -> None:
     hidden = Present(BASE + "moved.ics", '"1"', None, was=ONE.uid)
-    made = plan(wanted_of([ONE], OWNER), [hidden], OWNER, BASE)
+    made = plan(wanted_of([ONE], OWNER), [hidden], CLAIM, BASE)
     (conflict,) = made.of("conflict")
     assert (conflict.href, "cannot be read now" in conflict.reason) == (hidden.href, True)
     assert not made.of(*WRITES)
@@ -156,16 +163,16 @@ def test_what_a_server_makes_of_things_is_accepted_for_as_long_as_the_same_is_wa
     wanted = wanted_of([ONE], OWNER)
     odd = there(ONE, facts="odd")
     accepted = {ONE.uid: (wanted[ONE.uid].hash, "odd")}
-    assert plan(wanted, [odd], OWNER, BASE, accepted=accepted).of("leave")
-    assert plan(wanted, [there(ONE)], OWNER, BASE, accepted=accepted).of("leave")
-    assert plan(wanted, [there(ONE, facts="odder")], OWNER, BASE, accepted=accepted).of("update")
+    assert plan(wanted, [odd], CLAIM, BASE, accepted=accepted).of("leave")
+    assert plan(wanted, [there(ONE)], CLAIM, BASE, accepted=accepted).of("leave")
+    assert plan(wanted, [there(ONE, facts="odder")], CLAIM, BASE, accepted=accepted).of("update")
     newer = wanted_of([replace(ONE, summary="newer")], OWNER)
-    assert plan(newer, [odd], OWNER, BASE, accepted=accepted).of("update")
-    assert plan(newer, [odd], OWNER, BASE, accepted={ONE.uid: ("old", "odd")}).of("update")
+    assert plan(newer, [odd], CLAIM, BASE, accepted=accepted).of("update")
+    assert plan(newer, [odd], CLAIM, BASE, accepted={ONE.uid: ("old", "odd")}).of("update")
 
 
 def test_actions_come_in_the_order_of_the_feed_with_deletions_last() -> None:
-    made = plan(wanted_of([THREE, ONE], OWNER), [there(TWO)], OWNER, BASE)
+    made = plan(wanted_of([THREE, ONE], OWNER), [there(TWO)], CLAIM, BASE)
     assert [(action.kind, action.uid) for action in made.actions] == [
         ("create", ONE.uid),
         ("create", THREE.uid),
@@ -234,10 +241,10 @@ def planned(deletes: int, owned: int) -> Plan:
 def test_the_guard_refuses_an_emptied_feed_and_more_than_ten_and_a_quarter(
     deletes: int, owned: int, wanted: int, refused: bool
 ) -> None:
-    found = guard(planned(deletes, owned), wanted, Limits(), whole=True)
+    found = guard(planned(deletes, owned), wanted, Limits())
     assert (found is not None) is refused
     assert found is None or not found.final
-    assert guard(planned(deletes, owned), wanted, Limits(), whole=True, force=True) is None
+    assert guard(planned(deletes, owned), wanted, Limits(), force=True) is None
 
 
 @pytest.mark.parametrize(
@@ -250,20 +257,23 @@ def test_the_guard_refuses_an_emptied_feed_and_more_than_ten_and_a_quarter(
     ],
 )
 def test_how_much_may_be_deleted_is_configurable(limits: Limits, deletes: int, refused: bool) -> None:
-    assert (guard(planned(deletes, 10), 1, limits, whole=True) is not None) is refused
+    assert (guard(planned(deletes, 10), 1, limits) is not None) is refused
 
 
 def test_duplicates_count_as_deletions() -> None:
     made = Plan((Action("duplicate", "u", "/1"),), 2)
-    assert guard(made, 0, Limits(), whole=True) is not None
+    assert guard(made, 0, Limits()) is not None
+
+
+LOST = Missing("the states of WEB")
 
 
 @pytest.mark.parametrize("force", [False, True])
 def test_nothing_is_deleted_after_half_a_read_not_even_by_force(force: bool) -> None:
-    found = guard(planned(1, 100), 99, Limits(), whole=False, force=force)
+    found = guard(planned(1, 100), 99, Limits(), [LOST], force=force)
     assert found is not None
-    assert found.final
-    assert guard(planned(0, 100), 99, Limits(), whole=False, force=force) is None
+    assert (found.final, "the states of WEB" in found.reason) == (True, True)
+    assert guard(planned(0, 100), 99, Limits(), [LOST], force=force) is None
 
 
 ITEM: Wanted = wanted_of([ONE], OWNER)[ONE.uid]
@@ -301,7 +311,8 @@ OLD = replace(ONE, summary="old")
 def test_a_changed_object_is_decided_again(
     action: Kind, item: Wanted | None, found: Present | None, kind: Kind, etag: str
 ) -> None:
-    again = decided_again(Action(action, ONE.uid, at(ONE), '"1"'), item, found, OWNER)
+    claim = ADOPTING if action == "adopt" else CLAIM
+    again = decided_again(Action(action, ONE.uid, at(ONE), '"1"'), item, found, claim)
     assert (again.kind, again.etag, again.uid, again.href) == (kind, etag, ONE.uid, at(ONE))
     assert bool(again.reason) == (kind in ("conflict", "rejected"))
 
@@ -322,7 +333,7 @@ def test_a_plan_is_for_each_wanted_item_once_and_after_it_nothing_is_left_to_do(
     feed: list[Component], present: list[Present], adopt: bool
 ) -> None:
     wanted = wanted_of(feed, OWNER)
-    made = plan(wanted, present, OWNER, BASE, adopt=adopt)
+    made = plan(wanted, present, Claim(OWNER, adopt), BASE)
     settled = made.of("leave", *WRITES)
     conflicts = {action.uid for action in made.of("conflict")}
     assert {action.uid for action in settled} | conflicts == set(wanted)
@@ -331,7 +342,7 @@ def test_a_plan_is_for_each_wanted_item_once_and_after_it_nothing_is_left_to_do(
     ours = {one.href for one in present if one.stored and one.stored.owner == OWNER}
     assert touched - {action.href for action in made.of("adopt")} <= ours
     after = _after(made, wanted, present)
-    again = plan(wanted, after, OWNER, BASE, adopt=adopt)
+    again = plan(wanted, after, Claim(OWNER, adopt), BASE)
     assert not again.of(*WRITES, *DELETES)
     assert again.owned == len(settled)
     assert [one for one in after if one.href not in touched and one.href in {p.href for p in present}] == [
@@ -355,3 +366,61 @@ def test_right_means_our_hash_and_what_people_see() -> None:
     assert is_right(ITEM, stored)
     assert not is_right(ITEM, replace(stored, facts="x"))
     assert not is_right(ITEM, replace(stored, hash="x"))
+
+
+OLD_MARK, OTHER_MARK = "team", "team@zzzzzzzzzzzz"
+
+
+def test_two_installations_with_a_feed_of_one_name_leave_each_other_alone() -> None:
+    theirs = there(TWO, owner=OTHER_MARK)
+    assert kinds([ONE], there(ONE), theirs) == [("leave", name_of(ONE.uid))]
+    assert kinds([TWO], theirs) == [("conflict", name_of(TWO.uid))]
+
+
+def test_a_mark_without_an_installation_is_renewed_and_never_a_reason_to_delete() -> None:
+    assert kinds([ONE], there(ONE, owner=OLD_MARK)) == [("update", name_of(ONE.uid))]
+    assert kinds([], there(ONE, owner=OLD_MARK)) == [("leftover", name_of(ONE.uid))]
+    found = kinds([ONE], there(ONE), there(ONE, BASE + "b.ics", owner=OLD_MARK))
+    assert found == [("leave", name_of(ONE.uid)), ("leftover", "b.ics")]
+
+
+@pytest.mark.parametrize(
+    ("adopt", "owner", "kind"),
+    [
+        (("old",), "old", "adopt"),
+        (("old",), "old@abcdefghijkl", "adopt"),
+        (("old",), "old@zzzzzzzzzzzz", "conflict"),
+        (("old@zzzzzzzzzzzz",), "old@zzzzzzzzzzzz", "adopt"),
+        (("old", "older"), "older", "adopt"),
+        (("old",), "other", "conflict"),
+        (("old",), "", "conflict"),
+        (True, "old", "conflict"),
+        (False, "old", "conflict"),
+    ],
+)
+def test_objects_of_a_former_feed_are_taken_over_where_it_is_named(
+    adopt: Adopt, owner: str, kind: Kind
+) -> None:
+    assert kinds([ONE], there(ONE, owner=owner), adopt=adopt) == [(kind, name_of(ONE.uid))]
+    leftovers = [] if kind == "conflict" else [("leftover", name_of(ONE.uid))]
+    assert kinds([], there(ONE, owner=owner), adopt=adopt) == leftovers
+
+
+@pytest.mark.parametrize(("missing", "refused"), [((), False), ((LOST,), True)])
+def test_leftovers_are_deleted_with_force_and_under_the_guards(
+    missing: tuple[Missing, ...], refused: bool
+) -> None:
+    made = plan(wanted_of([ONE], OWNER), [there(TWO, owner="")], ADOPTING, BASE)
+    assert [action.kind for action in made.actions] == ["create", "leftover"]
+    assert (deletions(made, force=False), guard(made, 1, Limits(), missing)) == ((), None)
+    assert [action.uid for action in deletions(made, force=True)] == [TWO.uid]
+    assert (guard(made, 1, Limits(), missing, force=True) is not None) is refused
+
+
+def test_a_part_that_may_be_ignored_keeps_deletions_back_until_they_are_forced() -> None:
+    lost = [Missing("the project WEB, which the key cannot see any more", final=False)]
+    found = guard(planned(1, 100), 99, Limits(), lost)
+    assert found is not None
+    assert (found.final, "the project WEB" in found.reason) == (False, True)
+    assert guard(planned(1, 100), 99, Limits(), lost, force=True) is None
+    assert guard(planned(1, 100), 99, Limits(), [*lost, LOST], force=True) is not None

@@ -150,6 +150,45 @@ def test_a_busy_feed_does_not_let_itself_be_asked_what(text: str, field: str) ->
     assert caught.value.field == field
 
 
+HIDDEN = [
+    ("brief", {}, "assignee cycle module"),
+    ("brief", {"categories": ("project",)}, "label assignee cycle module"),
+    ("title", {}, "state assignee cycle module"),
+    ("title", {"done": "keep"}, "state assignee cycle module done"),
+    ("title", {"categories": ("state",), "done": "keep"}, "label assignee cycle module"),
+    ("title", {"summary": "{name} ({state})"}, "assignee cycle module"),
+    ("busy", {}, "priority state label assignee cycle module dates done"),
+    ("full", {}, ""),
+]
+VALUES = {"priority": "high", "dates": "span", "done": "drop"}
+
+
+@pytest.mark.parametrize(("details", "settings", "hidden"), HIDDEN)
+@pytest.mark.parametrize("field", [*Match.__struct_fields__, "dates", "done"])
+def test_a_feed_is_narrowed_only_by_what_it_shows(
+    details: Any, settings: dict[str, Any], hidden: str, field: str
+) -> None:
+    feed, value = Feed(details=details, **settings), VALUES.get(field, "x")
+    for text in (f"{field}={value}", f"{field}=!{value}" if field not in ("dates", "done") else ""):
+        if field in hidden.split() and text:
+            with pytest.raises(BadParameter) as caught:
+                narrowed(feed, read(text))
+            assert caught.value.field == field
+        else:
+            narrowed(feed, read(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["assignee=alice@example.com", "assignee=bob,!alice@example.com", "assignee=@"]
+)
+def test_an_address_never_narrows_a_public_feed(text: str) -> None:
+    with pytest.raises(BadParameter) as caught:
+        narrowed(Feed(everything=True, public=True), read(text))
+    assert caught.value.field == "assignee"
+    narrowed(Feed(everything=True), read(text))
+    narrowed(Feed(everything=True, public=True), read("assignee=alice"))
+
+
 @pytest.mark.parametrize(
     ("parameter", "restyles"),
     [

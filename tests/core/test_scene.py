@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from test_month import item
 
 from icsfeed.core.errors import BadParameter
@@ -64,6 +65,14 @@ def test_every_day_that_may_be_asked_for_has_a_page(view: View, day: date, first
     assert scene.first <= day <= scene.last
     assert scene.previous is None or EARLIEST <= scene.previous < scene.first
     assert scene.next is None or scene.last < scene.next <= LATEST
+
+
+@pytest.mark.parametrize("day", [date(9001, 1, 1), date(9999, 12, 30)])
+def test_no_page_leads_to_a_day_that_has_no_page(day: date) -> None:
+    late = replace(item(0), first=day, last=day)
+    assert scene_of([late], "month", TODAY, TODAY, 0).ahead is None
+    with pytest.raises(BadParameter):
+        parse_date(day.isoformat(), TODAY)
 
 
 def test_at_the_ends_of_time_there_is_no_way_on() -> None:

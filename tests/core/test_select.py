@@ -142,6 +142,9 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
     ({"state": ("started",)}, [1]),
     ({"state": ("in REVIEW", "Completed")}, [1, 2]),
     ({"state": ("triage",)}, []),
+    ({"state": ("backlog",)}, [3, 4]),  # no state, or one that is not listed: open, as in a VTODO
+    ({"state": ("backlog", "unstarted", "started")}, [1, 3, 4]),
+    ({"state": ("completed", "cancelled")}, [2]),
     ({"label": ("BUG",)}, [1, 2]),
     ({"label": ("law, tax",)}, [2]),
     ({"label": ("none",)}, [3]),
@@ -210,6 +213,24 @@ def test_done_issues_are_dropped_when_the_feed_or_the_query_says_so(
 # Days
 
 
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, [1]),
+        ({"details": "title"}, [1]),
+        ({"details": "title", "done": "keep"}, []),
+        ({"details": "busy"}, []),
+        ({"details": "busy", "window": Window(past=Duration(0))}, []),
+    ],
+)
+def test_the_next_days_hold_what_is_overdue_only_where_the_feed_tells_that_it_is_open(
+    settings: dict[str, Any], found: list[int]
+) -> None:
+    before = TODAY - timedelta(days=3)
+    issues = snapshot(issue(1, due=before), issue(2, due=before, state="completed"))
+    assert numbers(selected(Feed(everything=True, **settings), asked("days=0"), issues)) == found
+
+
 def window(past: int | None = None, ahead: int | None = None) -> Window:
     return Window(
         past=None if past is None else Duration(past * DAY),
@@ -251,7 +272,7 @@ def test_a_window_reaches_to_its_last_day_and_open_overdue_issues_always_stay(
 
 @pytest.mark.parametrize("days", [36_500, 10**7])
 def test_a_window_may_be_wider_than_the_calendar(days: int) -> None:
-    issues = [issue(1, due=date.min), issue(2, due=date(9999, 12, 30))]
+    issues = [issue(1, due=date(1000, 1, 1)), issue(2, due=date(9999, 12, 30))]
     found = selected(Feed(window=window(10**7, 10**7)), Query(), snapshot(*issues))
     assert numbers(found) == [1, 2]
 
@@ -305,10 +326,12 @@ def test_issues_without_a_due_date_are_counted() -> None:
         issue(1, due=None),
         issue(2, due=None, start=TODAY),
         issue(3, due=date.max),
+        issue(5, due=date(999, 12, 31)),
+        issue(6, due=date.min),
         issue(4, due=None, priority="low"),
     ]
     found = selected(Feed(where=Filter(priority=("none",))), Query(), snapshot(*issues))
-    assert (numbers(found), found.undated, found.start_only, found.beyond) == ([], 1, 1, 1)
+    assert (numbers(found), found.undated, found.start_only, found.beyond) == ([], 1, 1, 3)
 
 
 @pytest.mark.parametrize(("undated", "found"), [(False, [3]), (True, [1, 2, 3])])
@@ -368,6 +391,7 @@ def test_a_query_narrows_cycles_by_name(query: str, found: set[str]) -> None:
         pytest.param(TODAY, TODAY, True, True, id="one day"),
         pytest.param(TODAY, TODAY - timedelta(1), False, False, id="ends before it starts"),
         pytest.param(TODAY, date.max, False, False, id="ends after the last day"),
+        pytest.param(date(999, 12, 31), TODAY, False, False, id="begins before the year 1000"),
         pytest.param(date(2026, 1, 1), date(2027, 12, 31), True, True, id="around the window"),
         pytest.param(date(2026, 1, 1), TODAY - timedelta(8), True, False, id="before it"),
         pytest.param(date(2026, 1, 1), TODAY - timedelta(7), True, True, id="into it"),

@@ -15,6 +15,7 @@ from icsfeed.core.text import (
     deflated,
     fill,
     inflated,
+    is_blank,
     mentioned,
     multi_line,
     one_line,
@@ -149,7 +150,7 @@ def test_long_html_is_cut() -> None:
     assert plain("<p>word word</p>" * 100_000) == ("word word\n" * 1000)[:TEXT_LIMIT]
     assert plain("x" * HTML_LIMIT * 10) == "x" * TEXT_LIMIT
     assert plain("<b></b>" * HTML_LIMIT + "x") == ""
-    assert plain(f'a<img src="data:image/png;base64,{"x" * HTML_LIMIT}">b') == "a"
+    assert plain(("<b title='" + "x" * 40 + "'>y</b>") * HTML_LIMIT).startswith("y")
 
 
 @pytest.mark.parametrize("room", range(8))
@@ -274,6 +275,53 @@ def test_clipped_text_has_at_most_so_many_characters(text: str, limit: int) -> N
     clipped = clip(text, limit)
     assert len(clipped) <= limit
     assert text.startswith(clipped.removesuffix("…"))
+
+
+@pytest.mark.parametrize("length", [600, 60_000, 200_000])
+@pytest.mark.parametrize("quote", ['"', "'", ""])
+def test_an_embedded_image_swallows_nothing_of_the_text(length: int, quote: str) -> None:
+    image = f"<img alt=x src={quote}data:image/png;base64,{'A' * length}{quote}>"
+    assert plain(f"<p>before</p>{image * 2}<p>after</p>") == "before\nafter"
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>a <s>b c</s> d</p>", "a ~~b c~~ d"),
+        ("<p>a<del> b </del>c</p>", "a ~~b~~ c"),
+        ("<strike><p>a</p><p>b</p></strike><p>c</p>", "~~a~~\n~~b~~\nc"),
+        ("<ul><li><s>a</s></li><li>b</li></ul>", "- ~~a~~\n- b"),
+        ("<p><s></s>a<s> </s>b</p>", "a b"),
+        ("<p><s><s>a</s></s></p>", "~~a~~"),
+        ("<p><s>a", "~~a~~"),
+        ('<p><s><a href="https://x.example">a</a></s></p>', "~~a (https://x.example)~~"),
+    ],
+)
+def test_struck_out_text_is_marked(html: str, text: str) -> None:
+    assert plain(html) == text
+
+
+@pytest.mark.parametrize("unit", ["e\u0301", "👨‍👩‍👧", "🇩🇪", "👍🏽", "क्षि", "각"])
+def test_a_cut_never_splits_what_a_reader_sees_as_one_character(unit: str) -> None:
+    text = unit * 40
+    for limit in range(len(unit) + 1, len(text)):
+        kept = clip(text, limit).removesuffix("…")
+        assert kept
+        assert len(kept) < limit
+        assert kept == unit * (len(kept) // len(unit))
+
+
+BLANK = [
+    *("", " ", "\t", "\u200b", "\u2060\ufeff", "\u3164"),
+    *("\u2800\u00ad", "\u200e\u202e", "\ufe0f", "\U000e0041"),
+]
+
+
+@pytest.mark.parametrize("text", BLANK)
+def test_what_cannot_be_seen_is_blank(text: str) -> None:
+    assert is_blank(text)
+    assert not is_blank(text + "x")
+    assert not is_blank(text + "·")
 
 
 def test_mentions_become_names() -> None:

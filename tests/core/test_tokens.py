@@ -1,10 +1,12 @@
 """Links: tokens are derived, and nothing but the secret gives them away."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.core.tokens import Kind, derive, matching
+from icsfeed.core.tokens import Kind, derive, installation, matching
 
 SECRET = "s3cr3t-" * 6
 TOKEN = derive(SECRET, "feed", "property")
@@ -63,3 +65,11 @@ def test_a_token_names_its_link_or_none(token: str, name: str | None) -> None:
 
 def test_no_link_matches_where_there_is_none() -> None:
     assert matching(TOKEN, []) is None
+
+
+def test_an_installation_is_named_the_same_for_ever_and_not_after_its_links() -> None:
+    """Another name would part every pushed object from its installation."""
+    named = installation(SECRET)
+    assert (named, len(named)) == ("vqxcb6wzx3wa", 12)
+    assert named != installation(f"{SECRET}x")
+    assert all(named not in derive(SECRET, kind, "installation") for kind in get_args(Kind))

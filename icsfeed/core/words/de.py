@@ -1,6 +1,7 @@
 """German."""
 
 WORDS = {
+    "date": "{day:%d.%m.%Y}",
     "no title": "(ohne Titel)",
     "start suffix": "(Beginn)",
     "busy": "Beschäftigt",
@@ -97,7 +98,11 @@ WORDS = {
     "subscribe title": "Abonnieren",
     "subscribe text": "Deine Kalender-App zeigt diese Termine dann neben deinen eigenen und hält sie "
     "aktuell.",
-    "subscribe button": "In Kalender-App abonnieren",
+    "open apple": "Apple Kalender",
+    "open google": "Google Kalender",
+    "open outlook-365": "Outlook 365",
+    "open outlook-com": "Outlook.com",
+    "open other": "Andere App",
     "calendar link": "Kalender-Link",
     "narrowed link": "Kalender-Link dieser Auswahl",
     "copy": "Kopieren",
@@ -158,8 +163,6 @@ WORDS = {
     "zeigen (embed: frame_ancestors).",
     "embed look": "Den Kalender für Rahmen öffnen",
     "apps title": "Schritt für Schritt",
-    "open google": "In Google Kalender hinzufügen",
-    "open outlook": "In Outlook im Web hinzufügen",
     "app google": "Google Kalender",
     "app google steps": "Kopiere den Kalender-Link oben.\nÖffne calendar.google.com am Computer.\nWähle "
     "neben „Weitere Kalender“ das + und dann „Per URL“.\nFüge den Link ein und wähle „Kalender "

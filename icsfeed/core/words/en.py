@@ -1,6 +1,7 @@
 """English."""
 
 WORDS = {
+    "date": "{day:%Y-%m-%d}",
     "no title": "(no title)",
     "start suffix": "(start)",
     "busy": "Busy",
@@ -92,7 +93,11 @@ WORDS = {
     # Pages: of a feed
     "subscribe title": "Subscribe",
     "subscribe text": "Your calendar app then shows these dates beside your own and keeps them up to date.",
-    "subscribe button": "Subscribe in calendar app",
+    "open apple": "Apple Calendar",
+    "open google": "Google Calendar",
+    "open outlook-365": "Outlook 365",
+    "open outlook-com": "Outlook.com",
+    "open other": "Another app",
     "calendar link": "Calendar link",
     "narrowed link": "Calendar link of this choice",
     "copy": "Copy",
@@ -152,8 +157,6 @@ WORDS = {
     "frame_ancestors).",
     "embed look": "Open the calendar for frames",
     "apps title": "Step by step",
-    "open google": "Add in Google Calendar",
-    "open outlook": "Add in Outlook on the web",
     "app google": "Google Calendar",
     "app google steps": "Copy the calendar link above.\nOpen calendar.google.com on a computer.\nBeside "
     "Other calendars choose + and then From URL.\nPaste the link and choose Add calendar.",

@@ -1,0 +1,167 @@
+"""Plane's answers as JSON: pages of lists, and rows with the fields that are used and no others.
+
+The shapes say which fields a list is asked for and what Plane (v0.22 to v1.3.1) sends in them. Whatever
+else a row holds is passed over without becoming an object.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import asdict
+
+
+class Unreadable(ValueError):
+    """A row that cannot be understood. The text says which part, and never its value."""
+
+
+class IdRow(Struct):
+    id: str | None = None
+
+
+class ProjectRow(IdRow):
+    name: str | None = None
+    identifier: str | None = None
+    timezone: str | None = None
+    archived_at: str | None = None
+    is_member: bool | None = None
+
+
+class IssueRow(IdRow):
+    name: str | None = None
+    description_html: str | None = None
+    priority: str | None = None
+    start_date: str | None = None
+    target_date: str | None = None
+    sequence_id: int | None = None
+    completed_at: str | None = None
+    archived_at: str | None = None
+    is_draft: bool | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    parent: str | None = None
+    state: str | None = None
+    assignees: list[str] | None = None
+    labels: list[str] | None = None
+
+
+class PeriodRow(IdRow):
+    name: str | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    target_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    archived_at: str | None = None
+    total_issues: int | None = None
+    completed_issues: int | None = None
+
+
+class StateRow(IdRow):
+    name: str | None = None
+    group: str | None = None
+
+
+class LabelRow(IdRow):
+    name: str | None = None
+
+
+class PersonRow(IdRow):
+    display_name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+
+
+class Page(NamedTuple):
+    """One page of a list. `rows` are for `row`. `total` is None where Plane does not say it."""
+
+    rows: list[Any]
+    next_cursor: str
+    more: bool
+    total: int | None
+
+
+class _Envelope(Struct):
+    results: list[Raw]
+    next_page_results: bool
+    next_cursor: str | None = None
+    total_results: int | None = None
+
+
+class _PlainEnvelope(_Envelope):
+    results: list[Any]  # where there are no raw bytes
+
+
+def fields_of(shape: type[IdRow]) -> str:
+    """The names of a shape's fields, for Plane's `fields` parameter."""
+    return ",".join(shape.__struct_fields__)
+
+
+def decode(body: bytes) -> Any:
+    """JSON as plain data. Half surrogate pairs, which msgspec refuses, are kept. Raises ValueError."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return _by_the_standard_library(body)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deep") from None
+
+
+def page(body: bytes) -> Page:
+    """A page of a list, or a bare list (members, in all versions).
+
+    Raises Unreadable, and ValueError for what is not JSON. A bare list is never empty: who may ask is a
+    member. Nothing at all is no answer of Plane's.
+    """
+    try:
+        return _page(body)
+    except msgspec.ValidationError as error:
+        decode(body)  # what is not JSON may begin as if it were
+        raise Unreadable(str(error)) from None
+    except RecursionError:
+        raise ValueError("the JSON is nested too deep") from None
+
+
+def row(raw: Any, shape: type[IdRow]) -> Any:
+    """A row with the fields of its shape; as it is where something in them is of another kind than usual."""
+    if not isinstance(raw, Raw):
+        return raw
+    try:
+        return asdict(msgspec.json.decode(raw, type=shape))
+    except msgspec.DecodeError:
+        return decode(bytes(raw))
+
+
+def _page(body: bytes) -> Page:
+    is_bare = body.lstrip()[:1] == b"["
+    try:
+        if is_bare:
+            return _bare(msgspec.json.decode(body, type=list[Raw]))
+        return _paged(msgspec.json.decode(body, type=_Envelope))
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        data = _by_the_standard_library(body)
+        return _bare(data) if is_bare else _paged(msgspec.convert(data, _PlainEnvelope))
+
+
+def _bare(rows: list[Any]) -> Page:
+    if not rows:
+        raise Unreadable("it is empty")
+    return Page(rows, "", more=False, total=len(rows))
+
+
+def _paged(found: _Envelope) -> Page:
+    return Page(
+        list(found.results), found.next_cursor or "", more=found.next_page_results, total=found.total_results
+    )
+
+
+def _by_the_standard_library(body: bytes) -> Any:
+    """Raises ValueError."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deep") from None
