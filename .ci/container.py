@@ -24,9 +24,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from cli_world import SECRET, plane_served  # noqa: E402
 from containerfile import Instruction, environment, one, stages  # noqa: E402
+from plane import faults as f  # noqa: E402
+from plane.sample import sample  # noqa: E402
 
-from icsfeed.demo import faults as f  # noqa: E402
-from icsfeed.demo.sample import API_KEY, SLUG, sample  # noqa: E402
+from icsfeed.demo.sample import API_KEY, SLUG  # noqa: E402
 
 READ_ONLY = 'mount --make-rprivate / && mount -o bind "$0" "$0" && mount -o remount,ro,bind / && exec "$@"'
 

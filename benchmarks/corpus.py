@@ -16,7 +16,7 @@ from icsfeed.core.config import Config, Feed
 from icsfeed.core.mapping import Style
 from icsfeed.core.model import Issue, Snapshot
 from icsfeed.core.query import Query
-from icsfeed.demo.data import PlaneData
+from icsfeed.demo.data import DemoData
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import FILLED, sample
 from icsfeed.demo.settings import demo_config
@@ -57,16 +57,16 @@ def _words(number: int) -> Iterator[str]:
         yield chosen[(state >> 33) % len(chosen)]
 
 
-def plane_data(issues: int) -> PlaneData:
+def plane_data(issues: int) -> DemoData:
     """The demo's sample, one project of it filled up; all of its issues dated and described at length."""
-    data = sample(TODAY, issues=issues, clock=lambda: NOW)
+    data = sample(TODAY, issues=issues)
     for number, row in enumerate(_filled(data)):
         row["target_date"] = row["target_date"] or (TODAY + timedelta(days=number % 300)).isoformat()
         row["description_html"] = description(number)
     return data
 
 
-def _filled(data: PlaneData) -> Sequence[Row]:
+def _filled(data: DemoData) -> Sequence[Row]:
     (project,) = (one for one in data.projects.values() if one.row["identifier"] == FILLED)
     return list(project.issues.values())
 

@@ -22,7 +22,7 @@ from icsfeed.app.feeds import FeedService
 from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Auto, Feed
-from icsfeed.demo.access import Limits
+from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.api import create_plane
 from icsfeed.demo.sample import sample
 from icsfeed.demo.settings import demo_config
@@ -53,7 +53,7 @@ def pages(service: FeedService) -> list[tuple[str, str]]:
 async def measure(issues: int, rounds: int) -> list[Measured]:
     """Every page of feeds over a project of so many issues."""
     config = replace(demo_config(), feeds=FEEDS, auto=Auto())
-    plane = create_plane(sample(utc_now().date(), issues=issues), limits=Limits(person=1_000_000))
+    plane = create_plane(sample(utc_now().date(), issues=issues), utc_now, limits=KeyLimits(person=1_000_000))
     transport = httpx.ASGITransport(plane)  # type: ignore[arg-type]
     async with opened(config, transports={"demo": transport}) as service:
         for feed in FEEDS:

@@ -24,11 +24,14 @@ from icsfeed.app.push import World, push
 from icsfeed.core.config import Auto, Config, Feed, PushTarget, Secret
 from icsfeed.core.ics_object import write_object
 from icsfeed.core.push_plan import name_of, wanted_of
-from icsfeed.demo.access import Limits
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.sample import FILLED, sample
+from icsfeed.demo.access import KeyLimits
+from icsfeed.demo.sample import FILLED
 from icsfeed.demo.settings import demo_config
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.sample import sample
 
 USER, PASSWORD = "alice", "wonderland"
 DAY = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -209,7 +212,7 @@ async def measured(items: int) -> Results:
 
 
 async def _measured(rig: Rig) -> Results:
-    plane = create_plane(rig.data, rig.clock, limits=Limits(person=1_000_000))
+    plane = create_plane(rig.data, rig.clock, limits=KeyLimits(person=1_000_000))
     transport = httpx.ASGITransport(plane)  # type: ignore[arg-type]
     config, clock, store = settings(rig.url), rig.clock, open_store("memory", {})
     world = World(lambda: rig.folder / "locks", store, clock, clock.timer)

@@ -1,7 +1,9 @@
 """A refresh with 5 changes, from the answer's bytes to the rendered feed, beside a full read."""
 
 import asyncio
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -13,9 +15,11 @@ from msgspec.structs import replace
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
 from icsfeed.core.config import Auto, Config
-from icsfeed.demo.access import Limits
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
+from icsfeed.demo.access import KeyLimits
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from plane.api import create_plane
+from plane.data import PlaneData, changeable
 
 CHANGES = 5
 STALE = 61.0
@@ -34,7 +38,7 @@ class Recorded(httpx.AsyncBaseTransport):
     """Plane's answers, and the CPU that it took for them: that is not ours."""
 
     def __init__(self, data: PlaneData) -> None:
-        self._plane = httpx.ASGITransport(create_plane(data, limits=Limits(person=1_000_000)))  # type: ignore[arg-type]
+        self._plane = httpx.ASGITransport(create_plane(data, limits=KeyLimits(person=1_000_000)))  # type: ignore[arg-type]
         self.spent = 0.0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -53,7 +57,7 @@ def measured(issues: int, rounds: int = 3) -> list[Row]:
 
 
 async def _measured(issues: int, rounds: int) -> tuple[float, float]:
-    data, colds, refreshes = corpus.plane_data(issues), [], []
+    data, colds, refreshes = changeable(corpus.plane_data(issues), lambda: corpus.NOW), [], []
     for turn in range(rounds):
         hand = Hand()
         wire = Recorded(data)

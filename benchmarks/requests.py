@@ -4,10 +4,12 @@
 import argparse
 import asyncio
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from math import ceil
+from pathlib import Path
 
 from msgspec import Struct, to_builtins
 from simulation import (
@@ -29,8 +31,11 @@ from icsfeed.app.watch import Watch
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.config import Cache, Duration, Feed
 from icsfeed.core.webhook import Touched
-from icsfeed.demo.data import PlaneData, Project
+from icsfeed.demo.data import DemoProject
 from icsfeed.demo.sample import FILLED
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from plane.data import PlaneData
 
 PAGE = 1000
 """Rows in Plane's largest page."""
@@ -150,7 +155,7 @@ async def _settle(service: FeedService) -> None:
     await service.rendered("feed")
 
 
-def _change(data: PlaneData, project: Project, count: int) -> None:
+def _change(data: PlaneData, project: DemoProject, count: int) -> None:
     """Rename so many issues, from all over the project."""
     ids = list(project.issues)
     for id_ in ids[:: max(1, len(ids) // count)][:count]:
@@ -215,7 +220,7 @@ async def _until(moment: float) -> None:
     await asyncio.sleep(max(0.0, moment - timer()))
 
 
-def _webhook(project: Project) -> Touched:
+def _webhook(project: DemoProject) -> Touched:
     """That an issue of this project was changed."""
     of = frozenset({project.row["id"]})
     return Touched(event="issue", action="update", resources=frozenset({"issues"}), projects=of)

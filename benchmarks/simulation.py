@@ -23,13 +23,16 @@ from msgspec.structs import replace
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
 from icsfeed.core.config import Auto, Cache, Config, Feed
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData, Project
-from icsfeed.demo.sample import SPACE, sample
+from icsfeed.demo.data import DemoProject
+from icsfeed.demo.sample import SPACE
 from icsfeed.demo.settings import demo_config
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 sys.path.append(str(Path(__file__).parents[1] / "tests/app"))
 from leaping import START, Simulation  # the tests live in it, too
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.sample import sample
 
 T = TypeVar("T")
 
@@ -108,14 +111,14 @@ def many_projects(count: int) -> PlaneData:
     return data
 
 
-def _copied(project: Project, number: int) -> Project:
+def _copied(project: DemoProject, number: int) -> DemoProject:
     """The same project, all that is in it too, under ids of its own."""
     parts = (project.states, project.labels, project.cycles, project.modules, project.issues)
     own = {project.row["id"]: "", **{id_: "" for part in parts for id_ in part}}
     new = {id_: str(uuid5(SPACE, f"{number}/{id_}")) for id_ in own}
     text = msgspec.json.encode(project).decode()
     text = re.sub(r"[0-9a-f-]{36}", lambda found: new.get(found[0], found[0]), text)
-    copy = msgspec.json.decode(text, type=Project)
+    copy = msgspec.json.decode(text, type=DemoProject)
     copy.row.update(identifier=f"P{number}", name=f"Project {number}")
     return copy
 

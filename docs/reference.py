@@ -127,7 +127,7 @@ def _default(rule: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def _demo() -> Any:
-    plane: Any = create_plane(sample(utc_now().date()))
+    plane: Any = create_plane(sample(utc_now().date()), utc_now)
     async with opened(demo_config(), transports={"demo": httpx.ASGITransport(plane)}) as service:
         server = ServerState(utc_now)
         app: Any = create_app(service, server)

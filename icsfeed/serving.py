@@ -87,11 +87,13 @@ async def serve_sample(
 ) -> None:
     """Serve the sample workspace from a Plane of our own, until a signal ends it. `ready` gets the links."""
     # Only the demo needs a Plane.
-    from icsfeed.demo.access import Limits
+    from icsfeed.demo.access import KeyLimits
     from icsfeed.demo.api import create_plane
     from icsfeed.demo.sample import sample
 
-    plane: Any = create_plane(sample(utc_now().date(), issues=issues), limits=Limits(person=100_000))
+    plane: Any = create_plane(
+        sample(utc_now().date(), issues=issues), utc_now, limits=KeyLimits(person=100_000)
+    )
     store = open_store("memory", {})
     pool = WorkspacePool(store, transports=dict.fromkeys(config.workspaces, httpx.ASGITransport(plane)))
     async with hosted(config, pool, store, ServerState(utc_now)) as site:

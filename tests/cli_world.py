@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.faults import Faults
 
-from icsfeed.demo.access import Limits
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults
+from icsfeed.demo.access import KeyLimits
 
 SECRET = "a-secret-of-more-than-thirty-two-letters"
 BARE = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
@@ -70,7 +70,7 @@ def line_with(process: subprocess.Popen[str], words: str) -> str:
 @contextmanager
 def plane_served(data: PlaneData, faults: Faults | None = None) -> Iterator[str]:
     """A Plane on a free port of loopback, with budget for a whole test file: its address."""
-    app = create_plane(data, faults=faults or Faults(), limits=Limits(person=100_000))
+    app = create_plane(data, faults=faults or Faults(), limits=KeyLimits(person=100_000))
     config = uvicorn.Config(app, port=0, log_config=None, ws="none", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

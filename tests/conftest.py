@@ -1,10 +1,9 @@
 """Fixtures shared by all tests: the loop, and the embedded Plane with the recorded workspace."""
 
 import pytest
-from demo_world import RECORDINGS, Clock
-
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.recorded import load_recorded
+from plane.data import PlaneData
+from plane.recorded import load_recorded
+from plane.world import RECORDINGS, Clock
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,9 @@ from browser.world import (
     odd_sample,
     serving_browsers,
 )
+from plane.sample import sample
 from playwright.sync_api import Browser, sync_playwright
 
-from icsfeed.demo.sample import sample
 from icsfeed.demo.settings import ADMIN_TOKEN
 
 WIDTHS, THEMES, LANGUAGES = (360, 1440), ("light", "dark"), ("en", "de")

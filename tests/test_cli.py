@@ -9,8 +9,9 @@ import httpx
 import pytest
 from cli_world import SECRET, first_json, line_with, plane_served, run, running
 from icalendar import Calendar
+from plane.sample import sample
 
-from icsfeed.demo.sample import API_KEY, SLUG, sample
+from icsfeed.demo.sample import API_KEY, SLUG
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from cli_world import BARE, SECRET, plane_served, run, running
 from dav_world import PASSWORD, DavServer, radicale
+from plane.data import PlaneData
+from plane.sample import sample
 
 from icsfeed.core.ics_object import read_object
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.sample import API_KEY, SLUG, sample
+from icsfeed.demo.sample import API_KEY, SLUG
 
 ISSUES = 80
 

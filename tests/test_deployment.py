@@ -12,10 +12,11 @@ import httpx
 import pytest
 import yaml
 from cli_world import SECRET, line_with, plane_served, run, running
+from plane.sample import sample
 from web_servers import caddy, free_port, nginx
 
 from icsfeed.adapters.config_file import load
-from icsfeed.demo.sample import API_KEY, SLUG, sample
+from icsfeed.demo.sample import API_KEY, SLUG
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = (ROOT / "docs/compose.yaml").read_text(encoding="utf-8")

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import httpx
 import pytest
 from cli_world import SECRET, plane_served, run
+from plane.sample import sample
 from web_servers import nginx
 
-from icsfeed.demo.sample import API_KEY, SLUG, sample
+from icsfeed.demo.sample import API_KEY, SLUG
 
 ROOT = Path(__file__).parents[1]
 

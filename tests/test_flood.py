@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 import pytest
 from cli_world import BARE, SECRET, line_with, plane_served
+from plane.sample import sample
 
-from icsfeed.demo.sample import API_KEY, SLUG, sample, sample_id
+from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 
 FLOOD = 1_500
 FEEDS = "feeds: {property: {project: PROP, public: true}}\nadmin_token: an admin token that nobody guesses\n"

@@ -1,6 +1,5 @@
-"""A small Plane of our own: the part of Plane's public REST API that icsfeed reads, with a workspace to show.
+"""A small read-only Plane: the part of Plane's public REST API that icsfeed reads, with a sample workspace.
 
-`api.create_plane(data)` is the server, `data.PlaneData` what it serves, `sample.sample(today)` a believable
-workspace, `recorded.load_recorded(folder)` the workspace of the recorded answers. `faults.Faults` makes it
-fail on demand and remembers what it was asked. The model is Plane v1.3.1, as recorded in tests/data/plane.
+`api.create_plane(data, clock)` is the server, `data.DemoData` what it serves, `sample.sample(today)` a
+believable workspace. Routes and a handler in its place can be passed in. The model is Plane v1.3.1.
 """

@@ -1,4 +1,4 @@
-"""Who may ask, for what, and how often: keys, permissions, the sliding window (Plane v1.3.1)."""
+"""Authentication, permissions and the rate limit (Plane v1.3.1)."""
 
 from collections import deque
 from collections.abc import Callable
@@ -7,14 +7,13 @@ from math import ceil
 
 from msgspec import Struct
 
-from icsfeed.demo.data import GUEST, MEMBER, Key, Member, PlaneData, Project, User, Workspace
-from icsfeed.demo.versions import Version
-from icsfeed.demo.wire import Call, bad_key, no_key, no_permission
+from icsfeed.demo.data import GUEST, MEMBER, DemoData, DemoKey, DemoProject, DemoUser, DemoWorkspace
+from icsfeed.demo.wire import PlaneRequest, bad_key, no_key, no_permission
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-class Limits(Struct, frozen=True):
+class KeyLimits(Struct, frozen=True):
     """Requests that a key may make within `seconds`."""
 
     person: int = 60
@@ -22,110 +21,90 @@ class Limits(Struct, frozen=True):
     seconds: int = 60
 
 
-class Quota:
+class SlidingWindow:
     """Counts the requests of each key in a sliding window."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], datetime]) -> None:
+    def __init__(self, limits: KeyLimits, clock: Callable[[], datetime]) -> None:
         self.limits = limits
         self.clock = clock
-        self.taken: dict[str, deque[datetime]] = {}
+        self.counted: dict[str, deque[datetime]] = {}
 
-    def take(self, key: Key) -> int:
-        """How many requests are left after this one; -1: it is refused, and not counted."""
-        now, taken = self.clock(), self.taken.setdefault(key.token, deque())
-        while taken and taken[0] <= now - timedelta(seconds=self.limits.seconds):
-            taken.popleft()
+    def take(self, key: DemoKey) -> int:
+        """Count a request and return how many more are allowed now; -1: it is refused, and not counted."""
+        now, counted = self.clock(), self.counted.setdefault(key.token, deque())
+        while counted and counted[0] <= now - timedelta(seconds=self.limits.seconds):
+            counted.popleft()
         allowed = self.limits.service if key.kind == "service" else self.limits.person
-        if len(taken) >= allowed:
+        if len(counted) >= allowed:
             return -1
-        taken.append(now)
-        return allowed - len(taken)
+        counted.append(now)
+        return allowed - len(counted)
 
-    def retry_after(self, key: Key) -> int:
+    def retry_after(self, key: DemoKey) -> int:
         """Whole seconds until the oldest counted request leaves the window."""
-        oldest = self.taken[key.token][0]
+        oldest = self.counted[key.token][0]
         return ceil((oldest + timedelta(seconds=self.limits.seconds) - self.clock()).total_seconds())
 
 
-class Ask(Struct, kw_only=True):
-    """A call whose key is known. `params` are the named parts of the path."""
+class RequestContext(Struct, kw_only=True):
+    """A request whose key is known. `params` are the named parts of the path."""
 
-    data: PlaneData
-    version: Version
-    now: datetime
-    call: Call
-    key: Key
+    data: DemoData
+    request: PlaneRequest
+    key: DemoKey
     params: dict[str, str]
 
     @property
-    def user(self) -> User:
+    def user(self) -> DemoUser:
         return self.data.users[self.key.user]
 
     @property
-    def workspace(self) -> Workspace:
+    def workspace(self) -> DemoWorkspace:
         """The workspace of the path; KeyError unless a guard has seen that it exists."""
         return self.data.workspaces[self.params["slug"]]
 
     @property
-    def project(self) -> Project:
+    def project(self) -> DemoProject:
         """The project of the path; KeyError unless a guard has seen that it exists."""
         return self.data.projects[self.params["project"]]
 
 
-def authenticated(data: PlaneData, call: Call, now: datetime) -> Key:
-    """The key of a call. Bearer tokens are not read."""
-    token = call.headers.get("x-api-key")
+def authenticate(data: DemoData, request: PlaneRequest, now: datetime) -> DemoKey:
+    """Return the key of a request. Bearer tokens are not read."""
+    token = request.headers.get("x-api-key")
     if not token:
-        refused = no_key()
+        refusal = no_key()
     elif token in data.keys and data.keys[token].valid(now):
         return data.keys[token]
     else:
-        refused = bad_key()
-    refused.reply.headers["Vary"] = "origin"
-    raise refused
+        refusal = bad_key()
+    refusal.response.headers["Vary"] = "origin"
+    raise refusal
 
 
-def anyone(_: Ask) -> None:
+def anyone(_: RequestContext) -> None:
     """Any valid key."""
 
 
-def nobody(_: Ask) -> None:
-    """Not for keys at all: as if there were none."""
-    raise no_key()
+def workspace_member(context: RequestContext) -> None:
+    """Active members of the workspace; guests may only read."""
+    workspace = context.data.workspaces.get(context.params["slug"])
+    _check(workspace.role(context.key.user) if workspace else None, context)
 
 
-def workspace_member(ask: Ask) -> None:
-    """Active members of the workspace; what is not safe needs more than a guest."""
-    workspace = ask.data.workspaces.get(ask.params["slug"])
-    _enough(_role(workspace.members, ask) if workspace else None, ask)
-
-
-def workspace_staff(ask: Ask) -> None:
+def workspace_staff(context: RequestContext) -> None:
     """Members and admins of the workspace, no guests."""
-    workspace_member(ask)
-    if _role(ask.workspace.members, ask) == GUEST:
+    workspace_member(context)
+    if context.workspace.role(context.key.user) == GUEST:
         raise no_permission()
 
 
-def project_member(ask: Ask) -> None:
-    """Active members of the project; what is not safe needs more than a guest."""
-    project = ask.data.project(ask.params["slug"], ask.params["project"])
-    _enough(project.role(ask.key.user) if project else None, ask)
+def project_member(context: RequestContext) -> None:
+    """Active members of the project; guests may only read."""
+    project = context.data.project(context.params["slug"], context.params["project"])
+    _check(project.role(context.key.user) if project else None, context)
 
 
-def project_by_name(ask: Ask) -> None:
-    """As `project_member`, the project named by its identifier: case matters."""
-    for project_id, project in ask.data.projects.items():
-        if project.slug == ask.params["slug"] and project.row["identifier"] == ask.params["identifier"]:
-            ask.params["project"] = project_id
-            return project_member(ask)
-    raise no_permission()
-
-
-def _role(members: list[Member], ask: Ask) -> int | None:
-    return next((member.role for member in members if member.user == ask.key.user and member.active), None)
-
-
-def _enough(role: int | None, ask: Ask) -> None:
-    if role is None or (role < MEMBER and ask.call.method not in SAFE):
+def _check(role: int | None, context: RequestContext) -> None:
+    if role is None or (role < MEMBER and context.request.method not in SAFE):
         raise no_permission()

@@ -1,129 +1,127 @@
-"""The embedded Plane as a server: the path, the key, the permission, the budget, then the view."""
+"""The demo's Plane as a server: the path, the key, the permission, the rate limit, then the view."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec
 
 from litestar import Litestar, Request, asgi
 from litestar.types import HTTPScope, Receive, Scope, Send
 
-from icsfeed.demo.access import Ask, Limits, Quota, authenticated
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults
-from icsfeed.demo.routes import Route, routes
-from icsfeed.demo.versions import VERSIONS, Version
+from icsfeed.demo.access import KeyLimits, RequestContext, SlidingWindow, authenticate
+from icsfeed.demo.data import DemoData
+from icsfeed.demo.routes import ROUTES, Route
 from icsfeed.demo.wire import (
-    Call,
-    Refused,
-    Reply,
-    finished,
-    json_reply,
+    Handler,
+    PlaneRefusal,
+    PlaneRequest,
+    PlaneResponse,
+    finish,
+    json_response,
     page_not_found,
-    read_call,
-    too_many,
-    transmit,
+    rate_limited,
+    read_request,
 )
+
+P = ParamSpec("P")
 
 INSTANCES = "/api/instances/"
 
 
-class Plane:
-    """Answers calls. Pure but for the data it serves and changes, and the count of requests."""
+class PlaneServer:
+    """Answers requests, whatever carries them. Between two requests it keeps only the rate limit's counts."""
 
     def __init__(
-        self, data: PlaneData, clock: Callable[[], datetime], limits: Limits, version: Version
+        self,
+        data: DemoData,
+        clock: Callable[[], datetime],
+        routes: Sequence[Route],
+        limits: KeyLimits,
+        release: str,
     ) -> None:
         self.data = data
         self.clock = clock
-        self.version = version
-        self.routes = routes(version)
-        self.quota = Quota(limits, clock)
+        self.routes = routes
+        self.window = SlidingWindow(limits, clock)
+        self.release = release
 
-    async def __call__(self, call: Call) -> Reply:
-        try:
-            reply = self._reply(call)
-        except Refused as refused:
-            reply = refused.reply
-        return finished(reply, call)
+    async def __call__(self, request: PlaneRequest) -> PlaneResponse:
+        return finish(refusable(self._respond, request), request)
 
-    def _reply(self, call: Call) -> Reply:
-        if call.path == INSTANCES:
-            return self._instance()
-        route, params = matched(self.routes, call)
-        try:
-            reply = self._allowed(route, params, call)
-        except Refused as refused:
-            reply = refused.reply
-        reply.headers.setdefault("Allow", route.allow)
-        return reply
+    def _respond(self, request: PlaneRequest) -> PlaneResponse:
+        if request.path == INSTANCES:  # the only path that needs no key
+            instance = {"current_version": self.release, "edition": "PLANE_COMMUNITY", "is_setup_done": True}
+            return json_response(200, {"config": {}, "instance": instance})
+        route, params = match_route(self.routes, request)
+        response = refusable(self._answer, route, params, request)
+        response.headers.setdefault("Allow", route.allow)
+        return response
 
-    def _allowed(self, route: Route, params: dict[str, str], call: Call) -> Reply:
-        """In Plane's order: the key, the permission, the budget, and only then the method."""
+    def _answer(self, route: Route, params: dict[str, str], request: PlaneRequest) -> PlaneResponse:
+        """In Plane's order: the key, the permission, the rate limit, and only then the method."""
         now = self.clock()
-        key = authenticated(self.data, call, now)
-        ask = Ask(data=self.data, version=self.version, now=now, call=call, key=key, params=params)
-        route.guard(ask)
-        left = self.quota.take(key)
+        key = authenticate(self.data, request, now)
+        context = RequestContext(data=self.data, request=request, key=key, params=params)
+        route.guard(context)
+        left = self.window.take(key)
         if left < 0:
-            raise too_many(self.quota.retry_after(key))
-        reply = viewed(route, ask)
-        reset = int(now.timestamp()) + self.quota.limits.seconds
-        reply.headers |= {"X-RateLimit-Remaining": str(left), "X-RateLimit-Reset": str(reset)}
-        return reply
-
-    def _instance(self) -> Reply:
-        """The only answer that needs no key: it tells the version."""
-        instance = {"current_version": self.version.name, "edition": "PLANE_COMMUNITY", "is_setup_done": True}
-        return json_reply(200, {"config": {}, "instance": instance})
+            raise rate_limited(self.window.retry_after(key))
+        # A refusal by the view counts against the limit, and so does a wrong method.
+        response = refusable(route.views.get(request.method, method_not_allowed), context)
+        reset = int(now.timestamp()) + self.window.limits.seconds
+        response.headers |= {"X-RateLimit-Remaining": str(left), "X-RateLimit-Reset": str(reset)}
+        return response
 
 
-def matched(table: Sequence[Route], call: Call) -> tuple[Route, dict[str, str]]:
-    """The route of a path and its named parts. Without the last slash a 301 to it."""
-    for route in table:
-        if found := route.pattern.fullmatch(call.path):
-            return route, found.groupdict()
-    if any(route.pattern.fullmatch(f"{call.path}/") for route in table):
-        query = f"?{call.query}" if call.query else ""
-        headers = {"Content-Type": "text/html; charset=utf-8", "Location": f"{call.path}/{query}"}
-        raise Refused(Reply(301, headers=headers))
+def match_route(routes: Sequence[Route], request: PlaneRequest) -> tuple[Route, dict[str, str]]:
+    """The route of a path and its named parts. A path without the last slash is redirected to it."""
+    for route in routes:
+        if (params := route.match(request.path)) is not None:
+            return route, params
+    if any(route.match(f"{request.path}/") is not None for route in routes):
+        query = f"?{request.query}" if request.query else ""
+        headers = {"Content-Type": "text/html; charset=utf-8", "Location": f"{request.path}/{query}"}
+        raise PlaneRefusal(PlaneResponse(301, headers=headers))
     raise page_not_found()
 
 
-def viewed(route: Route, ask: Ask) -> Reply:
-    """The answer of the view, or its refusal: both count."""
-    view = route.views.get(ask.call.method)
-    if view is None:
-        return json_reply(405, {"detail": f'Method "{ask.call.method}" not allowed.'})
+def method_not_allowed(context: RequestContext) -> PlaneResponse:
+    return json_response(405, {"detail": f'Method "{context.request.method}" not allowed.'})
+
+
+def refusable(answer: Callable[P, PlaneResponse], *args: P.args, **kwargs: P.kwargs) -> PlaneResponse:
+    """The response of `answer`, or that of the refusal it raised."""
     try:
-        return view(ask)
-    except Refused as refused:
-        return refused.reply
+        return answer(*args, **kwargs)
+    except PlaneRefusal as refusal:
+        return refusal.response
 
 
 def create_plane(
-    data: PlaneData,
-    clock: Callable[[], datetime] | None = None,
+    data: DemoData,
+    clock: Callable[[], datetime],
     *,
-    faults: Faults | None = None,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
-    version: str = "v1.3.1",
+    routes: Sequence[Route] = ROUTES,
+    limits: KeyLimits = KeyLimits(),  # noqa: B008 - frozen
+    release: str = "v1.3.1",
+    handle: Callable[[PlaneRequest, Handler], Awaitable[PlaneResponse]] | None = None,
 ) -> Litestar:
     """A Plane that serves `data`.
 
-    `clock` (default: that of the data) drives the budget of the keys and their expiry. `faults` makes it
-    fail on demand and remembers the requests. `version`: one of `versions.VERSIONS`.
+    `clock` drives the rate limit and the expiry of keys. `release` is the version that it claims to be.
+    `handle`, if given, answers each request; its second argument is the Plane's own handler.
     """
-    plane = Plane(data, clock or data.clock, limits, VERSIONS[version])
-    between = faults or Faults()
+    plane = PlaneServer(data, clock, routes, limits, release)
 
     @asgi("/", is_mount=True, copy_scope=False)
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         http: HTTPScope = scope  # type: ignore[assignment]
-        await transmit(await between.answer(await read_call(http, receive), plane), send)
+        request = await read_request(http, receive)
+        response = await handle(request, plane) if handle else await plane(request)
+        await response.transmit(send)
 
     return Litestar([serve], openapi_config=None, exception_handlers={Exception: _raise}, logging_config=None)
 
 
 def _raise(_: Request[Any, Any, Any], error: Exception) -> NoReturn:
-    """Errors are for the server to report; over httpx.ASGITransport they reach the client as they are."""
+    """Leave errors to the server; over httpx.ASGITransport they reach the client as they are."""
     raise error

@@ -1,4 +1,4 @@
-"""Plane's pages and orders: `per_page`, `cursor` and `order_by`, with all their ways to be wrong (v1.3.1)."""
+"""Pagination and ordering as in Plane v1.3.1: `per_page`, `cursor`, `order_by`, and how wrong ones fail."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -7,57 +7,48 @@ from typing import Any
 from msgspec import Struct
 
 from icsfeed.demo.rows import Row
-from icsfeed.demo.versions import Version
 from icsfeed.demo.wire import bad_request, went_wrong
 
+MAX_PER_PAGE = 1000
+"""Since v0.23."""
 RELATIONS = {"created_by", "updated_by", "project", "workspace", "parent", "state", "estimate_point", "type"}
 
 
-class Window(Struct, frozen=True):
-    """Which page is asked for: `size` rows of it, `number` from 0."""
+class PageWindow(Struct, frozen=True):
+    """The page that was requested: `size` rows, `number` from 0."""
 
     size: int
     number: int = 0
 
 
-def window(params: Mapping[str, str], version: Version) -> Window:
-    """Reads `per_page` and `cursor`; refuses with 400 or 500 as Plane does."""
-    size = _size(params.get("per_page"), version.max_page)
-    if "cursor" not in params:
-        return Window(size)
-    value, number = _cursor(params["cursor"])
-    if version.strict_cursor and value != size:
-        raise went_wrong()
-    return Window(size, number)
-
-
-def _size(text: str | None, maximum: int) -> int:
+def page_window(params: Mapping[str, str], maximum: int = MAX_PER_PAGE) -> PageWindow:
+    """Read `per_page` (default: the maximum) and `cursor`; refuse with 400 or 500 as Plane does."""
     try:
-        size = maximum if text is None else int(text)
+        size = int(params.get("per_page", maximum))
     except ValueError:
         raise bad_request({"detail": "Invalid per_page parameter."}) from None
     if size > maximum:
         raise bad_request({"detail": f"Invalid per_page value. Cannot exceed {maximum}."})
     if size <= 0:
         raise went_wrong()
-    return size
+    return PageWindow(size, _offset(params["cursor"]) if "cursor" in params else 0)
 
 
-def _cursor(text: str) -> tuple[float, int]:
-    """The value and the offset of `value:offset:is_prev`; is_prev changes nothing."""
+def _offset(cursor: str) -> int:
+    """The page number in `value:offset:is_prev`; value and is_prev change nothing."""
     try:
-        value, offset, is_prev = text.split(":")
-        cursor = float(value), int(offset), int(is_prev)
+        value, offset, is_prev = cursor.split(":")
+        _, number, _ = float(value), int(offset), int(is_prev)
     except ValueError:
         raise bad_request({"detail": "Invalid cursor parameter."}) from None
-    if cursor[1] < 0:
+    if number < 0:
         raise bad_request({"detail": "Error in parsing"})
-    return cursor[:2]
+    return number
 
 
-def page(rows: Sequence[Row], asked: Window) -> dict[str, Any]:
-    """The page of `rows` that was asked for. Past the end: an empty one."""
-    size, number = asked.size, asked.number
+def page(rows: Sequence[Row], window: PageWindow) -> dict[str, Any]:
+    """The requested page of `rows`; empty past the end."""
+    size, number = window.size, window.number
     results = rows[number * size : (number + 1) * size]
     return {
         "grouped_by": None,
@@ -87,13 +78,9 @@ def ordered(rows: Sequence[Row], order_by: str) -> list[Row]:
         raise went_wrong()
     present = sorted(
         (row for row in rows if row[name] is not None),
-        key=lambda row: _sortable(row[name]),
+        # A whole second must sort before its microseconds: no Z at its end.
+        key=lambda row: row[name].removesuffix("Z") if isinstance(row[name], str) else row[name],
         reverse=order_by.startswith("-"),
     )
     absent = [row for row in rows if row[name] is None]
     return absent + present if order_by.startswith("-") else present + absent
-
-
-def _sortable(value: Any) -> Any:
-    """A whole second must sort before its microseconds: no Z at its end."""
-    return value.removesuffix("Z") if isinstance(value, str) else value

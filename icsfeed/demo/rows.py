@@ -13,18 +13,6 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def cycle_start(day: date, zone: str) -> str:
-    """The first instant of a cycle: local midnight of the project and a second (v0.24+)."""
-    return stamp(datetime.combine(day, time(0, 0, 1), ZoneInfo(zone)))
-
-
-def cycle_end(day: date, zone: str) -> str:
-    """The end of a cycle: 23:59 after local midnight of its last day, also on a day of 23 hours (v1.3.1)."""
-    return stamp(
-        datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC) + timedelta(hours=23, minutes=59)
-    )
-
-
 def base(row_id: str, at: str, by: str | None) -> Row:
     """What every row has. `at` is the time of creation, `by` the user."""
     return {
@@ -70,12 +58,18 @@ def label_row(common: Row, project: Row, name: str, **more: Any) -> Row:
 
 
 def cycle_row(common: Row, project: Row, name: str, days: tuple[date, date] | None, **more: Any) -> Row:
-    """A cycle from the first to the last of `days`, inclusive, in the project's time zone."""
-    zone = project["timezone"]
-    dates = {
-        "start_date": cycle_start(days[0], zone) if days else None,
-        "end_date": cycle_end(days[1], zone) if days else None,
-    }
+    """A cycle from the first to the last of `days`, inclusive.
+
+    It begins a second after the project's local midnight and ends 23:59 after that of its last day, also
+    on a day of 23 hours (v1.3.1).
+    """
+    zone = ZoneInfo(project["timezone"])
+    start = end = None
+    if days:
+        start = stamp(datetime.combine(days[0], time(0, 0, 1), zone))
+        last = datetime.combine(days[1], time.min, zone).astimezone(UTC)
+        end = stamp(last + timedelta(hours=23, minutes=59))
+    dates = {"start_date": start, "end_date": end}
     rest = {"progress_snapshot": {}, "timezone": "UTC", "version": 1, "owned_by": common["created_by"]}
     return {**_within(common, project), "name": name, **dates, **_period(), **rest, **more}
 
@@ -108,8 +102,3 @@ def link_row(common: Row, project: Row, issue: str, kind: str, period: str) -> R
     """That an issue is in a cycle or a module: `kind` is the key that names the period."""
     common = {key: value for key, value in common.items() if not key.startswith("external_")}
     return {**_within(common, project), "sub_issues_count": 0, "issue": issue, kind: period}
-
-
-def later(moment: str) -> str:
-    """The next microsecond: two saves never carry the same time."""
-    return stamp(datetime.fromisoformat(moment) + timedelta(microseconds=1))

@@ -1,10 +1,10 @@
-"""A believable workspace for `icsfeed demo`: the same bytes on the same day, the same ids for ever."""
+"""A believable workspace for `icsfeed demo`: the same bytes on the same day, always the same ids."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID, uuid5
 
-from icsfeed.demo.data import Key, Member, PlaneData, Project, User, Workspace, utc_now
+from icsfeed.demo.data import DemoData, DemoKey, DemoMember, DemoProject, DemoUser, DemoWorkspace
 from icsfeed.demo.rows import (
     Row,
     base,
@@ -17,13 +17,13 @@ from icsfeed.demo.rows import (
     stamp,
     state_row,
 )
-from icsfeed.demo.sample_plans import PEOPLE, PLANS, Days, Person, Plan, Task
+from icsfeed.demo.sample_tables import PEOPLE, PROJECTS, Days, SampleProject, SampleTask
 
 SLUG = "acme-demo"
 API_KEY = "plane_api_demo0000000000000000000000demo"
 """The only key of the sample: Anna's, who is in every project."""
 FILLED = "WEB"
-"""The project that grows when more issues are asked for."""
+"""The project that a larger sample fills up."""
 SPACE = UUID("6f0c3a52-3f7e-5c1b-9a55-0d1c5feed000")
 STATES = {
     "Backlog": "backlog",
@@ -35,38 +35,32 @@ STATES = {
 }
 
 
-def sample(today: date, *, issues: int = 0, clock: Callable[[], datetime] = utc_now) -> PlaneData:
-    """Three projects with about forty issues around `today`.
-
-    `issues`: the last project is filled up to that many. `clock` is for what changes afterwards.
-    """
-    data = PlaneData(clock)
-    members = [Member(sample_id("user", person.name), person.role) for person in PEOPLE]
-    data.users = {user.id: user for user in map(_user, PEOPLE)}
-    data.keys = {API_KEY: Key(API_KEY, sample_id("user", "anna"))}
-    data.workspaces = {SLUG: Workspace(sample_id("workspace"), SLUG, "Acme Property", members)}
-    for plan in PLANS:
-        project = _project(plan, today)
-        tasks = list(plan.tasks)
-        if plan.key == FILLED:
-            tasks += _filling(plan, issues)
+def sample(today: date, *, issues: int = 0) -> DemoData:
+    """Three projects with about forty issues around `today`, the last project filled up to `issues`."""
+    data = DemoData()
+    members = [DemoMember(sample_id("user", person.name), person.role) for person in PEOPLE]
+    for person in PEOPLE:
+        user, email = sample_id("user", person.name), f"{person.name}@example.com"
+        data.users[user] = DemoUser(user, email, person.name, person.first, person.last)
+    data.keys = {API_KEY: DemoKey(API_KEY, sample_id("user", "anna"))}
+    data.workspaces = {SLUG: DemoWorkspace(sample_id("workspace"), SLUG, "Acme Property", members)}
+    for source in PROJECTS:
+        project = _project(source, today)
+        tasks = list(source.tasks)
+        if source.key == FILLED:
+            tasks += _filling(source, issues)
         _add_issues(project, tasks, today)
         data.projects[project.row["id"]] = project
     return data
 
 
 def sample_id(*names: str) -> str:
-    """The id of a thing in the sample: `sample_id("project", "PROP")`, `sample_id("issue", "PROP", "1")`."""
+    """The id of an object: `sample_id("project", "PROP")`, `sample_id("issue", "PROP", "1")`."""
     return str(uuid5(SPACE, "/".join(names)))
 
 
-def _user(person: Person) -> User:
-    email = f"{person.name}@example.com"
-    return User(sample_id("user", person.name), email, person.name, person.first, person.last)
-
-
 def _at(today: date, days: int, seconds: int = 0) -> str:
-    """A moment in the morning of the day that is so many days from today."""
+    """A moment in the morning, `days` from today."""
     return stamp(datetime.combine(today, time(7, 30, 0, 123456), UTC) + timedelta(days=days, seconds=seconds))
 
 
@@ -74,37 +68,37 @@ def _common(today: date, days: int, *names: str, seconds: int = 0) -> Row:
     return base(sample_id(*names), _at(today, days, seconds), sample_id("user", "anna"))
 
 
-def _project(plan: Plan, today: date) -> Project:
+def _project(source: SampleProject, today: date) -> DemoProject:
     """The project without its issues."""
-    common = _common(today, -120, "project", plan.key)
+    common = _common(today, -120, "project", source.key)
     row = project_row(
         common,
         sample_id("workspace"),
-        plan.key,
-        plan.name,
-        description=plan.description,
-        timezone=plan.timezone,
+        source.key,
+        source.name,
+        description=source.description,
+        timezone=source.timezone,
     )
     roles = {person.name: person.role for person in PEOPLE}
-    members = [Member(sample_id("user", name), roles[name]) for name in plan.people]
-    project = Project(SLUG, row, members)
+    members = [DemoMember(sample_id("user", name), roles[name]) for name in source.people]
+    project = DemoProject(SLUG, row, members)
     for number, (name, group) in enumerate(STATES.items(), 1):
-        common = _common(today, -120, "state", plan.key, name)
+        common = _common(today, -120, "state", source.key, name)
         more = {"sequence": number * 10000 + 5000.0, "default": name == "Backlog"}
         project.states[common["id"]] = state_row(common, row, name, group, **more)
-    for number, name in enumerate(plan.labels):
-        common = _common(today, -100, "label", plan.key, name, seconds=number)
+    for number, name in enumerate(source.labels):
+        common = _common(today, -100, "label", source.key, name, seconds=number)
         project.labels[common["id"]] = label_row(common, row, name, color="#3F76FF")
-    _add_periods(project, plan, today)
+    _add_periods(project, source, today)
     return project
 
 
-def _add_periods(project: Project, plan: Plan, today: date) -> None:
-    for number, (name, days) in enumerate(plan.cycles.items()):
-        common = _common(today, -40, "cycle", plan.key, name, seconds=number)
+def _add_periods(project: DemoProject, source: SampleProject, today: date) -> None:
+    for number, (name, days) in enumerate(source.cycles.items()):
+        common = _common(today, -40, "cycle", source.key, name, seconds=number)
         project.cycles[common["id"]] = cycle_row(common, project.row, name, _span(today, days))
-    for number, (name, days) in enumerate(plan.modules.items()):
-        common = _common(today, -40, "module", plan.key, name, seconds=number)
+    for number, (name, days) in enumerate(source.modules.items()):
+        common = _common(today, -40, "module", source.key, name, seconds=number)
         project.modules[common["id"]] = module_row(common, project.row, name, _span(today, days))
 
 
@@ -112,7 +106,7 @@ def _span(today: date, days: Days | None) -> tuple[date, date] | None:
     return (today + timedelta(days=days[0]), today + timedelta(days=days[1])) if days else None
 
 
-def _add_issues(project: Project, tasks: Iterable[Task], today: date) -> None:
+def _add_issues(project: DemoProject, tasks: Iterable[SampleTask], today: date) -> None:
     key = project.row["identifier"]
     numbers: dict[str, int] = {}
     for number, task in enumerate(tasks, 1):
@@ -124,10 +118,14 @@ def _add_issues(project: Project, tasks: Iterable[Task], today: date) -> None:
         project.last = number
         for kind, name in (("cycle", task.cycle), ("module", task.module)):
             if name:
-                _link(project, issue, kind, sample_id(kind, key, name))
+                period = sample_id(kind, key, name)
+                by = sample_id("user", "anna")
+                common = base(sample_id("link", period, issue["id"]), issue["updated_at"], by)
+                link = link_row(common, project.row, issue["id"], kind, period)
+                project.links.setdefault(period, {})[issue["id"]] = link
 
 
-def _issue(project: Row, number: int, task: Task, today: date) -> Row:
+def _issue(project: Row, number: int, task: SampleTask, today: date) -> Row:
     """Created up to sixty days ago, saved some days later, never after this morning."""
     key = project["identifier"]
     created = -60 + number % 50
@@ -163,13 +161,7 @@ def _day(today: date, days: int | None) -> str | None:
     return None if days is None else (today + timedelta(days=days)).isoformat()
 
 
-def _link(project: Project, issue: Row, kind: str, period: str) -> None:
-    common = base(sample_id("link", period, issue["id"]), issue["updated_at"], sample_id("user", "anna"))
-    links = project.links.setdefault(period, {})
-    links[issue["id"]] = link_row(common, project.row, issue["id"], kind, period)
-
-
-def _filling(plan: Plan, issues: int) -> list[Task]:
+def _filling(source: SampleProject, issues: int) -> list[SampleTask]:
     """The tasks that the project lacks to hold `issues`: some undated, some with a span, over a year."""
     verbs, things = (
         ("Check", "Write", "Update", "Fix"),
@@ -177,17 +169,17 @@ def _filling(plan: Plan, issues: int) -> list[Task]:
     )
     states, priorities = tuple(STATES), ("none", "low", "medium", "none", "high", "none", "urgent")
     tasks = []
-    for number in range(len(plan.tasks) + 1, issues + 1):
+    for number in range(len(source.tasks) + 1, issues + 1):
         due = None if number % 11 == 0 else number * 37 % 400 - 90
         tasks.append(
-            Task(
+            SampleTask(
                 name=f"{verbs[number % 4]} {things[number % 7]} {number}",
                 state=states[number % 6],
                 due=due,
                 start=due - number % 9 if due is not None and number % 3 == 0 else None,
                 priority=priorities[number * 5 % 7],
-                who=(plan.people[number % 4],),
-                labels=(plan.labels[number % 2],) if number % 5 else (),
+                who=(source.people[number % 4],),
+                labels=(source.labels[number % 2],) if number % 5 else (),
                 text=f"<p>Number <strong>{number}</strong> of the long list.</p>",
             )
         )

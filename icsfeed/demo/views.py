@@ -1,222 +1,120 @@
-"""The answers themselves: an allowed call in, JSON out, one function for each thing that can be asked."""
+"""What the routes answer: the rows that a key may see, as pages or bare lists of JSON."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from icsfeed.demo.access import Ask
-from icsfeed.demo.data import Project
-from icsfeed.demo.paging import ordered, page, window
+from icsfeed.demo.access import RequestContext
+from icsfeed.demo.data import DemoProject
+from icsfeed.demo.paging import ordered, page, page_window
 from icsfeed.demo.rows import Row
-from icsfeed.demo.shapes import (
-    expanded,
-    in_view,
-    localized,
-    member_views,
-    period_issues,
-    period_view,
-    picked,
-    project_view,
-)
-from icsfeed.demo.wire import Reply, bad_request, json_reply, no_such_object, went_wrong
-from icsfeed.demo.writes import issue_changes, parsed
+from icsfeed.demo.wire import PlaneResponse, json_response
 
+View = Callable[[RequestContext], PlaneResponse]
 
-def _newest_first(rows: Iterable[Row]) -> list[Row]:
-    return ordered(list(rows), "-created_at")
+GROUPS = ("cancelled", "completed", "started", "unstarted", "backlog")
 
 
-def _sent(ask: Ask, row: Row) -> Row:
-    """A row as this key gets it."""
-    return localized(picked(row, ask.call.params.get("fields", "")), ask.user.timezone)  # type: ignore[no-any-return]
+def list_view(rows: Callable[[RequestContext], list[Row]]) -> View:
+    """A page of `rows` with the chosen `fields`."""
 
+    def view(context: RequestContext) -> PlaneResponse:
+        body = page(rows(context), page_window(context.request.params))
+        body["results"] = [select_fields(row, context) for row in body["results"]]
+        return json_response(200, body)
 
-def _sent_issue(ask: Ask, row: Row) -> Row:
-    chosen = picked(row, ask.call.params.get("fields", ""))
-    whole = expanded(ask.data, ask.project, chosen, ask.call.params.get("expand", ""))
-    return localized(whole, ask.user.timezone)  # type: ignore[no-any-return]
+    return view
 
 
-def _page(ask: Ask, rows: list[Row]) -> Reply:
-    body = page(rows, window(ask.call.params, ask.version))
-    body["results"] = [_sent(ask, row) for row in body["results"]]
-    return json_reply(200, body)
+def select_fields(row: Row, context: RequestContext) -> Row:
+    """The fields named in the parameter `fields`, unknown ones ignored; all of them if none is named."""
+    names = {name for name in context.request.params.get("fields", "").split(",") if name}
+    return {key: value for key, value in row.items() if key in names} if names else row
 
 
-def _issue_page(ask: Ask, rows: list[Row]) -> Reply:
-    body = page(rows, window(ask.call.params, ask.version))
-    body["results"] = [_sent_issue(ask, row) for row in body["results"]]
-    return json_reply(200, body)
+def projects(context: RequestContext) -> list[Row]:
+    """Joined and public projects, archived ones too; the joined first."""
+    user, slug = context.key.user, context.params["slug"]
+    here = (project for project in context.data.projects.values() if project.slug == slug)
+    seen = [found for found in here if found.role(user) is not None or found.row["network"] == 2]
+    seen.sort(key=lambda project: (project.role(user) is None, project.row["created_at"]))
+    return [_project(found, user) for found in seen]
 
 
-def projects(ask: Ask) -> Reply:
-    """Joined and public ones, archived ones too; the joined first."""
-    seen = [project for project in ask.data.projects.values() if _visible(ask, project)]
-    seen.sort(key=lambda project: (project.role(ask.key.user) is None, project.row["created_at"]))
-    return _page(ask, [project_view(project, ask.key.user, ask.version, listed=True) for project in seen])
+def _project(project: DemoProject, user: str) -> Row:
+    """A project as `user` sees it, with counts and membership. `sort_order` is null unless they joined."""
+    role = project.role(user)
+    return {
+        "id": project.row["id"],
+        "total_members": sum(member.active and not member.bot for member in project.members),
+        "total_cycles": len(project.cycles),
+        "total_modules": len(project.modules),
+        "is_member": role is not None,
+        "member_role": role,
+        "sort_order": 65535.0 if role is not None else None,
+        **project.row,
+    }
 
 
-def project(ask: Ask) -> Reply:
-    """One of those that the list shows."""
-    found = ask.data.project(ask.params["slug"], ask.params["project"])
-    if found is None or not _visible(ask, found):
-        raise no_such_object()
-    return json_reply(200, _sent(ask, project_view(found, ask.key.user, ask.version, listed=False)))
+def issues(context: RequestContext) -> list[Row]:
+    return ordered(context.project.shown(), context.request.params.get("order_by") or "-created_at")
 
 
-def _visible(ask: Ask, found: Project) -> bool:
-    joined = found.role(ask.key.user) is not None
-    return found.slug == ask.params["slug"] and (joined or found.row["network"] == 2)
+def states(context: RequestContext) -> list[Row]:
+    return ordered([row for row in context.project.states.values() if not row["is_triage"]], "sequence")
 
 
-def issues(ask: Ask) -> Reply:
-    """The list; with external_id and external_source the one issue that has them."""
-    params, rows = ask.call.params, ask.project.shown()
-    if params.get("external_id") and params.get("external_source"):
-        return json_reply(200, _sent_issue(ask, _external(rows, params)))
-    return _issue_page(ask, ordered(rows, params.get("order_by") or "-created_at"))
+def labels(context: RequestContext) -> list[Row]:
+    """Any member of the workspace may ask; those who are not in the project get an empty list."""
+    project = context.data.project(context.params["slug"], context.params["project"])
+    if project is None or project.role(context.key.user) is None:
+        return []
+    return ordered(list(project.labels.values()), "-created_at")
 
 
-def _external(rows: list[Row], params: dict[str, str]) -> Row:
-    wanted = params["external_id"], params["external_source"]
-    found = (row for row in rows if (row["external_id"], row["external_source"]) == wanted)
-    return _first(found)
+def cycles(context: RequestContext) -> list[Row]:
+    return _periods(context.project, context.project.cycles)
 
 
-def _first(rows: Iterable[Row]) -> Row:
-    for row in rows:
-        return row
-    raise no_such_object()
+def modules(context: RequestContext) -> list[Row]:
+    return _periods(context.project, context.project.modules)
 
 
-def create_issue(ask: Ask) -> Reply:
-    changes = issue_changes(parsed(ask.call.body), ask.project, new=True)
-    row = ask.data.create_issue(ask.project.row["id"], changes, by=ask.key.user)
-    return json_reply(201, _sent_issue(ask, row))
+def _periods(project: DemoProject, periods: Mapping[str, Row]) -> list[Row]:
+    """Cycles or modules with their counts, the newest first, without the archived."""
+    shown = ordered([row for row in periods.values() if not row["archived_at"]], "-created_at")
+    return [{"id": row["id"], **_counts(project, row["id"]), **row} for row in shown]
 
 
-def _asked_issue(ask: Ask) -> Row:
-    return _first(row for row in ask.project.shown() if row["id"] == ask.params["id"])
+def _counts(project: DemoProject, period_id: str) -> dict[str, int]:
+    """Issues by the group of their state. A module counts the *groups* that occur, 0 or 1 each (v1.3.1)."""
+    groups = [project.group(issue) for issue in _issues_in(project, period_id)]
+    most = 1 if period_id in project.modules else len(groups)
+    counts = {f"{group}_issues": min(groups.count(group), most) for group in GROUPS}
+    return {"total_issues": len(groups), **counts}
 
 
-def issue(ask: Ask) -> Reply:
-    return json_reply(200, _sent_issue(ask, _asked_issue(ask)))
+def period_issues(context: RequestContext) -> list[Row]:
+    """The issues of a cycle or module, oldest first; none if it is unknown."""
+    order = context.request.params.get("order_by") or "created_at"
+    return ordered(_issues_in(context.project, context.params["id"]), order)
 
 
-def issue_by_number(ask: Ask) -> Reply:
-    """By KEY-number. What is not a number is a 500."""
-    if not ask.params["number"].isdecimal():
-        raise went_wrong()
-    number = int(ask.params["number"])
-    found = _first(row for row in ask.project.shown() if row["sequence_id"] == number)
-    return json_reply(200, _sent_issue(ask, found))
+def _issues_in(project: DemoProject, period_id: str) -> list[Row]:
+    links = project.links.get(period_id, {})
+    return [issue for issue in project.shown() if issue["id"] in links] if links else []
 
 
-def patch_issue(ask: Ask) -> Reply:
-    row = _asked_issue(ask)
-    changes = issue_changes(parsed(ask.call.body), ask.project, new=False)
-    return json_reply(200, _sent_issue(ask, ask.data.patch_issue(row["id"], changes, by=ask.key.user)))
+def project_members(context: RequestContext) -> PlaneResponse:
+    """A bare list of users without roles, removed ones and bots included; any workspace member may ask."""
+    found = context.data.project(context.params["slug"], context.params["project"])
+    people = context.data.members_of(found.members if found else ())
+    return json_response(200, [user.row() for _, user in people])
 
 
-def delete_issue(ask: Ask) -> Reply:
-    ask.data.delete_issue(_asked_issue(ask)["id"])
-    return Reply(204)
-
-
-def states(ask: Ask) -> Reply:
-    return _page(ask, ordered(_open_states(ask), "sequence"))
-
-
-def _open_states(ask: Ask) -> list[Row]:
-    return [row for row in ask.project.states.values() if not row["is_triage"]]
-
-
-def state(ask: Ask) -> Reply:
-    return _one(ask, _open_states(ask))
-
-
-def labels(ask: Ask) -> Reply:
-    """Any member of the workspace may ask; whoever is not in the project gets an empty list."""
-    return _page(ask, _newest_first(_seen_labels(ask)))
-
-
-def _seen_labels(ask: Ask) -> Iterable[Row]:
-    found = ask.data.project(ask.params["slug"], ask.params["project"])
-    return found.labels.values() if found and found.role(ask.key.user) is not None else ()
-
-
-def label(ask: Ask) -> Reply:
-    return _one(ask, _seen_labels(ask))
-
-
-def _one(ask: Ask, rows: Iterable[Row]) -> Reply:
-    return json_reply(200, _sent(ask, _first(row for row in rows if row["id"] == ask.params["id"])))
-
-
-def _periods(rows: dict[str, Row]) -> list[Row]:
-    return _newest_first(row for row in rows.values() if not row["archived_at"])
-
-
-def cycles(ask: Ask) -> Reply:
-    """Those that are not archived. `cycle_view=current` is answered with a bare list."""
-    view = ask.call.params.get("cycle_view", "")
-    found = in_view(view, _periods(ask.project.cycles), ask.now)
-    rows = [period_view(ask.project, row, ask.version) for row in found]
-    return json_reply(200, [_sent(ask, row) for row in rows]) if view == "current" else _page(ask, rows)
-
-
-def modules(ask: Ask) -> Reply:
-    rows = _periods(ask.project.modules)
-    return _page(ask, [period_view(ask.project, row, ask.version) for row in rows])
-
-
-def cycle(ask: Ask) -> Reply:
-    rows = _periods(ask.project.cycles)
-    return _one(ask, (period_view(ask.project, row, ask.version) for row in rows))
-
-
-def module(ask: Ask) -> Reply:
-    rows = _periods(ask.project.modules)
-    return _one(ask, (period_view(ask.project, row, ask.version) for row in rows))
-
-
-def linked(ask: Ask) -> Reply:
-    """The issues of a cycle or module, oldest first; an unknown one is empty."""
-    rows = period_issues(ask.project, ask.params["id"])
-    order = ask.call.params.get("order_by") or "created_at"
-    return _issue_page(ask, ordered(rows, order))
-
-
-def link(ask: Ask) -> Reply:
-    """Adds `issues` to a cycle or module; answers with all links of it."""
-    wanted: Any = parsed(ask.call.body).get("issues")
-    if not wanted:
-        raise bad_request({"error": "Work items are required", "code": "MISSING_WORK_ITEMS"})
-    if ask.params["id"] not in ask.project.cycles | ask.project.modules:
-        raise no_such_object()
-    known = [key for key in wanted if key in ask.project.issues]
-    links = ask.data.add_to(ask.params["id"], known, by=ask.key.user)
-    return json_reply(200, localized(links, ask.user.timezone))
-
-
-def unlink(ask: Ask) -> Reply:
-    if ask.params["issue"] not in ask.project.links.get(ask.params["id"], {}):
-        raise no_such_object()
-    ask.data.remove_from(ask.params["id"], ask.params["issue"])
-    return Reply(204)
-
-
-def project_members(ask: Ask) -> Reply:
-    """A bare list of users, without roles, removed ones and bots included; for all of the workspace."""
-    found = ask.data.project(ask.params["slug"], ask.params["project"])
-    people = ask.data.members_of(found.members if found else ())
-    return json_reply(200, member_views((user, None) for _, user in people))
-
-
-def workspace_members(ask: Ask) -> Reply:
+def workspace_members(context: RequestContext) -> PlaneResponse:
     """A bare list of users with their roles."""
-    people = ask.data.members_of(ask.workspace.members)
-    return json_reply(200, member_views((user, member.role) for member, user in people))
+    people = context.data.members_of(context.workspace.members)
+    return json_response(200, [user.row() | {"role": member.role} for member, user in people])
 
 
-def me(ask: Ask) -> Reply:
-    return json_reply(200, ask.user.row())
+def me(context: RequestContext) -> PlaneResponse:
+    return json_response(200, context.user.row())

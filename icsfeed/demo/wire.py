@@ -1,15 +1,13 @@
-"""What goes over the wire: a call, a reply, and what Plane v1.3.1 says when it refuses."""
+"""Requests, responses, and the errors of Plane v1.3.1 in its own words."""
 
 import gzip
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
-from litestar.types import HTTPScope, Receive, Send
+from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Send
 from msgspec import Struct, field
-
-Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -17,11 +15,11 @@ ALWAYS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 GZIP_FROM = 200
-"""Django leaves shorter bodies alone, and says nothing of Accept-Encoding in their Vary."""
+"""Bytes. Django does not compress shorter bodies, and leaves Accept-Encoding out of their Vary."""
 
 
-class Call(Struct, frozen=True):
-    """One request. `query` is the raw query string, `headers` have lower-case names."""
+class PlaneRequest(Struct, frozen=True):
+    """A request. `query` is the raw query string, `headers` have lower-case names."""
 
     method: str
     path: str
@@ -30,127 +28,106 @@ class Call(Struct, frozen=True):
     body: bytes = b""
 
     @property
-    def target(self) -> str:
-        """Path and query as the client asked for them."""
-        return f"{self.path}?{self.query}" if self.query else self.path
-
-    @property
     def params(self) -> dict[str, str]:
-        """The query's parameters; of a repeated one the last, as Django has it."""
+        """The query's parameters; of a repeated one the last, as in Django."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
-class Drip(Struct, frozen=True):
-    """Send so many bytes at once, then sleep so many seconds."""
-
-    size: int
-    pause: float
-    sleep: Sleep
-
-
-class Reply(Struct):
-    """One answer. `broken`: half of the body, then the connection closes. `drip`: it comes slowly."""
+class PlaneResponse(Struct):
+    """A response; sent whole, unless a subclass sends it otherwise."""
 
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
-    broken: bool = False
-    drip: Drip | None = None
+
+    async def transmit(self, send: Send) -> None:
+        await send(self.start())
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+    def start(self) -> HTTPResponseStartEvent:
+        """The status and the headers, with the length of the whole body."""
+        headers = {"Content-Length": str(len(self.body))} | self.headers
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        return {"type": "http.response.start", "status": self.status, "headers": raw}
 
 
-class Refused(Exception):
-    """Ends the handling of a call with this reply."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
-        self.reply = reply
+Handler: TypeAlias = Callable[[PlaneRequest], Awaitable[PlaneResponse]]
 
 
-def json_reply(status: int, body: object, headers: Mapping[str, str] = {}) -> Reply:
-    return Reply(status, msgspec.json.encode(body), {"Content-Type": "application/json", **headers})
+class PlaneRefusal(Exception):
+    """Ends the handling of a request with this response."""
+
+    def __init__(self, response: PlaneResponse) -> None:
+        super().__init__(response.status)
+        self.response = response
 
 
-def page_not_found() -> Refused:
-    """No such path: told before anybody looks at the key, and not counted."""
-    return Refused(json_reply(404, {"error": "Page not found."}))
+def json_response(status: int, body: object, headers: Mapping[str, str] = {}) -> PlaneResponse:
+    return PlaneResponse(status, msgspec.json.encode(body), {"Content-Type": "application/json", **headers})
 
 
-def no_such_object() -> Refused:
-    return Refused(json_reply(404, {"error": "The requested resource does not exist."}))
+def page_not_found() -> PlaneRefusal:
+    """No such path: checked before the key, and not counted."""
+    return PlaneRefusal(json_response(404, {"error": "Page not found."}))
 
 
-def no_permission() -> Refused:
+def no_such_object() -> PlaneRefusal:
+    return PlaneRefusal(json_response(404, {"error": "The requested resource does not exist."}))
+
+
+def no_permission() -> PlaneRefusal:
     """The same for a foreign, an unknown and a deleted project, and for a wrong workspace."""
-    return Refused(json_reply(403, {"detail": "You do not have permission to perform this action."}))
+    return PlaneRefusal(json_response(403, {"detail": "You do not have permission to perform this action."}))
 
 
-def no_key() -> Refused:
-    return Refused(json_reply(401, {"detail": "Authentication credentials were not provided."}))
+def no_key() -> PlaneRefusal:
+    return PlaneRefusal(json_response(401, {"detail": "Authentication credentials were not provided."}))
 
 
-def bad_key() -> Refused:
+def bad_key() -> PlaneRefusal:
     """An unknown, expired or disabled key: 403, not 401."""
-    return Refused(json_reply(403, {"detail": "Given API token is not valid"}))
+    return PlaneRefusal(json_response(403, {"detail": "Given API token is not valid"}))
 
 
-def bad_request(body: object) -> Refused:
-    return Refused(json_reply(400, body))
+def bad_request(body: object) -> PlaneRefusal:
+    return PlaneRefusal(json_response(400, body))
 
 
-def went_wrong() -> Refused:
-    """What Plane says when its code raised, as for an unknown `order_by`."""
-    return Refused(json_reply(500, {"error": "Something went wrong please try again later"}))
+def went_wrong() -> PlaneRefusal:
+    """What Plane answers when its code raised, as for an unknown `order_by`."""
+    return PlaneRefusal(json_response(500, {"error": "Something went wrong please try again later"}))
 
 
-def too_many(retry_after: int) -> Refused:
+def rate_limited(retry_after: int) -> PlaneRefusal:
     body = {"error_code": 5900, "error_message": "RATE_LIMIT_EXCEEDED"}
-    return Refused(json_reply(429, body, {"Retry-After": str(retry_after)}))
+    return PlaneRefusal(json_response(429, body, {"Retry-After": str(retry_after)}))
 
 
-def finished(reply: Reply, call: Call) -> Reply:
-    """Adds the headers that every answer carries, and gzip for those who accept it."""
-    long = len(reply.body) >= GZIP_FROM
+def finish(response: PlaneResponse, request: PlaneRequest) -> PlaneResponse:
+    """Add the headers that every response has, and compress it if the client accepts gzip."""
+    long = len(response.body) >= GZIP_FROM
     vary = "Accept-Encoding, Cookie, origin" if long else "Cookie, origin"
-    reply.headers = {"Vary": vary} | ALWAYS | reply.headers
-    if reply.status != 301:
-        reply.headers.setdefault("X-Frame-Options", "DENY")
-    if long and "gzip" in call.headers.get("accept-encoding", ""):
-        reply.body = gzip.compress(reply.body, compresslevel=6, mtime=0)
-        reply.headers["Content-Encoding"] = "gzip"
-    return reply
+    response.headers = {"Vary": vary} | ALWAYS | response.headers
+    if response.status != 301:
+        response.headers.setdefault("X-Frame-Options", "DENY")
+    if long and "gzip" in request.headers.get("accept-encoding", ""):
+        response.body = gzip.compress(response.body, compresslevel=6, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
+    return response
 
 
-async def read_call(scope: HTTPScope, receive: Receive) -> Call:
-    """The whole request. The raw path is taken because Litestar strips the slash that Plane insists on."""
+async def read_request(scope: HTTPScope, receive: Receive) -> PlaneRequest:
+    """Read the whole request. Litestar strips the last slash, which Plane requires: hence the raw path."""
     body = bytearray()
     while True:
         message: Any = await receive()
         body += message.get("body", b"")
         if not message.get("more_body", False):
             break
-    return Call(
+    return PlaneRequest(
         method=scope["method"],
         path=scope["raw_path"].partition(b"?")[0].decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
         body=bytes(body),
     )
-
-
-async def transmit(reply: Reply, send: Send) -> None:
-    """Sends the reply. A broken one ends before the length it promised: the server closes the connection."""
-    headers = {"Content-Length": str(len(reply.body))} | reply.headers
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-    for piece in _pieces(reply):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if reply.drip:
-            await reply.drip.sleep(reply.drip.pause)
-    if not reply.broken:
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _pieces(reply: Reply) -> Iterator[bytes]:
-    body = reply.body[: len(reply.body) // 2] if reply.broken else reply.body
-    size = reply.drip.size if reply.drip else max(len(body), 1)
-    return (body[at : at + size] for at in range(0, len(body), size))

@@ -8,14 +8,14 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.faults import Faults, followed_by, repeated
+from plane.recorded import load_recorded
 
 from icsfeed.adapters.plane import ISSUE_FIELDS, PERIOD_FIELDS, PROJECT_FIELDS, PlaneClient, open_client
 from icsfeed.core.errors import KeyRefused, NoAccess, Throttled
 from icsfeed.core.model import Project
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults, followed_by, repeated
-from icsfeed.demo.recorded import load_recorded
 
 pytestmark = pytest.mark.anyio
 

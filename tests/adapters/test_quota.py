@@ -25,14 +25,14 @@ from icsfeed.adapters.quota import (
     remaining_in,
     stretched,
 )
-from icsfeed.demo.access import Limits, Quota
-from icsfeed.demo.data import Key
+from icsfeed.demo.access import KeyLimits, SlidingWindow
+from icsfeed.demo.data import DemoKey
 
 pytestmark = pytest.mark.anyio
 
 EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
 UNIX = EPOCH.timestamp()
-KEY = Key("plane_api_mine", "alice")
+KEY = DemoKey("plane_api_mine", "alice")
 STEP = 1 / 64
 """Latencies are whole numbers of it, so that no rounding hides a request too many."""
 
@@ -84,8 +84,8 @@ class Plane:
         latency: Callable[[], tuple[float, float]] = lambda: (STEP, STEP),
     ) -> None:
         time = asyncio.get_running_loop().time
-        limits = Limits(person=person)
-        self.quota = Quota(limits, lambda: EPOCH + timedelta(seconds=time()))
+        limits = KeyLimits(person=person)
+        self.quota = SlidingWindow(limits, lambda: EPOCH + timedelta(seconds=time()))
         self.latency = latency
         self.says = says
         self.log: list[tuple[str, float, bool]] = []

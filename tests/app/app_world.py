@@ -9,6 +9,10 @@ import httpx
 from icalendar import Calendar
 from litestar import Litestar
 from msgspec.structs import replace
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.faults import Faults
+from plane.sample import sample
 
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
@@ -16,19 +20,16 @@ from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.config import Config, Feed
-from icsfeed.demo.access import Limits
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults
+from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.rows import Row
-from icsfeed.demo.sample import sample, sample_id
+from icsfeed.demo.sample import sample_id
 from icsfeed.demo.settings import demo_config
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 """A Monday."""
 TODAY = date(2026, 11, 23)
 HOST = "https://cal.example.com"
-UNLIMITED = Limits(person=1_000_000)
+UNLIMITED = KeyLimits(person=1_000_000)
 
 
 class Clock:
@@ -99,7 +100,7 @@ async def serving(
     data: PlaneData | None = None,
     clock: Clock | None = None,
     issues: int = 0,
-    limits: Limits = UNLIMITED,
+    limits: KeyLimits = UNLIMITED,
     version: str = "v1.3.1",
     base: str = HOST,
     more: Mapping[str, PlaneData] = {},

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from app_world import NOW, TODAY, Clock, World, serving
 from leaping import START, Simulation
+from plane.data import PlaneData
+from plane.sample import sample
 
 from icsfeed.app.watch import Watch
 from icsfeed.core.config import Config
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.sample import sample
 
 TICK = 20.0
 """Seconds between looks of the watch: twenty times the server's, to spend fewer turns of the loop."""

@@ -11,13 +11,13 @@ from app_world import HOST, TODAY, Clock, World, quick, serving, settings
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from plane import faults as f
+from plane.sample import sample
 from prometheus_client.parser import text_string_to_metric_families
 
 from icsfeed.app.admin import given_token
 from icsfeed.app.server_state import Loaded
 from icsfeed.core.config import Config, Feed, Secret
-from icsfeed.demo import faults as f
-from icsfeed.demo.sample import sample
 
 pytestmark = pytest.mark.anyio
 

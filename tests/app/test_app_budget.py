@@ -9,6 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from app_world import TODAY, World, quick, serving, settings
+from plane.api import create_plane
+from plane.faults import Faults, raising
+from plane.sample import sample
 from simulated import BACKEND, LoopClock, living
 from test_app_incremental import facts
 
@@ -19,10 +22,7 @@ from icsfeed.app.check import Finding, check
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.watch import Watch
 from icsfeed.core.config import Auto, Config, Feed
-from icsfeed.demo.access import Limits
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.faults import Faults, raising
-from icsfeed.demo.sample import sample
+from icsfeed.demo.access import KeyLimits
 
 pytestmark = pytest.mark.anyio
 
@@ -98,7 +98,7 @@ async def test_a_reader_is_told_how_long_it_waits_and_for_what(caplog: pytest.Lo
 async def test_the_wait_that_plane_asks_for_is_told_too() -> None:
     config, clock = quick(settings(FEEDS), 1), LoopClock()
     data = sample(TODAY, clock=clock)
-    async with serving(config, data=data, clock=clock, limits=Limits(person=20)) as world:
+    async with serving(config, data=data, clock=clock, limits=KeyLimits(person=20)) as world:
         plane = world.workspace.plane
         for _ in range(20):
             await plane.version()
@@ -139,7 +139,7 @@ async def test_a_server_that_is_started_after_a_check_begins_with_what_that_has_
 async def test_no_reader_waits_for_a_request_that_cannot_be_had_in_time() -> None:
     clock = LoopClock()
     data = sample(TODAY, clock=clock)
-    async with serving(settings(FEEDS), data=data, clock=clock, limits=Limits(person=60)) as world:
+    async with serving(settings(FEEDS), data=data, clock=clock, limits=KeyLimits(person=60)) as world:
         before = await world.ask("GET", "/feeds/all.ics")
         await asyncio.sleep(61)
         world.change("PROP", 1, name="Changed")

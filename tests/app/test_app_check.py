@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from app_world import Clock, World, serving, settings
 from msgspec.structs import replace
+from plane import faults as f
+from plane.data import PlaneData
 
 from icsfeed.app.check import Finding, check, worst
 from icsfeed.core.config import Auto, Cache, Config, Duration, Feed, Filter, Match, Window
@@ -17,8 +19,6 @@ from icsfeed.core.errors import (
     NotPlane,
     ServerError,
 )
-from icsfeed.demo import faults as f
-from icsfeed.demo.data import PlaneData
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +128,7 @@ async def test_projects_may_be_named_by_id() -> None:
 
 async def test_a_key_without_any_project_is_an_error() -> None:
     clock = Clock()
-    data = PlaneData(clock)
+    data = PlaneData(clock=clock)
     async with serving() as world:
         data.users, data.keys, data.workspaces = world.data.users, world.data.keys, world.data.workspaces
     async with serving(_config(), data=data, clock=clock) as world:

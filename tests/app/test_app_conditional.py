@@ -9,13 +9,13 @@ import httpx
 import pytest
 from app_world import NOW, TODAY, Clock, World, serving, settings
 from litestar.datastructures import Headers
+from plane.sample import sample
 
 from icsfeed.app.answers import feed_answer
 from icsfeed.app.bodies import Bodies
 from icsfeed.core.conditional import http_date
 from icsfeed.core.feed import render_narrowed
 from icsfeed.core.ics import Header
-from icsfeed.demo.sample import sample
 
 pytestmark = pytest.mark.anyio
 

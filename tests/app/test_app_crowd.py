@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import httpx
 import pytest
 from app_world import World, event, settings, titles
+from plane import faults as f
 from simulated import BACKEND, living
 
 from icsfeed.core.config import Feed, Filter
 from icsfeed.core.model import Priority
-from icsfeed.demo import faults as f
 
 pytestmark = pytest.mark.anyio
 

@@ -10,12 +10,12 @@ import httpx
 import pytest
 from app_world import World, quick, serving, settings
 from msgspec.structs import replace
+from plane import faults as f
 
 from icsfeed.app.wrong_links import PER_MINUTE, WrongLinks
 from icsfeed.core.config import AuthProxy, Config, Feed, Secret
 from icsfeed.core.narrowing import FIELDS
 from icsfeed.core.query import parse_query
-from icsfeed.demo import faults as f
 
 pytestmark = pytest.mark.anyio
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from app_world import NOW, TODAY, World, quick, serving, settings
+from plane import faults as f
+from plane.sample import sample
 
 from icsfeed.adapters.export_folder import LOCK, RECORD, Folder
 from icsfeed.app.export import Exported, export
 from icsfeed.core.config import Auto, Config, Feed
 from icsfeed.core.tokens import derive
-from icsfeed.demo import faults as f
-from icsfeed.demo.sample import sample, sample_id
+from icsfeed.demo.sample import sample_id
 
 pytestmark = pytest.mark.anyio
 

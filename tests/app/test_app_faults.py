@@ -7,13 +7,13 @@ from typing import NamedTuple
 import httpx
 import pytest
 from app_world import World, event, events, quick, settings, titles
+from plane import faults as f
+from plane.faults import Fault
 from simulated import BACKEND, LoopClock, living
 
 from icsfeed.core.config import Cache, Config, Duration, Feed
-from icsfeed.demo import faults as f
-from icsfeed.demo.faults import Fault, Handler
 from icsfeed.demo.sample import sample_id
-from icsfeed.demo.wire import Call, Reply
+from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ def shifting(world: World) -> Fault:
     """After each page the oldest issue is deleted, so that the pages that follow move up."""
     project = world.data.projects[sample_id("project", "WEB")]
 
-    async def fault(call: Call, handler: Handler) -> Reply:
+    async def fault(call: PlaneRequest, handler: Handler) -> PlaneResponse:
         reply = await handler(call)
         if project.row["id"] in call.path:
             world.data.delete_issue(next(iter(project.issues)))

@@ -10,14 +10,15 @@ import httpx
 import pytest
 from app_world import NOW, TODAY, Clock, World, event, events, quick, serving, settings, titles
 from msgspec.structs import replace
+from plane import faults as f
+from plane.data import PlaneData
+from plane.sample import sample
 
 from icsfeed.core.config import Auto, Config, Duration, Feed, Window
 from icsfeed.core.errors import AmbiguousName, NoCopy, UnknownFeed
 from icsfeed.core.query import Query, parse_query
 from icsfeed.core.tokens import derive
-from icsfeed.demo import faults as f
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.sample import sample, sample_id
+from icsfeed.demo.sample import sample_id
 
 pytestmark = pytest.mark.anyio
 

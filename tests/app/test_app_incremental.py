@@ -9,16 +9,18 @@ import httpx
 import pytest
 from app_world import TODAY, UNLIMITED, Clock, settings
 from msgspec.structs import replace
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.faults import Faults, answering, delayed, edited, followed_by, malformed, server_error
+from plane.sample import sample
 
 from icsfeed.adapters.store import Store, open_store
 from icsfeed.app.build import opened
 from icsfeed.app.feeds import FeedService
 from icsfeed.core.config import Cache, Config, Duration, Feed
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData, Project
-from icsfeed.demo.faults import Faults, answering, delayed, edited, followed_by, malformed, server_error
+from icsfeed.demo.data import DemoProject
 from icsfeed.demo.rows import Row
-from icsfeed.demo.sample import sample, sample_id
+from icsfeed.demo.sample import sample_id
 
 pytestmark = pytest.mark.anyio
 
@@ -342,7 +344,7 @@ async def test_an_issue_that_joined_or_left_a_cycle_or_module_says_so(kind: str)
         await plane.is_right()
 
 
-def open_period(data: PlaneData, kind: str) -> tuple[Project, str]:
+def open_period(data: PlaneData, kind: str) -> tuple[DemoProject, str]:
     """A cycle or module that has not ended, and its project."""
     for project in data.projects.values():
         for id_, row in (project.cycles if kind == "cycle" else project.modules).items():

@@ -9,6 +9,9 @@ import pytest
 from app_world import TODAY, Clock, event
 from litestar.stores.file import FileStore
 from msgspec.structs import replace
+from plane.data import PlaneData
+from plane.faults import Faults, delayed, raising, server_error
+from plane.sample import sample
 from test_app_incremental import (
     NAMES_REST,
     Server,
@@ -27,9 +30,7 @@ from icsfeed.core.config import Auto, Config, Duration, Feed
 from icsfeed.core.errors import NoCopy
 from icsfeed.core.feed import Rendered
 from icsfeed.core.tokens import derive
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults, delayed, raising, server_error
-from icsfeed.demo.sample import sample, sample_id
+from icsfeed.demo.sample import sample_id
 
 pytestmark = pytest.mark.anyio
 

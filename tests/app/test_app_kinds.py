@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from app_world import NOW, TODAY, Clock, World, events, serving, settings
 from ical.calendar_stream import IcsCalendarStream
+from plane.sample import sample
 
 from icsfeed.core.config import Duration, Feed, Filter, Match, Window
 from icsfeed.core.values import parse_alarm
-from icsfeed.demo.sample import sample
 from icsfeed.demo.settings import demo_config
 
 pytestmark = pytest.mark.anyio

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from app_world import serving, settings
+from plane import faults as f
 
 from icsfeed.app.logs import Form, Once, Redacting, about, secrets_of, set_up
 from icsfeed.core.config import Config, Feed, PushTarget, Secret, Workspace
 from icsfeed.core.errors import Throttled
 from icsfeed.core.tokens import derive
-from icsfeed.demo import faults as f
 from icsfeed.demo.sample import API_KEY
 from icsfeed.demo.settings import SECRET
 

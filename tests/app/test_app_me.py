@@ -8,11 +8,11 @@ import httpx
 import pytest
 from app_world import Clock, World, serving, settings
 from litestar.types import Receive, Scope, Send
+from plane import faults as f
 from test_app_pages import page, words
 
 from icsfeed.app.peers import is_within, keeping_peer
 from icsfeed.core.config import AuthProxy, Auto, Config, Feed
-from icsfeed.demo import faults as f
 from icsfeed.demo.sample import sample_id
 
 pytestmark = pytest.mark.anyio

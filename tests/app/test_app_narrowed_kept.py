@@ -3,13 +3,14 @@
 import httpx
 import pytest
 from app_world import TODAY, Clock
+from plane.api import create_plane
+from plane.faults import Faults
+from plane.sample import sample
 
 from icsfeed.adapters.store import open_store
 from icsfeed.app.build import opened
 from icsfeed.core.config import Config, Feed, Secret, Workspace
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.faults import Faults
-from icsfeed.demo.sample import API_KEY, SLUG, sample
+from icsfeed.demo.sample import API_KEY, SLUG
 
 pytestmark = pytest.mark.anyio
 

@@ -12,12 +12,12 @@ import pytest
 from app_world import HOST, World, event, quick, serving, settings
 from httpx import Response
 from msgspec.structs import replace
+from plane import faults as f
 
 from icsfeed.app.assets import Assets
 from icsfeed.app.pages import Pages
 from icsfeed.app.sheets import Sheets
 from icsfeed.core.config import Embed, Feed
-from icsfeed.demo import faults as f
 
 pytestmark = pytest.mark.anyio
 

@@ -3,11 +3,12 @@
 import pytest
 from app_world import TODAY, Clock, World, quick, serving, settings
 from msgspec.structs import replace
+from plane import faults as f
+from plane.sample import sample
 
 from icsfeed.app.watch import Watch
-from icsfeed.demo import faults as f
-from icsfeed.demo.data import Project
-from icsfeed.demo.sample import sample, sample_id
+from icsfeed.demo.data import DemoProject
+from icsfeed.demo.sample import sample_id
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +100,7 @@ async def test_a_new_project_is_read_without_any_reader() -> None:
 def _add_project(world: World) -> None:
     other = next(iter(world.data.projects.values()))
     row = {**other.row, "id": "11111111-2222-4333-8444-555555555555", "identifier": "NEW", "name": "New"}
-    world.data.projects[row["id"]] = Project(other.slug, row, other.members)
+    world.data.projects[row["id"]] = DemoProject(other.slug, row, other.members)
 
 
 async def test_a_project_that_the_key_may_not_read_keeps_nothing_from_being_ready() -> None:

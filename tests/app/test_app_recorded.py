@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-from demo_world import ALICE, RECORDINGS
 from icalendar import Calendar
+from plane.api import create_plane
+from plane.recorded import load_recorded
+from plane.world import ALICE, RECORDINGS
 
 from icsfeed.app.build import opened
 from icsfeed.core.config import Config, Feed, Secret, Workspace
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.recorded import load_recorded
 
 pytestmark = pytest.mark.anyio
 

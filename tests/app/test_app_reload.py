@@ -13,6 +13,10 @@ import pytest
 from app_world import HOST, TODAY, UNLIMITED, Clock, events, settings
 from cli_world import SECRET, line_with, plane_served, running
 from msgspec.structs import replace
+from plane import faults as f
+from plane.api import create_plane
+from plane.faults import Faults
+from plane.sample import sample
 
 from icsfeed.adapters.config_file import fingerprint
 from icsfeed.adapters.store import open_store
@@ -23,10 +27,7 @@ from icsfeed.app.server_state import ServerState
 from icsfeed.core.config import Auto, Config, Feed, Secret
 from icsfeed.core.errors import ConfigError, Problem
 from icsfeed.core.webhook import Touched
-from icsfeed.demo import faults as f
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.faults import Faults
-from icsfeed.demo.sample import API_KEY, SLUG, sample, sample_id
+from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 
 pytestmark = pytest.mark.anyio
 

@@ -17,6 +17,10 @@ import uvicorn
 from app_world import TODAY, UNLIMITED, Clock
 from cli_world import SECRET, line_with, run, running
 from msgspec.structs import replace
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.faults import Faults, delayed
+from plane.sample import sample
 from redis_world import RedisServer, opened_store, redis_server
 from test_app_incremental import Server, create, edit, issue_id, project_id, server, watching
 
@@ -24,10 +28,7 @@ from icsfeed.app.watch import Watch
 from icsfeed.core.config import Auto, Duration, Feed
 from icsfeed.core.feed import Rendered
 from icsfeed.core.webhook import read
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults, delayed
-from icsfeed.demo.sample import API_KEY, SLUG, sample, sample_id
+from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 
 pytestmark = pytest.mark.anyio
 

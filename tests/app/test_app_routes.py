@@ -8,6 +8,7 @@ import httpx
 import pytest
 from app_world import HOST, Clock, World, events, quick, serving, settings
 from litestar import Litestar
+from plane import faults as f
 
 from icsfeed import __version__
 from icsfeed.adapters.store import open_store
@@ -15,7 +16,6 @@ from icsfeed.app.feeds import FeedService
 from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Feed
-from icsfeed.demo import faults as f
 
 pytestmark = pytest.mark.anyio
 

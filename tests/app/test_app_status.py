@@ -8,12 +8,12 @@ import httpx
 import pytest
 from app_world import TODAY, World, events, quick, serving, settings, titles
 from msgspec.structs import replace
+from plane import faults as f
+from plane.faults import Fault
+from plane.versions import VERSIONS
 
 from icsfeed.core.config import Feed, Secret
-from icsfeed.demo import faults as f
-from icsfeed.demo.access import Limits
-from icsfeed.demo.faults import Fault
-from icsfeed.demo.versions import VERSIONS
+from icsfeed.demo.access import KeyLimits
 
 pytestmark = pytest.mark.anyio
 
@@ -445,7 +445,7 @@ async def test_many_requests_with_a_bad_link_do_not_harm_those_with_a_good_one(w
 
 
 async def test_within_planes_budget_a_cold_start_reads_every_feed() -> None:
-    async with serving(limits=Limits()) as world:
+    async with serving(limits=KeyLimits()) as world:
         for feed in world.service.config.feeds:
             assert (await world.get(feed)).status_code == 200
 

@@ -10,6 +10,7 @@ import pytest
 from app_world import NOW, Clock, World, quick, serving, settings
 from httpx import Response
 from msgspec.structs import replace
+from plane import faults as f
 from test_app_pages import page, policy, words
 
 from icsfeed.app.assets import Assets
@@ -18,7 +19,6 @@ from icsfeed.app.pages import PageRequest, Pages
 from icsfeed.app.report import PushReport, report
 from icsfeed.app.server_state import Loaded
 from icsfeed.core.config import Feed, Secret
-from icsfeed.demo import faults as f
 
 pytestmark = pytest.mark.anyio
 

@@ -24,8 +24,8 @@ from icsfeed.core.errors import NoAccess, Throttled, Unreachable
 from icsfeed.core.model import OtherProject, Project
 from icsfeed.core.select import Needs
 from icsfeed.core.webhook import Resource, Touched
-from icsfeed.demo.access import Limits, Quota
-from icsfeed.demo.data import Key
+from icsfeed.demo.access import KeyLimits, SlidingWindow
+from icsfeed.demo.data import DemoKey
 
 pytestmark = pytest.mark.anyio
 
@@ -457,7 +457,7 @@ class Limited(FakePlane):
         super().__init__(*keys)
         self.root = self
         self.time = Time(Clock())
-        self.quota = Quota(Limits(), self.time.clock)
+        self.quota = SlidingWindow(KeyLimits(), self.time.clock)
         self.errand: Errand | None = None
         self.refused = 0
 
@@ -482,13 +482,13 @@ class Limited(FakePlane):
         return value
 
 
-KEY = Key("plane_api_one", "alice")
+KEY = DemoKey("plane_api_one", "alice")
 
 
 def _sixty(count: int = 60) -> tuple[Case, Limited]:
     plane = Limited(*(f"P{n}" for n in range(count)))
     case = Case(plane, limit=60)
-    plane.time, plane.quota = case.time, Quota(Limits(), case.clock)
+    plane.time, plane.quota = case.time, SlidingWindow(KeyLimits(), case.clock)
     return case, plane
 
 

@@ -14,9 +14,11 @@ from uuid import uuid4
 import httpx
 import pytest
 from app_world import HOST, TODAY, Clock, World, event, events, serving, settings
-from demo_world import RECORDINGS
 from litestar.di import Provide
 from msgspec.structs import replace
+from plane.recorded import load_recorded
+from plane.sample import sample
+from plane.world import RECORDINGS
 from test_app_watch import Time, inline_loop
 
 from icsfeed.app.server_state import ServerState
@@ -27,8 +29,7 @@ from icsfeed.core.config import Config, Secret
 from icsfeed.core.model import Project
 from icsfeed.core.select import Needs
 from icsfeed.core.webhook import read
-from icsfeed.demo.recorded import load_recorded
-from icsfeed.demo.sample import sample, sample_id
+from icsfeed.demo.sample import sample_id
 
 pytestmark = pytest.mark.anyio
 

@@ -23,6 +23,7 @@ from dav_memory import (
     refusing_the_connection,
     status,
 )
+from plane import faults as f
 from push_world import FEED, Pushing, pushing_to, target
 
 from icsfeed.app.push_memory import Memory
@@ -31,7 +32,6 @@ from icsfeed.core.config import Feed, PushTarget
 from icsfeed.core.errors import NoCopy
 from icsfeed.core.ics_object import read_object
 from icsfeed.core.push_plan import name_of
-from icsfeed.demo import faults as f
 from icsfeed.running import push_code
 
 pytestmark = pytest.mark.anyio

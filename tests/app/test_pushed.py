@@ -3,12 +3,12 @@
 import pytest
 from app_world import World, serving, settings
 from msgspec.structs import replace
+from plane import faults as f
 
 from icsfeed.app.pushed import read, stamp
 from icsfeed.core.config import Auto, Feed
 from icsfeed.core.errors import FeedError
-from icsfeed.demo import faults as f
-from icsfeed.demo.wire import Call, Reply
+from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +66,7 @@ async def test_an_issue_that_could_not_be_understood_makes_it_less_than_whole() 
 async def test_a_read_that_takes_longer_than_its_first_parts_are_fresh_is_whole() -> None:
     async with serving(settings(FEEDS)) as world:
 
-        async def slow(call: Call, answer: f.Handler) -> Reply:
+        async def slow(call: PlaneRequest, answer: Handler) -> PlaneResponse:
             world.clock.move(seconds=200)
             return await answer(call)
 
@@ -81,7 +81,7 @@ async def test_what_was_fresh_when_the_run_began_is_not_missing_at_its_end(befor
         assert await is_whole(world)
         world.clock.move(seconds=before)
 
-        async def slow(call: Call, answer: f.Handler) -> Reply:
+        async def slow(call: PlaneRequest, answer: Handler) -> PlaneResponse:
             world.clock.move(seconds=20)
             return await answer(call)
 

@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 import uvicorn
 from msgspec.structs import replace
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.sample import sample
 from playwright.sync_api import Browser
 
 from icsfeed.app.build import opened
@@ -17,10 +20,7 @@ from icsfeed.app.feeds import FeedService
 from icsfeed.app.server_state import ServerState
 from icsfeed.app.web import create_app
 from icsfeed.core.config import AuthProxy, Config, Embed, Feed
-from icsfeed.demo.access import Limits
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.sample import sample
+from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.settings import ADMIN_TOKEN, demo_config
 
 CHROMIUM = "/usr/bin/chromium"
@@ -141,7 +141,7 @@ def serving_browsers(config: Config, data: PlaneData | None = None) -> Iterator[
 async def _serve(
     config: Config, data: PlaneData | None, started: list[Served], ready: threading.Event
 ) -> None:
-    plane: Any = create_plane(data or odd_sample(), lambda: NOW, limits=Limits(person=1_000_000))
+    plane: Any = create_plane(data or odd_sample(), lambda: NOW, limits=KeyLimits(person=1_000_000))
     async with opened(config, transports={"demo": httpx.ASGITransport(plane)}, clock=lambda: NOW) as service:
         settings = uvicorn.Config(
             create_app(service, ServerState(lambda: NOW)), port=0, log_config=None, ws="none"

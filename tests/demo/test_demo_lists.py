@@ -1,21 +1,21 @@
-"""Pages and orders of lists longer than the recorded ones, and the versions that page differently."""
+"""Pages and orders of lists longer than the recorded ones."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import httpx
 import msgspec
 import pytest
-from demo_world import RECORDINGS, connect
+from plane.world import RECORDINGS, connect
 
 from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.paging import Window, ordered, page
+from icsfeed.demo.paging import PageWindow, ordered, page
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import API_KEY, sample, sample_id
 
 pytestmark = pytest.mark.anyio
 
 TODAY = date(2026, 11, 21)
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 WEB = f"/api/v1/workspaces/acme-demo/projects/{sample_id('project', 'WEB')}/"
 
 
@@ -33,7 +33,7 @@ async def _walk(client: httpx.AsyncClient, path: str) -> list[str]:
 @pytest.mark.parametrize("size", [1, 7, 100, 1000])
 async def test_a_walk_over_the_pages_finds_every_issue_once(size: int) -> None:
     data = sample(TODAY, issues=50)
-    async with connect(create_plane(data), API_KEY) as client:
+    async with connect(create_plane(data, lambda: NOW), API_KEY) as client:
         found = await _walk(client, f"{WEB}issues/?per_page={size}&fields=id")
     assert len(found) == 50
     assert set(found) == set(data.projects[sample_id("project", "WEB")].issues)
@@ -42,13 +42,13 @@ async def test_a_walk_over_the_pages_finds_every_issue_once(size: int) -> None:
 @pytest.mark.parametrize(
     ("total", "asked", "told"),
     [
-        (0, Window(10), (0, 0, False, False)),
-        (20, Window(10), (10, 2, True, False)),
-        (20, Window(10, 1), (10, 2, False, True)),
-        (21, Window(10, 2), (1, 3, False, True)),
+        (0, PageWindow(10), (0, 0, False, False)),
+        (20, PageWindow(10), (10, 2, True, False)),
+        (20, PageWindow(10, 1), (10, 2, False, True)),
+        (21, PageWindow(10, 2), (1, 3, False, True)),
     ],
 )
-def test_a_page_says_where_it_is(total: int, asked: Window, told: tuple[int, int, bool, bool]) -> None:
+def test_a_page_says_where_it_is(total: int, asked: PageWindow, told: tuple[int, int, bool, bool]) -> None:
     body = page([{"id": str(number)} for number in range(total)], asked)
     keys = ("count", "total_pages", "next_page_results", "prev_page_results")
     assert tuple(body[key] for key in keys) == told
@@ -69,40 +69,3 @@ def test_nulls_are_the_largest_and_a_whole_second_comes_before_its_parts() -> No
     rows: list[Row] = [{"at": "2026-01-01T00:00:00.5Z"}, {"at": None}, {"at": "2026-01-01T00:00:00Z"}]
     assert [row["at"] for row in ordered(rows, "at")] == [rows[2]["at"], rows[0]["at"], None]
     assert [row["at"] for row in ordered(rows, "-at")] == [None, rows[0]["at"], rows[2]["at"]]
-
-
-@pytest.mark.parametrize("version", ["v0.24.1", "v0.22"])
-async def test_older_versions_lack_paths(version: str, data: PlaneData, web: str) -> None:
-    missing = [f"{web}work-items/", "/api/v1/workspaces/acme/work-items/WEB-1/", "/api/v1/users/me/"]
-    missing.append("/api/v1/workspaces/acme/members/")
-    async with connect(create_plane(data, version=version)) as client:
-        answers = [await client.get(path) for path in missing]
-        listed = await client.get(f"{web}issues/?per_page=5")
-        found = await client.get("/api/v1/workspaces/acme/issues/WEB-1/")
-        instance = (await client.get("/api/instances/")).json()
-    assert [(answer.status_code, answer.json()) for answer in answers] == [
-        (404, {"error": "Page not found."})
-    ] * 4
-    assert (listed.json()["count"], found.json()["sequence_id"]) == (5, 1)
-    assert instance["instance"]["current_version"] == version
-
-
-async def test_older_versions_refuse_a_cursor_of_another_page_size(data: PlaneData, web: str) -> None:
-    async with connect(create_plane(data, version="v0.24.1")) as client:
-        answer = await client.get(f"{web}issues/?per_page=10&cursor=20:1:0")
-    assert answer.status_code == 500
-
-
-async def test_v0_22_has_small_pages_and_plain_cycle_dates(data: PlaneData, web: str) -> None:
-    async with connect(create_plane(data, version="v0.22")) as client:
-        refused = await client.get(f"{web}issues/?per_page=101")
-        pages = (await client.get(f"{web}issues/")).json()
-        cycles = (await client.get(f"{web}cycles/")).json()["results"]
-        project = (await client.get(web)).json()
-    assert refused.json() == {"detail": "Invalid per_page value. Cannot exceed 100."}
-    assert pages["next_cursor"] == "100:1:0"
-    assert [(row["start_date"], row["end_date"]) for row in cycles][:2] == [
-        (None, None),
-        ("2026-11-04", "2026-11-16"),
-    ]
-    assert "timezone" not in project

@@ -1,40 +1,25 @@
-"""The embedded Plane behind a real uvicorn: the same answers, and connections that really break."""
+"""The demo's Plane over HTTP, behind a real uvicorn and in process; and what it does not do: write."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import gzip
+from datetime import UTC, datetime
 
-import httpx
 import pytest
-import uvicorn
-from demo_world import ALICE
-from litestar import Litestar
+from plane.world import Clock, connect, served
 
 from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.faults import Faults, broken, raising
+from icsfeed.demo.data import DemoData
+from icsfeed.demo.sample import API_KEY, SLUG, sample, sample_id
+from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse
 
 pytestmark = pytest.mark.anyio
 
 ME = "/api/v1/users/me/"
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+PROJECT = f"/api/v1/workspaces/{SLUG}/projects/{sample_id('project', 'PROP')}/"
 
 
-@asynccontextmanager
-async def _served(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
-    config = uvicorn.Config(app, port=0, log_config=None, ws="none")
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": ALICE}) as client:
-        yield client
-    server.should_exit = True
-    await task
-
-
-async def test_it_answers_over_http(data: PlaneData, web: str) -> None:
-    async with _served(create_plane(data)) as client:
+async def test_it_answers_over_http(data: DemoData, clock: Clock, web: str) -> None:
+    async with served(create_plane(data, clock)) as client:
         page = await client.get(f"{web}work-items/?per_page=10&cursor=10:1:0")
         moved = await client.get(f"{web}work-items")
         head = await client.head(ME)
@@ -43,17 +28,32 @@ async def test_it_answers_over_http(data: PlaneData, web: str) -> None:
     assert (head.status_code, head.content) == (405, b"")
 
 
-async def test_a_broken_answer_closes_the_connection(data: PlaneData) -> None:
-    faults = Faults()
-    faults.add("", broken())
-    async with _served(create_plane(data, faults=faults)) as client:
-        with pytest.raises(httpx.RemoteProtocolError):
-            await client.get(ME)
-        assert (await client.get(ME)).status_code == 200
+async def test_gzip_is_honoured(data: DemoData, clock: Clock, web: str) -> None:
+    async with connect(create_plane(data, clock)) as client:
+        plain = await client.get(f"{web}states/", headers={"Accept-Encoding": "identity"})
+        packed = await client.get(f"{web}states/", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) == len(gzip.compress(plain.content, 6, mtime=0))
+    assert packed.content == plain.content
 
 
-async def test_an_error_is_a_500(data: PlaneData) -> None:
-    faults = Faults()
-    faults.add("", raising(RuntimeError("on purpose")))
-    async with _served(create_plane(data, faults=faults)) as client:
-        assert (await client.get(ME)).status_code == 500
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "DELETE"])
+async def test_it_cannot_be_written_to(method: str) -> None:
+    async with connect(create_plane(sample(NOW.date()), lambda: NOW), API_KEY) as client:
+        refused = await client.request(method, f"{PROJECT}work-items/", json={"name": "x"})
+    assert (refused.status_code, refused.json()) == (405, {"detail": f'Method "{method}" not allowed.'})
+
+
+async def test_it_says_which_release_it_is_without_a_key() -> None:
+    async with connect(create_plane(sample(NOW.date()), lambda: NOW), "") as client:
+        instance = (await client.get("/api/instances/")).json()["instance"]
+    assert instance["current_version"] == "v1.3.1"
+
+
+async def test_calls_can_be_handled_in_its_place() -> None:
+    async def handle(call: PlaneRequest, plane: Handler) -> PlaneResponse:
+        return PlaneResponse(418) if call.path == "/tea" else await plane(call)
+
+    async with connect(create_plane(sample(NOW.date()), lambda: NOW, handle=handle), API_KEY) as client:
+        answers = [await client.get("/tea"), await client.get(ME)]
+    assert [answer.status_code for answer in answers] == [418, 200]

@@ -27,6 +27,11 @@ from litestar.stores.base import StorageObject
 sys.path.append(str(Path(__file__).parents[1] / "app"))
 
 from app_world import HOST, TODAY, UNLIMITED, World, events, settings
+from plane import faults as f
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.faults import Fault, Faults
+from plane.sample import sample
 from simulated import BACKEND, LoopClock
 
 from icsfeed.adapters.store import Store
@@ -36,11 +41,7 @@ from icsfeed.app.server_state import ServerState
 from icsfeed.app.watch import Watch
 from icsfeed.app.web import create_app
 from icsfeed.core.config import Feed
-from icsfeed.demo import faults as f
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData, Project
-from icsfeed.demo.faults import Fault, Faults
-from icsfeed.demo.sample import sample
+from icsfeed.demo.data import DemoProject
 
 pytestmark = pytest.mark.anyio
 
@@ -109,7 +110,7 @@ class Oracle:
         )
 
 
-def items_of(project: Project) -> frozenset[Item]:
+def items_of(project: DemoProject) -> frozenset[Item]:
     return frozenset(
         (f"plane-issue-{row['id']}@calplanebot", version(row["name"]), date.fromisoformat(row["target_date"]))
         for row in project.shown()
@@ -236,7 +237,7 @@ async def changing(data: PlaneData, oracle: Oracle, counts: Counter[str], rng: R
         oracle.note()
 
 
-def change(data: PlaneData, project: Project, number: int, rng: Random) -> None:
+def change(data: PlaneData, project: DemoProject, number: int, rng: Random) -> None:
     issues, due = project.shown(), TODAY + timedelta(days=rng.randrange(-30, 200))
     fields = {"name": f"Thing v{number}", "target_date": due.isoformat()}
     issue = rng.choice(issues)["id"] if issues else ""

@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from icsfeed.demo.data import ADMIN, GUEST, MEMBER, Key, Member, PlaneData, Project, User, Workspace
+from icsfeed.demo.data import ADMIN, GUEST, MEMBER, DemoKey, DemoMember, DemoProject, DemoUser, DemoWorkspace
 from icsfeed.demo.rows import Row, base, link_row, stamp
-from icsfeed.demo.shapes import MOMENTS
+from plane.data import PlaneData
+from plane.rewriting import MOMENTS
 
 RECORDED_AT = datetime(2026, 11, 21, 8, 27, 30, tzinfo=UTC)
 ZONES = {"bob": "America/New_York", "carol": "Asia/Kolkata"}
@@ -42,12 +43,15 @@ def load_recorded(folder: Path, clock: Callable[[], datetime] = recorded_clock) 
     Archived, draft and deleted issues are not there: no answer ever held them.
     """
     tape = _Tape(folder)
-    data = PlaneData(clock)
-    data.users = {row["id"]: _user(row) for row in tape.body("workspace-members")}
+    data = PlaneData(clock=clock)
+    for row in tape.body("workspace-members"):
+        names = row["display_name"], row["first_name"], row["last_name"]
+        data.users[row["id"]] = DemoUser(row["id"], row["email"], *names)
+    data.zones = {tape.ids["users"][name]: zone for name, zone in ZONES.items()}
     data.keys = {key.token: key for key in _keys(tape.ids)}
     _add_workspaces(data, tape)
     for row in tape.rows("projects-list") + tape.rows("projects-list-as-bob"):
-        project = data.projects.setdefault(row["id"], Project("acme", _stored(row)))
+        project = data.projects.setdefault(row["id"], DemoProject("acme", _stored(row)))
         project.members = project.members or _members(tape, row["identifier"])
     web = data.projects[tape.ids["projects"]["WEB"]]
     _add_periods(web, tape)
@@ -73,16 +77,10 @@ class _Tape:
         return msgspec.json.decode((self.folder / f"{name}.json").read_bytes())
 
 
-def _user(row: Row) -> User:
-    zone = next((zone for name, zone in ZONES.items() if row["email"].startswith(name)), "UTC")
-    names = row["display_name"], row["first_name"], row["last_name"]
-    return User(row["id"], row["email"], *names, timezone=zone)
-
-
-def _keys(ids: dict[str, Any]) -> list[Key]:
+def _keys(ids: dict[str, Any]) -> list[DemoKey]:
     """All but a few of the keys are alice's."""
     return [
-        Key(
+        DemoKey(
             token,
             ids["users"][KEYS.get(name, "alice")],
             kind="service" if name.startswith("service") else "person",
@@ -95,12 +93,12 @@ def _keys(ids: dict[str, Any]) -> list[Key]:
 
 def _add_workspaces(data: PlaneData, tape: _Tape) -> None:
     space = tape.rows("work-items-expand-all")[0]["workspace"]
-    members = [Member(row["id"], row["role"]) for row in tape.body("workspace-members")]
-    data.workspaces["acme"] = Workspace(space["id"], "acme", space["name"], members)
-    eve = User(tape.ids["users"]["eve"], "eve@other.test", "eve")
+    members = [DemoMember(row["id"], row["role"]) for row in tape.body("workspace-members")]
+    data.workspaces["acme"] = DemoWorkspace(space["id"], "acme", space["name"], members)
+    eve = DemoUser(tape.ids["users"]["eve"], "eve@other.test", "eve")
     data.users[eve.id] = eve
-    data.workspaces["other"] = Workspace(
-        tape.ids["workspaces"]["other"], "other", "Other", [Member(eve.id, ADMIN)]
+    data.workspaces["other"] = DemoWorkspace(
+        tape.ids["workspaces"]["other"], "other", "Other", [DemoMember(eve.id, ADMIN)]
     )
 
 
@@ -114,14 +112,14 @@ def _in_utc(key: str, value: Any) -> Any:
     return stamp(datetime.fromisoformat(value)) if key in MOMENTS and value else value
 
 
-def _members(tape: _Tape, key: str) -> list[Member]:
+def _members(tape: _Tape, key: str) -> list[DemoMember]:
     """Who is in a project: in ARC alice only, in SEC and PUB bob only."""
     users = tape.ids["users"]
     if key not in FILES:
-        return [Member(users["alice" if key == "ARC" else "bob"], ADMIN)]
+        return [DemoMember(users["alice" if key == "ARC" else "bob"], ADMIN)]
     roles = {users["alice"]: ADMIN, users["carol"]: GUEST}
     return [
-        Member(
+        DemoMember(
             row["id"],
             roles.get(row["id"], MEMBER),
             active=row["id"] != users["frank"],
@@ -131,14 +129,14 @@ def _members(tape: _Tape, key: str) -> list[Member]:
     ]
 
 
-def _fill(project: Project, tape: _Tape, files: tuple[str, str, str, str]) -> None:
+def _fill(project: DemoProject, tape: _Tape, files: tuple[str, str, str, str]) -> None:
     project.states = {row["id"]: row for row in tape.rows(files[0])}
     project.labels = {row["id"]: row for row in tape.rows(files[1])}
     project.issues = {row["id"]: row for row in reversed(tape.rows(files[2]))}
     project.last = max([project.last, *(row["sequence_id"] for row in project.issues.values())])
 
 
-def _add_periods(project: Project, tape: _Tape) -> None:
+def _add_periods(project: DemoProject, tape: _Tape) -> None:
     for kind, rows in (("cycle", project.cycles), ("module", project.modules)):
         for row in tape.rows(f"{kind}s-list") + tape.rows(f"archived-{kind}s"):
             rows[row["id"]] = {

@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from demo_world import RECORDINGS
 
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.recorded import load_recorded
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.recorded import load_recorded
+from plane.world import RECORDINGS, connect
 
 pytestmark = pytest.mark.anyio
 
@@ -130,3 +130,13 @@ async def test_datetimes_are_in_the_time_zone_of_the_key(who: str, offset: str, 
 
 def test_most_recordings_are_held_against_it() -> None:
     assert len(EXACT) > 100
+
+
+async def test_what_no_key_may_ask_is_refused_before_it_is_counted(reading: PlaneData) -> None:
+    async with connect(create_plane(reading)) as client:
+        assert (await client.get("/api/v1/workspaces/acme/")).status_code == 401
+        assert (await client.get("/api/v1/users/me/")).headers["x-ratelimit-remaining"] == "59"
+
+
+def test_the_recordings_fit_into_a_repository() -> None:
+    assert sum(path.stat().st_size for path in RECORDINGS.glob("*.json")) < 1_000_000

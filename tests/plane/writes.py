@@ -1,4 +1,4 @@
-"""What Plane v1.3.1 accepts when an issue is written, and in which words it refuses the rest."""
+"""The writes: what Plane v1.3.1 accepts, and in which words it refuses the rest."""
 
 import re
 from collections.abc import Callable
@@ -7,12 +7,57 @@ from typing import Any
 
 import msgspec
 
-from icsfeed.demo.data import MEMBER, Project
+from icsfeed.demo.access import RequestContext
+from icsfeed.demo.data import MEMBER, DemoProject
 from icsfeed.demo.rows import Row
-from icsfeed.demo.sanitize import sanitized
-from icsfeed.demo.wire import bad_request
+from icsfeed.demo.views import select_fields
+from icsfeed.demo.wire import PlaneResponse, bad_request, json_response, no_such_object
+from plane.data import PlaneData
+from plane.reads import first, shown_issues
+from plane.sanitize import sanitized
 
 PRIORITIES = ("urgent", "high", "medium", "low", "none")
+
+
+def create_issue(data: PlaneData, context: RequestContext) -> PlaneResponse:
+    changes = issue_changes(parsed(context.request.body), context.project, new=True)
+    row = data.create_issue(context.project.row["id"], changes, by=context.key.user)
+    return json_response(201, select_fields(row, context))
+
+
+def patch_issue(data: PlaneData, context: RequestContext) -> PlaneResponse:
+    row = _asked_issue(context)
+    changes = issue_changes(parsed(context.request.body), context.project, new=False)
+    return json_response(
+        200, select_fields(data.patch_issue(row["id"], changes, by=context.key.user), context)
+    )
+
+
+def delete_issue(data: PlaneData, context: RequestContext) -> PlaneResponse:
+    data.delete_issue(_asked_issue(context)["id"])
+    return PlaneResponse(204)
+
+
+def _asked_issue(context: RequestContext) -> Row:
+    return first(row for row in shown_issues(context) if row["id"] == context.params["id"])
+
+
+def link(data: PlaneData, context: RequestContext) -> PlaneResponse:
+    """Adds `issues` to a cycle or module; answers with all links of it."""
+    wanted: Any = parsed(context.request.body).get("issues")
+    if not wanted:
+        raise bad_request({"error": "Work items are required", "code": "MISSING_WORK_ITEMS"})
+    if context.params["id"] not in context.project.cycles | context.project.modules:
+        raise no_such_object()
+    known = [key for key in wanted if key in context.project.issues]
+    return json_response(200, data.add_to(context.params["id"], known, by=context.key.user))
+
+
+def unlink(data: PlaneData, context: RequestContext) -> PlaneResponse:
+    if context.params["issue"] not in context.project.links.get(context.params["id"], {}):
+        raise no_such_object()
+    data.remove_from(context.params["id"], context.params["issue"])
+    return PlaneResponse(204)
 
 
 def parsed(body: bytes) -> Row:
@@ -23,7 +68,7 @@ def parsed(body: bytes) -> Row:
         raise bad_request({"detail": f"JSON parse error - {error}"}) from None
 
 
-def issue_changes(given: Row, project: Project, *, new: bool) -> Row:
+def issue_changes(given: Row, project: DemoProject, *, new: bool) -> Row:
     """The fields of an issue that were given, cleaned.
 
     400 with a list of messages for each wrong field. The dates are compared only when both are given, so
@@ -46,7 +91,7 @@ def issue_changes(given: Row, project: Project, *, new: bool) -> Row:
     return changes
 
 
-def _name(value: Any, _: Project) -> str:
+def _name(value: Any, _: DemoProject) -> str:
     if value is None:
         raise ValueError("This field may not be null.")
     if not isinstance(value, str) or not value.strip():
@@ -58,13 +103,13 @@ def _name(value: Any, _: Project) -> str:
     return value.strip()
 
 
-def _priority(value: Any, _: Project) -> str:
+def _priority(value: Any, _: DemoProject) -> str:
     if value not in PRIORITIES:
         raise ValueError(f'"{value}" is not a valid choice.')
     return str(value)
 
 
-def _date(value: Any, _: Project) -> str | None:
+def _date(value: Any, _: DemoProject) -> str | None:
     if value is None:
         return None
     try:
@@ -75,8 +120,8 @@ def _date(value: Any, _: Project) -> str | None:
         raise ValueError("Date has wrong format. Use one of these formats instead: YYYY-MM-DD.") from None
 
 
-def _one_of(rows: Callable[[Project], dict[str, Row]]) -> Callable[[Any, Project], str | None]:
-    def check(value: Any, project: Project) -> str | None:
+def _one_of(rows: Callable[[DemoProject], dict[str, Row]]) -> Callable[[Any, DemoProject], str | None]:
+    def check(value: Any, project: DemoProject) -> str | None:
         if value is not None and value not in rows(project):
             raise ValueError(f'Invalid pk "{value}" - object does not exist.')
         return None if value is None else str(value)
@@ -84,23 +129,23 @@ def _one_of(rows: Callable[[Project], dict[str, Row]]) -> Callable[[Any, Project
     return check
 
 
-def _description(value: Any, _: Project) -> str:
+def _description(value: Any, _: DemoProject) -> str:
     return sanitized(str(value or ""))
 
 
-def _assignees(value: Any, project: Project) -> list[str]:
+def _assignees(value: Any, project: DemoProject) -> list[str]:
     return [user for user in value or [] if (project.role(user) or 0) >= MEMBER]
 
 
-def _labels(value: Any, project: Project) -> list[str]:
+def _labels(value: Any, project: DemoProject) -> list[str]:
     return [label for label in value or [] if label in project.labels]
 
 
-def _text(value: Any, _: Project) -> str | None:
+def _text(value: Any, _: DemoProject) -> str | None:
     return None if value is None else str(value)
 
 
-CHECKS: dict[str, Callable[[Any, Project], Any]] = {
+CHECKS: dict[str, Callable[[Any, DemoProject], Any]] = {
     "name": _name,
     "description_html": _description,
     "priority": _priority,

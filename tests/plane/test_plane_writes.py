@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from demo_world import RECORDINGS, Clock, connect
 
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
-from icsfeed.demo.sanitize import sanitized
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.sanitize import sanitized
+from plane.world import RECORDINGS, Clock, connect
 
 pytestmark = pytest.mark.anyio
 

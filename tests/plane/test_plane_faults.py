@@ -1,15 +1,14 @@
 """Each failure on demand does what it says, as often as it was asked for."""
 
-import gzip
 import json
 
 import httpx
 import pytest
-from demo_world import connect
 
-from icsfeed.demo import faults as f
-from icsfeed.demo.api import create_plane
-from icsfeed.demo.data import PlaneData
+from plane import faults as f
+from plane.api import create_plane
+from plane.data import PlaneData
+from plane.world import connect, served
 
 pytestmark = pytest.mark.anyio
 
@@ -163,10 +162,17 @@ async def test_one_issue_is_malformed(fields: dict[str, object], data: PlaneData
     assert second["id"]
 
 
-async def test_gzip_is_honoured(data: PlaneData, web: str) -> None:
-    async with connect(create_plane(data)) as client:
-        plain = await client.get(f"{web}states/", headers={"Accept-Encoding": "identity"})
-        packed = await client.get(f"{web}states/", headers={"Accept-Encoding": "gzip"})
-    assert packed.headers["content-encoding"] == "gzip"
-    assert int(packed.headers["content-length"]) == len(gzip.compress(plain.content, 6, mtime=0))
-    assert packed.content == plain.content
+async def test_a_broken_answer_closes_the_connection(data: PlaneData) -> None:
+    faults = f.Faults()
+    faults.add("", f.broken())
+    async with served(create_plane(data, faults=faults)) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/api/v1/users/me/")
+        assert (await client.get("/api/v1/users/me/")).status_code == 200
+
+
+async def test_an_error_is_a_500(data: PlaneData) -> None:
+    faults = f.Faults()
+    faults.add("", f.raising(RuntimeError("on purpose")))
+    async with served(create_plane(data, faults=faults)) as client:
+        assert (await client.get("/api/v1/users/me/")).status_code == 500

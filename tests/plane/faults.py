@@ -1,4 +1,4 @@
-"""Failure on demand: what an embedded Plane should do wrong, when, and how often; and what it was asked.
+"""Failure on demand: what the Plane of the tests does wrong, when and how often; and the requests it got.
 
 faults = Faults()
 faults.add(r"work-items/", answering(502, BAD_GATEWAY, "text/html"), times=2)
@@ -13,19 +13,20 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import msgspec
+from litestar.types import Send
 from msgspec import Struct
 
 from icsfeed.demo.rows import Row
-from icsfeed.demo.wire import Call, Drip, Reply, Sleep, bad_key, finished, too_many, went_wrong
+from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse, bad_key, finish, rate_limited, went_wrong
 
-Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
-Fault: TypeAlias = Callable[[Call, Handler], Awaitable[Reply]]
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
+Fault: TypeAlias = Callable[[PlaneRequest, Handler], Awaitable[PlaneResponse]]
 
 BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Log in</title></head><body>Please log in</body></html>"
 
 
-class Seen(Struct, frozen=True):
+class SeenRequest(Struct, frozen=True):
     """A request that arrived. The key is not kept."""
 
     method: str
@@ -35,7 +36,32 @@ class Seen(Struct, frozen=True):
     @property
     def line(self) -> str:
         """What patterns are searched in: `GET /api/v1/...?per_page=100`."""
-        return f"{self.method} {self.path}" + (f"?{self.query}" if self.query else "")
+        return f"{self.method} {_target(self.path, self.query)}"
+
+
+class Dripping(PlaneResponse, kw_only=True):
+    """A response that is sent in pieces of so many bytes, with a pause in seconds after each."""
+
+    piece: int
+    pause: float
+    sleep: Sleep
+
+    async def transmit(self, send: Send) -> None:
+        await send(self.start())
+        for at in range(0, len(self.body), self.piece):
+            part = self.body[at : at + self.piece]
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            await self.sleep(self.pause)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Broken(PlaneResponse):
+    """A response that ends before the length it promised: the server closes the connection."""
+
+    async def transmit(self, send: Send) -> None:
+        await send(self.start())
+        half = self.body[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
 class _Planned(Struct):
@@ -48,7 +74,7 @@ class Faults:
     """The faults to come and the requests so far."""
 
     def __init__(self) -> None:
-        self.requests: list[Seen] = []
+        self.requests: list[SeenRequest] = []
         self._planned: list[_Planned] = []
 
     def add(self, pattern: str, fault: Fault, times: int | None = 1) -> None:
@@ -66,12 +92,12 @@ class Faults:
         """How many requests have come in whose line holds `pattern`."""
         return sum(re.search(pattern, seen.line) is not None for seen in self.requests)
 
-    async def answer(self, call: Call, handler: Handler) -> Reply:
+    async def answer(self, request: PlaneRequest, handler: Handler) -> PlaneResponse:
         """The handler's answer, or what the next fault makes of it."""
-        seen = Seen(call.method, call.path, call.query)
+        seen = SeenRequest(request.method, request.path, request.query)
         self.requests.append(seen)
         fault = self._next(seen.line)
-        return await fault(call, handler) if fault else await handler(call)
+        return await fault(request, handler) if fault else await handler(request)
 
     def _next(self, line: str) -> Fault | None:
         for planned in self._planned:
@@ -88,15 +114,15 @@ def answering(
     """This answer instead of Plane's. `Retry_After="5"` is the header Retry-After."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
 
-    async def fault(call: Call, _: Handler) -> Reply:
-        return finished(Reply(status, body, {"Content-Type": content_type, **named}), call)
+    async def fault(request: PlaneRequest, _: Handler) -> PlaneResponse:
+        return finish(PlaneResponse(status, body, {"Content-Type": content_type, **named}), request)
 
     return fault
 
 
 def server_error() -> Fault:
     """Plane's own 500."""
-    return answering(500, went_wrong().reply.body)
+    return answering(500, went_wrong().response.body)
 
 
 def bad_gateway() -> Fault:
@@ -111,19 +137,19 @@ def wrong_type() -> Fault:
 
 def refused() -> Fault:
     """The key is no longer valid."""
-    return answering(403, bad_key().reply.body)
+    return answering(403, bad_key().response.body)
 
 
 def throttled(retry_after: int) -> Fault:
     """429 with this Retry-After."""
-    return answering(429, too_many(retry_after).reply.body, Retry_After=str(retry_after))
+    return answering(429, rate_limited(retry_after).response.body, Retry_After=str(retry_after))
 
 
 def redirected(location: str | None = None) -> Fault:
     """302 to `location`; by default to where the request came from: a loop."""
 
-    async def fault(call: Call, _: Handler) -> Reply:
-        return Reply(302, headers={"Location": location or call.target})
+    async def fault(request: PlaneRequest, _: Handler) -> PlaneResponse:
+        return PlaneResponse(302, headers={"Location": location or _target(request.path, request.query)})
 
     return fault
 
@@ -131,9 +157,9 @@ def redirected(location: str | None = None) -> Fault:
 def delayed(seconds: float, sleep: Sleep = asyncio.sleep) -> Fault:
     """The right answer, late."""
 
-    async def fault(call: Call, handler: Handler) -> Reply:
+    async def fault(request: PlaneRequest, handler: Handler) -> PlaneResponse:
         await sleep(seconds)
-        return await handler(call)
+        return await handler(request)
 
     return fault
 
@@ -141,10 +167,11 @@ def delayed(seconds: float, sleep: Sleep = asyncio.sleep) -> Fault:
 def dripping(piece: int, pause: float, sleep: Sleep = asyncio.sleep) -> Fault:
     """The right answer, `piece` bytes at a time with a pause between."""
 
-    async def fault(call: Call, handler: Handler) -> Reply:
-        reply = await handler(call)
-        reply.drip = Drip(piece, pause, sleep)
-        return reply
+    async def fault(request: PlaneRequest, handler: Handler) -> PlaneResponse:
+        response = await handler(request)
+        return Dripping(
+            response.status, response.body, response.headers, piece=piece, pause=pause, sleep=sleep
+        )
 
     return fault
 
@@ -152,10 +179,10 @@ def dripping(piece: int, pause: float, sleep: Sleep = asyncio.sleep) -> Fault:
 def cut_off() -> Fault:
     """Half of the JSON, as a well-formed HTTP answer: what a proxy sends that lost its backend."""
 
-    async def fault(call: Call, handler: Handler) -> Reply:
-        reply = await handler(_plain(call))
-        reply.body = reply.body[: len(reply.body) // 2]
-        return reply
+    async def fault(request: PlaneRequest, handler: Handler) -> PlaneResponse:
+        response = await handler(_plain(request))
+        response.body = response.body[: len(response.body) // 2]
+        return response
 
     return fault
 
@@ -163,10 +190,9 @@ def cut_off() -> Fault:
 def broken() -> Fault:
     """The connection closes in the middle of the body. Only over real HTTP: see `raising` for ASGI."""
 
-    async def fault(call: Call, handler: Handler) -> Reply:
-        reply = await handler(call)
-        reply.broken = True
-        return reply
+    async def fault(request: PlaneRequest, handler: Handler) -> PlaneResponse:
+        response = await handler(request)
+        return Broken(response.status, response.body, response.headers)
 
     return fault
 
@@ -174,7 +200,7 @@ def broken() -> Fault:
 def raising(error: Exception) -> Fault:
     """Raises. Over httpx.ASGITransport the client sees exactly this error, e.g. httpx.ConnectError."""
 
-    async def fault(_: Call, __: Handler) -> Reply:
+    async def fault(_: PlaneRequest, __: Handler) -> PlaneResponse:
         raise error
 
     return fault
@@ -183,10 +209,10 @@ def raising(error: Exception) -> Fault:
 def followed_by(callback: Callable[[], object]) -> Fault:
     """The right answer, and then the callback: pages that shift while they are read."""
 
-    async def fault(call: Call, handler: Handler) -> Reply:
-        reply = await handler(call)
+    async def fault(request: PlaneRequest, handler: Handler) -> PlaneResponse:
+        response = await handler(request)
         callback()
-        return reply
+        return response
 
     return fault
 
@@ -194,12 +220,12 @@ def followed_by(callback: Callable[[], object]) -> Fault:
 def edited(change: Callable[[Any], object]) -> Fault:
     """The right answer, its JSON changed in place by `change`."""
 
-    async def fault(call: Call, handler: Handler) -> Reply:
-        reply = await handler(_plain(call))
-        body = msgspec.json.decode(reply.body)
+    async def fault(request: PlaneRequest, handler: Handler) -> PlaneResponse:
+        response = await handler(_plain(request))
+        body = msgspec.json.decode(response.body)
         change(body)
-        reply.body = msgspec.json.encode(body)
-        return reply
+        response.body = msgspec.json.encode(body)
+        return response
 
     return fault
 
@@ -225,7 +251,11 @@ def malformed(**fields: object) -> Fault:
     return edited(change)
 
 
-def _plain(call: Call) -> Call:
-    """The same call without gzip, so that its answer can be read."""
-    kept = {name: value for name, value in call.headers.items() if name != "accept-encoding"}
-    return msgspec.structs.replace(call, headers=kept)
+def _target(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path
+
+
+def _plain(request: PlaneRequest) -> PlaneRequest:
+    """The same request without gzip, so that its answer can be read."""
+    kept = {name: value for name, value in request.headers.items() if name != "accept-encoding"}
+    return msgspec.structs.replace(request, headers=kept)
