@@ -57,13 +57,23 @@ async def health(clock: NamedDependency[Clock]) -> dict[str, str]:
 async def ready(
     service: NamedDependency[FeedService], clock: NamedDependency[Clock]
 ) -> Response[dict[str, Any]]:
-    """200 once every active workspace has a good copy, else 503 with the reasons, and what is waited for."""
+    """200 once every active workspace has a good copy, else 503 with the reasons, and what is waited for.
+
+    `unread` counts projects that the key may not read: `lost` ones are shown as they were, `closed` ones not.
+    """
     unready = {name: one for name, one in service.workspaces.items() if not one.is_ready}
     reasons = {
         name: one.last_error.kind if one.last_error else one.waiting or "not read yet"
         for name, one in unready.items()
     }
-    body = {"status": "unready" if unready else "ready", "reasons": reasons, "timestamp": timestamp(clock())}
+    body: dict[str, Any] = {
+        "status": "unready" if unready else "ready",
+        "reasons": reasons,
+        "timestamp": timestamp(clock()),
+    }
+    unread = {name: counts for name, one in service.workspaces.items() if (counts := one.unread)}
+    if unread:
+        body["unread"] = unread
     if not unready:
         return Response(body, headers=NEVER_STORED)
     body["waiting"] = {name: one.waiting for name, one in unready.items() if one.waiting}
@@ -128,6 +138,7 @@ def _copy(workspace: Workspace, now: datetime) -> dict[str, Any]:
         "age_seconds": int((now - read_at).total_seconds()) if read_at else None,
         "ready": workspace.is_ready,
         "problem": error.kind if error else workspace.waiting,
+        "unread": workspace.unread,
     }
 
 

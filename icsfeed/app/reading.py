@@ -166,7 +166,9 @@ class Reading:
 
     async def _read_members(self, plane: Plane) -> Mapping[str, Person]:
         people = await plane.members(self._known.projects.get("") or ())
-        return {person.id: person for person in people}
+        # The issues of a project that is lost name people who may be listed no more.
+        before = self._known.members.get("") if self._known.lost else None
+        return {**(before or {}), **{person.id: person for person in people}}
 
     async def project(self, project: Project, needs: Needs, plane: Plane) -> None:
         """One replica reads a project; the others take in what it has kept."""

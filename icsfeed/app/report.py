@@ -15,7 +15,10 @@ from icsfeed.core.config import Feed
 
 
 class ProjectReport(Struct, frozen=True):
-    """A project as it is known. `unreadable`: issues that could not be understood."""
+    """A project as it is known. `unreadable`: issues that could not be understood.
+
+    `lost_since`: since when Plane does not list it any more.
+    """
 
     key: str
     name: str
@@ -23,6 +26,7 @@ class ProjectReport(Struct, frozen=True):
     issues: int
     unreadable: int
     is_failing: bool
+    lost_since: datetime | None
 
 
 class WorkspaceReport(Struct, frozen=True):
@@ -139,7 +143,8 @@ def _projects(workspace: Workspace) -> Iterator[ProjectReport]:
             read_at=known.read_at(project),
             issues=len(issues),
             unreadable=unreadable,
-            is_failing=workspace.is_failing(project.id),
+            is_failing=workspace.is_failing(project.id) or project.id in known.lost,
+            lost_since=known.lost.get(project.id),
         )
 
 

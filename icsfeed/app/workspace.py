@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from random import random
@@ -167,6 +167,13 @@ class Workspace:
     def readable(self, projects: Iterable[Project]) -> tuple[Project, ...]:
         """Those but for the ones that Plane has refused, and of which there is no copy either."""
         return tuple(project for project in projects if not self._is_closed(project))
+
+    @property
+    def unread(self) -> Mapping[str, int]:
+        """How many of its projects the key may not read: `lost` are shown as they were, `closed` are not."""
+        projects = self.known.projects.get("") or ()
+        counts = {"lost": len(self.known.lost_of(projects)), "closed": sum(map(self._is_closed, projects))}
+        return {what: count for what, count in counts.items() if count}
 
     def _is_closed(self, project: Project) -> bool:
         never_read = self.known.read_at(project) is None

@@ -316,7 +316,9 @@ async def test_health_tells_figures_and_ages_and_names_nothing_secret() -> None:
         cold = (await world.ask("GET", "/api/v1/health")).json()
         assert cold["status"] == "degraded"
         assert cold["metrics"]["plane_api_connection"] == "not read yet"
-        assert cold["copies"] == {"demo": {"age_seconds": None, "ready": False, "problem": None}}
+        assert cold["copies"] == {
+            "demo": {"age_seconds": None, "ready": False, "problem": None, "unread": {}}
+        }
         assert world.faults.count() == 0
         await world.get("everything")
         world.clock.move(42)
@@ -325,7 +327,7 @@ async def test_health_tells_figures_and_ages_and_names_nothing_secret() -> None:
         warm = answer.json()
         assert warm["status"] == "healthy"
         assert warm["uptime"] == 42
-        assert warm["copies"] == {"demo": {"age_seconds": 42, "ready": True, "problem": None}}
+        assert warm["copies"] == {"demo": {"age_seconds": 42, "ready": True, "problem": None, "unread": {}}}
         assert warm["metrics"] == {
             "projects_synced": len(world.workspace.known.projects.get("") or ()),
             "events_created": 0,

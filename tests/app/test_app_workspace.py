@@ -214,6 +214,7 @@ async def test_a_project_that_may_not_be_read_leaves_the_others_alone() -> None:
     assert _issues(view) == {"PROP": 1}
     assert [project.key for project in view.unread] == ["OPS"]
     assert case.workspace.is_ready
+    assert case.workspace.unread == {"closed": 1}
     only = await case.workspace.view(lambda projects: projects[1:], Needs())
     assert only is None
     case.plane.failing.clear()
@@ -252,6 +253,7 @@ async def test_a_project_that_the_keys_owner_has_left_stays_as_it_was(
     ]
     assert isinstance(case.workspace.last_error, NoAccess), "health and status say so"
     assert case.workspace.is_ready
+    assert case.workspace.unread == {"lost": 1}
     case.plane.held_projects.append(left)
     case.plane.others.clear()
     case.plane.failing.clear()
