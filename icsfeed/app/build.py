@@ -109,7 +109,9 @@ class WorkspacePool:
 
     @asynccontextmanager
     async def _client(self, name: str, own: settings.Workspace) -> AsyncIterator[PlaneClient]:
-        async with open_client(_key(own), transport=self._transports.get(name)) as client:
+        async with open_client(
+            _key(own), self._transports.get(name), url=own.url, ca_file=own.ca_file
+        ) as client:
             yield PlaneClient(own.url, own.slug or name, client=client, patient=self._patient)
 
 

@@ -173,12 +173,14 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Workspace(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One Plane workspace. `projects` (keys) limits what leaves Plane through us.
 
-    `webhook_from`: the networks that may send its webhooks; none: all.
+    `ca_file`: certificates to trust besides the system's. `webhook_from`: the networks that may send its
+    webhooks; none: all.
     """
 
     url: Url
     api_key: Hidden | None = None
     api_key_file: str | None = None
+    ca_file: str | None = None
     slug: Slug | None = None
     web_url: Url | None = None
     active: bool = True
