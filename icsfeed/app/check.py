@@ -1,6 +1,7 @@
 """`icsfeed check`: what works, what does not, and what to do, against the real Plane."""
 
-from collections.abc import AsyncIterator, Iterable
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from icsfeed.adapters.caldav_http import Connect, open_server
@@ -30,6 +31,8 @@ class Finding(NamedTuple):
 
 async def check(service: FeedService, connect: Connect = open_server) -> AsyncIterator[Finding]:
     """Try every active workspace, feed and target, one after the other."""
+    for path, address in _converted(service.config):
+        yield Finding("ok", "configuration", f"{path} is {address}: host names are used in this form")
     for name, settings in service.config.workspaces.items():
         if not settings.active:
             yield Finding("ok", f"workspace {name}", "is not active; its feeds answer 404")
@@ -42,6 +45,21 @@ async def check(service: FeedService, connect: Connect = open_server) -> AsyncIt
     for name, target in service.config.push.items():
         async for finding in _target(service, name, target, connect):
             yield finding
+
+
+def _converted(config: Config) -> Iterator[tuple[str, str]]:
+    """The addresses with a host name beyond ASCII, as browsers and servers send it, and their paths."""
+    found = [("public_url", config.public_url or "")]
+    for name, workspace in config.workspaces.items():
+        found += [
+            (f"workspaces.{name}.url", workspace.url),
+            (f"workspaces.{name}.web_url", workspace.web_url or ""),
+        ]
+    found += [(f"push.{name}.url", target.url) for name, target in config.push.items()]
+    found += [("cors", origin) for origin in config.cors]
+    found += [("embed.frame_ancestors", origin) for origin in config.embed.frame_ancestors]
+    found += [("allowed_hosts", host) for host in config.allowed_hosts]
+    return ((path, address) for path, address in found if re.search(r"(^|[/.])xn--", address))
 
 
 async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Finding]:
