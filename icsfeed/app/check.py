@@ -33,6 +33,8 @@ async def check(service: FeedService, connect: Connect = open_server) -> AsyncIt
     """Try every active workspace, feed and target, one after the other."""
     for path, address in _converted(service.config):
         yield Finding("ok", "configuration", f"{path} is {address}: host names are used in this form")
+    for finding in _sign_in(service.config):
+        yield finding
     for name, settings in service.config.workspaces.items():
         if not settings.active:
             yield Finding("ok", f"workspace {name}", "is not active; its feeds answer 404")
@@ -60,6 +62,16 @@ def _converted(config: Config) -> Iterator[tuple[str, str]]:
     found += [("embed.frame_ancestors", origin) for origin in config.embed.frame_ancestors]
     found += [("allowed_hosts", host) for host in config.allowed_hosts]
     return ((path, address) for path, address in found if re.search(r"(^|[/.])xn--", address))
+
+
+def _sign_in(config: Config) -> Iterator[Finding]:
+    proxy = config.auth_proxy
+    if proxy is not None and proxy.secret is None:
+        text = (
+            f"has no secret: whoever reaches this port from {', '.join(proxy.networks)} can name any e-mail "
+            f"in {proxy.header}; set a secret, and let the proxy drop that header from requests"
+        )
+        yield Finding("warning", "auth_proxy", text)
 
 
 async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Finding]:

@@ -245,10 +245,15 @@ class Embed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networks": "from"}):
-    """A proxy that signs people in: the header it names their e-mail in, and where it calls from."""
+    """A proxy that signs people in: the header it names their e-mail in, and where it calls from.
+
+    `secret`: what it must send in X-Icsfeed-Proxy-Secret as well; None: nothing.
+    """
 
     header: HeaderName
     networks: tuple[Network, ...]
+    secret: Hidden | None = None
+    secret_file: str | None = None
 
 
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
