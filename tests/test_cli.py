@@ -296,3 +296,22 @@ def test_init_prints_the_schema(tmp_path: Path) -> None:
     schema = json.loads(run("init", "--schema", cwd=tmp_path).stdout)
     assert "workspaces" in json.dumps(schema)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "command", [("check",), ("urls",), ("render", "property"), ("export", "out"), ("serve",)]
+)
+def test_an_environment_that_cannot_be_used_is_one_line_that_names_the_variable(
+    configured: Path, command: tuple[str, ...]
+) -> None:
+    unusable = {"HTTP_PROXY": "socks5://user:hidden@proxy:1080", "NO_PROXY": "localhost,[::1]"}
+    done = run(*command, cwd=configured, env=unusable)
+    assert done.returncode == 78
+    assert done.stderr.startswith("icsfeed: HTTP_PROXY: socks5:// is not supported")
+    assert "hidden" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_addresses_that_no_proxy_names_are_asked_directly(configured: Path) -> None:
+    bypassed = {"HTTP_PROXY": "socks5://proxy:1080", "NO_PROXY": "localhost,[::1],127.0.0.0/8"}
+    assert run("render", "property", cwd=configured, env=bypassed).returncode == 0

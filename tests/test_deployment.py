@@ -21,6 +21,7 @@ from icsfeed.demo.sample import API_KEY, SLUG
 ROOT = Path(__file__).parents[1]
 COMPOSE = (ROOT / "docs/compose.yaml").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROXY_SECRET = "between-proxy-and-icsfeed"
 PUBLIC = "https://cal.example.com"
 
 
@@ -41,6 +42,7 @@ def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         (home / "feeds.yaml").write_text(
             f"secret: {SECRET}\npublic_url: {PUBLIC}\n"
             "trusted_proxies: [127.0.0.1]\nallowed_hosts: [cal.example.com]\n"
+            f"auth_proxy: {{header: X-Forwarded-Email, from: [127.0.0.1], secret: {PROXY_SECRET}}}\n"
             f"workspaces: {{{SLUG}: {{url: '{plane}', api_key: {API_KEY}, webhook_secret: hook}}}}\n"
             "feeds: {property: {project: PROP}, all: {everything: true, public: true}}\n",
             encoding="utf-8",
@@ -113,6 +115,12 @@ def test_the_address_is_the_proxys_word_and_not_the_clients(proxied: Proxied) ->
         answer = httpx.post(f"{proxied.url}/webhooks/plane", headers=made_up, content=b"{}")
         left.append(int(answer.headers["x-ratelimit-remaining"]))
     assert left == [left[0], left[0] - 1, left[0] - 2]
+
+
+def test_what_a_client_says_of_who_is_signed_in_does_not_pass_a_proxy(proxied: Proxied) -> None:
+    forged = {"X-Forwarded-Email": "anna@example.com", "X-Icsfeed-Proxy-Secret": PROXY_SECRET}
+    assert httpx.get(f"{proxied.own}/me", headers={**HOST, **forged}).status_code == 200
+    assert httpx.get(f"{proxied.url}/me", headers={**_host(proxied), **forged}).status_code == 403
 
 
 @pytest.mark.parametrize("text", [COMPOSE, README.partition("```yml\n")[2].partition("```")[0]])

@@ -97,7 +97,7 @@ def _is_neighbour(module: str, name: str) -> bool:
 
 
 def _is_impure(name: str) -> bool:
-    pure = ("icsfeed", "msgspec", "wcwidth")
+    pure = ("icsfeed", "idna", "msgspec", "wcwidth")
     top = name.partition(".")[0]
     return any(within(name, door) for door in IO) or not (top in pure or top in sys.stdlib_module_names)
 

@@ -4,6 +4,7 @@ caldav.md, section 4, is the table of what an answer means and how often it is t
 """
 
 import asyncio
+import os
 import random
 import ssl
 from base64 import b64encode
@@ -18,6 +19,7 @@ from msgspec import Struct
 from icsfeed import __version__
 from icsfeed.adapters.bodies import ACCEPTED, pieces
 from icsfeed.adapters.caldav_xml import read_sentence
+from icsfeed.adapters.http_client import open_http
 from icsfeed.core.config import PushTarget
 from icsfeed.core.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
 from icsfeed.core.replies import is_packed_twice, retry_after, short
@@ -263,13 +265,16 @@ async def open_server(
     transport: httpx.AsyncBaseTransport | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     attempts: int = ATTEMPTS,
+    environ: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[Server]:
     """The server of a target, to be closed at the end. Redirects are not followed: the login is for one host.
 
     `attempts`: of each request, where it may help. Raises NotTrusted when `ca_file` is no certificate, and
-    LoginRefused for a token that no header can hold.
+    LoginRefused for a token that no header can hold, and ConfigError when the environment cannot be used.
     """
-    async with httpx.AsyncClient(
+    async with open_http(
+        target.url,
+        environ=environ,
         auth=_auth(target),
         headers={
             "User-Agent": f"icsfeed/{__version__}",
@@ -306,9 +311,9 @@ def _bearer(target: PushTarget) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {target.token.reveal()}"}
 
 
-def _trusted(target: PushTarget) -> ssl.SSLContext | bool:
+def _trusted(target: PushTarget) -> ssl.SSLContext | None:
     if target.ca_file is None:
-        return True
+        return None
     try:
         return ssl.create_default_context(cafile=target.ca_file)
     except (OSError, ssl.SSLError):

@@ -5,6 +5,7 @@ a ConfigError with every problem in it.
 """
 
 import re
+import ssl
 from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -295,3 +296,8 @@ def _fill(data: dict[str, Any], key: str, path: Path) -> None:
         raise ValueError("names an empty file")
     if key in SECRET_FILES:
         data[plain] = text
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise ValueError("holds no certificate that can be used (PEM)") from None

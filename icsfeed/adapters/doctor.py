@@ -4,6 +4,7 @@ A user name and password in the address go to its own scheme, host and port alon
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -13,6 +14,7 @@ from urllib.robotparser import RobotFileParser
 import httpx
 
 from icsfeed.adapters.bodies import CODINGS, pieces
+from icsfeed.adapters.http_client import open_http
 from icsfeed.core.doctor_clients import CLIENTS
 from icsfeed.core.doctor_seen import Answer, NoAnswer, Reply, Seen
 from icsfeed.core.replies import short
@@ -27,10 +29,23 @@ REDIRECTS = 10
 PLAIN = {"User-Agent": "icsfeed-doctor", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
-def open_doctor(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """An HTTP client that adds nothing of its own, follows nothing by itself and keeps no cookies."""
+def open_doctor(
+    url: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> httpx.AsyncClient:
+    """An HTTP client that adds nothing of its own, follows nothing by itself and keeps no cookies.
+
+    Raises ValueError when `url` is no address, and ConfigError when the environment cannot be used.
+    """
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-    client = httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(30, connect=5), cookies=no_cookies)
+    client = open_http(
+        str(address(url)),
+        transport=transport,
+        environ=environ,
+        timeout=httpx.Timeout(30, connect=5),
+        cookies=no_cookies,
+    )
     for name in ("accept", "accept-encoding", "user-agent"):
         del client.headers[name]
     return client

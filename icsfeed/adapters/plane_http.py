@@ -4,6 +4,7 @@ What Plane says when it refuses was recorded from v1.3.1; older versions say the
 """
 
 import asyncio
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ import httpx
 
 from icsfeed import __version__
 from icsfeed.adapters import bodies
+from icsfeed.adapters.http_client import open_http
 from icsfeed.adapters.plane_json import decode
 from icsfeed.adapters.quota import Asked, remaining_in
 from icsfeed.core.errors import (
@@ -79,13 +81,24 @@ def _sent(api_key: str) -> bytes:
     return api_key.strip().encode(errors="replace")
 
 
-def open_client(api_key: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """An HTTP client that carries the key. It follows no redirect: the key is for one host.
+def open_client(
+    api_key: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    url: str = "",
+    ca_file: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> httpx.AsyncClient:
+    """An HTTP client for `url` that carries the key. It follows no redirect: the key is for one host.
 
     Waiting for one of its four connections is not limited in time. Any text is accepted as a key:
-    one that cannot be right is refused when it is used.
+    one that cannot be right is refused when it is used. `ca_file`: certificates to trust as well.
+    Raises ConfigError when the environment or `ca_file` cannot be used.
     """
-    return httpx.AsyncClient(
+    return open_http(
+        url,
+        ca_file=ca_file,
+        environ=environ,
         headers={
             KEY_HEADER: _sent(api_key),
             b"Accept": b"application/json",

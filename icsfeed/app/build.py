@@ -119,7 +119,9 @@ class WorkspacePool:
 
     @asynccontextmanager
     async def _client(self, name: str, own: settings.Workspace) -> AsyncIterator[PlaneClient]:
-        async with open_client(_key(own), transport=self._transports.get(name)) as client:
+        async with open_client(
+            _key(own), self._transports.get(name), url=own.url, ca_file=own.ca_file
+        ) as client:
             read_key = partial(secret_in, Path(own.api_key_file)) if own.api_key_file else None
             slug = own.slug or name
             yield PlaneClient(own.url, slug, client=client, patient=self._patient, read_key=read_key)

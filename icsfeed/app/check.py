@@ -1,5 +1,6 @@
 """`icsfeed check`: what works, what does not, and what to do, against the real Plane."""
 
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -30,6 +31,10 @@ class Finding(NamedTuple):
 
 async def check(service: FeedService, connect: Connect = open_server) -> AsyncIterator[Finding]:
     """Try every active workspace, feed and target, one after the other."""
+    for path, address in _converted(service.config):
+        yield Finding("ok", "configuration", f"{path} is {address}: host names are used in this form")
+    for finding in _sign_in(service.config):
+        yield finding
     for name, settings in service.config.workspaces.items():
         if not settings.active:
             yield Finding("ok", f"workspace {name}", "is not active; its feeds answer 404")
@@ -42,6 +47,31 @@ async def check(service: FeedService, connect: Connect = open_server) -> AsyncIt
     for name, target in service.config.push.items():
         async for finding in _target(service, name, target, connect):
             yield finding
+
+
+def _converted(config: Config) -> Iterator[tuple[str, str]]:
+    """The addresses with a host name beyond ASCII, as browsers and servers send it, and their paths."""
+    found = [("public_url", config.public_url or "")]
+    for name, workspace in config.workspaces.items():
+        found += [
+            (f"workspaces.{name}.url", workspace.url),
+            (f"workspaces.{name}.web_url", workspace.web_url or ""),
+        ]
+    found += [(f"push.{name}.url", target.url) for name, target in config.push.items()]
+    found += [("cors", origin) for origin in config.cors]
+    found += [("embed.frame_ancestors", origin) for origin in config.embed.frame_ancestors]
+    found += [("allowed_hosts", host) for host in config.allowed_hosts]
+    return ((path, address) for path, address in found if re.search(r"(^|[/.])xn--", address))
+
+
+def _sign_in(config: Config) -> Iterator[Finding]:
+    proxy = config.auth_proxy
+    if proxy is not None and proxy.secret is None:
+        text = (
+            f"has no secret: whoever reaches this port from {', '.join(proxy.networks)} can name any e-mail "
+            f"in {proxy.header}; set a secret, and let the proxy drop that header from requests"
+        )
+        yield Finding("warning", "auth_proxy", text)
 
 
 async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Finding]:

@@ -7,14 +7,17 @@ from litestar import Request, Response
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.pages import Pages, page_answer, page_request
 from icsfeed.app.peers import signed_in
+from icsfeed.app.server_state import ServerState
 
 
-def front_page(request: Request[Any, Any, Any], service: FeedService, pages: Pages) -> Response[str]:
+def front_page(
+    request: Request[Any, Any, Any], service: FeedService, pages: Pages, server: ServerState
+) -> Response[str]:
     """The front page. Who is signed in finds the way to their own calendars."""
     healthy = all(
         workspace.is_ready and not workspace.last_error for workspace in service.workspaces.values()
     )
-    known = signed_in(request, service.config.auth_proxy) is not None
+    known = signed_in(request, service.config.auth_proxy, server.proxy_guesses) is not None
     html = pages.html(
         "front.html", page_request(request, service.config), title="icsfeed", healthy=healthy, signed_in=known
     )

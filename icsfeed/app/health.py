@@ -31,7 +31,7 @@ async def root(
 ) -> Response[Any]:
     """Name, version and uptime (whole seconds), or a page for a browser. Never a feed's name."""
     if wants_html(request):
-        return front_page(request, service, pages)
+        return front_page(request, service, pages, server)
     body = {
         "name": "icsfeed",
         "version": __version__,

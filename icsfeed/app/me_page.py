@@ -18,6 +18,7 @@ from icsfeed.app.memberships import Memberships
 from icsfeed.app.pages import PageRequest, Pages, message_answer, page_request
 from icsfeed.app.peers import signed_in
 from icsfeed.app.refusals import refusal, trouble
+from icsfeed.app.server_state import ServerState
 from icsfeed.app.sheets import Sheets
 from icsfeed.app.threads import worked
 from icsfeed.core.calendar import Material, title_of
@@ -46,12 +47,13 @@ async def me(
     pages: NamedDependency[Pages],
     sheets: NamedDependency[Sheets],
     memberships: NamedDependency[Memberships],
+    server: NamedDependency[ServerState],
 ) -> Response[str]:
     """The page of the person's own calendar; `feed` names another one of theirs."""
     if service.config.auth_proxy is None:
         return refusal(request, service, pages, None)
     ask = page_request(request, service.config)
-    email = signed_in(request, service.config.auth_proxy)
+    email = signed_in(request, service.config.auth_proxy, server.proxy_guesses)
     if email is None:
         return message_answer(pages, ask, "me out", HTTPStatus.FORBIDDEN)
     mine = await mine_of(service, memberships, email)

@@ -64,7 +64,12 @@ class Figures(Collector):
             "Wrong tokens by kind; `refused`: sent while the address was limited, and not looked at.",
             labels=["kind", "result"],
         )
-        for kind, counts in (("admin", server.admin_guesses.counts), ("link", server.wrong_links.counts)):
+        kinds = {
+            "admin": server.admin_guesses.counts,
+            "proxy": server.proxy_guesses.counts,
+            "link": server.wrong_links.counts,
+        }
+        for kind, counts in kinds.items():
             for result in ("wrong", "refused"):
                 guesses.add_metric([kind, result], counts[result])
         yield guesses

@@ -1,15 +1,18 @@
 """Who is at the other end of a connection, and whom a sign-in proxy there vouches for."""
 
+import hmac
 from collections.abc import Collection
 from typing import Any
 
 from litestar import Request
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from icsfeed.app.limits import Guesses
 from icsfeed.core.addresses import belongs, read_address
 from icsfeed.core.config import AuthProxy
 
 PEER = "icsfeed.peer"
+PROOF_HEADER = "x-icsfeed-proxy-secret"
 
 
 def keeping_peer(app: ASGIApp) -> ASGIApp:
@@ -34,15 +37,33 @@ def is_within(address: str, networks: Collection[str]) -> bool:
     return found is not None and belongs(found, networks)
 
 
-def signed_in(request: Request[Any, Any, Any], proxy: AuthProxy | None) -> str | None:
+def signed_in(request: Request[Any, Any, Any], proxy: AuthProxy | None, guesses: Guesses) -> str | None:
     """The e-mail of the person whom the proxy has signed in; None: nobody.
 
-    Only a connection from the proxy itself counts, whatever X-Forwarded-For says, and only one header:
-    a second one would be somebody else's.
+    Only a connection from the proxy itself counts, whatever X-Forwarded-For says, with the secret where there
+    is one, and only one header: a second one would be somebody else's.
     """
     client = request.client.host if request.client else ""
-    if proxy is None or not is_within(str(request.scope.get(PEER, client)), proxy.networks):
+    peer = str(request.scope.get(PEER, client))
+    if (
+        proxy is None
+        or not is_within(peer, proxy.networks)
+        or not _knows_secret(request, proxy, peer, guesses)
+    ):
         return None
     named = request.headers.getall(proxy.header, [])
     email = named[0].strip() if len(named) == 1 else ""
     return email if "@" in email and email.isprintable() and "," not in email else None
+
+
+def _knows_secret(request: Request[Any, Any, Any], proxy: AuthProxy, peer: str, guesses: Guesses) -> bool:
+    """Whether a request has the secret of the proxy. A wrong one is a guess of the address it came from."""
+    given = request.headers.getall(PROOF_HEADER, [])
+    if proxy.secret is None:
+        return True
+    if len(given) != 1 or guesses.refused(peer) is not None:
+        return False
+    if hmac.compare_digest(given[0].encode(), proxy.secret.reveal().encode()):
+        return True
+    guesses.wrong(peer)
+    return False

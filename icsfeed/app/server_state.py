@@ -54,6 +54,7 @@ class ServerState:
         self.sync = Sync(clock, timer)
         self.syncs = Limiter(SYNCS_PER_HOUR, AN_HOUR, timer)
         self.admin_guesses = Guesses("admin tokens", Limiter(WRONG_PER_MINUTE, 60.0, timer))
+        self.proxy_guesses = Guesses("secrets of the sign-in proxy", Limiter(WRONG_PER_MINUTE, 60.0, timer))
         self.wrong_links = WrongLinks(timer, sleep)
         self.pushed = Pushed()
         self._pushes = pushes

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Struct, field
 
 from icsfeed.core.colors import color_name
+from icsfeed.core.hosts import ascii_address, ascii_host
 from icsfeed.core.model import Priority
 from icsfeed.core.values import Alarm as Alarm
 from icsfeed.core.values import Duration as Duration
@@ -33,7 +34,8 @@ Language: TypeAlias = Literal["en", "de"]
 SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority")
 SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
 _PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
-_ORIGIN = rf"https?://(?:[\w-]+(?:\.[\w-]+)*|\[[0-9A-Fa-f:.]+\]){_PORT}"
+_HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"  # hosts.py looks at what is beyond ASCII
+_ORIGIN = rf"https?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
 _LINE = r"[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
 _ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
 
@@ -58,7 +60,11 @@ def _template(text: str) -> str:
 
 
 def _without_slash(address: str) -> str:
-    return address.rstrip("/")
+    return ascii_address(address).rstrip("/")
+
+
+def _origin(text: str) -> str:
+    return ascii_address(text.lower())
 
 
 def _network(text: str) -> str:
@@ -79,14 +85,16 @@ FeedName: TypeAlias = Annotated[
 ]
 _WEB = "an http or https address with a host and without user name, ? and #, such as"
 Url: TypeAlias = Annotated[str, _rule(f"{_WEB} https://plane.example.com", _ADDRESS, _without_slash)]
-CalendarUrl: TypeAlias = Annotated[str, _rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS)]
+CalendarUrl: TypeAlias = Annotated[
+    str, _rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
+]
 Origin: TypeAlias = Annotated[
-    str, _rule("an exact origin such as https://intranet.example.com", rf"{_ORIGIN}|\*", str.lower)
+    str, _rule("an exact origin such as https://intranet.example.com", rf"{_ORIGIN}|\*", _origin)
 ]
 _FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
 Template: TypeAlias = Annotated[str, _rule(f"text with no other fields than {_FIELDS}", tidy=_template)]
 HostName: TypeAlias = Annotated[
-    str, _rule("a host name such as cal.example.com or *.example.com", r"(?:\*\.)?[\w.-]+", str.lower)
+    str, _rule("a host name such as cal.example.com or *.example.com", rf"(?:\*\.)?{_HOST}", ascii_host)
 ]
 Network: TypeAlias = Annotated[str, _rule("an IP address or network such as 10.0.0.0/8", tidy=_network)]
 HeaderName: TypeAlias = Annotated[
@@ -173,12 +181,14 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class Workspace(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One Plane workspace. `projects` (keys) limits what leaves Plane through us.
 
-    `webhook_from`: the networks that may send its webhooks; none: all.
+    `ca_file`: certificates to trust besides the system's. `webhook_from`: the networks that may send its
+    webhooks; none: all.
     """
 
     url: Url
     api_key: Hidden | None = None
     api_key_file: str | None = None
+    ca_file: str | None = None
     slug: Slug | None = None
     web_url: Url | None = None
     active: bool = True
@@ -235,10 +245,15 @@ class Embed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networks": "from"}):
-    """A proxy that signs people in: the header it names their e-mail in, and where it calls from."""
+    """A proxy that signs people in: the header it names their e-mail in, and where it calls from.
+
+    `secret`: what it must send in X-Icsfeed-Proxy-Secret as well; None: nothing.
+    """
 
     header: HeaderName
     networks: tuple[Network, ...]
+    secret: Hidden | None = None
+    secret_file: str | None = None
 
 
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):

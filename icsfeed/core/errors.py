@@ -2,6 +2,7 @@
 
     IcsfeedError
     ├── ConfigError            the configuration cannot be used; carries every problem
+    │   └── BadSetting         one variable of the environment, or one file, cannot be used
     ├── FeedError              one feed cannot be made
     │   ├── UnknownFeed        there is no feed of this name
     │   ├── NameNotFound       it names a project or person that the workspace does not have
@@ -73,6 +74,15 @@ class ConfigError(IcsfeedError):
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         count = len(self.problems)
         super().__init__(f"{source}: {count} problem{'s' if count != 1 else ''}\n{lines}")
+
+
+class BadSetting(ConfigError):
+    """A variable of the environment, or a file that a key names, cannot be used. The text is one line."""
+
+    def __init__(self, name: str, message: str) -> None:
+        problem = Problem(name, message)
+        super().__init__("environment", [problem])
+        self.args = (str(problem),)
 
 
 class FeedError(IcsfeedError):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
+import trustme
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from icsfeed.core.errors import ConfigError, Problem
 ZONES = {"UTC", "Europe/Berlin"}
 SECRET = "s3cr3t-" * 6
 ENVIRON = {
+    "ICSFEED_PROXY_SECRET": "s3cr3t-s3cr3t-s3cr3t",
     "ICSFEED_SECRET": SECRET,
     "PLANE_API_KEY": "plane_api_key",
     "ICSFEED_ADMIN_TOKEN": "admin-" * 4,
@@ -184,6 +186,8 @@ def test_a_certificate_authority_is_a_path_and_must_be_there(folder: Folder) -> 
     )
     assert folder.problems(HEAD + push)[0].path == "push.t.ca_file"
     folder.write("ca.pem", "pem")
+    assert "no certificate" in folder.problems(HEAD + push)[0].message
+    folder.write("ca.pem", trustme.CA().cert_pem.bytes().decode())
     assert folder.load(HEAD + push).push["t"].ca_file == str(folder.path / "ca.pem")
 
 
@@ -377,13 +381,13 @@ def test_the_example_loads(folder: Folder) -> None:
 
 
 def test_the_example_loads_with_all_that_is_commented_out(folder: Folder) -> None:
-    folder.write("ca.pem", "pem")
+    folder.write("ca.pem", trustme.CA().cert_pem.bytes().decode())
     config = load(folder.write("feeds.yaml", _uncommented(example_text())), ENVIRON)
     assert set(config.push) == {"team", "by-token"}
 
 
 def test_what_the_example_shows_as_defaults_are_the_defaults(folder: Folder) -> None:
-    folder.write("ca.pem", "pem")
+    folder.write("ca.pem", trustme.CA().cert_pem.bytes().decode())
     config = load(folder.write("feeds.yaml", _uncommented(example_text())), ENVIRON)
     bare = folder.load(HEAD)
     assert (config.cache, config.gzip, config.store, config.language) == (

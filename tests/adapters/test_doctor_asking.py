@@ -18,7 +18,7 @@ Site = Callable[[httpx.Request], httpx.Response]
 
 
 async def look(site: Site, url: str = URL, timer: Callable[[], float] = lambda: 0.0) -> Seen:
-    async with open_doctor(httpx.MockTransport(site)) as client:
+    async with open_doctor(url, httpx.MockTransport(site)) as client:
         return await examine(client, url, timer)
 
 

@@ -9,7 +9,7 @@ from plane import faults as f
 from plane.data import PlaneData
 
 from icsfeed.app.check import Finding, check, worst
-from icsfeed.core.config import Auto, Cache, Config, Duration, Feed, Filter, Match, Window
+from icsfeed.core.config import AuthProxy, Auto, Cache, Config, Duration, Feed, Filter, Match, Secret, Window
 from icsfeed.core.errors import (
     AmbiguousName,
     KeyRefused,
@@ -257,3 +257,22 @@ async def test_a_long_list_of_members_is_cut() -> None:
         text = (await _found(world))[-1].text
     assert text.startswith("members: 35 (")
     assert text.endswith(", …)")
+
+
+async def test_a_sign_in_header_that_others_could_send_is_a_warning() -> None:
+    proxy = AuthProxy("X-Forwarded-Email", ("10.0.0.0/8",))
+    for secret, levels in ((None, ["warning"]), (Secret("s" * 16), [])):
+        config = replace(_config(), auth_proxy=replace(proxy, secret=secret))
+        async with serving(config) as world:
+            found = [finding for finding in await _found(world) if finding.about == "auth_proxy"]
+        assert [finding.level for finding in found] == levels
+        assert all("10.0.0.0/8" in finding.text for finding in found)
+
+
+async def test_host_names_are_shown_as_they_are_used() -> None:
+    async with serving(
+        replace(_config(), cors=("https://xn--mller-kva.example", "https://plain.example"))
+    ) as world:
+        found = [finding.text for finding in await _found(world) if finding.about == "configuration"]
+    assert len(found) == 1
+    assert found[0].startswith("cors is https://xn--mller-kva.example")

@@ -12,7 +12,7 @@ from plane import faults as f
 from test_app_pages import page, words
 
 from icsfeed.app.peers import is_within, keeping_peer
-from icsfeed.core.config import AuthProxy, Auto, Config, Feed
+from icsfeed.core.config import AuthProxy, Auto, Config, Feed, Secret
 from icsfeed.demo.sample import sample_id
 
 pytestmark = pytest.mark.anyio
@@ -201,3 +201,19 @@ async def test_where_members_were_never_read_there_are_no_calendars_of_projects(
 )
 def test_an_address_is_within_networks_of_both_families(address: str, within: bool) -> None:
     assert is_within(address, ("10.0.0.0/8", "fd00::/8")) is within
+
+
+async def test_a_proxy_with_a_secret_must_send_it() -> None:
+    proxy = AuthProxy("X-Forwarded-Email", ("127.0.0.1/32",), Secret("between-the-two-of-us"))
+    async with serving(settings(FEEDS, auto=Auto(), auth_proxy=proxy)) as world:
+
+        async def status(*secrets: str) -> int:
+            sent = [(HEADER, "anna@example.com"), *(("X-Icsfeed-Proxy-Secret", one) for one in secrets)]
+            return (await world.client.get("/me", headers=sent)).status_code
+
+        assert await status("between-the-two-of-us") == 200
+        assert await status() == 403
+        assert await status("between-the-two-of-us", "between-the-two-of-us") == 403
+        assert [await status(f"guess {n}") for n in range(100)] == [403] * 100
+        assert await status("between-the-two-of-us") == 403
+        assert world.server.proxy_guesses.counts["refused"] > 0

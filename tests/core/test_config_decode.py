@@ -252,7 +252,7 @@ def test_an_address_is_http_with_a_host_and_without_a_user_name(address: str) ->
     [
         "https://x",
         "http://plane_web:8080/a/b",
-        "https://bücher.example",
+        "https://xn--bcher-kva.example",
         "https://[::1]:8443",
         "http://10.0.0.1",
     ],
@@ -288,7 +288,7 @@ CHECKS: list[tuple[object, str, str]] = [
     (whole(secret="x" * 31), "secret", "needs 32 characters or more; try: python -c"),
     (whole(secret=None, auto={"projects": True}), "secret", "is missing: needs 32"),
     (whole(admin_token="x" * 15), "admin_token", "needs 16 characters or more"),
-    (whole(public_url=f"https://{'x' * 83}"), "public_url", "is longer than 90 characters"),
+    (whole(public_url=f"https://x/{'x' * 83}"), "public_url", "is longer than 90 characters"),
     (whole(cors=["*", "https://x"]), "cors", "may hold * only alone"),
     (whole(embed={"frame_ancestors": "*"}), "embed", "must be exact origins"),
     (whole(auth_proxy={"header": "X-Mail", "from": []}), "auth_proxy", "its from is empty"),
