@@ -1,0 +1,28 @@
+"""A key that was replaced in Plane and in its file is used without a reload."""
+
+from pathlib import Path
+
+import pytest
+from app_world import serving, settings
+from msgspec.structs import replace
+
+from icsfeed.core.config import Feed, Secret
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_rotated_key_file_is_taken_up_without_a_reload(tmp_path: Path) -> None:
+    file = tmp_path / "plane-key"
+    config = settings({"all": Feed(everything=True, public=True)})
+    own = config.workspaces["demo"]
+    assert own.api_key is not None
+    right = own.api_key.reveal()
+    file.write_text("plane_api_old\n")
+    old = replace(own, api_key=Secret("plane_api_old"), api_key_file=str(file))
+    async with serving(replace(config, workspaces={"demo": old})) as world:
+        assert (await world.ask("GET", "/feeds/all.ics")).status_code == 503
+        assert (await world.ask("GET", "/health/ready")).json()["reasons"] == {"demo": "key refused"}
+        file.write_text(f"{right}\n")
+        world.clock.move(6)
+        assert (await world.ask("GET", "/feeds/all.ics")).status_code == 200
+        assert world.workspace.last_error is None
