@@ -27,7 +27,7 @@ IO = (
 
 CLOCKS = ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.monotonic")
 
-SHARED = ("bodies", "quota", "store")
+SHARED = ("quota", "store", "bodies", "http")
 """Adapters that the others may use; modules that share a first word (plane_http, plane_wire) are one."""
 
 OUTSIDE = {
