@@ -29,6 +29,7 @@ from icsfeed.running import (
     write_new,
 )
 from icsfeed.terminal import (
+    NO_FEEDS,
     push_bars,
     reading_shown,
     show_demo,
@@ -63,12 +64,12 @@ def cli() -> None:
     """Calendar feeds (.ics) for the due dates of a Plane workspace.
 
     \b
-    Just looking:     icsfeed demo     serves a sample workspace
-    Your own Plane:   icsfeed init     writes feeds.yaml; edit it
-                      icsfeed check    says what works and what to do
+    Just looking:     icsfeed demo     serves a sample
+    Your own Plane:   icsfeed init     writes feeds.yaml
+                      icsfeed check    says what works
                       icsfeed serve    runs the server
-                      icsfeed urls     prints the links for calendar apps
-                      icsfeed push     writes into calendars on CalDAV servers
+                      icsfeed urls     prints the links
+                      icsfeed push     fills CalDAV calendars
     """
 
 
@@ -201,12 +202,14 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
             found = await service.all_links(config.public_url or "http://127.0.0.1:8765")
             unread = None if feed in config.feeds else service.unread()
             if feed is not None and feed not in found:
-                raise unread or errors.UnknownFeed(feed)
+                raise unread or errors.UnknownFeed(feed, found)
             shown = {name: links for name, links in found.items() if feed in (None, name)}
             if as_json:
                 show_json({"feeds": shown})
             else:
                 show_links(shown)
+            if not found and unread is None:
+                click.echo(f"icsfeed: {NO_FEEDS}", err=True)
         if unread is not None:
             click.echo("icsfeed: the automatic feeds are missing from this list", err=True)
             raise unread
@@ -272,22 +275,27 @@ def check(config_path: str | None, as_json: bool) -> None:
     of Plane is kept in the store, for a server that is started after it.
     """
     from icsfeed.adapters.store import open_store
+    from icsfeed.app.check import Finding, store_finding, worst
     from icsfeed.app.check import check as findings_of
-    from icsfeed.app.check import worst
 
     config = configuration(config_path)
 
     async def work() -> None:
-        found = []
+        found: list[Finding] = []
+
+        def take(finding: Finding) -> None:
+            found.append(finding)
+            if not as_json:
+                show_finding(finding)
+
         store = open_store(config.store.reveal(), os.environ)
+        take(await store_finding(store))
         async with (
             patient(config, store, sparing=True) as service,
             reading_shown(service, wanted=not as_json),
         ):
             async for finding in findings_of(service):
-                found.append(finding)
-                if not as_json:
-                    show_finding(finding)
+                take(finding)
         if as_json:
             show_json([{k: getattr(f, k) for k in ("level", "about", "text")} for f in found])
         if any(finding.level == "error" for finding in found):
@@ -324,13 +332,14 @@ def doctor(url: str, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("address", required=False, metavar="[URL]")
 @click.option(
     "--url",
-    help="Where the server is. Default: where the one on this machine serves, else http://127.0.0.1:8765.",
+    help="The same as URL. Where the server is. Default: where the one on this machine serves, else http://127.0.0.1:8765.",
 )
 @click.option("--live", is_flag=True, help="Only whether it lives, for health checks.")
 @json_option
-def status(url: str | None, live: bool, as_json: bool) -> None:
+def status(address: str | None, url: str | None, live: bool, as_json: bool) -> None:
     """Ask a running server how it is, and say what is wrong.
 
     Ends with 0 when all is well, 4 when it serves and something is wrong, 69 when it does not answer, 75
@@ -340,14 +349,16 @@ def status(url: str | None, live: bool, as_json: bool) -> None:
 
     from icsfeed.adapters.running_server import ServedAddress, state
 
-    address = url or ServedAddress(os.environ).read() or "http://127.0.0.1:8765"
+    if address and url:
+        raise click.UsageError("give the URL once: as argument or with --url")
+    asked = address or url or ServedAddress(os.environ).read() or "http://127.0.0.1:8765"
 
     async def work() -> None:
-        found = await state(address, only_live=live)
+        found = await state(asked, only_live=live)
         if as_json:
             show_json(msgspec.to_builtins(found))
         else:
-            show_state(found)
+            show_state(found, asked)
         if not found.ready:
             sys.exit(BUSY if found.live else UNREACHABLE)
         sys.exit(PARTLY if found.problems else 0)
@@ -373,5 +384,5 @@ def init(output: str, schema: bool) -> None:
 
 
 def main() -> None:
-    """The `icsfeed` command."""
-    cli()
+    """The `icsfeed` command. NO_COLOR turns colours off, unless it is empty (no-color.org)."""
+    cli(color=False if os.environ.get("NO_COLOR") else None)

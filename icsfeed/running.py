@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from icsfeed.core import errors
+from icsfeed.terminal import printable
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -150,9 +151,15 @@ async def patient(
 
 
 async def told(service: FeedService, rendering: Awaitable[Rendered]) -> Rendered:
-    """The feed; where there is no copy, the reason that Plane gave is raised instead."""
+    """The feed; where there is no copy, the reason that Plane gave is raised instead.
+
+    An unknown feed's error suggests a name here, where whoever asks may know all of them.
+    """
     try:
         return await rendering
+    except errors.UnknownFeed as error:
+        known = (*service.config.feeds, *await service.auto_feeds())
+        raise errors.UnknownFeed(error.feed, known) from None
     except errors.NoCopy as error:
         reasons = (workspace.last_error for workspace in service.workspaces.values())
         raise next((reason for reason in reasons if reason is not None), error) from None
@@ -191,7 +198,8 @@ def stop_on_sigterm() -> None:
 
 def fail(error: errors.IcsfeedError) -> NoReturn:
     """End the process with this error's sentence and exit code."""
-    click.echo(f"icsfeed: {error}", err=True)
+    lines = str(error).split("\n")
+    click.echo(f"icsfeed: {chr(10).join(map(printable, lines))}", err=True)
     sys.exit(exit_code(error))
 
 
@@ -213,7 +221,8 @@ def pushed(config: Config, named: Sequence[str]) -> Sequence[str]:
     for name in named:
         if name not in active:
             known = ", ".join(active) or "none"
-            raise click.UsageError(f"there is no active target {name!r} in `push:`; there is: {known}")
+            hint = errors.did_you_mean(name, active) or f"; there is: {known}"
+            raise click.UsageError(f"there is no active target {name!r} in `push:`{hint}")
     if not active:
         fail(
             errors.ConfigError(

@@ -6,6 +6,7 @@ import errno
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
+from unicodedata import bidirectional, category
 
 import click
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from icsfeed.core.config import Config
     from icsfeed.core.doctor import Said, Verdict
 
+
+NO_FEEDS = "the configuration has no feeds: name some under `feeds:`, or turn on `auto:`"
+
+_CONTROL = ("Cc", "Zl", "Zp")
+_TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+"""Classes of characters that change the direction of what follows (UAX 9)."""
 
 MARKS = {"ok": ("green", "ok"), "warning": ("yellow", "warning"), "error": ("red", "ERROR")}
 
@@ -69,10 +76,19 @@ def _show_three(links: Mapping[str, str], whose: str = "") -> None:
         click.echo(f"  {what:<5}  {links[what]}{whose}")
 
 
+def printable(text: str) -> str:
+    """The text without control characters: names in Plane must not steer a terminal."""
+    return "".join(
+        " " if category(sign) in _CONTROL or bidirectional(sign) in _TURNS else sign for sign in text
+    )
+
+
 def show_finding(finding: Finding) -> None:
     """One line of `check`; an error stands out without colours too."""
     color, word = MARKS[finding.level]
-    click.echo(f"{click.style(f'{word:<7}', fg=color)}  {finding.about}: {finding.text}")
+    click.echo(
+        f"{click.style(f'{word:<7}', fg=color)}  {printable(finding.about)}: {printable(finding.text)}"
+    )
 
 
 LISTED = 20
@@ -110,7 +126,7 @@ def show_report(report: Report) -> None:
 def _complain(what: str, lines: list[str]) -> None:
     click.echo(f"{click.style('ERROR', fg='red')}    {what}", err=True)
     for line in lines[:LISTED]:
-        click.echo(f"         {line}", err=True)
+        click.echo(f"         {printable(line)}", err=True)
     if len(lines) > LISTED:
         click.echo(f"         … and {len(lines) - LISTED} more", err=True)
 
@@ -216,11 +232,13 @@ def show_exported(done: Exported) -> None:
     click.echo(", ".join(counts))
 
 
-def show_state(state: State) -> None:
-    """How a server is, and a line for each thing that is wrong."""
+def show_state(state: State, asked: str) -> None:
+    """How a server is, a line for each thing that is wrong, and what to do where nothing answers."""
     click.echo("ready" if state.ready else "not ready" if state.live else "no answer")
     for about, problem in state.problems.items():
-        click.echo(f"{about}: {problem}")
+        click.echo(printable(f"{about}: {problem}"))
+    if not state.live:
+        click.echo(f"asked {asked}: is `icsfeed serve` running there? Else: icsfeed status URL", err=True)
 
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:

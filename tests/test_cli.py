@@ -1,6 +1,7 @@
 """Each command does what its help says, as a process of its own, and ends with the documented code."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,9 @@ from cli_world import SECRET, first_json, line_with, plane_served, run, running
 from icalendar import Calendar
 from plane.sample import sample
 
+from icsfeed.cli import cli
 from icsfeed.demo.sample import API_KEY, SLUG
+from icsfeed.terminal import printable
 
 
 @pytest.fixture(scope="module")
@@ -315,3 +318,44 @@ def test_an_environment_that_cannot_be_used_is_one_line_that_names_the_variable(
 def test_addresses_that_no_proxy_names_are_asked_directly(configured: Path) -> None:
     bypassed = {"HTTP_PROXY": "socks5://proxy:1080", "NO_PROXY": "localhost,[::1],127.0.0.0/8"}
     assert run("render", "property", cwd=configured, env=bypassed).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("render", "proprety"), "did you mean property?"),
+        (("urls", "Property1"), "did you mean property?"),
+        (("check", "--config", "nowhere.yaml"), "`icsfeed init -o"),
+        (("status", "http://127.0.0.1:9"), "icsfeed serve"),
+        (("status", "http://127.0.0.1:9", "--url", "http://127.0.0.1:9"), "once"),
+    ],
+)
+def test_what_fails_says_what_to_do(configured: Path, command: tuple[str, ...], said: str) -> None:
+    assert said in run(*command, cwd=configured).stderr
+
+
+def test_check_tries_the_store(configured: Path) -> None:
+    with (configured / "feeds.yaml").open("a", encoding="utf-8") as file:
+        file.write("store: redis://:hidden@127.0.0.1:9/0\n")
+    done = run("check", cwd=configured)
+    assert re.search("ERROR +store: ", done.stdout)
+    assert done.returncode == 78
+    assert "hidden" not in done.stdout + done.stderr
+
+
+def test_a_configuration_without_feeds_is_said(tmp_path: Path, plane: str) -> None:
+    (tmp_path / "feeds.yaml").write_text(
+        f"workspaces: {{{SLUG}: {{url: '{plane}', api_key: {API_KEY}}}}}\n", encoding="utf-8"
+    )
+    assert "has no feeds" in run("check", cwd=tmp_path).stdout
+    assert "has no feeds" in run("urls", cwd=tmp_path).stderr
+
+
+def test_help_fits_60_columns(tmp_path: Path) -> None:
+    for command in ((), *((name,) for name in cli.commands)):
+        shown = run(*command, "--help", cwd=tmp_path, env={"COLUMNS": "60"}).stdout
+        assert max(map(len, shown.splitlines())) <= 60, command
+
+
+def test_names_are_printed_without_what_steers_a_terminal() -> None:
+    assert printable("a\x1b[31mb\x9b\u202ec\u2028d\n👩\u200d💻") == "a [31mb  c d 👩\u200d💻"

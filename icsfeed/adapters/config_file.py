@@ -78,7 +78,8 @@ def load(
     try:
         data = _parse(_read(path, FILE_LIMIT), found)
     except ValueError as error:
-        raise ConfigError(str(path), [Problem("", str(error))]) from None
+        hint = "" if path.exists() else f"; `icsfeed init -o {path}` writes an example to start from"
+        raise ConfigError(str(path), [Problem("", f"{error}{hint}")]) from None
     data = narrowed_to(data, targets)
     data = _with_interval(_with_variables(data, (), environ, found), environ)
     _with_files(data, (), path.parent, found)

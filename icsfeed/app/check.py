@@ -3,17 +3,19 @@
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
+from uuid import uuid4
 
 from icsfeed.adapters.caldav_http import Connect, open_server
+from icsfeed.adapters.store import Store
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.known import View
 from icsfeed.app.push_check import trials
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.calendar import Calendar, Material
-from icsfeed.core.config import Config, PushTarget
+from icsfeed.core.config import Auto, Config, PushTarget
 from icsfeed.core.diagnose import unknown_names, why_empty
 from icsfeed.core.doctor_clients import LARGE
-from icsfeed.core.errors import FeedError, IcsfeedError, NoAccess, NoCopy, PlaneError, PushError
+from icsfeed.core.errors import BadSetting, FeedError, IcsfeedError, NoAccess, NoCopy, PlaneError, PushError
 from icsfeed.core.push_claim import mark_of
 from icsfeed.core.select import Needs
 
@@ -31,9 +33,7 @@ class Finding(NamedTuple):
 
 async def check(service: FeedService, connect: Connect = open_server) -> AsyncIterator[Finding]:
     """Try every active workspace, feed and target, one after the other."""
-    for path, address in _converted(service.config):
-        yield Finding("ok", "configuration", f"{path} is {address}: host names are used in this form")
-    for finding in _sign_in(service.config):
+    for finding in _settings(service.config):
         yield finding
     for name, settings in service.config.workspaces.items():
         if not settings.active:
@@ -64,7 +64,13 @@ def _converted(config: Config) -> Iterator[tuple[str, str]]:
     return ((path, address) for path, address in found if re.search(r"(^|[/.])xn--", address))
 
 
-def _sign_in(config: Config) -> Iterator[Finding]:
+def _settings(config: Config) -> Iterator[Finding]:
+    """What there is to say of a configuration by itself."""
+    for path, address in _converted(config):
+        yield Finding("ok", "configuration", f"{path} is {address}: host names are used in this form")
+    if not config.feeds and config.auto == Auto():
+        text = "has no feeds: name some under `feeds:`, or turn on `auto:`"
+        yield Finding("warning", "configuration", text)
     proxy = config.auth_proxy
     if proxy is not None and proxy.secret is None:
         text = (
@@ -72,6 +78,18 @@ def _sign_in(config: Config) -> Iterator[Finding]:
             f"in {proxy.header}; set a secret, and let the proxy drop that header from requests"
         )
         yield Finding("warning", "auth_proxy", text)
+
+
+async def store_finding(store: Store) -> Finding:
+    """Whether the place of the last good copies can be written and read."""
+    key = f"check-{uuid4().hex}"
+    await store.put(key, b"check")
+    kept = await store.get(key)
+    await store.remove(key)
+    if store.last_error is None and kept == b"check":
+        return Finding("ok", "store", "keeps what it is given")
+    text = store.last_error or "does not keep what it is given"
+    return Finding("error", "store", text, BadSetting("store", text))
 
 
 async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Finding]:

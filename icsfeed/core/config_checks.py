@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from icsfeed.core.config import SCOPES, Auto, Config, Feed, PushTarget, Workspace
+from icsfeed.core.errors import did_you_mean
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in the configuration: `("feeds", "urgent", "where", "priority", 1)`."""
@@ -107,7 +108,11 @@ def _access(name: str, feed: Feed, config: Config) -> Iterable[Row]:
     return (
         (twin != name, "", f"its name differs from {twin} only in upper and lower case: change one"),
         (unsaid, "workspace", f"is missing: name one of {names}"),
-        (lost, "workspace", f"is not the name of a workspace; there is: {names}"),
+        (
+            lost,
+            "workspace",
+            f"is not the name of a workspace{_hint(feed.workspace or '', config.workspaces)}",
+        ),
         (feed.public and feed.subscribers, "subscribers public", "mean nothing in a public feed: keep one"),
         (both, "revoked subscribers", "names someone who still is a subscriber: keep them in one list"),
     )
@@ -115,7 +120,6 @@ def _access(name: str, feed: Feed, config: Config) -> Iterable[Row]:
 
 def _target(target: PushTarget, config: Config) -> Iterable[Row]:
     made = ("project-",) * config.auto.projects + ("assignee-",) * config.auto.assignees
-    near = get_close_matches(target.feed, config.feeds, n=1) or list(config.feeds) or ["none"]
     lost = target.feed not in config.feeds and not target.feed.startswith(made)
     user, password = target.username, target.password or target.password_file
     token, here = target.token or target.token_file, _is_loopback(target.url)
@@ -123,7 +127,7 @@ def _target(target: PushTarget, config: Config) -> Iterable[Row]:
     former = isinstance(target.adopt, tuple) and pushed.intersection(target.adopt)
     in_clear = target.url.startswith("http:") and not here and not target.allow_insecure
     return (
-        (lost, "feed", f"is not the name of a feed; there is: {', '.join(near)}"),
+        (lost, "feed", f"is not the name of a feed{_hint(target.feed, config.feeds)}"),
         (former, "adopt", "names a feed that is pushed itself: name former feeds only"),
         (token and (user or password), f"token {_LOGIN}", "cannot stand beside a user name: keep one"),
         (user and not password, f"password {_LOGIN}", "is missing: username needs it (or password_file)"),
@@ -131,6 +135,10 @@ def _target(target: PushTarget, config: Config) -> Iterable[Row]:
         (not (user or password or token or here), f" {_LOGIN}", "needs username and password, or token"),
         (in_clear, "url allow_insecure", "shows the password: use https, or allow_insecure: true"),
     )
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    return did_you_mean(name, known) or f"; there is: {', '.join(known) or 'none'}"
 
 
 def _is_loopback(url: str) -> bool:

@@ -42,7 +42,8 @@ What a program needs is on the exception.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 
@@ -54,6 +55,13 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean NAME?` with the known name that is nearest, whatever its case; empty: none is near."""
+    names = {one.casefold(): one for one in known}
+    near = get_close_matches(name.casefold(), names, n=1)
+    return f"; did you mean {names[near[0]]}?" if near else ""
 
 
 class IcsfeedError(Exception):
@@ -94,10 +102,13 @@ class FeedError(IcsfeedError):
 
 
 class UnknownFeed(FeedError):
-    """No feed has this name, neither in the configuration nor among the automatic ones."""
+    """No feed has this name, neither in the configuration nor among the automatic ones.
 
-    def __init__(self, feed: str) -> None:
-        super().__init__(feed, "there is no such feed")
+    `known`: the names there are.
+    """
+
+    def __init__(self, feed: str, known: Iterable[str] = ()) -> None:
+        super().__init__(feed, f"there is no such feed{did_you_mean(feed, known)}")
 
 
 class NameNotFound(FeedError):
@@ -105,7 +116,8 @@ class NameNotFound(FeedError):
 
     def __init__(self, feed: str, field: str, value: str, known: Sequence[str]) -> None:
         self.field, self.value, self.known = field, value, tuple(known)
-        hint = f"; there is: {', '.join(self.known)}" if self.known else ""
+        listed = f"; there is: {', '.join(self.known)}" if self.known else ""
+        hint = did_you_mean(value, self.known) or listed
         super().__init__(feed, f"no {field} {value!r} in the workspace{hint}")
 
 

@@ -116,7 +116,7 @@ async def test_projects_that_the_key_has_not_joined_are_named() -> None:
     errors = [finding for finding in found if finding.level == "error"]
     assert ["'OPPS'" in errors[0].text, "'X'" in errors[1].text, len(errors)] == [True, True, 2]
     assert isinstance(worst(found), NoAccess)
-    assert prop in found[1].text
+    assert any(prop in finding.text for finding in found if finding.level == "ok")
 
 
 async def test_projects_may_be_named_by_id() -> None:
@@ -273,6 +273,6 @@ async def test_host_names_are_shown_as_they_are_used() -> None:
     async with serving(
         replace(_config(), cors=("https://xn--mller-kva.example", "https://plain.example"))
     ) as world:
-        found = [finding.text for finding in await _found(world) if finding.about == "configuration"]
+        found = [finding.text for finding in await _found(world) if "xn--" in finding.text]
     assert len(found) == 1
     assert found[0].startswith("cors is https://xn--mller-kva.example")

@@ -307,7 +307,7 @@ CHECKS: list[tuple[object, str, str]] = [
     (feed(undated=True), "feeds.f.undated", "needs component: vtodo"),
     (feed(public=True, subscribers="a"), "feeds.f.subscribers", "mean nothing in a public feed"),
     (feed(subscribers=["a", "b"], revoked="a"), "feeds.f.revoked", "names someone who still is a subscriber"),
-    (feed(workspace="acm"), "feeds.f.workspace", "is not the name of a workspace; there is: acme"),
+    (feed(workspace="acm"), "feeds.f.workspace", "is not the name of a workspace; did you mean acme?"),
     (
         whole(feeds={"f": {"project": "A"}, "F": {"project": "B"}}),
         "feeds.F",
