@@ -30,7 +30,8 @@ class Roster(Struct, frozen=True):
     """A workspace's projects and people, and when they were read.
 
     `people_at`: None before the people are. `keys`: the projects that the configuration let out; none: all.
-    `origin`: of which Plane and workspace it is. `reader`: with which key it was read. `lost`: see `Known`.
+    `origin`: of which Plane and workspace it is. `reader`: with which key it was read. `lost` and
+    `deleted`: see `Known`.
     """
 
     projects: tuple[Project, ...]
@@ -41,6 +42,7 @@ class Roster(Struct, frozen=True):
     origin: str
     reader: str
     lost: Mapping[str, datetime] = {}
+    deleted: frozenset[str] = frozenset()
 
 
 class Batch(Struct, frozen=True):
@@ -113,7 +115,7 @@ class Keeping:
         if projects is not None and projects_at is not None:
             people, people_at = known.members.get("") or {}, known.members.read_at("")
             roster = Roster(projects, projects_at, people, people_at, known.keys, self._origin, self._reader)
-            roster = replace(roster, lost=known.lost)
+            roster = replace(roster, lost=known.lost, deleted=frozenset(known.deleted))
             await self._store.put_record(self._key("roster"), roster)
 
     async def adopt_roster(self) -> Sequence[Project]:
@@ -125,6 +127,7 @@ class Keeping:
             ours = known.projects.read_at("")
             if ours is None or ours < roster.projects_at:
                 known.lost = roster.lost
+            known.deleted |= roster.deleted
             known.projects.adopt("", known.allowed(roster.projects), roster.projects_at)
             if roster.people_at is not None:
                 known.members.adopt("", roster.people, roster.people_at)

@@ -92,6 +92,13 @@ class Known:
         """Those that the key may not read any more."""
         return tuple(project for project in projects if project.id in self.lost)
 
+    def people_of_lost(self) -> Mapping[str, Person]:
+        """Who is assigned in the copies of lost projects: lists of members may not have them any more."""
+        people = self.members.get("") or {}
+        copies = [self.issues.get(id_) or ({}, 0) for id_ in self.lost]
+        named = {who for issues, _ in copies for issue in issues.values() for who in issue.assignees}
+        return {id_: person for id_, person in people.items() if id_ in named}
+
     def copies(self) -> Sequence[Copies[str, Any]]:
         """All of them."""
         names: list[Copies[str, Any]] = [self.projects, self.members, self.issues, self.states, self.labels]
@@ -122,7 +129,9 @@ class Known:
         return self._links and (period.end is None or period.end >= yesterday)
 
     def is_fresh(self, project: Project, needs: Needs) -> bool:
-        """Whether nothing of a project has to be read for these needs."""
+        """Whether nothing of a project has to be read for these needs, or nothing can be."""
+        if project.id in self.lost:
+            return True
         parts = self._of_project() if self.reads_periods(needs) else self._essentials()
         return all(part.is_fresh(project.id) for part in parts) and all(
             self.held[period.kind].is_fresh(period.id) for period in self.wanted(project, needs)
@@ -180,6 +189,8 @@ class Known:
         """Whether the projects, the people and every part of every project were read whole since then."""
         moments = [self.projects.read_at(""), self.members.read_at("")]
         for project in self.projects.get("") or ():
+            if project.id in self.lost:
+                continue
             issues = self.lists.get(project.id)
             moments += [copies.read_at(project.id) for copies in self._of_project()]
             moments.append(issues.whole_at if issues is not None else None)

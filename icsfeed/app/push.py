@@ -257,7 +257,12 @@ class _Run:
         components = reading.calendar.components
         wanted = await asyncio.to_thread(wanted_of, components, claim.mark, strip_emoji=target.strip_emoji)
         tally.force = force
-        tally.plan = plan(wanted, present, claim, collection.path, accepted=memory.accepted)
+        ours = present
+        if reading.kept and not force:
+            text = "a project is not listed any more: its objects stay as they are; --force deletes them"
+            tally.warnings.append(f"{reading.error}; {text}" if reading.error else text)
+            ours = [one for one in present if reading.kept.isdisjoint(one.uids)]
+        tally.plan = plan(wanted, ours, claim, collection.path, accepted=memory.accepted)
         limits = Limits(target.min_delete, target.max_delete_ratio)
         tally.refused = guard(tally.plan, len(wanted), limits, reading.missing, force=force)
         unread = holding_back(reading.missing, force=force)

@@ -1,10 +1,12 @@
 """A feed as a push wants it: its components, whether they are all there are, and whether it has changed."""
 
 import asyncio
+from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from icsfeed.app.feeds import FeedService
+from icsfeed.app.feeds import FeedService, Look
 from icsfeed.core.calendar import Calendar
 from icsfeed.core.config import Feed
 from icsfeed.core.errors import FeedError, PlaneError
@@ -17,13 +19,15 @@ class Reading(Struct, frozen=True):
     """A feed for those who remove what is not in it.
 
     `missing`: the parts that were not read without error, and lately: what is not in them may still be in
-    Plane. `error`: why not.
+    Plane. `error`: why not. `kept`: UIDs of projects that Plane does not list any more: whether those were
+    deleted is not known. They are not in the calendar.
     """
 
     feed: Feed
     calendar: Calendar
     missing: tuple[Missing, ...]
     error: PlaneError | None
+    kept: frozenset[str] = frozenset()
 
 
 async def read(service: FeedService, name: str, patience: float = 0.0) -> Reading:
@@ -35,12 +39,27 @@ async def read(service: FeedService, name: str, patience: float = 0.0) -> Readin
     since = workspace.now()
     look = await service.look(name, patience=patience)
     chosen = projects_of(name, feed, look.view.projects)
-    unread = look.view.unread
+    lost, unread = workspace.known.lost.keys(), look.view.unread
     listed = [project for project in chosen if project not in unread]
     missing = workspace.known.missing(listed, needs(feed, Query()), since)
-    calendar = await asyncio.to_thread(service.calendar_of, look)
-    parts = [Missing(f"the project {one.key}, which the key may not read", final=False) for one in unread]
-    return Reading(feed, calendar, (*map(Missing, missing), *parts), workspace.last_error)
+    # Of a project that was never read nobody knows which objects are its own: all deletions wait.
+    closed = [one.key for one in unread if one.id not in lost]
+    parts = [Missing(f"the project {key}, which the key may not read", final=False) for key in closed]
+    calendar = await asyncio.to_thread(service.calendar_of, _only(look, lambda id_: id_ not in lost))
+    kept: frozenset[str] = frozenset()
+    if lost:
+        copies = await asyncio.to_thread(service.calendar_of, _only(look, lambda id_: id_ in lost))
+        kept = frozenset(one.uid for one in copies.components) - {one.uid for one in calendar.components}
+    return Reading(feed, calendar, (*map(Missing, missing), *parts), workspace.last_error, kept)
+
+
+def _only(look: Look, is_wanted: Callable[[str], bool]) -> Look:
+    """What was looked at, of the projects with these ids alone."""
+    snapshots, linked = (
+        tuple(one for one in held if is_wanted(one.project.id))
+        for held in (look.view.snapshots, look.view.linked)
+    )
+    return replace(look, view=replace(look.view, snapshots=snapshots, linked=linked))
 
 
 async def stamp(service: FeedService, name: str) -> tuple[object, ...] | None:

@@ -21,11 +21,9 @@ T = TypeVar("T")
 
 log = logging.getLogger("icsfeed.workspace")
 
-LOST_FOR = timedelta(days=30)
-"""For how long the last copy of a project is shown that Plane does not list any more."""
 LOST = (
     "workspace %s: project %s (%s) is not listed any more: the key's owner has left it, or it was deleted. "
-    "Its last copy is shown for %d days"
+    "Its last copy is shown. If it was deleted, name the other ones in `projects` of the workspace"
 )
 
 
@@ -130,30 +128,29 @@ class Reading:
 
     async def _read_projects(self, plane: Plane) -> tuple[Project, ...]:
         found = await plane.projects()
-        if not found and self._known.projects.get(""):
+        lost = await self._lost_projects(found, plane)
+        if not found and lost:
             # The key's owner has lost every project: a refusal, and no reason to empty calendars.
             raise NoAccess(f"workspace {self._name!r}", "the key has joined no project any more")
-        return (*self._known.allowed(found), *await self._lost_projects(found, plane))
+        return (*self._known.allowed(found), *lost)
 
     async def _lost_projects(self, found: Iterable[Project], plane: Plane) -> Sequence[Project]:
         """The projects that are known, and not listed any more, to be shown as they were read last.
 
         Plane answers alike for a project that the key's owner has left and one that was deleted. It is gone
-        when it is listed as archived, when a webhook has said so, or after LOST_FOR.
+        when it is listed as archived, when a webhook has said so, or when the configuration leaves it out.
         """
-        listed, now = {project.id for project in found}, self._clock()
-        missing = [
-            one for one in self._known.allowed(self._known.projects.get("") or ()) if one.id not in listed
-        ]
-        gone = set(self._known.deleted)
+        known, listed = self._known, {project.id for project in found}
+        missing = [one for one in known.allowed(known.projects.get("") or ()) if one.id not in listed]
+        known.deleted -= listed
+        gone = set(known.deleted)
         if missing:
             gone.update(one.project.id for one in await plane.other_projects() if one.archived)
-        since = {one.id: self._known.lost.get(one.id, now) for one in missing if one.id not in gone}
-        lost = [one for one in missing if one.id in since and now - since[one.id] < LOST_FOR]
+        lost = [one for one in missing if one.id not in gone and known.snapshot(one) is not None]
         for project in lost:
-            if project.id not in self._known.lost:
-                log.warning(LOST, self._name, project.key, project.id, LOST_FOR.days)
-        self._known.lost = {project.id: since[project.id] for project in lost}
+            if project.id not in known.lost:
+                log.warning(LOST, self._name, project.key, project.id)
+        known.lost = {project.id: known.lost.get(project.id, self._clock()) for project in lost}
         return lost
 
     async def members(self, plane: Plane) -> None:
@@ -165,10 +162,10 @@ class Reading:
                 await self._keeping.save_roster()
 
     async def _read_members(self, plane: Plane) -> Mapping[str, Person]:
-        people = await plane.members(self._known.projects.get("") or ())
-        # The issues of a project that is lost name people who may be listed no more.
-        before = self._known.members.get("") if self._known.lost else None
-        return {**(before or {}), **{person.id: person for person in people}}
+        known = self._known
+        readable = [project for project in known.projects.get("") or () if project.id not in known.lost]
+        people = await plane.members(readable)
+        return {**known.people_of_lost(), **{person.id: person for person in people}}
 
     async def project(self, project: Project, needs: Needs, plane: Plane) -> None:
         """One replica reads a project; the others take in what it has kept."""

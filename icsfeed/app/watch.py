@@ -117,7 +117,7 @@ class Watch:
         """Read soon, as for a reader, what a webhook says has changed."""
         self._hooked = self._timer()
         now = self._workspace.now()
-        if touched.event == "project" and touched.action == "delete":
+        if touched.project_deleted:
             self._workspace.known.deleted.update(touched.projects)
         for id_ in touched.projects or self._projects_of(touched):
             before = self._touched.get(id_, (frozenset(), now))[0]

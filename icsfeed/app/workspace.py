@@ -17,7 +17,7 @@ from icsfeed.app.budget_wait import BudgetWait
 from icsfeed.app.freshness import Refreshes, Rest
 from icsfeed.app.keeping import Keeping
 from icsfeed.app.known import Known, View
-from icsfeed.app.reading import Plane, Reading, all_of
+from icsfeed.app.reading import LOST, Plane, Reading, all_of
 from icsfeed.app.threads import Joined
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import BadAnswer, NoAccess, NotFound, PlaneError
@@ -100,6 +100,8 @@ class Workspace:
         """Take in what was kept before this process was started. Plane is not asked."""
         for project in await self.keeping.adopt_roster():
             await self.keeping.adopt(project)
+            if project.id in self.known.lost:
+                log.warning(LOST, self.name, project.key, project.id)
         await self.keeping.adopt_budget(self.budget)
 
     async def view(self, choose: Choose, needs: Needs, until: float | None = None) -> View | None:
@@ -177,7 +179,7 @@ class Workspace:
 
     def _is_closed(self, project: Project) -> bool:
         never_read = self.known.read_at(project) is None
-        return never_read and isinstance(self._part_rests[project.id].error, NoAccess | NotFound)
+        return never_read and isinstance(self._part_rests[project.id].error, NoAccess)
 
     @property
     def issue_count(self) -> int:
@@ -210,14 +212,26 @@ class Workspace:
     @property
     def last_error(self) -> PlaneError | None:
         """Why it, or a part of it, could not be read the last time; None when it could."""
+        return self._rest.error or self._lost_error() or self._failure()
+
+    def _failure(self) -> PlaneError | None:
         return next((rest.error for rest in self._rests() if rest.error), None)
+
+    def _lost_error(self) -> PlaneError | None:
+        lost = self.known.lost_of(self.known.projects.get("") or ())
+        if not lost:
+            return None
+        keys, at = ", ".join(project.key for project in lost), min(self.known.lost.values())
+        text = f"not listed any more since {at:%Y-%m-%d %H:%M} UTC; its last copy is shown"
+        return NoAccess(f"project {keys} of workspace {self.name!r}", text)
 
     def _told_to_wait(self, errand: Errand, seconds: float) -> None:
         if errand.urgency == "reader" or not self.is_ready:
             self._waits.tell(seconds)
 
     def _rests(self) -> Sequence[Rest]:
-        parts = ("", *(project.id for project in self.known.projects.get("") or ()))
+        projects = self.known.projects.get("") or ()
+        parts = ("", *(project.id for project in projects if project.id not in self.known.lost))
         return (self._rest, *(self._part_rests[part] for part in parts))
 
     async def refresh(self, project: Project, urgency: Urgency) -> None:
@@ -260,7 +274,7 @@ class Workspace:
             await self._fly("all", self._read_all, until)
             self._views.clear()
             self.edition += 1
-            if self.is_closed or self.last_error or self.known.is_read_since(since):
+            if self.is_closed or self._failure() or self.known.is_read_since(since):
                 return
 
     def expire(self) -> None:
@@ -275,7 +289,7 @@ class Workspace:
         """The projects that readers asked for within a day, or never read, that may be read now."""
         if self._rest.left:
             return ()
-        projects = self.known.projects.get("") or ()
+        projects = [p for p in self.known.projects.get("") or () if p.id not in self.known.lost]
         wanted = [p for p in projects if p.id in self._watched or self.known.read_at(p) is None]
         return [project for project in wanted if not self._part_rests[project.id].left]
 

@@ -53,7 +53,7 @@ class Touched(Struct, frozen=True, kw_only=True):
     `resources` is empty for events that mean nothing to us. `projects` is empty when the delivery does
     not say which (Plane sends a created issue without any id when it is gone before the delivery).
     `periods` are the cycles or modules it is about, or that the issue has joined or left.
-    `deleted`: the issue `issue` is gone, and not only out of a cycle.
+    `deleted`: the issue `issue` is gone, and not only out of a cycle. `project_deleted`: the project is.
     """
 
     event: str
@@ -63,6 +63,7 @@ class Touched(Struct, frozen=True, kw_only=True):
     periods: frozenset[str] = frozenset()
     issue: str | None = None
     deleted: bool = False
+    project_deleted: bool = False
     workspace_id: str | None = None
     workspace_slug: str | None = None
 
@@ -102,7 +103,8 @@ def read(body: bytes) -> Touched:
         projects=_some(_id_in(data, "id" if event == "project" else "project")),
         periods=_periods(event, data, activity),
         issue=issue,
-        deleted=issue is not None and _is_deletion(event, action, activity),
+        deleted=issue is not None and _is_deletion(ISSUE, event, action, activity),
+        project_deleted=_is_deletion("project", event, action, activity),
         workspace_id=_id_in(row, "workspace_id", "") or _id_in(workspace, "id", "workspace."),
         workspace_slug=_slug(workspace),
     )
@@ -136,9 +138,9 @@ def _issue(event: str, data: _Row) -> str | None:
     return _id_in(data, name) if name else None
 
 
-def _is_deletion(event: str, action: Action, activity: _Row) -> bool:
+def _is_deletion(of: str, event: str, action: Action, activity: _Row) -> bool:
     """Older versions also say `deleted` of an issue that left a cycle: then the field is `cycles`."""
-    return event == ISSUE and action == "delete" and activity.get("field") in (None, ISSUE)
+    return event == of and action == "delete" and activity.get("field") in (None, of)
 
 
 def _resources(event: str, activity: _Row) -> frozenset[Resource]:

@@ -249,9 +249,11 @@ async def test_a_project_that_the_keys_owner_has_left_stays_as_it_was(
     assert list(case.workspace.known.lost) == [left.id]
     assert [record.message for record in caplog.records if "not listed any more" in record.message] == [
         "workspace acme: project OPS (id-ops) is not listed any more: the key's owner has left it, or it was "
-        "deleted. Its last copy is shown for 30 days"
+        "deleted. Its last copy is shown. If it was deleted, name the other ones in `projects` of the "
+        "workspace"
     ]
-    assert isinstance(case.workspace.last_error, NoAccess), "health and status say so"
+    assert "project OPS of workspace 'acme': not listed any more since" in str(case.workspace.last_error)
+    assert case.plane.count("issues OPS") == 1, "it is not asked for any more"
     assert case.workspace.is_ready
     assert case.workspace.unread == {"lost": 1}
     case.plane.held_projects.append(left)
@@ -260,18 +262,6 @@ async def test_a_project_that_the_keys_owner_has_left_stays_as_it_was(
     case.clock.move(400)
     await case.view()
     assert case.workspace.known.lost == {}
-
-
-async def test_a_project_that_is_not_listed_for_thirty_days_is_gone() -> None:
-    case = _case("PROP", "OPS")
-    await case.view()
-    case.plane.held_projects.pop()
-    case.clock.move(121)
-    await case.view()
-    case.clock.move(29 * 86_400)
-    assert _issues(await case.view()) == {"PROP": 1, "OPS": 1}
-    case.clock.move(86_400)
-    assert _issues(await case.view()) == {"PROP": 1}
 
 
 async def test_a_project_that_a_webhook_calls_deleted_is_gone() -> None:
