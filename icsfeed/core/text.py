@@ -8,14 +8,18 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from html import unescape
+from itertools import islice
 
 from wcwidth import grapheme_boundary_before
 
-HTML_LIMIT = 40_000
-"""Characters of HTML that are looked at. Plane accepts 200 KB; a calendar shows 1,500 characters."""
+TOKEN_LIMIT = 20_000
+"""Tags and pieces of text that are looked at, of any length: one tag may hold a whole image."""
 
 TEXT_LIMIT = 6_000
-"""Characters of plain text that are kept, before names are filled in."""
+"""Characters of plain text that are kept, before names are filled in. A calendar shows 1,500."""
+
+ADDRESS_LIMIT = 1_000
+"""Characters of a link's address that is shown: a longer one would leave no room for the text."""
 
 MENTION = "\x1a"
 """Stands on both sides of a user's id in `plain` text. A control character: no input keeps its own."""
@@ -62,15 +66,20 @@ def one_line(text: str) -> str:
 def clip(text: str, limit: int) -> str:
     """At most `limit` characters, cut between words where there are any, with `…` when cut.
 
-    What a reader takes for one character is not cut in two: an accent, a family of emoji, a flag.
+    What people see as one character is never cut.
     """
     if len(text) <= limit:
         return text
-    head = text[: grapheme_boundary_before(text, limit) or limit - 1]
-    if not text[limit - 1].isspace():
+    head = text[: _boundary(text, limit - 1)]
+    if not text[len(head)].isspace():
         kept = re.match(r"(?s)(.*\S)\s", head)
         head = kept[1] if kept and len(kept[1]) > limit // 2 else head
     return head.rstrip() + "…"
+
+
+def _boundary(text: str, at: int) -> int:
+    """The last place up to `at` where no character ends up in two; `at` where one character is that long."""
+    return grapheme_boundary_before(text, at + 1) or at
 
 
 def with_names(text: str, name_of: Callable[[str], str | None]) -> str:
@@ -108,28 +117,37 @@ def fill(template: str, fields: Mapping[str, object]) -> str:
 def plain(html: str) -> str:
     """What an issue's `description_html` says, as plain text (Plane v0.23 to v1.3.1's editor).
 
-    Paragraphs, list items, rows and quotes are lines; links keep their address; images, scripts
-    and styles are dropped; a mention is the user's id between two MENTIONs, for `with_names`.
+    Paragraphs, list items, rows and quotes are lines; links keep their address; what is struck out stands
+    between `~~`; images, scripts and styles are dropped; a mention is the user's id between two MENTIONs,
+    for `with_names`.
     """
     if not html or html == "<p></p>":
         return ""
     reader = _Reader()
-    for found in _TOKEN.finditer(_without_comments(_head(html))):
+    for found in islice(_tokens(_without_comments(html)), TOKEN_LIMIT):
         closing, tag, attributes, words = found.groups()
         if words:
             reader.words(words)
         elif tag:
             (reader.close if closing else reader.open)(tag.lower(), attributes)
+        if reader.size > TEXT_LIMIT:
+            break
     return _shorten(reader.text())
 
 
-def _head(html: str) -> str:
-    """The part that is looked at, without a tag that is cut. Embedded images, of any length, do not count."""
-    if len(html) > HTML_LIMIT:
-        html = _LONG_VALUE.sub("=", html)
-    head = html[:HTML_LIMIT]
-    cut = head.rfind("<") if len(html) > HTML_LIMIT else -1
-    return head[:cut] if cut > head.rfind(">") else head
+def _tokens(html: str) -> Iterator[re.Match[str]]:
+    """Tags and the text between them, as `_TOKEN` has them; what is silent is passed over whole."""
+    at = 0
+    while at < len(html):
+        for found in _TOKEN.finditer(html, at):
+            yield found
+            closing, tag, attributes, _ = found.groups()
+            if tag and tag.lower() in _SILENT and not closing and not attributes.endswith("/"):
+                end = re.compile(f"</{tag}", re.IGNORECASE).search(html, found.end())
+                at = end.start() if end else len(html)
+                break
+        else:
+            return
 
 
 def _without_comments(html: str) -> str:
@@ -152,7 +170,7 @@ def _around_comments(html: str) -> Iterator[str]:
 def _shorten(text: str) -> str:
     if len(text) <= TEXT_LIMIT:
         return text
-    head = text[:TEXT_LIMIT]
+    head = text[: _boundary(text, TEXT_LIMIT)]
     return head[: head.rindex(MENTION)] if head.count(MENTION) % 2 else head
 
 
@@ -164,15 +182,14 @@ _TOKEN = re.compile(
 )
 _ATTRIBUTE = re.compile(r"""([a-zA-Z_:][\w:.-]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++)))?""")
 
-_LONG_VALUE = re.compile(r"""=\s{0,9}(?:"[^"]{500,}+"|'[^']{500,}+'|[^\s"'<>=]{500,}+)""")
-"""An attribute too long to be of use: an image as a data: URL."""
-
 _HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
 _BLOCKS = _HEADINGS.union(
     "article blockquote dd details div dl dt figure hr li ol p pre section table td th tr ul".split()  # noqa: SIM905
 )
-_STRUCK = frozenset({"s", "strike", "del"})
 _SILENT = frozenset({"script", "style", "template", "iframe", "object", "svg", "head", "title", "noscript"})
+_STRUCK = frozenset({"s", "strike", "del"})
+_EMBEDDED = re.compile(r"(data:[\w.+-]{1,40}/[\w.+-]{1,40}(?:;[\w=.-]{1,40}){0,5},)[^\s)\]\"']{100,}+")
+"""A file that somebody pasted as text."""
 _LINKED = ("http://", "https://", "mailto:")
 _DEEPEST = 9
 """Levels of lists and quotes that are shown."""
@@ -212,27 +229,28 @@ class _Reader:
         self._bullet = ""
         self._lists: list[_List] = []
         self._link: tuple[str, int] | None = None
-        self._silent = ""
         self._quotes = self._pre = self._cells = 0
         self._row = False
-        self._struck: int | None = None
+        self._struck = self._struck_from = self._size = 0
+
+    @property
+    def size(self) -> int:
+        """Characters of text so far, without line breaks."""
+        return self._size + len(self._line)
 
     def text(self) -> str:
         self._break()
         return re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip("\n")
 
     def open(self, tag: str, attributes: str) -> None:
-        if self._silent:
-            return
-        if tag in _SILENT:
-            self._silent = "" if attributes.endswith("/") else tag
-        elif tag == "mention-component":
+        if tag == "mention-component":
             person = one_line(_attributes(attributes).get("entity_identifier", ""))
             self._line += f"{MENTION}{person}{MENTION}"
         elif tag == "a":
             self._link = _attributes(attributes).get("href", ""), len(self._line)
         elif tag in _STRUCK:
-            self._struck = len(self._line) if self._struck is None else self._struck
+            self._struck_from = self._struck_from if self._struck else len(self._line)
+            self._struck += 1
         elif tag == "br":
             self._break(keep_empty=True)
         elif tag in ("td", "th") and self._row:
@@ -242,22 +260,21 @@ class _Reader:
             self._open_block(tag, attributes)
 
     def close(self, tag: str, _attributes: str) -> None:
-        if self._silent:
-            self._silent = "" if tag == self._silent else self._silent
-        elif tag == "a" and self._link:
+        if tag == "a" and self._link:
             self._end_link(*self._link)
             self._link = None
-        elif tag in _STRUCK:
-            self._strike_out()
-            self._struck = None
+        elif tag in _STRUCK and self._struck:
+            self._struck -= 1
+            if not self._struck:
+                self._mark_struck()
         elif tag in ("tr", "table") or (tag in _BLOCKS and not self._in_cell()):
             self._close_block(tag)
 
     def words(self, words: str) -> None:
-        if self._silent:
-            return
         if "&" in words:
             words = unescape(words)
+        if "data:" in words:
+            words = _EMBEDDED.sub(r"\1…", words)
         words = multi_line(words)
         if not self._pre:
             words = _BLANKS.sub(" ", words)
@@ -308,7 +325,7 @@ class _Reader:
 
     def _end_link(self, href: str, start: int) -> None:
         address = "".join(multi_line(href).split())
-        if not address.lower().startswith(_LINKED):
+        if not address.lower().startswith(_LINKED) or len(address) > ADDRESS_LIMIT:
             return
         shown = self._line[start:].strip()
         if not shown:
@@ -316,17 +333,16 @@ class _Reader:
         elif address.removeprefix("mailto:").rstrip("/") != shown.rstrip("/"):
             self._line = f"{self._line.rstrip()} ({address})"
 
-    def _strike_out(self) -> None:
-        """Mark what is struck out of the line: `~~no longer~~`."""
-        if self._struck is None:
-            return
-        before, struck = self._line[: self._struck], self._line[self._struck :]
-        if not is_blank(struck):
-            self._line = before + struck.replace(struck.strip(), f"~~{struck.strip()}~~", 1)
+    def _mark_struck(self) -> None:
+        head, struck = self._line[: self._struck_from], self._line[self._struck_from :]
+        shown = struck.strip()
+        if not is_blank(shown):
+            self._line = head + struck.replace(shown, f"~~{shown}~~", 1)
 
     def _break(self, keep_empty: bool = False) -> None:
-        self._strike_out()
-        self._struck = None if self._struck is None else 0
+        if self._struck:
+            self._mark_struck()
+        self._struck_from = 0
         line, self._line = self._line.rstrip(), ""
         self._link = (self._link[0], 0) if self._link else None
         if not line and not keep_empty:
@@ -334,4 +350,5 @@ class _Reader:
         indent = "  " * min(len(self._lists) - 1, _DEEPEST)
         lead = indent + (self._bullet or ("  " if self._lists else ""))
         self._bullet = ""
+        self._size += len(line)
         self._lines.append(("> " * min(self._quotes, _DEEPEST) + lead + line).rstrip())
