@@ -7,7 +7,7 @@ from msgspec import Struct
 from icsfeed.core.config import Feed
 from icsfeed.core.items import RANK, Item
 from icsfeed.core.model import Priority, StateGroup
-from icsfeed.core.query import shown_fields, tells_done
+from icsfeed.core.query import may_remind, shown_fields, tells_done, tells_start
 from icsfeed.core.select import NONE
 
 GROUPS: tuple[StateGroup, ...] = ("backlog", "unstarted", "started", "completed", "cancelled")
@@ -18,11 +18,13 @@ LONGEST = 200
 class Choices(Struct, frozen=True):
     """The values there are, by parameter. `what`: the feed may be narrowed by what its issues are.
 
-    `done`: whether it may be asked to show completed and cancelled issues otherwise.
+    `done`, `dates`, `alarm`: whether it may be asked to show completed issues otherwise, other days, reminders.
     """
 
     what: bool
     done: bool = False
+    dates: bool = False
+    alarm: bool = True
     priority: tuple[Priority, ...] = ()
     group: tuple[StateGroup, ...] = ()
     state: tuple[str, ...] = ()
@@ -42,6 +44,8 @@ def choices_of(items: Sequence[Item], feed: Feed) -> Choices:
     return Choices(
         what=True,
         done=tells_done(feed),
+        dates=tells_start(feed),
+        alarm=may_remind(feed),
         priority=tuple(priority for priority in RANK if priority in priorities),
         group=tuple(group for group in GROUPS if group in groups),
         state=_names(fact.state for fact in facts),

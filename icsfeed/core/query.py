@@ -109,6 +109,16 @@ def tells_done(feed: Feed) -> bool:
     return "state" in shown_fields(feed) or feed.done != "keep" or feed.component == "vtodo"
 
 
+def tells_start(feed: Feed) -> bool:
+    """Whether the feed shows when issues start: in full details, or as events."""
+    return feed.details == "full" or (feed.details != "busy" and feed.dates != "due")
+
+
+def may_remind(feed: Feed) -> bool:
+    """Whether reminders may be asked for: issues that are done have none, but in a busy feed."""
+    return feed.details == "busy" or tells_done(feed)
+
+
 def _refuse_probing(feed: Feed, query: Query) -> None:
     shown = shown_fields(feed)
     for match in (query.only, query.exclude):
@@ -120,8 +130,10 @@ def _refuse_probing(feed: Feed, query: Query) -> None:
             raise BadParameter("assignee", "cannot be an e-mail address in a public calendar: use the name")
     if query.done is not None and not tells_done(feed):
         raise BadParameter("done", "cannot be used: this calendar does not show it")
-    if query.dates is not None and feed.details == "busy":
+    if query.dates is not None and not tells_start(feed):
         raise BadParameter("dates", "cannot be used: this calendar does not show it")
+    if query.alarm is not None and not may_remind(feed):
+        raise BadParameter("alarm", "cannot be used: this calendar does not show what is done")
 
 
 def _refuse_too_long(given: Mapping[str, list[str]]) -> None:

@@ -177,7 +177,12 @@ def _asked(
         return _only_one(name, value, people)
 
     def anyone(value: str) -> tuple[Person, ...]:
-        return people_named(value, people.values())
+        found = people_named(value, people.values())
+        # Of people a public feed shows display names alone: others are not to be tried out.
+        if not feed.public:
+            return found
+        asked = value.strip().casefold()
+        return tuple(who for who in found if asked in (who.id.casefold(), who.name.strip().casefold()))
 
     yield from _all_of(feed.where, snapshot, people_of)
     yield from (_negated(test) for test in _all_of(feed.where.exclude, snapshot, people_of))

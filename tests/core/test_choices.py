@@ -22,6 +22,7 @@ def test_a_full_feed_offers_all_that_is_in_it_in_its_order() -> None:
     assert _choices(Feed(everything=True, include=("issues", "cycles"))) == Choices(
         what=True,
         done=True,
+        dates=True,
         priority=("urgent", "low", "none"),
         group=("unstarted", "started", "completed"),
         state=("Done", "In Review", "Todo"),

@@ -151,25 +151,26 @@ def test_a_busy_feed_does_not_let_itself_be_asked_what(text: str, field: str) ->
 
 
 HIDDEN = [
-    ("brief", {}, "assignee cycle module"),
-    ("brief", {"categories": ("project",)}, "label assignee cycle module"),
-    ("title", {}, "state assignee cycle module"),
-    ("title", {"done": "keep"}, "state assignee cycle module done"),
-    ("title", {"categories": ("state",), "done": "keep"}, "label assignee cycle module"),
-    ("title", {"summary": "{name} ({state})"}, "assignee cycle module"),
+    ("brief", {}, "assignee cycle module dates"),
+    ("brief", {"dates": "span"}, "assignee cycle module"),
+    ("brief", {"categories": ("project",)}, "label assignee cycle module dates"),
+    ("title", {}, "state assignee cycle module dates"),
+    ("title", {"done": "keep"}, "state assignee cycle module done dates alarm"),
+    ("title", {"categories": ("state",), "done": "keep"}, "label assignee cycle module dates"),
+    ("title", {"summary": "{name} ({state})"}, "assignee cycle module dates"),
     ("busy", {}, "priority state label assignee cycle module dates done"),
     ("full", {}, ""),
 ]
-VALUES = {"priority": "high", "dates": "span", "done": "drop"}
+VALUES = {"priority": "high", "dates": "span", "done": "drop", "alarm": "PT9H"}
 
 
 @pytest.mark.parametrize(("details", "settings", "hidden"), HIDDEN)
-@pytest.mark.parametrize("field", [*Match.__struct_fields__, "dates", "done"])
+@pytest.mark.parametrize("field", [*Match.__struct_fields__, "dates", "done", "alarm"])
 def test_a_feed_is_narrowed_only_by_what_it_shows(
     details: Any, settings: dict[str, Any], hidden: str, field: str
 ) -> None:
     feed, value = Feed(details=details, **settings), VALUES.get(field, "x")
-    for text in (f"{field}={value}", f"{field}=!{value}" if field not in ("dates", "done") else ""):
+    for text in (f"{field}={value}", f"{field}=!{value}" if field in Match.__struct_fields__ else ""):
         if field in hidden.split() and text:
             with pytest.raises(BadParameter) as caught:
                 narrowed(feed, read(text))

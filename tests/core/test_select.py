@@ -190,6 +190,17 @@ def test_a_name_that_several_have_is_refused_in_a_feed_and_means_all_of_them_in_
     assert numbers(selected(Feed(), asked("assignee=!bob"), HELD)) == [1, 3, 4]
 
 
+def test_people_of_a_public_feed_are_found_by_what_it_shows_of_them() -> None:
+    for value, found in (
+        ("anna", [1, 2]),
+        ("u-anna", [1, 2]),
+        ("Anna Agar", []),
+        ("!Anna Agar", [1, 2, 3, 4]),
+    ):
+        assert numbers(selected(Feed(public=True), asked(f"assignee={value}"), HELD)) == found
+    assert numbers(selected(Feed(), asked("assignee=Anna Agar"), HELD)) == [1, 2]
+
+
 def test_a_person_feed_of_nobody_known_is_refused() -> None:
     with pytest.raises(NameNotFound):
         selected(Feed(assignee="carl"), Query(), HELD)
