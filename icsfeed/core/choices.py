@@ -18,7 +18,7 @@ LONGEST = 200
 class Choices(Struct, frozen=True):
     """The values there are, by parameter. `what`: the feed may be narrowed by what its issues are.
 
-    `done`, `dates`, `alarm`: whether it may be asked to show completed issues otherwise, other days, reminders.
+    `done`, `dates`, `alarm`: whether it may be asked for other marks of what is done, days, reminders.
     """
 
     what: bool
