@@ -22,6 +22,7 @@ from making import (
     snapshot,
     unfolded,
 )
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from icsfeed.core.calendar import Day, style_of, tombstone, workspace_of
@@ -282,3 +283,12 @@ def test_a_revoked_link_shows_one_event_and_nothing_of_the_feed(
     (only,) = made.components
     assert (made.header.name, only.summary, only.first, only.last) == (name, summary, TODAY, TODAY)
     assert "plane.example.com" not in body(made).decode()
+
+
+def test_a_busy_feed_has_a_key_of_its_own_where_there_is_a_secret() -> None:
+    settings, busy = config(), Feed(project="PROP", details="busy")
+    acme = settings.workspaces["acme"]
+    keys = [style_of(settings, acme, "acme", name, busy).busy_key for name in ("one", "other", "one")]
+    assert keys[0] == keys[2] != keys[1]
+    assert style_of(replace(settings, secret=None), acme, "acme", "one", busy).busy_key is UNSET
+    assert style_of(settings, acme, "acme", "one", Feed(project="PROP")).busy_key is UNSET

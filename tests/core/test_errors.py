@@ -78,3 +78,16 @@ def test_an_error_of_a_push_says_what_was_tried_and_has_a_short_name() -> None:
     assert error.kind == "no collection"
     assert errors.Changed("/a.ics", "it was changed").kind == "changed"
     assert not errors.NoCollection("x", "y").gone
+
+
+def test_a_setting_that_cannot_be_used_is_one_line() -> None:
+    error = errors.BadSetting("NO_PROXY", "is no list of hosts")
+    assert isinstance(error, errors.ConfigError)
+    assert str(error).count("\n") == 0
+    assert "NO_PROXY" in str(error)
+    assert error.problems == (errors.Problem("NO_PROXY", "is no list of hosts"),)
+
+
+def test_a_rejected_object_carries_the_status() -> None:
+    assert errors.Rejected("x", "too large", 413).status == 413
+    assert errors.Rejected("x", "not asked").status == 0

@@ -495,3 +495,17 @@ def test_a_narrowed_feed_holds_no_issue_that_the_feed_does_not(items: Any, feed:
     assert set(numbers(part)) <= set(numbers(whole))
     if feed.component == "vevent":
         assert len(part.periods) <= len(whole.periods)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "must"),
+    [
+        (Needs(), False),
+        (Needs(links=True), False),
+        (Needs(periods=True), True),
+        (Needs(all_periods=True), True),
+    ],
+)
+def test_a_feed_that_shows_or_names_cycles_must_know_them(wanted: Needs, must: bool) -> None:
+    assert wanted.must_know_periods is must
+    assert replace(wanted, named=frozenset({"sprint"})).must_know_periods

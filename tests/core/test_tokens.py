@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.core.tokens import Kind, derive, installation, matching
+from icsfeed.core.tokens import Kind, derive, installation, is_token, matching
 
 SECRET = "s3cr3t-" * 6
 TOKEN = derive(SECRET, "feed", "property")
@@ -73,3 +73,11 @@ def test_an_installation_is_named_the_same_for_ever_and_not_after_its_links() ->
     assert (named, len(named)) == ("vqxcb6wzx3wa", 12)
     assert named != installation(f"{SECRET}x")
     assert all(named not in derive(SECRET, kind, "installation") for kind in get_args(Kind))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [(TOKEN, True), (TOKEN[:-1], False), (TOKEN + "a", False), ("icsf_", False), ("x", False)],
+)
+def test_a_token_is_known_by_its_form(text: str, is_one: bool) -> None:
+    assert is_token(text) is is_one
