@@ -82,8 +82,8 @@ def _held(made: Iterable[Rendered]) -> int:
     """Bytes of all that these hold, whatever several of them hold once."""
     held: dict[int, int] = {}
     for rendered in made:
-        held[id(rendered)] = len(rendered.opening) + 8 * len(rendered.parts)
-        held |= {id(octets): len(octets) for octets in rendered.parts}
+        held[id(rendered)] = len(rendered.opening) + 8 * len(rendered.components)
+        held |= {id(octets): len(octets) for octets in rendered.components}
     return sum(held.values())
 
 

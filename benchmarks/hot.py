@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from measure import Row, times_the_cost
+from measure import Row, on_the_wire, times_the_cost
 from processes import Running, bare, first_good, get, icsfeed, plane, program
 
 SECONDS = 2
@@ -22,7 +22,8 @@ def measured(rounds: int = 5) -> list[Row]:
     with _feed() as (url, server):
         plain = first_good(url)
         sent = {name: value for name, value in plain.headers.items() if name not in ("date", "connection")}
-        zipped = get(url, {"Accept-Encoding": "gzip"}).headers["etag"]
+        packed = get(url, {"Accept-Encoding": "gzip"})
+        zipped = packed.headers["etag"]
         with bare(plain.body, sent) as least:
             cases: dict[str, Callable[[], float]] = {
                 "bare": lambda: _cost(wrk, least, f"{least.url}/", {}),
@@ -37,9 +38,23 @@ def measured(rounds: int = 5) -> list[Row]:
     cost_of = {name: median(values) for name, values in found.items()}
     size = f"{len(plain.body) / 1000:.0f} KB"
     return [
-        times_the_cost(f"200 of {size}, CPU", "a bare ASGI app", cost_of["200"], cost_of["bare"], 1.9),
-        times_the_cost("304, CPU", "that app's 200", cost_of["304"], cost_of["bare"], 1.9),
-        times_the_cost("gzip 200, CPU", "our plain 200", cost_of["gzip"], cost_of["200"], 1.1),
+        times_the_cost(
+            f"200 of {size}, CPU",
+            "a bare ASGI app",
+            cost_of["200"],
+            cost_of["bare"],
+            1.9,
+            on_the_wire(len(plain.body)),
+        ),
+        times_the_cost("304, CPU", "that app's 200", cost_of["304"], cost_of["bare"], 1.9, on_the_wire(0)),
+        times_the_cost(
+            "gzip 200, CPU",
+            "our plain 200",
+            cost_of["gzip"],
+            cost_of["200"],
+            1.1,
+            on_the_wire(len(packed.body), "gzip"),
+        ),
     ]
 
 

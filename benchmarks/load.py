@@ -12,7 +12,7 @@ from threading import Event, Thread
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
-from measure import Row
+from measure import Row, on_the_wire
 from msgspec import Struct
 from processes import HERE, SECRET, Running, first_good, free_port, get, icsfeed, plane, program, started
 
@@ -43,12 +43,17 @@ def measured() -> list[Row]:
         with _changes(source, server) as count:
             ours = _load(wrk, server, paths, folder)
             told = count()
+        packed = (get(server.url + path, {"Accept-Encoding": "gzip"}).body for path in paths)
+        wire = on_the_wire(round(sum(map(len, packed)) / FEEDS), "gzip a 200")
         with _static(nginx, folder, bodies) as files:
             theirs = _load(wrk, files, paths, folder)
-    return [*_rows(ours, theirs), Row("issues changed meanwhile", "", str(told), "", told, "", "min", 1)]
+    return [
+        *_rows(ours, theirs, wire),
+        Row("issues changed meanwhile", "", str(told), "", told, "", "min", 1),
+    ]
 
 
-def _rows(ours: Load, theirs: Load) -> Iterator[Row]:
+def _rows(ours: Load, theirs: Load, wire: str) -> Iterator[Row]:
     what, beside = f"{CONNECTIONS} connections, {FEEDS} feeds", "nginx, the same files"
     yield Row(
         f"{what}: errors", beside, str(ours.errors), str(theirs.errors), ours.errors, "errors", "max", 0
@@ -62,7 +67,9 @@ def _rows(ours: Load, theirs: Load) -> Iterator[Row]:
         yield Row(f"{what}: {name}", beside, f"{one:.3g} ms", f"{other:.3g} ms", value, "x", "", 0)
     rate, other = ours.requests / ours.seconds, theirs.requests / theirs.seconds
     value = round(other / rate, 2)
-    yield Row(f"{what}: answers a second", beside, f"{rate:,.0f}", f"{other:,.0f}", value, "x fewer", "", 0)
+    yield Row(
+        f"{what}: answers a second", beside, f"{rate:,.0f}", f"{other:,.0f}", value, "x fewer", "", 0, wire
+    )
 
 
 def _load(wrk: str, server: Running, paths: list[str], folder: str) -> Load:

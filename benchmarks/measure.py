@@ -15,7 +15,7 @@ class Row(Struct, frozen=True):
     """One line of the table. `value` in `unit` is to be at least (`bound` "min") or at most ("max") `wanted`,
     or is only told (no bound).
 
-    `ours` and `theirs` say what the value was made of.
+    `ours` and `theirs` say what the value was made of. `wire`: bytes of our body as it is sent, where one is.
     """
 
     what: str
@@ -26,6 +26,7 @@ class Row(Struct, frozen=True):
     unit: str
     bound: str
     wanted: float
+    wire: str = ""
 
     @property
     def holds(self) -> bool:
@@ -48,16 +49,23 @@ def in_turns(cases: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) ->
     return {name: median(times) for name, times in found.items()}
 
 
-def times_faster(what: str, baseline: str, ours: float, theirs: float, wanted: float) -> Row:
+def times_faster(what: str, baseline: str, ours: float, theirs: float, wanted: float, wire: str = "") -> Row:
     """A row that says by how many times ours is faster; both in seconds."""
-    value = round(theirs / ours, 2)
-    return Row(what, baseline, _milliseconds(ours), _milliseconds(theirs), value, "x faster", "min", wanted)
+    value, times = round(theirs / ours, 2), (_milliseconds(ours), _milliseconds(theirs))
+    return Row(what, baseline, *times, value, "x faster", "min", wanted, wire)
 
 
-def times_the_cost(what: str, baseline: str, ours: float, theirs: float, wanted: float) -> Row:
+def times_the_cost(
+    what: str, baseline: str, ours: float, theirs: float, wanted: float, wire: str = ""
+) -> Row:
     """A row that says how many times the baseline's seconds ours are."""
-    value = round(ours / theirs, 2)
-    return Row(what, baseline, _milliseconds(ours), _milliseconds(theirs), value, "x the cost", "max", wanted)
+    value, times = round(ours / theirs, 2), (_milliseconds(ours), _milliseconds(theirs))
+    return Row(what, baseline, *times, value, "x the cost", "max", wanted, wire)
+
+
+def on_the_wire(size: int, coding: str = "") -> str:
+    """Bytes of a body as it is sent, for a row."""
+    return f"{size / 1000:,.1f} KB{coding and ' '}{coding}"
 
 
 def _milliseconds(seconds: float) -> str:
@@ -74,11 +82,12 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def rows_table(rows: Sequence[Row]) -> str:
     """The table that a person reads."""
-    head = ("what", "baseline", "ours", "baseline's", "ratio", "wanted", "")
+    head = ("what", "baseline", "ours", "baseline's", "ratio", "wanted", "on the wire", "")
     lines = [
         (
             *(row.what, row.baseline, row.ours, row.theirs, f"{row.value:g} {row.unit}"),
             f"{BOUNDS[row.bound]} {row.wanted:g}" if row.bound else "",
+            row.wire,
             "" if row.holds else "MISSED",
         )
         for row in rows

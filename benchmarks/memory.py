@@ -1,27 +1,37 @@
-"""What the server holds in memory: idle, after 10,000 long issues and one feed, and after many feeds."""
+"""What the server holds in memory: idle, with 10,000 long issues and their feed, and for slow readers."""
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from tempfile import TemporaryDirectory
 from time import sleep
 
-from measure import Row
+from measure import Row, on_the_wire
 from processes import Running, first_good, get, icsfeed, plane
 
 SETTLE = 3.0
 """Seconds after the last answer: what was written to disk is let go of."""
+READERS = 60
+NARROWED = "/feeds/all.ics?dates=span"
 FEEDS = {"all": {"everything": True, "public": True}}
 
 
 def measured(issues: int) -> list[Row]:
-    """The memory row: USS, each in a fresh process, less that of the idle server."""
-    idle = _held(1, {})
-    read = _held(issues, FEEDS)
+    """The memory rows: USS, each in a fresh process, less that of the idle server, or without the readers."""
+    idle, _ = _held(1, {})
+    read, wire = _held(issues, FEEDS)
     what = f"{issues:,} issues of 2 KB and their feed"
     value = round(read - idle, 1)
-    return [Row(what, "idle server", f"{read:.0f} MB", f"{idle:.0f} MB", value, "MB more", "max", 60)]
+    alone, beside, size = _with_readers(issues)
+    held = f"{beside:.0f} MB", f"{alone:.0f} MB"
+    slow = f"{READERS} readers who stopped reading a narrowed feed"
+    return [
+        Row(what, "idle server", f"{read:.0f} MB", f"{idle:.0f} MB", value, "MB more", "max", 60, wire),
+        Row(slow, "none of them", *held, round(beside - alone, 1), "MB more", "max", 30, on_the_wire(size)),
+    ]
 
 
-def _held(issues: int, feeds: Mapping[str, object]) -> float:
+def _held(issues: int, feeds: Mapping[str, object]) -> tuple[float, str]:
     with (
         TemporaryDirectory() as folder,
         plane(issues) as source,
@@ -30,12 +40,42 @@ def _held(issues: int, feeds: Mapping[str, object]) -> float:
         return _after(server, feeds)
 
 
-def _after(server: Running, feeds: Mapping[str, object]) -> float:
-    """MB once every feed was sent, plain and as gzip, and the server is at rest."""
+def _after(server: Running, feeds: Mapping[str, object]) -> tuple[float, str]:
+    """MB once every feed was sent, plain and as gzip, and the server is at rest; what the last one sent."""
+    wire = ""
     for name in feeds:
-        first_good(f"{server.url}/feeds/{name}.ics")
-        get(f"{server.url}/feeds/{name}.ics", {"Accept-Encoding": "gzip"})
+        plain = first_good(f"{server.url}/feeds/{name}.ics")
+        packed = get(f"{server.url}/feeds/{name}.ics", {"Accept-Encoding": "gzip"})
+        wire = f"{on_the_wire(len(plain.body))}, {on_the_wire(len(packed.body), 'gzip')}"
     if not feeds:
         first_good(f"{server.url}/health")
     sleep(SETTLE)
-    return server.memory()
+    return server.memory(), wire
+
+
+def _with_readers(issues: int) -> tuple[float, float, int]:
+    """MB before and after so many readers asked for the feed and read no further; bytes of the feed."""
+    with (
+        TemporaryDirectory() as folder,
+        plane(issues) as source,
+        icsfeed(source.url, FEEDS, folder) as server,
+    ):
+        _after(server, FEEDS)
+        size = len(first_good(f"{server.url}{NARROWED}").body)
+        sleep(SETTLE)
+        before = server.memory()
+        with _stopped(server.url):
+            return before, server.memory(), size
+
+
+@contextmanager
+def _stopped(url: str) -> Iterator[None]:
+    """Readers who take the first bytes of the narrowed feed and no more."""
+    host, port = url.removeprefix("http://").split(":")
+    with ExitStack() as open_:
+        for _ in range(READERS):
+            one = open_.enter_context(socket.create_connection((host, int(port))))
+            one.sendall(f"GET {NARROWED} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            one.recv(1)
+        sleep(SETTLE)
+        yield

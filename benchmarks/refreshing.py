@@ -9,7 +9,7 @@ from typing import Any
 
 import corpus
 import httpx
-from measure import Row, times_faster
+from measure import Row, on_the_wire, times_faster
 from msgspec.structs import replace
 
 from icsfeed.app.build import opened
@@ -51,12 +51,12 @@ class Recorded(httpx.AsyncBaseTransport):
 
 def measured(issues: int, rounds: int = 3) -> list[Row]:
     """The refresh row."""
-    cold, fresh = asyncio.run(_measured(issues, rounds))
+    cold, fresh, size = asyncio.run(_measured(issues, rounds))
     what = f"refresh {issues:,} issues with {CHANGES} changes, rendered"
-    return [times_faster(what, "full read and cold render", fresh, cold, 20)]
+    return [times_faster(what, "full read and cold render", fresh, cold, 20, on_the_wire(size))]
 
 
-async def _measured(issues: int, rounds: int) -> tuple[float, float]:
+async def _measured(issues: int, rounds: int) -> tuple[float, float, int]:
     data, colds, refreshes = changeable(corpus.plane_data(issues), lambda: corpus.NOW), [], []
     for turn in range(rounds):
         hand = Hand()
@@ -69,7 +69,8 @@ async def _measured(issues: int, rounds: int) -> tuple[float, float]:
                 hand.seconds += STALE
                 cost = await _cost(service, wire)
             refreshes.append(cost)
-    return sorted(colds)[rounds // 2], sorted(refreshes)[rounds // 2]
+            size = (await service.rendered("feed")).size
+    return sorted(colds)[rounds // 2], sorted(refreshes)[rounds // 2], size
 
 
 async def _cost(service: FeedService, wire: Recorded) -> float:

@@ -1,12 +1,13 @@
 """What a rendering costs: cold, after one change, for a second feed; beside icalendar, and beside ours."""
 
+import zlib
 from collections.abc import Sequence
 from datetime import timedelta
 
 import corpus
 from icalendar import Calendar as Theirs
 from icalendar import Event
-from measure import Row, in_turns, times_faster
+from measure import Row, in_turns, on_the_wire, times_faster, times_the_cost
 
 from icsfeed.core.component import Component
 from icsfeed.core.feed import Rendered, digest, render
@@ -19,7 +20,7 @@ DAY = timedelta(days=1)
 
 
 class Renderer:
-    """Feeds of one snapshot after the other, as the server renders them: gzip, ETag and history included."""
+    """Feeds of one snapshot after the other, as the server renders them: ETag and history included."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -41,6 +42,10 @@ class Renderer:
         new = carried_on(self.snapshot, corpus.edited(self.snapshot, self.turn), corpus.NOW)
         self.snapshot, self.made = new, Parts(new, self.style, self.made)
         return self.feed("everything")
+
+    def changed_and_compressed(self) -> bytes:
+        """The same for a reader who takes gzip: what a thread does when it is first asked for."""
+        return self.changed().compressed()
 
     def second(self) -> Rendered:
         """Another feed over the same, for the first time."""
@@ -88,7 +93,7 @@ def _event(component: Component) -> Event:
 
 
 def measured(issues: int) -> list[Row]:
-    """The first three rows of the table."""
+    """The first rows of the table."""
     snapshot = corpus.snapshot(issues)
     calendar = corpus.calendar(snapshot)
     components = list(calendar.components)
@@ -107,14 +112,30 @@ def measured(issues: int) -> list[Row]:
             "icalendar": lambda: with_icalendar(calendar.header, components),
             "cold": cold,
             "changed": warm.changed,
+            "gzip": warm.changed_and_compressed,
             "second": warm.second,
         }
     )
-    size, cold_time = f"{issues:,} events", found["cold"]
+    rendered, cold_time, size = warm.changed(), found["cold"], f"{issues:,} events"
+    plain = on_the_wire(rendered.size)
     return [
-        times_faster(f"write {size}", "icalendar", found["ours"], found["icalendar"], 8),
+        times_faster(f"write {size}", "icalendar", found["ours"], found["icalendar"], 8, plain),
         times_faster(
-            f"render again, 1 of {size} changed", "cold render", found["changed"], found["cold"], 40
+            f"render again, 1 of {size} changed", "cold render", found["changed"], cold_time, 20, plain
         ),
-        times_faster(f"a second feed of {size}", "cold render", found["second"], cold_time, 5),
+        times_faster(f"a second feed of {size}", "cold render", found["second"], cold_time, 5, plain),
+        *_compressed(size, rendered, found["gzip"], cold_time),
+    ]
+
+
+def _compressed(size: str, rendered: Rendered, seconds: float, cold: float) -> list[Row]:
+    """What gzip costs once for each change of a feed, in a thread, and what comes of it."""
+    ours, theirs = len(rendered.compressed()), len(zlib.compress(rendered.body, 6, zlib.MAX_WBITS | 16))
+    wire = on_the_wire(ours, "gzip")
+    bytes_ = f"{ours:,} B", f"{theirs:,} B", round(ours / theirs, 3)
+    return [
+        times_the_cost(
+            f"render again and compress, 1 of {size} changed", "cold render", seconds, cold, 2, wire
+        ),
+        Row(f"gzip of {size}", "zlib, level 6", *bytes_, "x the bytes", "max", 1.05, wire),
     ]

@@ -9,7 +9,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from measure import Row, times_faster, times_the_cost
+from measure import Row, on_the_wire, times_faster, times_the_cost
 from processes import first_good, get, icsfeed, plane
 
 PAGE_SECONDS = 2.6
@@ -21,7 +21,7 @@ def measured(issues: int, rounds: int = 9) -> list[Row]:
     """Rows of the command line and of a start."""
     script = str(Path(sys.executable).with_name("icsfeed"))
     helped, bare = _in_turns([[script, "--help"], [sys.executable, "-c", "pass"]], rounds)
-    kept, cold = _starts(issues)
+    kept, cold, size = _starts(issues)
     return [
         times_the_cost("icsfeed --help, CPU", "python -c pass", helped, bare, 6),
         times_faster(
@@ -30,6 +30,7 @@ def measured(issues: int, rounds: int = 9) -> list[Row]:
             kept,
             cold,
             10,
+            on_the_wire(size),
         ),
     ]
 
@@ -51,18 +52,19 @@ def _cpu_of(command: Sequence[str]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _starts(issues: int) -> tuple[float, float]:
-    """Seconds from the command to the first 200: with what was kept, and without."""
+def _starts(issues: int) -> tuple[float, float, int]:
+    """Seconds from the command to the first 200: with what was kept, and without; bytes of that answer."""
     with TemporaryDirectory() as folder, plane(issues, str(PAGE_SECONDS)) as source:
-        cold = _start(source.url, folder)
-        return _start(source.url, folder), cold
+        cold, _ = _start(source.url, folder)
+        kept, size = _start(source.url, folder)
+        return kept, cold, size
 
 
-def _start(plane_url: str, folder: str) -> float:
+def _start(plane_url: str, folder: str) -> tuple[float, int]:
     began = monotonic()
     with icsfeed(plane_url, FEEDS, folder) as server:
-        first_good(f"{server.url}/feeds/all.ics")
+        size = len(first_good(f"{server.url}/feeds/all.ics").body)
         taken = monotonic() - began
         while get(f"{server.url}/health/ready").status != 200:
             pass
-        return taken
+        return taken, size

@@ -116,19 +116,25 @@ def ran(*arguments: str, folder: Path) -> str:
 def test_ratios_are_of_two_measurements_and_name_their_baseline(tmp_path: Path) -> None:
     found = json.loads(ran("rendering", "refreshing", "crowd", "--json", folder=tmp_path))
     assert found["issues"] == int(FEW)
-    assert len(found["rows"]) == 7
+    assert len(found["rows"]) == 9
     for row in found["rows"]:
         assert row["value"] > 0
         assert row["baseline"]
-        assert row["ours"] != row["theirs"]
+        assert row["ours"] != row["theirs"] or row["unit"] == "x the bytes"
         assert row["bound"] in ("min", "max")
 
 
 def test_the_table_has_a_line_for_each_ratio(tmp_path: Path) -> None:
     head, *lines = ran("rendering", folder=tmp_path).splitlines()
     assert head.split()[:2] == ["what", "baseline"]
-    assert [line.split()[0] for line in lines] == ["write", "render", "a"]
-    assert all("at least" in line for line in lines)
+    assert [line.split()[0] for line in lines] == ["write", "render", "a", "render", "gzip"]
+    assert all(" KB" in line for line in lines), "bytes on the wire stand beside each speed"
+
+
+def test_a_calendar_is_as_small_as_gzip_makes_it(tmp_path: Path) -> None:
+    rows = json.loads(ran("rendering", "--json", folder=tmp_path))["rows"]
+    (row,) = (row for row in rows if row["unit"] == "x the bytes")
+    assert row["value"] <= 1.05
 
 
 def test_the_chart_is_an_image_with_a_line_for_each_curve(tmp_path: Path) -> None:

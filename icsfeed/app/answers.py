@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any, NamedTuple, TypeAlias
 
 from litestar import Response
 from litestar.datastructures import Headers
 from litestar.enums import HttpMethod
-from litestar.types import ASGIApp, Receive, Scope, Send
 
-from icsfeed.app.bodies import Bodies, Body
 from icsfeed.core.conditional import http_date, is_unchanged
 from icsfeed.core.feed import Rendered
 from icsfeed.core.negotiation import codings
@@ -20,9 +17,6 @@ Clock: TypeAlias = Callable[[], datetime]
 READ = (HttpMethod.GET, HttpMethod.HEAD)
 
 NOT_FOUND = "There is no calendar here. Ask for a new link."
-
-CALENDAR = "text/calendar"
-"""litestar adds the charset."""
 
 NEVER_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 STALE_IF_ERROR = 86_400
@@ -41,11 +35,11 @@ def listed(headers: Headers, name: str) -> str | None:
     return ", ".join(lines) if lines else None
 
 
-def choice(rendered: Rendered, headers: Mapping[str, str | None], *, gzip: bool) -> Choice | None:
+def choice(rendered: Rendered, headers: Mapping[str, str], *, gzip: bool) -> Choice | None:
     """The answer to a request with these headers (lower case); None where it takes no coding that there is.
 
-    `gzip`: whether there is a gzip body. It is another representation and has an ETag of its own (RFC 9110,
-    8.8.3); either of the two is recognised, whatever encoding is asked for.
+    A gzip body is another representation and has an ETag of its own (RFC 9110, 8.8.3); either of
+    the two is recognised, whatever encoding is asked for. `gzip`: whether there is one.
     """
     taken = codings(headers.get("accept-encoding"))
     coding = next((one for one in taken if one == "identity" or gzip), None)
@@ -57,7 +51,7 @@ def choice(rendered: Rendered, headers: Mapping[str, str | None], *, gzip: bool)
 def feed_headers(
     rendered: Rendered, chosen: Choice, name: str, public_age: int | None, now: datetime
 ) -> dict[str, str]:
-    """The headers of that answer, but for what all answers with a body have: its type and length.
+    """The headers of that answer without those of its body: type and length.
 
     `public_age`: for how many seconds caches may keep it; None: not. A feed may have changed after `now`, by
     Plane's clock or because it changed twice in a second; Last-Modified must not (RFC 9110, 8.8.2.1).
@@ -72,62 +66,6 @@ def feed_headers(
         "X-Content-Type-Options": "nosniff",
     }
     return {**sent, "Content-Encoding": "gzip"} if chosen.zipped and not chosen.unchanged else sent
-
-
-async def feed_answer(
-    rendered: Rendered, bodies: Bodies, headers: Headers, *, name: str, public_age: int | None, now: datetime
-) -> Response[Any]:
-    """200 with the calendar, 304, or 406. `public_age` and `now` as for `feed_headers`."""
-    dates = headers.getall("if-modified-since", [])
-    asked = {key: listed(headers, key) for key in ("accept-encoding", "if-none-match")}
-    chosen = choice(
-        rendered, {**asked, "if-modified-since": dates[0] if len(dates) == 1 else None}, gzip=bodies.gzip
-    )
-    if chosen is None:
-        return plain_answer(HTTPStatus.NOT_ACCEPTABLE, "Accept-Encoding leaves no way to send this calendar.")
-    sent = feed_headers(rendered, chosen, name, public_age, now)
-    if chosen.unchanged:
-        return Response(b"", status_code=304, headers=sent, media_type=CALENDAR)
-    body = await bodies.of(rendered, zipped=chosen.zipped)
-    return FeedResponse(body, {**sent, **body_headers(body)})
-
-
-def body_headers(body: Body) -> Mapping[str, str]:
-    """The headers of an answer with this body, beside those of the feed."""
-    return {"Content-Type": f"{CALENDAR}; charset=utf-8", "Content-Length": str(body.size)}
-
-
-def raw_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Headers as ASGI wants them."""
-    return [(key.lower().encode(), value.encode("latin-1")) for key, value in headers.items()]
-
-
-async def send_body(send: Send, body: Body) -> None:
-    """Send a body piece by piece: the next one is made when the reader has taken those before."""
-    pieces = body.pieces()
-    piece = next(pieces, b"")
-    for following in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-        piece = following
-    await send({"type": "http.response.body", "body": piece, "more_body": False})
-
-
-class FeedResponse(Response[bytes]):
-    """200 with a calendar, which litestar's own response would hold whole for each reader."""
-
-    def __init__(self, body: Body, headers: Mapping[str, str]) -> None:
-        super().__init__(b"", headers=dict(headers), media_type=CALENDAR)
-        self._body, self._head = body, raw_headers(headers)
-
-    def to_asgi_response(self, *_: object, **__: object) -> ASGIApp:  # type: ignore[override]
-        async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
-            await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": self._head})
-            if scope.get("method") == "HEAD":
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-            else:
-                await send_body(send, self._body)
-
-        return answer
 
 
 def _gzip_etag(rendered: Rendered) -> str:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from icsfeed.adapters.store import Store
 from icsfeed.app.automatic import AutomaticFeeds
-from icsfeed.app.bodies import Bodies
+from icsfeed.app.compression import Compressor
 from icsfeed.app.known import View
 from icsfeed.app.links import Grant, Links
 from icsfeed.app.rendering import Renderer
@@ -22,7 +22,7 @@ from icsfeed.core.auto import may_be_auto
 from icsfeed.core.calendar import Calendar, Day, tombstone, workspace_of
 from icsfeed.core.config import Config, Feed
 from icsfeed.core.errors import FeedError, NoCopy, PlaneError, UnknownFeed
-from icsfeed.core.feed import Rendered, render_narrowed
+from icsfeed.core.feed import Rendered, render_dated
 from icsfeed.core.notices import midnight
 from icsfeed.core.query import Query, narrowed
 from icsfeed.core.select import Needs, needs, projects_of
@@ -105,7 +105,7 @@ class FeedService:
         self._zone = ZoneInfo(config.timezone)
         self._made: LRUCache[str, Made] = LRUCache(KEPT)
         self._parts: LRUCache[Key, Made] = LRUCache(parts, getsizeof=lambda made: made.size)
-        self.bodies = Bodies(gzip=config.gzip)
+        self.compressor = Compressor() if config.gzip else None
         self._renderer = Renderer(config, clock, history or store)
         self._current_at: dict[str, Current] = {}
         self._making: Joined[Rendered] = Joined()
@@ -148,6 +148,9 @@ class FeedService:
         return self._made.get(name) if query == _WHOLE else self._parts.get((name, query))
 
     def _remember(self, name: str, query: Query, made: Made) -> None:
+        last = self._last(name, query)
+        if self.compressor and last is not None and last.rendered.etag != made.rendered.etag:
+            self.compressor.drop(last.rendered)
         if query == _WHOLE:
             self._made[name] = made
         elif made.size <= self._parts.maxsize:
@@ -204,7 +207,7 @@ class FeedService:
         day = Day(self.today(), self._zone)
         calendar = tombstone(name, feed, self._renderer.style(name, feed), day)
         changed = midnight(day.today, day.zone)
-        return render_narrowed(calendar.header, calendar.parts({}), changed)
+        return render_dated(calendar.header, calendar.parts({}), changed)
 
     async def feed(self, name: str, until: float | None = None) -> Feed:
         """The feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""

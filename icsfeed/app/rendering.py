@@ -11,7 +11,7 @@ from icsfeed.app.known import View
 from icsfeed.app.threads import worked
 from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of, workspace_of
 from icsfeed.core.config import Config, Feed
-from icsfeed.core.feed import Rendered, digest, render, render_narrowed
+from icsfeed.core.feed import Rendered, digest, render, render_dated
 from icsfeed.core.mapping import Style
 from icsfeed.core.model import Snapshot
 from icsfeed.core.notices import midnight
@@ -121,7 +121,7 @@ class Renderer:
         """A narrowed feed, changed at `changed` or later: when its body is another one than the last."""
 
         def at(moment: datetime) -> Rendered:
-            return render_narrowed(calendar.header, parts, moment)
+            return render_dated(calendar.header, parts, moment)
 
         if last is None or changed > last.last_modified:
             return at(changed)

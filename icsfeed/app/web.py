@@ -24,6 +24,7 @@ from icsfeed.app.assets import Assets, static_file
 from icsfeed.app.description import SECURITY
 from icsfeed.app.docs_page import docs
 from icsfeed.app.embed_page import private_embed, public_embed
+from icsfeed.app.feed_endpoint import FeedEndpoint
 from icsfeed.app.feed_routes import private_feed, public_feed
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.health import DESCRIPTION, api_health, health, ready, robots, root
@@ -38,6 +39,7 @@ from icsfeed.app.server_state import ServerState
 from icsfeed.app.sheets import Sheets
 from icsfeed.app.shortcut import Shortcut
 from icsfeed.app.webhooks import Webhooks, plane_webhook
+from icsfeed.core.config import Config
 
 log = logging.getLogger("icsfeed.web")
 
@@ -62,8 +64,10 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     watches = {name: server.watch(one, config.cache) for name, one in service.workspaces.items()}
     pusher = server.pusher(service)
     webhooks = Webhooks(config.workspaces, watches, clock, server.deliveries)
+    vary = "Accept-Encoding, Origin" if config.cors else "Accept-Encoding"
+    endpoint = FeedEndpoint(service, server, vary)
     own = {"service": service, "server": server, "clock": clock, "webhooks": webhooks, "pusher": pusher}
-    ready_made = {**own, **_for_pages(service, server)}
+    ready_made = {**own, "endpoint": endpoint, **_for_pages(service, server)}
     app = Litestar(
         [
             *(private_feed, public_feed, plane_webhook, admin_routes(config, server)),
@@ -86,15 +90,13 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         logging_config=None,
         state=State(ready_made, deep_copy=False),
     )
-    app.asgi_handler = _with_middleware(app, service, server)
+    shortcut = Shortcut(service, endpoint, _varying(vary, app.asgi_handler))
+    app.asgi_handler = _with_middleware(shortcut, app, config, server)
     return app
 
 
-def _with_middleware(app: Litestar, service: FeedService, server: ServerState) -> ASGIApp:
+def _with_middleware(handler: ASGIApp, app: Litestar, config: Config, server: ServerState) -> ASGIApp:
     """What a request passes before it is routed, the outermost last."""
-    config = service.config
-    vary = "Accept-Encoding, Origin" if config.cors else "Accept-Encoding"
-    handler: ASGIApp = Shortcut(service, server, _varying(vary, app.asgi_handler), vary)
     prefix = unquote(urlsplit(config.public_url or "").path)
     if prefix:
         handler = _behind(prefix, handler, frozenset(route.path for route in app.routes))

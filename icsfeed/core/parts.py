@@ -6,6 +6,7 @@ against them. It only remembers, so that a change of one issue costs the writing
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from hashlib import sha256
 from operator import attrgetter
 
 from msgspec import Struct
@@ -16,22 +17,23 @@ from icsfeed.core.mapping import Style, issue_components
 from icsfeed.core.model import Issue, Snapshot
 from icsfeed.core.revisions import differing
 
+NOBODY: frozenset[str] = frozenset()
+
 
 class Part(Struct, frozen=True, gc=False):
-    """A component's bytes. `place`: parts are sorted by it. `revised`: as the component says."""
+    """A component's bytes and their SHA-256. Feeds sort by `place`. `revised`: as the component says."""
 
     place: str
     revised: datetime
     octets: bytes
-
-
-NOBODY: frozenset[str] = frozenset()
+    digest: bytes
 
 
 def part(component: Component) -> Part:
     """The component as bytes, to be sorted by date and UID (mapping.md, 4); undated ones come last."""
     day, uid = component.sort_key
-    return Part(f"{day.isoformat()} {uid}", component.revised, write(component))
+    octets = write(component)
+    return Part(f"{day.isoformat()} {uid}", component.revised, octets, sha256(octets).digest())
 
 
 def parts(components: Iterable[Component]) -> Sequence[Part]:

@@ -8,13 +8,11 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 from app_world import NOW, TODAY, Clock, World, serving, settings
-from litestar.datastructures import Headers
 from plane.sample import sample
 
-from icsfeed.app.answers import feed_answer
-from icsfeed.app.bodies import Bodies
+from icsfeed.app.answers import Choice, feed_headers
 from icsfeed.core.conditional import http_date
-from icsfeed.core.feed import render_narrowed
+from icsfeed.core.feed import render_dated
 from icsfeed.core.ics import Header
 
 pytestmark = pytest.mark.anyio
@@ -239,11 +237,9 @@ async def test_errors_are_not_compressed(world: World) -> None:
     assert "content-encoding" not in answer.headers
 
 
-async def test_an_answer_names_its_file_after_the_url() -> None:
-    rendered = render_narrowed(Header(name="n", refresh=60), [], NOW)
-    headers = Headers({"accept-encoding": "gzip"})
-    answer = await feed_answer(rendered, Bodies(gzip=False), headers, name="a.b-c_d", public_age=10, now=NOW)
-    assert answer.headers["Content-Disposition"] == 'inline; filename="a.b-c_d.ics"'
-    assert answer.headers["Cache-Control"] == "public, max-age=10, stale-if-error=86400"
-    assert answer.headers["ETag"] == rendered.etag
-    assert answer.headers["Content-Length"] == str(rendered.size)
+def test_an_answer_names_its_file_after_the_url() -> None:
+    rendered = render_dated(Header(name="n", refresh=60), [], NOW)
+    sent = feed_headers(rendered, Choice(zipped=False, unchanged=False), "a.b-c_d", 10, NOW)
+    assert sent["Content-Disposition"] == 'inline; filename="a.b-c_d.ics"'
+    assert sent["Cache-Control"] == "public, max-age=10, stale-if-error=86400"
+    assert sent["ETag"] == rendered.etag
