@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from icsfeed.core.component import Component
 from icsfeed.core.feed import PIECE, Rendered, digest, render, render_dated
-from icsfeed.core.ics import Header, write
+from icsfeed.core.ics import CLOSING, Header, write
 from icsfeed.core.mapping import Style
 from icsfeed.core.parts import Parts, parts
 from icsfeed.core.revisions import History, styled_since
@@ -169,3 +169,10 @@ def test_a_digest_of_settings_is_the_same_in_every_process() -> None:
     assert digest(Style(web=WEB)) == "c5bde4128cc197e403bc021d64c3047bd26504bbeb3e0089072197c8f1295e4c"
     assert digest(Style(web=WEB)) != digest(Style(web=WEB, language="de"))
     assert digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1})
+
+
+def test_a_calendar_that_fills_its_last_piece_ends_without_an_empty_one() -> None:
+    parts = (b"x" * (PIECE - len(CLOSING)),)
+    feed = Rendered(b"x" * PIECE, parts, 2 * PIECE, '"a"', NOW)
+    assert list(map(len, feed.pieces())) == [PIECE, PIECE]
+    assert b"".join(feed.pieces()) == feed.body
