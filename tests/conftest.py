@@ -1,9 +1,15 @@
 """Fixtures shared by all tests: the loop, and the embedded Plane with the recorded workspace."""
 
+import signal
+
 import pytest
 from plane.data import PlaneData
 from plane.recorded import load_recorded
 from plane.world import RECORDINGS, Clock
+
+
+# A shell starts background jobs with SIGINT ignored, and their children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
