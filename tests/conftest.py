@@ -7,7 +7,6 @@ from plane.data import PlaneData
 from plane.recorded import load_recorded
 from plane.world import RECORDINGS, Clock
 
-
 # A shell starts background jobs with SIGINT ignored, and their children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -656,7 +656,7 @@ async def test_a_read_of_plane_that_is_not_whole_deletes_nothing_and_says_so(tmp
         assert "Plane was not read whole" in said(report)
         assert "the states of PROP" in said(report)
         assert report.refused is not None
-        assert (report.refused.final, push_code([report])) == (True, 69)
+        assert (report.refused.final, push_code([report])) == (True, 75)
 
 
 async def test_a_feed_that_was_never_read_is_not_pushed(tmp_path: Path) -> None:
@@ -664,7 +664,7 @@ async def test_a_feed_that_was_never_read_is_not_pushed(tmp_path: Path) -> None:
     async with pushing(dav, tmp_path) as it:
         it.world.faults.add("", f.server_error(), None)
         report = await it.push()
-    assert (push_code([report]), dav.requests) == (69, [])
+    assert (push_code([report]), dav.requests) == (75, [])
     assert FEED not in said(report)
 
 
@@ -679,7 +679,7 @@ async def test_the_error_is_that_of_the_workspace_that_the_feed_is_of(tmp_path: 
         it.world.faults.clear()
         it.world.faults.add("", f.server_error(), None)
         report = await it.push()
-    assert push_code([report]) == 69, said(report)
+    assert push_code([report]) == 75, said(report)
 
 
 async def test_basic_is_sent_at_once_and_digest_only_where_nothing_else_is_offered(tmp_path: Path) -> None:
