@@ -202,6 +202,8 @@ class Server:
                 self._client.stream(method, url, content=body, headers=headers) as response,
             ):
                 found = await _bounded(response, what)
+        except UnicodeError:  # httpx reads the host of a redirect, followed or not; idna raises this.
+            raise NotCalDav(what, "it redirects to what is no web address") from None
         except (
             TimeoutError,
             httpx.TransportError,

@@ -81,7 +81,7 @@ def address(url: str) -> httpx.URL:
     """The web address in what a person gives: webcal is https. Raises ValueError."""
     try:
         found = httpx.URL(url.strip())
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         raise ValueError("it is not a web address") from None
     if found.scheme in ("webcal", "webcals"):
         found = found.copy_with(scheme="https")
@@ -113,7 +113,7 @@ class _Probe:
                 return await self._follow(method, url, headers, limit, started)
         except httpx.DecodingError:
             return NoAnswer("its compression is broken")
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, UnicodeError):  # idna raises a UnicodeError.
             return NoAnswer("it redirects to what is no web address")
         except (TimeoutError, httpx.TimeoutException):
             return NoAnswer("no answer in time")

@@ -61,7 +61,10 @@ def trusted(environ: Mapping[str, str], ca_file: str | None = None) -> ssl.SSLCo
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         _add_folders(context, folder)
     else:
-        context = httpx.create_ssl_context(trust_env=False)
+        try:
+            context = httpx.create_ssl_context(trust_env=False)
+        except OSError as error:  # Python opens the file of keys with every default context.
+            raise BadSetting("SSLKEYLOGFILE", f"the file cannot be written: {error.strerror}") from None
     if ca_file is not None:
         if not (file or folder):
             context.load_default_certs()

@@ -161,6 +161,8 @@ async def fetch(
     except httpx.LocalProtocolError:
         # Its text quotes the header that cannot be sent: the key.
         raise KeyRefused(what, "the API key holds characters that no key has: copy it again") from None
+    except UnicodeError:  # httpx reads the host of a redirect, followed or not; idna raises this.
+        raise Unreachable(what, "it redirects to what is no web address") from None
     except (TimeoutError, httpx.TransportError, httpx.InvalidURL, ssl.SSLError) as error:
         raise Unreachable(what, _reason(error)) from None
     _raise_for(answer, body, what)

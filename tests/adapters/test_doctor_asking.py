@@ -106,6 +106,10 @@ async def test_a_password_goes_along_on_its_own_host_and_one_of_a_redirect_is_no
         (lambda _: httpx.Response(302, headers={"Location": "file:///etc/passwd"}), "no web address"),
         (lambda _: httpx.Response(302, headers={"Location": "https://x:port/"}), "Invalid URL"),
         (
+            lambda _: httpx.Response(302, headers={"Location": "https://xn--zzzzzzzz99999.x/"}),
+            "no web address",
+        ),
+        (
             lambda _: httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=b"no gzip at all"),
             "broken",
         ),

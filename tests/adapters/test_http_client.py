@@ -145,3 +145,9 @@ def test_certificates_of_a_file_are_added_to_those_that_count(tmp_path: Path) ->
     plain, more = len(trusted({}).get_ca_certs()), len(trusted({}, str(authority)).get_ca_certs())
     assert more > plain > 50
     assert len(trusted({"SSL_CERT_FILE": str(authority)}).get_ca_certs()) == 1
+
+
+def test_a_file_of_tls_keys_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys")
+    with pytest.raises(BadSetting, match="SSLKEYLOGFILE"):
+        trusted({})

@@ -73,6 +73,11 @@ MADE_UP = {
         Unreachable,
         "Invalid URL in location",
     ),
+    "a redirect to no host name": (
+        httpx.Response(308, headers={"location": "https://xn--zzzzzzzz99999.x/"}),
+        Unreachable,
+        "no web address",
+    ),
     "cut off": (httpx.Response(200, content=b'{"results": [{"id"', headers=JSON), BadAnswer, "cut off"),
     "empty": (httpx.Response(200, content=b"", headers=JSON), BadAnswer, "cut off"),
     "nested too deep": (httpx.Response(200, content=b"[" * 200_000, headers=JSON), BadAnswer, "cut off"),
