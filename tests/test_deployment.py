@@ -3,9 +3,12 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 import httpx
@@ -16,6 +19,7 @@ from plane.sample import sample
 from web_servers import caddy, free_port, nginx
 
 from icsfeed.adapters.config_file import load
+from icsfeed.app.peers import PROOF_HEADER
 from icsfeed.demo.sample import API_KEY, SLUG
 
 ROOT = Path(__file__).parents[1]
@@ -123,6 +127,38 @@ def test_what_a_client_says_of_who_is_signed_in_does_not_pass_a_proxy(proxied: P
     assert httpx.get(f"{proxied.url}/me", headers={**_host(proxied), **forged}).status_code == 403
 
 
+BELIEVED = [
+    *("X-Forwarded-Email", "X-Forwarded-User", "X-Auth-Request-Email", "X-Auth-Request-User"),
+    *("Remote-Email", "Remote-User", "Cf-Access-Authenticated-User-Email", PROOF_HEADER),
+]
+
+
+@pytest.mark.parametrize("name", ["nginx", "caddy"])
+def test_nothing_that_icsfeed_may_believe_passes_a_proxy(name: str, tmp_path: Path) -> None:
+    forged = {**dict.fromkeys(BELIEVED, "forged"), "X-Forwarded-For": "forged", "X-Forwarded-Proto": "forged"}
+    with _upstream() as (port, heard), _proxy(name, tmp_path, port) as url:
+        assert httpx.get(url, headers={**forged, **(HOST if name == "nginx" else {})}).status_code == 204
+    assert "forged" not in heard.values()
+    assert (heard["x-forwarded-for"], heard["x-forwarded-proto"]) == ("127.0.0.1", "http")
+
+
+@contextmanager
+def _upstream() -> Iterator[tuple[int, dict[str, str]]]:
+    """A port where a server answers 204, and the headers of what it was asked last."""
+    heard: dict[str, str] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.update((name.lower(), value) for name, value in self.headers.items())
+            self.send_response(204)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port, heard
+        server.shutdown()
+
+
 @pytest.mark.parametrize("text", [COMPOSE, README.partition("```yml\n")[2].partition("```")[0]])
 def test_compose_builds_the_containerfile_which_docker_does_not_look_for(text: str) -> None:
     build = yaml.safe_load(text)["services"]["icsfeed"]["build"]
@@ -151,7 +187,11 @@ def test_the_short_one_in_the_readme_is_the_same_in_short() -> None:
     }
     same = ("command", "read_only", "cap_drop", "volumes")
     assert {key: short["icsfeed"][key] for key in same} == {key: whole["icsfeed"][key] for key in same}
-    assert short["caddy"]["ports"] == whole["caddy"]["ports"]
+    same = ("ports", "environment")
+    assert {key: short["caddy"][key] for key in same} == {key: whole["caddy"][key] for key in same}
+    mounted, _, place = short["caddy"]["volumes"][0].partition(":")
+    assert (ROOT / mounted).read_bytes() == (ROOT / "docs/Caddyfile").read_bytes()
+    assert place == whole["caddy"]["volumes"][0].partition(":")[2]
 
 
 def test_its_configuration_loads_and_trusts_its_own_network(tmp_path: Path) -> None:

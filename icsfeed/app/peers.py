@@ -63,7 +63,7 @@ def _knows_secret(request: Request[Any, Any, Any], proxy: AuthProxy, peer: str, 
         return True
     if len(given) != 1 or guesses.refused(peer) is not None:
         return False
-    if hmac.compare_digest(given[0].encode(), proxy.secret.reveal().encode()):
+    if hmac.compare_digest(given[0].encode("latin-1"), proxy.secret.reveal().encode()):
         return True
     guesses.wrong(peer)
     return False

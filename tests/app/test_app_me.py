@@ -203,6 +203,16 @@ def test_an_address_is_within_networks_of_both_families(address: str, within: bo
     assert is_within(address, ("10.0.0.0/8", "fd00::/8")) is within
 
 
+async def test_a_proxys_secret_may_be_of_any_letters() -> None:
+    proxy = AuthProxy("X-Forwarded-Email", ("127.0.0.1/32",), Secret("zwischen-uns-ist-das-schlüsselwort"))
+    async with serving(settings(FEEDS, auto=Auto(), auth_proxy=proxy)) as world:
+        sent = [
+            (HEADER, b"anna@example.com"),
+            ("X-Icsfeed-Proxy-Secret", "zwischen-uns-ist-das-schlüsselwort".encode()),
+        ]
+        assert (await world.client.get("/me", headers=sent)).status_code == 200
+
+
 async def test_a_proxy_with_a_secret_must_send_it() -> None:
     proxy = AuthProxy("X-Forwarded-Email", ("127.0.0.1/32",), Secret("between-the-two-of-us"))
     async with serving(settings(FEEDS, auto=Auto(), auth_proxy=proxy)) as world:
