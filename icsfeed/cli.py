@@ -354,7 +354,10 @@ def status(address: str | None, url: str | None, live: bool, as_json: bool) -> N
     asked = address or url or ServedAddress(os.environ).read() or "http://127.0.0.1:8765"
 
     async def work() -> None:
-        found = await state(asked, only_live=live)
+        try:
+            found = await state(asked, only_live=live)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="URL") from None
         if as_json:
             show_json(msgspec.to_builtins(found))
         else:

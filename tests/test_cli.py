@@ -220,6 +220,14 @@ def test_render_narrows_as_a_url_does(configured: Path) -> None:
         pytest.param(["check"], 78, "gone", id="check finds the feed that cannot be made"),
         pytest.param(["serve", "--config", "nope.yaml"], 78, "nope.yaml", id="no such configuration"),
         pytest.param(["doctor", "ftp://x"], 2, "must begin with https://", id="doctor of no address"),
+        *(
+            pytest.param([command, url], 2, "Invalid value for URL: ", id=f"{command} {url}")
+            for command in ("doctor", "status")
+            for url in (
+                *("http://[::1", "http://x:y", "http://127.0.0.1:99999", "http://a..b", "ftp://x"),
+                *("https://☕.example", "https://xn--zzzzzzzz99999.example"),
+            )
+        ),
         pytest.param(["nonsense"], 2, "No such command", id="unknown command"),
     ],
 )

@@ -5,6 +5,7 @@ A user name and password in the address go to its own scheme, host and port alon
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -14,7 +15,7 @@ from urllib.robotparser import RobotFileParser
 import httpx
 
 from icsfeed.adapters.bodies import CODINGS, pieces
-from icsfeed.adapters.http_client import open_http
+from icsfeed.adapters.http_client import open_http, web_address
 from icsfeed.core.doctor_clients import CLIENTS
 from icsfeed.core.doctor_seen import Answer, NoAnswer, Reply, Seen
 from icsfeed.core.replies import short
@@ -79,15 +80,7 @@ async def examine(client: httpx.AsyncClient, url: str, timer: Callable[[], float
 
 def address(url: str) -> httpx.URL:
     """The web address in what a person gives: webcal is https. Raises ValueError."""
-    try:
-        found = httpx.URL(url.strip())
-    except (httpx.InvalidURL, UnicodeError):
-        raise ValueError("it is not a web address") from None
-    if found.scheme in ("webcal", "webcals"):
-        found = found.copy_with(scheme="https")
-    if found.scheme not in ("http", "https") or not found.host:
-        raise ValueError("it must begin with https://, http:// or webcal://")
-    return found
+    return web_address(re.sub(r"^\s*webcals?:", "https:", url, flags=re.IGNORECASE))
 
 
 class _Probe:
@@ -143,17 +136,17 @@ class _Probe:
                         seconds=self._timer() - started,
                     )
                 url = self._led(url, response.headers["location"])
+            except ValueError:
+                return NoAnswer("it redirects to what is no web address")
             finally:
                 await response.aclose()
-            if url.scheme not in ("http", "https") or not url.host:
-                return NoAnswer("it redirects to what is no web address")
             if _origin(url) != _origin(self.url):
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
         return NoAnswer(f"it redirects more than {REDIRECTS} times")
 
     def _led(self, url: httpx.URL, location: str) -> httpx.URL:
         """Where a redirect leads, with the user name and password only at the place they were given for."""
-        to = url.join(location)
+        to = web_address(str(url.join(location)))
         return to.copy_with(userinfo=self.url.userinfo if _origin(to) == _origin(self.url) else b"")
 
 

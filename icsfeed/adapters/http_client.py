@@ -8,6 +8,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ import httpx
 from msgspec import Struct
 
 from icsfeed.core.errors import BadSetting
+from icsfeed.core.hosts import ascii_host
+
+LARGEST_PORT = 65535
 
 
 def open_http(
@@ -36,16 +40,25 @@ def open_http(
     if transport is None:
         context = verify or trusted(environ, ca_file)
         transport = Outgoing(environ, context, limits or httpx.Limits())
-        transport.proxy_for(_parsed(url))
+        with suppress(ValueError):  # The first request says what is wrong with an address.
+            transport.proxy_for(web_address(url))
     return httpx.AsyncClient(transport=transport, trust_env=False, **options)
 
 
-def _parsed(url: str) -> httpx.URL:
-    """The address; an empty one where it is none, which the first request reports."""
+def web_address(text: str) -> httpx.URL:
+    """The address that a person or a server gives, if it can be asked. Raises ValueError, for people."""
     try:
-        return httpx.URL(url)
-    except httpx.InvalidURL:
-        return httpx.URL("")
+        url = httpx.URL(text.strip())
+        host = url.host  # httpx decodes it only here
+    except (httpx.InvalidURL, UnicodeError):
+        raise ValueError("it is not a web address") from None
+    if url.scheme not in ("http", "https") or not host:
+        raise ValueError("it must begin with https:// or http:// and a host")
+    if ":" not in host:
+        ascii_host(host)
+    if (url.port or 0) > LARGEST_PORT:
+        raise ValueError("it is not a web address: its port is larger than 65535")
+    return url
 
 
 def trusted(environ: Mapping[str, str], ca_file: str | None = None) -> ssl.SSLContext:

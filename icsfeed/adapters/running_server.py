@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from msgspec import DecodeError, Struct, json
 
+from icsfeed.adapters.http_client import web_address
 from icsfeed.adapters.store_places import state_directory
 from icsfeed.core.errors import ConfigError
 
@@ -61,17 +62,21 @@ class ServedAddress:
 async def state(
     url: str, *, only_live: bool = False, transport: httpx.AsyncBaseTransport | None = None
 ) -> State:
-    """How the server at `url` is; `only_live`: without its workspaces, which then count as ready."""
+    """How the server at `url` is; `only_live`: without its workspaces, which then count as ready.
+
+    Raises ValueError where `url` is none.
+    """
     if url.startswith(UNIX):
         transport = transport or httpx.AsyncHTTPTransport(uds=url.removeprefix(UNIX))
         url = "http://localhost"
+    web_address(url)
     try:
         async with httpx.AsyncClient(transport=transport, timeout=SECONDS, trust_env=False) as client:
             if only_live:
                 lives = (await _json(client, f"{url.rstrip('/')}/health")).get("status") == "healthy"
                 return State(lives, lives, {} if lives else FOREIGN)
             return _read(await _json(client, f"{url.rstrip('/')}/api/v1/health"))
-    except (httpx.TransportError, httpx.InvalidURL) as error:
+    except httpx.TransportError as error:
         return State(False, False, {"server": f"no answer ({str(error) or type(error).__name__})"})
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Struct, field
 
 from icsfeed.core.colors import color_name
-from icsfeed.core.hosts import ascii_address, ascii_host
+from icsfeed.core.hosts import ascii_address, ascii_host, ascii_origin
 from icsfeed.core.model import Priority
 from icsfeed.core.values import Alarm as Alarm
 from icsfeed.core.values import Duration as Duration
@@ -64,7 +64,11 @@ def _without_slash(address: str) -> str:
 
 
 def _origin(text: str) -> str:
-    return ascii_address(text.lower())
+    return text if text == "*" else ascii_origin(text)
+
+
+def _host_name(text: str) -> str:
+    return ascii_host(text).removesuffix(".")
 
 
 def _network(text: str) -> str:
@@ -94,7 +98,7 @@ Origin: TypeAlias = Annotated[
 _FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
 Template: TypeAlias = Annotated[str, _rule(f"text with no other fields than {_FIELDS}", tidy=_template)]
 HostName: TypeAlias = Annotated[
-    str, _rule("a host name such as cal.example.com or *.example.com", rf"(?:\*\.)?{_HOST}", ascii_host)
+    str, _rule("a host name such as cal.example.com or *.example.com", rf"(?:\*\.)?{_HOST}", _host_name)
 ]
 Network: TypeAlias = Annotated[str, _rule("an IP address or network such as 10.0.0.0/8", tidy=_network)]
 HeaderName: TypeAlias = Annotated[

@@ -18,6 +18,7 @@ from msgspec import UNSET, Struct, ValidationError, convert, structs
 from icsfeed.core.config import Config
 from icsfeed.core.config_checks import Found, Path, checks
 from icsfeed.core.errors import ConfigError, Problem
+from icsfeed.core.hosts import BadHost
 from icsfeed.core.values import own_type
 
 
@@ -101,6 +102,8 @@ class _Reader:
             return self.items(get_args(first)[0], data, at)
         try:
             return _leaf(kind, data)
+        except BadHost as error:
+            return self.bad(at, f"must be {_wanted(kind)}: {error}")
         except (ValidationError, ValueError):
             return self.bad(at, _complaint(kind, data))
 

@@ -1,30 +1,78 @@
 """Host names in the form that browsers and servers send: `xn--mller-kva.example` for `müller.example`."""
 
 import re
+from ipaddress import IPv6Address
 
 import idna
 
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}|\*")
+_ADDRESS = re.compile(r"(https?)://(\[[^\]]*\]|[^/?#:]+)(?::([0-9]+))?(.*)", re.DOTALL)
+_PORTS = {"http": 80, "https": 443}
+
+
+class BadHost(ValueError):
+    """A name that no host can have. Its text is for people: it ends the sentence "must be ...: "."""
+
 
 def ascii_host(host: str) -> str:
-    """The host name in lower case, its labels beyond ASCII converted (IDNA 2008, UTS 46).
+    """The host name in lower case, its labels beyond ASCII converted as browsers do (UTS 46).
 
-    A `*` as the first label stays. Labels of ASCII letters, digits, `-` and `_` are taken as they are, as
-    resolvers do. Raises ValueError for a label that no host can have.
+    A `*` as a label, a dot at the end and `_` stay. Raises BadHost.
     """
     try:
         mapped = idna.uts46_remap(host, std3_rules=False)
-        return ".".join(_label(label) for label in mapped.split("."))
-    except UnicodeError as error:  # idna.IDNAError is one
-        raise ValueError(str(error)) from None
+        name = ".".join(map(_label, mapped.removesuffix(".").split(".")))
+    except UnicodeError:  # idna.IDNAError is one
+        raise BadHost("the host name has a character that no host name can have") from None
+    return f"{name}." if mapped.endswith(".") else name
 
 
 def _label(label: str) -> str:
-    if label == "*" or (re.fullmatch("[a-z0-9_-]{1,63}", label) and not label.startswith("xn--")):
-        return label
-    return idna.alabel(label).decode("ascii")
+    if label.startswith("xn--"):
+        letters = label[4:].encode("ascii").decode("punycode")
+        if idna.uts46_remap(letters, std3_rules=False) != letters:
+            raise UnicodeError
+    name = label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}"
+    if not _LABEL.fullmatch(name):
+        raise BadHost(
+            "a part of the host name is empty, longer than 63, or has a character that none can have"
+        )
+    return name
 
 
 def ascii_address(address: str) -> str:
-    """An http or https address with its host as `ascii_host` has it. Raises ValueError."""
-    found = re.fullmatch(r"(https?://)([^/?#:\[\]]+)(.*)", address, re.DOTALL)
-    return f"{found[1]}{ascii_host(found[2])}{found[3]}" if found else address
+    """An http or https address that can be asked, its host as `ascii_host` has it. Raises BadHost.
+
+    What IDNA 2008 forbids is refused: HTTP clients refuse it too.
+    """
+    scheme, host, port, rest = _parts(address)
+    name = _host(host)
+    for label in re.findall(r"xn--[^.]*", name):
+        try:
+            idna.ulabel(label)
+        except UnicodeError:
+            raise BadHost(f"{label} is no part of a host name that can be asked (RFC 5891)") from None
+    return f"{scheme}://{name}{f':{port}' if port else ''}{rest}"
+
+
+def ascii_origin(origin: str) -> str:
+    """An origin exactly as browsers send it: IPv6 in its short form, no default port. Raises BadHost."""
+    scheme, host, port, _ = _parts(origin)
+    shown = "" if not port or int(port) == _PORTS[scheme] else f":{int(port)}"
+    return f"{scheme}://{_host(host)}{shown}"
+
+
+def _host(host: str) -> str:
+    if not host.startswith("["):
+        return ascii_host(host)
+    try:
+        return f"[{IPv6Address(host[1:-1])}]"
+    except ValueError:
+        raise BadHost("what is in brackets is no IPv6 address") from None
+
+
+def _parts(address: str) -> tuple[str, str, str | None, str]:
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise BadHost("it is not a web address")
+    return found[1], found[2], found[3], found[4]

@@ -104,6 +104,8 @@ async def test_a_password_goes_along_on_its_own_host_and_one_of_a_redirect_is_no
         (lambda r: httpx.Response(302, headers={"Location": str(r.url)}), f"more than {REDIRECTS} times"),
         (lambda _: httpx.Response(302, headers={"Location": "ftp://x/"}), "what is no web address"),
         (lambda _: httpx.Response(302, headers={"Location": "file:///etc/passwd"}), "no web address"),
+        (lambda _: httpx.Response(302, headers={"Location": "https://x:99999/"}), "no web address"),
+        (lambda _: httpx.Response(302, headers={"Location": "https://a..b/"}), "no web address"),
         (lambda _: httpx.Response(302, headers={"Location": "https://x:port/"}), "Invalid URL"),
         (
             lambda _: httpx.Response(302, headers={"Location": "https://xn--zzzzzzzz99999.x/"}),

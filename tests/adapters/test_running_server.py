@@ -74,5 +74,6 @@ async def test_no_answer_is_a_state_too() -> None:
 
     found = await state("http://x", transport=httpx.MockTransport(site))
     assert found == State(False, False, {"server": "no answer (ConnectTimeout)"})
-    assert not (await state("http://x:port")).live
-    assert not (await state("nonsense")).live
+    for url in ("http://x:port", "nonsense", "http://127.0.0.1:99999", "ftp://x", "http://a..b"):
+        with pytest.raises(ValueError, match=r"web address|must begin with https://|host name"):
+            await state(url)

@@ -207,8 +207,8 @@ async def test_a_proxys_secret_may_be_of_any_letters() -> None:
     proxy = AuthProxy("X-Forwarded-Email", ("127.0.0.1/32",), Secret("zwischen-uns-ist-das-schlüsselwort"))
     async with serving(settings(FEEDS, auto=Auto(), auth_proxy=proxy)) as world:
         sent = [
-            (HEADER, b"anna@example.com"),
-            ("X-Icsfeed-Proxy-Secret", "zwischen-uns-ist-das-schlüsselwort".encode()),
+            (HEADER.encode(), b"anna@example.com"),
+            (b"X-Icsfeed-Proxy-Secret", "zwischen-uns-ist-das-schlüsselwort".encode()),
         ]
         assert (await world.client.get("/me", headers=sent)).status_code == 200
 
