@@ -78,9 +78,10 @@ def cli() -> None:
 @click.option("--issues", default=0, type=COUNT, metavar="N", help="Fill the sample up to N issues.")
 @click.option("--json", "as_json", is_flag=True, help="Print the links as one line of JSON once it serves.")
 def demo(port: int, issues: int, as_json: bool) -> None:
-    """Serve a sample workspace: no configuration, no Plane, no key.
+    """Serve a sample workspace, without any setup.
 
-    Prints links that a calendar app on this machine can subscribe to. Ctrl-C ends it.
+    No configuration, no Plane, no key. Prints links that a calendar app on this machine can subscribe to.
+    Ctrl-C ends it.
     """
     from icsfeed.demo.settings import demo_config
     from icsfeed.serving import new_event_loop, serve_sample
@@ -154,11 +155,11 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
 @click.option("--links", is_flag=True, help="Each file at its link's path, the token in it; subscribers too.")
 @json_option
 def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> None:
-    """Write every feed as a file into DIR, for any web server.
+    """Write every feed as a file, for a web server.
 
-    A file is replaced in one step and only when the feed has changed; its time is the feed's Last-Modified.
-    A feed that cannot be made keeps the file it has: then the end is 4. Files of feeds that are gone are
-    removed, where an export made them. Without --links whoever can read DIR can read every feed.
+    A file in DIR is replaced in one step and only when the feed has changed; its time is the feed's
+    Last-Modified. A feed that cannot be made keeps the file it has: then the end is 4. Files of feeds that are
+    gone are removed, where an export made them. Without --links whoever can read DIR can read every feed.
     """
     from pathlib import Path
 
@@ -187,10 +188,10 @@ def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> 
 @config_option
 @json_option
 def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
-    """Print the links of all feeds, or of FEED, and of its subscribers.
+    """Print the links of all feeds, or of FEED.
 
-    Of each the calendar for apps (ics), the page for people, and the one for frames (embed).
-    Whoever has a link can read the feed. Automatic feeds are listed when Plane answers.
+    Of each, and of each subscriber, the calendar for apps (ics), the page for people, and the one for
+    frames (embed). Whoever has a link can read the feed. Automatic feeds are listed when Plane answers.
     """
     from icsfeed.adapters.store import open_store
 
@@ -226,11 +227,11 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
 def push(
     targets: tuple[str, ...], config_path: str | None, dry_run: bool, force: bool, as_json: bool
 ) -> None:
-    """Make calendars on CalDAV servers hold exactly what their feeds hold.
+    """Write feeds to calendars on CalDAV servers.
 
-    All that `push:` in the configuration names, or each TARGET. Only what icsfeed has written there is
-    changed or deleted. Where the feed has become empty, or more would be deleted than the configuration
-    allows, nothing is deleted without --force.
+    Each calendar that `push:` in the configuration names, or each TARGET, then holds exactly what its feed
+    holds. Only what icsfeed has written there is changed or deleted. Where the feed has become empty, or
+    more would be deleted than the configuration allows, nothing is deleted without --force.
     """
     from icsfeed.adapters.store import open_store
     from icsfeed.app.build import utc_now
@@ -269,10 +270,11 @@ def push(
 @config_option
 @json_option
 def check(config_path: str | None, as_json: bool) -> None:
-    """Try configuration, workspaces, feeds and targets for real, and say what to do.
+    """Try everything for real, and say what to do.
 
-    Ends with 0 when nothing is wrong (warnings aside), else with the code of the first error. What it reads
-    of Plane is kept in the store, for a server that is started after it.
+    The configuration, each workspace, feed and target, and the store. Ends with 0 when nothing is wrong
+    (warnings aside), else with the code of the first error. What it reads of Plane is kept in the store,
+    for a server that is started after it.
     """
     from icsfeed.adapters.store import open_store
     from icsfeed.app.check import Finding, store_finding, worst
@@ -308,10 +310,10 @@ def check(config_path: str | None, as_json: bool) -> None:
 @click.argument("url")
 @json_option
 def doctor(url: str, as_json: bool) -> None:
-    """Ask for the feed at URL as calendar apps do, and say which of them will fail and why.
+    """Say which calendar apps fail with a feed.
 
-    Any feed will do, ours or not. Ends with 0 when none fails, 4 when some do, 69 when there is no answer,
-    76 when there is no calendar at URL.
+    Asks for the feed at URL as they do. Any feed will do, ours or not. Ends with 0 when none fails, 4 when
+    some do, 69 when there is no answer, 76 when there is no calendar at URL.
     """
     from icsfeed.app.doctor import doctor as verdicts_of
     from icsfeed.app.doctor import report, severity
@@ -340,7 +342,7 @@ def doctor(url: str, as_json: bool) -> None:
 @click.option("--live", is_flag=True, help="Only whether it lives, for health checks.")
 @json_option
 def status(address: str | None, url: str | None, live: bool, as_json: bool) -> None:
-    """Ask a running server how it is, and say what is wrong.
+    """Ask a running server what is wrong.
 
     Ends with 0 when all is well, 4 when it serves and something is wrong, 69 when it does not answer, 75
     when a workspace cannot be served yet.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from icsfeed.core import errors
-from icsfeed.terminal import printable
+from icsfeed.terminal import say
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -128,7 +128,7 @@ def write_new(path: Path, text: str) -> None:
 
 def cannot_write(path: Path, reason: str | None) -> NoReturn:
     """End the process: there is no room, no right or no folder for this file."""
-    click.echo(f"icsfeed: cannot write {path}: {reason}", err=True)
+    say(f"icsfeed: cannot write {path}: {reason}", err=True)
     sys.exit(CANNOT_WRITE)
 
 
@@ -198,8 +198,8 @@ def stop_on_sigterm() -> None:
 
 def fail(error: errors.IcsfeedError) -> NoReturn:
     """End the process with this error's sentence and exit code."""
-    lines = str(error).split("\n")
-    click.echo(f"icsfeed: {chr(10).join(map(printable, lines))}", err=True)
+    for line in f"icsfeed: {error}".split("\n"):
+        say(line, err=True)
     sys.exit(exit_code(error))
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NO_FEEDS = "the configuration has no feeds: name some under `feeds:`, or turn on `auto:`"
 
-_CONTROL = ("Cc", "Zl", "Zp")
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")
 _TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 """Classes of characters that change the direction of what follows (UAX 9)."""
 
@@ -52,7 +52,7 @@ def show_demo(url: str, feeds: Mapping[str, Any], config: Config, *, as_json: bo
     click.echo(f"icsfeed {__version__} serves a sample workspace on {url}\n")
     width = max(map(len, feeds), default=0)
     for name, links in feeds.items():
-        click.echo(f"{name:<{width}}  {links['ics']}")
+        say(f"{name:<{width}}  {links['ics']}")
     click.echo(
         "\nAdd one of them to a calendar app on this machine, or open its page, the link without .ics."
     )
@@ -65,7 +65,7 @@ def show_demo(url: str, feeds: Mapping[str, Any], config: Config, *, as_json: bo
 def show_links(feeds: Mapping[str, Any]) -> None:
     """Under each feed's name its three links, and those of its subscribers."""
     for name, links in feeds.items():
-        click.echo(name)
+        say(name)
         _show_three(links)
         for subscriber, own in links.get("links", {}).items():
             _show_three(own, f"  ({subscriber})")
@@ -73,22 +73,25 @@ def show_links(feeds: Mapping[str, Any]) -> None:
 
 def _show_three(links: Mapping[str, str], whose: str = "") -> None:
     for what in ("ics", "page", "embed"):
-        click.echo(f"  {what:<5}  {links[what]}{whose}")
+        say(f"  {what:<5}  {links[what]}{whose}")
 
 
 def printable(text: str) -> str:
-    """The text without control characters: names in Plane must not steer a terminal."""
+    """The text without what steers a terminal, or cannot be written to one."""
     return "".join(
         " " if category(sign) in _CONTROL or bidirectional(sign) in _TURNS else sign for sign in text
     )
 
 
+def say(text: str, *, mark: str = "", color: str | None = None, err: bool = False) -> None:
+    """Print a line, which may hold names of people and servers, after a mark."""
+    click.echo(f"{click.style(mark, fg=color)}{printable(text)}", err=err)
+
+
 def show_finding(finding: Finding) -> None:
     """One line of `check`; an error stands out without colours too."""
     color, word = MARKS[finding.level]
-    click.echo(
-        f"{click.style(f'{word:<7}', fg=color)}  {printable(finding.about)}: {printable(finding.text)}"
-    )
+    say(f"  {finding.about}: {finding.text}", mark=f"{word:<7}", color=color)
 
 
 LISTED = 20
@@ -98,18 +101,18 @@ LISTED = 20
 def show_report(report: Report) -> None:
     """What a push did, or would do, for one target."""
     for action in report.actions or ():
-        click.echo(f"{action.kind:<9}  {action.href}  {action.uid}")
+        say(f"{action.kind:<9}  {action.href}  {action.uid}")
     found = report.as_json()
     counts = ", ".join(
         f"{found[name]} {name}" for name in ("created", "updated", "adopted", "deleted", "kept")
     )
     would = "would be: " if report.actions is not None else ""
-    click.echo(
+    say(
         f"{report.target}: {would}{counts}, {len(report.failures)} failed; "
         f"{report.requests} requests, {report.seconds:.1f} s"
     )
     for warning in report.warnings:
-        click.echo(f"{click.style('warning', fg='yellow')}  {warning}", err=True)
+        say(f"  {warning}", mark="warning", color="yellow", err=True)
     if report.failures:
         _complain("not written", [f"{one.href}: {one.reason}" for one in report.failures])
     if report.refused is not None:
@@ -124,11 +127,11 @@ def show_report(report: Report) -> None:
 
 
 def _complain(what: str, lines: list[str]) -> None:
-    click.echo(f"{click.style('ERROR', fg='red')}    {what}", err=True)
+    say(f"    {what}", mark="ERROR", color="red", err=True)
     for line in lines[:LISTED]:
-        click.echo(f"         {printable(line)}", err=True)
+        say(f"         {line}", err=True)
     if len(lines) > LISTED:
-        click.echo(f"         … and {len(lines) - LISTED} more", err=True)
+        say(f"         … and {len(lines) - LISTED} more", err=True)
 
 
 class PushBars:
@@ -225,20 +228,20 @@ def show_exported(done: Exported) -> None:
     """What changed, a line each; what failed to standard error; and the counts."""
     for word in ("written", "removed"):
         for feed in getattr(done, word):
-            click.echo(f"{word:<9}  {feed}")
+            say(f"{word:<9}  {feed}")
     for feed, reason in done.failed.items():
-        click.echo(f"icsfeed: {feed} was not exported: {reason}", err=True)
+        say(f"icsfeed: {feed} was not exported: {reason}", err=True)
     counts = [f"{len(getattr(done, word))} {word}" for word in ("written", "unchanged", "removed", "failed")]
-    click.echo(", ".join(counts))
+    say(", ".join(counts))
 
 
 def show_state(state: State, asked: str) -> None:
     """How a server is, a line for each thing that is wrong, and what to do where nothing answers."""
-    click.echo("ready" if state.ready else "not ready" if state.live else "no answer")
+    say("ready" if state.ready else "not ready" if state.live else "no answer")
     for about, problem in state.problems.items():
-        click.echo(printable(f"{about}: {problem}"))
+        say(f"{about}: {problem}")
     if not state.live:
-        click.echo(f"asked {asked}: is `icsfeed serve` running there? Else: icsfeed status URL", err=True)
+        say(f"asked {asked}: is `icsfeed serve` running there? Else: icsfeed status URL", err=True)
 
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:
@@ -254,7 +257,7 @@ def show_verdicts(verdicts: Sequence[Verdict]) -> None:
 def show_reasons(about: str, reasons: Sequence[Said]) -> None:
     """`!` before what keeps an app from working well, `-` before what is good to know."""
     for reason in reasons:
-        click.echo(f"{about:<16}  {'-' if reason.weight == 'note' else '!'} {reason.text}")
+        say(f"{about:<16}  {'-' if reason.weight == 'note' else '!'} {reason.text}")
 
 
 def why_not_listening(error: OSError, option: str) -> str:

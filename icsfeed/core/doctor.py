@@ -42,16 +42,11 @@ def is_readable(seen: Seen) -> bool:
 
 def _verdict(app: str, remarks: Sequence[Remark]) -> Verdict:
     mine = (remark for remark in remarks if app in remark.apps)
-    own = dict.fromkeys(Said(remark.weight, _printable(remark.text)) for remark in mine)
+    own = dict.fromkeys(Said(remark.weight, remark.text) for remark in mine)
     weights: tuple[Weight, ...] = ("fails", "limits", "note")
     reasons = tuple(sorted(own, key=lambda said: weights.index(said.weight)))
     words: dict[str, Word] = {"fails": "fails", "limits": "limited"}
     return Verdict(app, words.get(reasons[0].weight, "works") if reasons else "works", reasons)
-
-
-def _printable(text: str) -> str:
-    """The text for a terminal, in which nothing that a server says may act."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _remarks(seen: Seen) -> Iterator[Remark]:

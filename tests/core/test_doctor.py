@@ -186,13 +186,6 @@ def test_an_event_that_changed_and_says_so_is_no_trouble() -> None:
     assert verdicts(seen(again=replace(OK, body=later)))["ICSx5"].word == "works"
 
 
-def test_what_a_server_says_does_nothing_to_the_terminal() -> None:
-    hostile = {"content-type": "text/\x1b[2Jhtml\x9b"}
-    found = verdicts(seen(apps=app("ICSx5", headers=hostile)))["ICSx5"]
-    assert "text/\N{REPLACEMENT CHARACTER}[2Jhtml" in str(found)
-    assert all(said.text.isprintable() for said in found.reasons)
-
-
 def test_the_heaviest_reason_comes_first_and_none_twice() -> None:
     reasons = verdicts(seen(TASK, url="http://x/", robots=False))["Google Calendar"].reasons
     assert [reason.weight for reason in reasons] == ["fails", "fails", "note"]
