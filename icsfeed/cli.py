@@ -134,13 +134,20 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
     from pathlib import Path
     from urllib.parse import parse_qsl
 
+    from icsfeed.core.errors import did_you_mean
+    from icsfeed.core.narrowing import FIELDS
     from icsfeed.core.query import parse_query
 
+    parameters = parse_qsl(query, keep_blank_values=True)
+    for name, _ in parameters:
+        if name not in FIELDS:
+            hint = did_you_mean(name, FIELDS) or f"; there is: {', '.join(FIELDS)}"
+            raise click.BadParameter(f"nothing is narrowed by {name!r}{hint}", param_hint="--query")
     config = configuration(config_path)
 
     async def work() -> None:
         async with patient(config) as service:
-            rendered = await told(service, service.rendered(feed, parse_query(parse_qsl(query))))
+            rendered = await told(service, service.rendered(feed, parse_query(parameters)))
             if output:
                 await to_thread(write_file, Path(output), rendered.body)
             else:
@@ -158,8 +165,9 @@ def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> 
     """Write every feed as a file, for a web server.
 
     A file in DIR is replaced in one step and only when the feed has changed; its time is the feed's
-    Last-Modified. A feed that cannot be made keeps the file it has: then the end is 4. Files of feeds that are
-    gone are removed, where an export made them. Without --links whoever can read DIR can read every feed.
+    Last-Modified. A feed that cannot be made keeps the file it has: then the end is 4. Files of feeds that
+    are gone are removed, where an export made them. Without --links whoever can read DIR can read every
+    feed.
     """
     from pathlib import Path
 

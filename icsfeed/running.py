@@ -100,11 +100,13 @@ def set_up_logs(level: str, secrets: Iterable[str] = ()) -> None:
 
     form = os.environ.get("LOG_FORMAT") or "text"
     if form not in ("text", "json"):
-        raise click.UsageError("LOG_FORMAT must be text or json")
+        hint = errors.did_you_mean(form, ("text", "json"))
+        raise click.UsageError(f"LOG_FORMAT must be text or json{hint}")
     try:
         set_up(level, secrets, form="json" if form == "json" else "text")
     except ValueError:
-        raise click.UsageError("LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL") from None
+        hint = errors.did_you_mean(level, ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+        raise click.UsageError(f"LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL{hint}") from None
 
 
 def write_file(path: Path, body: bytes) -> None:

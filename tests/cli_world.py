@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,19 @@ def run(*arguments: str, cwd: Path, env: Mapping[str, str] = {}) -> subprocess.C
         timeout=60,
         check=False,
     )
+
+
+def on_terminal(*arguments: str, cwd: Path, env: Mapping[str, str] = {}) -> str:
+    """What `icsfeed ARGUMENTS` prints on a terminal, until its end."""
+    ours, theirs = os.openpty()
+    command, shown = [sys.executable, "-m", "icsfeed", *arguments], b""
+    with subprocess.Popen(command, cwd=cwd, env={**BARE, **env}, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        with suppress(OSError):  # Linux says so at the end.
+            while piece := os.read(ours, 4096):
+                shown += piece
+    os.close(ours)
+    return shown.decode()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cli_world import SECRET, first_json, line_with, plane_served, run, running
+from cli_world import SECRET, first_json, line_with, on_terminal, plane_served, run, running
 from icalendar import Calendar
 from plane.sample import sample
 
@@ -212,6 +212,8 @@ def test_render_narrows_as_a_url_does(configured: Path) -> None:
     [
         pytest.param(["render", "nope"], 2, "there is no such feed", id="unknown feed"),
         pytest.param(["render", "property", "--query", "days=x"], 2, "days: must be", id="bad parameter"),
+        pytest.param(["render", "all", "--query", "priorty="], 2, "did you mean priority?", id="bad field"),
+        pytest.param(["render", "all", "--query", "zzz=1"], 2, "there is: priority, state,", id="no field"),
         pytest.param(["render", "gone"], 78, "no project 'NOPE'", id="unknown project"),
         pytest.param(["render", "property", "-o", "no/x.ics"], 73, "cannot write", id="cannot write"),
         pytest.param(["urls", "nope"], 2, "there is no such feed", id="urls of an unknown feed"),
@@ -247,6 +249,8 @@ def test_what_goes_wrong_is_one_sentence_and_a_code(
         pytest.param({"PLANE_BASE_URL": "http://127.0.0.1:9"}, 69, "no connection", id="nobody there"),
         pytest.param({"ICSFEED_SECRET": "short"}, 78, "ICSFEED_SECRET", id="short secret"),
         pytest.param({"LOG_LEVEL": "loud"}, 2, "LOG_LEVEL must be", id="bad log level"),
+        pytest.param({"LOG_LEVEL": "debgu"}, 2, "did you mean DEBUG?", id="misspelt log level"),
+        pytest.param({"LOG_FORMAT": "jsno"}, 2, "did you mean json?", id="misspelt log format"),
         pytest.param({"LOG_FORMAT": "xml"}, 2, "LOG_FORMAT must be", id="bad log format"),
     ],
 )
@@ -356,6 +360,16 @@ def test_a_configuration_without_feeds_is_said(tmp_path: Path, plane: str) -> No
     )
     assert "has no feeds" in run("check", cwd=tmp_path).stdout
     assert "has no feeds" in run("urls", cwd=tmp_path).stderr
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_no_color_prints_no_colour_on_a_terminal(
+    configured: Path, no_color: str | None, *, coloured: bool
+) -> None:
+    env = {} if no_color is None else {"NO_COLOR": no_color}
+    shown = on_terminal("check", cwd=configured, env={**env, "TERM": "xterm-256color"})
+    assert f"workspace {SLUG}" in shown
+    assert bool(re.search(r"\x1b\[[\d;]+m", shown)) is coloured
 
 
 def test_help_fits_60_columns(tmp_path: Path) -> None:
