@@ -1,5 +1,6 @@
 """Asks a running server how it is: for `icsfeed status` and health checks."""
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import httpx
 from msgspec import DecodeError, Struct, json
 
-from icsfeed.adapters.http_client import web_address
+from icsfeed.adapters.http_client import trusted, web_address
 from icsfeed.adapters.store_places import state_directory
 from icsfeed.core.errors import ConfigError
 
@@ -60,16 +61,22 @@ class ServedAddress:
 
 
 async def state(
-    url: str, *, only_live: bool = False, transport: httpx.AsyncBaseTransport | None = None
+    url: str,
+    *,
+    only_live: bool = False,
+    transport: httpx.AsyncBaseTransport | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> State:
     """How the server at `url` is; `only_live`: without its workspaces, which then count as ready.
 
-    Raises ValueError where `url` is none.
+    Certificates are checked as for Plane; no proxy is asked. Raises ValueError where `url` is none, and
+    BadSetting.
     """
     if url.startswith(UNIX):
         transport = transport or httpx.AsyncHTTPTransport(uds=url.removeprefix(UNIX))
         url = "http://localhost"
-    web_address(url)
+    if web_address(url).scheme == "https" and transport is None:
+        transport = httpx.AsyncHTTPTransport(verify=trusted(environ))
     try:
         async with httpx.AsyncClient(transport=transport, timeout=SECONDS, trust_env=False) as client:
             if only_live:

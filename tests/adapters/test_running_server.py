@@ -1,11 +1,16 @@
 """How a running server is, as it says itself."""
 
+import asyncio
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
 from icsfeed.adapters.running_server import FOREIGN, LARGEST, State, state
+from icsfeed.core.errors import BadSetting
 
 pytestmark = pytest.mark.anyio
 Site = Callable[[httpx.Request], httpx.Response]
@@ -77,3 +82,23 @@ async def test_no_answer_is_a_state_too() -> None:
     for url in ("http://x:port", "nonsense", "http://127.0.0.1:99999", "ftp://x", "http://a..b"):
         with pytest.raises(ValueError, match=r"web address|must begin with https://|host name"):
             await state(url)
+
+
+async def test_the_authorities_of_the_environment_are_trusted(tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"status":"healthy"}')
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        known = await state(url, only_live=True, environ={"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
+        assert known == State(True, True)
+        assert "certificate" in (await state(url, only_live=True, environ={})).problems["server"].lower()
+        with pytest.raises(BadSetting):
+            await state(url, environ={"SSL_CERT_FILE": str(tmp_path / "missing.pem")})
