@@ -17,14 +17,15 @@ from icsfeed.running import (
     configuration,
     exit_code,
     file_of,
+    names_only,
     patient,
     push_code,
     push_folder,
     pushed,
+    rendered_or_why,
     run,
     set_up_logs,
     stop_on_sigterm,
-    told,
     write_file,
     write_new,
 )
@@ -146,8 +147,8 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
     config = configuration(config_path)
 
     async def work() -> None:
-        async with patient(config) as service:
-            rendered = await told(service, service.rendered(feed, parse_query(parameters)))
+        async with patient(config, await names_only(config)) as service:
+            rendered = await rendered_or_why(service, feed, parse_query(parameters))
             if output:
                 await to_thread(write_file, Path(output), rendered.body)
             else:

@@ -14,7 +14,7 @@ from icsfeed.terminal import say
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
     from pathlib import Path
 
     from icsfeed.adapters.store import Store
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from icsfeed.app.push_report import Report
     from icsfeed.core.config import Config
     from icsfeed.core.feed import Rendered
+    from icsfeed.core.query import Query
 
 TERMINATED = 143
 BUSY, CANNOT_WRITE, UNREACHABLE, PARTLY, REFUSED, USAGE, UNEXPECTED = 75, 73, 69, 4, 3, 2, 1
@@ -152,19 +153,31 @@ async def patient(
         yield service
 
 
-async def told(service: FeedService, rendering: Awaitable[Rendered]) -> Rendered:
+async def names_only(config: Config) -> Store:
+    """A store in memory that knows, of the configured one, whose the names of automatic feeds are."""
+    from icsfeed.adapters.store import open_store
+    from icsfeed.app.automatic import copy_names
+
+    memory, kept = open_store("memory", {}), open_store(config.store.reveal(), os.environ)
+    try:
+        await copy_names(kept, memory)
+    finally:
+        await kept.close()
+    return memory
+
+
+async def rendered_or_why(service: FeedService, name: str, query: Query) -> Rendered:
     """The feed; where there is no copy, the reason that Plane gave is raised instead.
 
     An unknown feed's error suggests a name here, where whoever asks may know all of them.
     """
     try:
-        return await rendering
+        return await service.rendered(name, query)
     except errors.UnknownFeed as error:
         known = (*service.config.feeds, *await service.auto_feeds())
         raise errors.UnknownFeed(error.feed, known) from None
     except errors.NoCopy as error:
-        reasons = (workspace.last_error for workspace in service.workspaces.values())
-        raise next((reason for reason in reasons if reason is not None), error) from None
+        raise service.why_unread(name) or error from None
 
 
 def run(

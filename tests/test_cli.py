@@ -10,10 +10,11 @@ import httpx
 import pytest
 from cli_world import SECRET, first_json, line_with, on_terminal, plane_served, run, running
 from icalendar import Calendar
+from msgspec.structs import replace
 from plane.sample import sample
 
 from icsfeed.cli import cli
-from icsfeed.demo.sample import API_KEY, SLUG
+from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +206,22 @@ def test_render_narrows_as_a_url_does(configured: Path) -> None:
     todos = Calendar.from_ical(shown.stdout).walk("VTODO")
     assert todos
     assert {todo["PRIORITY"] for todo in todos} == {1}
+
+
+def test_render_knows_whose_the_name_of_an_automatic_feed_is(tmp_path: Path) -> None:
+    data, env = sample(datetime.now(UTC).date()), {"STATE_DIRECTORY": str(tmp_path / "state")}
+    with plane_served(data) as plane:
+        (tmp_path / "feeds.yaml").write_text(
+            f"secret: {SECRET}\nauto: {{assignees: true}}\ncache: {{members: 1s}}\n"
+            f"workspaces: {{{SLUG}: {{url: '{plane}', api_key: {API_KEY}}}}}\n",
+            encoding="utf-8",
+        )
+        assert "assignee-anna" in run("urls", cwd=tmp_path, env=env).stdout
+        for name, called in (("anna", "Annika"), ("ben", "anna")):
+            user = data.users[sample_id("user", name)]
+            data.users[user.id] = replace(user, display_name=called)
+        shown = run("render", "assignee-anna", cwd=tmp_path, env=env)
+    assert "X-WR-CALNAME:Annika's issues" in shown.stdout, shown.stderr
 
 
 @pytest.mark.parametrize(

@@ -271,8 +271,8 @@ async def open_server(
 ) -> AsyncIterator[Server]:
     """The server of a target, to be closed at the end. Redirects are not followed: the login is for one host.
 
-    `attempts`: of each request, where it may help. Raises NotTrusted when `ca_file` is no certificate, and
-    LoginRefused for a token that no header can hold, and ConfigError when the environment cannot be used.
+    `attempts`: of each request, where it may help. Raises LoginRefused for a token that no header can
+    hold, and BadSetting when `ca_file` or the environment cannot be used.
     """
     async with open_http(
         target.url,
@@ -286,7 +286,7 @@ async def open_server(
         timeout=httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=None),
         limits=httpx.Limits(max_connections=AT_ONCE),
         follow_redirects=False,
-        verify=_trusted(target),
+        ca_file=target.ca_file,
         transport=transport,
     ) as client:
         yield Server(client, sleep, attempts=attempts, secrets=_secrets(target))
@@ -311,12 +311,3 @@ def _bearer(target: PushTarget) -> Mapping[str, str]:
     if not target.token.reveal().isascii():
         raise LoginRefused(target.url, "the token holds characters that cannot be sent")
     return {"Authorization": f"Bearer {target.token.reveal()}"}
-
-
-def _trusted(target: PushTarget) -> ssl.SSLContext | None:
-    if target.ca_file is None:
-        return None
-    try:
-        return ssl.create_default_context(cafile=target.ca_file)
-    except (OSError, ssl.SSLError):
-        raise NotTrusted("ca_file", f"{target.ca_file} holds no certificate that can be used (PEM)") from None

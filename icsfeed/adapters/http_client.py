@@ -27,18 +27,17 @@ def open_http(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     environ: Mapping[str, str] = os.environ,
-    verify: ssl.SSLContext | None = None,
     ca_file: str | None = None,
     limits: httpx.Limits | None = None,
     **options: Any,
 ) -> httpx.AsyncClient:
     """A client for requests to `url`, and to where that redirects.
 
-    `verify` replaces the trusted certificates; `ca_file` adds to them. `transport` replaces the network, and
+    `ca_file` adds to the trusted certificates. `transport` replaces the network, and
     then the environment is not read. Raises BadSetting that names the variable that cannot be used.
     """
     if transport is None:
-        context = verify or trusted(environ, ca_file)
+        context = trusted(environ, ca_file)
         transport = Outgoing(environ, context, limits or httpx.Limits())
         with suppress(ValueError):  # The first request says what is wrong with an address.
             transport.proxy_for(web_address(url))

@@ -37,9 +37,6 @@ RECENT_PAGE = 10
 """Rows in the page that looks for changes: most looks find few."""
 ATTEMPTS = 3
 """How often a list is read whose pages shift while they are read."""
-PROJECT_FIELDS = shapes.fields_of(shapes.ProjectRow)
-ISSUE_FIELDS = shapes.fields_of(IssueRow)
-PERIOD_FIELDS = shapes.fields_of(shapes.PeriodRow)
 
 log = logging.getLogger("icsfeed.plane")
 
@@ -50,7 +47,8 @@ class PlaneClient:
     `client` comes from `open_client` and carries the key. Methods may run at the same time. Their
     requests wait for the budget that `on` has named; `patient`: also when Plane has refused one.
     `read_key` gives the key as it is now in its file (None: it cannot be read), for when the one that is
-    used is refused. `answers` counts requests by `ok` or the kind of the error.
+    used is refused. `large`: held while a large answer is in memory; clients may share it. `answers`
+    counts requests by `ok` or the kind of the error.
     """
 
     def __init__(
@@ -61,6 +59,7 @@ class PlaneClient:
         client: httpx.AsyncClient,
         patient: bool = False,
         read_key: Callable[[], str | None] | None = None,
+        large: asyncio.Lock | None = None,
     ) -> None:
         self._host = base_url.rstrip("/")
         self._shown = re.sub(r"//[^/@]*@", "//", self._host)
@@ -69,7 +68,7 @@ class PlaneClient:
         self._errand: Errand | None = None
         self._patient = patient
         self._read_key = read_key
-        self._learned = Learned()
+        self._learned = Learned(large=large or asyncio.Lock())
         self.answers: Counter[str] = Counter()
 
     def __repr__(self) -> str:

@@ -50,11 +50,12 @@ class AutomaticFeeds:
         """By name, without those whose name the configuration has: that feed wins."""
         if not (self._config.auto.projects or self._config.auto.assignees):
             return {}
-        stamp = self._known()
-        if stamp != self._stamp:
+        if self._known() != self._stamp:
             async with self._renewing:
-                await self._renew()
-                self._stamp = stamp
+                stamp = self._known()
+                if stamp != self._stamp:
+                    await self._renew()
+                    self._stamp = stamp
         return self._feeds
 
     def _known(self) -> tuple[object, ...]:
@@ -117,6 +118,13 @@ class AutomaticFeeds:
             return feed.assignee is not None and person_of(name, feed.assignee, people).id == own.assignee
         except FeedError:
             return False
+
+
+async def copy_names(source: Store, target: Store) -> None:
+    """Let `target` know, too, whose the names of automatic feeds are."""
+    names = await source.get_record(NAMES, Names)
+    if names is not None:
+        await target.put_record(NAMES, names)
 
 
 def _warn(shared: Shared, names: Mapping[str, str]) -> None:

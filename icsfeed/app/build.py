@@ -1,5 +1,6 @@
 """From a configuration to a running service: the clients, the workspaces, the feeds."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +17,7 @@ from icsfeed.adapters.config_file import secret_in
 from icsfeed.adapters.plane import PlaneClient, open_client
 from icsfeed.adapters.quota import Budget
 from icsfeed.adapters.store import Store, open_store
+from icsfeed.app import logs
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.workspace import Workspace
 from icsfeed.core import config as settings
@@ -60,6 +62,7 @@ class WorkspacePool:
         self._clock, self._timer, self._chance = clock, timer, chance
         self._budgets: dict[str, Budget] = {}
         self._opened: list[Opened] = []
+        self._large = asyncio.Lock()
 
     async def service(self, config: Config) -> FeedService:
         """The feeds of a configuration. A workspace that is open with the same settings is taken as it is."""
@@ -122,9 +125,11 @@ class WorkspacePool:
         async with open_client(
             _key(own), self._transports.get(name), url=own.url, ca_file=own.ca_file
         ) as client:
-            read_key = partial(secret_in, Path(own.api_key_file)) if own.api_key_file else None
+            read_key = partial(_read_key, Path(own.api_key_file)) if own.api_key_file else None
             slug = own.slug or name
-            yield PlaneClient(own.url, slug, client=client, patient=self._patient, read_key=read_key)
+            yield PlaneClient(
+                own.url, slug, client=client, patient=self._patient, read_key=read_key, large=self._large
+            )
 
 
 @asynccontextmanager
@@ -157,6 +162,14 @@ async def opened(
         )
         stack.push_async_callback(pool.close)
         yield await pool.service(config)
+
+
+def _read_key(file: Path) -> str | None:
+    """The key that is in its file now, which no log shows either."""
+    key = secret_in(file)
+    if key:
+        logs.hide(key)
+    return key
 
 
 def _key(own: settings.Workspace) -> str:

@@ -15,7 +15,16 @@ from icsfeed.core.calendar import Calendar, Material
 from icsfeed.core.config import Auto, Config, PushTarget
 from icsfeed.core.diagnose import unknown_names, why_empty
 from icsfeed.core.doctor_clients import LARGE
-from icsfeed.core.errors import BadSetting, FeedError, IcsfeedError, NoAccess, NoCopy, PlaneError, PushError
+from icsfeed.core.errors import (
+    BadSetting,
+    ConfigError,
+    FeedError,
+    IcsfeedError,
+    NoAccess,
+    NoCopy,
+    PlaneError,
+    PushError,
+)
 from icsfeed.core.push_claim import mark_of
 from icsfeed.core.select import Needs
 
@@ -203,7 +212,7 @@ async def _target(
         feed = await service.feed(target.feed)
         async for text in trials(target, feed.component, mark_of(target.feed, service.config), connect):
             yield Finding("ok", about, text)
-    except (PushError, FeedError) as error:
+    except (PushError, FeedError, ConfigError) as error:
         yield Finding("error", about, str(error), error)
 
 

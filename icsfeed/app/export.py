@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from icsfeed.adapters.export_folder import Folder
 from icsfeed.app.feeds import FeedService
 from icsfeed.core.auto import may_be_auto
-from icsfeed.core.errors import IcsfeedError
+from icsfeed.core.errors import IcsfeedError, NoCopy
 from icsfeed.core.export_plan import File, plan_export
 from icsfeed.core.feed import Rendered
 
@@ -90,8 +90,10 @@ async def _write(service: FeedService, folder: Folder, path: str, file: File, do
     try:
         rendered = await _rendered(service, file)
         changed = await asyncio.to_thread(folder.put, path, rendered.body, rendered.last_modified)
+    except NoCopy as error:
+        done.failed[_called(file)] = str(service.why_unread(file.feed) or error)
     except IcsfeedError as error:
-        done.failed[_called(file)] = _reason(service, error)
+        done.failed[_called(file)] = str(error)
     except OSError as error:
         done.failed[_called(file)] = f"cannot be written: {error.strerror}"
     else:
@@ -103,12 +105,6 @@ async def _rendered(service: FeedService, file: File) -> Rendered:
     if feed is not None and file.subscriber in feed.revoked:
         return service.revoked(file.feed)
     return await service.rendered(file.feed)
-
-
-def _reason(service: FeedService, error: IcsfeedError) -> str:
-    """Why a feed could not be made: what Plane said, where that is why."""
-    said = (workspace.last_error for workspace in service.workspaces.values())
-    return "; ".join(str(part) for part in (error, *filter(None, said)))
 
 
 def _remove(folder: Folder, path: str, feed: str, done: Exported) -> None:

@@ -102,7 +102,7 @@ class FeedEndpoint:
             name, grant = await self._service.access(file.removesuffix(".ics"), token)
         except NoCopy as error:
             self._server.audience.answered(HTTPStatus.SERVICE_UNAVAILABLE)
-            return _not_yet(error.retry_after)
+            return _not_yet(error.retry_after, error.waiting)
         asked = feed_request(request.scope, name, grant, public=token is None)
         return Routed(await self.answer(asked._replace(query=request.query_params.multi_items())))
 

@@ -249,6 +249,12 @@ class FeedService:
         for workspace in self.workspaces.values():
             workspace.expire()
 
+    def why_unread(self, name: str) -> PlaneError | None:
+        """What kept a feed from being read: an automatic one may be in any workspace."""
+        feed = self.config.feeds.get(name)
+        names = self.workspaces.keys() if feed is None else (workspace_of(self.config, feed),)
+        return next(filter(None, (self.workspaces[one].last_error for one in names)), None)
+
     def unread(self) -> PlaneError | None:
         """Why automatic feeds of some workspace are not known; None when all are, or there are none."""
         if not (self.config.auto.projects or self.config.auto.assignees):

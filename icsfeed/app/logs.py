@@ -18,7 +18,8 @@ from icsfeed.core.config import Config, Secret
 Form: TypeAlias = Literal["text", "json"]
 
 _TOKEN = re.compile(r"icsf_[A-Za-z2-7]{8,}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What steers a terminal or ends a line, turns the direction of what follows, or cannot be written."""
 _PLAIN = re.compile(r"[^\s\"=]+")
 HIDDEN = "***"
 SHORTEST = 8
@@ -41,10 +42,14 @@ class Redacting(logging.Formatter):
 
     def __init__(self, secrets: Iterable[str] = (), form: Form = "text") -> None:
         super().__init__("%(message)s", "%Y-%m-%dT%H:%M:%S%z")
-        self._secrets = tuple(
-            sorted((secret for secret in secrets if len(secret) >= SHORTEST), key=len, reverse=True)
-        )
+        self._secrets: tuple[str, ...] = ()
+        self.add(secrets)
         self._form = form
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Hide these, too, from now on."""
+        every = {*self._secrets, *(secret for secret in secrets if len(secret) >= SHORTEST)}
+        self._secrets = tuple(sorted(every, key=len, reverse=True))
 
     def format(self, record: logging.LogRecord) -> str:
         message = self.hide(record.getMessage())
@@ -160,3 +165,10 @@ def set_up(level: str, secrets: Iterable[str], stream: TextIO | None = None, for
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def hide(secret: str) -> None:
+    """Hide a secret that came to be known after `set_up`, as a key that was read again."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, Redacting):
+            handler.formatter.add([secret])

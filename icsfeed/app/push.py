@@ -94,7 +94,7 @@ async def push(
         stopped(tally.report(name, target.feed, world.timer() - started, halted, dry_run=dry_run))
         raise
     except NoCopy as caught:
-        error = _unread(target.feed, service) or caught
+        error = service.why_unread(target.feed) or caught
     except IcsfeedError as caught:
         error = caught
     return tally.report(name, target.feed, world.timer() - started, error, dry_run=dry_run)
@@ -151,13 +151,6 @@ async def push_all(
             take(report)
 
     await asyncio.gather(*map(push_each, by_server(service.config.push, names).values()))
-
-
-def _unread(name: str, service: FeedService) -> IcsfeedError | None:
-    """What kept a feed from being read: an automatic one may be in any workspace."""
-    feed = service.config.feeds.get(name)
-    names = service.workspaces.keys() if feed is None else (service.workspace_of(feed),)
-    return next(filter(None, (service.workspaces[one].last_error for one in names)), None)
 
 
 @asynccontextmanager

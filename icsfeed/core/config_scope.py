@@ -22,10 +22,15 @@ def narrowed_to(data: Any, targets: Collection[str]) -> Any:
     if any(_adopts(own, other) for own in push.values() for other in every.values()):
         return data
     feeds, workspaces = _section(data, "feeds"), _section(data, "workspaces")
-    used = {_section(feeds, target.get("feed")).get("workspace") for target in push.values()}
+    named = [_section(feeds, target.get("feed")).get("workspace") for target in push.values()]
+    if not all(isinstance(workspace, str | None) for workspace in named):
+        return data
+    used = set(named)
     if used <= workspaces.keys():  # an automatic feed may be of any workspace
         workspaces = {name: workspaces[name] for name in workspaces if name in used}
-        feeds = {name: feed for name, feed in feeds.items() if _section(feeds, name).get("workspace") in used}
+        feeds = {
+            name: feed for name, feed in feeds.items() if _section(feeds, name).get("workspace") in [*used]
+        }
     rest = {key: value for key, value in data.items() if key not in _NOT_FOR_PUSHES}
     read = {name: _without(own, _NOT_FOR_READING) for name, own in workspaces.items()}
     return {**rest, "push": push, "feeds": feeds, "workspaces": read}

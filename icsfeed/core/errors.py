@@ -44,6 +44,7 @@ What a program needs is on the exception.
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -59,9 +60,16 @@ class Problem(NamedTuple):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean NAME?` with the known name that is nearest, whatever its case; empty: none is near."""
+    near = _nearest(name.casefold(), tuple(known))
+    return f"; did you mean {near}?" if near else ""
+
+
+@lru_cache(256)
+def _nearest(name: str, known: tuple[str, ...]) -> str | None:
+    """120 ms for 5,000 names: a feed whose person is gone asks at each poll."""
     names = {one.casefold(): one for one in known}
-    near = get_close_matches(name.casefold(), names, n=1)
-    return f"; did you mean {names[near[0]]}?" if near else ""
+    near = get_close_matches(name, names, n=1)
+    return names[near[0]] if near else None
 
 
 class IcsfeedError(Exception):

@@ -13,7 +13,8 @@ from plane.data import PlaneData
 from plane.faults import Faults, followed_by, repeated
 from plane.recorded import load_recorded
 
-from icsfeed.adapters.plane import ISSUE_FIELDS, PERIOD_FIELDS, PROJECT_FIELDS, PlaneClient, open_client
+from icsfeed.adapters.plane import PlaneClient, open_client
+from icsfeed.adapters.plane_json import IssueRow, PeriodRow, ProjectRow, fields_of
 from icsfeed.core.errors import KeyRefused, NoAccess, Throttled
 from icsfeed.core.model import Project
 
@@ -261,12 +262,12 @@ async def test_what_is_asked_for_is_what_is_needed_and_no_page_of_a_bare_list() 
 
     asked = {seen.path.split("/")[-2]: dict(httpx.QueryParams(seen.query)) for seen in faults.requests}
     assert asked == {
-        "projects": {"fields": PROJECT_FIELDS, "per_page": "1000"},
-        "work-items": {"fields": ISSUE_FIELDS, "order_by": "created_at", "per_page": "1000"},
+        "projects": {"fields": fields_of(ProjectRow), "per_page": "1000"},
+        "work-items": {"fields": fields_of(IssueRow), "order_by": "created_at", "per_page": "1000"},
         "states": {"fields": "id,name,group", "per_page": "1000"},
         "labels": {"fields": "id,name", "per_page": "1000"},
-        "cycles": {"fields": PERIOD_FIELDS, "per_page": "1000"},
-        "modules": {"fields": PERIOD_FIELDS, "per_page": "1000"},
+        "cycles": {"fields": fields_of(PeriodRow), "per_page": "1000"},
+        "modules": {"fields": fields_of(PeriodRow), "per_page": "1000"},
         "members": {},
     }
     assert faults.count("/members/") == 2

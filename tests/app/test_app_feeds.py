@@ -14,6 +14,9 @@ from plane import faults as f
 from plane.data import PlaneData
 from plane.sample import sample
 
+from icsfeed.app.automatic import AutomaticFeeds
+from icsfeed.app.links import Links
+from icsfeed.core.auto import Automatic, Names
 from icsfeed.core.config import Auto, Config, Duration, Feed, Window
 from icsfeed.core.errors import AmbiguousName, NoCopy, UnknownFeed
 from icsfeed.core.query import Query, parse_query
@@ -451,6 +454,22 @@ async def test_a_name_that_becomes_ambiguous_is_logged_once_with_both_ids(
             await world.service.auto_feeds()
         (record,) = [one for one in caplog.records if one.levelname == "WARNING"]
         assert all(_user(world, who) in record.getMessage() for who in ("ben", "anna"))
+
+
+async def test_readers_who_come_together_renew_the_automatic_feeds_once() -> None:
+    class Counted(Links):
+        known = 0
+
+        def know(self, served: Mapping[str, Automatic], names: Names) -> None:
+            self.known += 1
+            super().know(served, names)
+
+    async with serving() as world:
+        await world.service.auto_feeds()
+        links = Counted(world.service.config)
+        feeds = AutomaticFeeds(world.service.config, world.service.workspaces, links, world.service.store)
+        await asyncio.gather(*(feeds.current() for _ in range(50)))
+        assert links.known == 1
 
 
 @pytest.mark.parametrize(

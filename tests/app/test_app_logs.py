@@ -160,7 +160,9 @@ def test_a_traceback_is_inside_the_json_and_indented_in_text() -> None:
     assert all(one.startswith("    ") for one in rest)
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\x1b[31mb", "a\x00b", "a\u2028b", "a\x85b"])
+@pytest.mark.parametrize(
+    "text", ["a\nb", "a\r\nb", "a\x1b[31mb", "a\x00b", "a\u2028b", "a\x85b", "a\x9bb", "a\u202eb"]
+)
 def test_nobody_can_forge_a_line(text: str) -> None:
     (line,) = _lines("text", _at(0, "said %s", text, about=text))
     assert line.isprintable()

@@ -49,11 +49,20 @@ def test_without_targets_or_with_one_that_is_not_there_nothing_is_left_out(targe
     assert narrowed_to(DATA, targets) is DATA
 
 
+KEYS = [*DATA, "t", "feed", "workspace", "adopt", "active"]
 VALUES = st.recursive(
     st.none() | st.text(max_size=3) | st.integers(),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([*DATA, "t", "feed"]), inner),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYS), inner),
     max_leaves=12,
 )
+
+
+@pytest.mark.parametrize("workspace", [["acme"], {"acme": None}, 1])
+def test_a_workspace_that_is_no_name_is_left_to_the_whole(workspace: object) -> None:
+    other = {"workspace": workspace}
+    for feed in ("all", "another"):
+        data = {**DATA, "feeds": {**DATA["feeds"], feed: other}}
+        assert narrowed_to(data, ["team"])["feeds"].get("all") == data["feeds"]["all"]
 
 
 @given(VALUES)
