@@ -30,7 +30,6 @@ from icsfeed.running import (
     write_new,
 )
 from icsfeed.terminal import (
-    NO_FEEDS,
     push_bars,
     reading_shown,
     show_demo,
@@ -203,6 +202,7 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
     frames (embed). Whoever has a link can read the feed. Automatic feeds are listed when Plane answers.
     """
     from icsfeed.adapters.store import open_store
+    from icsfeed.core.config import NO_FEEDS
 
     config = configuration(config_path)
 
@@ -218,8 +218,8 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
                 show_json({"feeds": shown})
             else:
                 show_links(shown)
-            if not found and unread is None:
-                click.echo(f"icsfeed: {NO_FEEDS}", err=True)
+            if config.has_no_feeds:
+                click.echo(f"icsfeed: the configuration {NO_FEEDS}", err=True)
         if unread is not None:
             click.echo("icsfeed: the automatic feeds are missing from this list", err=True)
             raise unread

@@ -73,12 +73,13 @@ class Admission:
     def __init__(self, capacity: int, is_proxy: Callable[[str], bool]) -> None:
         self._capacity, self._is_proxy = capacity, is_proxy
         self._share = max(1, min(PER_ADDRESS, capacity // 4))
+        self._count = 0
         self._open: Counter[str] = Counter()
 
     def admit(self, address: str) -> bool:
         """Whether there is room for one more; `leave` gives it back."""
         key = counted_as(address)
-        if self._open.total() >= self._capacity:
+        if self._count >= self._capacity:
             log.warning("%d connections are open: more are refused", self._capacity)
             return False
         if self._open[key] >= self._share and not self._is_proxy(address):
@@ -90,12 +91,14 @@ class Admission:
             )
             return False
         self._open[key] += 1
+        self._count += 1
         return True
 
     def leave(self, address: str) -> None:
         """A connection that was admitted has ended."""
         key = counted_as(address)
         self._open[key] -= 1
+        self._count -= 1
         if not self._open[key]:
             del self._open[key]
 

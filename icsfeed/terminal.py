@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from icsfeed.core.doctor import Said, Verdict
 
 
-NO_FEEDS = "the configuration has no feeds: name some under `feeds:`, or turn on `auto:`"
-
 _CONTROL = ("Cc", "Cs", "Zl", "Zp")
 _TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 """Classes of characters that change the direction of what follows (UAX 9)."""

@@ -15,6 +15,11 @@ LONG = 5.0
 log = logging.getLogger("icsfeed.workspace")
 
 
+def waiting(seconds: float) -> str:
+    """The wait in words."""
+    return f"waiting {seconds:.0f} s for Plane's request budget"
+
+
 class BudgetWait:
     """The wait of one workspace. `is_closed`: the key may not read a project, which is not waited for."""
 
@@ -45,11 +50,11 @@ class BudgetWait:
     def text(self) -> str | None:
         """The wait in words; None where there is none."""
         seconds = self.seconds
-        return f"waiting {seconds:.0f} s for Plane's request budget" if seconds >= 1 else None
+        return waiting(seconds) if seconds >= 1 else None
 
     def tell(self, seconds: float) -> None:
-        """Log a long wait, once until it is over."""
+        """Log a wait, once until it is over."""
         now = self._timer()
-        if seconds >= LONG and now >= self._told_until:
+        if now >= self._told_until:
             self._told_until = now + seconds
-            log.info("workspace %s: waiting %.0f s for Plane's request budget", self._name, seconds)
+            log.info("workspace %s: %s", self._name, waiting(seconds))

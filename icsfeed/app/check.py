@@ -12,7 +12,7 @@ from icsfeed.app.known import View
 from icsfeed.app.push_check import trials
 from icsfeed.app.workspace import Workspace
 from icsfeed.core.calendar import Calendar, Material
-from icsfeed.core.config import Auto, Config, PushTarget
+from icsfeed.core.config import NO_FEEDS, Config, PushTarget
 from icsfeed.core.diagnose import unknown_names, why_empty
 from icsfeed.core.doctor_clients import LARGE
 from icsfeed.core.errors import (
@@ -77,9 +77,8 @@ def _settings(config: Config) -> Iterator[Finding]:
     """What there is to say of a configuration by itself."""
     for path, address in _converted(config):
         yield Finding("ok", "configuration", f"{path} is {address}: host names are used in this form")
-    if not config.feeds and config.auto == Auto():
-        text = "has no feeds: name some under `feeds:`, or turn on `auto:`"
-        yield Finding("warning", "configuration", text)
+    if config.has_no_feeds:
+        yield Finding("warning", "configuration", NO_FEEDS)
     proxy = config.auth_proxy
     if proxy is not None and proxy.secret is None:
         text = (

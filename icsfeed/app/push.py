@@ -16,6 +16,7 @@ from icsfeed.adapters.caldav_find import find, make
 from icsfeed.adapters.caldav_http import Connect, Server, open_server
 from icsfeed.adapters.locks import file_lock
 from icsfeed.adapters.store import Store
+from icsfeed.app.budget_wait import waiting
 from icsfeed.app.feeds import FeedService
 from icsfeed.app.push_memory import Memory, next_memory, recall, remember
 from icsfeed.app.push_report import Report, Tally
@@ -108,7 +109,7 @@ async def _reading(service: FeedService, waits: Callable[[str], None]) -> AsyncI
         while True:
             budgets = (one.budget for one in service.workspaces.values() if one.budget.left is not None)
             left = max((budget.wait("reader") for budget in budgets), default=0.0)
-            waits(f"waiting {left:.0f} s for Plane's request budget" if left >= 1 else "reading Plane")
+            waits(waiting(left) if left >= 1 else "reading Plane")
             await asyncio.sleep(1)
 
     task = asyncio.create_task(tell())

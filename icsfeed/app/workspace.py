@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from icsfeed.adapters.quota import WINDOW, Budget, Errand, Urgency
 from icsfeed.adapters.store import Store
-from icsfeed.app.budget_wait import BudgetWait
+from icsfeed.app.budget_wait import LONG, BudgetWait
 from icsfeed.app.freshness import Refreshes, Rest
 from icsfeed.app.keeping import Keeping
 from icsfeed.app.known import Known, View
@@ -201,8 +201,13 @@ class Workspace:
 
     @property
     def retry_after(self) -> int:
-        """Whole seconds until asking Plane again makes sense, at least 1."""
-        return int(max(self._waits.seconds, *(rest.left for rest in self._rests()))) + 1
+        """Whole seconds until asking Plane again makes sense, at least 1.
+
+        Nobody waits for a project that the key may not read.
+        """
+        projects = self.known.projects.get("") or ()
+        rests = self._rests(self.readable(projects) or projects)
+        return int(max(self._waits.seconds, *(rest.left for rest in rests))) + 1
 
     @property
     def waiting(self) -> str | None:
@@ -226,12 +231,13 @@ class Workspace:
         return NoAccess(f"project {keys} of workspace {self.name!r}", text)
 
     def _told_to_wait(self, errand: Errand, seconds: float) -> None:
-        if errand.urgency == "reader" or not self.is_ready:
+        if seconds >= LONG and (errand.urgency == "reader" or not self.is_ready):
             self._waits.tell(seconds)
 
-    def _rests(self) -> Sequence[Rest]:
-        projects = self.known.projects.get("") or ()
-        parts = ("", *(project.id for project in projects if project.id not in self.known.lost))
+    def _rests(self, projects: Iterable[Project] | None = None) -> Sequence[Rest]:
+        """Those of the whole, of its people and of these projects: all of them by default."""
+        chosen = (self.known.projects.get("") or ()) if projects is None else projects
+        parts = ("", *(project.id for project in chosen if project.id not in self.known.lost))
         return (self._rest, *(self._part_rests[part] for part in parts))
 
     async def refresh(self, project: Project, urgency: Urgency) -> None:

@@ -23,6 +23,8 @@ from icsfeed.core.values import Alarm as Alarm
 from icsfeed.core.values import Duration as Duration
 from icsfeed.core.values import Secret as Secret
 
+NO_FEEDS = "has no feeds: name some under `feeds:`, or turn on `auto:`"
+
 ComponentKind: TypeAlias = Literal["vevent", "vtodo"]
 DateMode: TypeAlias = Literal["due", "span", "start-and-due"]
 DoneMode: TypeAlias = Literal["cancelled", "keep", "check", "drop"]
@@ -311,3 +313,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     trusted_proxies: tuple[Network, ...] = ()
     allowed_hosts: tuple[HostName, ...] = ()
     log_addresses: bool = False
+
+    @property
+    def has_no_feeds(self) -> bool:
+        """Whether nothing can be served, configured or automatic."""
+        return not self.feeds and self.auto == Auto()

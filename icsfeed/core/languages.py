@@ -1,9 +1,10 @@
 """Which language and region a page speaks: as its address asks, as the browser asks, or by default."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 
-_RANGE = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*|\*)\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*)?")
+from icsfeed.core.negotiation import weights
+
 _REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
 
 
@@ -30,9 +31,6 @@ def _parts(tag: str) -> tuple[str, str]:
     return language.lower(), next((part.upper() for part in rest if _REGION.fullmatch(part.upper())), "")
 
 
-def _by_weight(accept: str) -> Iterator[str]:
-    found = [_RANGE.fullmatch(part) for part in accept[:1000].split(",")]
-    ranges = [(float(match[2] or 1), match[1]) for match in found if match]
-    for weight, tag in sorted(ranges, key=lambda one: -one[0]):
-        if weight > 0:
-            yield tag
+def _by_weight(accept: str) -> Sequence[str]:
+    found = weights(accept[:1000])
+    return sorted((tag for tag in found if found[tag] > 0), key=lambda tag: -found[tag])

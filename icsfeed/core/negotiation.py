@@ -1,4 +1,4 @@
-"""What a client would rather have: the weights in Accept and Accept-Encoding (RFC 9110, 12.4.2 and 12.5)."""
+"""What a client would rather have: the weights in Accept and the headers like it (RFC 9110, 12.4.2, 12.5)."""
 
 import re
 from collections.abc import Mapping

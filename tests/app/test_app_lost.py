@@ -138,6 +138,15 @@ async def test_a_project_that_may_not_be_read_is_left_out_and_everything_says_so
         assert await stamp(world.service, "all") is not None
 
 
+async def test_nobody_waits_for_a_project_that_may_not_be_read() -> None:
+    async with serving(quick(CONFIG, 5)) as world:
+        world.faults.add(f"{OPS}/", f.answering(403, b'{"detail":"no"}'), None)
+        for _ in range(8):
+            assert (await world.get("all")).status_code == 200
+            world.clock.move(400)
+        assert world.workspace.retry_after == 1
+
+
 async def test_check_lists_the_projects_that_the_key_has_not_joined() -> None:
     async with serving(settings({}, auto=Auto())) as world:
         leave(world.data, network=2)
@@ -145,7 +154,10 @@ async def test_check_lists_the_projects_that_the_key_has_not_joined() -> None:
     assert any(one.text.endswith("OPS") for one in found)
 
 
-async def test_a_push_leaves_the_objects_of_a_lost_project_alone_until_it_is_forced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before_it", ["a push", "nothing"])
+async def test_a_push_leaves_the_objects_of_a_lost_project_alone_until_it_is_forced(
+    tmp_path: Path, before_it: str
+) -> None:
     dav = MemoryDav()
     to = target(URL, username="alice", password="wonderland")
     async with pushing_to(to, tmp_path, transport=dav.transport) as made:
@@ -156,9 +168,10 @@ async def test_a_push_leaves_the_objects_of_a_lost_project_alone_until_it_is_for
         made.world.clock.move(130)
         gone = made.issues("WEB")[0]
         made.world.data.delete_issue(gone["id"])
-        report = await made.push()
-        assert dav.objects.keys() == {name for name in before if gone["id"] not in name}
-        assert any("project OPS" in text and "--force" in text for text in report.warnings)
+        if before_it == "a push":
+            report = await made.push()
+            assert dav.objects.keys() == {name for name in before if gone["id"] not in name}
+            assert any("project OPS" in text and "--force" in text for text in report.warnings)
         await made.push(force=True)
         assert 0 < len(before) - 1 - len(dav.objects) <= lost
         left = dict(dav.objects)
@@ -201,15 +214,3 @@ async def test_a_lost_project_has_no_end(tmp_path: Path) -> None:
         made.world.clock.move(days=31)
         await made.push()
         assert len(dav.objects) >= before
-
-
-async def test_a_forced_push_deletes_the_objects_of_a_lost_project(tmp_path: Path) -> None:
-    dav = MemoryDav()
-    to = target(URL, username="alice", password="wonderland")
-    async with pushing_to(to, tmp_path, transport=dav.transport) as made:
-        await made.push()
-        before = len(dav.objects)
-        leave(made.world.data)
-        made.world.clock.move(130)
-        await made.push(force=True)
-        assert len(dav.objects) < before

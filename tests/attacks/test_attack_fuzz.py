@@ -149,6 +149,8 @@ PATHS = [(key,) for key in Config.__struct_fields__] + [
 ]
 
 
+SECRETS = [("secret",), ("admin_token",), ("store",), ("workspaces", "acme", "api_key")]
+
 BOMB = "a: &a0 [x, x]\n" + "".join(f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
 
 
@@ -169,9 +171,15 @@ def test_a_configuration_of_any_text_is_loaded_or_refused(tmp_path: Path, text: 
 
 @FUZZ
 @given(st.sampled_from(PATHS), JSON)
-def test_any_value_at_any_key_is_taken_or_refused_without_being_repeated(
+def test_any_value_at_any_key_is_taken_or_refused(
     tmp_path: Path, path: tuple[str, ...], value: object
 ) -> None:
+    found = loaded(changed(path, value), tmp_path)
+    assert found is None or isinstance(found, Config)
+
+
+def changed(path: tuple[str, ...], value: object) -> str:
+    """The sound configuration with another value there."""
     data = json.loads(json.dumps(SOUND))
     place = data
     for step in path[:-1]:
@@ -179,7 +187,21 @@ def test_any_value_at_any_key_is_taken_or_refused_without_being_repeated(
     place[path[-1]] = value
     stream = io.StringIO()
     yaml.safe_dump(data, stream, allow_unicode=True)
-    loaded(stream.getvalue(), tmp_path)
+    return stream.getvalue()
+
+
+@FUZZ
+@given(st.sampled_from(SECRETS), st.sampled_from(["{}", "{}\n", " ", "[{}]", "\x00{}", "{} \ud800"]))
+def test_no_secret_that_is_refused_is_repeated(tmp_path: Path, path: tuple[str, ...], form: str) -> None:
+    value = form.format("wonderland")
+    for given_as in (value, [value], {value: value}):
+        (tmp_path / "feeds.yaml").write_bytes(changed(path, given_as).encode("utf-8", "surrogatepass"))
+        said = ""
+        try:
+            load(tmp_path / "feeds.yaml", {}, ["UTC"])
+        except ConfigError as error:
+            said = str(error)
+        assert "wonderland" not in said
 
 
 @pytest.mark.parametrize(
