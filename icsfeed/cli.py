@@ -201,14 +201,12 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
     Of each, and of each subscriber, the calendar for apps (ics), the page for people, and the one for
     frames (embed). Whoever has a link can read the feed. Automatic feeds are listed when Plane answers.
     """
-    from icsfeed.adapters.store import open_store
     from icsfeed.core.config import NO_FEEDS
 
     config = configuration(config_path)
 
     async def work() -> None:
-        # The store knows which names automatic feeds were given.
-        async with patient(config, open_store(config.store.reveal(), os.environ)) as service:
+        async with patient(config, await names_only(config)) as service:
             found = await service.all_links(config.public_url or "http://127.0.0.1:8765")
             unread = None if feed in config.feeds else service.unread()
             if feed is not None and feed not in found:

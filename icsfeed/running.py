@@ -154,7 +154,10 @@ async def patient(
 
 
 async def names_only(config: Config) -> Store:
-    """A store in memory that knows, of the configured one, whose the names of automatic feeds are."""
+    """A store in memory that knows, of the configured one, whose the names of automatic feeds are.
+
+    Nothing is written to the configured one, which may belong to another user than whoever asks.
+    """
     from icsfeed.adapters.store import open_store
     from icsfeed.app.automatic import copy_names
 
