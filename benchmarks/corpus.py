@@ -14,7 +14,7 @@ from icsfeed.adapters import plane_wire as wire
 from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of
 from icsfeed.core.config import Config, Feed
 from icsfeed.core.mapping import Style
-from icsfeed.core.model import Issue, Snapshot
+from icsfeed.core.model import Issue, Project, Snapshot
 from icsfeed.core.query import Query
 from icsfeed.demo.data import DemoData
 from icsfeed.demo.rows import Row
@@ -76,7 +76,7 @@ def snapshot(issues: int) -> Snapshot:
     data = plane_data(issues)
     (held,) = (one for one in data.projects.values() if one.row["identifier"] == FILLED)
     project = wire.project({**held.row, "is_member": True})
-    assert project is not None  # noqa: S101
+    assert isinstance(project, Project)  # noqa: S101
     rows = [wire.issue(row, project) for row in held.issues.values()]
     periods = [wire.period(row, project, "cycle") for row in held.cycles.values()]
     return Snapshot(

@@ -26,7 +26,7 @@ from icsfeed.adapters.plane_rows import Read, Walk, understood
 from icsfeed.adapters.quota import Asked, Errand
 from icsfeed.core.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError, Throttled
 from icsfeed.core.incremental import Rows
-from icsfeed.core.model import Issue, Label, OtherProject, Period, PeriodKind, Person, Project, State
+from icsfeed.core.model import Issue, Label, Listing, OtherProject, Period, PeriodKind, Person, Project, State
 from icsfeed.core.text import one_line
 
 __all__ = ["PlaneClient", "Read", "open_client"]
@@ -80,17 +80,15 @@ class PlaneClient:
         other._errand = errand
         return other
 
-    async def projects(self) -> tuple[Project, ...]:
-        """The projects that the key has joined and that are not archived."""
+    async def projects(self) -> Listing:
+        """The projects, and which of them are to be read."""
         try:
-            return (await self._list("projects/", "the projects", wire.project, shapes.ProjectRow)).items
+            listed = (await self._list("projects/", "the projects", wire.project, shapes.ProjectRow)).items
         except NoSuchPath:
             found = "Plane's API is not there: the url in the configuration must be Plane's own address"
             raise NotPlane(self._what("the projects"), f"{found}, without /api or a workspace") from None
-
-    async def other_projects(self) -> tuple[OtherProject, ...]:
-        """The projects that are listed and not read: public ones that are not joined, and archived ones."""
-        return (await self._list("projects/", "the projects", wire.other_project, shapes.ProjectRow)).items
+        joined = tuple(one for one in listed if isinstance(one, Project))
+        return Listing(joined, tuple(one for one in listed if isinstance(one, OtherProject)))
 
     async def issues(self, project: Project) -> Rows:
         """All issues of a project: sub-issues, done and undated ones too, no drafts or archived ones."""

@@ -102,18 +102,10 @@ def issue(row: Row, project: Project) -> Issue | None:
     )
 
 
-def project(row: Row) -> Project | None:
-    """A project; None when the key has not joined it or it is archived. Raises Unreadable."""
-    return None if _is_other(row) else _project(row)
-
-
-def other_project(row: Row) -> OtherProject | None:
-    """A project that is not read: not joined, or archived; None for one that is. Raises Unreadable."""
-    return OtherProject(_project(row), archived=bool(row.get("archived_at"))) if _is_other(row) else None
-
-
-def _is_other(row: Row) -> bool:
-    return row.get("is_member") is False or bool(row.get("archived_at"))
+def project(row: Row) -> Project | OtherProject:
+    """A project; an OtherProject when the key has not joined it or it is archived. Raises Unreadable."""
+    found, archived = _project(row), bool(row.get("archived_at"))
+    return OtherProject(found, archived=archived) if archived or row.get("is_member") is False else found
 
 
 def _project(row: Row) -> Project:

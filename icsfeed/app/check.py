@@ -104,23 +104,23 @@ async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Find
     about = f"workspace {workspace.name}"
     try:
         version, person = await workspace.plane.version(), await workspace.plane.whoami()
-        found = await workspace.plane.projects()
+        listing = await workspace.plane.projects()
     except PlaneError as error:
         yield Finding("error", about, str(error), error)
         return
     owner = f"the key of {person.name}" if person else "the key"
     yield Finding("ok", about, f"Plane {version or 'of an unknown version'} accepts {owner}")
-    keys = {project.key for project in found}
+    keys = {project.key for project in listing.joined}
     if not keys:
         yield _not_joined(about, "the key has joined no project: add its owner to the projects")
         return
     yield Finding("ok", about, f"projects: {', '.join(sorted(keys))}")
-    names = {name.casefold() for project in found for name in (project.key, project.id)}
+    names = {name.casefold() for project in listing.joined for name in (project.key, project.id)}
     for key in config.workspaces[workspace.name].projects:
         if key.casefold() not in names:
             text = f"the key has not joined project {key!r}: add its owner to the project, or remove it here"
             yield _not_joined(about, text)
-    others = [one.project.key for one in await workspace.plane.other_projects() if not one.archived]
+    others = [one.project.key for one in listing.others if not one.archived]
     if others:
         yield Finding("ok", about, f"not joined, and so not read: {', '.join(sorted(others))}")
     view = await workspace.view(lambda projects: projects, Needs())

@@ -14,7 +14,7 @@ from icsfeed.app.known import KINDS, Known
 from icsfeed.core.config import Cache
 from icsfeed.core.errors import NoAccess
 from icsfeed.core.incremental import IssueList, Rows, merged, pruned, since, went_back, whole
-from icsfeed.core.model import Issue, Label, OtherProject, Period, PeriodKind, Person, Project, State
+from icsfeed.core.model import Issue, Label, Listing, Period, PeriodKind, Person, Project, State
 from icsfeed.core.select import Needs
 
 T = TypeVar("T")
@@ -33,8 +33,7 @@ class Plane(Protocol):
     @property
     def answers(self) -> Counter[str]: ...
     def on(self, errand: Errand) -> "Plane": ...
-    async def projects(self) -> tuple[Project, ...]: ...
-    async def other_projects(self) -> tuple[OtherProject, ...]: ...
+    async def projects(self) -> Listing: ...
     async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]: ...
     async def project_members(self, project: Project) -> tuple[Person, ...]: ...
     async def issues(self, project: Project) -> Rows: ...
@@ -127,25 +126,23 @@ class Reading:
                     await self._keeping.save(project)
 
     async def _read_projects(self, plane: Plane) -> tuple[Project, ...]:
-        found = await plane.projects()
-        lost = await self._lost_projects(found, plane)
-        if not found and lost:
+        listing = await plane.projects()
+        lost = self._lost_projects(listing)
+        if not listing.joined and lost:
             # The key's owner has lost every project: a refusal, and no reason to empty calendars.
             raise NoAccess(f"workspace {self._name!r}", "the key has joined no project any more")
-        return (*self._known.allowed(found), *lost)
+        return (*self._known.allowed(listing.joined), *lost)
 
-    async def _lost_projects(self, found: Iterable[Project], plane: Plane) -> Sequence[Project]:
+    def _lost_projects(self, listing: Listing) -> Sequence[Project]:
         """The projects that are known, and not listed any more, to be shown as they were read last.
 
         Plane answers alike for a project that the key's owner has left and one that was deleted. It is gone
         when it is listed as archived, when a webhook has said so, or when the configuration leaves it out.
         """
-        known, listed = self._known, {project.id for project in found}
+        known, listed = self._known, {project.id for project in listing.joined}
         missing = [one for one in known.allowed(known.projects.get("") or ()) if one.id not in listed]
         known.deleted -= listed
-        gone = set(known.deleted)
-        if missing:
-            gone.update(one.project.id for one in await plane.other_projects() if one.archived)
+        gone = known.deleted | {one.project.id for one in listing.others if one.archived}
         lost = [one for one in missing if one.id not in gone and known.snapshot(one) is not None]
         for project in lost:
             if project.id not in known.lost:

@@ -36,6 +36,13 @@ class OtherProject(Struct, frozen=True):
     archived: bool
 
 
+class Listing(Struct, frozen=True):
+    """The projects that Plane lists. `joined`: those to read, which are not archived either."""
+
+    joined: tuple[Project, ...]
+    others: tuple[OtherProject, ...] = ()
+
+
 class Person(Struct, frozen=True, gc=False):
     """A member of the workspace. `name` is the display name."""
 

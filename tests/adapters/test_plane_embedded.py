@@ -85,7 +85,7 @@ async def sizes(plane: PlaneClient, project: Project) -> dict[str, int]:
 @pytest.mark.parametrize(("who", "keys"), JOINED.items(), ids=JOINED)
 async def test_a_key_finds_the_projects_it_has_joined(version: str, who: str, keys: list[str]) -> None:
     async with embedded(who, version) as plane:
-        found = await plane.projects()
+        found = (await plane.projects()).joined
 
     assert [project.key for project in found] == keys
     zones = {project.key: project.timezone for project in found}
@@ -171,7 +171,7 @@ async def test_members_are_the_workspaces_or_where_that_is_closed_the_projects(
 @ON_EVERY_VERSION
 async def test_cycles_have_the_days_that_people_entered(version: str) -> None:
     async with embedded("guest carol", version) as plane:
-        (web,) = await plane.projects()
+        (web,) = (await plane.projects()).joined
         cycles = {cycle.name: (cycle.start, cycle.end) for cycle in await plane.periods(web, "cycle")}
 
     assert cycles["Sprint 41"] == (date(2026, 11, 4), date(2026, 11, 16))
@@ -218,7 +218,7 @@ async def test_a_full_read_costs_a_request_for_each_list_and_is_never_redirected
 ) -> None:
     faults = Faults()
     async with embedded(version=version, faults=faults) as plane:
-        web = (await plane.projects())[0]
+        web = ((await plane.projects()).joined)[0]
         await sizes(plane, web)
         await plane.members([web])
         for period in (*await plane.periods(web, "cycle"), *await plane.periods(web, "module")):
@@ -245,7 +245,7 @@ async def test_no_answer_to_any_request_of_ours_is_a_redirect() -> None:
             plane = PlaneClient("http://plane/", "acme", client=client)
             await plane.version()
             await plane.whoami()
-            for project in await plane.projects():
+            for project in (await plane.projects()).joined:
                 await sizes(plane, project)
                 await plane.project_members(project)
 

@@ -38,7 +38,7 @@ def plane() -> PlaneClient:
 
 
 async def test_projects_are_those_joined_and_not_archived(plane: PlaneClient) -> None:
-    found = await plane.projects()
+    found = (await plane.projects()).joined
 
     assert [project.key for project in found] == ["WEB", "MOB", "EMPTY"]
     assert found[0] == WEB

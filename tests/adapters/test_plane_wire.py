@@ -12,7 +12,7 @@ from test_plane_world import WEB, row
 
 from icsfeed.adapters import plane_wire as wire
 from icsfeed.adapters.plane_json import Unreadable
-from icsfeed.core.model import Issue, Period, PeriodKind, Project
+from icsfeed.core.model import Issue, OtherProject, Period, PeriodKind, Project
 from icsfeed.core.text import inflated
 
 OTHER = "11111111-1111-4111-8111-111111111111"
@@ -146,12 +146,15 @@ def test_any_other_object_is_understood_left_out_or_unreadable(row: dict[str, An
         ({}, Project("p", "OPS", "Operations")),
         ({"is_member": True, "timezone": "Asia/Tokyo"}, Project("p", "OPS", "Operations", "Asia/Tokyo")),
         ({"name": None, "timezone": None}, Project("p", "OPS", "OPS")),
-        ({"is_member": False}, None),
-        ({"archived_at": "2026-11-01T00:00:00Z"}, None),
+        ({"is_member": False}, OtherProject(Project("p", "OPS", "Operations"), archived=False)),
+        (
+            {"archived_at": "2026-11-01T00:00:00Z"},
+            OtherProject(Project("p", "OPS", "Operations"), archived=True),
+        ),
     ],
     ids=["before is_member", "joined", "nameless", "not joined", "archived"],
 )
-def test_projects(fields: dict[str, object], expected: Project | None) -> None:
+def test_projects(fields: dict[str, object], expected: Project | OtherProject) -> None:
     assert wire.project({"id": "p", "identifier": "OPS", "name": "Operations", **fields}) == expected
 
 

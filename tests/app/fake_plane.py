@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from icsfeed.adapters.quota import Errand
 from icsfeed.core.incremental import Rows
-from icsfeed.core.model import Issue, Label, OtherProject, Period, PeriodKind, Person, Project, State
+from icsfeed.core.model import Issue, Label, Listing, OtherProject, Period, PeriodKind, Person, Project, State
 
 T = TypeVar("T")
 DAY = date(2026, 11, 25)
@@ -47,11 +47,8 @@ class FakePlane:
                 raise error
         return value
 
-    async def projects(self) -> tuple[Project, ...]:
-        return await self._answer("projects", tuple(self.held_projects))
-
-    async def other_projects(self) -> tuple[OtherProject, ...]:
-        return await self._answer("other projects", tuple(self.others))
+    async def projects(self) -> Listing:
+        return await self._answer("projects", Listing(tuple(self.held_projects), tuple(self.others)))
 
     async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]:  # noqa: ARG002 - a Plane's
         return await self._answer("members", tuple(self.people))
