@@ -19,11 +19,12 @@ ACCEPTED = "gzip"
 async def pieces(response: httpx.Response) -> AsyncIterator[bytes]:
     """The body of a streamed response, unpacked, in pieces of at most `PIECE` bytes where it was packed.
 
-    Raises httpx.DecodingError where it is packed in another way than gzip or deflate, twice, or wrongly.
+    Raises httpx.DecodingError where it is packed in another way than gzip or deflate, twice, or wrongly:
+    its text says which.
     """
     coding = response.headers.get("content-encoding", "").strip().lower()
     if coding not in CODINGS:
-        raise httpx.DecodingError("compressed in a way that was not asked for")
+        raise httpx.DecodingError("it is compressed in a way that was not asked for")
     if coding not in PACKED:
         async for sent in response.aiter_bytes():
             yield sent
@@ -36,7 +37,7 @@ async def pieces(response: httpx.Response) -> AsyncIterator[bytes]:
         for piece in _unpacked(unpacker, sent):
             yield piece
     if not is_empty and not unpacker.eof:
-        raise httpx.DecodingError("the stream is cut off")
+        raise httpx.DecodingError("its compression is cut off")
 
 
 def _unpacked(unpacker: "zlib._Decompress", sent: bytes) -> Iterator[bytes]:
@@ -45,4 +46,4 @@ def _unpacked(unpacker: "zlib._Decompress", sent: bytes) -> Iterator[bytes]:
             yield piece
             sent = unpacker.unconsumed_tail
     except zlib.error:
-        raise httpx.DecodingError("the stream is broken") from None
+        raise httpx.DecodingError("its compression is broken") from None

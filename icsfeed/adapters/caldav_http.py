@@ -22,7 +22,7 @@ from icsfeed.adapters.caldav_xml import read_sentence
 from icsfeed.adapters.http_client import open_http
 from icsfeed.core.config import PushTarget
 from icsfeed.core.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
-from icsfeed.core.replies import is_packed_twice, retry_after, short
+from icsfeed.core.replies import retry_after, short
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked."""
@@ -218,8 +218,6 @@ class Server:
 
 
 async def _bounded(response: httpx.Response, what: str) -> bytes:
-    if is_packed_twice(response.headers):
-        raise NotCalDav(what, "the answer is compressed more than once")
     body = bytearray()
     async for piece in pieces(response):
         body += piece
@@ -231,7 +229,7 @@ async def _bounded(response: httpx.Response, what: str) -> bytes:
 def _translated(error: Exception, what: str) -> PushError:
     text = short(str(error))
     if isinstance(error, httpx.DecodingError):
-        return NotCalDav(what, "the answer's compression is broken")
+        return NotCalDav(what, str(error))
     if isinstance(error, httpx.LocalProtocolError):
         # Its text quotes the header that cannot be sent: the password.
         return LoginRefused(what, "the user name, password or token holds characters that cannot be sent")

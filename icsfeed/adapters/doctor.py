@@ -14,7 +14,7 @@ from urllib.robotparser import RobotFileParser
 
 import httpx
 
-from icsfeed.adapters.bodies import CODINGS, pieces
+from icsfeed.adapters.bodies import pieces
 from icsfeed.adapters.http_client import open_http, web_address
 from icsfeed.core.doctor_clients import CLIENTS
 from icsfeed.core.doctor_seen import Answer, NoAnswer, Reply, Seen
@@ -104,8 +104,8 @@ class _Probe:
         try:
             async with asyncio.timeout(seconds):
                 return await self._follow(method, url, headers, limit, started)
-        except httpx.DecodingError:
-            return NoAnswer("its compression is broken")
+        except httpx.DecodingError as error:
+            return NoAnswer(str(error))
         except (httpx.InvalidURL, UnicodeError):  # idna raises a UnicodeError.
             return NoAnswer("it redirects to what is no web address")
         except (TimeoutError, httpx.TimeoutException):
@@ -123,8 +123,6 @@ class _Probe:
             response = await self._client.send(request, stream=True)
             try:
                 if not response.has_redirect_location:
-                    if response.headers.get("content-encoding", "").strip().lower() not in CODINGS:
-                        return NoAnswer("it is compressed in a way that was not asked for")
                     body, is_whole = await _beginning(response, limit)
                     found = {name.lower(): value for name, value in response.headers.items()}
                     return Answer(

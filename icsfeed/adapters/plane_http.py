@@ -28,7 +28,7 @@ from icsfeed.core.errors import (
     Throttled,
     Unreachable,
 )
-from icsfeed.core.replies import is_packed_twice, retry_after, short
+from icsfeed.core.replies import retry_after, short
 
 ANSWER_LIMIT = 32 * 1024 * 1024
 """Bytes of one answer, unpacked: more is asked for in smaller pages, or a fault."""
@@ -156,8 +156,8 @@ async def fetch(
             if asked is not None:
                 _tell(asked, answer)
             body = await _bounded(answer, what, limit, turn or Turn(asyncio.Lock()), time_limit)
-    except httpx.DecodingError:
-        raise BadAnswer(what, "the answer's compression is broken, or not gzip") from None
+    except httpx.DecodingError as error:
+        raise BadAnswer(what, str(error)) from None
     except httpx.LocalProtocolError:
         # Its text quotes the header that cannot be sent: the key.
         raise KeyRefused(what, "the API key holds characters that no key has: copy it again") from None
@@ -179,8 +179,6 @@ def _tell(asked: Asked, response: httpx.Response) -> None:
 async def _bounded(
     response: httpx.Response, what: str, limit: int, turn: Turn, time_limit: asyncio.Timeout
 ) -> bytes:
-    if is_packed_twice(response.headers):
-        raise BadAnswer(what, "the answer is compressed more than once")
     body = bytearray()
     async for piece in bodies.pieces(response):
         body += piece

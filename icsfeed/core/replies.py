@@ -25,11 +25,6 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def is_packed_twice(headers: Mapping[str, str]) -> bool:
-    """Each layer multiplies by up to a thousand, and is unpacked before anybody can count."""
-    return "," in headers.get("content-encoding", "")
-
-
 def short(text: str) -> str:
     """Somebody else's words on one line of a message."""
     return " ".join(text.split())[:200]

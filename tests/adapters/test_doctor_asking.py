@@ -14,6 +14,7 @@ pytestmark = pytest.mark.anyio
 
 BODY = b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
 URL = "https://127.0.0.1/feeds/x.ics"
+GZIP = {"Content-Encoding": "gzip"}
 Site = Callable[[httpx.Request], httpx.Response]
 
 
@@ -112,7 +113,7 @@ async def test_a_password_goes_along_on_its_own_host_and_one_of_a_redirect_is_no
             "no web address",
         ),
         (
-            lambda _: httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=b"no gzip at all"),
+            lambda _: httpx.Response(200, headers=GZIP, stream=httpx.ByteStream(b"no gzip")),
             "broken",
         ),
     ],

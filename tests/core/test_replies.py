@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.core.replies import is_packed_twice, retry_after, short
+from icsfeed.core.replies import retry_after, short
 
 NOON = "Wed, 25 Nov 2026 12:00:00 GMT"
 
@@ -32,11 +32,6 @@ def test_a_wait_is_given_in_seconds_or_as_a_time_by_the_servers_own_clock(
 def test_whatever_the_headers_hold_a_wait_is_a_number_of_seconds_or_nothing(value: str, date: str) -> None:
     found = retry_after({"retry-after": value, "date": date})
     assert found is None or found >= 0
-
-
-@pytest.mark.parametrize(("value", "twice"), [("", False), ("gzip", False), ("gzip, gzip", True)])
-def test_an_answer_in_two_layers_is_known_before_it_is_unpacked(value: str, twice: bool) -> None:
-    assert is_packed_twice({"content-encoding": value}) is twice
 
 
 def test_the_words_of_others_are_one_line_that_is_not_long() -> None:
