@@ -24,6 +24,7 @@ from icsfeed.core.errors import (
     NoCopy,
     PlaneError,
     PushError,
+    did_you_mean,
 )
 from icsfeed.core.push_claim import mark_of
 from icsfeed.core.select import Needs
@@ -115,10 +116,11 @@ async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Find
         yield _not_joined(about, "the key has joined no project: add its owner to the projects")
         return
     yield Finding("ok", about, f"projects: {', '.join(sorted(keys))}")
-    names = {name.casefold() for project in listing.joined for name in (project.key, project.id)}
+    names = [name for project in listing.joined for name in (project.key, project.id)]
     for key in config.workspaces[workspace.name].projects:
-        if key.casefold() not in names:
-            text = f"the key has not joined project {key!r}: add its owner to the project, or remove it here"
+        if key.casefold() not in map(str.casefold, names):
+            hint = did_you_mean(key, names) or ": add its owner to the project, or remove it here"
+            text = f"the key has not joined project {key!r}{hint}"
             yield _not_joined(about, text)
     others = [one.project.key for one in listing.others if not one.archived]
     if others:
@@ -175,7 +177,7 @@ async def _feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
         return
     material = Material(view.projects, view.people, view.snapshots, view.linked)
     for unknown in unknown_names(feed, material):
-        yield Finding("warning", about, f"its filter names {unknown}, and there is none")
+        yield Finding("warning", about, f"its filter names an unknown {unknown}")
     if not calendar.count:
         yield Finding("warning", about, f"is empty: {why_empty(name, feed, material, service.today())}")
         return

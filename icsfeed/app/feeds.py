@@ -249,6 +249,11 @@ class FeedService:
         for workspace in self.workspaces.values():
             workspace.expire()
 
+    @property
+    def is_read(self) -> bool:
+        """Whether every workspace can be served, and nothing of any failed the last time."""
+        return all(one.is_ready and not one.last_error for one in self.workspaces.values())
+
     def why_unread(self, name: str) -> PlaneError | None:
         """What kept a feed from being read: an automatic one may be in any workspace."""
         feed = self.config.feeds.get(name)

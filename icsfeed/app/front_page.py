@@ -14,12 +14,13 @@ def front_page(
     request: Request[Any, Any, Any], service: FeedService, pages: Pages, server: ServerState
 ) -> Response[str]:
     """The front page. Who is signed in finds the way to their own calendars."""
-    healthy = all(
-        workspace.is_ready and not workspace.last_error for workspace in service.workspaces.values()
-    )
     known = signed_in(request, service.config.auth_proxy, server.proxy_guesses) is not None
     html = pages.html(
-        "front.html", page_request(request, service.config), title="icsfeed", healthy=healthy, signed_in=known
+        "front.html",
+        page_request(request, service.config),
+        title="icsfeed",
+        healthy=service.is_read,
+        signed_in=known,
     )
     answer = page_answer(html, headers={"Vary": "Accept"})
     del answer.headers["X-Robots-Tag"]

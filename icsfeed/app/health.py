@@ -91,8 +91,9 @@ async def api_health(
     """Version, uptime, figures, and the age of each workspace's copy. It never touches Plane."""
     workspaces, now, pushes = service.workspaces, server.clock(), pusher.status
     last = server.sync.latest(tuple(workspaces.values()))
-    is_read = all(one.is_ready and not one.last_error for one in workspaces.values())
-    is_well = is_read and pushes.state != "error" and service.store.healthy and not server.loaded.problems
+    is_well = (
+        service.is_read and pushes.state != "error" and service.store.healthy and not server.loaded.problems
+    )
     body = {
         "status": "healthy" if is_well else "degraded",
         "version": __version__,

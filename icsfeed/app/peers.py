@@ -43,8 +43,7 @@ def signed_in(request: Request[Any, Any, Any], proxy: AuthProxy | None, guesses:
     Only a connection from the proxy itself counts, whatever X-Forwarded-For says, with the secret where there
     is one, and only one header: a second one would be somebody else's.
     """
-    client = request.client.host if request.client else ""
-    peer = str(request.scope.get(PEER, client))
+    peer = str(request.scope.get(PEER, reader_of(request)))
     if (
         proxy is None
         or not is_within(peer, proxy.networks)

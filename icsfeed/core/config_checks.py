@@ -5,7 +5,6 @@ One row for each check. What each value by itself must be is declared in core/co
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -50,8 +49,7 @@ def _rows(at: Path, rows: Iterable[Row]) -> Iterator[Found]:
 
 
 def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
-    near = get_close_matches(config.timezone, zones or (), n=1)
-    hint = f"did you mean {near[0]}?" if near else "write it as in Europe/Berlin"
+    hint = did_you_mean(config.timezone, zones or ()) or "; write it as in Europe/Berlin"
     unknown = zones is not None and config.timezone not in zones
     linked = config.auto != Auto() or not all(feed.public for feed in config.feeds.values())
     busy = any(feed.details == "busy" for feed in config.feeds.values())  # its UIDs are keyed by the secret
@@ -60,7 +58,7 @@ def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
     crowded = "*" in config.cors and len(config.cors) > 1
     stored = re.fullmatch(r"file|memory|(rediss?|valkeys?)://\S+", config.store.reveal())
     return (
-        (unknown, "timezone", f"is not a time zone; {hint}"),
+        (unknown, "timezone", f"is not a time zone{hint}"),
         (unsigned, "secret secret_file", f"is missing: {_LONG.format(32)}"),
         (config.secret and len(config.secret) < 32, "secret", _LONG.format(32)),
         (config.admin_token and len(config.admin_token) < 16, "admin_token", _LONG.format(16)),

@@ -1,6 +1,6 @@
 """Why a feed shows what it shows: for `icsfeed check`."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from icsfeed.core.calendar import Material
 from icsfeed.core.config import Feed, Filter, Match
+from icsfeed.core.errors import did_you_mean
 from icsfeed.core.model import Snapshot
 from icsfeed.core.query import Query
-from icsfeed.core.select import NONE, Selection, people_named, person_of, select
+from icsfeed.core.select import NONE, Selection, person_of, select
 
 
 class Relaxed(NamedTuple):
@@ -55,24 +56,21 @@ def _relaxations(feed: Feed) -> Iterator[Relaxed]:
 
 
 def unknown_names(feed: Feed, material: Material) -> Sequence[str]:
-    """The names in a feed's filters that nothing has: `label 'bgu'`. A typing error, or long gone."""
-    names: dict[str, Callable[[str], bool]] = {
-        "state": _known(
-            s for snap in material.snapshots for x in snap.states.values() for s in (x.name, x.group)
-        ),
-        "label": _known(
-            s for snap in material.snapshots for x in snap.labels.values() for s in (x.name, x.id)
-        ),
-        "cycle": _known(_periods(material.snapshots, "cycle")),
-        "module": _known(_periods(material.snapshots, "module")),
-        "assignee": lambda value: bool(people_named(value, material.people.values())),
+    """The names in a feed's filters that nothing has: `label 'bgu'; did you mean bug?`."""
+    snapshots, people = material.snapshots, material.people.values()
+    known = {
+        "state": [s for snap in snapshots for x in snap.states.values() for s in (x.name, x.group)],
+        "label": [s for snap in snapshots for x in snap.labels.values() for s in (x.name, x.id)],
+        "cycle": [*_periods(snapshots, "cycle")],
+        "module": [*_periods(snapshots, "module")],
+        "assignee": [s for one in people for s in (one.name, one.full_name, one.email, one.id)],
     }
     return [
-        f"{field} {value!r}"
+        f"{field} {value!r}{did_you_mean(value, filter(None, names))}"
         for match in (feed.where, feed.where.exclude)
-        for field, is_known in names.items()
+        for field, names in known.items()
         for value in _values(match, field)
-        if value.casefold() != NONE and not is_known(value)
+        if value.casefold() != NONE and not _is_among(value, names)
     ]
 
 
@@ -81,9 +79,9 @@ def _values(match: Match, field: str) -> tuple[str, ...]:
     return values
 
 
-def _known(names: Iterable[str]) -> Callable[[str], bool]:
-    folded = {name.strip().casefold() for name in names}
-    return lambda value: value.strip().casefold() in folded
+def _is_among(value: str, names: Iterable[str]) -> bool:
+    folded = value.strip().casefold()
+    return any(name.strip().casefold() == folded for name in names)
 
 
 def _periods(snapshots: Iterable[Snapshot], kind: str) -> Iterator[str]:

@@ -74,8 +74,8 @@ STUFF = material(
     ("match", "unknown"),
     [
         ({}, []),
-        ({"state": ("started", "IN REVIEW", "Doing")}, ["state 'Doing'"]),
-        ({"label": ("bug", "l-docs", "Law, tax", "None", "bgu")}, ["label 'bgu'"]),
+        ({"state": ("started", "IN REVIEW", "Doing")}, ["state 'Doing'; did you mean Done?"]),
+        ({"label": ("bug", "l-docs", "Law, tax", "None", "bgu")}, ["label 'bgu'; did you mean Bug?"]),
         ({"assignee": ("anna", "u-bob", "Bob Birch", "none", "carl")}, ["assignee 'carl'"]),
         ({"cycle": ("sprint 7", "c7", "none", "Sales")}, ["cycle 'Sales'"]),
         ({"module": ("Sales", "m1", "Sprint 7")}, ["module 'Sprint 7'"]),
