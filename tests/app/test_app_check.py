@@ -215,7 +215,7 @@ async def test_names_in_a_filter_that_nothing_has_are_told() -> None:
     texts = [finding.text for finding in await _about(Feed(everything=True, where=where))]
     for name in (
         *("label 'bgu'; did you mean bug?", "assignee 'bob'"),
-        *("cycle 'Sprint 99'; did you mean Sprint 13?", "state 'Doing'"),
+        *("cycle 'Sprint 99'; did you mean Sprint 13?", "state 'Doing'; did you mean Done?"),
     ):
         assert f"its filter names an unknown {name}" in texts
     assert not [text for text in texts if "Budget" in text or "none'" in text]
