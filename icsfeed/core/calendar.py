@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from hashlib import sha256
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, Struct, UnsetType
@@ -17,7 +18,7 @@ from icsfeed.core.mapping import Style, issue_components, period_component
 from icsfeed.core.model import Person, Project, Snapshot
 from icsfeed.core.notices import overdue_digest, revoked_notice, stale_notice
 from icsfeed.core.parts import Part, Parts, in_order, part
-from icsfeed.core.query import Query
+from icsfeed.core.query import Query, shown_fields
 from icsfeed.core.select import Selection, person_of, projects_of, select
 from icsfeed.core.text import is_blank, one_line
 from icsfeed.core.words import words
@@ -101,7 +102,16 @@ def style_of(config: Config, workspace: Workspace, slug: str, name: str, feed: F
         alarms=tuple(timedelta(seconds=alarm) for alarm in feed.alarm),
         language=feed.language or config.language,
         busy_key=_busy_key(config, name) if feed.details == "busy" else UNSET,
+        limit=_limit(config.feeds.get(name), feed),
     )
+
+
+def _limit(own: Feed | None, asked: Feed) -> Literal["state", "done"] | UnsetType:
+    """How much VTODOs may tell that a query has asked of a feed of events (mapping.md, 2c)."""
+    is_asked = own is not None and own.component == "vevent" and asked.component == "vtodo"
+    if own is None or not is_asked or own.details not in ("brief", "title"):
+        return UNSET
+    return "state" if "state" in shown_fields(own) else "done"
 
 
 def _busy_key(config: Config, name: str) -> str | UnsetType:

@@ -48,7 +48,9 @@ class Style(Struct, frozen=True, kw_only=True):
     `web` is the workspace's address in Plane's web app (`https://plane.example.com/acme`).
     `since` is when this style was first used by the feed, when it replaced another one: what it
     shows counts as revised then (mapping.md, 5). `busy_key` hides which item a component is of, where
-    `details` are busy; it is left out of a digest of all other styles.
+    `details` are busy. `limit`: VTODOs that were asked of a feed of events with few details tell the
+    `state` as those do, or at most what is `done`, and no more than those of the rest. Where they are not
+    set they are left out of a digest.
     """
 
     web: str
@@ -63,6 +65,7 @@ class Style(Struct, frozen=True, kw_only=True):
     language: Language = "en"
     since: datetime | None = None
     busy_key: str | UnsetType = UNSET
+    limit: Literal["state", "done"] | UnsetType = UNSET
 
 
 def issue_uid(issue_id: str) -> str:
@@ -101,6 +104,7 @@ def issue_components(
 def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str]) -> Component:
     state, url = snapshot.state_of(issue), issue_url(issue, style.web)
     todo, shown = style.component == "vtodo", style.details != "busy"
+    whole = todo and shown and style.limit is UNSET
     group = snapshot.group_of(issue)
     return Component(
         kind="VTODO" if todo else "VEVENT",
@@ -116,8 +120,8 @@ def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[st
         color=_color(issue, style) if shown else None,
         priority=PRIORITIES[issue.priority] if shown else None,
         url=url if shown else None,
-        completed=issue.completed if todo and shown and group == "completed" else None,
-        related_to=issue_uid(issue.parent) if todo and shown and issue.parent in parents else None,
+        completed=issue.completed if whole and group == "completed" else None,
+        related_to=issue_uid(issue.parent) if whole and issue.parent in parents else None,
         alarms=() if issue.due is None or (shown and group in DONE_GROUPS) else style.alarms,
     )
 
@@ -152,12 +156,16 @@ def _starts_before(issue: Issue) -> bool:
 
 def _first_day(issue: Issue, style: Style) -> date | None:
     if style.component == "vtodo":
-        return issue.start if _starts_before(issue) and style.details != "busy" else None
+        shown = style.details != "busy" and (style.limit is UNSET or style.dates != "due")
+        return issue.start if shown and _starts_before(issue) else None
     return issue.start if style.dates == "span" and _starts_before(issue) else issue.due
 
 
 def _status(group: StateGroup, style: Style) -> Status:
     """By the state's group; of a busy feed the same for all."""
+    if style.component == "vtodo" and style.limit == "done":
+        is_told = style.done in ("cancelled", "check") and group in DONE_GROUPS
+        return "COMPLETED" if is_told else "NEEDS-ACTION"
     if style.component == "vtodo":
         return TODO_STATUS["backlog" if style.details == "busy" else group]
     cancelled = style.done == "cancelled" and style.details != "busy" and group in DONE_GROUPS

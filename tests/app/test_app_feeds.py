@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from app_world import NOW, TODAY, Clock, World, event, events, quick, serving, settings, titles
+from icalendar import Calendar
 from msgspec.structs import replace
 from plane import faults as f
 from plane.data import PlaneData
@@ -17,7 +18,7 @@ from plane.sample import sample
 from icsfeed.app.automatic import AutomaticFeeds
 from icsfeed.app.links import Links
 from icsfeed.core.auto import Automatic, Names
-from icsfeed.core.config import Auto, Config, Duration, Feed, Window
+from icsfeed.core.config import Auto, Config, DateMode, Details, DoneMode, Duration, Feed, Window
 from icsfeed.core.errors import AmbiguousName, NoCopy, UnknownFeed
 from icsfeed.core.query import Query, parse_query
 from icsfeed.core.tokens import derive
@@ -493,6 +494,33 @@ async def test_two_members_of_one_name_have_feeds_told_apart_by_their_ids() -> N
         assert (await world.get("assignee-anna")).status_code == 404
         for name in names:
             assert (await world.get(name)).status_code == 200
+
+
+TOLD = {
+    ("full", "keep"): {"NEEDS-ACTION", "IN-PROCESS", "COMPLETED", "CANCELLED"},
+    ("brief", "keep"): {"NEEDS-ACTION", "IN-PROCESS", "COMPLETED", "CANCELLED"},
+    ("title", "cancelled"): {"NEEDS-ACTION", "COMPLETED"},
+    ("title", "check"): {"NEEDS-ACTION", "COMPLETED"},
+    ("title", "drop"): {"NEEDS-ACTION"},
+    ("title", "keep"): {"NEEDS-ACTION"},
+    ("busy", "cancelled"): {"NEEDS-ACTION"},
+}
+
+
+@pytest.mark.parametrize(("details", "done"), TOLD)
+@pytest.mark.parametrize("dates", ["due", "span"])
+async def test_tasks_that_are_asked_of_events_tell_no_more_than_those(
+    details: Details, done: DoneMode, dates: DateMode
+) -> None:
+    feed = Feed(everything=True, details=details, done=done, dates=dates)
+    async with serving(settings({"few": feed})) as world:
+        own = events((await world.get("few")).content)
+        found = Calendar.from_ical((await world.get("few", "?component=vtodo")).content).walk("VTODO")
+        assert {str(todo["STATUS"]) for todo in found} == TOLD[details, done]
+        assert {str(todo["UID"]) for todo in found} == own.keys()
+        told = {name for todo in found for name in ("COMPLETED", "RELATED-TO", "DTSTART") if name in todo}
+        by_details = {"full": {"COMPLETED", "RELATED-TO", "DTSTART"}, "busy": set()}
+        assert told == by_details.get(details, {"DTSTART"} if dates == "span" else set())
 
 
 # Workspaces
