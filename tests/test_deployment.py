@@ -25,7 +25,7 @@ from icsfeed.demo.sample import API_KEY, SLUG
 ROOT = Path(__file__).parents[1]
 COMPOSE = (ROOT / "docs/compose.yaml").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROXY_SECRET = "between-proxy-and-icsfeed"
+PROXY_SECRET = "what-is-between-proxy-and-icsfeed"
 PUBLIC = "https://cal.example.com"
 
 

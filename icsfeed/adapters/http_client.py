@@ -55,8 +55,8 @@ def web_address(text: str) -> httpx.URL:
         raise ValueError("it must begin with https:// or http:// and a host")
     if ":" not in host:
         ascii_host(host)
-    if (url.port or 0) > LARGEST_PORT:
-        raise ValueError("it is not a web address: its port is larger than 65535")
+    if url.port is not None and not 0 < url.port <= LARGEST_PORT:
+        raise ValueError("it is not a web address: its port must be from 1 to 65535")
     return url
 
 
@@ -184,11 +184,10 @@ def _proxy(variable: str, value: str) -> Proxy:
         shown = f"{scheme}://" if re.fullmatch("[a-z0-9+.-]{1,20}", scheme) else "its scheme"
         raise BadSetting(variable, f"{shown} is not supported: name an http:// or https:// proxy")
     try:
-        url = httpx.URL(value if "://" in value else f"http://{value}")
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if not re.fullmatch(r"[\w.:-]+", url.host):
-        raise BadSetting(variable, "is not the address of a proxy, such as http://proxy.example.com:3128")
+        url = web_address(value if "://" in value else f"http://{value}")
+    except ValueError:
+        text = "is not the address of a proxy, such as http://proxy.example.com:3128"
+        raise BadSetting(variable, text) from None
     return Proxy(variable, url, f"{url.scheme}://{url.netloc.decode()}")
 
 

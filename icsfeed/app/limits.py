@@ -84,5 +84,5 @@ class Guesses:
         allowance = self._limiter.take(key)
         self.counts["wrong"] += 1
         if not allowance.remaining:
-            log.warning("too many wrong %s from %s: none is accepted from there for a while", self._what, key)
+            log.warning("too many wrong %s from %s", self._what, key)
         return allowance

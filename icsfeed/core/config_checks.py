@@ -64,7 +64,7 @@ def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
         (config.admin_token and len(config.admin_token) < 16, "admin_token", _LONG.format(16)),
         (len(url) > 90, "public_url", "is longer than 90 characters: calendar apps cut long links"),
         (crowded, "cors", "may hold * only alone: it already means every page"),
-        (signs and signs.secret and len(signs.secret) < 16, "auth_proxy", f"its secret {_LONG.format(16)}"),
+        (signs and signs.secret and len(signs.secret) < 32, "auth_proxy", f"its secret {_LONG.format(32)}"),
         (signs and not signs.networks, "auth_proxy", "its from is empty: name the proxy's addresses"),
         ("*" in config.embed.frame_ancestors, "embed", "its frame_ancestors must be exact origins, not *"),
         (not stored, "store", "must be file, memory, or an address such as redis://host:6379/0"),

@@ -7,6 +7,7 @@ import idna
 
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}|\*")
 _ADDRESS = re.compile(r"(https?)://(\[[^\]]*\]|[^/?#:]+)(?::([0-9]+))?(.*)", re.DOTALL)
+LONGEST = 253
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -24,6 +25,8 @@ def ascii_host(host: str) -> str:
         name = ".".join(map(_label, mapped.removesuffix(".").split(".")))
     except UnicodeError:  # idna.IDNAError is one
         raise BadHost("the host name has a character that no host name can have") from None
+    if len(name) > LONGEST:
+        raise BadHost("the host name is longer than 253 characters")
     return f"{name}." if mapped.endswith(".") else name
 
 

@@ -292,6 +292,11 @@ CHECKS: list[tuple[object, str, str]] = [
     (whole(cors=["*", "https://x"]), "cors", "may hold * only alone"),
     (whole(embed={"frame_ancestors": "*"}), "embed", "must be exact origins"),
     (whole(auth_proxy={"header": "X-Mail", "from": []}), "auth_proxy", "its from is empty"),
+    (
+        whole(auth_proxy={"header": "X-Mail", "from": "10.0.0.1", "secret": "x" * 31}),
+        "auth_proxy",
+        "its secret needs 32 characters or more",
+    ),
     (whole(auth_proxy={"header": "X-Mail"}), "auth_proxy.from", "is missing"),
     (whole(auth_proxy={"from": "10.0.0.1"}), "auth_proxy.header", "is missing"),
     (whole(store="disk"), "store", "must be file, memory, or an address such as redis://"),
