@@ -163,6 +163,7 @@ class Budget:
         self._closed_until = timer()
         self._best = self._best_before = 0
         self._best_since = timer()
+        self._heard_since: float | None = None
 
     def request(self, urgency: Urgency) -> AbstractAsyncContextManager[Asked]:
         """As `Errand.request`, for a single one."""
@@ -172,6 +173,12 @@ class Budget:
     def limit(self) -> int:
         """Requests in a window that were ours to make at the best moment of the last 10 to 20 minutes."""
         return max(self._best, self._best_before) or self._limit
+
+    @property
+    def _usual(self) -> int:
+        """Requests in a window to come. What others have used in the first one says nothing of the next."""
+        is_new = self._heard_since is None or self._timer() < self._heard_since + WINDOW
+        return max(self.limit, self._limit) if is_new else self.limit
 
     @property
     def left(self) -> int | None:
@@ -184,7 +191,7 @@ class Budget:
     def wait(self, urgency: Urgency, requests: int = 1) -> float:
         """Seconds until so many requests, with those that wait, could be sent; a window where not known."""
         before = max(self._before(urgency), requests - 1)
-        windows, rest = divmod(before, max(1, self.limit))
+        windows, rest = divmod(before, max(1, self._usual))
         return windows * WINDOW + self._delay(urgency, rest)
 
     def state(self, now: float) -> BudgetState:
@@ -289,6 +296,8 @@ class Budget:
         self._wake()
 
     def _heard(self, sent: float, now: float, remaining: int) -> None:
+        if self._heard_since is None:
+            self._heard_since = now
         known = self._said_at(now)
         if known is None or sent > known.answered or remaining <= known.remaining:
             room = remaining + 1 + self._counted(sent, now, remaining)

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from icsfeed.adapters.quota import Budget
 from icsfeed.app.known import Known
 from icsfeed.core.model import Project
+from icsfeed.core.select import Needs
 
 ESSENTIALS = 3
 """Requests for what every feed needs of a project."""
+PERIODS = 2
+"""Those for its cycles and modules, which some feeds must know."""
 LONG = 5.0
 """Seconds that are worth a line in the log."""
 
@@ -21,17 +24,21 @@ def waiting(seconds: float) -> str:
 
 
 class BudgetWait:
-    """The wait of one workspace. `is_closed`: the key may not read a project, which is not waited for."""
+    """The wait of one workspace, for what its feeds need.
+
+    `is_closed`: the key may not read a project, which is not waited for.
+    """
 
     def __init__(
         self,
         name: str,
         known: Known,
+        needs: Needs,
         budget: Budget,
         timer: Callable[[], float],
         is_closed: Callable[[Project], bool],
     ) -> None:
-        self._name, self._known, self._budget = name, known, budget
+        self._name, self._known, self._needs, self._budget = name, known, needs, budget
         self._timer, self._is_closed = timer, is_closed
         self._told_until = timer()
 
@@ -41,10 +48,14 @@ class BudgetWait:
         projects = self._known.projects.get("")
         if projects is None:
             return self._budget.wait("reader")
-        unread = (one for one in projects if not self._known.has_essentials(one))
-        missing = ESSENTIALS * sum(not self._is_closed(one) for one in unread)
+        missing = sum(self._missing_of(one) for one in projects if not self._is_closed(one))
         missing += self._known.members.get("") is None
         return self._budget.wait("reader", missing) if missing else 0.0
+
+    def _missing_of(self, project: Project) -> int:
+        essentials = 0 if self._known.has_essentials(project) else ESSENTIALS
+        lacks = self._needs.must_know_periods and not self._known.has_periods(project)
+        return essentials + (PERIODS if lacks else 0)
 
     @property
     def text(self) -> str | None:

@@ -22,6 +22,8 @@ from icsfeed.app.feeds import FeedService
 from icsfeed.app.workspace import Workspace
 from icsfeed.core import config as settings
 from icsfeed.core.config import Config
+from icsfeed.core.query import Query
+from icsfeed.core.select import Needs, needs
 
 
 def utc_now() -> datetime:
@@ -92,7 +94,8 @@ class WorkspacePool:
             await one.closing.aclose()
 
     async def _workspace(self, name: str, own: settings.Workspace, config: Config) -> Workspace:
-        made_of = (name, own, config.cache, _tells_periods(config, name))
+        needed = _needs_of(config, name)
+        made_of = (name, own, config.cache, needed)
         for one in self._opened:
             if one.made_of == made_of:
                 return one.workspace
@@ -110,7 +113,7 @@ class WorkspacePool:
             timer=self._timer,
             chance=self._chance,
             keys=own.projects,
-            links=_tells_periods(config, name),
+            needs=needed,
             origin=_origin(name, own),
             reader=sha256(_key(own).encode()).hexdigest()[:16],
             sparing=self._sparing,
@@ -181,7 +184,11 @@ def _origin(name: str, own: settings.Workspace) -> str:
     return sha256(f"{own.url.rstrip('/')}/{own.slug or name}".encode()).hexdigest()
 
 
-def _tells_periods(config: Config, workspace: str) -> bool:
-    """Whether a feed of this workspace says which cycle and module an issue is in."""
-    own = (feed for feed in config.feeds.values() if (feed.workspace or workspace) == workspace)
-    return config.auto.projects or config.auto.assignees or any(feed.details == "full" for feed in own)
+def _needs_of(config: Config, workspace: str) -> Needs:
+    """What the feeds of this workspace need, all together."""
+    own = [feed for feed in config.feeds.values() if (feed.workspace or workspace) == workspace]
+    every = [needs(feed, Query()) for feed in own]
+    return Needs(
+        links=config.auto.projects or config.auto.assignees or any(feed.details == "full" for feed in own),
+        periods=any(one.must_know_periods for one in every),
+    )

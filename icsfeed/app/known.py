@@ -256,6 +256,10 @@ class Known:
         """Whether what every feed needs of a project was ever read."""
         return all(part.get(project.id) is not None for part in self._essentials())
 
+    def has_periods(self, project: Project) -> bool:
+        """Whether its cycles and modules were ever read."""
+        return all(self.periods[kind].get(project.id) is not None for kind in KINDS)
+
     def _shown(self, project: Project, needs: Needs) -> Snapshot | None:
         """The project's snapshot, else what is known before everything of it was read."""
         found = self.snapshot(project)

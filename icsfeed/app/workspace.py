@@ -36,6 +36,9 @@ PATIENCE = 600.0
 AGAIN = 3
 """How often a sync reads what had begun before it."""
 
+LINKED = Needs(links=True)
+"""What feeds need that show all details."""
+
 OF_A_PART = (NoAccess, NotFound, BadAnswer)
 """Errors that may concern one project, or the members, while Plane is well."""
 
@@ -48,7 +51,7 @@ Choose = Callable[[tuple[Project, ...]], tuple[Project, ...]]
 class Workspace:
     """The workspace `name`, read through `plane`. `keys` limits it to some projects; none: all.
 
-    `links` says whether its feeds tell which cycle and module an issue is in. `budget` is that of the
+    `needs`: what its feeds need of its projects. `budget` is that of the
     API key, which other workspaces may share, and `store` where the last good copies are kept: those of
     the same `origin`. `reader` is another one for another key. `edition` is another one when what
     was handed on within `VIEW_KEPT` is not to be any more. `sparing`: nothing is read that a
@@ -67,7 +70,7 @@ class Workspace:
         timer: Callable[[], float],
         chance: Callable[[], float] = random,
         keys: Iterable[str] = (),
-        links: bool = True,
+        needs: Needs = LINKED,
         origin: str = "",
         reader: str = "",
         sparing: bool = False,
@@ -78,10 +81,11 @@ class Workspace:
         self._reader = Errand(budget, "reader", self._told_to_wait)
         self.plane = plane.on(self._reader)
         self._cache = cache
+        self._needs = needs
         self._clock = clock
         self._timer = timer
         folded = frozenset(key.casefold() for key in keys)
-        self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=links, sparing=sparing)
+        self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=needs.links, sparing=sparing)
         self.keeping = Keeping(name, self.known, store, clock, origin, reader, sparing=sparing)
         self._reading = Reading(name, self.known, self.keeping, cache, clock)
         self._flights: Joined[None] = Joined()
@@ -90,7 +94,7 @@ class Workspace:
         self.edition = 0
         self._views: TTLCache[object, View] = TTLCache(maxsize=10_000, ttl=VIEW_KEPT, timer=timer)
         self._watched: TTLCache[str, bool] = TTLCache(maxsize=100_000, ttl=WATCHED_FOR, timer=timer)
-        self._waits = BudgetWait(name, self.known, budget, timer, self._is_closed)
+        self._waits = BudgetWait(name, self.known, needs, budget, timer, self._is_closed)
         self._rest = Rest(timer, chance)
         self._part_rests: defaultdict[str, Rest] = defaultdict(lambda: Rest(timer, chance))
         self.refreshes = Refreshes(clock, timer)
@@ -159,12 +163,12 @@ class Workspace:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every one of its projects that the key may read can be shown."""
+        """Whether every one of its projects that the key may read can be shown by every feed."""
         projects = self.known.projects.get("")
         if not projects:
             return projects is not None
         readable = self.readable(projects)
-        return bool(readable) and self.known.can_show(readable, Needs())
+        return bool(readable) and self.known.can_show(readable, self._needs)
 
     def readable(self, projects: Iterable[Project]) -> tuple[Project, ...]:
         """Those but for the ones that Plane has refused, and of which there is no copy either."""
@@ -178,8 +182,8 @@ class Workspace:
         return {what: count for what, count in counts.items() if count}
 
     def _is_closed(self, project: Project) -> bool:
-        never_read = self.known.read_at(project) is None
-        return never_read and isinstance(self._part_rests[project.id].error, NoAccess)
+        refused = isinstance(self._part_rests[project.id].error, NoAccess)
+        return refused and not self.known.has_essentials(project)
 
     @property
     def issue_count(self) -> int:

@@ -337,6 +337,17 @@ async def test_who_waits_tells_how_long_the_next_will() -> None:
     await waiter
 
 
+async def test_what_others_have_used_makes_no_wait_of_many_windows() -> None:
+    budget = Budget(timer=now, limit=60)
+    async with budget.request("reader") as asked:
+        asked.answered(1)
+    assert budget.wait("reader", 37) <= 60
+    await asyncio.sleep(61)
+    async with budget.request("reader") as asked:
+        asked.answered(1)
+    assert budget.wait("reader", 37) > 600
+
+
 async def test_a_waiter_that_is_cancelled_frees_its_place() -> None:
     budget, order = budget_of(limit=1), list[str]()
     await taken(budget, "reader")

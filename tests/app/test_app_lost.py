@@ -119,9 +119,10 @@ async def test_what_was_lost_is_kept_over_a_restart_and_another_key(
         assert "project OPS" in caplog.text
 
 
-async def test_a_project_that_may_not_be_read_is_left_out_and_everything_says_so() -> None:
+@pytest.mark.parametrize("part", ["", ".*states/", ".*labels/", "work-items/"])
+async def test_a_project_that_may_not_be_read_is_left_out_and_everything_says_so(part: str) -> None:
     async with serving(quick(CONFIG, 5)) as world:
-        world.faults.add(f"{OPS}/", f.answering(403, b'{"detail":"no"}'), None)
+        world.faults.add(f"{OPS}/{part}", f.answering(403, b'{"detail":"no"}'), None)
         await world.get("all")
         assert [(await world.get(name)).status_code for name in ("all", "two", "ops")] == [200, 200, 503]
         ready = await world.ask("GET", "/health/ready")
@@ -145,6 +146,18 @@ async def test_nobody_waits_for_a_project_that_may_not_be_read() -> None:
             assert (await world.get("all")).status_code == 200
             world.clock.move(400)
         assert world.workspace.retry_after == 1
+
+
+async def test_ready_means_that_feeds_with_cycles_answer_too() -> None:
+    config = settings({"all": Feed(everything=True, public=True, include=("issues", "cycles"))})
+    async with serving(quick(config, 5)) as world:
+        world.faults.add("/cycles/", f.server_error(), None)
+        answer, ready = await world.get("all"), await world.ask("GET", "/health/ready")
+        assert (answer.status_code, ready.status_code) == (503, 503)
+        world.faults.clear()
+        world.clock.move(70)
+        answer, ready = await world.get("all"), await world.ask("GET", "/health/ready")
+        assert (answer.status_code, ready.status_code) == (200, 200)
 
 
 async def test_check_lists_the_projects_that_the_key_has_not_joined() -> None:

@@ -73,7 +73,7 @@ def _case(*keys: str, deadline: float = 5, only: Sequence[str] = (), links: bool
         timer=clock.timer,
         chance=lambda: 0.0,
         keys=only,
-        links=links,
+        needs=Needs(links=links),
     )
     return Case(plane, workspace, clock)
 
