@@ -46,7 +46,8 @@ class Known:
     whole before `whole_since` are read whole the next time.
 
     `lost`: the projects that Plane lists no more, and since when. Their last copies are shown: the key's
-    owner may have left them. `deleted`: those that a webhook says are gone.
+    owner may have left them. `deleted`: those that a webhook says are gone. `unjoined`: ids of those that
+    Plane lists, and the key has not joined.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Known:
         self.lists: dict[str, IssueList] = {}
         self.lost: Mapping[str, datetime] = {}
         self.deleted: set[str] = set()
+        self.unjoined: frozenset[str] = frozenset()
         self.whole_since = datetime.min.replace(tzinfo=UTC)
         self._clock = clock
         self.keys = keys

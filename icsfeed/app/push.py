@@ -252,10 +252,13 @@ class _Run:
         wanted = await asyncio.to_thread(wanted_of, components, claim.mark, strip_emoji=target.strip_emoji)
         tally.force = force
         ours = present
-        if reading.kept and not force:
-            text = "a project is not listed any more: its objects stay as they are; --force deletes them"
+        if not force:
+            ours = [one for one in present if not reading.may_hold(one, wanted)]
+        if len(ours) < len(present):
+            text = (
+                "the key may not read a project any more: its objects stay as they are; --force deletes them"
+            )
             tally.warnings.append(f"{reading.error}; {text}" if reading.error else text)
-            ours = [one for one in present if reading.kept.isdisjoint(one.uids)]
         tally.plan = plan(wanted, ours, claim, collection.path, accepted=memory.accepted)
         limits = Limits(target.min_delete, target.max_delete_ratio)
         tally.refused = guard(tally.plan, len(wanted), limits, reading.missing, force=force)

@@ -1,7 +1,7 @@
 """A feed as a push wants it: its components, whether they are all there are, and whether it has changed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from icsfeed.app.feeds import FeedService, Look
 from icsfeed.core.calendar import Calendar
 from icsfeed.core.config import Feed
 from icsfeed.core.errors import FeedError, PlaneError
-from icsfeed.core.push_plan import Missing
+from icsfeed.core.push_plan import Missing, Present
 from icsfeed.core.query import Query
 from icsfeed.core.select import needs, projects_of
 
@@ -20,7 +20,8 @@ class Reading(Struct, frozen=True):
 
     `missing`: the parts that were not read without error, and lately: what is not in them may still be in
     Plane. `error`: why not. `kept`: UIDs of projects that Plane does not list any more: whether those were
-    deleted is not known. They are not in the calendar.
+    deleted is not known. They are not in the calendar. `unjoined`: ids of projects that the key has not
+    joined; it may have left them.
     """
 
     feed: Feed
@@ -28,6 +29,12 @@ class Reading(Struct, frozen=True):
     missing: tuple[Missing, ...]
     error: PlaneError | None
     kept: frozenset[str] = frozenset()
+    unjoined: frozenset[str] = frozenset()
+
+    def may_hold(self, one: Present, wanted: Collection[str]) -> bool:
+        """Whether an object may be of an issue that is there, in a project that the key has left."""
+        left = one.stored is not None and one.stored.project in self.unjoined and one.stored.uid not in wanted
+        return left or not self.kept.isdisjoint(one.uids)
 
 
 async def read(service: FeedService, name: str, patience: float = 0.0) -> Reading:
@@ -39,18 +46,19 @@ async def read(service: FeedService, name: str, patience: float = 0.0) -> Readin
     since = workspace.now()
     look = await service.look(name, patience=patience)
     chosen = projects_of(name, feed, look.view.projects)
-    lost, unread = workspace.known.lost.keys(), look.view.unread
-    listed = [project for project in chosen if project not in unread]
+    lost, refused = workspace.known.lost.keys(), look.view.unread
+    listed = [project for project in chosen if project not in refused]
     missing = workspace.known.missing(listed, needs(feed, Query()), since)
     # Of a project that was never read nobody knows which objects are its own: all deletions wait.
-    closed = [one.key for one in unread if one.id not in lost]
+    closed = [one.key for one in refused if one.id not in lost]
     parts = [Missing(f"the project {key}, which the key may not read", final=False) for key in closed]
     calendar = await asyncio.to_thread(service.calendar_of, _only(look, lambda id_: id_ not in lost))
     kept: frozenset[str] = frozenset()
     if lost:
         copies = await asyncio.to_thread(service.calendar_of, _only(look, lambda id_: id_ in lost))
         kept = frozenset(one.uid for one in copies.components) - {one.uid for one in calendar.components}
-    return Reading(feed, calendar, (*map(Missing, missing), *parts), workspace.last_error, kept)
+    unread = (*map(Missing, missing), *parts)
+    return Reading(feed, calendar, unread, workspace.last_error, kept, workspace.known.unjoined)
 
 
 def _only(look: Look, is_wanted: Callable[[str], bool]) -> Look:

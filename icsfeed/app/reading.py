@@ -142,6 +142,7 @@ class Reading:
         known, listed = self._known, {project.id for project in listing.joined}
         missing = [one for one in known.allowed(known.projects.get("") or ()) if one.id not in listed]
         known.deleted -= listed
+        known.unjoined = frozenset(one.project.id for one in listing.others if not one.archived)
         gone = known.deleted | {one.project.id for one in listing.others if one.archived}
         lost = [one for one in missing if one.id not in gone and known.snapshot(one) is not None]
         for project in lost:

@@ -8,6 +8,7 @@ first of them too, so that other people's can be told from them.
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from urllib.parse import unquote
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +30,7 @@ _NUMBERS = ("PRIORITY", "PERCENT-COMPLETE")
 _REVISION = ("DTSTAMP", "LAST-MODIFIED", "SEQUENCE")
 _BACKSLASHED = re.compile(r"\\+[nN]")
 _OPENING = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:{PRODID}\r\nCALSCALE:GREGORIAN\r\n".encode()
+_PROJECT = re.compile(r"/projects/([^/]+)/")
 _ALARM, _ALARM_END = b"\r\nBEGIN:VALARM\r\n", b"\r\nEND:VALARM\r\n"
 
 
@@ -38,7 +40,8 @@ class Stored(Struct, frozen=True):
     `owner` and `hash` are our marks, empty where they are missing. `facts` is a digest of what people
     see of it, the same however a server writes that. `revision` holds its times and sequence number.
     `extras` (content lines) and `alarms` (the lines of each) were added to it by others. `blank`: there is
-    no calendar in it at all, as where SOGo has destroyed one.
+    no calendar in it at all, as where SOGo has destroyed one. `project`: the id of its project in Plane, by
+    its URL; empty where that does not say.
     """
 
     uids: tuple[str, ...] = ()
@@ -49,6 +52,7 @@ class Stored(Struct, frozen=True):
     extras: tuple[str, ...] = ()
     alarms: tuple[tuple[str, ...], ...] = ()
     blank: bool = False
+    project: str = ""
 
     @property
     def uid(self) -> str:
@@ -119,6 +123,7 @@ def read_object(data: bytes) -> Stored:
         revision=" ".join(first.value(name) for name in _REVISION),
         extras=tuple(line.text for line in first.lines if _is_foreign(line)),
         alarms=tuple(tuple(part.texts()) for part in first.parts if not part.value(OWNER)),
+        project=unquote(found[1]) if (found := _PROJECT.search(first.value("URL"))) else "",
     )
 
 

@@ -192,6 +192,20 @@ async def test_a_push_leaves_the_objects_of_a_lost_project_alone_until_it_is_for
         assert dav.objects == left
 
 
+async def test_what_a_machine_without_memory_finds_of_a_project_that_was_left_stays(tmp_path: Path) -> None:
+    dav, to = MemoryDav(), target(URL, username="alice", password="wonderland")
+    async with pushing_to(to, tmp_path / "a", transport=dav.transport) as made:
+        await made.push()
+        before = dict(dav.objects)
+    async with pushing_to(to, tmp_path / "b", transport=dav.transport) as made:
+        leave(made.world.data, network=2)
+        report = await made.push()
+        assert dav.objects == before
+        assert any("--force" in text for text in report.warnings)
+        await made.push(force=True)
+        assert 0 < len(dav.objects) < len(before)
+
+
 async def test_a_lost_project_is_not_asked_for_any_more() -> None:
     async with serving(CONFIG) as world:
         await world.get("all")
