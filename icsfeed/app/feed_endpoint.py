@@ -6,7 +6,9 @@ here, and so does the shortcut (shortcut.py), which saves the routing.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -21,12 +23,18 @@ from icsfeed.app.links import Grant
 from icsfeed.app.server_state import ServerState
 from icsfeed.core.errors import BadParameter, FeedError, NoCopy, UnknownFeed
 from icsfeed.core.feed import PIECE, Rendered
-from icsfeed.core.query import parse_query
+from icsfeed.core.query import Query, parse_query
 
 HEADERS = {
     name.encode(): name for name in ("accept-encoding", "if-none-match", "if-modified-since", "user-agent")
 }
 CACHED_HEADS = 2_000
+UNDER_WAY = 64 * 1024 * 1024
+"""Bytes of bodies that are sent and shared with nobody; more readers are asked to come again."""
+FULL_AGAIN = 30
+"""Seconds after which there may be room."""
+
+_WHOLE = Query()
 
 Head = list[tuple[bytes, bytes]]
 
@@ -47,6 +55,54 @@ class FeedRequest(NamedTuple):
     is_head: bool
     query: Iterable[tuple[str, str]] = ()
     rendered: Rendered | None = None
+
+
+class UnderWay:
+    """The bodies of other styles that are being sent: at most `limit` bytes, those of equal ones once.
+
+    Whoever has a link can ask for any number of styles (`?alarm=-PT1H`), and read them slowly.
+    """
+
+    def __init__(self, limit: int = UNDER_WAY) -> None:
+        self._limit = limit
+        self._readers: Counter[tuple[str, int]] = Counter()
+
+    @contextmanager
+    def holding(self, etag: str, size: int) -> Iterator[bool]:
+        """Whether there is room for this body, until the end of the block."""
+        body, total = (etag, size), sum(held for _, held in self._readers)
+        if self._readers and body not in self._readers and total + size > self._limit:
+            yield False
+            return
+        self._readers[body] += 1
+        try:
+            yield True
+        finally:
+            self._readers[body] -= 1
+            if not self._readers[body]:
+                del self._readers[body]
+
+
+class OwnBody(Struct, frozen=True):
+    """An answer in a style of its own: 503 while other such bodies take all the room. An ASGI app."""
+
+    answer: "CalendarAnswer"
+    etag: str
+    under_way: UnderWay
+
+    @property
+    def status_code(self) -> int:
+        """That of the answer."""
+        return self.answer.status_code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.under_way.holding(self.etag, self.answer.size) as has_room:
+            if has_room:
+                await self.answer(scope, receive, send)
+                return
+        text = "Too many calendars of other styles are being read. Try again in a while."
+        full = plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": str(FULL_AGAIN)})
+        await full.to_asgi_response(app=None, request=None)(scope, receive, send)  # type: ignore[arg-type]
 
 
 class CalendarAnswer(Struct, frozen=True):
@@ -94,6 +150,7 @@ class FeedEndpoint:
         self._service = service
         self._server = server
         self._vary = vary
+        self._under_way = UnderWay()
         self._heads: LRUCache[tuple[str, str, bool, Choice], Head] = LRUCache(CACHED_HEADS)
 
     async def response(self, request: Request[Any, Any, Any], file: str, token: str | None) -> Response[Any]:
@@ -111,7 +168,7 @@ class FeedEndpoint:
         grant = asked.grant
         if grant is None:
             missing = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
-            answer: CalendarAnswer | Response[Any] = await self._server.wrong_links.slowly(
+            answer: CalendarAnswer | OwnBody | Response[Any] = await self._server.wrong_links.slowly(
                 missing, asked.address
             )
         else:
@@ -120,14 +177,19 @@ class FeedEndpoint:
         self._server.audience.answered(status)
         if grant is not None and status != HTTPStatus.NOT_FOUND:
             self._server.audience.read(asked.name, grant.subscriber, asked.headers.get("user-agent"), status)
-        if isinstance(answer, CalendarAnswer):
+        if isinstance(answer, CalendarAnswer | OwnBody):
             return answer
         answer.headers["Vary"] = self._vary
         return answer.to_asgi_response(app=None, request=None)  # type: ignore[arg-type]
 
-    async def _granted(self, asked: FeedRequest, grant: Grant) -> CalendarAnswer | Response[Any]:
+    async def _granted(self, asked: FeedRequest, grant: Grant) -> CalendarAnswer | OwnBody | Response[Any]:
         try:
-            return await self._calendar(asked, await self._rendered(asked, grant))
+            query = parse_query(asked.query) if asked.query else _WHOLE
+            rendered = await self._rendered(asked, grant, query)
+            answer = await self._calendar(asked, rendered)
+            if query.restyles and isinstance(answer, CalendarAnswer):
+                return OwnBody(answer, rendered.etag, self._under_way)
+            return answer
         except BadParameter as error:
             details = {"field": error.field, "reason": error.reason}
             now = self._server.clock()
@@ -140,10 +202,10 @@ class FeedEndpoint:
             log.error("%s", error)
             return _not_yet(300)
 
-    async def _rendered(self, asked: FeedRequest, grant: Grant) -> Rendered:
+    async def _rendered(self, asked: FeedRequest, grant: Grant, query: Query) -> Rendered:
         if grant.revoked:
             return self._service.revoked(asked.name)
-        return asked.rendered or await self._service.rendered(asked.name, parse_query(asked.query))
+        return asked.rendered or await self._service.rendered(asked.name, query)
 
     async def _calendar(self, asked: FeedRequest, rendered: Rendered) -> CalendarAnswer | Response[str]:
         compressor = self._service.compressor

@@ -14,6 +14,7 @@ import pytest
 from app_world import World, serving, settings
 
 from icsfeed.app.compression import SMALL, Compressor
+from icsfeed.app.feed_endpoint import UNDER_WAY
 from icsfeed.core.config import Auto, Feed
 from icsfeed.core.feed import PIECE, Rendered
 from icsfeed.demo.settings import demo_config
@@ -118,6 +119,32 @@ async def test_readers_who_take_nothing_hold_a_piece_each(large: World, query: s
         over.set()
     await asyncio.gather(*readers)
     assert held < 60 * 1.7 * PIECE, f"{held / 60:.0f} bytes each"
+
+
+async def test_bodies_of_many_styles_are_bounded_while_they_are_read(large: World) -> None:
+    """Each reader asks for another style: no two share a body."""
+    size = len((await large.get("all", "?alarm=-PT1H", accept_encoding="identity")).content)
+    over, answered, statuses = asyncio.Event(), asyncio.Semaphore(0), list[int]()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+            answered.release()
+        elif statuses[-1] == 200:
+            await over.wait()
+
+    count = UNDER_WAY // size + 5
+    readers = []
+    for hour in range(1, count + 1):
+        query = f"alarm=-PT{hour}H".encode()
+        readers.append(asyncio.create_task(bodies(large, query, b"identity", send)))
+        await answered.acquire()
+    assert statuses.count(200) * size <= UNDER_WAY
+    assert statuses.count(503) >= 4
+    assert (await large.get("all")).status_code == 200
+    over.set()
+    await asyncio.gather(*readers)
+    assert (await large.get("all", "?alarm=-PT99H")).status_code == 200
 
 
 async def test_others_are_served_between_the_pieces_for_a_reader_who_has_gone(large: World) -> None:
