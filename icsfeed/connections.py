@@ -37,7 +37,11 @@ HEADER_COUNT = 100
 LOOK = 1.0
 """Seconds between looks for clients that are late."""
 
-_REQUEST_LINE = re.compile(rb"(?:^|\n)([!#$%&'*+.^_`|~0-9A-Za-z-]+) [^\s]+ HTTP/1\.[0-9]\r?\n")
+_REQUEST_LINE = re.compile(
+    rb"(?:^|\n|\})(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+) [^\s]+ HTTP/1\.[0-9]\r?\n"
+    rb"|([A-Z]+(?:-[A-Z]+)*)(?: [^\r\n]*)?\r?$)"
+)
+"""A whole one, also behind a body of JSON; or what has come of one in capitals."""
 _STANDARD = frozenset(method.encode() for method in HTTPMethod)
 
 
@@ -206,7 +210,7 @@ def _status_of(error: BaseException | None, data: bytes) -> HTTPStatus:
     """501 for a request line that is one but for its method (RFC 9110, 9.1), else 400."""
     unknown = isinstance(error and error.__context__, UnknownMethod)
     if isinstance(error, HttpParserInvalidMethodError):
-        unknown = any(method not in _STANDARD for method in _REQUEST_LINE.findall(data))
+        unknown = any({*found} - {b"", *_STANDARD} for found in _REQUEST_LINE.findall(data))
     return HTTPStatus.NOT_IMPLEMENTED if unknown else HTTPStatus.BAD_REQUEST
 
 

@@ -285,6 +285,7 @@ OPEN = b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         (b"GET / HTTP/1.1\r\nHost x\r\n\r\n", [400]),
         (SLOW + BREW, [200, 501]),
         (SLOW + SLOW + BREW + SLOW, [200, 200, 501]),
+        (b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + BREW, [200, 501]),
         (SLOW + b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", [200, 501]),
         (SLOW + b"hello\r\n\r\n", [200, 400]),
         (SLOW + b"GET / HTTP/1.1\r\nHost x\r\n\r\n", [200, 400]),
@@ -305,6 +306,17 @@ def test_what_cannot_be_parsed_is_refused_after_the_answers_before_it(
     if statuses[-1] != 200:
         last = said[said.rindex(b"HTTP/1.1 ") :].lower()
         assert (last.count(b"\r\ndate: "), last.count(b"\r\nconnection: close\r\n")) == (1, 1)
+
+
+@pytest.mark.parametrize("at", [1, 3, 4, 5, 9, 20])
+def test_an_unknown_method_that_comes_in_pieces_is_refused_as_one_in_whole(site: Site, at: int) -> None:
+    with site.open() as client:
+        client.sendall(SLOW)
+        assert client.recv(12) == b"HTTP/1.1 200"
+        client.sendall(BREW[:at])
+        time.sleep(0.05)
+        client.sendall(BREW[at:])
+        assert b"HTTP/1.1 501" in _rest(client)
 
 
 def test_what_is_sent_after_a_refusal_is_not_read(site: Site) -> None:
