@@ -18,6 +18,12 @@ TOKEN_LIMIT = 20_000
 TEXT_LIMIT = 6_000
 """Characters of plain text that are kept, before names are filled in. A calendar shows 1,500."""
 
+ID_LIMIT = 100
+"""Characters of the id of somebody who is mentioned."""
+
+LONG_WORDS = 100
+"""Characters of a piece of text that may hold what nobody reads."""
+
 ADDRESS_LIMIT = 1_000
 """Characters of a link's address that is shown: a longer one would leave no room for the text."""
 
@@ -124,7 +130,7 @@ def plain(html: str) -> str:
     if not html or html == "<p></p>":
         return ""
     reader = _Reader()
-    for found in islice(_tokens(_without_comments(html)), TOKEN_LIMIT):
+    for found in islice(_tokens(_without_comments(_NOTHING.sub(_one_line_break, html))), TOKEN_LIMIT):
         closing, tag, attributes, words = found.groups()
         if words:
             reader.words(words)
@@ -133,6 +139,10 @@ def plain(html: str) -> str:
         if reader.size > TEXT_LIMIT:
             break
     return _shorten(reader.text())
+
+
+def _one_line_break(found: re.Match[str]) -> str:
+    return "<br><br>" if found[1] else ""
 
 
 def _tokens(html: str) -> Iterator[re.Match[str]]:
@@ -186,10 +196,45 @@ _HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
 _BLOCKS = _HEADINGS.union(
     "article blockquote dd details div dl dt figure hr li ol p pre section table td th tr ul".split()  # noqa: SIM905
 )
-_SILENT = frozenset({"script", "style", "template", "iframe", "object", "svg", "head", "title", "noscript"})
+_SILENT = frozenset(
+    {
+        "annotation",
+        "annotation-xml",
+        "script",
+        "style",
+        "template",
+        "iframe",
+        "object",
+        "svg",
+        "head",
+        "title",
+        "noscript",
+    }
+)
 _STRUCK = frozenset({"s", "strike", "del"})
-_EMBEDDED = re.compile(r"(data:[\w.+-]{1,40}/[\w.+-]{1,40}(?:;[\w=.-]{1,40}){0,5},)[^\s)\]\"']{100,}+")
+_EMBEDDED = re.compile(
+    r"(data:(?:[\w.+-]{1,40}/[\w.+-]{1,40})?(?:\s?;\s?[\w=.-]{1,40}){0,5}\s?,)\s?[^\s)\]\"']{100,}+",
+    re.IGNORECASE,
+)
 """A file that somebody pasted as text."""
+_WRAPPED = re.compile(
+    r"(?<![A-Za-z0-9+/])([A-Za-z0-9+/]{60})[A-Za-z0-9+/]*+"
+    r"(?:\s++[A-Za-z0-9+/]{40,}+){3,}+(?:\s++[A-Za-z0-9+/]{20,}+)?={0,2}"
+)
+"""One in lines of base64."""
+_RUN = re.compile(
+    r"(?<![!-~])((?=[!-~]{0,99}[0-9])(?=[!-~]{0,99}[A-Z])(?=[!-~]{0,99}[a-z])[!-~]{100}"
+    r"|https?://[!-~]{92})[!-~]{900,}+"
+)
+"""A file or an address that nobody reads: no word is as long, and of as many kinds of letters."""
+_UNSEEN = re.compile("[\u200b\u2060\ufeff\xad]{20,}+")
+_ATTRIBUTES = r"""(?:[^<>"']++|"[^"]*+"|'[^']*+')*+"""
+_NOTHING = re.compile(
+    rf"<(br)\s*+/?>(?:\s*+<br\s*+/?>){{2,}}+"
+    rf"|<([a-z]++){_ATTRIBUTES}></\2>(?:\s*+<\2{_ATTRIBUTES}></\2>){{2,}}+",
+    re.IGNORECASE,
+)
+"""Many empty elements in a row: they show as one blank line, or as nothing."""
 _LINKED = ("http://", "https://", "mailto:")
 _DEEPEST = 9
 """Levels of lists and quotes that are shown."""
@@ -228,6 +273,7 @@ class _Reader:
         self._line = ""
         self._bullet = ""
         self._lists: list[_List] = []
+        self._spans: list[bool] = []
         self._link: tuple[str, int] | None = None
         self._quotes = self._pre = self._cells = 0
         self._row = False
@@ -244,13 +290,16 @@ class _Reader:
 
     def open(self, tag: str, attributes: str) -> None:
         if tag == "mention-component":
-            person = one_line(_attributes(attributes).get("entity_identifier", ""))
+            person = one_line(_attributes(attributes).get("entity_identifier", ""))[:ID_LIMIT]
             self._line += f"{MENTION}{person}{MENTION}"
         elif tag == "a":
             self._link = _attributes(attributes).get("href", ""), len(self._line)
         elif tag in _STRUCK:
-            self._struck_from = self._struck_from if self._struck else len(self._line)
-            self._struck += 1
+            self._strike()
+        elif tag == "span":
+            self._spans.append("line-through" in attributes.lower())
+            if self._spans[-1]:
+                self._strike()
         elif tag == "br":
             self._break(keep_empty=True)
         elif tag in ("td", "th") and self._row:
@@ -263,18 +312,19 @@ class _Reader:
         if tag == "a" and self._link:
             self._end_link(*self._link)
             self._link = None
-        elif tag in _STRUCK and self._struck:
-            self._struck -= 1
-            if not self._struck:
-                self._mark_struck()
+        elif tag in _STRUCK or (tag == "span" and self._spans and self._spans.pop()):
+            if self._struck:
+                self._end_strike()
         elif tag in ("tr", "table") or (tag in _BLOCKS and not self._in_cell()):
             self._close_block(tag)
 
     def words(self, words: str) -> None:
         if "&" in words:
             words = unescape(words)
-        if "data:" in words:
-            words = _EMBEDDED.sub(r"\1…", words)
+        if len(words) > LONG_WORDS:
+            for pattern in (_EMBEDDED, _WRAPPED, _RUN):
+                words = pattern.sub(r"\1…", words)
+            words = _UNSEEN.sub("", words)
         words = multi_line(words)
         if not self._pre:
             words = _BLANKS.sub(" ", words)
@@ -332,6 +382,15 @@ class _Reader:
             self._line += address
         elif address.removeprefix("mailto:").rstrip("/") != shown.rstrip("/"):
             self._line = f"{self._line.rstrip()} ({address})"
+
+    def _strike(self) -> None:
+        self._struck_from = self._struck_from if self._struck else len(self._line)
+        self._struck += 1
+
+    def _end_strike(self) -> None:
+        self._struck -= 1
+        if not self._struck:
+            self._mark_struck()
 
     def _mark_struck(self) -> None:
         head, struck = self._line[: self._struck_from], self._line[self._struck_from :]

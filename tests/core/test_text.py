@@ -1,5 +1,7 @@
 """Plane's HTML as plain text, and text made fit for a calendar."""
 
+import base64
+import random
 from itertools import product
 from unicodedata import category
 
@@ -150,10 +152,12 @@ def test_html_reads_as_plain_text(html: str, text: str) -> None:
 def test_long_html_is_cut() -> None:
     assert plain("<p>word word</p>" * 100_000) == ("word word\n" * 1000)[:TEXT_LIMIT]
     assert plain("x" * 400_000) == "x" * TEXT_LIMIT
-    assert plain("<b></b>" * TOKEN_LIMIT + "x") == ""
+    assert plain("<b>" * TOKEN_LIMIT + "x") == ""
 
 
 LONG = "QUJD" * 15_000
+FILE = base64.b64encode(random.Random(1).randbytes(45_000)).decode()
+WRAPPED = "\n".join(FILE[at : at + 76] for at in range(0, len(FILE), 76))
 
 
 @pytest.mark.parametrize(
@@ -177,9 +181,19 @@ LONG = "QUJD" * 15_000
             "![x](data:image/png;base64,…) b",
             id="pasted as text",
         ),
-        pytest.param(
-            f"<pre>data:;base64,{LONG}\nb</pre>", f"data:;base64,{LONG}\nb"[:TEXT_LIMIT], id="no file"
-        ),
+        pytest.param(f"<pre>data:;base64,{LONG}\nb</pre>", "data:;base64,…\nb", id="of no kind"),
+        pytest.param(f"DATA:image/png;base64,{LONG} b", "DATA:image/png;base64,… b", id="in capitals"),
+        pytest.param(f"data:,{LONG} b", "data:,… b", id="plain"),
+        pytest.param(f"data:image/png; base64, {LONG} b", "data:image/png; base64,… b", id="with blanks"),
+        pytest.param(f"<p>{WRAPPED}</p><p>b</p>", f"{FILE[:60]}…\nb", id="in lines"),
+        pytest.param(f"<pre>{WRAPPED}\nb</pre>", f"{FILE[:60]}…\nb", id="in lines of code"),
+        pytest.param(f"a {FILE} b", f"a {FILE[:100]}… b", id="as it is"),
+        pytest.param(f"https://x.example/{LONG} b", f"https://x.example/{LONG[:82]}… b", id="address"),
+        pytest.param(f"<math><mi>x</mi><annotation>{LONG}</annotation></math>b", "xb", id="formula"),
+        pytest.param("a" + "\u200b" * 60_000 + "b", "ab", id="unseen"),
+        pytest.param("a" + "<br/>" * 60_000 + "b", "a\n\nb", id="more empty lines"),
+        pytest.param("a" + "<b></b>" * 60_000 + "b", "ab", id="empty elements"),
+        pytest.param("<p>a</p>" + '<p class="x"></p>' * 60_000 + "b", "a\nb", id="empty paragraphs"),
     ],
 )
 def test_what_is_not_shown_takes_no_room_from_what_follows(html: str, text: str) -> None:
@@ -196,6 +210,11 @@ def test_what_is_not_shown_takes_no_room_from_what_follows(html: str, text: str)
         pytest.param("<s>a<br>b</s><p>c</p>", "~~a~~\n~~b~~\nc", id="over lines"),
         pytest.param("<s><p>a</p><p>b</p></s>c", "~~a~~\n~~b~~\nc", id="paragraphs"),
         pytest.param("<ul><li><s>a</s></li><li>b</li></ul>", "- ~~a~~\n- b", id="items"),
+        pytest.param(
+            '<p>a <span style="color:red; text-decoration: line-through">b<span>c</span>d</span> e</p>',
+            "a ~~bcd~~ e",
+            id="by its style",
+        ),
         pytest.param("<s>a <del>b</del> c</s> d", "~~a b c~~ d", id="in each other"),
         pytest.param('<s><a href="https://x.example/a">a</a></s>', "~~a (https://x.example/a)~~", id="link"),
         pytest.param(
