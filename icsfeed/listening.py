@@ -60,6 +60,6 @@ def address_of(listener: socket.socket) -> str:
     """The URL that it is served at; of a Unix socket `unix:` and its path."""
     name = listener.getsockname()
     if isinstance(name, str):
-        return f"{UNIX}{name}"
+        return f"{UNIX}{Path(name).absolute()}"
     host = f"[{name[0]}]" if listener.family == socket.AF_INET6 else name[0]
     return f"http://{host}:{name[1]}"

@@ -375,8 +375,11 @@ def test_a_configuration_without_feeds_is_said(tmp_path: Path, plane: str) -> No
     (tmp_path / "feeds.yaml").write_text(
         f"workspaces: {{{SLUG}: {{url: '{plane}', api_key: {API_KEY}}}}}\n", encoding="utf-8"
     )
-    assert "has no feeds" in run("check", cwd=tmp_path).stdout
-    assert "has no feeds" in run("urls", cwd=tmp_path).stderr
+    for feeds in ("", "feeds: {old: {everything: true, active: false, public: true}}\n"):
+        with (tmp_path / "feeds.yaml").open("a", encoding="utf-8") as file:
+            file.write(feeds)
+        assert "has no feeds" in run("check", cwd=tmp_path).stdout
+        assert "has no feeds" in run("urls", cwd=tmp_path).stderr
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [(None, True), ("", True), ("1", False)])

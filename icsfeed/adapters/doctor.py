@@ -18,6 +18,7 @@ from icsfeed.adapters.bodies import pieces
 from icsfeed.adapters.http_client import open_http, web_address
 from icsfeed.core.doctor_clients import CLIENTS
 from icsfeed.core.doctor_seen import Answer, NoAnswer, Reply, Seen
+from icsfeed.core.errors import Unfit
 from icsfeed.core.replies import short
 
 SIZE = 10 * 1024 * 1024
@@ -79,7 +80,7 @@ async def examine(client: httpx.AsyncClient, url: str, timer: Callable[[], float
 
 
 def address(url: str) -> httpx.URL:
-    """The web address in what a person gives: webcal is https. Raises ValueError."""
+    """The web address in what a person gives: webcal is https. Raises Unfit."""
     return web_address(re.sub(r"^\s*webcals?:", "https:", url, flags=re.IGNORECASE))
 
 
@@ -134,7 +135,7 @@ class _Probe:
                         seconds=self._timer() - started,
                     )
                 url = self._led(url, response.headers["location"])
-            except ValueError:
+            except (Unfit, ValueError, httpx.InvalidURL):
                 return NoAnswer("it redirects to what is no web address")
             finally:
                 await response.aclose()

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
-from icsfeed.core.errors import BadSetting
+from icsfeed.core.errors import BadSetting, Unfit
 from icsfeed.core.hosts import ascii_host
 
 LARGEST_PORT = 65535
@@ -39,24 +39,24 @@ def open_http(
     if transport is None:
         context = trusted(environ, ca_file)
         transport = Outgoing(environ, context, limits or httpx.Limits())
-        with suppress(ValueError):  # The first request says what is wrong with an address.
+        with suppress(Unfit):  # The first request says what is wrong with an address.
             transport.proxy_for(web_address(url))
     return httpx.AsyncClient(transport=transport, trust_env=False, **options)
 
 
 def web_address(text: str) -> httpx.URL:
-    """The address that a person or a server gives, if it can be asked. Raises ValueError, for people."""
+    """The address that a person or a server gives, if it can be asked. Raises Unfit."""
     try:
         url = httpx.URL(text.strip())
         host = url.host  # httpx decodes it only here
     except (httpx.InvalidURL, UnicodeError):
-        raise ValueError("it is not a web address") from None
+        raise Unfit("it is not a web address") from None
     if url.scheme not in ("http", "https") or not host:
-        raise ValueError("it must begin with https:// or http:// and a host")
+        raise Unfit("it must begin with https:// or http:// and a host")
     if ":" not in host:
         ascii_host(host)
     if url.port is not None and not 0 < url.port <= LARGEST_PORT:
-        raise ValueError("it is not a web address: its port must be from 1 to 65535")
+        raise Unfit("it is not a web address: its port must be from 1 to 65535")
     return url
 
 
@@ -185,7 +185,7 @@ def _proxy(variable: str, value: str) -> Proxy:
         raise BadSetting(variable, f"{shown} is not supported: name an http:// or https:// proxy")
     try:
         url = web_address(value if "://" in value else f"http://{value}")
-    except ValueError:
+    except Unfit:
         text = "is not the address of a proxy, such as http://proxy.example.com:3128"
         raise BadSetting(variable, text) from None
     return Proxy(variable, url, f"{url.scheme}://{url.netloc.decode()}")

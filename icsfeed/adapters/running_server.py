@@ -69,7 +69,7 @@ async def state(
 ) -> State:
     """How the server at `url` is; `only_live`: without its workspaces, which then count as ready.
 
-    Certificates are checked as for Plane; no proxy is asked. Raises ValueError where `url` is none, and
+    Certificates are checked as for Plane; no proxy is asked. Raises Unfit where `url` is none, and
     BadSetting.
     """
     if url.startswith(UNIX):

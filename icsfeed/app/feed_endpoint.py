@@ -184,7 +184,7 @@ class FeedEndpoint:
 
     async def _granted(self, asked: FeedRequest, grant: Grant) -> CalendarAnswer | OwnBody | Response[Any]:
         try:
-            query = parse_query(asked.query) if asked.query else _WHOLE
+            query = parse_query(asked.query) if asked.query and not grant.revoked else _WHOLE
             rendered = await self._rendered(asked, grant, query)
             answer = await self._calendar(asked, rendered)
             if query.restyles and isinstance(answer, CalendarAnswer):

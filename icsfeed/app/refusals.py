@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response
+from msgspec.structs import replace
 
 from icsfeed.app.answers import NOT_FOUND, plain_answer
 from icsfeed.app.feeds import FeedService
@@ -42,6 +43,8 @@ def trouble(
     headers: Mapping[str, str] = {}
     if isinstance(error, BadParameter):
         key, status = "page parameter", HTTPStatus.BAD_REQUEST
+        others = tuple((name, value) for name, value in ask.parameters if name != error.field)
+        ask = replace(ask, parameters=others)  # No link on the page leads to it again.
         return message_answer(pages, ask, key, status, framed_by=framed_by, field=error.field)
     if isinstance(error, UnknownFeed):
         return message_answer(pages, ask, "page missing", HTTPStatus.NOT_FOUND, framed_by=framed_by)

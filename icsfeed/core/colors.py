@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from icsfeed.core.errors import Unfit, did_you_mean
+
 CSS3: Mapping[str, str] = MappingProxyType(
     {
         "aliceblue": "#F0F8FF",
@@ -157,7 +159,7 @@ CSS3: Mapping[str, str] = MappingProxyType(
 
 
 def color_name(text: str) -> str:
-    """The name as CSS3 spells it, lower case. Raises ValueError when it is not one of the 147."""
+    """The name as CSS3 spells it, lower case. Raises Unfit when it is not one of the 147."""
     if text.lower() not in CSS3:
-        raise ValueError("not a CSS3 colour name")
+        raise Unfit(f"it is none of those{did_you_mean(text, CSS3)}")
     return text.lower()

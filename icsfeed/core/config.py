@@ -17,13 +17,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Struct, field
 
 from icsfeed.core.colors import color_name
+from icsfeed.core.errors import Unfit, did_you_mean
 from icsfeed.core.hosts import ascii_address, ascii_host, ascii_origin
 from icsfeed.core.model import Priority
 from icsfeed.core.values import Alarm as Alarm
 from icsfeed.core.values import Duration as Duration
 from icsfeed.core.values import Secret as Secret
 
-NO_FEEDS = "has no feeds: name some under `feeds:`, or turn on `auto:`"
+NO_FEEDS = "has no feeds that are active: name some under `feeds:`, or turn on `auto:`"
 
 ComponentKind: TypeAlias = Literal["vevent", "vtodo"]
 DateMode: TypeAlias = Literal["due", "span", "start-and-due"]
@@ -57,7 +58,7 @@ def _least(seconds: int, value: Duration) -> Duration:
 def _template(text: str) -> str:
     for _, name, form, conversion in Formatter().parse(text):
         if name is not None and (name not in SUMMARY_FIELDS or form or conversion):
-            raise ValueError("not a field")
+            raise Unfit(f"there is no {{{name}}}{did_you_mean(name, SUMMARY_FIELDS)}")
     return text
 
 
@@ -316,5 +317,5 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def has_no_feeds(self) -> bool:
-        """Whether nothing can be served, configured or automatic."""
-        return not self.feeds and self.auto == Auto()
+        """Whether nothing is to be served, configured or automatic."""
+        return not any(feed.active for feed in self.feeds.values()) and self.auto == Auto()

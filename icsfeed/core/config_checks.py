@@ -57,6 +57,7 @@ def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
     signs, url = config.auth_proxy, config.public_url or ""
     crowded = "*" in config.cors and len(config.cors) > 1
     stored = re.fullmatch(r"file|memory|(rediss?|valkeys?)://\S+", config.store.reveal())
+    near = did_you_mean(config.store.reveal()[:10], ("file", "memory"))
     return (
         (unknown, "timezone", f"is not a time zone{hint}"),
         (unsigned, "secret secret_file", f"is missing: {_LONG.format(32)}"),
@@ -67,7 +68,7 @@ def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
         (signs and signs.secret and len(signs.secret) < 32, "auth_proxy", f"its secret {_LONG.format(32)}"),
         (signs and not signs.networks, "auth_proxy", "its from is empty: name the proxy's addresses"),
         ("*" in config.embed.frame_ancestors, "embed", "its frame_ancestors must be exact origins, not *"),
-        (not stored, "store", "must be file, memory, or an address such as redis://host:6379/0"),
+        (not stored, "store", f"must be file, memory, or an address such as redis://host:6379/0{near}"),
     )
 
 
@@ -94,6 +95,11 @@ def _shape(feed: Feed) -> Iterable[Row]:
     return (
         (not feed.include, "include", "is empty: list issues, cycles or modules"),
         (tasks and {*feed.include} - {"issues"}, "include component", "must be issues: component is vtodo"),
+        (
+            feed.overdue_digest and feed.details == "busy",
+            "overdue_digest details",
+            "cannot stand beside details: busy, which does not tell what is done",
+        ),
         (feed.undated and not tasks, "undated component", "needs component: vtodo; an event must have a day"),
     )
 

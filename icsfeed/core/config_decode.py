@@ -13,12 +13,11 @@ from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from msgspec import UNSET, Struct, ValidationError, convert, structs
+from msgspec import UNSET, Struct, convert, structs
 
 from icsfeed.core.config import Config
 from icsfeed.core.config_checks import Found, Path, checks
-from icsfeed.core.errors import ConfigError, Problem
-from icsfeed.core.hosts import BadHost
+from icsfeed.core.errors import ConfigError, Problem, Unfit
 from icsfeed.core.values import own_type
 
 
@@ -102,9 +101,9 @@ class _Reader:
             return self.items(get_args(first)[0], data, at)
         try:
             return _leaf(kind, data)
-        except BadHost as error:
+        except Unfit as error:
             return self.bad(at, f"must be {_wanted(kind)}: {error}")
-        except (ValidationError, ValueError):
+        except ValueError:
             return self.bad(at, _complaint(kind, data))
 
     def struct(self, kind: type[Struct], data: object, at: Path) -> Any:
@@ -131,7 +130,7 @@ class _Reader:
                 read[key] = one
             try:
                 _leaf(key_kind, key)
-            except (ValidationError, ValueError):
+            except (Unfit, ValueError):
                 self.found.append(Found((*at, key), f"its name must be {_wanted(key_kind)}"))
         return read or UNSET
 
@@ -181,7 +180,7 @@ def _choices(kind: Any) -> list[Any]:
 
 
 def _leaf(kind: Any, data: object) -> Any:
-    """A single value, tidied. Raises ValueError or ValidationError, whose texts are not for people."""
+    """A single value, tidied. Raises Unfit, or ValueError, whose text is not for people."""
     if data is None and NoneType in _options(kind):
         return None
     for choice in _choices(kind):

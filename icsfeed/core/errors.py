@@ -10,6 +10,7 @@
     │   └── NoCopy             Plane has not been read yet, and cannot be read now
     ├── ExportError            the folder of an export cannot be used
     │   └── ExportBusy         another export to it is running
+    ├── Unfit                  a host name, a web address, a colour cannot be used; says why
     ├── BadParameter           a query parameter has a value that it cannot have
     ├── WebhookError           a delivery of a webhook cannot be read
     ├── PlaneError             Plane did not give what was asked
@@ -122,10 +123,12 @@ class UnknownFeed(FeedError):
 class NameNotFound(FeedError):
     """A feed names something that its workspace does not have (or that the key cannot see)."""
 
-    def __init__(self, feed: str, field: str, value: str, known: Sequence[str]) -> None:
+    def __init__(
+        self, feed: str, field: str, value: str, known: Sequence[str], others: Iterable[str] = ()
+    ) -> None:
         self.field, self.value, self.known = field, value, tuple(known)
         listed = f"; there is: {', '.join(self.known)}" if self.known else ""
-        hint = did_you_mean(value, self.known) or listed
+        hint = did_you_mean(value, (*self.known, *others)) or listed
         super().__init__(feed, f"no {field} {value!r} in the workspace{hint}")
 
 
@@ -148,6 +151,10 @@ class NoCopy(FeedError):
         self.retry_after, self.waiting = retry_after, waiting
         reason = f"Plane has not been read yet{f' ({waiting})' if waiting else ''}"
         super().__init__(feed, f"{reason}; try again in {retry_after} s")
+
+
+class Unfit(IcsfeedError):
+    """A value that cannot be used. Its text ends a sentence such as "must be a host name: "."""
 
 
 class BadParameter(IcsfeedError):

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.core.config import Alarm, ComponentKind, DateMode, DoneMode, Feed, Match
-from icsfeed.core.errors import BadParameter
+from icsfeed.core.errors import BadParameter, did_you_mean
 from icsfeed.core.model import Priority
 from icsfeed.core.narrowing import FIELDS
 from icsfeed.core.values import parse_alarm
@@ -176,7 +176,7 @@ def _one(given: Mapping[str, list[str]], field: str, read: Callable[[str, str], 
 def _choice(allowed: tuple[str, ...]) -> Callable[[str, str], Any]:
     def read(field: str, value: str) -> str:
         if value.lower() not in allowed:
-            raise BadParameter(field, f"must be one of {', '.join(allowed)}")
+            raise BadParameter(field, f"must be one of {', '.join(allowed)}{did_you_mean(value, allowed)}")
         return value.lower()
 
     return read

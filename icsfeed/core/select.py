@@ -97,7 +97,9 @@ def person_of(name: str, value: str, people: Iterable[Person]) -> Person:
     known = tuple(people)
     found = people_named(value, known)
     if not found:
-        raise NameNotFound(name, "assignee", value, sorted(person.email or person.name for person in known))
+        listed = sorted(person.email or person.name for person in known)
+        others = sorted({name for person in known for name in (person.name, person.full_name) if name})
+        raise NameNotFound(name, "assignee", value, listed, others)
     if len(found) > 1:
         raise AmbiguousName(name, "assignee", value, sorted(_candidate(person) for person in found))
     return found[0]

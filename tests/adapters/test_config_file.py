@@ -27,7 +27,7 @@ from icsfeed.core.errors import ConfigError, Problem
 ZONES = {"UTC", "Europe/Berlin"}
 SECRET = "s3cr3t-" * 6
 ENVIRON = {
-    "ICSFEED_PROXY_SECRET": "s3cr3t-s3cr3t-s3cr3t",
+    "ICSFEED_PROXY_SECRET": SECRET,
     "ICSFEED_SECRET": SECRET,
     "PLANE_API_KEY": "plane_api_key",
     "ICSFEED_ADMIN_TOKEN": "admin-" * 4,

@@ -9,6 +9,7 @@ import pytest
 from icsfeed.adapters.doctor import ALL, PEEK, REDIRECTS, SIZE, address, examine, open_doctor
 from icsfeed.core.doctor_clients import CLIENTS
 from icsfeed.core.doctor_seen import Answer, NoAnswer, Seen
+from icsfeed.core.errors import Unfit
 
 pytestmark = pytest.mark.anyio
 
@@ -218,5 +219,5 @@ def test_what_a_person_gives_becomes_an_address(given: str, address_: str) -> No
     "given", ["", "x", "ftp://x/", "file:///etc/passwd", "https://", "https://x:port/", "/feeds/x.ics"]
 )
 def test_what_is_no_web_address_is_refused(given: str) -> None:
-    with pytest.raises(ValueError, match=r"web address|must begin"):
+    with pytest.raises(Unfit, match=r"web address|must begin"):
         address(given)

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from icsfeed.adapters.running_server import FOREIGN, LARGEST, State, state
-from icsfeed.core.errors import BadSetting
+from icsfeed.core.errors import BadSetting, Unfit
 
 pytestmark = pytest.mark.anyio
 Site = Callable[[httpx.Request], httpx.Response]
@@ -80,7 +80,7 @@ async def test_no_answer_is_a_state_too() -> None:
     found = await state("http://x", transport=httpx.MockTransport(site))
     assert found == State(False, False, {"server": "no answer (ConnectTimeout)"})
     for url in ("http://x:port", "nonsense", "http://127.0.0.1:99999", "ftp://x", "http://a..b"):
-        with pytest.raises(ValueError, match=r"web address|must begin with https://|host name"):
+        with pytest.raises(Unfit, match=r"web address|must begin with https://|host name"):
             await state(url)
 
 

@@ -137,6 +137,9 @@ async def test_a_parameter_that_cannot_be_used_is_named(world: World) -> None:
         assert f"“{field}” has a value that cannot be used here." in words(answer)
     answer = await page(world, f"{feed_path(world, 'property')}?date=x")
     assert (answer.status_code, "“date” has a value" in words(answer)) == (400, True)
+    for path in (embed_path(world, "property"), feed_path(world, "property")):
+        refused = await page(world, f"{path}?date=x&theme=dark")
+        assert ("date=x" in refused.text, refused.status_code) == (False, 400), "no link leads here again"
 
 
 async def test_a_builder_with_a_bad_value_shows_the_whole_feed_and_what_is_wrong(world: World) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from icsfeed.core.colors import CSS3, color_name
 from icsfeed.core.config import Config, Duration, Secret, Workspace
+from icsfeed.core.errors import Unfit
 from icsfeed.core.values import LONGEST, parse_alarm, parse_duration
 
 HOUR, DAY = 3600, 86_400
@@ -113,5 +114,7 @@ def test_there_are_147_colours_and_each_has_a_value() -> None:
 
 def test_a_colour_name_is_lower_case() -> None:
     assert color_name("SteelBlue") == "steelblue"
-    with pytest.raises(ValueError, match="CSS3"):
+    with pytest.raises(Unfit, match="none of those"):
         color_name("#ff0000")
+    with pytest.raises(Unfit, match="did you mean tomato"):
+        color_name("tomatoe")

@@ -105,6 +105,11 @@ def test_a_bad_value_is_refused_by_the_parameters_name(text: str, field: str) ->
     assert str(caught.value) == f"{field}: {caught.value.reason}"
 
 
+def test_a_misspelt_choice_gets_a_suggestion() -> None:
+    with pytest.raises(BadParameter, match="did you mean start-and-due"):
+        read("dates=start-and-deu")
+
+
 @pytest.mark.parametrize(
     ("feed", "text", "changes"),
     [

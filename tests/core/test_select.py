@@ -84,6 +84,8 @@ def test_a_person_who_is_not_there_is_named_with_those_who_are() -> None:
     with pytest.raises(NameNotFound) as caught:
         person_of("f", "carl", EVERYBODY.values())
     assert caught.value.known == ("Bob", "anna@example.com", "bob@example.com")
+    with pytest.raises(NameNotFound, match="did you mean bob"):
+        person_of("f", "bobb", EVERYBODY.values())
 
 
 def test_a_name_that_several_have_is_refused_with_the_candidates() -> None:
