@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from icsfeed.serving import listen, new_event_loop
+from icsfeed.cli.serve import listen, new_event_loop
 
 
 def main() -> None:

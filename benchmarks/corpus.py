@@ -10,16 +10,16 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from icsfeed.adapters import plane_wire as wire
-from icsfeed.core.calendar import Calendar, Day, Material, calendar_of, style_of
-from icsfeed.core.config import Config, Feed
-from icsfeed.core.mapping import Style
-from icsfeed.core.model import Issue, Project, Snapshot
-from icsfeed.core.query import Query
+from icsfeed.config.schema import Config, Feed
 from icsfeed.demo.data import DemoData
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import FILLED, sample
 from icsfeed.demo.settings import demo_config
+from icsfeed.feeds.calendar import Calendar, Day, Material, calendar_of, style_of
+from icsfeed.feeds.mapping import Style
+from icsfeed.feeds.query import Query
+from icsfeed.model import Issue, Project, Snapshot
+from icsfeed.plane import decode as wire
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 TODAY = date(2026, 11, 23)

@@ -8,12 +8,12 @@ import corpus
 from measure import Row
 from msgspec.structs import replace
 
-from icsfeed.core.calendar import Day, Material, calendar_of
-from icsfeed.core.config import Feed
-from icsfeed.core.feed import Rendered, digest, render
-from icsfeed.core.model import Person, Snapshot
-from icsfeed.core.parts import Parts
-from icsfeed.core.query import Query
+from icsfeed.config.schema import Feed
+from icsfeed.feeds.calendar import Day, Material, calendar_of
+from icsfeed.feeds.parts import Parts
+from icsfeed.feeds.query import Query
+from icsfeed.feeds.rendered import Rendered, digest, render
+from icsfeed.model import Person, Snapshot
 
 PROJECTS, PEOPLE, WHOLE = 50, 200, 250
 """Feeds of each kind: of a project, of a person, and of everything."""

@@ -17,15 +17,15 @@ from typing import NamedTuple
 import httpx
 from msgspec.structs import replace
 
-from icsfeed.app.build import opened, utc_now
-from icsfeed.app.feeds import FeedService
-from icsfeed.app.server_state import ServerState
-from icsfeed.app.web import create_app
-from icsfeed.core.config import Auto, Feed
+from icsfeed.config.schema import Auto, Feed
 from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.api import create_plane
 from icsfeed.demo.sample import sample
 from icsfeed.demo.settings import demo_config
+from icsfeed.feeds.service import FeedService
+from icsfeed.server.build import opened, utc_now
+from icsfeed.web.app import create_app
+from icsfeed.web.state import ServerState
 
 FEEDS = {"due": Feed(project="WEB"), "span": Feed(project="WEB", dates="span")}
 LIMIT = 100_000

@@ -18,15 +18,15 @@ from typing import Any
 import httpx
 from msgspec import Struct, to_builtins
 
-from icsfeed.adapters.store import open_store
-from icsfeed.app.build import opened
-from icsfeed.app.push import World, push
-from icsfeed.core.config import Auto, Config, Feed, PushTarget, Secret
-from icsfeed.core.ics_object import write_object
-from icsfeed.core.push_plan import name_of, wanted_of
+from icsfeed.config.schema import Auto, Config, Feed, PushTarget, Secret
 from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.sample import FILLED
 from icsfeed.demo.settings import demo_config
+from icsfeed.push.object import write_object
+from icsfeed.push.plan import name_of, wanted_of
+from icsfeed.push.run import World, push
+from icsfeed.server.build import opened
+from icsfeed.store.store import open_store
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from plane.api import create_plane

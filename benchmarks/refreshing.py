@@ -12,10 +12,10 @@ import httpx
 from measure import Row, on_the_wire, times_faster
 from msgspec.structs import replace
 
-from icsfeed.app.build import opened
-from icsfeed.app.feeds import FeedService
-from icsfeed.core.config import Auto, Config
+from icsfeed.config.schema import Auto, Config
 from icsfeed.demo.access import KeyLimits
+from icsfeed.feeds.service import FeedService
+from icsfeed.server.build import opened
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from plane.api import create_plane

@@ -9,12 +9,12 @@ from icalendar import Calendar as Theirs
 from icalendar import Event
 from measure import Row, in_turns, on_the_wire, times_faster, times_the_cost
 
-from icsfeed.core.component import Component
-from icsfeed.core.feed import Rendered, digest, render
-from icsfeed.core.ics import CLOSING, Header, opening
-from icsfeed.core.model import Snapshot
-from icsfeed.core.parts import Parts, parts
-from icsfeed.core.revisions import History, carried_on
+from icsfeed.cache.revisions import History, carried_on
+from icsfeed.feeds.parts import Parts, parts
+from icsfeed.feeds.rendered import Rendered, digest, render
+from icsfeed.ics.component import Component
+from icsfeed.ics.write import CLOSING, Header, opening
+from icsfeed.model import Snapshot
 
 DAY = timedelta(days=1)
 

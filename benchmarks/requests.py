@@ -26,13 +26,13 @@ from simulation import (
     timer,
 )
 
-from icsfeed.app.feeds import FeedService
-from icsfeed.app.watch import Watch
-from icsfeed.app.workspace import Workspace
-from icsfeed.core.config import Cache, Duration, Feed
-from icsfeed.core.webhook import Touched
+from icsfeed.cache.background import Watch
+from icsfeed.cache.workspace import Workspace
+from icsfeed.config.schema import Cache, Duration, Feed
 from icsfeed.demo.data import DemoProject
 from icsfeed.demo.sample import FILLED
+from icsfeed.feeds.service import FeedService
+from icsfeed.plane.webhook import Touched
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from plane.data import PlaneData

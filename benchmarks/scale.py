@@ -10,8 +10,8 @@ from crowd import cost_of, spread
 from msgspec import Struct
 from rendering import Renderer
 
-from icsfeed.core.config import Feed
-from icsfeed.core.model import Snapshot
+from icsfeed.config.schema import Feed
+from icsfeed.model import Snapshot
 
 ISSUES = (100, 1_000, 10_000, 100_000)
 FEEDS = (1, 10, 100, 1_000)

@@ -20,15 +20,15 @@ import httpx
 import msgspec
 from msgspec.structs import replace
 
-from icsfeed.app.build import opened
-from icsfeed.app.feeds import FeedService
-from icsfeed.core.config import Auto, Cache, Config, Feed
+from icsfeed.config.schema import Auto, Cache, Config, Feed
 from icsfeed.demo.data import DemoProject
 from icsfeed.demo.sample import SPACE
 from icsfeed.demo.settings import demo_config
+from icsfeed.feeds.service import FeedService
+from icsfeed.server.build import opened
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-sys.path.append(str(Path(__file__).parents[1] / "tests/app"))
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from leaping import START, Simulation  # the tests live in it, too
 from plane.api import create_plane
 from plane.data import PlaneData

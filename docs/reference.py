@@ -18,16 +18,16 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 import icsfeed
-from icsfeed import running
-from icsfeed.adapters.config_schema import schema
-from icsfeed.app.build import opened, utc_now
-from icsfeed.app.metrics import exposition
-from icsfeed.app.server_state import ServerState
-from icsfeed.app.web import create_app
-from icsfeed.cli import cli
+from icsfeed.cli import support as running
+from icsfeed.cli.commands import cli
+from icsfeed.config.json_schema import schema
 from icsfeed.demo.api import create_plane
 from icsfeed.demo.sample import sample
 from icsfeed.demo.settings import demo_config
+from icsfeed.server.build import opened, utc_now
+from icsfeed.web.app import create_app
+from icsfeed.web.state import ServerState
+from icsfeed.web.status.metrics import exposition
 
 PACKAGE = Path(icsfeed.__file__).parent
 TARGET = Path(__file__).with_name("reference.md")

@@ -1,5 +1,5 @@
 """`python -m icsfeed`."""
 
-from icsfeed.cli import main
+from icsfeed.cli.commands import main
 
 main()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from icsfeed.adapters.store import Store, open_store
+from icsfeed.store.store import Store, open_store
 
 
 class RedisServer:

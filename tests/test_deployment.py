@@ -18,9 +18,9 @@ from cli_world import SECRET, line_with, plane_served, run, running
 from plane.sample import sample
 from web_servers import caddy, free_port, nginx
 
-from icsfeed.adapters.config_file import load
-from icsfeed.app.peers import PROOF_HEADER
+from icsfeed.config.file import load
 from icsfeed.demo.sample import API_KEY, SLUG
+from icsfeed.web.client_address import PROOF_HEADER
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = (ROOT / "docs/compose.yaml").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from cli_world import SECRET
 
-from icsfeed.adapters.config_file import load
-from icsfeed.cli import cli
+from icsfeed.cli.commands import cli
+from icsfeed.config.file import load
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from cli_world import SECRET, run
 
-from icsfeed.adapters.config_file import load
-from icsfeed.cli import cli
-from icsfeed.running import EXIT_CODES
+from icsfeed.cli.commands import cli
+from icsfeed.cli.support import EXIT_CODES
+from icsfeed.config.file import load
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """The configuration of `icsfeed demo`: a feed of each kind over the sample workspace."""
 
-from icsfeed.core.config import Auto, Config, Duration, Feed, Filter, Secret, Window, Workspace
+from icsfeed.config.schema import Auto, Config, Duration, Feed, Filter, Secret, Window, Workspace
 from icsfeed.demo.sample import API_KEY, SLUG
 
 # Nothing behind these links is worth hiding, and they are the same at every start.

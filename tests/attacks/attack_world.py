@@ -13,11 +13,11 @@ import uvicorn
 from app_world import World, serving
 from msgspec.structs import replace
 
-from icsfeed.app.wrong_links import WrongLinks
-from icsfeed.connections import Admission, Bounded
-from icsfeed.core.config import Auto, Config, Feed, Secret
-from icsfeed.core.tokens import Kind, derive
+from icsfeed.config.schema import Auto, Config, Feed, Secret
 from icsfeed.demo.settings import SECRET, demo_config
+from icsfeed.feeds.tokens import Kind, derive
+from icsfeed.server.connections import Admission, Bounded
+from icsfeed.web.token_throttle import WrongLinks
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from attack_world import target as under_attack
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from icsfeed.adapters.config_file import load
-from icsfeed.core.config import Config
-from icsfeed.core.errors import ConfigError
+from icsfeed.config.file import load
+from icsfeed.config.schema import Config
+from icsfeed.errors import ConfigError
 
 FUZZ = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PARAMETERS = (

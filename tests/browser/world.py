@@ -15,13 +15,13 @@ from plane.data import PlaneData
 from plane.sample import sample
 from playwright.sync_api import Browser
 
-from icsfeed.app.build import opened
-from icsfeed.app.feeds import FeedService
-from icsfeed.app.server_state import ServerState
-from icsfeed.app.web import create_app
-from icsfeed.core.config import AuthProxy, Config, Embed, Feed
+from icsfeed.config.schema import AuthProxy, Config, Embed, Feed
 from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.settings import ADMIN_TOKEN, demo_config
+from icsfeed.feeds.service import FeedService
+from icsfeed.server.build import opened
+from icsfeed.web.app import create_app
+from icsfeed.web.state import ServerState
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (

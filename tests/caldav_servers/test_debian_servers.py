@@ -11,8 +11,8 @@ from debian_servers import cyrus, davical, sabre, sogo
 from push_world import Pushing, pushing_to
 from test_push_servers import plane
 
-from icsfeed.core.mapping import issue_uid
-from icsfeed.core.push_plan import name_of
+from icsfeed.feeds.mapping import issue_uid
+from icsfeed.push.plan import name_of
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ import httpx
 import pytest
 from litestar.stores.base import StorageObject
 
-sys.path.append(str(Path(__file__).parents[1] / "app"))
+sys.path.append(str(Path(__file__).parents[1]))
 
 from app_world import HOST, TODAY, UNLIMITED, World, events, settings
 from plane import faults as f
@@ -34,14 +34,14 @@ from plane.faults import Fault, Faults
 from plane.sample import sample
 from simulated import BACKEND, LoopClock
 
-from icsfeed.adapters.store import Store
-from icsfeed.adapters.store_places import Place, PrivateFiles
-from icsfeed.app.build import opened
-from icsfeed.app.server_state import ServerState
-from icsfeed.app.watch import Watch
-from icsfeed.app.web import create_app
-from icsfeed.core.config import Feed
+from icsfeed.cache.background import Watch
+from icsfeed.config.schema import Feed
 from icsfeed.demo.data import DemoProject
+from icsfeed.server.build import opened
+from icsfeed.store.backends import Place, PrivateFiles
+from icsfeed.store.store import Store
+from icsfeed.web.app import create_app
+from icsfeed.web.state import ServerState
 
 pytestmark = pytest.mark.anyio
 

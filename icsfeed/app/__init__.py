@@ -1,1 +1,0 @@
-"""Where the core and the adapters meet: freshness, feeds, and the web."""

@@ -1,0 +1,1 @@
+"""Configuration: feeds.yaml, the environment and files of secrets, to checked values."""

@@ -1,0 +1,321 @@
+"""The configuration as values: what feeds.yaml may say, and what follows from it.
+
+Frozen, strict structs. Nothing is read here: config/file.py turns YAML, the environment
+and secret files into plain data, config/decode.py turns that into a `Config` or a list of
+every problem in it.
+
+A type with a `_rule` says in words what it takes: they end the sentence "must be ..." of a problem,
+and describe the key in the JSON schema.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from ipaddress import ip_network
+from string import Formatter
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct, field
+
+from icsfeed.config.values import Alarm as Alarm
+from icsfeed.config.values import Duration as Duration
+from icsfeed.config.values import Secret as Secret
+from icsfeed.errors import Unfit, did_you_mean
+from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
+from icsfeed.ics.colors import color_name
+from icsfeed.model import Priority
+
+NO_FEEDS = "has no feeds that are active: name some under `feeds:`, or turn on `auto:`"
+
+ComponentKind: TypeAlias = Literal["vevent", "vtodo"]
+DateMode: TypeAlias = Literal["due", "span", "start-and-due"]
+DoneMode: TypeAlias = Literal["cancelled", "keep", "check", "drop"]
+Details: TypeAlias = Literal["full", "brief", "title", "busy"]
+Included: TypeAlias = Literal["issues", "cycles", "modules"]
+Category: TypeAlias = Literal["labels", "project", "state", "priority"]
+Language: TypeAlias = Literal["en", "de"]
+
+SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority")
+SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
+_PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
+_HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"  # hosts.py looks at what is beyond ASCII
+_ORIGIN = rf"https?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
+_LINE = r"[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
+_ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
+
+
+def _rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] | None = None) -> Meta:
+    """`pattern` must match the whole text; `tidy` gives its best spelling, or raises ValueError."""
+    whole = None if pattern is None else rf"^(?:{pattern})$(?!\n)"
+    return Meta(description=words, pattern=whole, extra={"tidy": tidy} if tidy else None)
+
+
+def _least(seconds: int, value: Duration) -> Duration:
+    if value < seconds:
+        raise ValueError("too short")
+    return value
+
+
+def _template(text: str) -> str:
+    for _, name, form, conversion in Formatter().parse(text):
+        if name is not None and (name not in SUMMARY_FIELDS or form or conversion):
+            raise Unfit(f"there is no {{{name}}}{did_you_mean(name, SUMMARY_FIELDS)}")
+    return text
+
+
+def _without_slash(address: str) -> str:
+    return ascii_address(address).rstrip("/")
+
+
+def _origin(text: str) -> str:
+    return text if text == "*" else ascii_origin(text)
+
+
+def _host_name(text: str) -> str:
+    return ascii_host(text).removesuffix(".")
+
+
+def _network(text: str) -> str:
+    return str(ip_network(text, strict=False))
+
+
+Name: TypeAlias = Annotated[str, _rule("a name on one line, no space at its ends", _LINE)]
+FeedMark: TypeAlias = Annotated[
+    str, _rule("true, false, or a list of former feeds", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:@[a-z2-7]{12})?")
+]
+Slug: TypeAlias = Annotated[str, _rule("a slug: letters, digits, - and _", "[A-Za-z0-9_-]+")]
+FeedName: TypeAlias = Annotated[
+    str,
+    _rule(
+        "1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first; not icsf_* or *.ics, which links need",
+        r"(?![Ii][Cc][Ss][Ff]_)(?!.*\.[Ii][Cc][Ss]$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+    ),
+]
+_WEB = "an http or https address with a host and without user name, ? and #, such as"
+Url: TypeAlias = Annotated[str, _rule(f"{_WEB} https://plane.example.com", _ADDRESS, _without_slash)]
+CalendarUrl: TypeAlias = Annotated[
+    str, _rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
+]
+Origin: TypeAlias = Annotated[
+    str, _rule("an exact origin such as https://intranet.example.com", rf"{_ORIGIN}|\*", _origin)
+]
+_FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
+Template: TypeAlias = Annotated[str, _rule(f"text with no other fields than {_FIELDS}", tidy=_template)]
+HostName: TypeAlias = Annotated[
+    str, _rule("a host name such as cal.example.com or *.example.com", rf"(?:\*\.)?{_HOST}", _host_name)
+]
+Network: TypeAlias = Annotated[str, _rule("an IP address or network such as 10.0.0.0/8", tidy=_network)]
+HeaderName: TypeAlias = Annotated[
+    str, _rule("the name of a header such as X-Forwarded-Email", "[A-Za-z0-9-]+")
+]
+Color: TypeAlias = Annotated[str, _rule("a CSS3 colour name such as tomato", tidy=color_name)]
+Length: TypeAlias = Annotated[Duration, _rule("a length of time such as 90d, 12h 30m or 15s")]
+Ttl: TypeAlias = Annotated[
+    Duration, _rule("a length of time such as 5m, 1s or more", tidy=partial(_least, 1))
+]
+Refresh: TypeAlias = Annotated[Duration, _rule("a length of time, 5m or more", tidy=partial(_least, 300))]
+Reminder: TypeAlias = Annotated[Alarm, _rule("a time from the start of the day such as -PT15H, -P1D or PT9H")]
+Hidden: TypeAlias = Annotated[Secret, _rule("text on one line, not empty")]
+Revision: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1, description="a whole number, 1 or more")]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number, 0 or more")]
+Ratio: TypeAlias = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
+
+
+class Window(Struct, frozen=True, forbid_unknown_fields=True):
+    """How far from today a feed reaches. None: no bound on that side."""
+
+    past: Length | None = None
+    ahead: Length | None = None
+
+
+class Match(Struct, frozen=True, forbid_unknown_fields=True):
+    """Values an issue must have: any of the values of a field, in every field that is given.
+
+    `state` takes groups (`started`) and names (`In Review`); `assignee` takes e-mail, display name,
+    id or `none`; `label`, `cycle` and `module` take names, or `none`. Upper and lower case are one.
+    """
+
+    priority: tuple[Priority, ...] = ()
+    state: tuple[Name, ...] = ()
+    label: tuple[Name, ...] = ()
+    assignee: tuple[Name, ...] = ()
+    cycle: tuple[Name, ...] = ()
+    module: tuple[Name, ...] = ()
+
+
+class Filter(Match, frozen=True, forbid_unknown_fields=True):
+    """A `where:`: what must match, and under `not` what must not."""
+
+    exclude: Match = field(default=Match(), name="not")
+
+
+class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One feed: what it holds (scope, where, window, include), how it looks, who may read it."""
+
+    workspace: Name | None = None
+    project: Name | None = None
+    projects: tuple[Name, ...] = ()
+    assignee: Name | None = None
+    unassigned: bool = False
+    everything: bool = False
+    where: Filter = Filter()
+    window: Window | Literal["all"] = "all"
+    include: tuple[Included, ...] = ("issues",)
+    undated: bool = False
+
+    active: bool = True
+    title: str | None = None
+    description: str | None = None
+    color: Color | None = None
+    language: Language | None = None
+    component: ComponentKind = "vevent"
+    dates: DateMode = "due"
+    done: DoneMode = "cancelled"
+    details: Details = "full"
+    summary: Template = "[{sequence_id}] {name}"
+    categories: tuple[Category, ...] = ("labels",)
+    colors: Mapping[Priority, Color | None] = {}
+    alarm: tuple[Reminder, ...] = ()
+    refresh: Refresh = Duration(3600)
+    stale_notice: Length | Literal[False] = Duration(86400)
+    overdue_digest: bool = False
+
+    public: bool = False
+    subscribers: tuple[Name, ...] = ()
+    revoked: tuple[Name, ...] = ()
+    revision: Revision = 1
+
+
+class Workspace(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One Plane workspace. `projects` (keys) limits what leaves Plane through us.
+
+    `ca_file`: certificates to trust besides the system's. `webhook_from`: the networks that may send its
+    webhooks; none: all.
+    """
+
+    url: Url
+    api_key: Hidden | None = None
+    api_key_file: str | None = None
+    ca_file: str | None = None
+    slug: Slug | None = None
+    web_url: Url | None = None
+    active: bool = True
+    title: str | None = None
+    description: str | None = None
+    projects: tuple[Name, ...] = ()
+    webhook_from: tuple[Network, ...] = ()
+    webhook_secret: Hidden | None = None
+    webhook_secret_file: str | None = None
+    webhook_secret_old: Hidden | None = None
+
+
+class Auto(Struct, frozen=True, forbid_unknown_fields=True):
+    """Feeds made without being named: one for each project, one for each member."""
+
+    projects: bool = False
+    assignees: bool = False
+
+
+class PushTarget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A calendar on a CalDAV server that one feed is written to (caldav.md).
+
+    `collection` is the calendar's display name: it is looked for by that name when `url` is the
+    server's or the account's address, and it is given to a calendar that `create` makes.
+    `adopt`: true takes over objects with our UIDs and no mark (CalPlaneBot's); a list those that former
+    feeds wrote, by name. Deletions above `min_delete` objects and above `max_delete_ratio` of ours wait
+    for --force.
+    """
+
+    feed: Name
+    url: CalendarUrl
+    username: str | None = None
+    password: Hidden | None = None
+    password_file: str | None = None
+    token: Hidden | None = None
+    token_file: str | None = None
+    active: bool = True
+    collection: Name | None = None
+    create: bool = False
+    adopt: tuple[FeedMark, ...] | Literal[False, True] = False
+    strip_emoji: bool = False
+    allow_insecure: bool = False
+    max_delete_ratio: Ratio = 0.25
+    min_delete: Count = 10
+    ca_file: str | None = None
+    connect_timeout: Ttl = Duration(10)
+    read_timeout: Ttl = Duration(60)
+
+
+class Embed(Struct, frozen=True, forbid_unknown_fields=True):
+    """Pages of which origins may show a feed in a frame. None: no page may."""
+
+    frame_ancestors: tuple[Origin, ...] = ()
+
+
+class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networks": "from"}):
+    """A proxy that signs people in: the header it names their e-mail in, and where it calls from.
+
+    `secret`: what it must send in X-Icsfeed-Proxy-Secret as well; None: nothing.
+    """
+
+    header: HeaderName
+    networks: tuple[Network, ...]
+    secret: Hidden | None = None
+    secret_file: str | None = None
+
+
+class Cache(Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds for which what was read of Plane counts as fresh; `deadline`: how long a reader waits.
+
+    `webhook_ttl`: how far that of `issues` may stretch while webhooks arrive and the request budget has no
+    room. `full`: after so long issues are
+    read whole, and not only those that changed.
+    """
+
+    workspaces: Ttl = Duration(300)
+    projects: Ttl = Duration(120)
+    issues: Ttl = Duration(60)
+    cycles: Ttl = Duration(300)
+    modules: Ttl = Duration(300)
+    members: Ttl = Duration(600)
+    states: Ttl = Duration(300)
+    labels: Ttl = Duration(300)
+    deadline: Ttl = Duration(5)
+    full: Ttl = Duration(21_600)
+    webhook_ttl: Ttl = Duration(300)
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole configuration. After decoding, names and cross-references in it hold.
+
+    `sync_interval`: how often targets are pushed to although nothing has changed here.
+    `store` is `file`, `memory`, or an address (redis://, valkey://) that may hold a password.
+    `trusted_proxies`: whose X-Forwarded-For is believed. No `allowed_hosts`: any.
+    """
+
+    workspaces: Mapping[Slug, Workspace]
+    secret: Hidden | None = None
+    secret_file: str | None = None
+    admin_token: Hidden | None = None
+    admin_token_file: str | None = None
+    feeds: Mapping[FeedName, Feed] = {}
+    auto: Auto = Auto()
+    push: Mapping[FeedName, PushTarget] = {}
+    public_url: Url | None = None
+    timezone: Name = "UTC"
+    language: Language = "en"
+    colors: Mapping[Priority, Color | None] = {}
+    embed: Embed = Embed()
+    auth_proxy: AuthProxy | None = None
+    cors: tuple[Origin, ...] = ()
+    cache: Cache = Cache()
+    sync_interval: Ttl = Duration(300)
+    store: Hidden = Secret("file")
+    gzip: bool = True
+    trusted_proxies: tuple[Network, ...] = ()
+    allowed_hosts: tuple[HostName, ...] = ()
+    log_addresses: bool = False
+
+    @property
+    def has_no_feeds(self) -> bool:
+        """Whether nothing is to be served, configured or automatic."""
+        return not any(feed.active for feed in self.feeds.values()) and self.auto == Auto()

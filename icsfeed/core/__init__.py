@@ -1,1 +1,0 @@
-"""The pure core: no await, no clock, no files, no network, no environment."""

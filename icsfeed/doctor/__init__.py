@@ -1,0 +1,1 @@
+"""A feed examined as calendar apps would read it."""

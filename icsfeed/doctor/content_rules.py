@@ -1,0 +1,148 @@
+"""What follows for which calendar app from what a feed holds."""
+
+from collections.abc import Iterable, Iterator
+
+from icsfeed.doctor.body import Body, Item
+from icsfeed.doctor.clients import EVERYBODY, LARGE, ONLINE, WITHOUT_TASKS
+from icsfeed.doctor.http_rules import (
+    APPLE,
+    GOOGLE,
+    HOME_ASSISTANT,
+    ICSX5,
+    NEXTCLOUD,
+    OUTLOOK,
+    THUNDERBIRD,
+    VDIRSYNCER,
+    Remark,
+    Weight,
+)
+
+STRICT = (GOOGLE, HOME_ASSISTANT)
+"""Apps that drop the whole file for one line that they cannot read."""
+OTHERS = tuple(app for app in EVERYBODY if app not in STRICT)
+HINTS = ("REFRESH-INTERVAL", "X-PUBLISHED-TTL")
+
+
+def about_form(body: Body, size: int) -> Iterator[Remark]:
+    """Whether it is well-formed: the file as a whole."""
+    if not body.is_whole:
+        yield Remark("fails", EVERYBODY, "it is cut off: a BEGIN is without its END")
+    if body.malformed:
+        text = f"line {body.malformed[0]} cannot be read ({len(body.malformed)} of that kind)"
+        yield Remark("fails", STRICT, f"{text}: the whole file is dropped")
+        yield Remark("limits", OTHERS, text)
+    if not body.is_utf8:
+        yield Remark("fails", STRICT, "it is not UTF-8")
+        yield Remark("limits", OTHERS, "it is not UTF-8: letters beyond ASCII are wrong")
+    missing = [name for name in ("VERSION", "PRODID") if name not in body.values]
+    if missing and body.is_whole:
+        yield Remark("fails", (HOME_ASSISTANT,), f"it has no {' and no '.join(missing)}")
+    if not body.has_crlf:
+        yield Remark("note", EVERYBODY, "its lines do not end in CR LF, as RFC 5545 wants")
+    if body.overlong:
+        yield Remark("note", EVERYBODY, f"line {body.overlong[0]} is longer than 75 octets and not folded")
+    if size > LARGE:
+        yield Remark("limits", ONLINE, f"it has {size:,} bytes; some services read no more than {LARGE:,}")
+
+
+def about_content(body: Body) -> Iterator[Remark]:
+    """What it says of itself, and what its events and tasks hold."""
+    if not any(hint in body.values for hint in HINTS):
+        text = "it does not say how often to look (REFRESH-INTERVAL): Nextcloud looks once a week"
+        yield Remark("limits", (NEXTCLOUD,), text)
+    if not body.items:
+        yield Remark("note", EVERYBODY, "it holds nothing")
+        yield Remark("limits", (VDIRSYNCER,), "vdirsyncer refuses to sync a feed that has become empty")
+        return
+    yield from _about_identity(body)
+    yield from _about_tasks(body)
+    yield from _about_events(body)
+    unknown = sorted(body.used_zones - body.zones)
+    if unknown:
+        text = f"the time zone {unknown[0]} is used and not defined: Outlook may show nothing"
+        yield Remark("fails", (OUTLOOK,), text)
+    alarms = sum(item.alarms for item in body.items)
+    if alarms:
+        yield Remark("note", (GOOGLE, NEXTCLOUD), f"its {alarms} reminders are ignored")
+        yield Remark("note", (APPLE,), f"its {alarms} reminders are dropped unless one asks for them")
+
+
+def _about_identity(body: Body) -> Iterator[Remark]:
+    unnamed = _count(item for item in body.items if not item.value("UID"))
+    if unnamed:
+        yield Remark("fails", (HOME_ASSISTANT, VDIRSYNCER), f"{unnamed} without UID")
+        yield Remark("limits", (ICSX5, NEXTCLOUD, THUNDERBIRD), f"{unnamed} without UID: doubled or lost")
+    keys = [item.key for item in body.items if item.value("UID")]
+    if len(keys) != len(set(keys)):
+        text = f"{len(keys) - len(set(keys))} share a UID with another"
+        yield Remark("fails", (VDIRSYNCER,), text)
+        yield Remark("limits", (ICSX5, NEXTCLOUD, THUNDERBIRD), f"{text}: one of them is shown")
+    if "UID" in body.values:
+        # pimutils/vdirsyncer#1222: versions 0.19 to 0.21 read the first UID line of the file for each item.
+        weight: Weight = "fails" if len(body.items) > 1 else "limits"
+        text = "the calendar itself has a UID, which vdirsyncer takes for the UID of every item: it keeps one"
+        yield Remark(weight, (VDIRSYNCER,), text)
+    undated = _count(item for item in body.items if not item.value("DTSTAMP"))
+    if undated:
+        yield Remark("fails", (HOME_ASSISTANT,), f"{undated} without DTSTAMP")
+    unrevised = _count(item for item in body.items if not item.value("LAST-MODIFIED"))
+    if unrevised:
+        yield Remark("note", (ICSX5,), f"{unrevised} without LAST-MODIFIED: changes are told by nothing")
+
+
+def _about_tasks(body: Body) -> Iterator[Remark]:
+    tasks = len(body.of("VTODO"))
+    if tasks:
+        weight: Weight = "limits" if body.of("VEVENT") else "fails"
+        yield Remark(weight, WITHOUT_TASKS, f"it does not show tasks, and {tasks} of this feed are")
+
+
+def _about_events(body: Body) -> Iterator[Remark]:
+    events = body.of("VEVENT")
+    starts = _count(event for event in events if not event.value("DTSTART"))
+    if starts:
+        yield Remark("fails", STRICT, f"{starts} without DTSTART")
+    empty = _count(e for e in events if e.value("DTEND") and e.value("DTEND") == e.value("DTSTART"))
+    if empty:
+        yield Remark("fails", (HOME_ASSISTANT,), f"{empty} that end when they start (DTEND = DTSTART)")
+    busy = _count(event for event in events if _shows_busy(event))
+    if busy:
+        yield Remark("limits", (OUTLOOK,), f"{busy} all-day events are shown as busy")
+    cancelled = _count(event for event in events if event.value("STATUS") == "CANCELLED")
+    if cancelled:
+        yield Remark("note", (GOOGLE,), f"{cancelled} are cancelled: Google leaves them out")
+    invited = _count(event for event in events if {"ORGANIZER", "ATTENDEE"} & event.values.keys())
+    if invited:
+        yield Remark("limits", (OUTLOOK, THUNDERBIRD), f"{invited} with guests: shown as invitations")
+
+
+def _shows_busy(event: Item) -> bool:
+    all_day = event.values.get("DTSTART", "").startswith(";VALUE=DATE:")
+    return all_day and event.value("X-MICROSOFT-CDO-BUSYSTATUS") != "FREE"
+
+
+def about_two(first: Body, again: Body, *, same_bytes: bool) -> Iterator[Remark]:
+    """What moves between two reads, one after the other, in which hardly anything can have changed."""
+    if same_bytes:
+        return
+    before, after = ({item.key: item for item in body.items} for body in (first, again))
+    both = before.keys() & after.keys()
+    if before and after and not both:
+        yield Remark("limits", EVERYBODY, "every UID changes with each read: all events are made anew")
+    changed = [key for key in both if before[key].content != after[key].content]
+    stuck = _count(after[k] for k in changed if not _is_later(before[k], after[k]))
+    if stuck:
+        text = f"{stuck} changed and LAST-MODIFIED did not grow: ICSx5 keeps the old ones"
+        yield Remark("limits", (ICSX5,), text)
+    if changed:
+        yield Remark("note", (VDIRSYNCER,), f"{len(changed)} changed between two reads: they are made anew")
+    if both and not changed:
+        yield Remark("note", EVERYBODY, "its bytes change with each read although its events do not")
+
+
+def _is_later(before: Item, after: Item) -> bool:
+    return after.value("LAST-MODIFIED") > before.value("LAST-MODIFIED")
+
+
+def _count(items: Iterable[Item]) -> int:
+    return sum(1 for _ in items)

@@ -1,0 +1,1 @@
+"""Feeds written as files."""

@@ -1,0 +1,107 @@
+"""The folder of an export: files that are replaced in one step, and the record of which are ours."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+
+from msgspec import DecodeError, json
+
+from icsfeed.errors import ExportBusy, ExportError
+from icsfeed.export.plan import usable_record
+
+RECORD, LOCK, TEMPORARY = ".icsfeed-export.json", ".icsfeed-export.lock", ".icsfeed-tmp"
+
+
+class Folder:
+    """What the export sees of its folder. Its methods raise OSError, but for what they name."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """The folder, made when it is not there, for this run alone. Raises ExportBusy and ExportError."""
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            lock = (self._root / LOCK).open("ab")
+        except OSError as error:
+            raise ExportError(f"cannot write to {self._root}: {error.strerror}") from None
+        with lock:
+            try:
+                flock(lock, LOCK_EX | LOCK_NB)
+            except OSError:
+                raise ExportBusy(f"another export to {self._root} is running") from None
+            yield
+
+    def record(self) -> Mapping[str, str]:
+        """The files that exports have made: feeds by path. Raises ExportError when it cannot be read."""
+        path = self._root / RECORD
+        try:
+            return usable_record(json.decode(path.read_bytes()))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, DecodeError) as error:
+            raise ExportError(f"cannot use {path}: {error}") from None
+
+    def keep_record(self, made: Mapping[str, str]) -> None:
+        """Write down which files are ours. Raises ExportError."""
+        body = json.encode({"made": made}, order="deterministic")
+        try:
+            if self._read(RECORD) != body:
+                self._replace(self._root / RECORD, body, None)
+        except OSError as error:
+            raise ExportError(f"cannot write {self._root / RECORD}: {error.strerror}") from None
+
+    def has(self, path: str) -> bool:
+        """Whether there is anything at this path."""
+        return os.path.lexists(self._root / path)
+
+    def put(self, path: str, body: bytes, modified: datetime) -> bool:
+        """The file holds `body` and its time is `modified`; False: it was so already."""
+        moment = int(modified.timestamp())
+        target = self._inside(path)
+        if self._read(path) != body:
+            self._replace(target, body, moment)
+            return True
+        if int(target.stat().st_mtime) != moment:
+            os.utime(target, (moment, moment))
+        return False
+
+    def remove(self, path: str) -> None:
+        """The file is not there any more, nor are folders that it leaves empty."""
+        target = self._inside(path)
+        target.unlink(missing_ok=True)
+        for parent in target.relative_to(self._root).parents[:-1]:
+            with suppress(OSError):  # not empty
+                (self._root / parent).rmdir()
+
+    def _inside(self, path: str) -> Path:
+        """The path in the folder. Raises OSError where a symbolic link leads out of it."""
+        target = self._root / path
+        if not target.parent.resolve().is_relative_to(self._root.resolve()):
+            raise OSError(0, "a symbolic link leads out of the folder")
+        return target
+
+    def _read(self, path: str) -> bytes | None:
+        target = self._root / path
+        return target.read_bytes() if target.is_file() and not target.is_symlink() else None
+
+    def _replace(self, target: Path, body: bytes, moment: int | None) -> None:
+        """The file is the old one or the new one, whole. Only one run at a time comes here."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}{TEMPORARY}")
+        try:
+            temporary.unlink(missing_ok=True)  # of a run that was cut off
+            with temporary.open("xb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file)
+            if moment is not None:
+                os.utime(temporary, (moment, moment))
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise

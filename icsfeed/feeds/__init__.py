@@ -1,0 +1,1 @@
+"""From snapshots to calendars: selection, mapping, rendering, links."""

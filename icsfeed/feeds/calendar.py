@@ -1,0 +1,192 @@
+"""What a feed shows on a day: from configuration and snapshots to a header and components."""
+
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from icsfeed.config.schema import Config, Feed, Language, Workspace
+from icsfeed.feeds.mapping import Style, issue_components, period_component
+from icsfeed.feeds.notices import overdue_digest, revoked_notice, stale_notice
+from icsfeed.feeds.parts import Part, Parts, in_order, part
+from icsfeed.feeds.query import Query, shown_fields
+from icsfeed.feeds.select import Selection, person_of, projects_of, select
+from icsfeed.ics.colors import CSS3
+from icsfeed.ics.component import Component
+from icsfeed.ics.write import Header
+from icsfeed.l10n.words import words
+from icsfeed.model import Person, Project, Snapshot
+from icsfeed.text import is_blank, one_line
+
+
+class Material(Struct, frozen=True):
+    """What a feed is made of: all projects and people of its workspace, and its projects' snapshots.
+
+    `linked` are the same snapshots, with what filters on cycles and modules need and texts do not show.
+    """
+
+    projects: Sequence[Project]
+    people: Mapping[str, Person]
+    snapshots: Sequence[Snapshot]
+    linked: Sequence[Snapshot]
+
+
+class Day(Struct, frozen=True):
+    """The day in the configured zone, and since when Plane could not be read, once that is too long."""
+
+    today: date
+    zone: ZoneInfo
+    stale_since: datetime | None = None
+
+
+class Calendar(Struct, frozen=True):
+    """A feed before it is bytes: the items of snapshots that it shows in its style, and our own notices.
+
+    `selection` has the counts of what is not in it, too. `held`: ids of issues that are in it as VTODOs.
+    """
+
+    header: Header
+    selection: Selection
+    style: Style
+    notices: Sequence[Component] = ()
+    held: frozenset[str] = frozenset()
+
+    @property
+    def count(self) -> int:
+        """Of how many items it tells; an issue may be two events."""
+        return len(self.selection.issues) + len(self.selection.periods) + len(self.notices)
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """All that is in it, in no order; made anew each time."""
+        issues = (
+            component
+            for snapshot, issue in self.selection.issues
+            for component in issue_components(issue, snapshot, self.style, self.held)
+        )
+        return [*issues, *self._others()]
+
+    def parts(self, made: Mapping[str, Parts]) -> Sequence[Part]:
+        """The same as bytes, sorted; issues as they are `made` already, by their project's id."""
+        of, held = {project: parts.of for project, parts in made.items()}, self.held
+        found = [part for _, issue in self.selection.issues for part in of[issue.project](issue, held)]
+        return in_order([*found, *map(part, self._others())])
+
+    def _others(self) -> Iterator[Component]:
+        for snapshot, period in self.selection.periods:
+            yield period_component(period, snapshot, self.style)
+        yield from self.notices
+
+
+def workspace_of(config: Config, feed: Feed) -> str:
+    """The name of a feed's workspace: its own, or the only one."""
+    return feed.workspace or next(iter(config.workspaces))
+
+
+def style_of(config: Config, workspace: Workspace, slug: str, name: str, feed: Feed) -> Style:
+    """How the feed `name` shows its items: by its own settings, then the server's."""
+    return Style(
+        web=f"{workspace.web_url or workspace.url}/{slug}",
+        component=feed.component,
+        dates=feed.dates,
+        done=feed.done,
+        details=feed.details,
+        summary=feed.summary,
+        categories=feed.categories,
+        colors=tuple(sorted({**config.colors, **feed.colors}.items())),
+        alarms=tuple(timedelta(seconds=alarm) for alarm in feed.alarm),
+        language=feed.language or config.language,
+        busy_key=_busy_key(config, name) if feed.details == "busy" else UNSET,
+        limit=_limit(config.feeds.get(name), feed),
+    )
+
+
+def _limit(own: Feed | None, asked: Feed) -> Literal["state", "done"] | UnsetType:
+    """How much VTODOs may tell that a query has asked of a feed of events (mapping.md, 2c)."""
+    is_asked = own is not None and own.component == "vevent" and asked.component == "vtodo"
+    if own is None or not is_asked or own.details not in ("brief", "title"):
+        return UNSET
+    return "state" if "state" in shown_fields(own) else "done"
+
+
+def _busy_key(config: Config, name: str) -> str | UnsetType:
+    """What a busy feed's UIDs are keyed by; unset only where no secret is configured, which checks refuse."""
+    if config.secret is None:
+        return UNSET
+    return hmac.digest(config.secret.reveal().encode(), f"busy {name}".encode(), sha256).hex()
+
+
+def calendar_of(
+    name: str, feed: Feed, query: Query, style: Style, material: Material, day: Day, workspace: str
+) -> Calendar:
+    """The feed `name`, already narrowed by `query`. `workspace` is the workspace's name for people.
+
+    Raises NameNotFound and AmbiguousName when it names what is not there, or not one person.
+    """
+    found = select(name, feed, query, material.linked, material.people, day.today)
+    selection = found if material.linked is material.snapshots else _shown(found, material)
+    held = frozenset(issue.id for _, issue in found.issues) if style.component == "vtodo" else frozenset()
+    notices = list(_notices(name, feed, selection, style, day))
+    return Calendar(_header(name, feed, style, material, workspace), selection, style, notices, held)
+
+
+def _shown(selection: Selection, material: Material) -> Selection:
+    """The same items with the snapshots that texts are made of."""
+    shown = {snapshot.project.id: snapshot for snapshot in material.snapshots}
+    issues = [(shown[issue.project], issue) for _, issue in selection.issues]
+    periods = [(shown[period.project], period) for _, period in selection.periods]
+    return replace(selection, issues=issues, periods=periods)
+
+
+def tombstone(name: str, feed: Feed, style: Style, day: Day) -> Calendar:
+    """The calendar of a revoked link: one event that says so (mapping.md, 6)."""
+    title = feed.title or name
+    header = Header(name=title, refresh=feed.refresh)
+    return Calendar(header, Selection(), style, [revoked_notice(name, style, day.today, day.zone)])
+
+
+def _notices(name: str, feed: Feed, selection: Selection, style: Style, day: Day) -> Iterator[Component]:
+    if day.stale_since is not None:
+        yield stale_notice(name, day.stale_since, style, day.today, day.zone)
+    if feed.overdue_digest:
+        late = overdue_digest(name, selection.issues, style, day.today, day.zone)
+        if late is not None:
+            yield late
+
+
+def _header(name: str, feed: Feed, style: Style, material: Material, workspace: str) -> Header:
+    linked = _only_project(name, feed, material) if feed.details != "busy" else None
+    return Header(
+        name=title_of(name, feed, style.language, material, workspace),
+        description=feed.description,
+        refresh=feed.refresh,
+        url=f"{style.web}/projects/{linked.id}/issues" if linked else None,
+        color=feed.color,
+        color_hex=CSS3[feed.color] if feed.color else None,
+    )
+
+
+def title_of(name: str, feed: Feed, language: Language, material: Material, workspace: str) -> str:
+    """What people call the feed `name`: a line; its snapshots need not be known. Raises as `calendar_of`."""
+    if feed.title:
+        return feed.title
+    if feed.assignee is not None:
+        person = person_of(name, feed.assignee, material.people.values())
+        return words(language)["issues of"].format(name=one_line(person.name))
+    if feed.unassigned:
+        return words(language)["unassigned"]
+    single = _only_project(name, feed, material)
+    if single is None:
+        return workspace
+    shown = one_line(single.name)
+    return single.key if is_blank(shown) else shown
+
+
+def _only_project(name: str, feed: Feed, material: Material) -> Project | None:
+    projects = projects_of(name, feed, material.projects)
+    return projects[0] if len(projects) == 1 and (feed.project or feed.projects) else None

@@ -1,0 +1,131 @@
+"""The links of a server: who may read which feed, and at what address."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+
+from icsfeed.config.schema import Config, Feed
+from icsfeed.feeds.automatic_names import Automatic, Names, former_names, may_be_auto
+from icsfeed.feeds.calendar import workspace_of
+from icsfeed.feeds.tokens import Kind, derive, matching
+
+KINDS: tuple[Kind, ...] = ("feed", "embed")
+
+Tokens = tuple[tuple[str, str], ...]
+"""Pairs of a subscriber (empty: the feed's own link) and a token."""
+
+
+class Grant(Struct, frozen=True):
+    """What a good link opens the feed to: `subscriber` is empty for the feed's own link, or none."""
+
+    subscriber: str = ""
+    revoked: bool = False
+
+
+class Links:
+    """Decides by names and tokens alone: nothing is stored, Plane is not asked.
+
+    Of automatic feeds it knows those that `know` was called with.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._tokens: dict[tuple[Kind, str], Tokens] = {
+            (kind, name): tuple(self._derived(kind, name, feed))
+            for name, feed in config.feeds.items()
+            for kind in KINDS
+        }
+        self._automatic: dict[tuple[Kind, str], Tokens] = {}
+        self._names: dict[tuple[Kind, str], str] = {}
+
+    def know(self, feeds: Mapping[str, Automatic], names: Names) -> None:
+        """From now on these automatic feeds, and no others, are open by their links.
+
+        Links of before, which were derived from their names, open them too.
+        """
+        former = former_names(feeds, names, self._config.feeds)
+        self._automatic = {
+            (kind, name): self._of_sources(kind, (feed.identity, *former.get(name, ())))
+            for name, feed in feeds.items()
+            for kind in KINDS
+        }
+        self._names = {
+            (kind, token): name for (kind, name), tokens in self._automatic.items() for _, token in tokens
+        }
+
+    def _of_sources(self, kind: Kind, sources: Iterable[str]) -> Tokens:
+        if self._config.secret is None:
+            return ()
+        secret = self._config.secret.reveal()
+        return tuple(("", derive(secret, kind, source)) for source in sources)
+
+    def name_of(self, name: str, token: str | None, kind: Kind = "feed") -> str:
+        """The feed that an address is of. Of an automatic one the token says it: people change their names.
+
+        Python's hashes are keyed: how long a look into a dict takes tells nothing about its keys.
+        """
+        return self._names.get((kind, token or ""), name)
+
+    def access(self, name: str, token: str | None, kind: Kind = "feed") -> Grant | None:
+        """To whom this token (None: no token) opens the feed `name`; None: as if it did not exist.
+
+        A link to embed has a token of its own `kind`: what shows it cannot make the feed's of it.
+        """
+        feed = self._config.feeds.get(name, Feed())
+        if token is None:
+            return Grant() if feed.public and self._may_be_served(name) else None
+        subscriber = matching(token, self._all_tokens(kind, name, feed))
+        if subscriber is None or not self._may_be_served(name):
+            return None
+        return Grant(subscriber, subscriber in feed.revoked)
+
+    def token(self, name: str, subscriber: str = "", kind: Kind = "feed") -> str | None:
+        """The token of a feed's link, or of a subscriber's; None for a server without a secret."""
+        known = self._all_tokens(kind, name, self._config.feeds.get(name, Feed()))
+        return next((token for who, token in known if who == subscriber), None)
+
+    def _all_tokens(self, kind: Kind, name: str, feed: Feed) -> Tokens:
+        """The feed's own come first. An automatic feed that is not known has those of its name."""
+        known = self._tokens.get((kind, name), ()) + self._automatic.get((kind, name), ())
+        return known or tuple(self._derived(kind, name, feed))
+
+    def ics_path(self, name: str, subscriber: str = "") -> str:
+        """The path of a feed's calendar, from the server's root."""
+        return f"{self.page_path(name, subscriber)}.ics"
+
+    def page_path(self, name: str, subscriber: str = "") -> str:
+        """The path of a feed's page."""
+        return self._path("feeds", name, subscriber, "feed")
+
+    def embed_path(self, name: str, subscriber: str = "") -> str:
+        """The path of what other pages show of a feed in a frame."""
+        return self._path("embed", name, subscriber, "embed")
+
+    def addresses(self, name: str, base: str, subscriber: str = "") -> dict[str, str]:
+        """The three links of a feed, or of a subscriber, under the server's address `base`."""
+        paths = {"ics": self.ics_path, "page": self.page_path, "embed": self.embed_path}
+        return {what: base + path(name, subscriber) for what, path in paths.items()}
+
+    def _path(self, room: str, name: str, subscriber: str, kind: Kind) -> str:
+        feed = self._config.feeds.get(name, Feed())
+        token = None if feed.public and not subscriber else self.token(name, subscriber, kind)
+        return f"/{room}/{token}/{name}" if token else f"/{room}/{name}"
+
+    def is_served(self, feed: Feed) -> bool:
+        """Whether the feed and its workspace are active."""
+        return feed.active and self._config.workspaces[workspace_of(self._config, feed)].active
+
+    def _may_be_served(self, name: str) -> bool:
+        """As `is_served`; of an automatic feed only Plane knows whether, and in which workspace, it is."""
+        feed = self._config.feeds.get(name)
+        if feed is not None:
+            return self.is_served(feed)
+        active = any(workspace.active for workspace in self._config.workspaces.values())
+        return active and may_be_auto(name, self._config.auto)
+
+    def _derived(self, kind: Kind, name: str, feed: Feed) -> Iterator[tuple[str, str]]:
+        if self._config.secret is None:
+            return
+        secret = self._config.secret.reveal()
+        for subscriber in ("", *feed.subscribers, *feed.revoked):
+            yield subscriber, derive(secret, kind, name, subscriber, feed.revision)

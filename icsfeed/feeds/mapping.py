@@ -1,0 +1,294 @@
+"""From an issue or a period to calendar components. mapping.md is the contract, field by field."""
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from hashlib import sha256
+from typing import Literal
+from urllib.parse import quote
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from icsfeed.config.schema import Category, ComponentKind, DateMode, Details, DoneMode, Language
+from icsfeed.ics.component import Component, Status, is_writable
+from icsfeed.l10n.words import words
+from icsfeed.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State, StateGroup
+from icsfeed.text import clip, fill, inflated, is_blank, multi_line, one_line, with_names
+
+DOMAIN = "calplanebot"
+"""The right side of every UID: fixed for ever, so that calendars made before us keep their events."""
+
+_OUR_UID = re.compile(rf"(?:plane-(?:issue|cycle|module)|icsfeed-(?:stale|overdue|probe))-[^@\s]+@{DOMAIN}")
+
+TEXT_SHOWN = 1_500
+"""Characters of an issue's own text in a DESCRIPTION."""
+
+COLORS: Mapping[Priority, str | None] = {
+    "urgent": "red",
+    "high": "orange",
+    "medium": "yellow",
+    "low": "green",
+    "none": None,
+}
+TODO_STATUS: Mapping[StateGroup, Status] = {
+    "backlog": "NEEDS-ACTION",
+    "unstarted": "NEEDS-ACTION",
+    "started": "IN-PROCESS",
+    "completed": "COMPLETED",
+    "cancelled": "CANCELLED",
+}
+PRIORITIES: Mapping[Priority, int | None] = {"urgent": 1, "high": 3, "medium": 5, "low": 9, "none": None}
+
+
+class Style(Struct, frozen=True, kw_only=True):
+    """How a feed shows its items. Equal styles give equal bytes for the same item.
+
+    `web` is the workspace's address in Plane's web app (`https://plane.example.com/acme`).
+    `since` is when this style was first used by the feed, when it replaced another one: what it
+    shows counts as revised then (mapping.md, 5). `busy_key` hides which item a component is of, where
+    `details` are busy. `limit`: VTODOs that were asked of a feed of events with few details tell the
+    `state` as those do, or at most what is `done`, and no more than those of the rest. Where they are not
+    set they are left out of a digest.
+    """
+
+    web: str
+    component: ComponentKind = "vevent"
+    dates: DateMode = "due"
+    done: DoneMode = "cancelled"
+    details: Details = "full"
+    summary: str = "[{sequence_id}] {name}"
+    categories: tuple[Category, ...] = ("labels",)
+    colors: tuple[tuple[Priority, str | None], ...] = ()
+    alarms: tuple[timedelta, ...] = ()
+    language: Language = "en"
+    since: datetime | None = None
+    busy_key: str | UnsetType = UNSET
+    limit: Literal["state", "done"] | UnsetType = UNSET
+
+
+def issue_uid(issue_id: str) -> str:
+    """The UID of an issue's component: the same in every feed and every push, for ever."""
+    return f"plane-issue-{issue_id}@{DOMAIN}"
+
+
+def probe_uid(token: str) -> str:
+    """The UID of an object that is written to see whether that works."""
+    return f"icsfeed-probe-{token}@{DOMAIN}"
+
+
+def is_our_uid(uid: str) -> bool:
+    """Whether a component of this UID is one that a feed may hold."""
+    return _OUR_UID.fullmatch(uid) is not None
+
+
+def issue_components(
+    issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str] = frozenset()
+) -> tuple[Component, ...]:
+    """The one or two components of an issue. `parents`: ids of issues that the feed holds as VTODOs."""
+    main = _issue(issue, snapshot, style, parents)
+    if style.dates != "start-and-due" or style.component == "vtodo" or not _starts_before(issue):
+        return (main,)
+    suffix = words(style.language)["start suffix"]
+    begin = replace(
+        main,
+        uid=_uid("issue", f"{issue.id}-start", style),
+        summary=main.summary if style.details == "busy" else f"{main.summary} {suffix}",
+        first=issue.start,
+        last=issue.start,
+    )
+    return (begin, main)
+
+
+def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str]) -> Component:
+    state, url = snapshot.state_of(issue), issue_url(issue, style.web)
+    todo, shown = style.component == "vtodo", style.details != "busy"
+    whole = todo and shown and style.limit is UNSET
+    group = snapshot.group_of(issue)
+    return Component(
+        kind="VTODO" if todo else "VEVENT",
+        uid=_uid("issue", issue.id, style),
+        summary=_summary(issue, snapshot, state, style),
+        first=_first_day(issue, style),
+        last=issue.due,
+        status=_status(group, style),
+        created=_created(issue, style),
+        revised=_revised(issue, snapshot, style),
+        description=_issue_description(issue, snapshot, state, style, url),
+        categories=_categories(issue, snapshot, state, style) if shown else (),
+        color=_color(issue, style) if shown else None,
+        priority=PRIORITIES[issue.priority] if shown else None,
+        url=url if shown else None,
+        completed=issue.completed if whole and group == "completed" else None,
+        related_to=issue_uid(issue.parent) if whole and issue.parent in parents else None,
+        alarms=() if issue.due is None or (shown and group in DONE_GROUPS) else style.alarms,
+    )
+
+
+def period_component(period: Period, snapshot: Snapshot, style: Style) -> Component:
+    """A cycle or module as one transparent event over all its days. Both of its dates must be set."""
+    shown = style.details != "busy"
+    url = f"{style.web}/projects/{quote(period.project)}/{period.kind}s/{quote(period.id)}"
+    return Component(
+        kind="VEVENT",
+        uid=_uid(period.kind, period.id, style),
+        summary=_title(period.name, style) if shown else words(style.language)["busy"],
+        first=period.start,
+        last=period.end,
+        status="CONFIRMED",
+        created=_created(period, style),
+        revised=_revised(period, snapshot, style),
+        description=_period_description(period, snapshot, style, url),
+        url=url if shown else None,
+    )
+
+
+def issue_url(issue: Issue, web: str) -> str:
+    """The issue's page in Plane's web app: the path that works on every version (plane-api.md)."""
+    return f"{web}/projects/{quote(issue.project)}/issues/{quote(issue.id)}"
+
+
+def _starts_before(issue: Issue) -> bool:
+    start, due = issue.start, issue.due
+    return start is not None and due is not None and start < due and is_writable(start)
+
+
+def _first_day(issue: Issue, style: Style) -> date | None:
+    if style.component == "vtodo":
+        shown = style.details != "busy" and (style.limit is UNSET or style.dates != "due")
+        return issue.start if shown and _starts_before(issue) else None
+    return issue.start if style.dates == "span" and _starts_before(issue) else issue.due
+
+
+def _status(group: StateGroup, style: Style) -> Status:
+    """By the state's group; of a busy feed the same for all."""
+    if style.component == "vtodo" and style.limit == "done":
+        is_told = style.done in ("cancelled", "check") and group in DONE_GROUPS
+        return "COMPLETED" if is_told else "NEEDS-ACTION"
+    if style.component == "vtodo":
+        return TODO_STATUS["backlog" if style.details == "busy" else group]
+    cancelled = style.done == "cancelled" and style.details != "busy" and group in DONE_GROUPS
+    return "CANCELLED" if cancelled else "CONFIRMED"
+
+
+def _uid(kind: str, id_: str, style: Style) -> str:
+    """The UID of a component. A busy feed's is keyed: nobody can tell by it which item that is."""
+    if style.busy_key is UNSET:
+        return f"plane-{kind}-{id_}@{DOMAIN}"
+    return f"plane-issue-{_keyed(f'{kind} {id_}', style.busy_key).hex()[:32]}@{DOMAIN}"
+
+
+def _keyed(what: str, key: str) -> bytes:
+    return hmac.digest(key.encode(), what.encode(), sha256)
+
+
+def _color(issue: Issue, style: Style) -> str | None:
+    return dict(style.colors).get(issue.priority, COLORS[issue.priority])
+
+
+def _revised(item: Issue | Period, snapshot: Snapshot, style: Style) -> datetime:
+    revised = snapshot.revised(item)
+    if style.busy_key is not UNSET:
+        # The second at which it changed would join it to another feed: up to an hour earlier, always as much.
+        earlier = int.from_bytes(_keyed(item.id, style.busy_key)[:4], "big") % 3600
+        revised = max(_created(item, style), revised - timedelta(seconds=earlier))
+    return revised if style.since is None else max(revised, style.since)
+
+
+def _created(item: Issue | Period, style: Style) -> datetime:
+    """When it was made; in a busy feed the day: the second would tell which it is."""
+    if style.busy_key is UNSET:
+        return item.created
+    return datetime.combine(item.created.date(), time.min, item.created.tzinfo)
+
+
+def _title(name: str, style: Style) -> str:
+    name = one_line(name)
+    return words(style.language)["no title"] if is_blank(name) else name
+
+
+def _summary(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> str:
+    if style.details == "busy":
+        return words(style.language)["busy"]
+    fields = {
+        "name": _title(issue.name, style),
+        "sequence_id": issue.sequence_id,
+        "key": _key(issue, snapshot),
+        "project": snapshot.project.name,
+        "state": state.name if state else "",
+        "priority": words(style.language)[issue.priority],
+    }
+    summary = _title(fill(style.summary, fields), style)
+    ticked = style.component == "vevent" and style.done == "check" and snapshot.is_done(issue)
+    return f"✓ {summary}" if ticked else summary
+
+
+def _key(issue: Issue, snapshot: Snapshot) -> str:
+    return f"{snapshot.project.key}-{issue.sequence_id}"
+
+
+def _categories(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> tuple[str, ...]:
+    names: Mapping[Category, list[str]] = {
+        "labels": _label_names(issue, snapshot),
+        "project": [snapshot.project.name],
+        "state": [state.name] if state else [],
+        "priority": [issue.priority] if issue.priority != "none" else [],
+    }
+    named = (one_line(name).strip() for category in style.categories for name in names[category])
+    return tuple(dict.fromkeys(name for name in named if not is_blank(name)))
+
+
+def _label_names(issue: Issue, snapshot: Snapshot) -> list[str]:
+    return sorted(snapshot.labels[label].name for label in issue.labels if label in snapshot.labels)
+
+
+def _person_name(snapshot: Snapshot, person: str) -> str | None:
+    found = snapshot.people.get(person)
+    return found.name if found else None
+
+
+def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, style: Style, url: str) -> str:
+    if style.details in ("title", "busy"):
+        return ""
+    local = words(style.language)
+    head = [_key(issue, snapshot), state.name if state else ""]
+    head.append(local[issue.priority] if issue.priority != "none" else "")
+    parts = [one_line(" · ".join(part for part in head if part))]
+    if style.details == "full":
+        parts += _facts(issue, snapshot, local)
+        own = _text(issue, snapshot)
+        parts += ["", multi_line(own)] if own else []
+    return "\n".join([*parts, "", url])
+
+
+def _text(issue: Issue, snapshot: Snapshot) -> str:
+    text = with_names(inflated(issue.text), lambda person: _person_name(snapshot, person))
+    return clip(text, TEXT_SHOWN)
+
+
+def _facts(issue: Issue, snapshot: Snapshot, local: Mapping[str, str]) -> Iterable[str]:
+    people = [name for person in issue.assignees if (name := _person_name(snapshot, person))]
+    named = {
+        "assignees": sorted(people),
+        "labels": _label_names(issue, snapshot),
+        "cycle": _period_names(issue, snapshot, "cycle"),
+        "module": _period_names(issue, snapshot, "module"),
+        "start": [local["date"].format(day=issue.start)] if issue.start and issue.start != issue.due else [],
+    }
+    return [f"{local[word]}: {one_line(', '.join(names))}" for word, names in named.items() if names]
+
+
+def _period_names(issue: Issue, snapshot: Snapshot, kind: Literal["cycle", "module"]) -> list[str]:
+    return sorted(period.name for period in snapshot.links.get(issue.id, ()) if period.kind == kind)
+
+
+def _period_description(period: Period, snapshot: Snapshot, style: Style, url: str) -> str:
+    if style.details in ("title", "busy"):
+        return ""
+    local = words(style.language)
+    lines = [f"{local['project']}: {one_line(snapshot.project.name)}"]
+    progress = snapshot.progress(period)
+    if progress is not None:
+        lines.append(f"{local['progress']}: {local['done of'].format(done=progress[0], total=progress[1])}")
+    return "\n".join([*lines, "", url])

@@ -1,0 +1,209 @@
+"""The query parameters of a feed's URL. They narrow a feed or change how it looks; they never widen it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from icsfeed.config.schema import Alarm, ComponentKind, DateMode, DoneMode, Feed, Match
+from icsfeed.config.values import parse_alarm
+from icsfeed.errors import BadParameter, did_you_mean
+from icsfeed.feeds.narrowing import FIELDS
+from icsfeed.model import Priority
+
+T = TypeVar("T")
+
+DAYS_LIMIT = 36_500
+"""A century: more is a mistake, and dates end in 9999."""
+
+ALARMS_LIMIT = 10
+"""Reminders for an issue: each adds lines to every component of a feed."""
+
+
+LENGTH_LIMIT = 2_000
+"""Characters of all values together, ten times what a link may have: a question is kept with its answer."""
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """What the parameters ask. `first` and `last` are days, inclusive; `days` counts from today."""
+
+    only: Match = Match()
+    exclude: Match = Match()
+    first: date | None = None
+    last: date | None = None
+    days: int | None = None
+    component: ComponentKind | None = None
+    alarm: tuple[Alarm, ...] | None = None
+    done: DoneMode | None = None
+    dates: DateMode | None = None
+
+    @property
+    def restyles(self) -> bool:
+        """Whether items look otherwise than in the feed itself."""
+        return any(asked is not None for asked in (self.component, self.alarm, self.done, self.dates))
+
+
+def parse_query(parameters: Iterable[tuple[str, str]]) -> Query:
+    """Read the parameters we know; others are ignored (clients add their own), and so are empty ones.
+
+    A parameter may be repeated, and one value may list several, with commas between them; a
+    leading `!` excludes (`label=!wontfix`). Raises BadParameter for a value that cannot be used.
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in parameters:
+        if value.strip():
+            given.setdefault(name, []).append(value.strip())
+    _refuse_too_long(given)
+    query = Query(
+        only=_match(given, excluded=False),
+        exclude=_match(given, excluded=True),
+        first=_one(given, "from", _day),
+        last=_one(given, "to", _day),
+        days=_one(given, "days", _days),
+        component=_one(given, "component", _choice(get_args(ComponentKind))),
+        alarm=_alarms(given),
+        done=_one(given, "done", _choice(get_args(DoneMode))),
+        dates=_one(given, "dates", _choice(get_args(DateMode))),
+    )
+    if query.first and query.last and query.last < query.first:
+        raise BadParameter("to", "must not be before from")
+    return query
+
+
+def narrowed(feed: Feed, query: Query) -> Feed:
+    """The feed as the query wants it shown. What the feed drops stays dropped.
+
+    Raises BadParameter where what is left would tell what the feed hides (mapping.md, 2c).
+    """
+    _refuse_probing(feed, query)
+    changes: dict[str, object] = {}
+    if query.component is not None:
+        changes["component"] = query.component
+        changes["undated"] = feed.undated and query.component == "vtodo"
+    if query.dates is not None:
+        changes["dates"] = query.dates
+    if query.alarm is not None:
+        changes["alarm"] = query.alarm
+    if query.done is not None and feed.done != "drop":
+        changes["done"] = query.done
+    return replace(feed, **changes) if changes else feed
+
+
+def shown_fields(feed: Feed) -> frozenset[str]:
+    """The fields of a Match whose values the feed shows of each issue, and may be narrowed by."""
+    if feed.details == "full":
+        return frozenset(Match.__struct_fields__)
+    if feed.details == "busy":
+        return frozenset()
+    shows_state = feed.details == "brief" or "state" in feed.categories or "{state}" in feed.summary
+    shown = {"priority": True, "label": "labels" in feed.categories, "state": shows_state}
+    return frozenset(field for field, is_shown in shown.items() if is_shown)
+
+
+def tells_done(feed: Feed) -> bool:
+    """Whether the feed shows which issues are completed or cancelled: by their state, or as `done` says."""
+    if feed.details == "busy":
+        return False
+    return "state" in shown_fields(feed) or feed.done != "keep" or feed.component == "vtodo"
+
+
+def tells_start(feed: Feed) -> bool:
+    """Whether the feed shows when issues start: in full details, or as events."""
+    return feed.details == "full" or (feed.details != "busy" and feed.dates != "due")
+
+
+def may_remind(feed: Feed) -> bool:
+    """Whether reminders may be asked for: issues that are done have none, but in a busy feed."""
+    return feed.details == "busy" or tells_done(feed)
+
+
+def _refuse_probing(feed: Feed, query: Query) -> None:
+    shown = shown_fields(feed)
+    for match in (query.only, query.exclude):
+        for field in Match.__struct_fields__:
+            if getattr(match, field) and field not in shown:
+                raise BadParameter(field, "cannot be used: this calendar does not show it")
+        if feed.public and any("@" in value for value in match.assignee):
+            # Everybody could ask for any address: whose it is, and whether it is anybody's, is not public.
+            raise BadParameter("assignee", "cannot be an e-mail address in a public calendar: use the name")
+    if query.done is not None and not tells_done(feed):
+        raise BadParameter("done", "cannot be used: this calendar does not show it")
+    if query.dates is not None and not tells_start(feed):
+        raise BadParameter("dates", "cannot be used: this calendar does not show it")
+    if query.alarm is not None and not may_remind(feed):
+        raise BadParameter("alarm", "cannot be used: this calendar does not show what is done")
+
+
+def _refuse_too_long(given: Mapping[str, list[str]]) -> None:
+    length = 0
+    for field in FIELDS:
+        length += sum(map(len, given.get(field, ())))
+        if length > LENGTH_LIMIT:
+            raise BadParameter(field, f"makes more than {LENGTH_LIMIT} characters with what is before it")
+
+
+def _match(given: Mapping[str, list[str]], *, excluded: bool) -> Match:
+    def values(field: str) -> list[str]:
+        chosen = (value for value in given.get(field, ()) if value.startswith("!") == excluded)
+        return [value.removeprefix("!").strip() for value in chosen]
+
+    read = _choice(get_args(Priority))
+    priorities = [part for value in values("priority") for part in _parts(value)]
+    return Match(
+        priority=tuple(read("priority", part) for part in priorities),
+        **{field: _names(values(field)) for field in ("state", "label", "assignee", "cycle", "module")},
+    )
+
+
+def _names(values: Iterable[str]) -> tuple[str, ...]:
+    """Each value whole, and its comma-separated parts: a label's own name may hold commas."""
+    return tuple(dict.fromkeys(name for value in values for name in (value, *_parts(value)) if name))
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _one(given: Mapping[str, list[str]], field: str, read: Callable[[str, str], T]) -> T | None:
+    values = set(given.get(field, ()))
+    if len(values) > 1:
+        raise BadParameter(field, "is given more than once")
+    return read(field, values.pop()) if values else None
+
+
+def _choice(allowed: tuple[str, ...]) -> Callable[[str, str], Any]:
+    def read(field: str, value: str) -> str:
+        if value.lower() not in allowed:
+            raise BadParameter(field, f"must be one of {', '.join(allowed)}{did_you_mean(value, allowed)}")
+        return value.lower()
+
+    return read
+
+
+def _day(field: str, value: str) -> date:
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise BadParameter(field, "must be a date such as 2026-12-31") from None
+
+
+def _days(field: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit() and int(value[:9]) <= DAYS_LIMIT and len(value) < 9):
+        raise BadParameter(field, f"must be a whole number of days from 0 to {DAYS_LIMIT}")
+    return int(value)
+
+
+def _alarms(given: Mapping[str, list[str]]) -> tuple[Alarm, ...] | None:
+    values = [part for value in given.get("alarm", ()) for part in _parts(value)]
+    if len(values) > ALARMS_LIMIT:
+        raise BadParameter("alarm", f"must be {ALARMS_LIMIT} durations at most")
+    return tuple(_alarm(value) for value in values) if values else None
+
+
+def _alarm(value: str) -> Alarm:
+    try:
+        return parse_alarm(value)
+    except ValueError:
+        raise BadParameter("alarm", "must be a duration such as -PT15H, from the start of the day") from None

@@ -1,0 +1,1 @@
+"""iCalendar (RFC 5545, 7986): components written and read."""

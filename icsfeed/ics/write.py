@@ -1,0 +1,163 @@
+"""The wire format of feeds: components to content lines (RFC 5545, 7986).
+
+Only this module, `ics_lines` under it and `ics_object` beside it know the format. It is written here
+and not with a library: escaping, folding and parameters are what every calendar app trips over, and
+what this project exists for. A second parser reads all of it back in the tests.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+from msgspec import Struct
+
+from icsfeed.ics.component import Component
+from icsfeed.ics.lines import escape, fold
+from icsfeed.text import multi_line, one_line
+
+PRODID = "-//icsfeed//icsfeed//EN"
+
+CLOSING = b"END:VCALENDAR\r\n"
+EMPTY = (
+    "BEGIN:VTIMEZONE\r\nTZID:Etc/UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"
+    "TZOFFSETFROM:+0000\r\nTZOFFSETTO:+0000\r\nTZNAME:UTC\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+).encode("ascii")
+"""What an empty feed holds: RFC 5545 wants a component, and this one shows nothing."""
+
+_DAY = timedelta(days=1)
+
+
+class Header(Struct, frozen=True, kw_only=True):
+    """What a VCALENDAR says of itself. `refresh` is in whole seconds; `color_hex` is `#RRGGBB`.
+
+    It has no UID (RFC 7986, 5.3): vdirsyncer 0.19 to 0.21 takes the first UID line of a file for the UID of
+    every item in it, and keeps one event of the feed (pimutils/vdirsyncer#1222).
+    """
+
+    name: str
+    refresh: int
+    description: str | None = None
+    last_modified: datetime | None = None
+    url: str | None = None
+    color: str | None = None
+    color_hex: str | None = None
+
+
+def opening(header: Header) -> bytes:
+    """A feed's content lines before its components; `CLOSING` comes after them."""
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}", "CALSCALE:GREGORIAN"]
+    name, refresh = escape(one_line(header.name)), _duration(timedelta(seconds=header.refresh))
+    lines += [
+        fold(f"NAME:{name}"),
+        fold(f"X-WR-CALNAME:{name}"),
+    ]
+    if header.description:
+        description = escape(multi_line(header.description))
+        lines += [fold(f"DESCRIPTION:{description}"), fold(f"X-WR-CALDESC:{description}")]
+    if header.last_modified:
+        lines.append(f"LAST-MODIFIED:{_utc(header.last_modified)}")
+    if header.url:
+        lines.append(fold(f"URL:{one_line(header.url)}"))
+    lines += [f"REFRESH-INTERVAL;VALUE=DURATION:{refresh}", f"X-PUBLISHED-TTL:{refresh}"]
+    if header.color:
+        lines.append(f"COLOR:{header.color}")
+    if header.color_hex:
+        lines.append(f"X-APPLE-CALENDAR-COLOR:{header.color_hex}")
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def write(component: Component) -> bytes:
+    """One component's content lines, from BEGIN to END with the last line break.
+
+    A VEVENT must not end on 9999-12-31: the day after, its DTEND, cannot be written.
+    """
+    todo = component.kind == "VTODO"
+    revised = _utc(component.revised)
+    lines = [
+        f"BEGIN:{component.kind}",
+        fold(f"UID:{escape(one_line(component.uid))}"),
+        f"DTSTAMP:{revised}",
+        *(_todo_dates(component) if todo else _event_dates(component)),
+        fold(f"SUMMARY:{escape(one_line(component.summary))}"),
+        f"STATUS:{component.status}",
+    ]
+    lines += _optional(component)
+    if not todo:
+        lines += ["TRANSP:TRANSPARENT", "X-MICROSOFT-CDO-BUSYSTATUS:FREE"]
+    lines += [
+        f"CREATED:{_utc(component.created)}",
+        f"LAST-MODIFIED:{revised}",
+        f"SEQUENCE:{component.sequence}",
+    ]
+    if component.alarms:
+        lines += _alarms(component)
+    lines.append(f"END:{component.kind}\r\n")
+    return "\r\n".join(lines).encode()
+
+
+def _event_dates(component: Component) -> Iterable[str]:
+    if component.first is None or component.last is None:
+        raise ValueError(f"{component.uid}: an event needs its first and last day")
+    return (
+        f"DTSTART;VALUE=DATE:{_date(component.first)}",
+        f"DTEND;VALUE=DATE:{_date(component.last + _DAY)}",
+    )
+
+
+def _todo_dates(component: Component) -> Iterable[str]:
+    if component.first is not None:
+        yield f"DTSTART;VALUE=DATE:{_date(component.first)}"
+    if component.last is not None:
+        yield f"DUE;VALUE=DATE:{_date(component.last)}"
+    if component.completed is not None:
+        yield f"COMPLETED:{_utc(component.completed)}"
+    if component.status == "COMPLETED":
+        yield "PERCENT-COMPLETE:100"
+
+
+def _optional(component: Component) -> Iterable[str]:
+    if component.description:
+        yield fold(f"DESCRIPTION:{escape(multi_line(component.description))}")
+    if component.categories:
+        yield fold("CATEGORIES:" + ",".join(escape(one_line(name)) for name in component.categories))
+    if component.color:
+        yield f"COLOR:{component.color}"
+    if component.priority is not None:
+        yield f"PRIORITY:{component.priority}"
+    if component.url:
+        yield fold(f"URL:{one_line(component.url)}")
+    if component.related_to:
+        yield fold(f"RELATED-TO:{escape(one_line(component.related_to))}")
+
+
+def _alarms(component: Component) -> Iterable[str]:
+    """Alarms count from the start of the last day: one day's DTSTART, DUE, a day before a span's DTEND."""
+    description = fold(f"DESCRIPTION:{escape(one_line(component.summary))}")
+    for alarm in component.alarms:
+        trigger = f"TRIGGER:{_duration(alarm)}"
+        if component.kind == "VTODO":
+            trigger = f"TRIGGER;RELATED=END:{_duration(alarm)}"
+        elif component.first != component.last:
+            trigger = f"TRIGGER;RELATED=END:{_duration(alarm - _DAY)}"
+        yield from ("BEGIN:VALARM", "ACTION:DISPLAY", description, trigger, "END:VALARM")
+
+
+def _date(day: date) -> str:
+    return f"{day.year:04}{day.month:02}{day.day:02}"
+
+
+def _utc(moment: datetime) -> str:
+    at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{at.year:04}{at.month:02}{at.day:02}T{at.hour:02}{at.minute:02}{at.second:02}Z"
+
+
+def _duration(length: timedelta) -> str:
+    """A DURATION value (RFC 5545, 3.3.6): whole days as days, the rest as hours, minutes, seconds."""
+    seconds = int(length.total_seconds())
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    days, seconds = divmod(seconds, 86_400)
+    hours, seconds = divmod(seconds, 3_600)
+    minutes, seconds = divmod(seconds, 60)
+    time = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if n)
+    if not days and not time:
+        return f"{sign}PT0S"
+    return f"{sign}P" + (f"{days}D" if days else "") + (f"T{time}" if time else "")

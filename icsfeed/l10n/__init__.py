@@ -1,0 +1,1 @@
+"""Our own words, and dates and numbers, in each language."""

@@ -1,0 +1,175 @@
+"""What icsfeed means by a project, an issue, a period and a snapshot.
+
+These are our words, not Plane's JSON: that lives in plane/client.py. Everything is frozen and
+joined by Plane's ids (UUID strings). Times are aware datetimes in UTC; dates are plain dates and
+never pass through a time zone here. What there is much of holds no cycles of references, and so is
+none of the garbage collector's business (`gc=False`): its rounds would stop the server for longer.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+Priority: TypeAlias = Literal["urgent", "high", "medium", "low", "none"]
+StateGroup: TypeAlias = Literal["backlog", "unstarted", "started", "completed", "cancelled"]
+PeriodKind: TypeAlias = Literal["cycle", "module"]
+
+DONE_GROUPS: frozenset[str] = frozenset({"completed", "cancelled"})
+
+
+class Project(Struct, frozen=True):
+    """A project the key has joined. `key` is Plane's identifier, the PROP of PROP-42."""
+
+    id: str
+    key: str
+    name: str
+    timezone: str = "UTC"
+
+
+class OtherProject(Struct, frozen=True):
+    """A project that Plane lists and the key has not joined, or that is archived."""
+
+    project: Project
+    archived: bool
+
+
+class Listing(Struct, frozen=True):
+    """The projects that Plane lists. `joined`: those to read, which are not archived either."""
+
+    joined: tuple[Project, ...]
+    others: tuple[OtherProject, ...] = ()
+
+
+class Person(Struct, frozen=True, gc=False):
+    """A member of the workspace. `name` is the display name."""
+
+    id: str
+    name: str
+    email: str = ""
+    full_name: str = ""
+
+
+class State(Struct, frozen=True, gc=False):
+    """A workflow state and the group that says what it means."""
+
+    id: str
+    name: str
+    group: StateGroup
+
+
+class Label(Struct, frozen=True, gc=False):
+    """A label."""
+
+    id: str
+    name: str
+
+
+class Issue(Struct, frozen=True, gc=False):
+    """A work item. `text` is its description as plain text, mentions marked, deflated (text.py)."""
+
+    id: str
+    project: str
+    sequence_id: int
+    name: str
+    created: datetime
+    updated: datetime
+    text: bytes = b""
+    priority: Priority = "none"
+    state: str | None = None
+    parent: str | None = None
+    start: date | None = None
+    due: date | None = None
+    completed: datetime | None = None
+    assignees: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+class Period(Struct, frozen=True):
+    """A cycle or a module. `end` is its last day, inclusive. `issues` is None when it was not read."""
+
+    id: str
+    kind: PeriodKind
+    project: str
+    name: str
+    created: datetime
+    updated: datetime
+    start: date | None = None
+    end: date | None = None
+    total: int | None = None
+    done: int | None = None
+    issues: frozenset[str] | None = None
+
+
+class Snapshot(Struct, frozen=True, dict=True):
+    """One project as it was last read, whole.
+
+    `touched` holds, by id of an issue or period, the moment its content was first seen changed
+    although Plane's `updated_at` had not moved (mapping.md, 5); see cache/revisions.py.
+    `unreadable` counts the issues that Plane sent and that could not be understood.
+    """
+
+    project: Project
+    issues: Mapping[str, Issue]
+    states: Mapping[str, State]
+    labels: Mapping[str, Label]
+    people: Mapping[str, Person]
+    periods: Mapping[str, Period]
+    touched: Mapping[str, datetime] = {}
+    unreadable: int = 0
+
+    @cached_property
+    def links(self) -> Mapping[str, Sequence[Period]]:
+        """By issue, the cycles and modules that are known to hold it."""
+        found: dict[str, list[Period]] = {}
+        for period in self.periods.values():
+            for issue in period.issues or ():
+                found.setdefault(issue, []).append(period)
+        return found
+
+    def state_of(self, issue: Issue) -> State | None:
+        """The issue's state; None when it has none or it is not listed (triage states are not)."""
+        return self.states.get(issue.state) if issue.state else None
+
+    def group_of(self, issue: Issue) -> StateGroup:
+        """The group of the issue's state. Without a known state it is open: backlog."""
+        state = self.state_of(issue)
+        return state.group if state else "backlog"
+
+    def is_done(self, issue: Issue) -> bool:
+        """Whether the issue is completed or cancelled."""
+        return self.group_of(issue) in DONE_GROUPS
+
+    def revised(self, item: Issue | Period) -> datetime:
+        """When an item last changed: by Plane's word, or as we saw it ourselves."""
+        return max(item.updated, self.touched.get(item.id, item.updated))
+
+    def progress(self, period: Period) -> tuple[int, int] | None:
+        """How many of a period's issues are completed, and of how many; None when that is not known."""
+        if period.issues is not None:
+            groups = [self.group_of(issue) for held in period.issues if (issue := self.issues.get(held))]
+            return groups.count("completed"), len(groups)
+        if period.total is None or period.done is None:
+            return None
+        return period.done, period.total
+
+
+class Needs(Struct, frozen=True):
+    """What a feed needs of its projects beyond their issues.
+
+    `links`: which issues the open cycles and modules hold; `named`: those of the cycles and modules
+    with these names (folded case) too, ended or not; `all_periods`: of every one. `periods`: cycles and
+    modules are in the feed themselves.
+    """
+
+    links: bool = False
+    named: frozenset[str] = frozenset()
+    all_periods: bool = False
+    periods: bool = False
+
+    @property
+    def must_know_periods(self) -> bool:
+        """Whether the feed would be wrong without the cycles and modules, and not only say less."""
+        return self.periods or self.all_periods or bool(self.named)

@@ -1,0 +1,268 @@
+"""One GET to Plane: the body of its answer, or the error of errors.py that says why there is none.
+
+What Plane says when it refuses was recorded from v1.3.1; older versions say the same.
+"""
+
+import asyncio
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import httpx
+
+from icsfeed import __version__
+from icsfeed import http_bodies as bodies
+from icsfeed.errors import (
+    BadAnswer,
+    KeyRefused,
+    NoAccess,
+    NotFound,
+    NotPlane,
+    PlaneError,
+    ServerError,
+    Throttled,
+    Unreachable,
+)
+from icsfeed.http import open_http
+from icsfeed.http_replies import retry_after, short
+from icsfeed.plane.json import decode
+from icsfeed.plane.rate_limit import Asked, remaining_in
+
+ANSWER_LIMIT = 32 * 1024 * 1024
+"""Bytes of one answer, unpacked: more is asked for in smaller pages, or a fault."""
+VALUES_LIMIT = 1_000_000
+"""Values in one answer: each takes some hundred bytes of memory, and may be a byte or two of JSON."""
+LARGE_ANSWER = 4 * 1024 * 1024
+"""Bytes from which an answer waits until no other large one is in memory."""
+DETAIL_LIMIT = 64 * 1024
+"""Bytes of a refusal that is looked into for what it says."""
+ANSWER_TIME = 120.0
+"""Seconds for one answer, whole: a server that sends a byte now and then must not hold a read for ever."""
+GATEWAYS = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+"""What a proxy says of a Plane that it does not reach."""
+RETRY_USUAL, RETRY_SHORTEST, RETRY_LONGEST = 60.0, 1.0, 3600.0
+"""Seconds: Plane's window, and what we believe of a Retry-After at least and at most."""
+
+
+class NoSuchPath(NotFound):
+    """404 `Page not found.`: this Plane does not know the path at all (another version)."""
+
+
+class AnswerTooLarge(BadAnswer):
+    """More than is read: a smaller page may be."""
+
+
+class PageTooLarge(BadAnswer):
+    """400 `Cannot exceed N.`: `allowed` is the N."""
+
+    def __init__(self, what: str, allowed: int) -> None:
+        self.allowed = allowed
+        super().__init__(what, f"Plane allows pages of {allowed} only")
+
+
+KEY_HEADER = b"X-API-Key"
+
+
+def key_of(client: httpx.AsyncClient) -> bytes | None:
+    """The key that a client sends, as it is sent."""
+    return next((value for name, value in client.headers.raw if name.lower() == KEY_HEADER.lower()), None)
+
+
+def give_key(client: httpx.AsyncClient, api_key: str) -> None:
+    """Let a client send another key from now on."""
+    del client.headers[KEY_HEADER.decode()]
+    client.headers.update([(KEY_HEADER, _sent(api_key))])
+
+
+def _sent(api_key: str) -> bytes:
+    # Any text is accepted: what cannot be a key is refused when it is used.
+    return api_key.strip().encode(errors="replace")
+
+
+def open_client(
+    api_key: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    url: str = "",
+    ca_file: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> httpx.AsyncClient:
+    """An HTTP client for `url` that carries the key. It follows no redirect: the key is for one host.
+
+    Waiting for one of its four connections is not limited in time. Any text is accepted as a key:
+    one that cannot be right is refused when it is used. `ca_file`: certificates to trust as well.
+    Raises ConfigError when the environment or `ca_file` cannot be used.
+    """
+    return open_http(
+        url,
+        ca_file=ca_file,
+        environ=environ,
+        headers={
+            KEY_HEADER: _sent(api_key),
+            b"Accept": b"application/json",
+            b"Accept-Encoding": bodies.ACCEPTED.encode(),
+            b"User-Agent": f"icsfeed/{__version__}".encode(),
+        },
+        timeout=httpx.Timeout(30, connect=10, pool=None),
+        limits=httpx.Limits(max_connections=4),
+        follow_redirects=False,
+        transport=transport,
+    )
+
+
+class Turn:
+    """A turn at holding a large answer in memory, among all that share the lock: kept until it is ended."""
+
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+        self._has_it = False
+
+    async def take(self) -> None:
+        """Wait for the turn, where it is not ours already."""
+        if not self._has_it:
+            await self._lock.acquire()
+            self._has_it = True
+
+    def end(self) -> None:
+        """Let the next one have it."""
+        if self._has_it:
+            self._lock.release()
+            self._has_it = False
+
+
+async def fetch(
+    client: httpx.AsyncClient,
+    url: str,
+    parameters: Mapping[str, str],
+    what: str,
+    asked: Asked | None = None,
+    *,
+    turn: Turn | None = None,
+    limit: int = ANSWER_LIMIT,
+    seconds: float = ANSWER_TIME,
+) -> bytes:
+    """The body of a 200 that holds JSON. Raises the PlaneError that fits anything else.
+
+    `what` says in words what is asked for; `asked` is told what the answer says of the budget; `limit`
+    is in bytes. A large answer takes its `turn`; the time that it waits for that does not count.
+    """
+    try:
+        async with (
+            asyncio.timeout(seconds) as time_limit,
+            client.stream("GET", url, params=parameters) as answer,
+        ):
+            if asked is not None:
+                _tell(asked, answer)
+            body = await _bounded(answer, what, limit, turn or Turn(asyncio.Lock()), time_limit)
+    except httpx.DecodingError as error:
+        raise BadAnswer(what, str(error)) from None
+    except httpx.LocalProtocolError:
+        # Its text quotes the header that cannot be sent: the key.
+        raise KeyRefused(what, "the API key holds characters that no key has: copy it again") from None
+    except UnicodeError:  # httpx reads the host of a redirect, followed or not; idna raises this.
+        raise Unreachable(what, "it redirects to what is no web address") from None
+    except (TimeoutError, httpx.TransportError, httpx.InvalidURL, ssl.SSLError) as error:
+        raise Unreachable(what, _reason(error)) from None
+    _raise_for(answer, body, what)
+    return body
+
+
+def _tell(asked: Asked, response: httpx.Response) -> None:
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        asked.refused(_retry_after(response) or RETRY_USUAL)
+    else:
+        asked.answered(remaining_in(response.headers))
+
+
+async def _bounded(
+    response: httpx.Response, what: str, limit: int, turn: Turn, time_limit: asyncio.Timeout
+) -> bytes:
+    body = bytearray()
+    async for piece in bodies.pieces(response):
+        body += piece
+        if len(body) > limit:
+            raise AnswerTooLarge(what, f"the answer is larger than {limit:,} bytes")
+        if len(body) > LARGE_ANSWER:
+            await _patiently(turn, time_limit)
+    if sum(map(body.count, (b",", b"[", b"{"))) > VALUES_LIMIT:
+        raise AnswerTooLarge(what, f"the answer holds more than {VALUES_LIMIT:,} values")
+    return bytes(body)
+
+
+async def _patiently(turn: Turn, time_limit: asyncio.Timeout) -> None:
+    loop, until = asyncio.get_running_loop(), time_limit.when()
+    left = None if until is None else until - loop.time()
+    time_limit.reschedule(None)
+    await turn.take()
+    time_limit.reschedule(None if left is None else loop.time() + left)
+
+
+def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
+    status = response.status_code
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise Throttled(what, _retry_after(response) or RETRY_USUAL)
+    if status in GATEWAYS or 520 <= status <= 530:  # the last are Cloudflare's
+        raise Unreachable(what, f"the gateway before Plane failed with {status}", _retry_after(response))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        text = f"the server failed with {status}; Plane's own log says why"
+        raise ServerError(what, text, _retry_after(response))
+    if response.has_redirect_location:
+        raise NotPlane(what, f"it redirects to {_elsewhere(response)}: check the url in the configuration")
+    if "json" not in response.headers.get("content-type", "").lower():
+        found = f"what answers ({status}) is not Plane's API"
+        raise NotPlane(what, f"{found}: check the url in the configuration")
+    if status != HTTPStatus.OK:
+        raise _refusal(status, body, what)
+
+
+def _refusal(status: int, body: bytes, what: str) -> PlaneError:
+    detail = _detail(body)
+    if status == HTTPStatus.UNAUTHORIZED or detail == "Given API token is not valid":
+        return KeyRefused(what, "Plane does not accept the API key: it is wrong, expired or disabled")
+    if status == HTTPStatus.FORBIDDEN:
+        return NoAccess(what, "the key is good but may not read this: check the slug and the membership")
+    if status == HTTPStatus.NOT_FOUND:
+        missing = NoSuchPath if detail == "Page not found." else NotFound
+        return missing(what, "there is nothing at this address")
+    found = re.search(r"Cannot exceed ([0-9]{1,6})\b", detail)
+    if found and int(found[1]) > 0:
+        return PageTooLarge(what, int(found[1]))
+    return BadAnswer(what, f"Plane answered with {status}")
+
+
+def _detail(body: bytes) -> str:
+    """What Plane says is wrong: `detail` from its framework, `error` from its own views."""
+    try:
+        data = decode(body[:DETAIL_LIMIT])
+    except ValueError:
+        return ""
+    found = (data.get("detail") or data.get("error")) if isinstance(data, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _elsewhere(response: httpx.Response) -> str:
+    """Where a redirect leads: scheme, host and port, and nothing that could hold a secret."""
+    to = response.next_request
+    return short(f"{to.url.scheme}://{to.url.netloc.decode()}") if to else "another address"
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """How many seconds Plane wants us to wait, within reason; None where it does not say."""
+    if not response.headers.get("retry-after", "").strip():
+        return None
+    seconds = retry_after(response.headers)
+    return RETRY_USUAL if seconds is None else min(max(seconds, RETRY_SHORTEST), RETRY_LONGEST)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return "the url in the configuration is not a web address"
+    if "WRONG_VERSION_NUMBER" in str(error).upper():
+        return "it does not speak TLS there: try http:// in the url, or another port"
+    if "CERTIFICATE" in str(error).upper():
+        return f"its TLS certificate is not accepted ({short(str(error))})"
+    return f"no connection ({short(str(error)) or type(error).__name__})"

@@ -1,0 +1,123 @@
+"""All issues of a project, kept current by reading only the rows that changed.
+
+Plane's list can be ordered by `updated_at`, and every page states how many rows there are. So the
+newest rows and that total tell what was added and edited, and that something went away; which one it was
+takes a list of ids. What can't be told from these is read whole (plane-api.md, "What bites", 10).
+"""
+
+from collections.abc import Container, Mapping
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from icsfeed.model import Issue
+
+LATE = timedelta(seconds=60)
+"""How much later than its `updated_at` a change may become visible: a slow transaction."""
+
+
+class Rows(Struct, frozen=True):
+    """Rows of Plane's issue list: those understood, the ids of those skipped, and the stated total.
+
+    `nameless` counts skipped rows without an id: with such rows ids prove nothing.
+    """
+
+    items: tuple[Issue, ...]
+    total: int
+    skipped: frozenset[str] = frozenset()
+    nameless: int = 0
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return self.skipped.union(issue.id for issue in self.items)
+
+    @property
+    def unreadable(self) -> int:
+        """How many rows could not be understood."""
+        return len(self.skipped) + self.nameless
+
+
+class IssueList(Struct, frozen=True):
+    """The issues of a project as of `read_at`. `whole_at`: when all of them were last read."""
+
+    items: Mapping[str, Issue]
+    skipped: frozenset[str]
+    nameless: int
+    total: int
+    read_at: datetime
+    whole_at: datetime
+
+    @property
+    def unreadable(self) -> int:
+        """How many issues could not be understood."""
+        return len(self.skipped) + self.nameless
+
+
+def whole(rows: Rows, now: datetime, known: IssueList | None = None) -> IssueList:
+    """The list, when every row was read. An issue that is as it was `known` stays the very object."""
+    before = known.items if known is not None else {}
+    items = {issue.id: old if (old := before.get(issue.id)) == issue else issue for issue in rows.items}
+    return IssueList(items, rows.skipped, rows.nameless, rows.total, now, now)
+
+
+def since(known: IssueList) -> datetime | None:
+    """From which `updated_at` on rows may be news; None when nothing is known to be old.
+
+    Rows that changed just before the last read may have become visible only after it.
+    """
+    newest = max((issue.updated for issue in known.items.values()), default=None)
+    if newest is None:
+        return None
+    return newest - LATE if newest > known.read_at - LATE else newest
+
+
+def went_back(known: IssueList, recent: Rows, ids: Container[str] | None = None) -> bool:
+    """Whether an `updated_at` is older than it was: Plane was restored from a backup, and only reading
+    everything tells what else is older now.
+
+    Either a recent row says so itself, or one that is known is missing from the place that its time gives
+    it. `ids`: all that there still are, where some went away.
+    """
+    oldest = min((issue.updated for issue in recent.items), default=None)
+    if oldest is None:
+        return False
+    listed = {issue.id: issue.updated for issue in recent.items}
+    return any(
+        listed[id_] < issue.updated
+        if id_ in listed
+        else issue.updated > oldest and id_ not in recent.skipped and (ids is None or id_ in ids)
+        for id_, issue in known.items.items()
+    )
+
+
+def merged(known: IssueList, recent: Rows, now: datetime) -> IssueList | None:
+    """The list with the newest rows merged in; None when their total says that some went away."""
+    known_ids = known.skipped.union(known.items)
+    added = recent.ids - known_ids
+    if recent.nameless or known.nameless or recent.total != known.total + len(added):
+        return None
+    return _with(known, recent, recent.total, now)
+
+
+def pruned(known: IssueList, recent: Rows, ids: frozenset[str], now: datetime) -> IssueList | None:
+    """The same, when `ids` are all that there were just before `recent` was read.
+
+    None when the two do not fit together, or some of the ids were never read.
+    """
+    if recent.nameless or known.nameless or recent.total != len(ids) or not recent.ids <= ids:
+        return None
+    together = _with(known, recent, len(ids), now)
+    if not ids <= together.skipped.union(together.items):
+        return None
+    items = {id_: issue for id_, issue in together.items.items() if id_ in ids}
+    return IssueList(items, together.skipped & ids, 0, len(ids), now, known.whole_at)
+
+
+def _with(known: IssueList, recent: Rows, total: int, now: datetime) -> IssueList:
+    """Known and recent together. Nothing new: the very mapping that is known."""
+    changed = {issue.id: issue for issue in recent.items if known.items.get(issue.id) != issue}
+    items, skipped = known.items, known.skipped
+    if changed or not recent.skipped <= skipped:
+        skipped = skipped.difference(issue.id for issue in recent.items) | recent.skipped
+        items = {id_: issue for id_, issue in {**items, **changed}.items() if id_ not in skipped}
+    return IssueList(items, skipped, 0, total, now, known.whole_at)

@@ -1,0 +1,1 @@
+"""Feeds written into calendars on CalDAV servers."""

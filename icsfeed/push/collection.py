@@ -1,0 +1,265 @@
+"""One calendar collection on a CalDAV server: listed, read, written, deleted, all under conditions.
+
+How servers differ is in caldav.md; each method does what all of them bear.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from urllib.parse import urljoin
+
+from msgspec import Struct
+
+from icsfeed.errors import (
+    Changed,
+    Locked,
+    NoCollection,
+    NoRight,
+    NoRoom,
+    NoServer,
+    NotCalDav,
+    PushError,
+    Rejected,
+    UidTaken,
+)
+from icsfeed.http_replies import short
+from icsfeed.push import xml
+from icsfeed.push.session import Heard, Server
+
+BATCH = 100
+"""Objects in one multiget."""
+WRITTEN = frozenset({200, 201, 204})
+"""Exactly: xandikos 0.2 reports failures as 207."""
+GONE = frozenset({404, 410})
+
+_UID_TAKEN = frozenset({f"{xml.CALDAV}no-uid-conflict", f"{xml.CALDAV}unique-scheduling-object-resource"})
+_TAKEN_TEXT = re.compile(
+    r"\buid\b.{0,80}(?:already|exists|in use)|(?:deleted|existing).{0,80}\buid\b", re.I | re.S
+)
+_CONDITIONS = frozenset({f"{xml.DAV}if-match", f"{xml.DAV}if-none-match"})
+"""What DAViCal names in a 412: the header that did not hold. That is no reason of its own."""
+_WRONG_KIND = f"{xml.CALDAV}supported-calendar-component"
+XML_TYPE = {"Content-Type": "application/xml; charset=utf-8"}
+
+
+class Listed(Struct, frozen=True):
+    """One object as it is listed. `etag` is empty where the server gives none."""
+
+    etag: str
+    is_calendar: bool = True
+
+
+class Body(Struct, frozen=True):
+    """One object as it was read."""
+
+    etag: str
+    data: bytes
+
+
+class Collection:
+    """The calendar at `url`. Objects go by their path in one spelling (caldav_xml.canonical)."""
+
+    def __init__(self, server: Server, url: str) -> None:
+        self.url = url if url.endswith("/") else f"{url}/"
+        self.path = xml.canonical(self.url, "") or "/"
+        self.server = server
+        self._spelled: dict[str, str] = {}
+
+    async def list(self) -> dict[str, Listed]:
+        """All objects. Raises PushError; a listing that may not be whole is NotCalDav."""
+        what = f"the listing of {self.url}"
+        heard = await propfind(self.server, self.url, what, 1, xml.TYPE, xml.ETAG, xml.CONTENT_TYPE)
+        answers = _multistatus(heard, what)
+        own = next((one for one in answers if one.path.rstrip("/") == self.path.rstrip("/")), None)
+        if answers and all(one.status in GONE for one in answers):
+            raise _missing(self.url)  # xandikos 0.2 names an address of its own making in it
+        if own is None or any(one.status == HTTPStatus.INSUFFICIENT_STORAGE for one in answers):
+            raise NotCalDav(what, "it is not whole; nothing was written")
+        if xml.CALENDAR not in own.holds(xml.TYPE):
+            raise NoCollection(
+                self.url, "it is not a calendar: give the calendar's address, or its `collection`"
+            )
+        children = [one for one in answers if self._is_child(one)]
+        self._spelled = {one.path: one.href for one in children}
+        return {one.path: _listed(one) for one in children}
+
+    def _is_child(self, answer: xml.Answer) -> bool:
+        name = answer.path.removeprefix(self.path)
+        inside = name not in ("", answer.path) and "/" not in name
+        return inside and answer.status not in GONE and xml.COLLECTION not in answer.holds(xml.TYPE)
+
+    async def read(self, paths: Iterable[str]) -> dict[str, Body]:
+        """The objects at these paths, 100 in a request; what is not there, or not readable, is left out."""
+        wanted = sorted(paths)
+        batches = [wanted[at : at + BATCH] for at in range(0, len(wanted), BATCH)]
+        found = await asyncio.gather(*map(self._multiget, batches))
+        return {path: body for batch in found for path, body in batch.items()}
+
+    async def _multiget(self, paths: Sequence[str]) -> dict[str, Body]:
+        what = f"the reading of {self.url}"
+        asked = xml.multiget(self._spelled.get(path, path) for path in paths)
+        headers = {**XML_TYPE, "Depth": "1"}
+        heard = await self.server.ask("REPORT", self.url, what, body=asked, headers=headers)
+        if heard.status in GONE:
+            return await self._halves(paths)
+        answers = _multistatus(heard, what)
+        known = frozenset(paths)
+        return {
+            one.path: Body(_etag(one), "".join(one.found[xml.DATA].itertext()).encode())
+            for one in answers
+            if one.path in known and xml.DATA in one.found
+        }
+
+    async def _halves(self, paths: Sequence[str]) -> dict[str, Body]:
+        """For sabre/dav 1.8, which answers 404 where one of the objects is gone: all but that one."""
+        if not await self._is_there():
+            raise _missing(self.url)
+        if len(paths) == 1:
+            return {}
+        middle = len(paths) // 2
+        return {**await self._multiget(paths[:middle]), **await self._multiget(paths[middle:])}
+
+    async def put(self, path: str, data: bytes, etag: str | None) -> str:
+        """Write an object: a new one where `etag` is None, else in the place of the one that has it.
+
+        Gives its etag now, empty where the server does not say. Raises Changed when the condition does not
+        hold, and the PushError that fits anything else.
+        """
+        condition = {"If-None-Match": "*"} if etag is None else _only_if(etag, path)
+        headers = {"Content-Type": "text/calendar; charset=utf-8", **condition}
+        heard = await self.server.ask("PUT", self._url(path), path, body=data, headers=headers)
+        if heard.status not in WRITTEN:
+            raise await self._refusal(heard, path)
+        return heard.headers.get("etag", "")
+
+    async def delete(self, path: str, etag: str) -> None:
+        """Delete the object that has this etag. One that is gone is as good. Raises as `put`."""
+        heard = await self.server.ask("DELETE", self._url(path), path, headers=_only_if(etag, path))
+        if heard.status not in WRITTEN | GONE:
+            raise await self._refusal(heard, path)
+
+    def _url(self, path: str) -> str:
+        return xml.address(self.url, self._spelled.get(path, path))
+
+    async def _refusal(self, heard: Heard, path: str) -> PushError:
+        """What it means that a write was not done (caldav.md, 4)."""
+        status, reasons = heard.status, xml.read_reasons(heard.body) - _CONDITIONS
+        if status == HTTPStatus.MULTI_STATUS:
+            status = _status_inside(heard)
+        text = heard.body[:2000].decode("utf-8", "replace")
+        said = self.server.said(heard)
+        if reasons & _UID_TAKEN or (status in (400, 403, 409) and _TAKEN_TEXT.search(text)):
+            text = "the server has this UID elsewhere, in another calendar or its trash bin: remove it there"
+            return UidTaken(path, f"{text}{said}")
+        if _WRONG_KIND in reasons:
+            return NoCollection(self.url, "the calendar does not take this kind of component (`component:`)")
+        may_be_gone = status in (404, 405, 409) or (status == HTTPStatus.FORBIDDEN and not reasons)
+        if may_be_gone and not await self._is_there():
+            return _missing(self.url)
+        return _refused(status, _preconditions(reasons), path, self.url, said)
+
+    async def _is_there(self) -> bool:
+        answer = await look(self.server, self.url, f"the look at {self.url}", xml.TYPE)
+        return answer is not None and xml.CALENDAR in answer.holds(xml.TYPE)
+
+
+def _refused(status: int, reasons: Sequence[str], path: str, url: str, said: str) -> PushError:
+    """By the status, where neither the UID nor the collection is the reason. `said`: the server's words."""
+    if 300 <= status < 400:
+        return NoCollection(url, "it redirects elsewhere: check the url in the configuration")
+    if status == HTTPStatus.FORBIDDEN and (not reasons or "need-privileges" in reasons):
+        return NoRight(url, f"the account may not write there{said}")
+    if status == HTTPStatus.PRECONDITION_FAILED and not reasons:
+        return Changed(path, "it was changed meanwhile")
+    if status == HTTPStatus.LOCKED:
+        return Locked(path, f"it is locked, and stayed so{said}")
+    if status == HTTPStatus.INSUFFICIENT_STORAGE:
+        return NoRoom(url, f"the account is full: make room, or give it more{said}")
+    if status in (429, 502, 503, 504):
+        return NoServer(url, f"the server failed with {status}, every time{said}")
+    why = f" ({', '.join(reasons)})" if reasons else ""
+    return Rejected(path, f"the server does not take it: {status}{why}{said}", status)
+
+
+def _preconditions(reasons: Iterable[str]) -> Sequence[str]:
+    """The names of the preconditions of WebDAV and CalDAV; what servers add of their own says nothing."""
+    spaces = (xml.DAV, xml.CALDAV)
+    return sorted(name.rpartition("}")[2] for name in reasons if name.startswith(spaces))
+
+
+def _status_inside(heard: Heard) -> int:
+    """The status that a 207 for a single object holds."""
+    try:
+        statuses = [one.status for one in xml.read_multistatus(heard.body, heard.url)]
+    except ValueError:
+        return heard.status
+    return next((status for status in statuses if status >= 400), heard.status)
+
+
+def _only_if(etag: str, path: str) -> Mapping[str, str]:
+    """If-Match compares strongly: of an etag that a proxy has weakened the strong form is sent."""
+    if not etag:
+        raise Rejected(path, "the server gives it no etag, without which it cannot be replaced safely")
+    return {"If-Match": etag.removeprefix("W/")}
+
+
+def _listed(answer: xml.Answer) -> Listed:
+    kind = answer.text(xml.CONTENT_TYPE).lower()
+    return Listed(_etag(answer), not kind or "calendar" in kind)
+
+
+def _etag(answer: xml.Answer) -> str:
+    """Empty where there is none, or one that cannot be sent back in a header."""
+    etag = answer.text(xml.ETAG)
+    return etag if etag.isascii() and etag.isprintable() else ""
+
+
+def _missing(url: str) -> NoCollection:
+    return NoCollection(url, "there is no such calendar: make it, or set `create: true`", gone=True)
+
+
+async def propfind(server: Server, url: str, what: str, depth: int, *names: str) -> Heard:
+    """The answer to a PROPFIND, a 207. Raises the PushError that fits anything else."""
+    headers = {**XML_TYPE, "Depth": str(depth)}
+    heard = await server.ask("PROPFIND", url, what, body=xml.propfind(*names), headers=headers)
+    if heard.status == HTTPStatus.MULTI_STATUS:
+        return heard
+    if heard.status in GONE:
+        raise _missing(url)
+    if heard.status == HTTPStatus.FORBIDDEN:
+        raise NoRight(what, "the account may not read there")
+    if 300 <= heard.status < 400:
+        raise NoCollection(url, f"it redirects to {_elsewhere(heard)}: say that in `url`")
+    if heard.status >= HTTPStatus.INTERNAL_SERVER_ERROR or heard.status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise NoServer(what, f"the server failed with {heard.status}, every time")
+    raise NotCalDav(what, f"what answers ({heard.status}) is not CalDAV: check the url in the configuration")
+
+
+def _elsewhere(heard: Heard) -> str:
+    """Where a redirect leads, without what could be a secret."""
+    try:
+        to = urljoin(heard.url, heard.headers.get("location", "")).partition("?")[0]
+    except ValueError:
+        return "what is no web address"
+    return short(re.sub(r"//[^/@]*@", "//", to))
+
+
+def _multistatus(heard: Heard, what: str) -> list[xml.Answer]:
+    if heard.status != HTTPStatus.MULTI_STATUS:
+        raise NotCalDav(what, f"the server answers it with {heard.status}")
+    try:
+        return xml.read_multistatus(heard.body, heard.url)
+    except ValueError as error:
+        raise NotCalDav(what, f"{error}; nothing was written") from None
+
+
+async def look(server: Server, url: str, what: str, *names: str) -> xml.Answer | None:
+    """What the server says of one address; None where nothing is. Raises PushError."""
+    try:
+        answers = _multistatus(await propfind(server, url, what, 0, *names), what)
+    except NoCollection as error:
+        if not error.gone:
+            raise
+        return None
+    return next((one for one in answers if one.status not in GONE), None)

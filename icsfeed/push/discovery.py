@@ -1,0 +1,165 @@
+"""Finding the calendar that a target means (RFC 4791, 6.2; RFC 6764), and making it."""
+
+import re
+from html import unescape
+from http import HTTPStatus
+from urllib.parse import urljoin
+
+from msgspec import Struct
+
+from icsfeed.config.schema import ComponentKind, PushTarget
+from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav
+from icsfeed.http_replies import short
+from icsfeed.push import xml
+from icsfeed.push.collection import XML_TYPE, look, propfind
+from icsfeed.push.session import Server
+
+ASKED = (xml.TYPE, xml.NAME, xml.PRINCIPAL, xml.HOME, xml.KINDS)
+WELL_KNOWN = "/.well-known/caldav"
+REDIRECTS = 5
+
+
+class Found(Struct, frozen=True):
+    """The address of a calendar, and whether there is one yet."""
+
+    url: str
+    exists: bool
+
+
+async def find(server: Server, target: PushTarget, kind: ComponentKind) -> Found:
+    """The calendar of a target: at its url, or by the name `collection` among those of the account.
+
+    Raises NoCollection where several have the name, where it is for the other kind of component,
+    or where nothing at the url leads to calendars.
+    """
+    own = await _own(server, target)
+    if own is not None and xml.CALENDAR in own.holds(xml.TYPE):
+        _check_kind(own, kind, target.url)
+        return Found(target.url, exists=True)
+    if target.collection is None:
+        if own is not None:
+            raise NoCollection(target.url, "it is not a calendar: name the calendar in `collection`")
+        return Found(target.url, exists=False)
+    home = await _home(server, target.url, own)
+    return await _named(server, home, target.collection, kind)
+
+
+async def _own(server: Server, target: PushTarget) -> xml.Answer | None:
+    """What the target's url says of itself.
+
+    A server's address may redirect, or be another program's (DAViCal's and SOGo's is Apache's own, which
+    answers 405): well-known knows better.
+    """
+    try:
+        return await look(server, target.url, target.url, *ASKED)
+    except (NoCollection, NoRight, NotCalDav):
+        if target.collection is None:
+            raise
+        return None
+
+
+async def _home(server: Server, url: str, own: xml.Answer | None) -> str:
+    """Where the account's calendars are: said by the address itself, by the account's, or by well-known."""
+    for start in (own, None) if own is not None else (None,):
+        answer, at = (start, url) if start is not None else await _well_known(server, url)
+        if answer is None:
+            continue
+        if not answer.href_in(xml.HOME) and answer.href_in(xml.PRINCIPAL):
+            at = _same_server(at, answer.href_in(xml.PRINCIPAL))
+            answer = await look(server, at, at, *ASKED) or answer
+        if answer.href_in(xml.HOME):
+            return _same_server(at, answer.href_in(xml.HOME))
+    raise NoCollection(
+        url, "nothing there says where the account's calendars are: give the calendar's address"
+    )
+
+
+async def _well_known(server: Server, url: str) -> tuple[xml.Answer | None, str]:
+    """What /.well-known/caldav leads to, on this server."""
+    at = urljoin(url, WELL_KNOWN)
+    for _ in range(REDIRECTS):
+        heard = await server.ask(
+            "PROPFIND", at, at, body=xml.propfind(*ASKED), headers={**XML_TYPE, "Depth": "0"}
+        )
+        if 300 <= heard.status < 400 and heard.headers.get("location"):
+            at = _same_server(at, heard.headers["location"])
+        else:
+            break
+    return await look(server, at, at, *ASKED) if heard.status == HTTPStatus.MULTI_STATUS else None, at
+
+
+def _same_server(base: str, href: str) -> str:
+    """An address that the server gave. Raises NoCollection for one of another host: the login is for one."""
+    path = xml.canonical(base, href)
+    if path is None:
+        host = short(xml.host_of(base, href))
+        raise NoCollection(base, f"it leads to {host}: if that is right, give its address in `url`")
+    return xml.address(base, path)
+
+
+async def _named(server: Server, home: str, name: str, kind: ComponentKind) -> Found:
+    """The calendar of this name in a calendar home, or the address at which it can be made."""
+    heard = await propfind(server, home, home, 1, *ASKED)
+    try:
+        answers = xml.read_multistatus(heard.body, heard.url)
+    except ValueError as error:
+        raise NotCalDav(home, str(error)) from None
+    calendars = [one for one in answers if xml.CALENDAR in one.holds(xml.TYPE)]
+    same = [one for one in calendars if name in _names(one)]
+    fitting = [one for one in same if not _kinds(one) or kind.upper() in _kinds(one)]
+    if len(fitting) > 1:
+        paths = ", ".join(one.path for one in fitting)
+        raise NoCollection(home, f"several calendars are called {name!r}: give the address of one ({paths})")
+    if same and not fitting:
+        _check_kind(same[0], kind, home)
+    if fitting:
+        return Found(xml.address(home, fitting[0].path), exists=True)
+    return Found(_free_address(home, name, {one.path.rstrip("/") for one in answers}), exists=False)
+
+
+def _names(calendar: xml.Answer) -> tuple[str, ...]:
+    """What it may be called. DAViCal keeps the `&` of a name as `&amp;`."""
+    shown = calendar.text(xml.NAME)
+    return (shown, unescape(shown), calendar.path.rstrip("/").rpartition("/")[2])
+
+
+def _free_address(home: str, name: str, taken: set[str]) -> str:
+    base = home if home.endswith("/") else f"{home}/"
+    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "plane"
+    names = (word, *(f"{word}-{number}" for number in range(2, len(taken) + 3)))
+    addresses = (urljoin(base, f"{one}/") for one in names)
+    return next(
+        address for address in addresses if (xml.canonical(address, "") or "").rstrip("/") not in taken
+    )
+
+
+def _kinds(answer: xml.Answer) -> frozenset[str]:
+    """The kinds of component that a calendar takes; none: it does not say."""
+    element = answer.found.get(xml.KINDS)
+    return frozenset() if element is None else frozenset(one.get("name", "").upper() for one in element)
+
+
+def _check_kind(answer: xml.Answer, kind: ComponentKind, url: str) -> None:
+    kinds = _kinds(answer)
+    if kinds and kind.upper() not in kinds:
+        takes = ", ".join(sorted(kinds))
+        raise NoCollection(url, f"the calendar takes {takes} only: the feed's `component` is {kind}")
+
+
+async def make(server: Server, url: str, title: str, color: str | None, kind: ComponentKind) -> None:
+    """Make a calendar, unless it is there by now. Raises PushError. `color`: #RRGGBB."""
+    what = f"the making of {url}"
+    body = xml.mkcalendar(title, color, "VTODO" if kind == "vtodo" else "VEVENT")
+    heard = await server.ask("MKCALENDAR", url, what, body=body, headers=XML_TYPE)
+    if heard.status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
+        return
+    found = await look(server, url, what, xml.TYPE)
+    if found is not None and xml.CALENDAR in found.holds(xml.TYPE):
+        return
+    if heard.status == HTTPStatus.FORBIDDEN:
+        raise NoRight(what, "the account may not make calendars there: make it by hand")
+    if heard.status == HTTPStatus.INSUFFICIENT_STORAGE:
+        raise NoRoom(what, "the account is full")
+    if heard.status in (429, 500, 502, 503, 504):
+        raise NoServer(what, f"the server failed with {heard.status}, every time")
+    raise NoCollection(what, f"the server does not make it ({heard.status}): make it by hand")

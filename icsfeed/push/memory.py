@@ -1,0 +1,121 @@
+"""What is remembered of a target between its pushes.
+
+It saves requests, and stands in for a mark that somebody's app has dropped; it never changes a result else.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from icsfeed.config.schema import PushTarget
+from icsfeed.push.claim import Claim, feed_of
+from icsfeed.push.collection import Listed
+from icsfeed.push.object import Stored
+from icsfeed.push.plan import Accepted, Present
+from icsfeed.store.store import Store
+
+TRUSTED_FOR = timedelta(days=1)
+"""How long an etag stands for what it was seen on: SOGo's start again after delete and create."""
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Object(Struct, frozen=True):
+    """One object: what it said of itself when it had this etag."""
+
+    etag: str
+    stored: Stored
+
+
+class Memory(Struct, frozen=True):
+    """A record of the store. `asked`: the settings it is for. `read_at`: when all objects were last read.
+
+    `mark`: what we marked objects with then. `one_at_a_time`: the server answers 423 to several writes at
+    once (xandikos).
+    """
+
+    asked: tuple[str, ...] = ()
+    url: str = ""
+    read_at: datetime = NEVER
+    objects: Mapping[str, Object] = {}
+    accepted: Mapping[str, Accepted] = {}
+    mark: str = ""
+    one_at_a_time: bool = False
+
+    def is_recent(self, now: datetime) -> bool:
+        """Whether etags may stand for what they were seen on."""
+        return timedelta(0) <= now - self.read_at < TRUSTED_FOR
+
+    def known(self, listed: Mapping[str, Listed], now: datetime) -> dict[str, Present]:
+        """The listed objects of which it is known what they hold."""
+        found = {path: self.objects.get(path) for path in listed} if self.is_recent(now) else {}
+        return {
+            path: Present(path, one.etag, one.stored)
+            for path, one in found.items()
+            if one is not None and one.etag and one.etag == listed[path].etag
+        }
+
+    def uid_at(self, path: str) -> str:
+        """The UID of ours that was last seen there, whatever its etag; empty where there was none."""
+        known = self.objects.get(path)
+        return known.stored.uid if known is not None else ""
+
+    def recognised(self, found: Present, claim: Claim) -> Present:
+        """The object, as ours where we wrote that UID there and its mark is gone or of an earlier kind.
+
+        Some apps drop X- properties when a person edits; and with the `secret` our mark changes. Its hash is
+        emptied, so that it is written again with the mark.
+        """
+        known, stored = self.objects.get(found.href), found.stored
+        if known is None or stored is None or not stored.uid or stored.uid != known.stored.uid:
+            return found
+        was_ours = known.stored.owner == (self.mark or claim.feed)
+        untouched = bool(found.etag) and found.etag == known.etag
+        renewed = untouched and not claim.owns(stored) and feed_of(stored.owner) == claim.feed
+        if was_ours and (not stored.owner or renewed):
+            return replace(found, stored=replace(stored, owner=claim.mark, hash=""))
+        return found
+
+
+async def recall(store: Store, name: str, target: PushTarget) -> Memory:
+    """What is remembered of a target; nothing where its settings have changed."""
+    memory = await store.get_record(_key(name), Memory)
+    return memory if memory is not None and memory.asked == _asked(target) else Memory()
+
+
+def next_memory(
+    old: Memory,
+    target: PushTarget,
+    mark: str,
+    *,
+    url: str,
+    present: Iterable[Present],
+    unknown: Iterable[str],
+    accepted: Mapping[str, Accepted],
+    one_at_a_time: bool,
+    now: datetime,
+) -> Memory:
+    """What to remember for the next push. Of what cannot be read now the last is kept.
+
+    `unknown`: the paths of objects of which it is not known what became of them: they are read again.
+    """
+    seen = {one.href: one for one in present}
+    objects = {path: known for path, known in old.objects.items() if path in seen}
+    objects |= {path: replace(old.objects[path], etag="") for path in unknown if path in old.objects}
+    objects |= {path: Object(one.etag, one.stored) for path, one in seen.items() if one.stored is not None}
+    read_at = old.read_at if old.is_recent(now) else now
+    return Memory(_asked(target), url, read_at, objects, accepted, mark, old.one_at_a_time or one_at_a_time)
+
+
+async def remember(store: Store, name: str, memory: Memory) -> None:
+    """Keep it for the next push."""
+    await store.put_record(_key(name), memory)
+
+
+def _key(name: str) -> str:
+    return f"push/{name}"
+
+
+def _asked(target: PushTarget) -> tuple[str, ...]:
+    return (target.url, target.collection or "", target.username or "")

@@ -1,0 +1,305 @@
+"""What a push does to a collection: wanted components and present objects to actions, and the guards.
+
+Pure. *Ours* is an object that holds exactly one UID of mapping.md and carries the owner mark of the
+feed (caldav.md, push_claim.py). Nothing else is replaced or removed, unless it may be taken over.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from icsfeed.ics.component import Component
+from icsfeed.push.claim import Claim
+from icsfeed.push.object import Stored, hash_of, read_object, write_object
+
+Kind: TypeAlias = Literal[
+    "leave", "create", "update", "adopt", "delete", "duplicate", "leftover", "conflict", "rejected"
+]
+"""`duplicate`: the second of two of ours with one UID, to be deleted. `rejected`: the server refuses it.
+
+`leftover`: what could be taken over, of an issue that the feed does not hold: deleted with --force.
+"""
+
+WRITES: frozenset[Kind] = frozenset({"create", "update", "adopt"})
+DELETES: frozenset[Kind] = frozenset({"delete", "duplicate"})
+
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_DOUBLE = "beside our object with this UID there is this one, which is not ours: delete it by hand"
+_BEYOND = re.compile("[\U00010000-\U0010ffff]\ufe0f?")
+_NOT_IN_XML = re.compile("[\ufffe\uffff]")
+"""What a calendar may hold and XML may not, in which servers hand it out: they pass it on as it is."""
+
+
+class Wanted(Struct, frozen=True):
+    """A component that the feed holds, with its `hash` and the `facts` that people see of it."""
+
+    component: Component
+    hash: str
+    facts: str
+
+
+class Present(Struct, frozen=True):
+    """An object of the collection.
+
+    `stored` is None where it is listed and cannot be read; `was`: the UID of ours that it then had before.
+    """
+
+    href: str
+    etag: str
+    stored: Stored | None
+    was: str = ""
+
+    @property
+    def uids(self) -> tuple[str, ...]:
+        """All that are in it, as far as that is known."""
+        if self.stored is None:
+            return (self.was,) if self.was else ()
+        return self.stored.uids
+
+
+class Action(Struct, frozen=True):
+    """What is to become of one object. `etag` is what it was when that was decided."""
+
+    kind: Kind
+    uid: str
+    href: str
+    etag: str = ""
+    reason: str = ""
+
+
+class Plan(Struct, frozen=True):
+    """The actions, in the order of the feed, and how many objects of the collection are ours."""
+
+    actions: tuple[Action, ...]
+    owned: int
+
+    def of(self, *kinds: Kind) -> tuple[Action, ...]:
+        """The actions of these kinds."""
+        return tuple(action for action in self.actions if action.kind in kinds)
+
+
+class Limits(Struct, frozen=True):
+    """How many of our objects a run may delete: `least` always, above it no more than `ratio` of all."""
+
+    least: int = 10
+    ratio: float = 0.25
+
+
+class Refusal(Struct, frozen=True):
+    """Why nothing is deleted. `final`: --force does not change it."""
+
+    reason: str
+    final: bool = False
+
+
+Accepted: TypeAlias = tuple[str, str]
+"""The hash that we wrote and the facts that the server made of it: its way of storing things."""
+
+
+def wanted_of(components: Iterable[Component], owner: str, *, strip_emoji: bool = False) -> dict[str, Wanted]:
+    """What a collection should hold, by UID, in the order of a feed; without what XML cannot hold."""
+    found = {}
+    for component in sorted(components, key=lambda component: component.sort_key):
+        shown = _without(_NOT_IN_XML, component) if _holds(component, _NOT_IN_XML) else component
+        shown = _without(_BEYOND, shown) if strip_emoji else shown
+        facts = read_object(write_object(shown, owner)).facts
+        found[shown.uid] = Wanted(shown, hash_of(shown), facts)
+    return found
+
+
+def _without(characters: re.Pattern[str], component: Component) -> Component:
+    return replace(
+        component,
+        summary=characters.sub("", component.summary).strip() or "(no title)",
+        description=characters.sub("", component.description),
+        categories=tuple(name for one in component.categories if (name := characters.sub("", one).strip())),
+    )
+
+
+def _holds(component: Component, characters: re.Pattern[str]) -> bool:
+    texts = (component.summary, component.description, *component.categories)
+    return any(characters.search(text) for text in texts)
+
+
+def has_emoji(component: Component) -> bool:
+    """Whether it holds what `strip_emoji` takes out: beyond the BMP, SOGo 5.8 destroys objects on it."""
+    return _holds(component, _BEYOND)
+
+
+def name_of(uid: str) -> str:
+    """The last segment of a new object's address: plain ASCII, which every server returns as it was sent."""
+    local = uid.partition("@")[0]
+    return f"{local if _PLAIN.fullmatch(local) else sha256(uid.encode()).hexdigest()}.ics"
+
+
+def is_right(wanted: Wanted, stored: Stored, accepted: Mapping[str, Accepted] = {}) -> bool:
+    """Whether an object is what it should be: nobody changed it but by adding alarms and X- properties."""
+    known = ((wanted.hash, wanted.facts), accepted.get(wanted.component.uid))
+    return stored.hash == wanted.hash and (stored.hash, stored.facts) in known
+
+
+def plan(
+    wanted: Mapping[str, Wanted],
+    present: Sequence[Present],
+    claim: Claim,
+    base: str,
+    *,
+    accepted: Mapping[str, Accepted] = {},
+) -> Plan:
+    """The actions that make a collection at the path `base` hold what is wanted."""
+    owned: dict[str, list[Present]] = defaultdict(list)
+    others: dict[str, list[Present]] = defaultdict(list)
+    for one in present:
+        if one.stored is not None and claim.owns(one.stored):
+            owned[one.stored.uid].append(one)
+        else:
+            for uid in one.uids:
+                others[uid].append(one)
+    taken = {one.href: one for one in present}
+    actions: list[Action] = []
+    for uid, item in wanted.items():
+        if uid in owned:
+            kept = _best(owned[uid], base + name_of(uid))
+            right = is_right(item, kept.stored or Stored(), accepted)
+            actions.append(Action("leave" if right else "update", uid, kept.href, kept.etag))
+            actions += (_beside(uid, other, claim) for other in others.get(uid, ()))
+        else:
+            actions += _new(uid, others.get(uid, ()), taken, base + name_of(uid), claim)
+    actions += _surplus(wanted, owned, base)
+    actions += _leftovers(wanted, present, claim)
+    return Plan(tuple(actions), sum(map(len, owned.values())))
+
+
+def _best(same: Iterable[Present], standard: str) -> Present:
+    """Of several with one UID the one at the standard address, else the first by address."""
+    return min(same, key=lambda one: (one.href != standard, one.href))
+
+
+def _new(
+    uid: str, others: Sequence[Present], taken: Mapping[str, Present], href: str, claim: Claim
+) -> Iterator[Action]:
+    """What becomes of a wanted UID that no object of ours holds."""
+    free = [one for one in others if claim.may_take(one.stored)]
+    chosen = _best(free, href) if free else None
+    if chosen is not None and chosen.stored is not None:
+        renewed = claim.is_earlier(chosen.stored)
+        yield Action("update" if renewed else "adopt", uid, chosen.href, chosen.etag)
+    for other in others:
+        if other is not chosen:
+            yield _beside(uid, other, claim) if chosen else _conflict(uid, other, _whose(other, claim))
+    if not others:
+        yield _at_its_address(uid, href, taken.get(href))
+
+
+def _beside(uid: str, other: Present, claim: Claim) -> Action:
+    """What becomes of a second object that has the UID of one that is ours, or becomes so."""
+    if other.stored is not None and other.stored.uid and claim.is_earlier(other.stored):
+        return Action("leftover", uid, other.href, other.etag)
+    return _conflict(uid, other, _DOUBLE)
+
+
+def _leftovers(wanted: Mapping[str, Wanted], present: Iterable[Present], claim: Claim) -> Iterator[Action]:
+    """Objects that could be taken over, were their issues not gone. Another program may still want them."""
+    for one in sorted(present, key=lambda one: one.href):
+        if one.stored is not None and one.stored.uid not in wanted and claim.may_take(one.stored):
+            yield Action("leftover", one.stored.uid, one.href, one.etag)
+
+
+def _at_its_address(uid: str, href: str, there: Present | None) -> Action:
+    """What becomes of a UID that is nowhere: nobody else makes objects at our address, but for ruins."""
+    if there is None:
+        return Action("create", uid, href)
+    if there.stored is not None and there.stored.blank:
+        return Action("update", uid, href, there.etag)
+    reason = "another object, or one that cannot be read, is at this address"
+    return Action("conflict", uid, href, reason=reason)
+
+
+def _conflict(uid: str, other: Present, reason: str) -> Action:
+    return Action("conflict", uid, other.href, other.etag, reason)
+
+
+def _whose(other: Present, claim: Claim) -> str:
+    stored = other.stored
+    if stored is None:
+        return "the object that has this UID cannot be read now"
+    if not stored.uid:
+        return "an object that holds other events too has this UID"
+    return claim.why_not(stored)
+
+
+def _surplus(
+    wanted: Mapping[str, Wanted], owned: Mapping[str, Sequence[Present]], base: str
+) -> Iterator[Action]:
+    for uid, same in sorted(owned.items()):
+        kept = _best(same, base + name_of(uid))
+        for one in same:
+            if one is not kept:
+                yield Action("duplicate", uid, one.href, one.etag)
+            elif uid not in wanted:
+                yield Action("delete", uid, one.href, one.etag)
+
+
+class Missing(Struct, frozen=True):
+    """A part of Plane that was not read in this run. `final`: with --force too nothing is deleted."""
+
+    part: str
+    final: bool = True
+
+
+def guard(
+    made: Plan, wanted: int, limits: Limits, missing: Sequence[Missing] = (), *, force: bool = False
+) -> Refusal | None:
+    """Why a plan's deletions must not be done; None: they may. `wanted`: how many items the feed has."""
+    deletes = len(deletions(made, force=force))
+    unread = holding_back(missing, force=force)
+    if not deletes:
+        return None
+    if unread:
+        reason = f"Plane could not be read whole, so that nobody knows what is gone; missing: {unread}"
+        return Refusal(reason, final=any(one.final for one in missing))
+    if force:
+        return None
+    if not wanted:
+        return Refusal(f"the feed is empty, and {deletes} objects would be deleted")
+    if deletes > limits.least and deletes > limits.ratio * made.owned:
+        return Refusal(f"{deletes} of {made.owned} objects would be deleted")
+    return None
+
+
+def deletions(made: Plan, *, force: bool) -> tuple[Action, ...]:
+    """The deletions of a plan; those of leftovers only with `force`."""
+    return made.of(*DELETES, "leftover") if force else made.of(*DELETES)
+
+
+def holding_back(missing: Sequence[Missing], *, force: bool) -> str:
+    """The names of the parts because of which nothing may be deleted, the first few; empty: it may."""
+    parts = [one.part for one in missing if one.final or not force]
+    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+    return ", ".join(parts[:5]) + more
+
+
+def decided_again(action: Action, item: Wanted | None, found: Present | None, claim: Claim) -> Action:
+    """What an action becomes when the server says that the object was changed meanwhile (412).
+
+    `item` is what is wanted there, None for a deletion; `found` the object as it is now, None: it is gone.
+    """
+    if found is None:
+        if item is None:
+            return replace(action, kind="leave")
+        return replace(action, kind="create", etag="")
+    ours = claim.owns(found.stored)
+    free = action.kind in ("adopt", "update", "leftover") and claim.may_take(found.stored)
+    if found.stored is None or found.stored.uids != (action.uid,) or not (ours or free):
+        return replace(action, kind="conflict", reason="another object is at this address now")
+    if item is not None and ours and is_right(item, found.stored):
+        return replace(action, kind="leave", etag=found.etag)
+    if found.etag == action.etag:
+        reason = "the server refuses it without a reason; it may be too large"
+        return replace(action, kind="rejected", reason=reason)
+    return replace(action, kind="update" if action.kind == "create" else action.kind, etag=found.etag)

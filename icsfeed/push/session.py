@@ -1,0 +1,311 @@
+"""Requests to one CalDAV server: logging in, several attempts, and one error for each way of failing.
+
+caldav.md, section 4, is the table of what an answer means and how often it is tried again.
+"""
+
+import asyncio
+import os
+import random
+import ssl
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from http import HTTPStatus
+from typing import Protocol
+
+import httpx
+from msgspec import Struct
+
+from icsfeed import __version__
+from icsfeed.config.schema import PushTarget
+from icsfeed.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
+from icsfeed.http import open_http
+from icsfeed.http_bodies import ACCEPTED, pieces
+from icsfeed.http_replies import retry_after, short
+from icsfeed.push.xml import read_sentence
+
+ANSWER_LIMIT = 64 * 1024 * 1024
+"""Bytes of one answer, unpacked."""
+ANSWER_TIME = 600.0
+"""Seconds for one answer, whole: a server that sends a byte now and then must not hold a run for ever."""
+AT_ONCE = 4
+ATTEMPTS, ATTEMPTS_500 = 6, 4
+"""The first one, and so many again."""
+FIRST_WAIT, LONGEST_WAIT, LONGEST_ASKED = 4.0, 60.0, 120.0
+"""Seconds between attempts, by our own word and at most by the server's: a restart takes a while."""
+
+GIVE_UP = 5
+"""Requests that failed at every attempt, after which the whole run ends."""
+
+TRY_AGAIN = frozenset({423, 429, 500, 502, 503, 504})
+
+
+class Heard(Struct, frozen=True):
+    """An answer. `url` is where it came from."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+class Login(httpx.Auth):
+    """Basic at once; Digest from the first 401 on that offers nothing else, with what that asks for."""
+
+    def __init__(self, username: str, password: str) -> None:
+        self._basic = httpx.BasicAuth(username, password)
+        self._digest = httpx.DigestAuth(username, password)
+        self._turned = False
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """As httpx.Auth."""
+        flow = self._digest.auth_flow(request)
+        try:
+            if self._turned:
+                yield from flow
+                return
+            response = yield from _forwarded(self._basic.auth_flow(request))
+            if response.status_code != HTTPStatus.UNAUTHORIZED or not _only_digest(response):
+                return
+            self._turned = True
+            yield from _after(flow, response)
+        except (KeyError, ValueError, NotImplementedError, httpx.ProtocolError):
+            reason = (
+                "the server asks for a kind of Digest, or the user name holds letters, that cannot be sent"
+            )
+            raise LoginRefused(str(request.url), reason) from None
+
+
+def _forwarded(
+    flow: Generator[httpx.Request, httpx.Response, None],
+) -> Generator[httpx.Request, httpx.Response, httpx.Response]:
+    return (yield next(flow))
+
+
+def _after(
+    flow: Generator[httpx.Request, httpx.Response, None], response: httpx.Response
+) -> Generator[httpx.Request, httpx.Response, None]:
+    """The rest of a flow whose first request was sent by another one, and answered so."""
+    next(flow)
+    with suppress(StopIteration):
+        yield flow.send(response)
+
+
+def _only_digest(response: httpx.Response) -> bool:
+    offered = [value.split(" ")[0].lower() for value in response.headers.get_list("www-authenticate")]
+    return "digest" in offered and "basic" not in offered
+
+
+class Server:
+    """One server, over `client`. `requests` counts what was sent; `sleep` and `chance` are the world's.
+
+    Four requests at once until the server first falters (423, 429, 5xx); from then on one. `was_locked`: it
+    answered 423, as xandikos does to several writes at once. `waits` is told why and how long we wait, and
+    an empty text when we go on.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+        attempts: int = ATTEMPTS,
+        secrets: Sequence[str] = (),
+    ) -> None:
+        self.requests = 0
+        self.was_locked = False
+        self.waits: Callable[[str], None] = _nobody
+        self._secrets = [*filter(None, secrets)]
+        self._client = client
+        self._sleep = sleep
+        self._chance = chance
+        self._attempts = attempts
+        self._most = AT_ONCE
+        self._under_way = 0
+        self._turn = asyncio.Condition()
+        self._given_up = 0
+        client.event_hooks["request"].append(self._count)
+
+    def one_at_a_time(self) -> None:
+        """Send one request at a time from the start."""
+        self._most = 1
+
+    def said(self, answer: Heard) -> str:
+        """The server's own words for an error, to follow ours; without our password, if it repeats that."""
+        words = read_sentence(answer.body)
+        for secret in self._secrets:
+            words = words.replace(secret, "***")
+        return f"; the server says: {words}" if words else ""
+
+    async def ask(
+        self, method: str, url: str, what: str, *, body: bytes = b"", headers: Mapping[str, str] = {}
+    ) -> Heard:
+        """The server's answer, whatever its status but 401, and those that may pass, after the last attempt.
+
+        Raises LoginRefused, NoServer, NotTrusted or NotCalDav. `what` says in words what is asked.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                async with self._lane():
+                    heard = await self._once(method, url, what, body, headers)
+                wait = retry_after(heard.headers)
+            except NoServer:
+                if attempt >= self._attempts:
+                    raise
+                heard, wait = None, None
+            if heard is not None and heard.status not in TRY_AGAIN:
+                return heard
+            if heard is not None:
+                self._most = 1
+                self.was_locked |= heard.status == HTTPStatus.LOCKED
+                if attempt >= min(self._attempts, _attempts(heard.status)):
+                    return self._last(heard, what)
+            pause = self._pause(attempt) if wait is None else min(wait, LONGEST_ASKED)
+            self.waits(f"waiting {pause:.0f} s: {f'it answers {heard.status}' if heard else 'no answer'}")
+            await self._sleep(pause)
+            self.waits("")
+
+    def _last(self, heard: Heard, what: str) -> Heard:
+        """The answer to the last attempt. Where many end so, it is the server, and not what it was asked."""
+        self._given_up += 1
+        if self._given_up > GIVE_UP:
+            raise NoServer(what, f"the server fails again and again ({heard.status})")
+        return heard
+
+    def _pause(self, attempt: int) -> float:
+        """Doubling up to a minute, each time between half of that and all of it."""
+        longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (attempt - 1))
+        return longest * (1 + self._chance()) / 2
+
+    @asynccontextmanager
+    async def _lane(self) -> AsyncIterator[None]:
+        """Wait for a turn: once the server has faltered, until nothing else is under way."""
+        async with self._turn:
+            await self._turn.wait_for(lambda: self._under_way < self._most)
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            async with self._turn:
+                self._turn.notify_all()
+
+    async def _count(self, _request: httpx.Request) -> None:
+        self.requests += 1
+
+    async def _once(self, method: str, url: str, what: str, body: bytes, headers: Mapping[str, str]) -> Heard:
+        try:
+            async with (
+                asyncio.timeout(ANSWER_TIME),
+                self._client.stream(method, url, content=body, headers=headers) as response,
+            ):
+                found = await _bounded(response, what)
+        except UnicodeError:  # httpx reads the host of a redirect, followed or not; idna raises this.
+            raise NotCalDav(what, "it redirects to what is no web address") from None
+        except (
+            TimeoutError,
+            httpx.TransportError,
+            httpx.InvalidURL,
+            ssl.SSLError,
+            httpx.DecodingError,
+        ) as error:
+            raise _translated(error, what) from None
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            raise LoginRefused(what, "the server does not accept the user name and password, or the token")
+        return Heard(response.status_code, response.headers, found, str(response.url))
+
+
+async def _bounded(response: httpx.Response, what: str) -> bytes:
+    body = bytearray()
+    async for piece in pieces(response):
+        body += piece
+        if len(body) > ANSWER_LIMIT:
+            raise NotCalDav(what, f"the answer is larger than {ANSWER_LIMIT:,} bytes")
+    return bytes(body)
+
+
+def _translated(error: Exception, what: str) -> PushError:
+    text = short(str(error))
+    if isinstance(error, httpx.DecodingError):
+        return NotCalDav(what, str(error))
+    if isinstance(error, httpx.LocalProtocolError):
+        # Its text quotes the header that cannot be sent: the password.
+        return LoginRefused(what, "the user name, password or token holds characters that cannot be sent")
+    if "CERTIFICATE" in text.upper():
+        return NotTrusted(what, f"its TLS certificate is not accepted ({text}); name your own CA in ca_file")
+    if isinstance(error, ssl.SSLError) or "SSL" in text.upper():
+        return NotTrusted(what, f"TLS fails ({text}): is it https:// there, and on this port?")
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return NoServer(what, "no answer in time")
+    return NoServer(what, f"no connection ({text or type(error).__name__})")
+
+
+def _nobody(_text: str) -> None:
+    """Listens to no progress."""
+
+
+def _attempts(status: int) -> int:
+    return ATTEMPTS_500 if status == HTTPStatus.INTERNAL_SERVER_ERROR else ATTEMPTS
+
+
+class Connect(Protocol):
+    """How a target's server is reached: `open_server`, and what tests put in its place."""
+
+    def __call__(
+        self, target: PushTarget, *, attempts: int = ATTEMPTS
+    ) -> AbstractAsyncContextManager[Server]: ...
+
+
+@asynccontextmanager
+async def open_server(
+    target: PushTarget,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    attempts: int = ATTEMPTS,
+    environ: Mapping[str, str] = os.environ,
+) -> AsyncIterator[Server]:
+    """The server of a target, to be closed at the end. Redirects are not followed: the login is for one host.
+
+    `attempts`: of each request, where it may help. Raises LoginRefused for a token that no header can
+    hold, and BadSetting when `ca_file` or the environment cannot be used.
+    """
+    async with open_http(
+        target.url,
+        environ=environ,
+        auth=_auth(target),
+        headers={
+            "User-Agent": f"icsfeed/{__version__}",
+            "Accept-Encoding": ACCEPTED,
+            **_bearer(target),
+        },
+        timeout=httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=None),
+        limits=httpx.Limits(max_connections=AT_ONCE),
+        follow_redirects=False,
+        ca_file=target.ca_file,
+        transport=transport,
+    ) as client:
+        yield Server(client, sleep, attempts=attempts, secrets=_secrets(target))
+
+
+def _secrets(target: PushTarget) -> Sequence[str]:
+    """What an answer must not bring into a message: some servers show the request that they fail on."""
+    plain = [one.reveal() for one in (target.password, target.token) if one is not None]
+    pair = f"{target.username}:{target.password.reveal()}" if target.password else ""
+    return [b64encode(pair.encode()).decode(), *plain]
+
+
+def _auth(target: PushTarget) -> httpx.Auth | None:
+    if target.username is None or target.password is None:
+        return None
+    return Login(target.username, target.password.reveal())
+
+
+def _bearer(target: PushTarget) -> Mapping[str, str]:
+    if target.token is None:
+        return {}
+    if not target.token.reveal().isascii():
+        raise LoginRefused(target.url, "the token holds characters that cannot be sent")
+    return {"Authorization": f"Bearer {target.token.reveal()}"}

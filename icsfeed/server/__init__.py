@@ -1,0 +1,1 @@
+"""The server as a process: configuration reload, sockets, signals, logs."""

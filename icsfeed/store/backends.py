@@ -1,0 +1,150 @@
+"""The places that snapshots are kept in: private files, memory, Redis or Valkey."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from tempfile import mkstemp
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from litestar.stores.base import StorageObject
+from litestar.stores.base import Store as Shelf
+from litestar.stores.file import FileStore
+from litestar.stores.memory import MemoryStore
+
+from icsfeed.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+DAMAGED, TEMPORARY = ".damaged", ".tmp"
+NAMESPACE = "icsfeed"
+CONNECT, ANSWER = 1.0, 2.0
+"""Seconds: for Redis to be reached, and to answer (20 MB take a while)."""
+
+
+class Place(NamedTuple):
+    """Where values go. The log says `name` and `advice`, and never what is `hidden`."""
+
+    shelf: Shelf
+    name: str
+    advice: str = ""
+    failures: tuple[type[Exception], ...] = (OSError,)
+    redis: "Redis | None" = None
+    hidden: tuple[str, ...] = ()
+
+
+class PrivateFiles(FileStore):
+    """litestar's FileStore, in a folder that only its owner may open.
+
+    Its writes are our own: litestar's pass over every OSError, take a write that a full disk cut
+    short for a whole one, and make the folder readable by all.
+    """
+
+    async def set(self, key: str, value: str | bytes, expires_in: int | timedelta | None = None) -> None:
+        """Replace the file in one step. Raises OSError, and then the old one stays."""
+        data = value.encode() if isinstance(value, str) else value
+        kept = StorageObject.new(data, expires_in)
+        await asyncio.to_thread(lambda: _replace(Path(self._path_from_key(key)), kept.to_bytes()))
+
+    async def set_aside(self, key: str) -> None:
+        """Rename the file, for a person to look at."""
+        path = self._path_from_key(key)
+        with suppress(FileNotFoundError):  # another process has done it
+            await path.replace(f"{path}{DAMAGED}")
+
+
+def place_of(address: str, environ: Mapping[str, str]) -> Place:
+    """The place that the configuration's `store:` names. Raises ConfigError when it cannot be used.
+
+    Whether it works shows when it is used.
+    """
+    if address == "memory":
+        return Place(MemoryStore(), "memory")
+    if address == "file":
+        folder = state_directory(environ) / "snapshots"
+        with suppress(OSError):
+            _prepare(folder)
+        return Place(PrivateFiles(folder), str(folder), "make room, or let icsfeed write there")
+    return _redis(address)
+
+
+def state_directory(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
+    """$STATE_DIRECTORY (the first of them; systemd sets it), else the user's own. Raises ConfigError."""
+    given = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    xdg = Path(environ.get("XDG_STATE_HOME", ""))
+    if xdg.is_absolute():  # others are to be ignored, by the XDG specification
+        return xdg / "icsfeed"
+    if not environ.get("HOME"):
+        raise _refused("there is no folder for it: set STATE_DIRECTORY, or say `store: memory`")
+    inside = "Library/Application Support" if platform == "darwin" else ".local/state"
+    return Path(environ["HOME"], inside, "icsfeed")
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder private, and remove what writes that were cut off have left behind."""
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    for leftover in folder.glob(f"*{TEMPORARY}"):
+        with suppress(OSError), leftover.open("r+b") as file:
+            flock(file, LOCK_EX | LOCK_NB)  # fails while another process is writing it
+            leftover.unlink()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """The file is the old one or the new one, whole, whatever happens. Raises OSError."""
+    if not path.parent.is_dir():
+        _prepare(path.parent)
+    descriptor, temporary = mkstemp(TEMPORARY, path.name, path.parent)  # 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with suppress(OSError):  # not on every network file system
+                flock(file, LOCK_EX)
+            file.write(data)
+            file.flush()
+            os.fsync(file)
+            Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _redis(address: str) -> Place:
+    """Redis, and Valkey, which speaks the same protocol. Connects when it is used."""
+    try:
+        from litestar.stores.redis import RedisStore
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+        from redis.exceptions import ConnectionError as Lost
+        from redis.exceptions import RedisError
+    except ImportError:
+        raise _refused("the redis package is missing: pip install redis") from None
+    address = re.sub("^valkey", "redis", address)
+    once = Retry(NoBackoff(), 1, (Lost,))  # a connection that was closed while nobody used it
+    try:
+        url = urlsplit(address)
+        name = f"Redis at {(url.hostname or '').encode('idna').decode()}:{url.port or 6379}"
+        client = Redis.from_url(address, retry=once, socket_connect_timeout=CONNECT, socket_timeout=ANSWER)
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError):  # their texts may hold parts of the password
+        url = None
+    if url is None or not url.hostname:
+        raise _refused("must be as redis://:password@host:6379/0, with special characters as %XX")
+    hidden = {url.password or "", unquote(url.password or "")} - {""}
+    advice = "see that it runs, has room and accepts the password in `store`"
+    failures = (OSError, RedisError)
+    return Place(RedisStore(client, NAMESPACE), name, advice, failures, client, tuple(hidden))
+
+
+def _refused(message: str) -> ConfigError:
+    return ConfigError("configuration", [Problem("store", message)])

@@ -1,0 +1,1 @@
+"""The HTTP server: feeds, pages, webhooks, status."""

@@ -1,0 +1,88 @@
+"""How often somebody may ask: a fixed window for each key, and what HTTP says of it."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from math import ceil
+
+from cachetools import TTLCache
+from msgspec import Struct
+
+from icsfeed.web.proxies import counted_as
+
+log = logging.getLogger("icsfeed.limits")
+
+
+class Allowance(Struct, frozen=True):
+    """What is left of a window. `reset`: whole seconds until it is over. `granted`: this one may pass."""
+
+    limit: int
+    remaining: int
+    reset: int
+    granted: bool
+
+    def headers(self) -> Mapping[str, str]:
+        """The X-RateLimit headers, and Retry-After where it was refused."""
+        found = {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(self.reset),
+        }
+        return found if self.granted else {**found, "Retry-After": str(self.reset)}
+
+
+class _Window:
+    def __init__(self, ends: float) -> None:
+        self.ends, self.count = ends, 0
+
+
+class Limiter:
+    """At most `limit` in any window of `seconds` that begins with a key's first request."""
+
+    def __init__(self, limit: int, seconds: float, timer: Callable[[], float]) -> None:
+        self._limit, self._seconds, self._timer = limit, seconds, timer
+        self._windows: TTLCache[str, _Window] = TTLCache(maxsize=10_000, ttl=seconds, timer=timer)
+
+    def take(self, key: str) -> Allowance:
+        """Count one request of a key."""
+        window = self._windows.get(key)
+        if window is None:
+            window = self._windows[key] = _Window(self._timer() + self._seconds)
+        window.count += 1
+        return self._allowance(window)
+
+    def look(self, key: str) -> Allowance:
+        """What is left to a key, for a request that does not count."""
+        return self._allowance(self._windows.get(key) or _Window(self._timer() + self._seconds))
+
+    def _allowance(self, window: _Window) -> Allowance:
+        left, seconds = self._limit - window.count, window.ends - self._timer()
+        return Allowance(self._limit, max(0, left), max(1, ceil(seconds)), left >= 0)
+
+
+class Guesses:
+    """Limits wrong guesses of a secret for an address, whether the next guess is right or wrong.
+
+    `what` names the secret in the log. `counts`: guesses that were `wrong`, and those `refused` unread.
+    """
+
+    def __init__(self, what: str, limiter: Limiter) -> None:
+        self._what, self._limiter = what, limiter
+        self.counts: Counter[str] = Counter()
+
+    def refused(self, address: str) -> Allowance | None:
+        """The refusal while an address is limited; None: its guess may be looked at."""
+        key = counted_as(address)
+        if self._limiter.look(key).remaining:
+            return None
+        self.counts["refused"] += 1
+        return self._limiter.take(key)
+
+    def wrong(self, address: str) -> Allowance:
+        """Count a wrong guess. The one that uses up the allowance is logged with its address."""
+        key = counted_as(address)
+        allowance = self._limiter.take(key)
+        self.counts["wrong"] += 1
+        if not allowance.remaining:
+            log.warning("too many wrong %s from %s", self._what, key)
+        return allowance

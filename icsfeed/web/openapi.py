@@ -1,0 +1,186 @@
+"""What OpenAPI says of the routes beyond what litestar sees: parameters, and answers with their types."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+)
+
+from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
+from icsfeed.feeds.narrowing import FIELDS
+from icsfeed.feeds.query import DAYS_LIMIT
+from icsfeed.l10n.words import LANGUAGES
+from icsfeed.web.pages.calendar_view import VIEWS
+
+CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
+
+
+class Answer(NamedTuple):
+    """An answer: what it means, and the types that it comes in; none: it has no body."""
+
+    text: str
+    types: tuple[str, ...] = ()
+
+
+Answers = Mapping[int, Answer]
+
+EVERYWHERE: Answers = {
+    400: Answer("A parameter or the Host header cannot be used.", (JSON, HTML)),
+    414: Answer("The address is too long.", (JSON,)),
+    500: Answer("The server failed; its log says more.", (JSON, HTML)),
+}
+_LIMITED = Answer("Too many wrong links came from this address; Retry-After says when to ask again.", (TEXT,))
+_MISSING = Answer("There is nothing by this link: it is wrong, or what it was for is gone.", (TEXT, HTML))
+_REVOKED = Answer("The link was taken away (pages; of a calendar only a notice is left).", (HTML,))
+PUBLIC_FEED: Answers = {
+    200: Answer("The calendar, or without `.ics` its page.", (CALENDAR, HTML)),
+    304: Answer("The copy that If-None-Match or If-Modified-Since names is still good."),
+    404: _MISSING,
+    406: Answer("Accept-Encoding excludes both gzip and the bare calendar.", (TEXT,)),
+    429: _LIMITED,
+    503: Answer("Plane could not be read yet; Retry-After says when to ask again.", (TEXT, HTML)),
+}
+PUBLIC_EMBED: Answers = {
+    200: Answer("The page for a frame.", (HTML,)),
+    404: _MISSING,
+    429: _LIMITED,
+    503: Answer("Plane could not be read yet.", (HTML,)),
+}
+FEED: Answers = {**PUBLIC_FEED, 410: _REVOKED}
+EMBED: Answers = {**PUBLIC_EMBED, 410: _REVOKED}
+ME: Answers = {
+    200: Answer("The page.", (HTML,)),
+    403: Answer("Nobody is signed in.", (HTML,)),
+    404: Answer("No `auth_proxy` is configured.", (TEXT, HTML)),
+    503: Answer("Plane could not be read yet.", (HTML,)),
+}
+WEBHOOK: Answers = {
+    200: Answer("Taken, or seen before.", (JSON,)),
+    401: Answer("The signature does not fit the body.", (JSON,)),
+    403: Answer("No `webhook_secret` is configured.", (JSON,)),
+    413: Answer("The body is larger than 1 MiB.", (JSON,)),
+    429: Answer("Too many deliveries from this address.", (JSON,)),
+}
+_ADMIN: Answers = {
+    401: Answer("No admin token was sent, or a wrong one.", (JSON, HTML)),
+    403: Answer("No `admin_token` is configured, or a page of another site sent this.", (JSON, HTML)),
+    429: Answer("Too many wrong admin tokens, or too many syncs.", (JSON, HTML)),
+}
+SYNC: Answers = {
+    202: Answer("A sync has begun.", (JSON,)),
+    303: Answer("For a browser: back to the status page, which says what became of it."),
+    409: Answer("A sync is under way.", (JSON,)),
+    **_ADMIN,
+}
+SYNCS: Answers = {200: Answer("How syncs went.", (JSON,)), **_ADMIN}
+STATUS: Answers = {200: Answer("The status, as a page for a browser.", (JSON, HTML)), **_ADMIN}
+METRICS: Answers = {200: Answer("The figures.", (TEXT,)), **_ADMIN}
+ROOT: Answers = {200: Answer("What this server is, as a page for a browser.", (JSON, HTML))}
+HEALTH: Answers = {200: Answer("It lives.", (JSON,))}
+READY: Answers = {
+    200: Answer("Every workspace has a copy.", (JSON,)),
+    503: Answer("Not yet; `reasons` says why.", (JSON,)),
+}
+ROBOTS: Answers = {200: Answer("Everything may be read.", (TEXT,))}
+
+_ERROR = Schema(
+    type=OpenAPIType.OBJECT,
+    properties={
+        **{
+            name: Schema(type=OpenAPIType.STRING) for name in ("status", "message", "error_code", "timestamp")
+        },
+        "details": Schema(type=OpenAPIType.OBJECT),
+    },
+)
+_OBJECT, _STRING = Schema(type=OpenAPIType.OBJECT), Schema(type=OpenAPIType.STRING)
+_SEVERAL = "several with commas between them; a leading `!` excludes"
+
+
+def _one_of(kind: object) -> Schema:
+    return Schema(type=OpenAPIType.STRING, enum=list(getattr(kind, "__args__", ())) or list(kind))  # type: ignore[call-overload]
+
+
+_DAY = Schema(type=OpenAPIType.STRING, pattern=r"^\d{4}-\d{2}-\d{2}$")
+QUERY: Mapping[str, tuple[str, Schema]] = {
+    "priority": (f"Only issues of these priorities: {_SEVERAL}.", _STRING),
+    "state": (f"Only in these states or groups of states: {_SEVERAL}.", _STRING),
+    "label": (f"Only with one of these labels, or `none`: {_SEVERAL}.", _STRING),
+    "assignee": (f"Only of these people, or `none`: {_SEVERAL}.", _STRING),
+    "cycle": (f"Only in these cycles, or `none`: {_SEVERAL}.", _STRING),
+    "module": (f"Only in these modules, or `none`: {_SEVERAL}.", _STRING),
+    "from": ("The first day.", _DAY),
+    "to": ("The last day.", _DAY),
+    "days": ("So many days from today.", Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=DAYS_LIMIT)),
+    "component": ("As events or as tasks.", _one_of(ComponentKind)),
+    "alarm": ("Reminders, such as `-PT15H`, with commas between them.", _STRING),
+    "done": ("What becomes of issues that are done.", _one_of(DoneMode)),
+    "dates": ("Which dates are shown.", _one_of(DateMode)),
+    "view": ("What a page shows.", _one_of(VIEWS)),
+    "date": ("The day that a page shows.", _DAY),
+    "skip": ("So many entries of an agenda are passed over.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
+    "lang": (f"The language of a page: {', '.join(LANGUAGES)}, with a region or without.", _STRING),
+    "theme": ("The colours of a page.", _one_of(("auto", "light", "dark"))),
+    "refresh": ("`off`: the page does not look for news.", _one_of(("off",))),
+    "feed": ("The name of one of the person's calendars.", _STRING),
+    "links": ("`1`: with the links, which can be read by who has them.", _one_of(("1",))),
+    "sync": ("What became of a sync, for the page.", _one_of(("started", "running", "limited"))),
+}
+PAGE = ("lang", "theme")
+CALENDAR_PAGE = (*FIELDS, "view", "date", "skip", *PAGE, "refresh")
+CONDITIONS = {
+    "If-None-Match": "The ETag of the copy that the client has.",
+    "If-Modified-Since": "Its Last-Modified.",
+    "Accept-Encoding": "Whether gzip may be sent.",
+}
+SIGNATURE = {"X-Plane-Signature": "HMAC-SHA256 of the body with the webhook's secret, in hexadecimal digits."}
+
+SECURITY = Components(
+    security_schemes={
+        "bearer": SecurityScheme(type="http", scheme="bearer", description="The `admin_token`."),
+        "basic": SecurityScheme(type="http", scheme="basic", description="The `admin_token` as password."),
+    }
+)
+
+
+def described(
+    answers: Answers, query: Iterable[str] = (), headers: Mapping[str, str] = {}, *, body: bool = False
+) -> type[Operation]:
+    """What a route may be asked, and all that it answers, for its `operation_class`."""
+
+    @dataclass
+    class Described(Operation):
+        def __post_init__(self) -> None:
+            asked = [_parameter(name, "query", *QUERY[name]) for name in query]
+            sent = [_parameter(name, "header", text, _STRING) for name, text in headers.items()]
+            self.parameters = [*(self.parameters or ()), *asked, *sent]
+            said = sorted({**EVERYWHERE, **answers}.items())
+            self.responses = {str(status): _response(status, answer) for status, answer in said}
+            if body:
+                self.request_body = RequestBody(content=_content((JSON,), _OBJECT), required=True)
+            if 401 in answers and not body:
+                self.security = [{"bearer": []}, {"basic": []}]
+
+    return Described
+
+
+def _parameter(name: str, where: str, text: str, schema: Schema) -> Parameter:
+    return Parameter(name=name, param_in=where, description=text, schema=schema, required=False)
+
+
+def _response(status: int, answer: Answer) -> OpenAPIResponse:
+    json = _ERROR if status >= 400 and status != 503 else _OBJECT
+    return OpenAPIResponse(description=answer.text, content=_content(answer.types, json) or None)
+
+
+def _content(types: Iterable[str], json: Schema) -> dict[str, OpenAPIMediaType]:
+    return {kind: OpenAPIMediaType(schema=json if kind == JSON else _STRING) for kind in types}

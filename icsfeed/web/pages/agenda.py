@@ -1,0 +1,72 @@
+"""Items as a list by day, for pages: each once, under its first day that is shown."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import groupby
+
+from msgspec import Struct
+
+from icsfeed.web.pages.items import Item
+from icsfeed.web.pages.month import is_within
+
+UNDATED_SHOWN = 50
+
+
+class Agenda(Struct, frozen=True):
+    """Part of a list: what is overdue, the days with their items, tasks without a date.
+
+    `total` counts the items on the days of all parts; `earlier`, `later`: there are others before or after.
+    """
+
+    overdue: tuple[Item, ...] = ()
+    days: tuple[tuple[date, tuple[Item, ...]], ...] = ()
+    undated: tuple[Item, ...] = ()
+    total: int = 0
+    earlier: bool = False
+    later: bool = False
+
+
+def agenda(
+    items: Sequence[Item], first: date, last: date, today: date, *, skip: int = 0, limit: int = 100
+) -> Agenda:
+    """The list from `first` to `last`, both inclusive: `limit` items of it after the first `skip`.
+
+    A list that begins today has before it what is overdue, and after it what has no date.
+    """
+    found = _by_day(items, first, last)
+    later, current = skip + limit < len(found), first == today
+    days = groupby(found[skip : skip + limit], lambda item: _day(item, first))
+    undated = [item for item in items if item.last is None and item.first is None]
+    return Agenda(
+        overdue=overdue(items, today) if current and not skip else (),
+        days=tuple((day, tuple(group)) for day, group in days),
+        undated=tuple(undated[:UNDATED_SHOWN]) if current and not later else (),
+        total=len(found),
+        earlier=skip > 0,
+        later=later,
+    )
+
+
+def upcoming(items: Iterable[Item], today: date, limit: int) -> tuple[Item, ...]:
+    """The next items that are not done, soonest due first. What is overdue is not among them."""
+    ahead = [item for item in items if item.last is not None and item.last >= today and not item.done]
+    return tuple(sorted(ahead, key=lambda item: (item.last, item.order))[:limit])
+
+
+def overdue(items: Iterable[Item], today: date) -> tuple[Item, ...]:
+    """What is overdue, the longest first."""
+    return tuple(sorted((item for item in items if item.is_overdue(today)), key=lambda item: item.order))
+
+
+def first_after(items: Iterable[Item], day: date) -> date | None:
+    """The first day after this one on which an item begins; None: there is none."""
+    return min((item.first for item in items if item.first is not None and item.first > day), default=None)
+
+
+def _by_day(items: Iterable[Item], first: date, last: date) -> list[Item]:
+    within = (item for item in items if is_within(item, first, last))
+    return sorted(within, key=lambda item: (_day(item, first), item.order))
+
+
+def _day(item: Item, first: date) -> date:
+    return max(item.first or first, first)

@@ -1,0 +1,58 @@
+"""Our own styles, scripts and icons: named by what is in them, so that browsers may keep them for ever."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.resources import files
+
+from litestar import Response, route
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from icsfeed.ics.colors import CSS3
+from icsfeed.web.responses import READ, plain_answer
+
+TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class Assets:
+    """The files of app/static. `path` gives a file's address under the server's root."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[str, bytes] = {}
+        self._names: dict[str, str] = {}
+        for file in sorted(
+            files("icsfeed.web.pages").joinpath("static").iterdir(), key=lambda file: file.name
+        ):
+            self._add(file.name, file.read_bytes())
+        self._add("colors.css", color_classes(CSS3).encode())
+
+    def path(self, name: str) -> str:
+        return f"/static/{self._names[name]}"
+
+    def body(self, name: str) -> bytes | None:
+        """A file by its long name; None: there is none, or not any more."""
+        return self._bodies.get(name)
+
+    def _add(self, name: str, body: bytes) -> None:
+        stem, _, kind = name.rpartition(".")
+        if kind in TYPES:
+            self._names[name] = f"{stem}.{sha256(body).hexdigest()[:16]}.{kind}"
+            self._bodies[self._names[name]] = body
+
+
+def color_classes(colors: Mapping[str, str]) -> str:
+    """A class for each colour that a feed may give its events: pages have no styles in their lines."""
+    return "".join(f".c-{name}{{--c:{value}}}\n" for name, value in colors.items())
+
+
+@route("/static/{file:str}", http_method=READ, include_in_schema=False)
+async def static_file(
+    file: FromPath[str], assets: NamedDependency[Assets]
+) -> Response[bytes] | Response[str]:
+    """A style, a script or an icon of our pages."""
+    body = assets.body(file)
+    if body is None:
+        return plain_answer(404, "There is no such file.")
+    headers = {"Cache-Control": FOR_EVER, "X-Content-Type-Options": "nosniff"}
+    return Response(body, headers=headers, media_type=TYPES[file.rpartition(".")[2]])

@@ -1,0 +1,134 @@
+"""What one page of a calendar shows: a month, a week, an agenda or a day around a date, and the way on."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, TypeAlias, get_args
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from icsfeed.errors import BadParameter
+from icsfeed.web.pages.agenda import Agenda, agenda, first_after
+from icsfeed.web.pages.items import Item
+from icsfeed.web.pages.month import DAY, Week, is_within, listed, month_weeks, next_month, week, week_start
+
+View: TypeAlias = Literal["month", "week", "agenda", "day"]
+VIEWS: tuple[View, ...] = get_args(View)
+
+EARLIEST, LATEST = date(1900, 1, 1), date(9000, 12, 31)
+"""Days that pages show: whatever a page adds to them is a day too."""
+
+LANES: Mapping[View, int] = {"month": 3, "week": 10}
+LISTED = 90
+"""Entries behind all the `+n more` of a page: that of any feed stays below 100 KB."""
+AGENDA_DAYS, AGENDA_ITEMS = 28, 60
+
+
+class Scene(Struct, frozen=True, kw_only=True):
+    """One page. `first` and `last` are the days that it is about; either `weeks` or `agenda` holds them.
+
+    `listed`: how many entries each list behind `+n more` has. `previous`, `next`: the days to go on
+    to, None at the ends of time. `ahead`: the next day with an item, where this page has none.
+    `skip`, `size`: of an agenda, how many items came before, and how many a page has.
+    """
+
+    view: View
+    day: date
+    first: date
+    last: date
+    weeks: tuple[Week, ...] = ()
+    agenda: Agenda = Agenda()
+    listed: int = 0
+    previous: date | None = None
+    next: date | None = None
+    ahead: date | None = None
+    count: int = 0
+    skip: int = 0
+    size: int = AGENDA_ITEMS
+
+
+def scene_of(
+    items: Sequence[Item], view: View, day: date, today: date, first_weekday: int, skip: int = 0
+) -> Scene:
+    """The page of these items that shows `day`. `skip`: of an agenda, how many items came before."""
+    first, last = _bounds(view, day, first_weekday)
+    scene = Scene(view=view, day=day, first=first, last=last, skip=skip)
+    if view in ("month", "week"):
+        weeks = _weeks(items, view, first, first_weekday)
+        count = sum(is_within(item, first, last) for item in items)
+        scene = replace(scene, weeks=weeks, listed=listed(weeks, LISTED), count=count)
+    else:
+        found = agenda(items, first, last, today, skip=skip, limit=AGENDA_ITEMS)
+        scene = replace(scene, agenda=found, count=found.total + len(found.overdue) + len(found.undated))
+    return _on_its_way(scene, items)
+
+
+def parse_view(text: str | None) -> View:
+    """The view of this name; month by default. Raises BadParameter."""
+    view = next((view for view in VIEWS if view == (text or "month").lower()), None)
+    if view is None:
+        raise BadParameter("view", f"must be one of {', '.join(VIEWS)}")
+    return view
+
+
+def parse_date(text: str | None, today: date) -> date:
+    """A day as `2026-12-31`; today by default. Raises BadParameter."""
+    if not text:
+        return today
+    try:
+        day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise BadParameter("date", "must be a date such as 2026-12-31") from None
+    if not is_shown(day):
+        raise BadParameter("date", f"must be from {EARLIEST.year} to {LATEST.year}")
+    return day
+
+
+def parse_skip(text: str | None) -> int:
+    """A whole number; 0 by default. Raises BadParameter."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise BadParameter("skip", "must be a whole number")
+    return int(text)
+
+
+def _bounds(view: View, day: date, first_weekday: int) -> tuple[date, date]:
+    match view:
+        case "month":
+            return day.replace(day=1), next_month(day) - DAY
+        case "week":
+            start = week_start(day, first_weekday)
+            return start, start + timedelta(days=6)
+        case "agenda":
+            return day, day + timedelta(days=AGENDA_DAYS - 1)
+        case _:
+            return day, day
+
+
+def _weeks(items: Sequence[Item], view: View, first: date, first_weekday: int) -> tuple[Week, ...]:
+    if view == "month":
+        return month_weeks(items, first, first_weekday, LANES[view])
+    return (week(items, first, LANES[view]),)
+
+
+def is_shown(day: date) -> bool:
+    """Whether there is a page of this day."""
+    return EARLIEST <= day <= LATEST
+
+
+def _shown(day: date | None) -> date | None:
+    return day if day is not None and is_shown(day) else None
+
+
+def _on_its_way(scene: Scene, items: Sequence[Item]) -> Scene:
+    """The scene with what there is before and after it."""
+    length = scene.last - scene.first + DAY
+    before = (scene.first - DAY).replace(day=1) if scene.view == "month" else scene.first - length
+    after = scene.last + DAY
+    return replace(
+        scene,
+        previous=_shown(before),
+        next=_shown(after),
+        ahead=_shown(None if scene.count else first_after(items, scene.last)),
+    )

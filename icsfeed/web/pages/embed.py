@@ -1,0 +1,107 @@
+"""/embed: a feed's calendar for a frame in another page, as month, week, agenda or day."""
+
+from typing import Any
+
+from litestar import Request, Response, route
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from icsfeed.errors import BadParameter, FeedError, NoCopy
+from icsfeed.feeds.query import parse_query
+from icsfeed.feeds.service import FeedService
+from icsfeed.web.client_address import reader_of
+from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, PUBLIC_EMBED, described
+from icsfeed.web.pages.calendar_view import Scene, parse_date, parse_skip, parse_view, scene_of
+from icsfeed.web.pages.errors import refusal, trouble
+from icsfeed.web.pages.feed_view import Sheet, Sheets
+from icsfeed.web.pages.render import PageRequest, Pages, page_answer, page_request
+from icsfeed.web.responses import READ
+from icsfeed.web.state import ServerState
+
+REFRESH, WITHOUT_SCRIPT = 300, 900
+"""Seconds after which an open page looks for news; without scripts it is loaded anew, less often."""
+
+
+@route(
+    "/embed/{token:str}/{name:str}",
+    http_method=READ,
+    operation_class=described(EMBED, CALENDAR_PAGE),
+    summary="A calendar for a frame, by its secret link",
+)
+async def private_embed(
+    token: FromPath[str],
+    name: FromPath[str],
+    request: Request[Any, Any, Any],
+    service: NamedDependency[FeedService],
+    pages: NamedDependency[Pages],
+    sheets: NamedDependency[Sheets],
+    server: NamedDependency[ServerState],
+) -> Response[str]:
+    """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
+    page = await _embed(request, service, pages, sheets, name, token)
+    return await server.wrong_links.slowly(page, reader_of(request))
+
+
+@route(
+    "/embed/{name:str}",
+    http_method=READ,
+    operation_class=described(PUBLIC_EMBED, CALENDAR_PAGE),
+    summary="A public calendar for a frame",
+)
+async def public_embed(
+    name: FromPath[str],
+    request: Request[Any, Any, Any],
+    service: NamedDependency[FeedService],
+    pages: NamedDependency[Pages],
+    sheets: NamedDependency[Sheets],
+    server: NamedDependency[ServerState],
+) -> Response[str]:
+    """The same of a calendar that the configuration calls public."""
+    page = await _embed(request, service, pages, sheets, name, None)
+    return await server.wrong_links.slowly(page, reader_of(request))
+
+
+async def _embed(
+    request: Request[Any, Any, Any],
+    service: FeedService,
+    pages: Pages,
+    sheets: Sheets,
+    name: str,
+    token: str | None,
+) -> Response[str]:
+    framed_by = service.config.embed.frame_ancestors
+    try:
+        name, grant = await service.access(name, token, "embed")
+    except NoCopy as error:
+        return trouble(pages, page_request(request, service.config), error, framed_by)
+    if grant is None or grant.revoked:
+        return refusal(request, service, pages, grant, framed_by)
+    feed = service.config.feeds.get(name)
+    ask = page_request(request, service.config, feed.language if feed else None)
+    try:
+        sheet = await sheets.sheet(name, parse_query(ask.parameters))
+        # All of it that a page depends on, beside the sheet.
+        key = ("embed", name, ask.parameters, ask.l10n.tag, ask.theme)
+        html = await pages.once(key, (sheet,), len(sheet.items), lambda: _html(pages, ask, sheet))
+    except (FeedError, BadParameter) as error:
+        return trouble(pages, ask, error, framed_by)
+    return page_answer(html, framed_by=framed_by)
+
+
+def _html(pages: Pages, ask: PageRequest, sheet: Sheet) -> str:
+    refresh = "" if ask.get("refresh") == "off" else str(REFRESH)
+    return pages.html(
+        "embed.html",
+        ask,
+        sheet=sheet,
+        scene=scene_asked(ask, sheet),
+        refresh=refresh,
+        without_script=WITHOUT_SCRIPT,
+    )
+
+
+def scene_asked(ask: PageRequest, sheet: Sheet) -> Scene:
+    """The part of the calendar that the parameters ask for. Raises BadParameter."""
+    day = parse_date(ask.get("date"), sheet.today)
+    view, skip = parse_view(ask.get("view")), parse_skip(ask.get("skip"))
+    return scene_of(sheet.items, view, day, sheet.today, ask.l10n.first_weekday, skip)

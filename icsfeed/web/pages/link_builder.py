@@ -1,0 +1,98 @@
+"""What the link builder of a feed offers: only values that the feed shows anyway."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from icsfeed.config.schema import Feed
+from icsfeed.feeds.query import may_remind, shown_fields, tells_done, tells_start
+from icsfeed.feeds.select import NONE
+from icsfeed.model import Priority, StateGroup
+from icsfeed.web.pages.items import RANK, Item
+
+GROUPS: tuple[StateGroup, ...] = ("backlog", "unstarted", "started", "completed", "cancelled")
+LONGEST = 200
+"""Names of one kind that are offered at most: a form stays a form."""
+
+
+class Choices(Struct, frozen=True):
+    """The values there are, by parameter. `what`: the feed may be narrowed by what its issues are.
+
+    `done`, `dates`, `alarm`: whether it may be asked for other marks of what is done, days, reminders.
+    """
+
+    what: bool
+    done: bool = False
+    dates: bool = False
+    alarm: bool = True
+    priority: tuple[Priority, ...] = ()
+    group: tuple[StateGroup, ...] = ()
+    state: tuple[str, ...] = ()
+    label: tuple[str, ...] = ()
+    assignee: tuple[str, ...] = ()
+
+
+def choices_of(items: Sequence[Item], feed: Feed) -> Choices:
+    """The choices of a whole feed. One that is busy offers none but days."""
+    if feed.details == "busy":
+        return Choices(what=False)
+    facts = [item.facts for item in items if item.kind == "issue"]
+    groups, priorities = {fact.group for fact in facts}, {item.priority for item in items}
+    shown = shown_fields(feed)
+    # Below full details, categories stand for the labels: they may be other things too.
+    labelled = feed.details == "full" or feed.categories == ("labels",)
+    return Choices(
+        what=True,
+        done=tells_done(feed),
+        dates=tells_start(feed),
+        alarm=may_remind(feed),
+        priority=tuple(priority for priority in RANK if priority in priorities),
+        group=tuple(group for group in GROUPS if group in groups),
+        state=_names(fact.state for fact in facts),
+        label=_names(label for fact in facts for label in fact.labels)
+        if labelled and "label" in shown
+        else (),
+        assignee=_names(name for fact in facts for name in fact.people),
+    )
+
+
+def unoffered(
+    parameters: Iterable[tuple[str, str]], choices: Choices, alarms: Collection[str]
+) -> tuple[tuple[str, str], ...]:
+    """What these parameters ask for and a form of choices and alarms has no field for.
+
+    It must stay in the form: without it, the next choice would show more than the one before.
+    """
+    offered = {field: frozenset(map(str.casefold, values)) for field, values in _offered(choices).items()}
+    found = [
+        (field, part)
+        for field, value in parameters
+        if field in offered and value.strip()
+        for part in parts_asked(value)
+        if part.casefold() not in offered[field] and value.strip().casefold() not in offered[field]
+    ]
+    reminders = [(field, value) for field, value in parameters if field == "alarm" and value.strip()]
+    found += [(field, value) for field, value in reminders if value.strip() not in alarms]
+    return tuple(dict.fromkeys(found))
+
+
+def parts_asked(value: str) -> tuple[str, ...]:
+    """The values that are listed in one; an exclusion is one value."""
+    if value.strip().startswith("!"):
+        return (value.strip(),)
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _offered(choices: Choices) -> Mapping[str, Sequence[str]]:
+    return {
+        "priority": choices.priority,
+        "state": (*choices.group, *choices.state),
+        "label": (*choices.label, NONE) if choices.label else (),
+        "assignee": (*choices.assignee, NONE) if choices.assignee else (),
+        "cycle": (),
+        "module": (),
+    }
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({name for name in names if name}, key=str.casefold)[:LONGEST])

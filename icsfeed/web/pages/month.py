@@ -1,0 +1,117 @@
+"""Weeks of a calendar page: which item is drawn in which lane over which days, and what finds no room."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from msgspec import Struct
+
+from icsfeed.web.pages.items import RANK, Item
+
+DAY = timedelta(days=1)
+FEWEST = 3
+"""Entries of a list behind `+n more` that are worth opening it for."""
+
+
+class Bar(Struct, frozen=True):
+    """An item drawn over `days` days of one week. `before`, `after`: it goes on outside of it."""
+
+    item: Item
+    lane: int
+    days: int
+    before: bool
+    after: bool
+
+
+class Cell(Struct, frozen=True):
+    """A day: the bars that begin in it, and the items that are on it and find no lane.
+
+    `count`: all that is on this day, whichever cell its bar begins in.
+    """
+
+    day: date
+    bars: tuple[Bar, ...] = ()
+    more: tuple[Item, ...] = ()
+    count: int = 0
+
+
+Week = tuple[Cell, ...]
+
+
+def week_start(day: date, first_weekday: int) -> date:
+    """The first day of the week that `day` is in. `first_weekday`: 0 is Monday."""
+    return day - (day.weekday() - first_weekday) % 7 * DAY
+
+
+def month_weeks(items: Iterable[Item], month: date, first_weekday: int, lanes: int) -> tuple[Week, ...]:
+    """The weeks that a month needs, whole: 4 to 6 of them, with days of its neighbours."""
+    first = month.replace(day=1)
+    last = next_month(first) - DAY
+    shown = [item for item in items if is_within(item, first - 6 * DAY, last + 6 * DAY)]
+    starts = range(0, (last - week_start(first, first_weekday)).days + 1, 7)
+    return tuple(week(shown, week_start(first, first_weekday) + days * DAY, lanes) for days in starts)
+
+
+def week(items: Iterable[Item], start: date, lanes: int) -> Week:
+    """Seven days from `start`. Each item takes the first lane that is free on all of its days."""
+    end = start + 6 * DAY
+    taken: set[tuple[int, int]] = set()
+    bars: dict[int, list[Bar]] = {}
+    more: dict[int, list[Item]] = {}
+    count = [0] * 7
+    for first, last, item in _clipped(items, start, end):
+        days = range(first, last + 1)
+        for day in days:
+            count[day] += 1
+        lane = next((lane for lane in range(lanes) if all((lane, day) not in taken for day in days)), None)
+        if lane is None:
+            for day in days:
+                more.setdefault(day, []).append(item)
+            continue
+        taken.update((lane, day) for day in days)
+        bar = Bar(item, lane, len(days), _first(item) < start, (item.last or end) > end)
+        bars.setdefault(first, []).append(bar)
+    return tuple(
+        Cell(start + day * DAY, tuple(bars.get(day, ())), tuple(more.get(day, ())), count[day])
+        for day in range(7)
+    )
+
+
+def next_month(month: date) -> date:
+    """The first day of the month after it."""
+    return (month.replace(day=1) + 32 * DAY).replace(day=1)
+
+
+def is_within(item: Item, first: date, last: date) -> bool:
+    """Whether one of its days is one of these."""
+    return item.last is not None and item.last >= first and _first(item) <= last
+
+
+def listed(weeks: Iterable[Week], limit: int) -> int:
+    """How many entries each list behind `+n more` may have, so that all together are near `limit`.
+
+    0 where that would be too few to be of use.
+    """
+    lengths = [len(cell.more) for row in weeks for cell in row if cell.more]
+    if sum(lengths) <= limit:
+        return max(lengths, default=0)
+    each = limit // len(lengths)
+    return each if each >= FEWEST else 0
+
+
+def _first(item: Item) -> date:
+    return item.first or item.last or date.max
+
+
+def _clipped(items: Iterable[Item], start: date, end: date) -> list[tuple[int, int, Item]]:
+    found = [
+        ((max(_first(item), start) - start).days, (min(item.last or end, end) - start).days, item)
+        for item in items
+        if is_within(item, start, end)
+    ]
+    return sorted(found, key=_place)
+
+
+def _place(bar: tuple[int, int, Item]) -> tuple[object, ...]:
+    """Earlier ones first, then longer ones, what is still to do, and what is urgent."""
+    first, last, item = bar
+    return (first, first - last, item.done, RANK[item.priority], item.order)

@@ -1,0 +1,82 @@
+"""What a server keeps while its configuration is swapped for another."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from time import monotonic
+
+from msgspec import Struct
+
+from icsfeed.cache.background import Sleep, Watch
+from icsfeed.cache.sync import Sync
+from icsfeed.cache.workspace import Workspace
+from icsfeed.config.schema import Cache
+from icsfeed.feeds.service import FeedService
+from icsfeed.push.run import World
+from icsfeed.push.scheduler import Pushed, Pusher
+from icsfeed.web.limits import Guesses, Limiter
+from icsfeed.web.reader_log import Audience
+from icsfeed.web.responses import Clock
+from icsfeed.web.token_throttle import WrongLinks
+from icsfeed.web.webhooks import Deliveries
+
+AN_HOUR = 3600.0
+SYNCS_PER_HOUR = 10
+WRONG_PER_MINUTE = 10
+
+
+class Loaded(Struct, frozen=True):
+    """The configuration at work: when it was loaded. `problems`: of a newer one that cannot be used."""
+
+    at: datetime
+    problems: tuple[str, ...] = ()
+
+
+class ServerState:
+    """Since when the server runs, who reads, what was counted and limited; and the watch of each workspace.
+
+    `timer` gives monotonic seconds; `sleep` waits so many. `pushes`: what pushes run in; None: none do.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        timer: Callable[[], float] = monotonic,
+        sleep: Sleep = asyncio.sleep,
+        pushes: World | None = None,
+    ) -> None:
+        self.clock = clock
+        self.timer = timer
+        self.started = clock()
+        self.loaded = Loaded(self.started)
+        self.audience = Audience(clock)
+        self.deliveries = Deliveries(timer)
+        self.sync = Sync(clock, timer)
+        self.syncs = Limiter(SYNCS_PER_HOUR, AN_HOUR, timer)
+        self.admin_guesses = Guesses("admin tokens", Limiter(WRONG_PER_MINUTE, 60.0, timer))
+        self.proxy_guesses = Guesses("secrets of the sign-in proxy", Limiter(WRONG_PER_MINUTE, 60.0, timer))
+        self.wrong_links = WrongLinks(timer, sleep)
+        self.pushed = Pushed()
+        self._pushes = pushes
+        self._sleep = sleep
+        self._watches: dict[Workspace, Watch] = {}
+
+    @property
+    def uptime(self) -> int:
+        """Whole seconds."""
+        return int((self.clock() - self.started).total_seconds())
+
+    def watch(self, workspace: Workspace, cache: Cache) -> Watch:
+        """The one watch of this workspace."""
+        if workspace not in self._watches:
+            self._watches[workspace] = Watch(workspace, cache, self.timer, self._sleep)
+        return self._watches[workspace]
+
+    def pusher(self, service: FeedService) -> Pusher:
+        """What pushes the targets of this configuration."""
+        return Pusher(service, self._pushes, self.pushed, self.timer, self._sleep)
+
+    async def leave(self, workspace: Workspace) -> None:
+        """A server no longer watches this workspace; the watch ends with the last of them."""
+        if await self._watches[workspace].stop():
+            del self._watches[workspace]

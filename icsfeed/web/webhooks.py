@@ -1,0 +1,158 @@
+"""Plane's webhooks: is a delivery genuine, what does it touch, and the answer before any work is done."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+
+from cachetools import TTLCache
+from litestar import Request, Response, post
+from litestar.di import NamedDependency
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
+from icsfeed.cache.background import Watch
+from icsfeed.config.schema import Workspace
+from icsfeed.errors import WebhookError
+from icsfeed.plane.webhook import Touched, is_signed, read
+from icsfeed.web.client_address import is_within, reader_of
+from icsfeed.web.limits import Limiter
+from icsfeed.web.openapi import SIGNATURE, WEBHOOK, described
+from icsfeed.web.proxies import counted_as
+from icsfeed.web.responses import NEVER_STORED, error_answer
+
+BODY_LIMIT = 1024 * 1024
+"""Bytes: Plane sends the whole issue, and a description may be 200 KB."""
+A_MINUTE, A_DAY = 60.0, 86_400.0
+PER_MINUTE = 100
+REMEMBERED = 20_000
+
+log = logging.getLogger("icsfeed.webhook")
+
+
+class Deliveries:
+    """What is remembered of deliveries: `counts` by what became of them; when the `last` good one came."""
+
+    def __init__(self, timer: Callable[[], float]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.last: dict[str, datetime] = {}
+        self.limiter = Limiter(PER_MINUTE, A_MINUTE, timer)
+        self.seen: TTLCache[bytes, bool] = TTLCache(maxsize=REMEMBERED, ttl=A_DAY, timer=timer)
+
+
+class Webhooks:
+    """What arrives at /webhooks/plane, for the workspaces that have a secret and a watch."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, Workspace],
+        watches: Mapping[str, Watch],
+        clock: Callable[[], datetime],
+        deliveries: Deliveries,
+    ) -> None:
+        self._settings = {name: settings[name] for name in watches if settings[name].webhook_secret}
+        self._watches = watches
+        self._clock = clock
+        self._deliveries = deliveries
+
+    def answer(self, body: bytes | None, signature: str | None, address: str) -> Response[Any]:
+        """The answer to one delivery. A good one has been handed on; the answer does not wait for that.
+
+        `body`: None where it is too large. Whatever comes counts for its address; a genuine one above the
+        limit is told so, and handed on all the same: Plane does not send it again.
+        """
+        allowance = self._deliveries.limiter.take(counted_as(address))
+        headers = allowance.headers()
+        if not allowance.granted:
+            names = self._senders(body, signature, address) if body else ()
+            if body and names:
+                self._taken(names, body, headers)
+            return self._refused(429, "RATE_LIMITED", "Too many deliveries from this address.", headers)
+        if not self._settings:
+            text = "No webhook_secret is configured: set it to the secret that Plane shows for its webhook."
+            return self._refused(403, "WEBHOOK_NOT_CONFIGURED", text, headers)
+        if body is None:
+            return self._refused(413, "TOO_LARGE", "The body is larger than 1 MiB.", headers)
+        names = self._senders(body, signature, address)
+        if not names:
+            return self._refused(401, "INVALID_SIGNATURE", "The signature does not fit the body.", headers)
+        return self._taken(names, body, headers)
+
+    def _senders(self, body: bytes, signature: str | None, address: str) -> Sequence[str]:
+        """The workspaces whose secret has signed the body, and that take deliveries from the address.
+
+        Several are one of Plane's, read with different keys or for different projects.
+        """
+        found = [name for name, own in self._settings.items() if is_signed(body, signature, _secrets(own))]
+        return [name for name in found if _may_send(self._settings[name], address)]
+
+    def _taken(self, names: Sequence[str], body: bytes, headers: Mapping[str, str]) -> Response[Any]:
+        # The delivery id in the headers is not signed: a replay would carry a new one.
+        fingerprint = sha256(body).digest()
+        if fingerprint in self._deliveries.seen:
+            self._deliveries.counts["replayed"] += 1
+            return _processed(None, "Seen before", headers)
+        try:
+            touched = read(body)
+        except WebhookError as error:
+            code = "MISSING_REQUIRED_FIELD" if error.missing else "INVALID_PAYLOAD"
+            details = {"field": error.field, "reason": error.reason}
+            return self._refused(400, code, str(error), headers, details)
+        self._deliveries.seen[fingerprint] = True
+        self._deliveries.counts["taken"] += 1
+        for name in names:
+            self._deliveries.last[name] = self._clock()
+            self._watches[name].touch(touched)
+        return _processed(touched, "Issue sync triggered", headers)
+
+    def _refused(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str],
+        details: Mapping[str, str] | None = None,
+    ) -> Response[Any]:
+        self._deliveries.counts[code.lower()] += 1
+        return error_answer(status, code, message, now=self._clock(), details=details, headers=headers)
+
+
+def _secrets(settings: Workspace) -> list[str]:
+    secrets = (settings.webhook_secret, settings.webhook_secret_old)
+    return [secret.reveal() for secret in secrets if secret is not None]
+
+
+def _may_send(settings: Workspace, address: str) -> bool:
+    return not settings.webhook_from or is_within(address, settings.webhook_from)
+
+
+def _processed(touched: Touched | None, message: str, headers: Mapping[str, str]) -> Response[Any]:
+    body = {
+        "status": "processed",
+        "message": message,
+        "issue_id": touched.issue if touched else None,
+        "action": touched.action if touched else None,
+    }
+    return Response(body, status_code=HTTPStatus.OK, headers={**NEVER_STORED, **headers})
+
+
+@post(
+    "/webhooks/plane",
+    status_code=200,
+    request_max_body_size=BODY_LIMIT,
+    operation_class=described(WEBHOOK, headers=SIGNATURE, body=True),
+    summary="Plane's webhook",
+)
+async def plane_webhook(
+    request: Request[Any, Any, Any], webhooks: NamedDependency[Webhooks]
+) -> Response[Any]:
+    """Takes a delivery of Plane, signed in X-Plane-Signature; what it touches is read again at once."""
+    address = reader_of(request)
+    try:
+        body = await request.body()
+    except RequestEntityTooLarge:
+        body = None
+    signatures = request.headers.getall("x-plane-signature", [])
+    return webhooks.answer(body, signatures[0] if len(signatures) == 1 else None, address)

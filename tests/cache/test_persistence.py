@@ -1,0 +1,49 @@
+"""What is kept of a project comes back as it was, each issue kept once."""
+
+from datetime import UTC, datetime
+
+from fake_plane import issue as made
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from icsfeed.cache.persistence import BATCH, Kept, kept, restored
+from icsfeed.model import Issue, Project, Snapshot
+from icsfeed.plane.incremental import IssueList
+from icsfeed.store.store import decode, encode
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+ids = st.sets(st.integers(0, 20))
+
+
+def issues(numbers: set[int], **changes: object) -> dict[str, Issue]:
+    found = (replace(made("PROP", number), **changes) for number in sorted(numbers))
+    return {one.id: one for one in found}
+
+
+def snapshot(items: dict[str, Issue]) -> Snapshot:
+    return Snapshot(Project("id-prop", "PROP", "Prop"), items, {}, {}, {}, {}, touched={"PROP-1": NOW})
+
+
+def listed(items: dict[str, Issue]) -> IssueList:
+    return IssueList(items, frozenset({"x"}), 1, len(items), NOW, NOW)
+
+
+@given(ids, ids, ids, st.sampled_from(["Name", "half a pair \ud83d"]))
+def test_what_is_kept_comes_back(common: set[int], done: set[int], gone: set[int], name: str) -> None:
+    shared = issues(common, name=name)
+    shown = snapshot({**shared, **issues(done, completed=NOW)})
+    known = listed({**shared, **issues(gone)})
+    assert restored(decode(encode(kept(shown, known)), Kept)) == (shown, known)
+
+
+def test_each_issue_is_kept_once_and_none_of_them_all_at_once() -> None:
+    shared = issues(set(range(BATCH * 2 + 1)))
+    found = kept(snapshot(shared), listed(shared))
+    assert (len(found.batches), len(found.snapshot.issues), len(found.issues.items)) == (3, 0, 0)
+
+
+def test_what_comes_back_shares_its_issues() -> None:
+    shared = issues({1, 2})
+    shown, known = restored(kept(snapshot(shared), listed(shared)))
+    assert all(shown.issues[id_] is known.items[id_] for id_ in shared)

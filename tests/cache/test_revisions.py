@@ -1,0 +1,234 @@
+"""Honest revision times (mapping.md, 5): every change shows, and none runs backwards."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from making import BOB, LABELS, NOW, PROP, STATES, UPDATED, by_id, component, issue, lines, period, snapshot
+from msgspec.structs import replace
+
+from icsfeed.cache.revisions import carried_on
+from icsfeed.feeds.mapping import Style, period_component
+from icsfeed.model import Label, Period, Snapshot, State
+from icsfeed.text import MENTION, deflated
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+ISSUE = issue(
+    state="started",
+    labels=("l-bug", "l-docs"),
+    assignees=("u-bob", "u-gone"),
+    text=f"{MENTION}u-anna{MENTION}",
+)
+CYCLE = period(issues=frozenset({"i1"}), total=1, done=0)
+OLD = snapshot(ISSUE, periods=[CYCLE])
+
+
+def named(items: Any, item_id: str, name: str) -> dict[str, Any]:
+    """These items, one of them renamed."""
+    return {key: replace(item, name=name) if key == item_id else item for key, item in by_id(items).items()}
+
+
+def issue_changed(**changes: Any) -> dict[str, Any]:
+    return {"issues": by_id([replace(ISSUE, **changes)])}
+
+
+def cycle_changed(**changes: Any) -> dict[str, Any]:
+    return {"periods": by_id([replace(CYCLE, **changes)])}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"labels": named(LABELS, "l-bug", "Defect")}, id="label renamed"),
+        pytest.param({"labels": {}}, id="labels deleted"),
+        pytest.param({"states": named(STATES, "started", "Doing")}, id="state renamed"),
+        pytest.param(
+            {"states": {"started": State("started", "In Review", "completed")}}, id="state regrouped"
+        ),
+        pytest.param({"people": named(OLD.people.values(), "u-bob", "robert")}, id="assignee renamed"),
+        pytest.param({"people": named(OLD.people.values(), "u-anna", "ann")}, id="mentioned person renamed"),
+        pytest.param({"project": replace(PROP, name="Estate")}, id="project renamed"),
+        pytest.param({"project": replace(PROP, key="EST")}, id="project's key changed"),
+        pytest.param({"periods": named([CYCLE], "c7", "Sprint 8")}, id="cycle renamed"),
+        pytest.param({"periods": {}}, id="cycle deleted"),
+        pytest.param(cycle_changed(issues=frozenset()), id="left a cycle"),
+        pytest.param(
+            {"periods": by_id([CYCLE, period("M", id="m", kind="module", issues=frozenset({"i1"}))])},
+            id="joined a module",
+        ),
+        pytest.param(issue_changed(name="x"), id="name, in the same second"),
+        pytest.param(issue_changed(due=date(2027, 1, 1)), id="date, in the same second"),
+        pytest.param(
+            issue_changed(text=deflated("x"), updated=UPDATED + SECOND / 2), id="text, within the second"
+        ),
+        pytest.param(
+            issue_changed(name="x", updated=UPDATED - HOUR), id="name, and updated_at runs backwards"
+        ),
+    ],
+)
+def test_a_change_that_updated_at_does_not_tell_is_dated_when_it_was_first_seen(
+    changes: dict[str, Any],
+) -> None:
+    new = carried_on(OLD, replace(OLD, **changes), NOW + SECOND / 3)
+    assert new.touched["i1"] == NOW
+    again = carried_on(new, replace(new, touched={}), NOW + HOUR)
+    assert again.touched["i1"] == NOW
+    before, after = component(ISSUE, OLD), component(new.issues["i1"], new)
+    assert after.revised == NOW > before.revised
+    assert after.sequence > before.sequence
+
+
+def test_a_renamed_label_dates_the_issues_that_have_it_whether_they_have_a_state_or_not() -> None:
+    old = snapshot(issue(1, state=None, labels=("l-bug",)), issue(2, state=None), issue(3, state="started"))
+    new = carried_on(old, replace(old, labels=named(LABELS, "l-bug", "Defect")), NOW)
+    assert new.touched == {"i1": NOW}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"labels": named(LABELS, "l-law", "Law")}, id="a label of others"),
+        pytest.param(
+            {"people": {BOB.id: BOB, "u-anna": OLD.people["u-anna"], "u-x": BOB}}, id="a new member"
+        ),
+        pytest.param(issue_changed(labels=("l-docs", "l-bug")), id="the same labels in another order"),
+        pytest.param(issue_changed(assignees=("u-gone", "u-bob")), id="the same people in another order"),
+        pytest.param(issue_changed(name="x", updated=UPDATED + SECOND), id="a change that updated_at tells"),
+        pytest.param(cycle_changed(end=date(2027, 1, 1)), id="the dates of its cycle"),
+        pytest.param({"unreadable": 3}, id="another issue that cannot be read"),
+    ],
+)
+def test_what_does_not_show_or_is_told_needs_no_date_of_ours(changes: dict[str, Any]) -> None:
+    assert "i1" not in carried_on(OLD, replace(OLD, **changes), NOW).touched
+
+
+@pytest.mark.parametrize(
+    ("changes", "touched"),
+    [
+        pytest.param({}, None, id="nothing"),
+        pytest.param({"periods": by_id([replace(CYCLE, updated=UPDATED + HOUR, name="x")])}, None, id="told"),
+        pytest.param({"periods": named([CYCLE], "c7", "Sprint 8")}, NOW, id="renamed"),
+        pytest.param(cycle_changed(end=date(2027, 1, 1)), NOW, id="other dates"),
+        pytest.param({"project": replace(PROP, name="Estate")}, NOW, id="project renamed"),
+        pytest.param(
+            {"states": {"started": State("started", "Done", "completed")}}, NOW, id="an issue was done"
+        ),
+        pytest.param(cycle_changed(issues=frozenset({"i1", "gone"})), None, id="the same progress"),
+        pytest.param(cycle_changed(issues=None, total=1, done=0), None, id="the same progress, by Plane"),
+        pytest.param(cycle_changed(issues=None, total=2, done=0), NOW, id="other progress, by Plane"),
+    ],
+)
+def test_cycles_and_modules_are_dated_as_issues_are(
+    changes: dict[str, Any], touched: datetime | None
+) -> None:
+    assert carried_on(OLD, replace(OLD, **changes), NOW).touched.get("c7") == touched
+
+
+def test_without_an_old_snapshot_planes_own_times_hold() -> None:
+    assert carried_on(None, OLD, NOW) is OLD
+
+
+def test_what_is_new_has_planes_own_time() -> None:
+    new = carried_on(snapshot(), OLD, NOW)
+    assert not new.touched
+    assert component(ISSUE, new).revised == UPDATED
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    assert not carried_on(replace(OLD, touched={"i1": NOW, "c7": NOW}), snapshot(), NOW).touched
+
+
+@pytest.mark.parametrize(
+    ("touched", "updated", "revised"),
+    [
+        pytest.param(None, UPDATED - HOUR, UPDATED, id="Plane's time runs backwards"),
+        pytest.param(NOW, UPDATED, NOW, id="ours was later"),
+        pytest.param(NOW, NOW + HOUR, NOW + HOUR, id="Plane's is later now"),
+        pytest.param(NOW, UPDATED + HOUR, max(NOW, UPDATED + HOUR), id="the later of both"),
+    ],
+)
+def test_a_revision_is_kept_until_planes_own_passes_it(
+    touched: datetime | None, updated: datetime, revised: datetime
+) -> None:
+    old = replace(OLD, touched={"i1": touched} if touched else {})
+    new = carried_on(old, replace(OLD, **issue_changed(updated=updated)), NOW + HOUR)
+    assert component(new.issues["i1"], new).revised == revised
+
+
+def test_two_changes_in_one_second_are_two_revisions() -> None:
+    once = carried_on(OLD, replace(OLD, **issue_changed(name="x")), NOW)
+    twice = carried_on(once, replace(OLD, **issue_changed(name="y")), NOW + SECOND / 2)
+    assert twice.touched["i1"] == NOW + SECOND
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [
+        pytest.param(None, None, None, id="open"),
+        pytest.param(None, NOW, NOW, id="done now"),
+        pytest.param(NOW, NOW, NOW, id="still done"),
+        pytest.param(NOW, NOW + HOUR, NOW, id="saved again: the first moment stays"),
+        pytest.param(NOW, None, None, id="opened again"),
+    ],
+)
+def test_an_issue_keeps_the_moment_it_was_first_seen_done(
+    old: datetime | None, new: datetime | None, kept: datetime | None
+) -> None:
+    snaps = [snapshot(issue(completed=completed)) for completed in (old, new)]
+    carried = carried_on(snaps[0], snaps[1], NOW)
+    assert carried.issues["i1"].completed == kept
+    assert not carried.touched
+
+
+# Any sequence of reads
+
+offsets = st.integers(-3000, 3000).map(lambda ms: timedelta(milliseconds=ms))
+names = st.sampled_from(["a", "b"])
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """PROP as some read might give it: every name and link may differ from the last."""
+    item = issue(
+        name=draw(names),
+        updated=UPDATED + draw(offsets),
+        labels=("l",),
+        assignees=("u-bob",),
+        state=draw(st.sampled_from(["started", "completed", None])),
+    )
+    held = draw(st.none() | st.sampled_from([frozenset(), frozenset({"i1"})]))
+    cycle = period(draw(names), updated=UPDATED + draw(offsets), issues=held)
+    return snapshot(
+        item,
+        labels={"l": Label("l", draw(names))},
+        people={"u-bob": replace(BOB, name=draw(names))},
+        periods=[cycle],
+        project=replace(PROP, name=draw(names)),
+    )
+
+
+def shown(snap: Snapshot) -> list[dict[str, str]]:
+    """The content lines of all of a snapshot's components."""
+    cycle: Period = snap.periods["c7"]
+    made = component(snap.issues["i1"], snap, categories=("labels", "project", "state"))
+    return [lines(made), lines(period_component(cycle, snap, Style(web="https://x")))]
+
+
+@given(st.lists(snapshots(), min_size=2, max_size=6), st.lists(offsets, min_size=6, max_size=6))
+def test_a_changed_component_is_always_revised_later_and_no_revision_runs_backwards(
+    reads: list[Snapshot], clock: list[timedelta]
+) -> None:
+    old, *others = reads
+    for read, tick in zip(others, clock, strict=False):
+        new = carried_on(old, read, UPDATED + tick)
+        for before, after in zip(shown(old), shown(new), strict=True):
+            stamps = [(int(one["SEQUENCE"]), one["LAST-MODIFIED"]) for one in (before, after)]
+            assert stamps == sorted(stamps)
+            if before != after:
+                assert stamps[0][0] < stamps[1][0]
+                assert stamps[0][1] < stamps[1][1]
+        old = new

@@ -1,0 +1,120 @@
+"""The values of a configuration: secrets, lengths of time, colours."""
+
+import contextlib
+import copy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from icsfeed.config.schema import Config, Duration, Secret, Workspace
+from icsfeed.config.values import LONGEST, parse_alarm, parse_duration
+from icsfeed.errors import Unfit
+from icsfeed.ics.colors import CSS3, color_name
+
+HOUR, DAY = 3600, 86_400
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("90d", 90 * DAY),
+        ("12h", 12 * HOUR),
+        ("30m", 1800),
+        ("15s", 15),
+        ("2w", 14 * DAY),
+        ("90d 12h 30m 15s", 90 * DAY + 12 * HOUR + 1815),
+        ("1d12h", 36 * HOUR),
+        (" 5M ", 300),
+        ("0d", 0),
+        ("60", 60),
+        (60, 60),
+    ],
+)
+def test_a_length_of_time_is_read(written: str | int, seconds: int) -> None:
+    assert parse_duration(written) == seconds
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", " ", "d", "-3d", "1h 1d", "1d 1d", "1.5h", "5 m", "PT5M", "１d", "1y", -1, "99999999w", 10**30],
+)
+def test_what_is_no_length_of_time_is_refused(written: str | int) -> None:
+    with pytest.raises(ValueError, match="not a length"):
+        parse_duration(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("-PT15H", -15 * HOUR),
+        ("PT9H", 9 * HOUR),
+        ("+PT9H", 9 * HOUR),
+        ("-P1D", -DAY),
+        ("-P1DT2H30M", -(DAY + 9000)),
+        ("P1W", 7 * DAY),
+        ("PT0S", 0),
+        ("-15h", -15 * HOUR),
+        ("1d 2h", 26 * HOUR),
+        ("-pt15h", -15 * HOUR),
+    ],
+)
+def test_an_alarm_is_read(written: str, seconds: int) -> None:
+    assert parse_alarm(written) == seconds
+
+
+@pytest.mark.parametrize(
+    "written", ["", "P", "PT", "-", "P1DT", "15", "--PT1H", "PT1H30", "P1H", "P99999999W"]
+)
+def test_what_is_no_alarm_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="not a length"):
+        parse_alarm(written)
+
+
+@given(st.text(alphabet="PTWDHMSwdhms0123456789 +-", max_size=30))
+def test_lengths_are_in_bounds_or_refused(written: str) -> None:
+    for read in (parse_duration, parse_alarm):
+        with contextlib.suppress(ValueError):
+            assert abs(read(written)) <= LONGEST
+
+
+def test_a_duration_has_a_timedelta() -> None:
+    assert Duration(90).delta.total_seconds() == 90
+
+
+def test_a_secret_shows_only_when_asked() -> None:
+    secret = Secret("hunter2hunter2")
+    config = Config(
+        workspaces={"acme": Workspace(url="https://p.example", api_key=secret)}, secret=secret, store=secret
+    )
+    for text in (
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret!r}",
+        repr(config),
+        str(config),
+        repr(copy.copy(secret)),
+    ):
+        assert "hunter2" not in text
+    assert secret.reveal() == "hunter2hunter2"
+
+
+def test_secrets_are_equal_when_their_values_are() -> None:
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert len({Secret("a"), Secret("a")}) == 1
+    assert Secret("a") != "a"
+
+
+def test_there_are_147_colours_and_each_has_a_value() -> None:
+    assert len(CSS3) == 147
+    assert all(len(value) == 7 and int(value[1:], 16) >= 0 for value in CSS3.values())
+    assert (CSS3["tomato"], CSS3["darkgray"], CSS3["yellowgreen"]) == ("#FF6347", CSS3["darkgrey"], "#9ACD32")
+
+
+def test_a_colour_name_is_lower_case() -> None:
+    assert color_name("SteelBlue") == "steelblue"
+    with pytest.raises(Unfit, match="none of those"):
+        color_name("#ff0000")
+    with pytest.raises(Unfit, match="did you mean tomato"):
+        color_name("tomatoe")

@@ -1,0 +1,294 @@
+"""What a feed shows on a day: header, items, and the events that we add (mapping.md, 4 and 6)."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from making import (
+    ANNA,
+    BERLIN,
+    DUE,
+    OPS,
+    TODAY,
+    WEB,
+    body,
+    calendar,
+    config,
+    issue,
+    material,
+    parsed,
+    period,
+    snapshot,
+    unfolded,
+)
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from icsfeed.config.schema import Alarm, Duration, Feed, Workspace
+from icsfeed.errors import NameNotFound
+from icsfeed.feeds.calendar import Day, style_of, tombstone, workspace_of
+from icsfeed.feeds.mapping import Style
+from icsfeed.feeds.notices import midnight
+from icsfeed.feeds.query import parse_query
+from icsfeed.model import Issue, Snapshot
+
+PROPS = snapshot(issue(1), issue(2, assignees=(ANNA.id,)))
+OTHERS = snapshot(issue(3, id="i3", project=OPS.id, due=date(2026, 11, 30)), project=OPS)
+BOTH = material(PROPS, OTHERS)
+
+
+def uids(settings: dict[str, Any], *snapshots: Snapshot, query: str = "") -> list[str]:
+    """The UIDs of a rendered feed, in its order."""
+    pairs = [(name, value) for name, _, value in (part.partition("=") for part in query.split("&"))]
+    made = calendar(Feed(**settings), material(*snapshots), parse_query(pairs))
+    return [str(part["UID"]) for part in parsed(body(made)).subcomponents]
+
+
+# Header
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"project": "PROP"}, "Property"),
+        ({"projects": ("OPS",)}, "Operations"),
+        ({"projects": ("OPS", "PROP")}, "Property team"),
+        ({"everything": True}, "Property team"),
+        ({"assignee": "anna@example.com"}, "anna's issues"),
+        ({"assignee": "anna", "project": "PROP", "language": "de"}, "Aufgaben: anna"),
+        ({"unassigned": True}, "Unassigned issues"),
+        ({"unassigned": True, "language": "de"}, "Aufgaben ohne Zuständige"),
+        ({"project": "PROP", "title": "House"}, "House"),
+    ],
+)
+def test_a_feeds_name_is_its_title_or_what_it_is_over(settings: dict[str, Any], name: str) -> None:
+    assert calendar(Feed(**settings), BOTH).header.name == name
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [("Web\r\nsite\x07", "Web site"), ("half \ud83d", "half \ufffd"), (" \x00\n", "PROP")],
+)
+def test_a_feeds_name_is_a_line_of_text_whatever_its_project_is_called(found: str, name: str) -> None:
+    named = snapshot(issue(1), project=replace(PROPS.project, name=found))
+    assert calendar(Feed(project="PROP"), material(named)).header.name == name
+
+
+def test_a_feeds_name_is_a_line_of_text_whatever_its_person_is_called() -> None:
+    found = material(PROPS, people=[replace(ANNA, name="half\n\ud83d")])
+    assert calendar(Feed(assignee=ANNA.id), found).header.name == "half \ufffd's issues"
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"project": "PROP"}, f"{WEB}/projects/prop/issues"),
+        ({"projects": ("OPS",)}, f"{WEB}/projects/ops/issues"),
+        ({"projects": ("OPS", "PROP")}, None),
+        ({"everything": True}, None),
+        ({"project": "PROP", "details": "busy"}, None),
+    ],
+)
+def test_a_feed_over_one_project_links_to_it(settings: dict[str, Any], url: str | None) -> None:
+    assert calendar(Feed(**settings), BOTH).header.url == url
+
+
+def test_a_feed_over_everything_does_not_link_to_the_only_project() -> None:
+    assert calendar(Feed(everything=True), material(PROPS)).header.url is None
+
+
+def test_a_header_says_what_the_feed_configures() -> None:
+    feed = Feed(project="PROP", description="All of it", color="tomato", refresh=Duration(900))
+    header = calendar(feed, BOTH).header
+    assert (header.description, header.refresh) == ("All of it", 900)
+    assert (header.color, header.color_hex) == ("tomato", "#FF6347")
+    plain = calendar(Feed(project="PROP"), BOTH).header
+    assert (plain.description, plain.refresh, plain.color, plain.color_hex) == (None, 3600, None, None)
+
+
+def test_a_feed_over_a_project_that_is_gone_cannot_be_made() -> None:
+    with pytest.raises(NameNotFound):
+        calendar(Feed(project="GONE"), BOTH)
+
+
+# Style
+
+
+def test_a_feeds_style_is_its_own_then_the_servers() -> None:
+    settings = config(colors={"urgent": "navy", "low": None}, language="de")
+    plain = style_of(settings, settings.workspaces["acme"], "acme", "f", Feed())
+    assert plain == Style(web=WEB, colors=(("low", None), ("urgent", "navy")), language="de")
+    own = Feed(colors={"urgent": "pink"}, language="en", alarm=(Alarm(-60),))
+    assert style_of(settings, settings.workspaces["acme"], "acme", "f", own) == Style(
+        web=WEB, colors=(("low", None), ("urgent", "pink")), language="en", alarms=(timedelta(minutes=-1),)
+    )
+
+
+def test_issues_link_to_planes_web_address_where_it_has_its_own() -> None:
+    workspace = Workspace(url="https://api.example.com", web_url="https://web.example.com/x")
+    assert style_of(config(), workspace, "acme", "f", Feed()).web == "https://web.example.com/x/acme"
+
+
+@pytest.mark.parametrize(("workspace", "name"), [(None, "acme"), ("other", "other")])
+def test_a_feed_belongs_to_the_workspace_it_names_or_the_first(workspace: str | None, name: str) -> None:
+    assert workspace_of(config(), Feed(workspace=workspace)) == name
+
+
+# Items
+
+
+def test_components_are_sorted_by_date_then_uid() -> None:
+    cycle = period(id="c1", start=date(2026, 11, 24), end=DUE)
+    issues = (issue(2), issue(1), issue(10, due=date(2026, 11, 25)), issue(3, start=date(2026, 11, 24)))
+    snap = snapshot(*issues, periods=[cycle])
+    found = uids({"include": ("issues", "cycles"), "dates": "start-and-due", "overdue_digest": True}, snap)
+    assert [uid.removesuffix("@calplanebot") for uid in found] == [
+        *("plane-cycle-c1", "plane-issue-i3-start", "plane-issue-i10"),
+        *("plane-issue-i1", "plane-issue-i2", "plane-issue-i3"),
+    ]
+
+
+def test_tasks_are_sorted_by_start_or_due_date_and_undated_ones_come_last() -> None:
+    issues = (issue(1, due=None), issue(2), issue(3, start=date(2026, 11, 24)))
+    found = uids({"component": "vtodo", "undated": True}, snapshot(*issues))
+    assert [uid[12:14] for uid in found] == ["i3", "i2", "i1"]
+
+
+def test_tasks_and_events_are_never_mixed() -> None:
+    snap = snapshot(issue(1, due=TODAY - timedelta(1)), periods=[period()])
+    feed = Feed(include=("issues", "cycles"), overdue_digest=True)
+    for kind in ("vevent", "vtodo"):
+        query = parse_query([("component", kind)])
+        octets = body(calendar(feed, material(snap), query, stale_since=datetime(2026, 11, 1, tzinfo=UTC)))
+        begun = {line for line in unfolded(octets) if line.startswith("BEGIN:V")}
+        assert begun == {"BEGIN:VCALENDAR", f"BEGIN:{kind.upper()}"}
+
+
+@pytest.mark.parametrize(
+    ("query", "related"),
+    [("", ["plane-issue-i2@calplanebot"]), ("priority=none", []), ("component=vevent", [])],
+)
+def test_a_sub_issue_names_its_parent_while_the_feed_holds_it(query: str, related: list[str]) -> None:
+    snap = snapshot(issue(1, parent="i2"), issue(2, priority="high"), issue(3, parent="gone"))
+    pairs = [(name, value) for name, _, value in (part.partition("=") for part in query.split("&"))]
+    made = calendar(Feed(component="vtodo"), material(snap), parse_query(pairs))
+    assert [one.related_to for one in made.components if one.related_to] == related
+
+
+def test_texts_show_what_the_shown_snapshots_know_and_filters_what_the_linked_ones_do() -> None:
+    held = replace(PROPS, periods={"c7": period(issues=frozenset({"i1"}))})
+    stuff = replace(material(PROPS), linked=[held])
+    made = calendar(Feed(project="PROP"), stuff, parse_query([("cycle", "Sprint 7")]))
+    (only,) = made.components
+    assert only.uid == "plane-issue-i1@calplanebot"
+    assert "Sprint 7" not in only.description
+
+
+def test_the_counts_of_what_has_no_place_come_with_the_calendar() -> None:
+    made = calendar(Feed(), material(snapshot(issue(1), issue(2, due=None))))
+    assert (made.selection.undated, len(made.selection.issues)) == (1, 1)
+
+
+# Notices
+
+LATE = (
+    issue(1, due=date(2026, 11, 19), name="one\r\nline"),
+    issue(2, due=date(2026, 11, 18), start=date(2026, 11, 2)),
+    issue(3, due=date(2026, 11, 18), state="completed"),
+    issue(4, due=TODAY),
+    issue(5, due=None),
+)
+
+
+def notices(feed: Feed, *issues: Issue, stale_since: datetime | None = None) -> dict[str, tuple[str, str]]:
+    """Summary and description of our own events, by UID."""
+    made = calendar(feed, material(snapshot(*issues)), stale_since=stale_since).components
+    return {one.uid: (one.summary, one.description) for one in made if one.uid.startswith("icsfeed-")}
+
+
+@pytest.mark.parametrize(
+    ("settings", "summary", "listed"),
+    [
+        ({}, "2 overdue", "2026-11-18 [2] Issue 2\n2026-11-19 [1] one line"),
+        ({"dates": "start-and-due"}, "2 overdue", "2026-11-18 [2] Issue 2\n2026-11-19 [1] one line"),
+        ({"language": "de", "summary": "{key}"}, "2 überfällig", "18.11.2026 PROP-2\n19.11.2026 PROP-1"),
+        ({"details": "busy"}, "2 overdue", ""),
+        ({"component": "vtodo"}, "2 overdue", "2026-11-18 [2] Issue 2\n2026-11-19 [1] one line"),
+    ],
+)
+def test_a_digest_lists_open_issues_past_their_date(
+    settings: dict[str, Any], summary: str, listed: str
+) -> None:
+    found = notices(Feed(overdue_digest=True, **settings), *LATE)
+    assert found == {"icsfeed-overdue-property@calplanebot": (summary, listed)}
+
+
+@pytest.mark.parametrize("feed", [Feed(), Feed(overdue_digest=True)])
+def test_there_is_no_digest_unless_asked_for_and_something_is_overdue(feed: Feed) -> None:
+    assert not notices(feed, *(LATE if not feed.overdue_digest else LATE[2:]))
+
+
+@pytest.mark.parametrize(
+    ("language", "summary"),
+    [("en", "⚠ Not updated since 2026-11-20"), ("de", "⚠ Nicht aktualisiert seit 20.11.2026")],
+)
+def test_a_stale_feed_says_since_when_in_the_zone_of_the_server(language: Any, summary: str) -> None:
+    found = notices(Feed(language=language), stale_since=datetime(2026, 11, 19, 23, 30, tzinfo=UTC))
+    assert found["icsfeed-stale-property@calplanebot"][0] == summary
+
+
+def test_our_events_are_today_and_revised_at_midnight() -> None:
+    feed = Feed(overdue_digest=True)
+    made = calendar(feed, material(snapshot(*LATE)), stale_since=datetime(2026, 11, 1, tzinfo=UTC))
+    own = [one for one in made.components if one.uid.startswith("icsfeed-")]
+    assert len(own) == 2
+    for one in own:
+        assert (one.kind, one.first, one.last, one.status) == ("VEVENT", TODAY, TODAY, "CONFIRMED")
+        assert one.revised == datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
+        assert one.sequence > 0
+
+
+def test_our_tasks_are_due_today_and_need_action() -> None:
+    made = calendar(Feed(component="vtodo", overdue_digest=True), material(snapshot(*LATE)))
+    (own,) = [one for one in made.components if one.uid.startswith("icsfeed-")]
+    assert (own.kind, own.first, own.last, own.status) == ("VTODO", None, TODAY, "NEEDS-ACTION")
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment"),
+    [
+        ("UTC", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("Pacific/Kiritimati", datetime(2026, 11, 20, 10, tzinfo=UTC)),
+        ("America/Los_Angeles", datetime(2026, 11, 21, 8, tzinfo=UTC)),
+    ],
+)
+def test_midnight_is_in_the_servers_zone(zone: str, moment: datetime) -> None:
+    assert midnight(TODAY, ZoneInfo(zone)) == moment
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "summary"),
+    [
+        ({}, "property", "This calendar link was revoked"),
+        ({"title": "House", "language": "de"}, "House", "Dieser Kalender-Link wurde widerrufen"),
+    ],
+)
+def test_a_revoked_link_shows_one_event_and_nothing_of_the_feed(
+    settings: dict[str, Any], name: str, summary: str
+) -> None:
+    feed = Feed(project="PROP", description="All of it", color="red", **settings)
+    style = style_of(config(), config().workspaces["acme"], "acme", "f", feed)
+    made = tombstone("property", feed, style, Day(TODAY, BERLIN))
+    (only,) = made.components
+    assert (made.header.name, only.summary, only.first, only.last) == (name, summary, TODAY, TODAY)
+    assert "plane.example.com" not in body(made).decode()
+
+
+def test_a_busy_feed_has_a_key_of_its_own_where_there_is_a_secret() -> None:
+    settings, busy = config(), Feed(project="PROP", details="busy")
+    acme = settings.workspaces["acme"]
+    keys = [style_of(settings, acme, "acme", name, busy).busy_key for name in ("one", "other", "one")]
+    assert keys[0] == keys[2] != keys[1]
+    assert style_of(replace(settings, secret=None), acme, "acme", "one", busy).busy_key is UNSET
+    assert style_of(settings, acme, "acme", "one", Feed(project="PROP")).busy_key is UNSET

@@ -1,0 +1,74 @@
+"""Dates, times and numbers as a language and region write them; our own words with the right plural."""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from icsfeed.l10n.localization import Localization
+
+BERLIN = ZoneInfo("Europe/Berlin")
+DAY = date(2026, 11, 23)
+
+
+@pytest.mark.parametrize(
+    ("tag", "month", "full", "short", "brief", "span"),
+    [
+        ("en-GB", "November 2026", "Monday, 23 November 2026", "Mon 23 Nov", "23 Nov", "23 Nov – 6 Dec 2026"),
+        (
+            "en-US",
+            "November 2026",
+            "Monday, November 23, 2026",
+            "Mon, Nov 23",
+            "Nov 23",
+            "Nov 23 – Dec 6, 2026",
+        ),
+        (
+            "de",
+            "November 2026",
+            "Montag, 23. November 2026",
+            "Mo., 23. Nov.",
+            "23. Nov.",
+            "23. Nov. – 6. Dez. 2026",
+        ),
+    ],
+)
+def test_dates_are_written_as_the_region_does(
+    tag: str, month: str, full: str, short: str, brief: str, span: str
+) -> None:
+    l10n = Localization(tag, BERLIN)
+    assert [l10n.month(DAY), l10n.full(DAY), l10n.short(DAY), l10n.brief(DAY)] == [
+        *(month, full, short, brief)
+    ]
+    assert l10n.span(DAY, date(2026, 12, 6)).replace("\u2009", " ") == span
+
+
+def test_a_moment_is_told_in_the_zone() -> None:
+    late = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
+    assert Localization("de", BERLIN).moment(late) == "24. Nov., 00:30"
+    assert Localization("en-GB", ZoneInfo("UTC")).moment(late) == "23 Nov, 23:30"
+
+
+def test_weeks_begin_where_the_region_has_it() -> None:
+    american, german = Localization("en-US", BERLIN), Localization("de", BERLIN)
+    assert (american.first_weekday, german.first_weekday) == (6, 0)
+    assert american.weekdays()[0] == ("Sun", "Sunday")
+    assert german.weekdays()[6] == ("So", "Sonntag")
+
+
+def test_counts_have_their_plural_and_numbers_their_signs() -> None:
+    english, german = Localization("en", BERLIN), Localization("de", BERLIN)
+    assert [english.count("item", number) for number in (0, 1, 2)] == ["0 items", "1 item", "2 items"]
+    assert [german.count("item", number) for number in (1, 12_345)] == ["1 Eintrag", "12.345 Einträge"]
+    assert (english.size(1_234_567), german.size(400)) == ("1,235 kB", "0 kB")
+
+
+@pytest.mark.parametrize(("tag", "written"), [("en-XX", "en"), ("de-419", "de"), ("de-AT", "de-AT")])
+def test_a_region_that_nobody_knows_is_left_out(tag: str, written: str) -> None:
+    assert Localization(tag, BERLIN).tag == written
+
+
+def test_words_are_filled_in_and_lines_told_apart() -> None:
+    l10n = Localization("en", BERLIN)
+    assert l10n.say("until", day="Monday") == "until Monday"
+    assert len(l10n.lines("app google steps")) == 4

@@ -1,0 +1,238 @@
+"""Finding a calendar: by its address, by its name among the account's, and making it where it is missing."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from dav_memory import CALENDAR, HOST, multistatus, status
+
+from icsfeed.config.schema import ComponentKind, PushTarget
+from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav, PushError
+from icsfeed.push.discovery import Found, find, make
+from icsfeed.push.session import Server
+
+pytestmark = pytest.mark.anyio
+
+PRINCIPAL = "<d:current-user-principal><d:href>/alice/</d:href></d:current-user-principal>"
+HOME = "<c:calendar-home-set><d:href>/cal/alice/</d:href></c:calendar-home-set>"
+
+
+def response(href: str, props: str = "") -> str:
+    return (
+        f"<d:response><d:href>{href}</d:href>"
+        f"<d:propstat><d:prop>{props}</d:prop>{status(200)}</d:propstat></d:response>"
+    )
+
+
+def calendar(href: str, name: str, *kinds: str) -> str:
+    comps = "".join(f'<c:comp name="{kind}"/>' for kind in kinds)
+    only = (
+        f"<c:supported-calendar-component-set>{comps}</c:supported-calendar-component-set>" if kinds else ""
+    )
+    named = f"<d:displayname>{name}</d:displayname>"
+    return response(href, f"<d:resourcetype>{CALENDAR}</d:resourcetype>{named}{only}")
+
+
+CALENDARS = (
+    response("/cal/alice/", "<d:resourcetype><d:collection/></d:resourcetype>"),
+    calendar("/cal/alice/plane/", "Plane issues"),
+    calendar("/cal/alice/events/", "Events", "VEVENT"),
+    calendar("/cal/alice/both-1/", "Both", "VEVENT"),
+    calendar("/cal/alice/both-2/", "Both", "VTODO"),
+    calendar("/cal/alice/odd/", "R&amp;amp;D &amp;#039;26"),
+    calendar("/cal/alice/twin-1/", "Twin"),
+    calendar("/cal/alice/twin-2/", "Twin"),
+)
+SITE: Mapping[tuple[str, str], httpx.Response] = {
+    ("0", "/"): multistatus(response("/", PRINCIPAL)),
+    ("0", "/alice/"): multistatus(response("/alice/", HOME)),
+    ("0", "/cal/alice/"): multistatus(response("/cal/alice/", HOME)),
+    ("0", "/cal/alice/plane/"): multistatus(calendar("/cal/alice/plane/", "Plane issues")),
+    ("0", "/cal/alice/events/"): multistatus(calendar("/cal/alice/events/", "Events", "VEVENT")),
+    ("1", "/cal/alice/"): multistatus(*CALENDARS),
+    ("0", "/plain/"): multistatus(response("/plain/", "<d:resourcetype/>")),
+}
+
+
+async def at_once(_seconds: float) -> None:
+    """Waits for nothing."""
+
+
+@asynccontextmanager
+async def site(more: Mapping[tuple[str, str], httpx.Response] = {}) -> AsyncIterator[Server]:
+    """A server that has SITE and more; a PROPFIND goes by its depth, any other request by its method."""
+    pages = {**SITE, **more}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.host == "dav.example.com", "the login is for one host"
+        key = request.headers["depth"] if request.method == "PROPFIND" else request.method
+        found = pages.get((key, request.url.path), httpx.Response(404))
+        return httpx.Response(found.status_code, content=found.content, headers=found.headers)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        yield Server(client, at_once)
+
+
+def target(path: str, collection: str | None = None) -> PushTarget:
+    return PushTarget(feed="f", url=HOST + path, collection=collection)
+
+
+@pytest.mark.parametrize(
+    "start",
+    ["/", "/alice/", "/cal/alice/", "/plain/", "/nothing/", "/moved/", "/apache/", "/closed/", "/page/"],
+)
+@pytest.mark.parametrize("name", ["Plane issues", "plane"])
+async def test_a_calendar_is_found_by_name_from_wherever_the_account_is_known(start: str, name: str) -> None:
+    more = {
+        ("0", "/.well-known/caldav"): httpx.Response(301, headers={"Location": "/"}),
+        ("0", "/moved/"): httpx.Response(302, headers={"Location": "https://dav.example.com/dav/"}),
+        ("0", "/apache/"): httpx.Response(405),
+        ("0", "/closed/"): httpx.Response(403),
+        ("0", "/page/"): httpx.Response(200, content=b"<html>hello"),
+    }
+    async with site(more) as server:
+        assert await find(server, target(start, name), "vevent") == Found(
+            f"{HOST}/cal/alice/plane/", exists=True
+        )
+
+
+async def test_a_calendar_at_the_address_is_the_one_whatever_its_name() -> None:
+    async with site() as server:
+        for name in (None, "Another"):
+            found = await find(server, target("/cal/alice/plane/", name), "vevent")
+            assert found == Found(f"{HOST}/cal/alice/plane/", exists=True)
+        assert server.requests == 2
+
+
+@pytest.mark.parametrize("name", ["R&D '26", "R&amp;D &#039;26"])
+async def test_a_name_that_the_server_has_escaped_is_found_and_not_made_again(name: str) -> None:
+    async with site() as server:
+        found = await find(server, target("/", name), "vevent")
+    assert found == Found(f"{HOST}/cal/alice/odd/", exists=True)
+
+
+@pytest.mark.parametrize(("kind", "path"), [("vevent", "both-1"), ("vtodo", "both-2")])
+async def test_of_two_with_one_name_the_one_that_takes_the_component_is_meant(
+    kind: ComponentKind, path: str
+) -> None:
+    async with site() as server:
+        assert (await find(server, target("/", "Both"), kind)).url == f"{HOST}/cal/alice/{path}/"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("New one!", "new-one"), ("Ünïcode", "n-code"), ("日本", "plane-2"), ("Twin 1", "twin-1-2")],
+)
+async def test_a_missing_calendar_has_an_address_at_which_it_can_be_made(name: str, path: str) -> None:
+    async with site() as server:
+        assert await find(server, target("/", name), "vevent") == Found(
+            f"{HOST}/cal/alice/{path}/", exists=False
+        )
+        here = await find(server, target("/cal/alice/new/"), "vevent")
+    assert here == Found(f"{HOST}/cal/alice/new/", exists=False)
+
+
+@pytest.mark.parametrize(
+    ("where", "kind", "words"),
+    [
+        (target("/plain/"), "vevent", "name the calendar in `collection`"),
+        (target("/", "Twin"), "vevent", "/cal/alice/twin-1/, /cal/alice/twin-2/"),
+        (target("/cal/alice/events/"), "vtodo", "takes VEVENT only"),
+        (target("/", "Events"), "vtodo", "takes VEVENT only"),
+        (target("/plain/", "Plane"), "vevent", "give the calendar's address"),
+    ],
+)
+async def test_what_cannot_be_the_calendar_is_told_with_what_to_do(
+    where: PushTarget, kind: ComponentKind, words: str
+) -> None:
+    async with site() as server:
+        with pytest.raises(NoCollection) as error:
+            await find(server, where, kind)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {
+            ("0", "/alice/"): multistatus(
+                response("/alice/", HOME.replace("/cal/", "https://evil.example.com/"))
+            )
+        },
+        {("0", "/"): multistatus(response("/", PRINCIPAL.replace("/alice/", "//evil.example.com/")))},
+        {
+            ("0", "/"): httpx.Response(404),
+            ("0", "/.well-known/caldav"): httpx.Response(
+                301, headers={"Location": "https://evil.example.com/"}
+            ),
+        },
+    ],
+    ids=["the home", "the account", "a redirect"],
+)
+async def test_another_host_is_named_and_not_asked(more: Mapping[tuple[str, str], httpx.Response]) -> None:
+    async with site(more) as server:
+        with pytest.raises(NoCollection, match=r"evil\.example\.com"):
+            await find(server, target("/", "Plane issues"), "vevent")
+
+
+@pytest.mark.parametrize("href", ["mailto:alice", "http://[evil/"])
+async def test_what_is_no_web_address_is_not_followed(href: str) -> None:
+    async with site({("0", "/"): multistatus(response("/", PRINCIPAL.replace("/alice/", href)))}) as server:
+        with pytest.raises(NoCollection, match="it leads to"):
+            await find(server, target("/", "Plane issues"), "vevent")
+
+
+async def test_a_path_that_looks_like_another_host_is_a_path_of_this_server() -> None:
+    account = PRINCIPAL.replace("/alice/", f"{HOST}//evil.example.com/")
+    home = multistatus(response("/alice/", HOME))
+    async with site(
+        {("0", "/"): multistatus(response("/", account)), ("0", "//evil.example.com/"): home}
+    ) as it:
+        found = await find(it, target("/", "Plane issues"), "vevent")
+    assert found == Found(f"{HOST}/cal/alice/plane/", exists=True)
+
+
+async def test_a_circle_of_redirects_ends() -> None:
+    around = httpx.Response(301, headers={"Location": "/.well-known/caldav"})
+    async with site({("0", "/.well-known/caldav"): around}) as server:
+        with pytest.raises(NoCollection):
+            await find(server, target("/nothing/", "Plane issues"), "vevent")
+        assert server.requests < 10
+
+
+async def test_a_listing_of_calendars_that_cannot_be_read_is_told() -> None:
+    async with site({("1", "/cal/alice/"): httpx.Response(207, content=b"<broken")}) as server:
+        with pytest.raises(NotCalDav):
+            await find(server, target("/", "Plane issues"), "vevent")
+
+
+@pytest.mark.parametrize("code", [200, 201, 204])
+async def test_a_calendar_is_made(code: int) -> None:
+    async with site({("MKCALENDAR", "/new/"): httpx.Response(code)}) as server:
+        await make(server, f"{HOST}/new/", "New", "#ff6347", "vtodo")
+        assert server.requests == 1
+
+
+@pytest.mark.parametrize("code", [403, 405, 409])
+async def test_a_calendar_that_is_there_by_now_is_as_good(code: int) -> None:
+    async with site({("MKCALENDAR", "/cal/alice/plane/"): httpx.Response(code)}) as server:
+        await make(server, f"{HOST}/cal/alice/plane/", "New", None, "vevent")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (403, NoRight, "by hand"),
+        (405, NoCollection, "does not make it (405)"),
+        (501, NoCollection, "by hand"),
+        (507, NoRoom, "full"),
+        (503, NoServer, "503, every time"),
+        (404, NoCollection, "(404)"),
+    ],
+)
+async def test_a_calendar_that_cannot_be_made_is_told(code: int, kind: type[PushError], words: str) -> None:
+    async with site({("MKCALENDAR", "/new/"): httpx.Response(code)}) as server:
+        with pytest.raises(kind) as error:
+            await make(server, f"{HOST}/new/", "New", None, "vevent")
+    assert words in str(error.value)

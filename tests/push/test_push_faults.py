@@ -1,0 +1,823 @@
+"""What a server may do wrong: each has an answer, a code, a sentence, and loses or doubles no event."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import httpx
+import pytest
+from app_world import settings
+from dav_memory import (
+    CALENDAR,
+    HOST,
+    PATH,
+    URL,
+    Fault,
+    MemoryDav,
+    answering,
+    losing_the_answer,
+    multistatus,
+    not_answering,
+    precondition,
+    refusing_the_connection,
+    status,
+)
+from plane import faults as f
+from push_world import FEED, Pushing, pushing_to, target
+
+from icsfeed.cli.support import push_code
+from icsfeed.config.schema import Feed, PushTarget
+from icsfeed.errors import NoCopy
+from icsfeed.push.memory import Memory
+from icsfeed.push.object import read_object
+from icsfeed.push.plan import name_of
+from icsfeed.push.report import Report
+
+pytestmark = pytest.mark.anyio
+
+TARGET = target(URL, username="alice", password="wonderland")
+SMALL = Feed(project="PROP")
+
+
+async def at_once(_seconds: float) -> None:
+    """Waits for nothing."""
+
+
+def pushing(dav: MemoryDav, folder: Path, to: PushTarget = TARGET) -> AbstractAsyncContextManager[Pushing]:
+    """The issues of one project, pushed to this server."""
+    return pushing_to(to, folder, transport=dav.transport, feed=SMALL, sleep=at_once)
+
+
+def contents(dav: MemoryDav) -> dict[str, str]:
+    return {name: data.decode() for name, data in dav.objects.items()}
+
+
+def said(report: Report) -> str:
+    """All that a report tells people."""
+    reasons = [failure.reason for failure in report.failures]
+    return " ".join([str(report.error or ""), *reasons, *report.warnings])
+
+
+def sabre(tag: str, text: str) -> bytes:
+    """An error as sabre/dav says it: what is in it is no precondition."""
+    return f"<d:error xmlns:d='DAV:' xmlns:s='http://sabredav.org/ns'><s:{tag}>{text}</s:{tag}></d:error>".encode()
+
+
+NO_TRASH = sabre("message", "Deleted calendar object with uid already exists in this calendar collection.")
+SABRE = sabre("exception", "Forbidden")
+RUIN = b"(null)"
+"""What SOGo makes of an object with an emoji in the wrong place."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries", "code", "words"),
+    [
+        pytest.param(answering(401), 1, 77, "does not accept the user name", id="401"),
+        pytest.param(answering(403), 1, 77, "may not write", id="403"),
+        pytest.param(answering(403, SABRE), 1, 77, "may not write", id="403 of sabre"),
+        pytest.param(
+            answering(403, precondition("need-privileges", "DAV:")), 1, 77, "may not", id="privileges"
+        ),
+        pytest.param(
+            answering(403, precondition("no-uid-conflict")), 1, 4, "this UID elsewhere", id="uid 403"
+        ),
+        pytest.param(
+            answering(409, precondition("no-uid-conflict")), 1, 4, "this UID elsewhere", id="uid 409"
+        ),
+        pytest.param(
+            answering(412, precondition("no-uid-conflict")), 1, 4, "this UID elsewhere", id="uid 412"
+        ),
+        pytest.param(
+            answering(403, precondition("unique-scheduling-object-resource")), 1, 4, "this UID", id="unique"
+        ),
+        pytest.param(answering(409, b"Event UID already in use. (x)"), 1, 4, "this UID elsewhere", id="SOGo"),
+        pytest.param(answering(400, NO_TRASH), 1, 4, "trash bin", id="trash bin"),
+        pytest.param(answering(403, b" " * 300 + NO_TRASH), 1, 4, "trash bin", id="trash bin, at length"),
+        pytest.param(
+            answering(412, precondition("valid-calendar-data")), 1, 4, "valid-calendar-data", id="412+"
+        ),
+        pytest.param(answering(403, precondition("max-resource-size")), 1, 4, "max-resource-size", id="size"),
+        pytest.param(
+            answering(403, precondition("supported-calendar-component")),
+            1,
+            78,
+            "kind of component",
+            id="kind",
+        ),
+        pytest.param(answering(400), 1, 4, "does not take it: 400", id="400"),
+        pytest.param(answering(413), 1, 4, "does not take it: 413", id="413"),
+        pytest.param(answering(415), 1, 4, "does not take it: 415", id="415"),
+        pytest.param(answering(404), 1, 4, "does not take it: 404", id="404 though the calendar is there"),
+        pytest.param(answering(405), 1, 4, "does not take it: 405", id="405"),
+        pytest.param(answering(409), 1, 4, "does not take it: 409", id="409"),
+        pytest.param(answering(423), 6, 69, "locked", id="423"),
+        pytest.param(answering(429, Retry_After="3"), 6, 69, "429, every time", id="429"),
+        pytest.param(answering(500), 4, 4, "does not take it: 500", id="500"),
+        pytest.param(answering(502), 6, 69, "502, every time", id="502"),
+        pytest.param(answering(503), 6, 69, "503, every time", id="503"),
+        pytest.param(answering(504), 6, 69, "504, every time", id="504"),
+        pytest.param(not_answering, 6, 69, "no answer in time", id="time-out"),
+        pytest.param(refusing_the_connection, 6, 69, "no connection", id="refused"),
+        pytest.param(answering(507), 1, 73, "full", id="507"),
+        pytest.param(answering(301, Location="https://other/"), 1, 78, "redirects", id="redirect"),
+        pytest.param(
+            lambda _request, _do: multistatus(f"<d:response><d:href>/x</d:href>{status(507)}</d:response>"),
+            1,
+            73,
+            "full",
+            id="207 that holds a failure",
+        ),
+        pytest.param(answering(207, b"<broken"), 1, 4, "does not take it: 207", id="207 that is broken"),
+    ],
+)
+async def test_a_write_that_the_server_refuses_has_a_code_and_a_sentence_and_is_repaired(
+    tmp_path: Path, fault: Fault, tries: int, code: int, words: str
+) -> None:
+    dav = MemoryDav()
+    dav.plan("PUT", fault, times=tries, skip=3)
+    async with pushing(dav, tmp_path) as it:
+        report = await it.push()
+        wanted = len(await it.wanted())
+        assert (push_code([report]), words in said(report)) == (code, True), said(report)
+        assert "wonderland" not in said(report)
+        ended = report.error is not None
+        assert (dav.asked("PUT") == wanted + tries - 1) is not ended
+        assert ended or report.counts["created"] == len(dav.objects)
+        dav.calm()
+        again = await it.push()
+        assert again.is_good, again.as_json()
+        assert await it.held(contents(dav)) == []
+        assert len(dav.objects) == wanted
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        pytest.param(answering(401), 77, "does not accept", id="401"),
+        pytest.param(answering(403), 77, "may not read", id="403"),
+        pytest.param(answering(404), 78, "no such calendar", id="404"),
+        pytest.param(answering(405), 76, "is not CalDAV", id="405"),
+        pytest.param(answering(200, b"<html>hello"), 76, "is not CalDAV", id="a web page"),
+        pytest.param(
+            answering(301, Location=f"{HOST}/new/?t=1"), 78, f"{HOST}/new/: say that", id="redirect"
+        ),
+        pytest.param(answering(301, Location="http://[x/"), 78, "it redirects to", id="redirect nowhere"),
+        pytest.param(answering(500), 69, "500, every time", id="500"),
+        pytest.param(answering(503), 69, "503, every time", id="503"),
+        pytest.param(not_answering, 69, "no answer in time", id="time-out"),
+        pytest.param(answering(207, b""), 76, "XML is broken", id="nothing"),
+        pytest.param(answering(207, b"<d:multistatus xmlns:d='DAV:'>"), 76, "XML is broken", id="cut off"),
+        pytest.param(answering(207, b"<x/>"), 76, "no multistatus", id="something else"),
+        pytest.param(
+            answering(
+                207, b"<!DOCTYPE x [<!ENTITY a 'b'>]><d:multistatus xmlns:d='DAV:'>&a;</d:multistatus>"
+            ),
+            76,
+            "DTD or entities",
+            id="entities",
+        ),
+        pytest.param(answering(207, b"<a>" * 200 + b"</a>" * 200), 76, "nested too deeply", id="deep"),
+        pytest.param(
+            answering(207, b"\x1f\x8b broken", Content_Encoding="gzip"), 76, "compression", id="gzip"
+        ),
+        pytest.param(lambda _request, _do: multistatus(), 76, "not whole", id="without the calendar itself"),
+        pytest.param(
+            lambda _request, _do: multistatus(
+                f"<d:response><d:href>{PATH}</d:href><d:propstat><d:prop><d:resourcetype>{CALENDAR}"
+                f"</d:resourcetype></d:prop>{status(200)}</d:propstat></d:response>"
+                f"<d:response><d:href>{PATH}</d:href>{status(507)}</d:response>"
+            ),
+            76,
+            "not whole",
+            id="507 inside: only a part",
+        ),
+        pytest.param(
+            lambda _request, _do: multistatus(
+                f"<d:response><d:href>{PATH}</d:href><d:propstat><d:prop><d:resourcetype><d:collection/>"
+                f"</d:resourcetype></d:prop>{status(200)}</d:propstat></d:response>"
+            ),
+            78,
+            "not a calendar",
+            id="a folder",
+        ),
+        pytest.param(
+            lambda _request, _do: multistatus(
+                f"<d:response><d:href>{PATH}</d:href>{status(404)}</d:response>"
+            ),
+            78,
+            "no such calendar",
+            id="404 inside",
+        ),
+        pytest.param(
+            lambda _request, _do: multistatus(
+                f"<d:response><d:href>https%3A//dav.example.com{PATH}</d:href>{status(404)}</d:response>"
+            ),
+            78,
+            "no such calendar",
+            id="404 inside, for an address of xandikos 0.2's making",
+        ),
+    ],
+)
+async def test_a_listing_that_cannot_be_used_ends_the_run_and_nothing_is_written(
+    tmp_path: Path, fault: Fault, code: int, words: str
+) -> None:
+    dav = MemoryDav()
+    no_create = target(URL, username="alice", password="wonderland", create=False)
+    async with pushing(dav, tmp_path, no_create) as it:
+        await it.push()
+        before = dict(dav.objects)
+        it.world.data.delete_issue(it.issues("PROP")[0]["id"])
+        dav.plan("PROPFIND", fault, times=99)
+        report = await it.push()
+        assert (push_code([report]), words in said(report)) == (code, True), said(report)
+        assert "wonderland" not in said(report)
+        assert dav.objects == before
+        dav.calm()
+        assert (await it.push()).counts["deleted"] == 1
+        assert await it.held(contents(dav)) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        pytest.param("PUT", 404, id="404"),
+        pytest.param("PUT", 403, id="403, as Cyrus says it"),
+        pytest.param("REPORT", 404, id="when it is read"),
+    ],
+)
+async def test_a_calendar_that_goes_away_in_the_middle_ends_the_run(
+    tmp_path: Path, method: str, answer: int
+) -> None:
+    dav = MemoryDav()
+
+    def vanish(_request: httpx.Request, _do: Callable[[], httpx.Response]) -> httpx.Response:
+        dav.exists = False
+        return httpx.Response(answer)
+
+    dav.plan(method, vanish, times=99, skip=3 if method == "PUT" else 0)
+    async with pushing(dav, tmp_path) as it:
+        report = await it.push()
+        assert (push_code([report]), "no such calendar" in said(report)) == (78, True)
+        assert method == "REPORT" or dav.asked("PUT") < 9
+        dav.calm()
+        dav.objects.clear()
+        assert (await it.push()).is_good
+        assert await it.held(contents(dav)) == []
+
+
+@pytest.mark.parametrize("names_conditions", [False, True])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_a_lost_answer_is_found_out_and_nothing_is_done_twice(
+    tmp_path: Path, method: str, names_conditions: bool
+) -> None:
+    dav = MemoryDav(names_conditions=names_conditions)
+    async with pushing(dav, tmp_path) as it:
+        if method == "DELETE":
+            await it.push()
+            it.world.data.delete_issue(it.issues("PROP")[0]["id"])
+        dav.plan(method, losing_the_answer)
+        report = await it.push()
+        assert report.is_good, report.as_json()
+        assert await it.held(contents(dav)) == []
+        assert len(dav.objects) == len(await it.wanted())
+        assert (await it.push()).requests == 1
+
+
+@pytest.mark.parametrize("names_conditions", [False, True])
+async def test_an_object_that_changes_between_listing_and_writing_is_decided_anew(
+    tmp_path: Path, names_conditions: bool
+) -> None:
+    dav = MemoryDav(names_conditions=names_conditions)
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        row = it.issues("PROP")[0]
+        name = name_of(f"plane-issue-{row['id']}@calplanebot")
+        it.world.data.patch_issue(row["id"], {"name": "Newer"})
+
+        def edited(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+            dav.objects[name] = dav.objects[name].replace(b"END:VEVENT", b"X-THEIRS:1\r\nEND:VEVENT")
+            return do()
+
+        dav.plan("PUT", edited)
+        report = await it.push()
+        assert (report.is_good, report.counts["updated"]) == (True, 1)
+        assert read_object(dav.objects[name]).extras == ("X-THEIRS:1",)
+        assert await it.held(contents(dav)) == []
+
+
+async def test_an_object_that_becomes_a_strangers_is_left_to_them(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        one, other = it.issues("PROP")[:2]
+        names = [name_of(f"plane-issue-{row['id']}@calplanebot") for row in (one, other)]
+        it.world.data.patch_issue(one["id"], {"name": "Newer"})
+        it.world.data.delete_issue(other["id"])
+        stranger = b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:party\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+
+        def replaced(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+            dav.objects.update(dict.fromkeys(names, stranger))
+            return do()
+
+        dav.plan("PUT", replaced)
+        report = await it.push()
+        assert push_code([report]) == 4
+        assert [dav.objects[name] for name in names] == [stranger, stranger]
+        assert {failure.reason for failure in report.failures} == {"another object is at this address now"}
+
+
+async def test_one_object_that_goes_away_is_no_reason_to_read_none_of_the_others(tmp_path: Path) -> None:
+    """sabre/dav 1.8 answers 404 to a multiget for an object that somebody has deleted."""
+    dav = MemoryDav(multigets_all=True)
+    async with pushing(dav, tmp_path) as it:
+        wanted = list(await it.wanted())
+        gone = name_of(wanted[3])
+
+        def deleted(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+            dav.objects.pop(gone)
+            return do()
+
+        dav.plan("REPORT", deleted)
+        report = await it.push()
+        assert [failure.href.rpartition("/")[2] for failure in report.failures] == [gone]
+        assert report.counts["created"] == len(wanted) - 1
+        assert (await it.push()).counts["created"] == 1
+        assert await it.held(contents(dav)) == []
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_an_object_that_the_server_refuses_again_and_again_without_a_reason_is_told(
+    tmp_path: Path, is_new: bool
+) -> None:
+    """As Radicale does with one that is too large."""
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        row = it.issues("PROP")[0]
+        if is_new:
+            it.world.data.create_issue(row["project"], {"name": "Made", "target_date": "2027-02-01"})
+        else:
+            it.world.data.patch_issue(row["id"], {"name": "Newer"})
+        dav.plan("PUT", answering(412), times=9)
+        report = await it.push()
+    assert (push_code([report]), "too large" in said(report)) == (4, True)
+    assert dav.asked("PUT") <= report.counts["kept"] + 1 + 2
+
+
+async def test_a_server_that_also_sets_the_times_anew_is_known_by_its_etag(tmp_path: Path) -> None:
+    def reformed(data: bytes) -> bytes:
+        return data.replace(b"STATUS:CONFIRMED", b"STATUS:TENTATIVE").replace(
+            b"LAST-MODIFIED:2", b"LAST-MODIFIED:3"
+        )
+
+    dav = MemoryDav(reform=reformed)
+    async with pushing(dav, tmp_path) as it:
+        assert (await it.push()).is_good
+        assert (await it.push()).requests == 1
+
+
+async def test_many_objects_on_which_the_server_fails_end_the_run(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    dav.plan("PUT", answering(500), times=10_000)
+    async with pushing(dav, tmp_path) as it:
+        report = await it.push()
+    assert (push_code([report]), "again and again" in said(report)) == (69, True)
+    assert dav.asked("PUT") <= 4 * (5 + 4)
+
+
+async def test_after_the_first_trouble_only_one_request_at_a_time_is_sent(tmp_path: Path) -> None:
+    dav, under_way, most = MemoryDav(), 0, []
+    inner = dav.transport
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal under_way
+            under_way += 1
+            most.append(under_way)
+            await asyncio.sleep(0.001)
+            under_way -= 1
+            return await inner.handle_async_request(request)
+
+    dav.plan("PUT", answering(423), skip=5)
+    async with pushing_to(TARGET, tmp_path, transport=Slow(), sleep=at_once, issues=30) as it:
+        assert (await it.push()).is_good
+    assert max(most) == 4
+    # Those that were under way when it faltered are the last that are not alone.
+    assert set(most[5 + 2 * 4 :]) == {1}
+
+
+async def test_an_unreadable_object_of_ours_is_kept_and_told(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        await it.forget()
+        row = it.issues("PROP")[0]
+        name = name_of(f"plane-issue-{row['id']}@calplanebot")
+
+        def without_it(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+            kept = dav.objects.pop(name)
+            answer = do()
+            dav.objects[name] = kept
+            return answer
+
+        dav.plan("REPORT", without_it, times=2)
+        report = await it.push()
+        assert "cannot be read" in said(report)
+        it.world.data.delete_issue(row["id"])
+        await it.forget()
+        report = await it.push()
+        assert report.is_good
+        assert name in dav.objects
+        assert (await it.push()).counts["deleted"] == 1
+
+
+@pytest.mark.parametrize("absent", [True, False])
+async def test_a_server_that_looks_at_no_condition_still_loses_nothing(tmp_path: Path, absent: bool) -> None:
+    dav = MemoryDav(unconditional=True, multigets_absent=absent)
+    party = b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:party\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    async with pushing(dav, tmp_path) as it:
+        taken = name_of(next(iter(await it.wanted())))
+        dav.objects = {"party.ics": party, taken: party}
+        report = await it.push()
+        assert len(report.failures) == 1
+        assert (dav.objects["party.ics"], dav.objects[taken]) == (party, party)
+
+
+async def test_a_server_that_drops_our_marks_is_told_apart_at_the_first_push(tmp_path: Path) -> None:
+    def unmarked(data: bytes) -> bytes:
+        return b"".join(line for line in data.splitlines(True) if not line.startswith(b"X-ICSFEED"))
+
+    dav = MemoryDav(reform=unmarked)
+    async with pushing(dav, tmp_path) as it:
+        report = await it.push()
+    assert (push_code([report]), "does not keep our marks" in said(report)) == (4, True)
+    assert report.counts["created"] == 0
+
+
+async def test_what_a_server_makes_of_objects_is_accepted_and_told_once(tmp_path: Path) -> None:
+    dav = MemoryDav(reform=lambda data: data.replace(b"STATUS:CONFIRMED", b"STATUS:TENTATIVE"))
+    async with pushing(dav, tmp_path) as it:
+        first = await it.push()
+        assert (first.is_good, "otherwise than they were written" in said(first)) == (True, True)
+        second = await it.push()
+        assert (second.requests, second.warnings) == (1, ())
+        row = it.issues("PROP")[0]
+        it.world.data.patch_issue(row["id"], {"name": "Newer"})
+        assert (await it.push()).counts["updated"] == 1
+        name = name_of(f"plane-issue-{row['id']}@calplanebot")
+        dav.objects[name] = dav.objects[name].replace(b"SUMMARY:", b"SUMMARY:Changed ")
+        assert (await it.push()).counts["updated"] == 1
+        assert b"Changed" not in dav.objects[name]
+
+
+async def test_an_edit_between_writing_and_reading_back_is_not_taken_for_the_servers_doing(
+    tmp_path: Path,
+) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        name = name_of(next(iter(await it.wanted())))
+
+        def edited(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+            text = dav.objects[name].replace(b"SUMMARY:", b"SUMMARY:Changed ")
+            dav.objects[name] = text.replace(b"LAST-MODIFIED:2", b"LAST-MODIFIED:3")
+            return do()
+
+        dav.plan("REPORT", edited)
+        assert (await it.push()).warnings == ()
+        assert (await it.push()).counts["updated"] == 1
+        assert await it.held(contents(dav)) == []
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_an_object_that_the_server_destroys_is_told_with_the_remedy_and_cleared_away(
+    tmp_path: Path, is_new: bool
+) -> None:
+    dav = MemoryDav(reform=lambda data: RUIN if "🎉".encode() in data else data)
+    async with pushing(dav, tmp_path) as it:
+        wanted = len(await it.wanted())
+        if not is_new:
+            await it.push()
+        it.world.data.patch_issue(it.issues("PROP")[0]["id"], {"name": "Party 🎉"})
+        for _ in range(2):
+            report = await it.push()
+            assert (push_code([report]), len(report.failures)) == (4, 1)
+            assert "`strip_emoji: true`" in said(report)
+            assert (RUIN in dav.objects.values(), len(dav.objects)) == (False, wanted - 1)
+
+
+async def test_a_ruin_that_an_earlier_push_has_left_is_put_right_without_emoji(tmp_path: Path) -> None:
+    dav = MemoryDav(reform=lambda data: RUIN if "🎉".encode() in data else data)
+    stripped = target(URL, username="alice", password="wonderland", strip_emoji=True)
+    async with pushing(dav, tmp_path, stripped) as it:
+        row = it.issues("PROP")[0]
+        it.world.data.patch_issue(row["id"], {"name": "Party 🎉"})
+        name = name_of(f"plane-issue-{row['id']}@calplanebot")
+        dav.objects[name] = RUIN
+        report = await it.push()
+        assert (report.is_good, report.counts["updated"]) == (True, 1)
+        assert b"Party" in dav.objects[name]
+        assert (await it.push()).requests == 1
+
+
+async def test_an_object_that_the_server_fails_on_is_told_with_the_remedy(tmp_path: Path) -> None:
+    """As SOGo does on a task with an emoji in the wrong place."""
+    dav = MemoryDav()
+
+    def fails(request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+        return httpx.Response(500) if "🎉".encode() in request.content else do()
+
+    dav.plan("PUT", fails, times=99)
+    async with pushing(dav, tmp_path) as it:
+        it.world.data.patch_issue(it.issues("PROP")[0]["id"], {"name": "Party 🎉"})
+        report = await it.push()
+        assert [failure.reason for failure in report.failures] == [
+            "the server does not take it: 500; if it is an emoji in it, `strip_emoji: true` helps"
+        ]
+
+
+async def test_an_object_of_ours_that_cannot_be_read_for_now_is_not_made_a_second_time(
+    tmp_path: Path,
+) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        dav.objects["moved.ics"] = dav.objects.pop(name_of(next(iter(await it.wanted()))))
+        assert (await it.push()).is_good
+        dav.objects["moved.ics"] += b"\r\n"
+        before = set(dav.objects)
+        dav.plan("REPORT", lambda _request, _do: multistatus(), times=2)
+        for _ in range(2):
+            report = await it.push()
+            assert (push_code([report]), "cannot be read now" in said(report)) == (4, True)
+            assert set(dav.objects) == before
+        assert (await it.push()).is_good
+        assert set(dav.objects) == before
+
+
+async def test_etags_are_not_trusted_for_longer_than_a_day(tmp_path: Path) -> None:
+    """SOGo's start again after delete and create: the same etag, another object."""
+    dav = MemoryDav(tagging=lambda _data: '"1"')
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        name = name_of(next(iter(await it.wanted())))
+        dav.objects[name] = dav.objects[name].replace(b"SUMMARY:", b"SUMMARY:Changed ")
+        assert (await it.push()).requests == 1
+        it.world.clock.move(days=1)
+        assert (await it.push()).counts["updated"] == 1
+        assert b"Changed" not in dav.objects[name]
+        assert (await it.push()).requests == 1
+
+
+@pytest.mark.parametrize(
+    ("told_as", "weak"), [("W/{}", True), ("", False), ('"ü€"', False), ('"a\nb"', False)]
+)
+async def test_an_etag_that_is_weak_or_missing_never_makes_a_write_unconditional(
+    tmp_path: Path, told_as: str, weak: bool
+) -> None:
+    dav = MemoryDav()
+    real = dav.tagging
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        it.world.data.patch_issue(it.issues("PROP")[0]["id"], {"name": "Newer"})
+        it.world.data.delete_issue(it.issues("PROP")[1]["id"])
+
+        def told(request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+            dav.tagging = lambda data: told_as.format(real(data))
+            answer = do()
+            dav.tagging = real
+            return answer
+
+        dav.plan("PROPFIND", told, times=9)
+        dav.plan("REPORT", told, times=9)
+        report = await it.push()
+        changed = report.counts.get("updated", 0), report.counts.get("deleted", 0)
+        assert changed == ((1, 1) if weak else (0, 0))
+        assert ("no etag" in said(report)) is not weak
+
+
+async def test_addresses_of_other_hosts_and_folders_below_are_not_followed(tmp_path: Path) -> None:
+    dav = MemoryDav()
+
+    def more(request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+        body = (
+            do()
+            .content.decode()
+            .replace(
+                "</d:multistatus>",
+                "".join(
+                    f"<d:response><d:href>{href}</d:href><d:propstat><d:prop><d:getetag>1</d:getetag></d:prop>"
+                    f"{status(200)}</d:propstat></d:response>"
+                    for href in (
+                        f"https://evil.example.com{PATH}x.ics",
+                        f"{PATH}below/x.ics",
+                        "/elsewhere.ics",
+                        "//[",
+                    )
+                )
+                + "</d:multistatus>",
+            )
+        )
+        return httpx.Response(207, content=body.encode())
+
+    dav.plan("PROPFIND", more, times=9)
+    async with pushing(dav, tmp_path) as it:
+        assert (await it.push()).is_good
+        assert (await it.push()).requests == 1
+    assert {request.url.host for request in dav.requests} == {"dav.example.com"}
+    assert all("evil" not in request.content.decode() for request in dav.requests)
+
+
+@pytest.mark.parametrize("spelling", [lambda name: name.replace("-", "%2D"), lambda name: name])
+async def test_an_address_may_be_spelled_as_the_server_likes(
+    tmp_path: Path, spelling: Callable[[str], str]
+) -> None:
+    dav = MemoryDav(quoting=spelling)
+    async with pushing(dav, tmp_path) as it:
+        first = await it.push()
+        assert (await it.push()).counts == {"kept": first.counts["created"]}
+        it.world.data.patch_issue(it.issues("PROP")[0]["id"], {"name": "Newer"})
+        assert (await it.push()).counts["updated"] == 1
+
+
+async def test_a_read_of_plane_that_is_not_whole_deletes_nothing_and_says_so(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        before = set(dav.objects)
+        it.world.data.delete_issue(it.issues("PROP")[0]["id"])
+        it.world.data.create_issue(
+            it.issues("PROP")[0]["project"], {"name": "Made", "target_date": "2027-02-01"}
+        )
+        it.world.faults.add("/states/", f.server_error(), None)
+        it.world.clock.move(seconds=600)
+        report = await it.push(force=True)
+        assert before <= set(dav.objects)
+        assert "Plane was not read whole" in said(report)
+        assert "the states of PROP" in said(report)
+        assert report.refused is not None
+        assert (report.refused.final, push_code([report])) == (True, 75)
+
+
+async def test_a_feed_that_was_never_read_is_not_pushed(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        it.world.faults.add("", f.server_error(), None)
+        report = await it.push()
+    assert (push_code([report]), dav.requests) == (75, [])
+    assert FEED not in said(report)
+
+
+async def test_the_error_is_that_of_the_workspace_that_the_feed_is_of(tmp_path: Path) -> None:
+    own = settings().workspaces["demo"]
+    north, south = Feed(workspace="north", everything=True), Feed(workspace="demo", everything=True)
+    both = {"demo": own, "north": own}
+    async with pushing_to(TARGET, tmp_path, feed=north, more={"south": south}, workspaces=both) as it:
+        it.world.faults.add("", f.refused(), None)
+        with pytest.raises(NoCopy):
+            await it.world.service.view("south")
+        it.world.faults.clear()
+        it.world.faults.add("", f.server_error(), None)
+        report = await it.push()
+    assert push_code([report]) == 75, said(report)
+
+
+async def test_basic_is_sent_at_once_and_digest_only_where_nothing_else_is_offered(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    seen: list[str] = []
+
+    def digest(request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+        seen.append(request.headers.get("authorization", "").split(" ")[0])
+        if seen[-1] == "Digest":
+            return do()
+        challenge = 'Digest realm="dav", nonce="abc", qop="auth", algorithm=MD5'
+        return httpx.Response(401, headers={"WWW-Authenticate": challenge})
+
+    dav.plan("", digest, times=10_000)
+    async with pushing(dav, tmp_path) as it:
+        report = await it.push()
+        assert report.is_good, report.as_json()
+        wanted = len(await it.wanted())
+    assert seen[0] == "Basic"
+    assert set(seen[1:]) == {"Digest"}
+    assert report.requests == wanted + 2 + 1
+
+
+async def test_a_token_is_sent_as_a_bearers(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path, target(URL, token="secret-token")) as it:
+        assert (await it.push()).is_good
+    assert {request.headers["authorization"] for request in dav.requests} == {"Bearer secret-token"}
+
+
+SEQUENCE = (
+    b"<html><head><title>x</title></head><body>Cannot decrease the sequence: alice:wonderland</body></html>"
+)
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 413, 500, 507])
+async def test_what_the_server_says_is_in_our_message_without_the_password(
+    tmp_path: Path, status: int
+) -> None:
+    dav = MemoryDav()
+    dav.plan("PUT", answering(status, SEQUENCE), times=4, skip=2)
+    async with pushing(dav, tmp_path) as it:
+        report = await it.push()
+    assert "; the server says: Cannot decrease the sequence: alice:***" in said(report)
+    assert "wonderland" not in str(report.as_json())
+
+
+@pytest.mark.parametrize(
+    ("status", "title", "hinted"), [(409, "🎉", False), (500, "🎉", True), (500, "x", False)]
+)
+async def test_the_hint_at_emoji_is_given_where_one_may_be_the_reason(
+    tmp_path: Path, status: int, title: str, hinted: bool
+) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        it.world.data.patch_issue(it.issues("PROP")[0]["id"], {"name": title})
+        dav.plan("PUT", answering(status, b"No."), times=4)
+        report = await it.push()
+    assert len(report.failures) == 1
+    assert ("strip_emoji" in said(report)) is hinted
+
+
+async def test_a_full_server_gets_room_by_the_deletions_and_then_one_more_try(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    async with pushing(dav, tmp_path) as it:
+        await it.push()
+        room = len(dav.objects)
+
+        def full(request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+            is_new = "if-none-match" in request.headers
+            return httpx.Response(507) if is_new and len(dav.objects) >= room else do()
+
+        dav.plan("PUT", full, times=999)
+        gone, *others = it.issues("PROP")
+        it.world.data.delete_issue(gone["id"])
+        for number in range(2):
+            it.world.data.create_issue(gone["project"], {"name": f"{number}", "target_date": "2027-02-01"})
+        it.world.data.patch_issue(others[0]["id"], {"name": "Newer"})
+        report = await it.push()
+        assert (push_code([report]), "full" in said(report)) == (73, True)
+        assert (report.counts["deleted"], report.counts["created"], report.counts["updated"]) == (1, 1, 1)
+        it.world.data.delete_issue(others[1]["id"])
+        report = await it.push()
+        assert (report.is_good, report.counts["deleted"], report.counts["created"]) == (True, 1, 1)
+        assert await it.held(contents(dav)) == []
+
+
+async def test_a_full_server_is_no_reason_to_delete_what_the_guards_keep(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    careful = target(URL, username="alice", password="wonderland", min_delete=0, max_delete_ratio=0.0)
+    async with pushing(dav, tmp_path, careful) as it:
+        await it.push()
+        before = set(dav.objects)
+        it.world.data.delete_issue(it.issues("PROP")[0]["id"])
+        fields = {"name": "Made", "target_date": "2027-02-01"}
+        it.world.data.create_issue(it.issues("PROP")[0]["project"], fields)
+        dav.plan("PUT", answering(507), times=99)
+        report = await it.push()
+        assert (push_code([report]), set(dav.objects)) == (73, before)
+
+
+async def test_a_server_that_locks_itself_is_written_to_one_at_a_time_from_then_on(tmp_path: Path) -> None:
+    """As xandikos does on several writes at once."""
+    dav = MemoryDav()
+    waited: list[float] = []
+    told: list[str] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async with pushing_to(TARGET, tmp_path, transport=dav.transport, feed=SMALL, sleep=sleep) as it:
+        dav.plan("PUT", answering(423), skip=1)
+        assert (await it.push(waits=told.append)).is_good
+        assert any(text.startswith("waiting ") and text.endswith("it answers 423") for text in told)
+        assert (told[0], told[-1], len(waited)) == ("reading Plane", "", 1)
+        memory = await it.place.store.get_record("push/t", Memory)
+        assert memory is not None
+        assert memory.one_at_a_time
+
+
+async def test_what_was_done_until_a_push_is_stopped_is_told(tmp_path: Path) -> None:
+    dav, stopped = MemoryDav(), list[Report]()
+    async with pushing(dav, tmp_path) as it:
+        task: asyncio.Task[Report] | None = None
+
+        def progress(done: int, _all: int) -> None:
+            if done == 3 and task is not None:
+                task.cancel()
+
+        task = asyncio.create_task(it.push(progress=progress, stopped=stopped.append))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        (report,) = stopped
+        assert ("stopped before it was complete" in said(report), report.counts["created"] >= 3) == (
+            True,
+            True,
+        )
+        assert report.counts["created"] <= len(dav.objects)
+        assert (await it.push()).is_good
+        assert await it.held(contents(dav)) == []

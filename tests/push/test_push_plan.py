@@ -1,0 +1,426 @@
+"""The plan of a push: what becomes of each object, and when nothing may be deleted."""
+
+import re
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from making import component, issue
+from msgspec.structs import replace
+
+from icsfeed.ics.component import Component
+from icsfeed.push.claim import Adopt, Claim
+from icsfeed.push.object import Stored, read_object, write_object
+from icsfeed.push.plan import (
+    DELETES,
+    WRITES,
+    Action,
+    Kind,
+    Limits,
+    Missing,
+    Plan,
+    Present,
+    Wanted,
+    decided_again,
+    deletions,
+    guard,
+    has_emoji,
+    is_right,
+    name_of,
+    plan,
+    wanted_of,
+)
+
+OWNER, BASE = "team@abcdefghijkl", "/alice/plane/"
+CLAIM = Claim(OWNER)
+ADOPTING = Claim(OWNER, adopt=True)
+ONE, TWO, THREE = (component(issue(number)) for number in (1, 2, 3))
+PERSON = Stored(("party@example.com",))
+
+
+def at(made: Component) -> str:
+    return BASE + name_of(made.uid)
+
+
+def there(made: Component, href: str = "", etag: str = '"1"', owner: str = OWNER, **marks: str) -> Present:
+    """An object as we, or another `owner`, wrote it; without an owner it has no marks at all."""
+    stored = read_object(write_object(made, owner or OWNER))
+    marks = {**marks, **({} if owner else {"owner": "", "hash": ""})}
+    return Present(href or at(made), etag, replace(stored, **marks))
+
+
+def kinds(wanted: Iterable[Component], *present: Present, adopt: Adopt = False) -> list[tuple[Kind, str]]:
+    """The plan in short: what is done where."""
+    made = plan(wanted_of(wanted, OWNER), present, Claim(OWNER, adopt), BASE)
+    return [(action.kind, action.href.removeprefix(BASE)) for action in made.actions]
+
+
+def test_a_new_item_is_created_at_its_standard_address() -> None:
+    made = plan(wanted_of([ONE], OWNER), [], CLAIM, BASE)
+    assert made == Plan((Action("create", ONE.uid, "/alice/plane/plane-issue-i1.ics"),), 0)
+
+
+def test_what_is_right_is_left_alone_and_what_is_not_is_updated_where_it_lies() -> None:
+    changed = replace(TWO, summary="other")
+    found = kinds([ONE, TWO], there(ONE, BASE + "a.ics"), there(changed, BASE + "b.ics"))
+    assert found == [("leave", "a.ics"), ("update", "b.ics")]
+
+
+@pytest.mark.parametrize("mark", ["hash", "facts"])
+def test_an_object_that_somebody_changed_is_restored(mark: str) -> None:
+    found = plan(wanted_of([ONE], OWNER), [there(ONE, **{mark: "x"})], CLAIM, BASE)
+    assert found.actions == (Action("update", ONE.uid, at(ONE), '"1"'),)
+
+
+def test_alarms_and_properties_that_others_added_are_no_difference() -> None:
+    stored = there(ONE).stored
+    assert stored is not None
+    added = replace(stored, extras=("X-THEIRS:1",), alarms=(("BEGIN:VALARM", "END:VALARM"),))
+    assert kinds([ONE], Present(at(ONE), '"1"', added)) == [("leave", name_of(ONE.uid))]
+
+
+def test_what_the_feed_does_not_hold_any_more_is_deleted_if_it_is_ours() -> None:
+    other = there(TWO, owner="other")
+    unmarked = there(THREE, owner="")
+    found = kinds([], there(ONE), other, unmarked, Present(BASE + "p.ics", '"1"', PERSON))
+    assert found == [("delete", name_of(ONE.uid))]
+    assert kinds([], unmarked) == []
+
+
+def test_of_two_of_ours_the_one_at_the_standard_address_stays() -> None:
+    found = kinds([ONE], there(ONE, BASE + "a.ics"), there(ONE))
+    assert found == [("leave", name_of(ONE.uid)), ("duplicate", "a.ics")]
+    found = kinds([ONE], there(ONE, BASE + "b.ics"), there(ONE, BASE + "a.ics"))
+    assert found == [("leave", "a.ics"), ("duplicate", "b.ics")]
+    assert kinds([], there(ONE), there(ONE, BASE + "b.ics")) == [
+        ("delete", name_of(ONE.uid)),
+        ("duplicate", "b.ics"),
+    ]
+
+
+def test_what_another_program_wrote_is_taken_over_only_when_that_is_asked_for() -> None:
+    theirs = there(ONE, BASE + "theirs.ics", owner="")
+    assert kinds([ONE], theirs, adopt=True) == [("adopt", "theirs.ics")]
+    (conflict,) = plan(wanted_of([ONE], OWNER), [theirs], CLAIM, BASE).actions
+    assert (conflict.kind, conflict.href) == ("conflict", BASE + "theirs.ics")
+    assert "`adopt: true`" in conflict.reason
+
+
+def test_of_several_that_another_program_wrote_one_is_taken_over_and_the_rest_reported() -> None:
+    found = kinds([ONE], there(ONE, BASE + "a.ics", owner=""), there(ONE, owner=""), adopt=True)
+    assert found == [("adopt", name_of(ONE.uid)), ("conflict", "a.ics")]
+
+
+@pytest.mark.parametrize("adopt", [False, True])
+def test_a_second_one_that_is_not_ours_is_told_beside_ours(adopt: bool) -> None:
+    found = kinds([ONE], there(ONE), there(ONE, BASE + "a.ics", owner=""), adopt=adopt)
+    assert found == [("leave", name_of(ONE.uid)), ("conflict", "a.ics")]
+
+
+@pytest.mark.parametrize("adopt", [False, True])
+@pytest.mark.parametrize(
+    ("present", "reason"),
+    [
+        (there(ONE, owner="other"), "the feed 'other'"),
+        (there(ONE, owner="other@abcdefghijkl"), "`adopt: [other]` takes it over"),
+        (there(ONE, owner="team@zzzzzzzzzzzz"), "`adopt: [team@zzzzzzzzzzzz]` takes it over"),
+        (Present(BASE + "a.ics", '"1"', Stored((ONE.uid, "party@example.com"))), "holds other events too"),
+        (Present(at(ONE), '"1"', PERSON), "is at this address"),
+        (Present(at(ONE), '"1"', Stored()), "is at this address"),
+        (Present(at(ONE), '"1"', None), "is at this address"),
+        (there(TWO, at(ONE)), "is at this address"),
+    ],
+)
+def test_what_is_not_ours_is_never_replaced(present: Present, reason: str, adopt: bool) -> None:
+    made = plan(wanted_of([ONE], OWNER), [present], Claim(OWNER, adopt), BASE)
+    conflict = made.of("conflict")[0]
+    assert (conflict.href, reason in conflict.reason) == (present.href, True)
+    assert not made.of(*WRITES)
+
+
+def test_a_ruin_at_our_address_is_written_anew_and_one_elsewhere_is_left() -> None:
+    ruin = read_object(b"(null)")
+    assert kinds([ONE], Present(at(ONE), '"1"', ruin)) == [("update", name_of(ONE.uid))]
+    assert kinds([ONE], Present(BASE + "a.ics", '"1"', ruin)) == [("create", name_of(ONE.uid))]
+    assert kinds([ONE], there(ONE, BASE + "a.ics"), Present(at(ONE), '"1"', ruin)) == [("leave", "a.ics")]
+    assert kinds([], Present(at(ONE), '"1"', ruin)) == []
+
+
+def test_an_object_that_cannot_be_read_is_never_deleted() -> None:
+    assert kinds([], Present(at(ONE), '"1"', None)) == []
+
+
+def test_an_object_that_held_ours_and_cannot_be_read_now_is_not_made_a_second_time() -> None:
+    hidden = Present(BASE + "moved.ics", '"1"', None, was=ONE.uid)
+    made = plan(wanted_of([ONE], OWNER), [hidden], CLAIM, BASE)
+    (conflict,) = made.of("conflict")
+    assert (conflict.href, "cannot be read now" in conflict.reason) == (hidden.href, True)
+    assert not made.of(*WRITES)
+
+
+def test_what_a_server_makes_of_things_is_accepted_for_as_long_as_the_same_is_wanted() -> None:
+    wanted = wanted_of([ONE], OWNER)
+    odd = there(ONE, facts="odd")
+    accepted = {ONE.uid: (wanted[ONE.uid].hash, "odd")}
+    assert plan(wanted, [odd], CLAIM, BASE, accepted=accepted).of("leave")
+    assert plan(wanted, [there(ONE)], CLAIM, BASE, accepted=accepted).of("leave")
+    assert plan(wanted, [there(ONE, facts="odder")], CLAIM, BASE, accepted=accepted).of("update")
+    newer = wanted_of([replace(ONE, summary="newer")], OWNER)
+    assert plan(newer, [odd], CLAIM, BASE, accepted=accepted).of("update")
+    assert plan(newer, [odd], CLAIM, BASE, accepted={ONE.uid: ("old", "odd")}).of("update")
+
+
+def test_actions_come_in_the_order_of_the_feed_with_deletions_last() -> None:
+    made = plan(wanted_of([THREE, ONE], OWNER), [there(TWO)], CLAIM, BASE)
+    assert [(action.kind, action.uid) for action in made.actions] == [
+        ("create", ONE.uid),
+        ("create", THREE.uid),
+        ("delete", TWO.uid),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uid", "name"),
+    [
+        ("plane-issue-1a@calplanebot", "plane-issue-1a.ics"),
+        ("icsfeed-overdue-a.b_c-D@calplanebot", "icsfeed-overdue-a.b_c-D.ics"),
+    ],
+)
+def test_an_address_is_the_uid_without_its_at(uid: str, name: str) -> None:
+    assert name_of(uid) == name
+
+
+@given(st.text(), st.text())
+def test_an_address_is_plain_ascii_and_another_one_for_another_uid(one: str, other: str) -> None:
+    found = name_of(f"{one}@calplanebot")
+    assert re.fullmatch(r"[A-Za-z0-9._-]+\.ics", found)
+    assert "@" in one or "@" in other or (found == name_of(f"{other}@calplanebot")) == (one == other)
+
+
+def test_emoji_are_taken_out_where_that_is_asked_for() -> None:
+    made = replace(ONE, summary="Party 🎉 now", description="a 👍🏽 b ✓ ü", categories=("🎉", "ok 🎉"))
+    (item,) = wanted_of([made], OWNER, strip_emoji=True).values()
+    shown = item.component
+    assert (shown.summary, shown.description, shown.categories) == ("Party  now", "a  b ✓ ü", ("ok",))
+    (bare,) = wanted_of([replace(ONE, summary="🎉")], OWNER, strip_emoji=True).values()
+    assert bare.component.summary == "(no title)"
+    (kept,) = wanted_of([made], OWNER).values()
+    assert kept.component == made
+    assert [has_emoji(one) for one in (made, shown, ONE)] == [True, False, False]
+    assert kept.hash != item.hash
+
+
+def test_what_xml_cannot_hold_is_in_no_object() -> None:
+    made = replace(ONE, summary="a\ufffeb \ufffd", description="c\uffff", categories=("\uffff", "d\ufffe"))
+    (item,) = wanted_of([made], OWNER).values()
+    shown = item.component
+    assert (shown.summary, shown.description, shown.categories) == ("ab \ufffd", "c", ("d",))
+    (same,) = wanted_of([ONE], OWNER).values()
+    assert same.component is ONE
+
+
+def planned(deletes: int, owned: int) -> Plan:
+    return Plan(tuple(Action("delete", f"u{n}", f"/{n}") for n in range(deletes)), owned)
+
+
+@pytest.mark.parametrize(
+    ("deletes", "owned", "wanted", "refused"),
+    [
+        (0, 0, 0, False),
+        (0, 5, 0, False),
+        (1, 1, 0, True),
+        (1, 1, 1, False),
+        (10, 10, 1, False),
+        (11, 44, 33, False),
+        (11, 43, 32, True),
+        (100, 400, 300, False),
+        (101, 400, 299, True),
+    ],
+)
+def test_the_guard_refuses_an_emptied_feed_and_more_than_ten_and_a_quarter(
+    deletes: int, owned: int, wanted: int, refused: bool
+) -> None:
+    found = guard(planned(deletes, owned), wanted, Limits())
+    assert (found is not None) is refused
+    assert found is None or not found.final
+    assert guard(planned(deletes, owned), wanted, Limits(), force=True) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "deletes", "refused"),
+    [
+        (Limits(0, 0), 1, True),
+        (Limits(0, 1), 9, False),
+        (Limits(3, 0.1), 3, False),
+        (Limits(3, 0.1), 4, True),
+    ],
+)
+def test_how_much_may_be_deleted_is_configurable(limits: Limits, deletes: int, refused: bool) -> None:
+    assert (guard(planned(deletes, 10), 1, limits) is not None) is refused
+
+
+def test_duplicates_count_as_deletions() -> None:
+    made = Plan((Action("duplicate", "u", "/1"),), 2)
+    assert guard(made, 0, Limits()) is not None
+
+
+LOST = Missing("the states of WEB")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_nothing_is_deleted_after_half_a_read_not_even_by_force(force: bool) -> None:
+    found = guard(planned(1, 100), 99, Limits(), [LOST], force=force)
+    assert found is not None
+    assert (found.final, "the states of WEB" in found.reason) == (True, True)
+    assert guard(planned(0, 100), 99, Limits(), [LOST], force=force) is None
+
+
+ITEM: Wanted = wanted_of([ONE], OWNER)[ONE.uid]
+FOREIGN = Present(at(ONE), '"2"', PERSON)
+OLD = replace(ONE, summary="old")
+
+
+@pytest.mark.parametrize(
+    ("action", "item", "found", "kind", "etag"),
+    [
+        pytest.param("create", ITEM, there(ONE, etag='"2"'), "leave", '"2"', id="its answer was lost"),
+        pytest.param("create", ITEM, None, "create", "", id="create, nothing there"),
+        pytest.param("create", ITEM, there(OLD, etag='"2"'), "update", '"2"', id="create, an older one"),
+        pytest.param("create", ITEM, FOREIGN, "conflict", '"1"', id="create, a foreign one"),
+        pytest.param("create", ITEM, there(OLD, owner=""), "conflict", '"1"', id="create, an unmarked one"),
+        pytest.param("update", ITEM, there(ONE, etag='"2"'), "leave", '"2"', id="update done already"),
+        pytest.param("update", ITEM, None, "create", "", id="update, gone"),
+        pytest.param("update", ITEM, there(OLD, etag='"2"'), "update", '"2"', id="update, edited again"),
+        pytest.param("update", ITEM, there(OLD), "rejected", '"1"', id="update, not changed at all"),
+        pytest.param("update", ITEM, FOREIGN, "conflict", '"1"', id="update, replaced"),
+        pytest.param("update", ITEM, Present(at(ONE), '"2"', None), "conflict", '"1"', id="not readable"),
+        pytest.param("adopt", ITEM, there(OLD, etag='"2"', owner=""), "adopt", '"2"', id="adopt, edited"),
+        pytest.param("adopt", ITEM, there(ONE, etag='"2"'), "leave", '"2"', id="adopted already"),
+        pytest.param("adopt", ITEM, FOREIGN, "conflict", '"1"', id="adopt, replaced"),
+        pytest.param(
+            "adopt", ITEM, there(OLD, etag='"2"', owner="b"), "conflict", '"1"', id="adopted by another"
+        ),
+        pytest.param("delete", None, None, "leave", '"1"', id="deleted already"),
+        pytest.param("delete", None, there(OLD, etag='"2"'), "delete", '"2"', id="delete, edited"),
+        pytest.param("delete", None, there(OLD), "rejected", '"1"', id="delete, not changed at all"),
+        pytest.param("delete", None, FOREIGN, "conflict", '"1"', id="delete, replaced"),
+        pytest.param("duplicate", None, there(ONE, etag='"2"'), "duplicate", '"2"', id="duplicate, edited"),
+    ],
+)
+def test_a_changed_object_is_decided_again(
+    action: Kind, item: Wanted | None, found: Present | None, kind: Kind, etag: str
+) -> None:
+    claim = ADOPTING if action == "adopt" else CLAIM
+    again = decided_again(Action(action, ONE.uid, at(ONE), '"1"'), item, found, claim)
+    assert (again.kind, again.etag, again.uid, again.href) == (kind, etag, ONE.uid, at(ONE))
+    assert bool(again.reason) == (kind in ("conflict", "rejected"))
+
+
+COMPONENTS = [component(issue(number)) for number in range(6)]
+OBJECTS = st.builds(
+    there,
+    st.sampled_from([made for one in COMPONENTS for made in (one, replace(one, summary="old"))]),
+    owner=st.sampled_from([OWNER, OWNER, "other", ""]),
+) | st.sampled_from([FOREIGN, Present(at(ONE), '"1"', None)])
+COLLECTIONS = st.lists(OBJECTS, max_size=8).map(
+    lambda objects: [replace(one, href=f"{BASE}{n}.ics") for n, one in enumerate(objects)]
+)
+
+
+@given(st.lists(st.sampled_from(COMPONENTS), unique=True), COLLECTIONS, st.booleans())
+def test_a_plan_is_for_each_wanted_item_once_and_after_it_nothing_is_left_to_do(
+    feed: list[Component], present: list[Present], adopt: bool
+) -> None:
+    wanted = wanted_of(feed, OWNER)
+    made = plan(wanted, present, Claim(OWNER, adopt), BASE)
+    settled = made.of("leave", *WRITES)
+    conflicts = {action.uid for action in made.of("conflict")}
+    assert {action.uid for action in settled} | conflicts == set(wanted)
+    assert len({action.uid for action in settled}) == len(settled)
+    touched = {action.href for action in made.of("update", "adopt", *DELETES)}
+    ours = {one.href for one in present if one.stored and one.stored.owner == OWNER}
+    assert touched - {action.href for action in made.of("adopt")} <= ours
+    after = _after(made, wanted, present)
+    again = plan(wanted, after, Claim(OWNER, adopt), BASE)
+    assert not again.of(*WRITES, *DELETES)
+    assert again.owned == len(settled)
+    assert [one for one in after if one.href not in touched and one.href in {p.href for p in present}] == [
+        one for one in present if one.href not in touched
+    ]
+
+
+def _after(made: Plan, wanted: dict[str, Wanted], present: list[Present]) -> list[Present]:
+    """The collection once the plan was carried out."""
+    objects = {one.href: one for one in present}
+    for action in made.of(*DELETES):
+        del objects[action.href]
+    for action in made.of(*WRITES):
+        objects[action.href] = there(wanted[action.uid].component, action.href)
+    return list(objects.values())
+
+
+def test_right_means_our_hash_and_what_people_see() -> None:
+    stored = there(ONE).stored
+    assert stored is not None
+    assert is_right(ITEM, stored)
+    assert not is_right(ITEM, replace(stored, facts="x"))
+    assert not is_right(ITEM, replace(stored, hash="x"))
+
+
+OLD_MARK, OTHER_MARK = "team", "team@zzzzzzzzzzzz"
+
+
+def test_two_installations_with_a_feed_of_one_name_leave_each_other_alone() -> None:
+    theirs = there(TWO, owner=OTHER_MARK)
+    assert kinds([ONE], there(ONE), theirs) == [("leave", name_of(ONE.uid))]
+    assert kinds([TWO], theirs) == [("conflict", name_of(TWO.uid))]
+
+
+def test_a_mark_without_an_installation_is_renewed_and_never_a_reason_to_delete() -> None:
+    assert kinds([ONE], there(ONE, owner=OLD_MARK)) == [("update", name_of(ONE.uid))]
+    assert kinds([], there(ONE, owner=OLD_MARK)) == [("leftover", name_of(ONE.uid))]
+    found = kinds([ONE], there(ONE), there(ONE, BASE + "b.ics", owner=OLD_MARK))
+    assert found == [("leave", name_of(ONE.uid)), ("leftover", "b.ics")]
+
+
+@pytest.mark.parametrize(
+    ("adopt", "owner", "kind"),
+    [
+        (("old",), "old", "adopt"),
+        (("old",), "old@abcdefghijkl", "adopt"),
+        (("old",), "old@zzzzzzzzzzzz", "conflict"),
+        (("old@zzzzzzzzzzzz",), "old@zzzzzzzzzzzz", "adopt"),
+        (("old", "older"), "older", "adopt"),
+        (("old",), "other", "conflict"),
+        (("old",), "", "conflict"),
+        (True, "old", "conflict"),
+        (False, "old", "conflict"),
+    ],
+)
+def test_objects_of_a_former_feed_are_taken_over_where_it_is_named(
+    adopt: Adopt, owner: str, kind: Kind
+) -> None:
+    assert kinds([ONE], there(ONE, owner=owner), adopt=adopt) == [(kind, name_of(ONE.uid))]
+    leftovers = [] if kind == "conflict" else [("leftover", name_of(ONE.uid))]
+    assert kinds([], there(ONE, owner=owner), adopt=adopt) == leftovers
+
+
+@pytest.mark.parametrize(("missing", "refused"), [((), False), ((LOST,), True)])
+def test_leftovers_are_deleted_with_force_and_under_the_guards(
+    missing: tuple[Missing, ...], refused: bool
+) -> None:
+    made = plan(wanted_of([ONE], OWNER), [there(TWO, owner="")], ADOPTING, BASE)
+    assert [action.kind for action in made.actions] == ["create", "leftover"]
+    assert (deletions(made, force=False), guard(made, 1, Limits(), missing)) == ((), None)
+    assert [action.uid for action in deletions(made, force=True)] == [TWO.uid]
+    assert (guard(made, 1, Limits(), missing, force=True) is not None) is refused
+
+
+def test_a_part_that_may_be_ignored_keeps_deletions_back_until_they_are_forced() -> None:
+    lost = [Missing("the project WEB, which the key cannot see any more", final=False)]
+    found = guard(planned(1, 100), 99, Limits(), lost)
+    assert found is not None
+    assert (found.final, "the project WEB" in found.reason) == (False, True)
+    assert guard(planned(1, 100), 99, Limits(), lost, force=True) is None
+    assert guard(planned(1, 100), 99, Limits(), [*lost, LOST], force=True) is not None

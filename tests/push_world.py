@@ -1,0 +1,130 @@
+"""A feed of the sample workspace pushed to a server: what a test needs in three lines."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+from app_world import World, serving, settings
+from msgspec.structs import replace
+
+from icsfeed.config.schema import Feed, PushTarget, Secret
+from icsfeed.demo.rows import Row
+from icsfeed.push import run as pushing
+from icsfeed.push.claim import mark_of
+from icsfeed.push.object import is_ours, read_object
+from icsfeed.push.plan import Wanted, is_right, wanted_of
+from icsfeed.push.report import Report
+from icsfeed.push.session import open_server
+from icsfeed.store.store import Store, open_store
+
+FEED = "everything"
+
+
+async def soon(_seconds: float) -> None:
+    """Waits hardly at all where we would wait for a server to recover."""
+    await asyncio.sleep(0.05)
+
+
+def target(url: str, **settings: Any) -> PushTarget:
+    """A target that makes its calendar; a password may be plain text."""
+    for name in settings.keys() & {"password", "token"}:
+        settings[name] = Secret(settings[name])
+    return replace(PushTarget(feed=FEED, url=url, create=True), **settings)
+
+
+class Disturbed(httpx.AsyncHTTPTransport):
+    """Real requests. `before` is called once, before the next write; `loses`: the method of a lost answer."""
+
+    before: Callable[[], None] | None = None
+    loses = ""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.before is not None and request.method in ("PUT", "DELETE"):
+            before, self.before = self.before, None
+            before()
+        response = await super().handle_async_request(request)
+        if request.method == self.loses:
+            self.loses = ""
+            await response.aclose()
+            raise httpx.ReadError("connection reset", request=request)
+        return response
+
+
+class Pushing:
+    """The service of a sample workspace, and where its pushes go."""
+
+    def __init__(self, world: World, place: pushing.World) -> None:
+        self.world = world
+        self.place = place
+
+    async def push(self, name: str = "t", **options: Any) -> Report:
+        """After a minute, so that Plane is read again."""
+        self.world.clock.move(seconds=61)
+        return await pushing.push(name, self.world.service, self.place, **options)
+
+    async def wanted(self) -> dict[str, Wanted]:
+        """What the feed holds."""
+        calendar = await self.world.service.calendar(FEED)
+        return wanted_of(calendar.components, self.mark)
+
+    @property
+    def mark(self) -> str:
+        """What our objects are marked with."""
+        return mark_of(FEED, self.world.service.config)
+
+    async def forget(self) -> None:
+        """Lose what was remembered of the collection."""
+        for name in self.world.service.config.push:
+            await self.place.store.remove(f"push/{name}")
+
+    def issues(self, key: str = "WEB") -> list[Row]:
+        """A project's issues with a due date, as Plane holds them."""
+        projects = self.world.data.projects.values()
+        project = next(project for project in projects if project.row["identifier"] == key)
+        return [row for row in project.issues.values() if row["target_date"]]
+
+    async def held(self, contents: Mapping[str, str]) -> list[str]:
+        """What is wrong with a collection: nothing, when it holds the feed once, and as it should."""
+        wanted, found = await self.wanted(), dict[str, str]()
+        problems = []
+        for name, text in contents.items():
+            stored = read_object(text.encode())
+            if is_ours(stored, self.mark):
+                problems += (
+                    [f"{stored.uid} twice: {found[stored.uid]}, {name}"] if stored.uid in found else []
+                )
+                problems += [] if stored.uid in wanted else [f"{name} should be gone"]
+                found[stored.uid] = name
+                if stored.uid in wanted and not is_right(wanted[stored.uid], stored):
+                    problems.append(f"{name} is not right")
+        return problems + [f"{uid} is missing" for uid in wanted.keys() - found.keys()]
+
+
+@asynccontextmanager
+async def pushing_to(
+    targets: Mapping[str, PushTarget] | PushTarget,
+    folder: Path,
+    *,
+    issues: int = 0,
+    feed: Feed | None = None,
+    more: Mapping[str, Feed] = {},
+    transport: httpx.AsyncBaseTransport | None = None,
+    sleep: Callable[[float], Awaitable[object]] = soon,
+    store: Store | None = None,
+    **others: Any,
+) -> AsyncIterator[Pushing]:
+    """A sample workspace whose feed `everything` goes to the targets (one: `t`).
+
+    `others`: more of the configuration.
+    """
+    named = {"t": targets} if isinstance(targets, PushTarget) else targets
+    config = settings({FEED: feed or Feed(everything=True, title="All of it"), **more}, push=named, **others)
+    async with serving(config, issues=issues) as world:
+        connect = partial(open_server, transport=transport, sleep=sleep)
+        kept = store or open_store("memory", {})
+        clock = world.clock
+        yield Pushing(world, pushing.World(lambda: folder / "locks", kept, clock, clock.timer, connect))

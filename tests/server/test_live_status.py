@@ -1,0 +1,104 @@
+"""How a running server is, as it says itself."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from icsfeed.errors import BadSetting, Unfit
+from icsfeed.server.live_status import FOREIGN, LARGEST, State, state
+
+pytestmark = pytest.mark.anyio
+Site = Callable[[httpx.Request], httpx.Response]
+NOBODY = State(False, False, FOREIGN)
+GOOD = {"copies": {"acme": {"ready": True, "problem": None}}, "store": "ok", "configuration": "ok"}
+
+
+def saying(body: object, status: int = 200) -> Site:
+    def site(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/api/v1/health"
+        return httpx.Response(status, json=body)
+
+    return site
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (GOOD, State(True, True)),
+        ({**GOOD, "copies": {}}, State(True, True)),
+        ({**GOOD, "store": "failing"}, State(True, True, {"store": "failing"})),
+        ({**GOOD, "configuration": "invalid"}, State(True, True, {"configuration": "invalid"})),
+        (
+            {**GOOD, "copies": {"acme": {"ready": True, "problem": "key refused"}}},
+            State(True, True, {"acme": "key refused"}),
+        ),
+        (
+            {**GOOD, "copies": {"a": {"ready": False}, "b": {"ready": False, "problem": "unreachable"}}},
+            State(True, False, {"a": "not read yet", "b": "unreachable"}),
+        ),
+        ({"status": "ok"}, NOBODY),
+        ({"copies": ["acme"]}, NOBODY),
+        ({"copies": {"acme": 1}}, NOBODY),
+        (["healthy"], NOBODY),
+    ],
+)
+async def test_a_server_is_as_it_says(body: object, found: State) -> None:
+    assert await state("http://x/", transport=httpx.MockTransport(saying(body))) == found
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="<html>"),
+        httpx.Response(404),
+        httpx.Response(302, headers={"Location": "http://elsewhere/"}),
+        httpx.Response(200, content=b" " * LARGEST + b'{"copies": {}}'),
+    ],
+)
+async def test_what_is_no_server_of_ours_is_told_apart(answer: httpx.Response) -> None:
+    assert await state("http://x", transport=httpx.MockTransport(lambda _: answer)) == NOBODY
+
+
+@pytest.mark.parametrize(("said", "found"), [("healthy", State(True, True)), ("ok", NOBODY)])
+async def test_only_whether_it_lives(said: str, found: State) -> None:
+    def site(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/health"
+        return httpx.Response(200, json={"status": said})
+
+    assert await state("http://x", only_live=True, transport=httpx.MockTransport(site)) == found
+
+
+async def test_no_answer_is_a_state_too() -> None:
+    def site(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectTimeout("")
+
+    found = await state("http://x", transport=httpx.MockTransport(site))
+    assert found == State(False, False, {"server": "no answer (ConnectTimeout)"})
+    for url in ("http://x:port", "nonsense", "http://127.0.0.1:99999", "ftp://x", "http://a..b"):
+        with pytest.raises(Unfit, match=r"web address|must begin with https://|host name"):
+            await state(url)
+
+
+async def test_the_authorities_of_the_environment_are_trusted(tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{"status":"healthy"}')
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        known = await state(url, only_live=True, environ={"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
+        assert known == State(True, True)
+        assert "certificate" in (await state(url, only_live=True, environ={})).problems["server"].lower()
+        with pytest.raises(BadSetting):
+            await state(url, environ={"SSL_CERT_FILE": str(tmp_path / "missing.pem")})

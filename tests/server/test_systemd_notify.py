@@ -1,0 +1,95 @@
+"""What systemd is told, over a real datagram socket."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from time import CLOCK_MONOTONIC, clock_gettime_ns
+
+import pytest
+
+from icsfeed.server.systemd import Notifier, keep_alive, notifier, watchdog_interval
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["path", "abstract"])
+def listening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+    """A socket as systemd's, and the name of it that $NOTIFY_SOCKET would hold."""
+    name = str(tmp_path / "notify") if request.param == "path" else f"@icsfeed-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(name.replace("@", "\0"))
+        server.settimeout(5)
+        yield server, name
+
+
+def test_each_state_is_one_datagram(listening: tuple[socket.socket, str]) -> None:
+    server, name = listening
+    told = notifier({"NOTIFY_SOCKET": name})
+    told.ready("listens on\nhttp://x")
+    told.alive()
+    told.stopping()
+    assert [server.recv(500) for _ in range(3)] == [
+        b"READY=1\nSTATUS=listens on http://x",
+        b"WATCHDOG=1",
+        b"STOPPING=1",
+    ]
+
+
+def test_a_reload_says_since_when(listening: tuple[socket.socket, str]) -> None:
+    server, name = listening
+    before = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
+    with Notifier(name).reloading():
+        after = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
+    state, _, since = server.recv(500).decode().partition("\nMONOTONIC_USEC=")
+    assert state == "RELOADING=1"
+    assert before <= int(since) <= after
+    assert server.recv(500) == b"READY=1"
+
+
+@pytest.mark.parametrize("address", [None, "", "/nowhere/at/all", "@nobody-listens-here", "x" * 200])
+def test_nothing_happens_where_nobody_listens(address: str | None) -> None:
+    Notifier(address).ready("x")
+
+
+def test_a_full_queue_does_not_hold_the_server_up(listening: tuple[socket.socket, str]) -> None:
+    _, name = listening
+    for _ in range(2_000):
+        Notifier(name).alive()
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "30000000"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "often"}, None),
+        ({"WATCHDOG_USEC": "-5"}, None),
+        ({"WATCHDOG_USEC": "²"}, None),
+    ],
+)
+def test_half_of_the_watchdogs_patience(environ: dict[str, str], seconds: float | None) -> None:
+    assert watchdog_interval(environ, 7) == seconds
+
+
+async def test_the_watchdog_hears_from_us_until_the_end(listening: tuple[socket.socket, str]) -> None:
+    server, name = listening
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await keep_alive(Notifier(name), {"WATCHDOG_USEC": "30000000"}, 7, sleep)
+    assert slept == [15.0] * 3
+    assert [server.recv(500) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+
+
+async def test_without_a_watchdog_nothing_is_said() -> None:
+    await keep_alive(Notifier(None), {}, 7)

@@ -1,0 +1,123 @@
+"""What one page shows, what its parameters mean, and where it leads on to."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from test_month import item
+
+from icsfeed.errors import BadParameter
+from icsfeed.web.pages.calendar_view import (
+    EARLIEST,
+    LATEST,
+    VIEWS,
+    View,
+    parse_date,
+    parse_skip,
+    parse_view,
+    scene_of,
+)
+
+TODAY = date(2026, 11, 25)
+
+
+@pytest.mark.parametrize(
+    ("view", "first", "last", "previous", "following"),
+    [
+        ("month", (2026, 11, 1), (2026, 11, 30), (2026, 10, 1), (2026, 12, 1)),
+        ("week", (2026, 11, 23), (2026, 11, 29), (2026, 11, 16), (2026, 11, 30)),
+        ("agenda", (2026, 11, 25), (2026, 12, 22), (2026, 10, 28), (2026, 12, 23)),
+        ("day", (2026, 11, 25), (2026, 11, 25), (2026, 11, 24), (2026, 11, 26)),
+    ],
+)
+def test_a_page_has_its_days_and_leads_to_the_ones_before_and_after(
+    view: View, first: tuple[int, int, int], last: tuple[int, int, int], previous: object, following: object
+) -> None:
+    scene = scene_of([], view, TODAY, TODAY, 0)
+    assert (scene.first, scene.last) == (date(*first), date(*last))
+    assert (scene.previous, scene.next) == (date(*previous), date(*following))  # type: ignore[misc]
+
+
+def test_a_month_and_a_week_are_weeks_and_the_others_are_lists() -> None:
+    items = [item(2), item(3)]
+    assert [len(scene_of(items, view, TODAY, TODAY, 0).weeks) for view in VIEWS] == [6, 1, 0, 0]
+    assert [scene_of(items, view, TODAY, TODAY, 0).agenda.total for view in VIEWS] == [0, 0, 2, 1]
+    assert [scene_of(items, view, TODAY, TODAY, 0).count for view in VIEWS] == [2, 2, 2, 1]
+
+
+def test_an_empty_page_knows_the_next_day_with_an_item() -> None:
+    items = [item(60)]
+    assert scene_of(items, "month", TODAY, TODAY, 0).ahead == items[0].first
+    assert scene_of(items, "month", items[0].first or TODAY, TODAY, 0).ahead is None
+    assert scene_of([], "month", TODAY, TODAY, 0).ahead is None
+
+
+def test_a_day_of_a_neighbours_month_does_not_count() -> None:
+    assert scene_of([item(-28)], "month", TODAY, TODAY, 0).count == 0
+
+
+def test_a_month_with_much_to_list_lists_none_of_it() -> None:
+    crowd = [item(day, title=str(number)) for day in range(-22, 8) for number in range(9)]
+    assert scene_of(crowd, "month", TODAY, TODAY, 0).listed >= 3
+    assert scene_of(crowd * 3, "month", TODAY, TODAY, 0).listed >= 3
+    assert (
+        scene_of([item(day) for day in range(-30, 20) for _ in range(9)], "month", TODAY, TODAY, 0).listed
+        == 0
+    )
+
+
+@given(st.sampled_from(VIEWS), st.dates(EARLIEST, LATEST), st.integers(0, 6))
+def test_every_day_that_may_be_asked_for_has_a_page(view: View, day: date, first_weekday: int) -> None:
+    scene = scene_of([], view, day, TODAY, first_weekday)
+    assert scene.first <= day <= scene.last
+    assert scene.previous is None or EARLIEST <= scene.previous < scene.first
+    assert scene.next is None or scene.last < scene.next <= LATEST
+
+
+@pytest.mark.parametrize("day", [date(9001, 1, 1), date(9999, 12, 30)])
+def test_no_page_leads_to_a_day_that_has_no_page(day: date) -> None:
+    late = replace(item(0), first=day, last=day)
+    assert scene_of([late], "month", TODAY, TODAY, 0).ahead is None
+    with pytest.raises(BadParameter):
+        parse_date(day.isoformat(), TODAY)
+
+
+def test_at_the_ends_of_time_there_is_no_way_on() -> None:
+    assert scene_of([], "day", EARLIEST, TODAY, 0).previous is None
+    assert scene_of([], "month", LATEST, TODAY, 0).next is None
+
+
+def test_the_view_is_a_month_unless_another_is_named() -> None:
+    assert [parse_view(text) for text in (None, "", "Week", "agenda", "day")] == [
+        *("month", "month", "week", "agenda", "day")
+    ]
+    with pytest.raises(BadParameter, match="view: must be one of month, week, agenda, day"):
+        parse_view("year")
+
+
+def test_the_day_is_today_unless_another_is_named() -> None:
+    assert parse_date(None, TODAY) == parse_date("", TODAY) == TODAY
+    assert parse_date(" 2026-12-31", TODAY) == date(2026, 12, 31)
+    assert parse_date("9000-12-31", TODAY) == LATEST
+
+
+@pytest.mark.parametrize("text", ["x", "2026-02-30", "31.12.2026", "1899-12-31", "9001-01-01", "2026-1-1x"])
+def test_another_date_is_refused(text: str) -> None:
+    with pytest.raises(BadParameter, match="date: must be"):
+        parse_date(text, TODAY)
+
+
+def test_the_number_of_items_to_skip() -> None:
+    assert [parse_skip(text) for text in (None, "", "0", "60")] == [0, 0, 0, 60]
+    for text in ("-1", "x", "1e3", "٣", "9" * 10):
+        with pytest.raises(BadParameter, match="skip: must be a whole number"):
+            parse_skip(text)
+
+
+def test_a_page_of_a_long_list_says_where_it_is() -> None:
+    items = [item(2, title=str(number)) for number in range(130)]
+    scene = scene_of(items, "day", TODAY, TODAY, 0, skip=60)
+    assert (scene.skip, scene.size, scene.agenda.earlier, scene.agenda.later) == (60, 60, True, True)
+    assert sum(len(group) for _, group in scene.agenda.days) == 60

@@ -1,0 +1,157 @@
+"""What pages show of an item: no more than the `.ics` of the same feed says."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from making import LABELS, TODAY, calendar, issue, material, period, snapshot
+
+from icsfeed.config.schema import Details, Feed
+from icsfeed.web.pages.items import Facts, Item, initials, items_of
+
+EVERYTHING = Feed(everything=True, include=("issues", "cycles", "modules"))
+
+
+def _items(feed: Feed, *issues: object) -> tuple[Item, ...]:
+    snap = snapshot(*issues, periods=[period()])  # type: ignore[arg-type]
+    return items_of(calendar(feed, material(snap)), feed.details)
+
+
+def _item(feed: Feed = EVERYTHING, **changes: object) -> Item:
+    found = _items(feed, issue(1, **changes))
+    return next(item for item in found if item.kind != "cycle")
+
+
+FULL = Facts(state="In Review", group="started", people=("anna", "bob"), labels=("Bug", "docs"))
+RICH = {"state": "started", "assignees": ("u-bob", "u-anna", "gone"), "labels": ("l-docs", "l-bug", "gone")}
+
+
+@pytest.mark.parametrize(
+    ("details", "facts"),
+    [
+        ("full", FULL),
+        ("brief", Facts(state="In Review", group="started", labels=("Bug", "docs"))),
+        ("title", Facts(labels=("Bug", "docs"))),
+        ("busy", Facts()),
+    ],
+)
+def test_the_facts_beside_an_item_are_those_that_its_description_holds(
+    details: Details, facts: Facts
+) -> None:
+    feed = Feed(everything=True, details=details)
+    assert _item(feed, **RICH).facts == facts
+
+
+def test_a_busy_feeds_page_says_nothing_that_its_ics_hides() -> None:
+    item = _item(Feed(everything=True, details="busy"), **RICH, name="Secret plan", priority="urgent")
+    assert item == Item(title="Busy", first=date(2026, 12, 1), last=date(2026, 12, 1))
+
+
+def test_labels_below_full_details_are_the_categories_that_the_feed_chose() -> None:
+    feed = Feed(everything=True, details="title", categories=("project", "priority"))
+    assert _item(feed, **RICH, priority="high").facts.labels == ("Property", "high")
+    assert _item(Feed(everything=True, categories=()), **RICH).facts.labels == ("Bug", "docs")
+
+
+def test_an_issue_is_an_item_with_its_priority_colour_and_way_to_plane() -> None:
+    item = _item(priority="urgent", name="Repair")
+    assert (item.title, item.priority, item.color, item.kind) == ("[1] Repair", "urgent", "red", "issue")
+    assert item.url == "https://plane.example.com/acme/projects/prop/issues/i1"
+
+
+def test_cycles_and_notices_are_told_from_issues() -> None:
+    feed = Feed(everything=True, include=("issues", "cycles"), overdue_digest=True)
+    kinds = {item.title: item.kind for item in _items(feed, issue(1, due=date(2026, 11, 1)))}
+    assert kinds == {"[1] Issue 1": "issue", "Sprint 7": "cycle", "1 overdue": "notice"}
+
+
+def test_both_events_of_an_issue_have_its_facts() -> None:
+    feed = Feed(everything=True, dates="start-and-due")
+    found = _items(feed, issue(1, state="started", start=date(2026, 11, 25)))
+    assert [(item.first, item.facts.state) for item in found] == [
+        (date(2026, 11, 25), "In Review"),
+        (date(2026, 12, 1), "In Review"),
+    ]
+
+
+def test_a_task_with_a_start_spans_and_one_without_a_date_has_none() -> None:
+    feed = Feed(everything=True, component="vtodo", undated=True)
+    found = _items(feed, issue(1, start=date(2026, 11, 25)), issue(2, due=None))
+    assert [(item.first, item.last) for item in found] == [
+        (date(2026, 11, 25), date(2026, 12, 1)),
+        (None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("feed", "state", "done"),
+    [
+        (Feed(everything=True), "completed", True),
+        (Feed(everything=True), "cancelled", True),
+        (Feed(everything=True), "started", False),
+        (Feed(everything=True, done="keep"), "completed", False),
+        (Feed(everything=True, done="check"), "completed", False),
+        (Feed(everything=True, component="vtodo"), "completed", True),
+    ],
+)
+def test_an_item_is_done_as_its_feed_shows_it(feed: Feed, state: str, done: bool) -> None:
+    assert _item(feed, state=state).done is done
+
+
+@pytest.mark.parametrize(
+    ("due", "state", "details", "overdue"),
+    [
+        (date(2026, 11, 20), "started", "full", True),
+        (date(2026, 11, 20), "backlog", "brief", True),
+        (TODAY, "started", "full", False),
+        (date(2026, 11, 20), "completed", "full", False),
+        (date(2026, 11, 20), None, "full", True),
+        (date(2026, 11, 20), "started", "title", False),
+        (date(2026, 11, 20), "started", "busy", False),
+    ],
+)
+def test_an_item_is_overdue_only_where_the_feed_says_that_it_is_open(
+    due: date, state: str | None, details: Details, overdue: bool
+) -> None:
+    item = _item(Feed(everything=True, details=details, done="keep"), due=due, state=state)
+    assert item.is_overdue(TODAY) is overdue
+
+
+def test_items_come_by_day_and_the_urgent_first() -> None:
+    found = _items(
+        Feed(everything=True),
+        issue(1, due=date(2026, 12, 2)),
+        issue(2, priority="low"),
+        issue(3, priority="urgent"),
+    )
+    assert [item.title for item in found] == ["[3] Issue 3", "[2] Issue 2", "[1] Issue 1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("anna", "A"),
+        ("Anna Schröder", "AS"),
+        ("Dan O'Brien, Jr.", "DJ"),
+        ("Eva Novák 🌿", "EN"),
+        ("🌿", "🌿"),
+        ("ß", "SS"),
+        ("", ""),
+        ("محمد علي", "مع"),
+    ],
+)
+def test_initials_are_of_the_first_and_the_last_word(name: str, letters: str) -> None:
+    assert initials(name) == letters
+
+
+@given(st.text())
+def test_initials_are_two_letters_at_most(name: str) -> None:
+    assert len(initials(name)) <= 2
+
+
+def test_label_names_without_a_letter_are_not_shown() -> None:
+    blank = type(LABELS[0])(id="l-blank", name=" \n")
+    snap = snapshot(issue(1, labels=("l-blank",)), labels={"l-blank": blank})
+    (item,) = items_of(calendar(Feed(everything=True), material(snap)), "full")
+    assert item.facts.labels == ()
