@@ -15,7 +15,7 @@ from icsfeed.demo.data import DemoData
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import FILLED, sample
 from icsfeed.demo.settings import demo_config
-from icsfeed.feeds.calendar import Calendar, Day, Material, calendar_of, style_of
+from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, style_of
 from icsfeed.feeds.mapping import Style
 from icsfeed.feeds.query import Query
 from icsfeed.model import Issue, Project, Snapshot
@@ -119,6 +119,6 @@ def style(feed: Feed = FEED) -> Style:
 
 def calendar(of: Snapshot, name: str = "everything", feed: Feed = FEED) -> Calendar:
     """A feed of everything in the snapshot."""
-    material = Material([of.project], of.people, [of], [of])
+    material = FeedData([of.project], of.people, [of], [of])
     day = Day(TODAY, ZONE)
     return calendar_of(name, feed, Query(), style(feed), material, day, "Acme")

@@ -9,8 +9,8 @@ from measure import Row
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
-from icsfeed.feeds.calendar import Day, Material, calendar_of
-from icsfeed.feeds.parts import Parts
+from icsfeed.feeds.calendar import Day, FeedData, calendar_of
+from icsfeed.feeds.parts import RenderedIssues
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.rendered import Rendered, digest, render
 from icsfeed.model import Person, Snapshot
@@ -64,15 +64,17 @@ def _project(whole: Snapshot, number: int, people: Mapping[str, Person]) -> Snap
 def cost_of(snapshots: list[Snapshot], feeds: Mapping[str, Feed]) -> Cost:
     """Render all of these feeds, cold."""
     began = process_time()
-    parts = {snapshot.project.id: Parts(snapshot, corpus.style()) for snapshot in snapshots}
+    parts = {snapshot.project.id: RenderedIssues(snapshot, corpus.style()) for snapshot in snapshots}
     made = [_rendered(name, feed, snapshots, parts) for name, feed in feeds.items()]
     return Cost(_held(made) / 1e6, process_time() - began)
 
 
-def _rendered(name: str, feed: Feed, snapshots: list[Snapshot], parts: Mapping[str, Parts]) -> Rendered:
+def _rendered(
+    name: str, feed: Feed, snapshots: list[Snapshot], parts: Mapping[str, RenderedIssues]
+) -> Rendered:
     own = [snapshot for snapshot in snapshots if feed.project in (None, snapshot.project.id)]
     projects = [snapshot.project for snapshot in snapshots]
-    material = Material(projects, snapshots[0].people, own, own)
+    material = FeedData(projects, snapshots[0].people, own, own)
     day = Day(corpus.TODAY, corpus.ZONE)
     calendar = calendar_of(name, feed, Query(), corpus.style(), material, day, "Acme")
     return render(calendar.header, calendar.parts(parts), None, digest(name), corpus.NOW)[0]

@@ -24,7 +24,7 @@ from icsfeed.demo.sample import FILLED
 from icsfeed.demo.settings import demo_config
 from icsfeed.push.object import write_object
 from icsfeed.push.plan import name_of, wanted_of
-from icsfeed.push.run import World, push
+from icsfeed.push.run import PushContext, push
 from icsfeed.server.build import opened
 from icsfeed.store.store import open_store
 
@@ -215,7 +215,7 @@ async def _measured(rig: Rig) -> Results:
     plane = create_plane(rig.data, rig.clock, limits=KeyLimits(person=1_000_000))
     transport = httpx.ASGITransport(plane)  # type: ignore[arg-type]
     config, clock, store = settings(rig.url), rig.clock, open_store("memory", {})
-    world = World(lambda: rig.folder / "locks", store, clock, clock.timer)
+    world = PushContext(lambda: rig.folder / "locks", store, clock, clock.timer)
     costs: dict[str, dict[str, Cost]] = {"icsfeed": {}, "vdirsyncer": {}}
     rig.configure_vdirsyncer()
     async with opened(config, transports={"demo": transport}, clock=clock, timer=clock.timer) as service:

@@ -10,7 +10,7 @@ from icalendar import Event
 from measure import Row, in_turns, on_the_wire, times_faster, times_the_cost
 
 from icsfeed.cache.revisions import History, carried_on
-from icsfeed.feeds.parts import Parts, parts
+from icsfeed.feeds.parts import RenderedIssues, parts
 from icsfeed.feeds.rendered import Rendered, digest, render
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import CLOSING, Header, opening
@@ -25,7 +25,7 @@ class Renderer:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.style = corpus.style()
-        self.made = Parts(snapshot, self.style)
+        self.made = RenderedIssues(snapshot, self.style)
         self.held: dict[str, tuple[Rendered, History]] = {}
         self.turn = 0
 
@@ -40,7 +40,7 @@ class Renderer:
         """The feed once more, after one of its issues has changed."""
         self.turn += 1
         new = carried_on(self.snapshot, corpus.edited(self.snapshot, self.turn), corpus.NOW)
-        self.snapshot, self.made = new, Parts(new, self.style, self.made)
+        self.snapshot, self.made = new, RenderedIssues(new, self.style, self.made)
         return self.feed("everything")
 
     def changed_and_compressed(self) -> bytes:

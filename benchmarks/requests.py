@@ -26,13 +26,13 @@ from simulation import (
     timer,
 )
 
-from icsfeed.cache.background import Watch
+from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache, Duration, Feed
 from icsfeed.demo.data import DemoProject
 from icsfeed.demo.sample import FILLED
 from icsfeed.feeds.service import FeedService
-from icsfeed.plane.webhook import Touched
+from icsfeed.plane.webhook import WebhookChange
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from plane.data import PlaneData
@@ -169,7 +169,7 @@ async def running(projects: int, minutes: int, *, hooked: bool) -> tuple[Period,
     data = many_projects(projects)
     config = settings(Feed(everything=True), Cache())
     async with serving(data, config) as (service, wire):
-        watch = Watch(service.workspaces["demo"], config.cache, timer)
+        watch = BackgroundRefresh(service.workspaces["demo"], config.cache, timer)
         task = asyncio.create_task(watch.run())
         try:
             start = await _started(service, wire)
@@ -197,7 +197,7 @@ def _is_complete(workspace: Workspace) -> bool:
 
 
 async def _read_by_the_minute(
-    service: FeedService, wire: Wire, data: PlaneData, minutes: int, hooks: Watch | None
+    service: FeedService, wire: Wire, data: PlaneData, minutes: int, hooks: BackgroundRefresh | None
 ) -> Period:
     """Each minute an issue changes, `hooks` are told of it, and half a minute later the feed is read."""
     before, began, oldest = len(wire.counted), timer(), 0.0
@@ -220,10 +220,10 @@ async def _until(moment: float) -> None:
     await asyncio.sleep(max(0.0, moment - timer()))
 
 
-def _webhook(project: DemoProject) -> Touched:
+def _webhook(project: DemoProject) -> WebhookChange:
     """That an issue of this project was changed."""
     of = frozenset({project.row["id"]})
-    return Touched(event="issue", action="update", resources=frozenset({"issues"}), projects=of)
+    return WebhookChange(event="issue", action="update", resources=frozenset({"issues"}), projects=of)
 
 
 def measured(issues: int, projects: int, minutes: int) -> Results:

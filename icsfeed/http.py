@@ -38,7 +38,7 @@ def open_http(
     """
     if transport is None:
         context = trusted(environ, ca_file)
-        transport = Outgoing(environ, context, limits or httpx.Limits())
+        transport = ProxyTransport(environ, context, limits or httpx.Limits())
         with suppress(Unfit):  # The first request says what is wrong with an address.
             transport.proxy_for(web_address(url))
     return httpx.AsyncClient(transport=transport, trust_env=False, **options)
@@ -117,7 +117,7 @@ class Proxy(Struct, frozen=True):
     shown: str
 
 
-class Outgoing(httpx.AsyncBaseTransport):
+class ProxyTransport(httpx.AsyncBaseTransport):
     """Sends each request directly or through the proxy that the environment names for it.
 
     Errors of a proxied request say so. Raises BadSetting when its proxy cannot be used.

@@ -35,7 +35,7 @@ def about(**fields: object) -> dict[str, Any]:
     return {"about": fields}
 
 
-class Redacting(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """A formatter that hides tokens of links and the given secrets, in messages and tracebacks."""
 
     def __init__(self, secrets: Iterable[str] = (), form: Form = "text") -> None:
@@ -101,7 +101,7 @@ def _quoted(value: object) -> str:
     return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', "'") + '"'
 
 
-class Once(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Lets the same warning or error pass once in a while; the next one says how many it stands for.
 
     Two are the same when they are about the same things, and only numbers differ. What is told to a
@@ -142,8 +142,8 @@ def _words(value: object) -> str:
 def set_up(level: str, secrets: Iterable[str], stream: TextIO | None = None, form: Form = "text") -> None:
     """Send all logging to `stream` (standard error), at `level` and above, with secrets hidden."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(Redacting(secrets, form))
-    handler.addFilter(Once())
+    handler.setFormatter(RedactingFormatter(secrets, form))
+    handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -152,5 +152,5 @@ def set_up(level: str, secrets: Iterable[str], stream: TextIO | None = None, for
 def hide(secret: str) -> None:
     """Hide a secret that came to be known after `set_up`, as a key that was read again."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler.formatter, Redacting):
+        if isinstance(handler.formatter, RedactingFormatter):
             handler.formatter.add([secret])

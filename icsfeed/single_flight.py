@@ -15,7 +15,7 @@ async def worked(items: int, work: Callable[[], T]) -> T:
     return work() if items <= FEW else await asyncio.to_thread(work)
 
 
-class Joined(Generic[T]):
+class SingleFlight(Generic[T]):
     """Work that is under way, by key: whoever asks for the same meanwhile waits for the same result."""
 
     def __init__(self) -> None:

@@ -129,7 +129,7 @@ def plain(html: str) -> str:
     """
     if not html or html == "<p></p>":
         return ""
-    reader = _Reader()
+    reader = _TextBuilder()
     for found in islice(_tokens(_without_comments(_NOTHING.sub(_one_line_break, html))), TOKEN_LIMIT):
         closing, tag, attributes, words = found.groups()
         if words:
@@ -265,7 +265,7 @@ class _List:
         return f"{self.number - 1}. "
 
 
-class _Reader:
+class _TextBuilder:
     """Collects lines. `_line` is the one being written, `_bullet` what stands before it once."""
 
     def __init__(self) -> None:

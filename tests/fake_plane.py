@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from icsfeed.model import Issue, Label, Listing, OtherProject, Period, PeriodKind, Person, Project, State
 from icsfeed.plane.incremental import Rows
-from icsfeed.plane.rate_limit import Errand
+from icsfeed.plane.rate_limit import RequestPriority
 
 T = TypeVar("T")
 DAY = date(2026, 11, 25)
@@ -56,7 +56,7 @@ class FakePlane:
     async def project_members(self, project: Project) -> tuple[Person, ...]:
         return await self._answer(f"members of {project.key}", tuple(self.people))
 
-    def on(self, errand: Errand) -> "FakePlane":  # noqa: ARG002 - a Plane's
+    def on(self, errand: RequestPriority) -> "FakePlane":  # noqa: ARG002 - a Plane's
         return self
 
     async def issues(self, project: Project) -> Rows:

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from icalendar import Calendar as Parsed
 from msgspec.structs import replace
 
-from icsfeed.config.schema import Config, Feed, Secret, Workspace
-from icsfeed.feeds.calendar import Calendar, Day, Material, calendar_of, style_of
+from icsfeed.config.schema import Config, Feed, Secret, WorkspaceConfig
+from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, style_of
 from icsfeed.feeds.mapping import Style, issue_components
 from icsfeed.feeds.parts import parts
 from icsfeed.feeds.query import Query, narrowed
@@ -92,9 +92,9 @@ def snapshot(*issues: Issue, periods: Iterable[Period] = (), **changes: Any) -> 
     return replace(plain, **changes)
 
 
-def material(*snapshots: Snapshot, people: Iterable[Person] = PEOPLE) -> Material:
+def material(*snapshots: Snapshot, people: Iterable[Person] = PEOPLE) -> FeedData:
     """What a feed is made of, over these snapshots' projects."""
-    return Material([snap.project for snap in snapshots], by_id(people), snapshots, snapshots)
+    return FeedData([snap.project for snap in snapshots], by_id(people), snapshots, snapshots)
 
 
 def components(item: Issue, snap: Snapshot | None = None, **style: Any) -> tuple[Component, ...]:
@@ -121,13 +121,13 @@ def lines(made: Component) -> dict[str, str]:
 
 def config(**changes: Any) -> Config:
     """One workspace, `acme`."""
-    acme = Workspace(url="https://plane.example.com", api_key=Secret("k"))
+    acme = WorkspaceConfig(url="https://plane.example.com", api_key=Secret("k"))
     return replace(Config(workspaces={"acme": acme}, secret=Secret("s" * 32)), **changes)
 
 
 def calendar(
     feed: Feed,
-    stuff: Material,
+    stuff: FeedData,
     query: Query | None = None,
     *,
     name: str = "property",

@@ -16,8 +16,8 @@ from icsfeed.demo.rows import Row
 from icsfeed.push import run as pushing
 from icsfeed.push.claim import mark_of
 from icsfeed.push.object import is_ours, read_object
-from icsfeed.push.plan import Wanted, is_right, wanted_of
-from icsfeed.push.report import Report
+from icsfeed.push.plan import DesiredObject, is_right, wanted_of
+from icsfeed.push.report import TargetReport
 from icsfeed.push.session import open_server
 from icsfeed.store.store import Store, open_store
 
@@ -57,16 +57,16 @@ class Disturbed(httpx.AsyncHTTPTransport):
 class Pushing:
     """The service of a sample workspace, and where its pushes go."""
 
-    def __init__(self, world: World, place: pushing.World) -> None:
+    def __init__(self, world: World, place: pushing.PushContext) -> None:
         self.world = world
         self.place = place
 
-    async def push(self, name: str = "t", **options: Any) -> Report:
+    async def push(self, name: str = "t", **options: Any) -> TargetReport:
         """After a minute, so that Plane is read again."""
         self.world.clock.move(seconds=61)
         return await pushing.push(name, self.world.service, self.place, **options)
 
-    async def wanted(self) -> dict[str, Wanted]:
+    async def wanted(self) -> dict[str, DesiredObject]:
         """What the feed holds."""
         calendar = await self.world.service.calendar(FEED)
         return wanted_of(calendar.components, self.mark)
@@ -127,4 +127,4 @@ async def pushing_to(
         connect = partial(open_server, transport=transport, sleep=sleep)
         kept = store or open_store("memory", {})
         clock = world.clock
-        yield Pushing(world, pushing.World(lambda: folder / "locks", kept, clock, clock.timer, connect))
+        yield Pushing(world, pushing.PushContext(lambda: folder / "locks", kept, clock, clock.timer, connect))

@@ -10,7 +10,7 @@ from leaping import START, Simulation
 from plane.data import PlaneData
 from plane.sample import sample
 
-from icsfeed.cache.background import Watch
+from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.config.schema import Config
 
 TICK = 20.0
@@ -52,7 +52,7 @@ async def living(
     data = data or sample(TODAY, issues=issues, clock=LoopClock())
     async with serving(config, data=data, clock=clock, version=version) as world:
         cache = world.service.config.cache
-        watch = Watch(world.workspace, cache, clock.timer, lambda _: asyncio.sleep(TICK))
+        watch = BackgroundRefresh(world.workspace, cache, clock.timer, lambda _: asyncio.sleep(TICK))
         task = asyncio.create_task(watch.run()) if watching else None
         yield world
         if task:

@@ -11,13 +11,13 @@ import pytest
 from app_world import serving, settings
 from plane import faults as f
 
-from icsfeed.config.schema import Config, Feed, PushTarget, Secret, Workspace
+from icsfeed.config.schema import Config, Feed, PushTarget, Secret, WorkspaceConfig
 from icsfeed.config.values import secrets_of
 from icsfeed.demo.sample import API_KEY
 from icsfeed.demo.settings import SECRET
 from icsfeed.errors import Throttled
 from icsfeed.feeds.tokens import derive
-from icsfeed.logs import Form, Once, Redacting, about, set_up
+from icsfeed.logs import Form, RedactingFormatter, RepeatFilter, about, set_up
 
 pytestmark = pytest.mark.anyio
 
@@ -60,13 +60,13 @@ def _record(message: str, *arguments: object, error: BaseException | None = None
     ],
 )
 def test_tokens_are_hidden_wherever_they_stand(message: str, arguments: tuple[object, ...]) -> None:
-    line = Redacting().format(_record(message, *arguments))
+    line = RedactingFormatter().format(_record(message, *arguments))
     assert TOKEN[5:15].lower() not in line.lower()
     assert "icsf_***" in line
 
 
 def test_secrets_are_hidden_in_messages_and_tracebacks() -> None:
-    formatter = Redacting(["a-secret-key", "a-secret-key-that-is-longer", "short"])
+    formatter = RedactingFormatter(["a-secret-key", "a-secret-key-that-is-longer", "short"])
     try:
         raise ValueError("a-secret-key-that-is-longer was refused, and a-secret-key too, in short")
     except ValueError as error:
@@ -79,8 +79,10 @@ def test_secrets_are_hidden_in_messages_and_tracebacks() -> None:
 def test_every_secret_of_a_configuration_is_known() -> None:
     config = Config(
         workspaces={
-            "a": Workspace(url="https://x", api_key=Secret("key of a"), webhook_secret=Secret("hook of a")),
-            "b": Workspace(url="https://x", api_key=Secret("key of b")),
+            "a": WorkspaceConfig(
+                url="https://x", api_key=Secret("key of a"), webhook_secret=Secret("hook of a")
+            ),
+            "b": WorkspaceConfig(url="https://x", api_key=Secret("key of b")),
         },
         secret=Secret("the secret"),
         admin_token=Secret("the admin token"),
@@ -108,8 +110,8 @@ def _lines(form: Form, *records: logging.LogRecord) -> list[str]:
     """What of these records is logged, one after the other."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(Redacting(["a-secret-key"], form))
-    handler.addFilter(Once(600))
+    handler.setFormatter(RedactingFormatter(["a-secret-key"], form))
+    handler.addFilter(RepeatFilter(600))
     for record in records:
         handler.handle(record)
     return stream.getvalue().split("\n")[:-1]

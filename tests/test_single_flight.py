@@ -5,7 +5,7 @@ from threading import get_ident
 
 import pytest
 
-from icsfeed.single_flight import FEW, Joined, worked
+from icsfeed.single_flight import FEW, SingleFlight, worked
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +16,7 @@ async def test_much_work_goes_to_a_thread(items: int, here: bool) -> None:
 
 
 async def test_who_asks_meanwhile_gets_the_same() -> None:
-    joined: Joined[object] = Joined()
+    joined: SingleFlight[object] = SingleFlight()
 
     async def made() -> object:
         await asyncio.sleep(0)
@@ -28,7 +28,7 @@ async def test_who_asks_meanwhile_gets_the_same() -> None:
 
 
 async def test_a_failure_is_told_to_all_and_not_remembered() -> None:
-    joined: Joined[str] = Joined()
+    joined: SingleFlight[str] = SingleFlight()
 
     async def failing() -> str:
         raise ValueError("no")
@@ -42,7 +42,7 @@ async def test_a_failure_is_told_to_all_and_not_remembered() -> None:
 
 
 async def test_who_no_longer_waits_takes_nothing_from_the_others() -> None:
-    joined: Joined[str] = Joined()
+    joined: SingleFlight[str] = SingleFlight()
     ready = asyncio.Event()
 
     async def made() -> str:
@@ -59,7 +59,7 @@ async def test_who_no_longer_waits_takes_nothing_from_the_others() -> None:
 
 
 async def test_what_is_under_way_ends_when_it_is_closed() -> None:
-    joined: Joined[bool] = Joined()
+    joined: SingleFlight[bool] = SingleFlight()
     task = joined.task("a", asyncio.Event().wait)
     await joined.close()
     assert task.cancelled()

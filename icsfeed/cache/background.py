@@ -10,7 +10,7 @@ from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.model import Needs, Project
 from icsfeed.plane.rate_limit import relaxed, stretched
-from icsfeed.plane.webhook import Resource, Touched
+from icsfeed.plane.webhook import Resource, WebhookChange
 
 TICK = DEBOUNCE = 1.0
 """Seconds between looks, and from a webhook to the reading: Plane sends one for each changed field."""
@@ -28,7 +28,7 @@ Sleep = Callable[[float], Awaitable[None]]
 log = logging.getLogger("icsfeed.workspace")
 
 
-class Watch:
+class BackgroundRefresh:
     """Watches one workspace. `timer` gives monotonic seconds; `sleep` waits so many."""
 
     def __init__(
@@ -112,7 +112,7 @@ class Watch:
             default=None,
         )
 
-    def touch(self, touched: Touched) -> None:
+    def touch(self, touched: WebhookChange) -> None:
         """Read soon, as for a reader, what a webhook says has changed."""
         self._hooked = self._timer()
         now = self._workspace.now()
@@ -175,7 +175,7 @@ class Watch:
             if project.id == id_:
                 known.expire(project, resources)
 
-    def _projects_of(self, touched: Touched) -> Sequence[str]:
+    def _projects_of(self, touched: WebhookChange) -> Sequence[str]:
         """Where it is, when the delivery does not say: Plane sends of what is deleted the id alone."""
         known = self._workspace.known
         gone = touched.periods | ({touched.issue} if touched.issue else set())

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from icsfeed.cache.snapshots import Known
+from icsfeed.cache.snapshots import Snapshots
 from icsfeed.model import Needs, Project
 from icsfeed.plane.rate_limit import Budget
 
@@ -31,7 +31,7 @@ class BudgetWait:
     def __init__(
         self,
         name: str,
-        known: Known,
+        known: Snapshots,
         needs: Needs,
         budget: Budget,
         timer: Callable[[], float],

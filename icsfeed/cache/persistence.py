@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from icsfeed.cache.snapshots import KINDS, Known
-from icsfeed.cache.ttl import Copies
+from icsfeed.cache.snapshots import KINDS, Snapshots
+from icsfeed.cache.ttl import TtlCache
 from icsfeed.model import Issue, Needs, Person, Project, Snapshot
 from icsfeed.plane.incremental import IssueList
 from icsfeed.plane.rate_limit import Budget, BudgetState
@@ -25,12 +25,12 @@ LOCK_PATIENCE = 60.0
 """How long they wait for one that lives: 10,000 issues may take it half a minute."""
 
 
-class Roster(Struct, frozen=True):
+class RosterRecord(Struct, frozen=True):
     """A workspace's projects and people, and when they were read.
 
     `people_at`: None before the people are. `keys`: the projects that the configuration let out; none: all.
     `origin`: of which Plane and workspace it is. `reader`: with which key it was read. `lost` and
-    `deleted`: see `Known`.
+    `deleted`: see `Snapshots`.
     """
 
     projects: tuple[Project, ...]
@@ -44,18 +44,18 @@ class Roster(Struct, frozen=True):
     deleted: frozenset[str] = frozenset()
 
 
-class Batch(Struct, frozen=True):
+class IssueBatch(Struct, frozen=True):
     """Some issues in a row."""
 
     issues: tuple[Issue, ...]
 
 
-class Kept(Struct, frozen=True):
+class ProjectRecord(Struct, frozen=True):
     """A project's snapshot, with the people it was made with, and its issue list.
 
     Each issue is kept once, in `batches` (see `kept`). The snapshot and the list have only those that are
     not the other's: where Plane has moved the completion of a done issue, say. Of one that is not `whole`
-    only the parts count whose time is among the `Reads`.
+    only the parts count whose time is among the `ReadTimes`.
     """
 
     snapshot: Snapshot
@@ -64,8 +64,8 @@ class Kept(Struct, frozen=True):
     whole: bool = True
 
 
-class Reads(Struct, frozen=True):
-    """Which `Kept` is the newest, and when each part of it was last read.
+class ReadTimes(Struct, frozen=True):
+    """Which `ProjectRecord` is the newest, and when each part of it was last read.
 
     `whole_at`: when all of its issues were.
     """
@@ -75,7 +75,7 @@ class Reads(Struct, frozen=True):
     whole_at: datetime
 
 
-class Keeping:
+class Persistence:
     """Keeps what is `known` of the workspace `name` in a store, and takes in what was kept there.
 
     `origin` says which Plane's workspace that is: what was kept of another one is no copy of it.
@@ -86,7 +86,7 @@ class Keeping:
     def __init__(
         self,
         name: str,
-        known: Known,
+        known: Snapshots,
         store: Store,
         clock: Callable[[], datetime],
         origin: str = "",
@@ -113,14 +113,16 @@ class Keeping:
         projects, projects_at = known.projects.get(""), known.projects.read_at("")
         if projects is not None and projects_at is not None:
             people, people_at = known.members.get("") or {}, known.members.read_at("")
-            roster = Roster(projects, projects_at, people, people_at, known.keys, self._origin, self._reader)
+            roster = RosterRecord(
+                projects, projects_at, people, people_at, known.keys, self._origin, self._reader
+            )
             roster = replace(roster, lost=known.lost, deleted=frozenset(known.deleted))
             await self._store.put_record(self._key("roster"), roster)
 
     async def adopt_roster(self) -> Sequence[Project]:
         """Take in the projects and people that were kept, where they are newer than ours."""
         known = self._known
-        roster = await self._store.get_record(self._key("roster"), Roster)
+        roster = await self._store.get_record(self._key("roster"), RosterRecord)
         if roster is not None and roster.origin == self._origin:
             # What was kept may be from before the configuration was narrowed, or widened.
             ours = known.projects.read_at("")
@@ -157,7 +159,7 @@ class Keeping:
             await self._store.put(self._key("project", project.id), encoded)
             self._digests[project.id], self._saved[project.id] = sha256(encoded).hexdigest(), stamp
         digest = self._digests[project.id]
-        await self._store.put_record(self._key("reads", project.id), Reads(digest, at, issues.whole_at))
+        await self._store.put_record(self._key("reads", project.id), ReadTimes(digest, at, issues.whole_at))
         if is_news and self.is_shared:
             await self._store.put(self._key("news"), digest.encode())
 
@@ -170,7 +172,7 @@ class Keeping:
         encoded = await asyncio.to_thread(lambda: encode(kept(snapshot, issues, whole=False)))
         await self._store.put(self._key("project", project.id), encoded)
         self._digests[project.id] = sha256(encoded).hexdigest()
-        reads = Reads(self._digests[project.id], self._known.reads(project), issues.whole_at)
+        reads = ReadTimes(self._digests[project.id], self._known.reads(project), issues.whole_at)
         await self._store.put_record(self._key("reads", project.id), reads)
 
     @property
@@ -192,7 +194,7 @@ class Keeping:
             await self._adopt(project)
 
     async def _adopt(self, project: Project) -> None:
-        reads = await self._store.get_record(self._key("reads", project.id), Reads)
+        reads = await self._store.get_record(self._key("reads", project.id), ReadTimes)
         empty = self._known.issues.get(project.id) is None
         if not empty and (reads is None or not self._is_news(project, reads)):
             return
@@ -202,7 +204,7 @@ class Keeping:
         if known and reads is not None:
             self._confirm(project, reads)
 
-    async def _adopt_kept(self, project: Project, reads: Reads | None, *, alone: bool) -> bool:
+    async def _adopt_kept(self, project: Project, reads: ReadTimes | None, *, alone: bool) -> bool:
         """Whether `reads` are of what is kept. `alone`: it is better than nothing without them, too.
 
         A crash may have come between the two: then it is as old as the list in it.
@@ -215,7 +217,7 @@ class Keeping:
         if at is None and not alone:
             return False
         try:
-            found = await asyncio.to_thread(lambda: decode(value, Kept))
+            found = await asyncio.to_thread(lambda: decode(value, ProjectRecord))
             snapshot, issues = await asyncio.to_thread(lambda: restored(found))
         except ValueError:  # another version's shape
             return False
@@ -247,7 +249,7 @@ class Keeping:
             known.lists[project.id] = issues
         known.issues.adopt(project.id, (issues.items, issues.unreadable), read_at)
 
-        def adopt(part: str, copies: Copies[str, Any], key: str, value: object) -> None:
+        def adopt(part: str, copies: TtlCache[str, Any], key: str, value: object) -> None:
             moment = at.get(part, read_at if whole else None)
             if moment is not None:
                 copies.adopt(key, value, moment)
@@ -262,11 +264,11 @@ class Keeping:
                 if period.issues is not None:
                     adopt(f"{kind} {period.id}", known.held[kind], period.id, period.issues)
 
-    def _is_news(self, project: Project, reads: Reads) -> bool:
+    def _is_news(self, project: Project, reads: ReadTimes) -> bool:
         ours = self._known.reads(project)
         return any(part not in ours or ours[part] < at for part, at in reads.at.items())
 
-    def _confirm(self, project: Project, reads: Reads) -> None:
+    def _confirm(self, project: Project, reads: ReadTimes) -> None:
         for part, copies, key in self._known.parts(project):
             if part in reads.at:
                 copies.confirm(key, reads.at[part])
@@ -298,19 +300,19 @@ class Keeping:
         return "/".join((self._name, *parts))
 
 
-def kept(snapshot: Snapshot, issues: IssueList, *, whole: bool = True) -> Kept:
+def kept(snapshot: Snapshot, issues: IssueList, *, whole: bool = True) -> ProjectRecord:
     """A snapshot and an issue list to keep, encoded in batches: nothing else runs while a large one is."""
     own = {id_: issue for id_, issue in snapshot.issues.items() if issues.items.get(id_) is not issue}
     others = {id_: issue for id_, issue in issues.items.items() if id_ not in snapshot.issues}
     common = [issue for id_, issue in issues.items.items() if id_ not in others]
     batches = tuple(
-        encode(Batch(tuple(common[start : start + BATCH]))) for start in range(0, len(common), BATCH)
+        encode(IssueBatch(tuple(common[start : start + BATCH]))) for start in range(0, len(common), BATCH)
     )
-    return Kept(replace(snapshot, issues=own), replace(issues, items=others), batches, whole)
+    return ProjectRecord(replace(snapshot, issues=own), replace(issues, items=others), batches, whole)
 
 
-def restored(kept: Kept) -> tuple[Snapshot, IssueList]:
+def restored(kept: ProjectRecord) -> tuple[Snapshot, IssueList]:
     """What was kept. Raises ValueError for another version's shape."""
-    common = {issue.id: issue for batch in kept.batches for issue in decode(batch, Batch).issues}
+    common = {issue.id: issue for batch in kept.batches for issue in decode(batch, IssueBatch).issues}
     snapshot = replace(kept.snapshot, issues={**common, **kept.snapshot.issues})
     return snapshot, replace(kept.issues, items={**common, **kept.issues.items})

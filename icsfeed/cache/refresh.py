@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol, TypeVar
 
-from icsfeed.cache.persistence import Keeping
-from icsfeed.cache.snapshots import KINDS, Known
+from icsfeed.cache.persistence import Persistence
+from icsfeed.cache.snapshots import KINDS, Snapshots
 from icsfeed.config.schema import Cache
 from icsfeed.errors import NoAccess
 from icsfeed.model import Issue, Label, Listing, Needs, Period, PeriodKind, Person, Project, State
 from icsfeed.plane.incremental import IssueList, Rows, merged, pruned, since, went_back, whole
-from icsfeed.plane.rate_limit import Errand
+from icsfeed.plane.rate_limit import RequestPriority
 
 T = TypeVar("T")
 
@@ -26,12 +26,12 @@ LOST = (
 )
 
 
-class Plane(Protocol):
+class PlaneReader(Protocol):
     """What a workspace reads with: plane/client.py. Every method raises PlaneError."""
 
     @property
     def answers(self) -> Counter[str]: ...
-    def on(self, errand: Errand) -> "Plane": ...
+    def on(self, errand: RequestPriority) -> "PlaneReader": ...
     async def projects(self) -> Listing: ...
     async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]: ...
     async def project_members(self, project: Project) -> tuple[Person, ...]: ...
@@ -47,7 +47,7 @@ class Plane(Protocol):
 
 
 async def current_issues(
-    plane: Plane, project: Project, known: IssueList | None, now: datetime, full: timedelta
+    plane: PlaneReader, project: Project, known: IssueList | None, now: datetime, full: timedelta
 ) -> IssueList:
     """The issues now: from the rows that changed where those tell, else read whole (plane/incremental.py).
 
@@ -62,7 +62,7 @@ async def current_issues(
 
 
 async def _changed_issues(
-    plane: Plane, project: Project, known: IssueList, start: datetime, now: datetime
+    plane: PlaneReader, project: Project, known: IssueList, start: datetime, now: datetime
 ) -> IssueList | None:
     """The known issues with what changed since `start`; None where only reading all of them tells."""
     recent = await plane.recent_issues(project, start)
@@ -92,11 +92,11 @@ async def all_of(work: Sequence[Awaitable[None]]) -> None:
             raise result
 
 
-class Reading:
+class Refresher:
     """Brings what is known of a workspace up to date, part by part. Every method raises PlaneError."""
 
     def __init__(
-        self, name: str, known: Known, keeping: Keeping, cache: Cache, clock: Callable[[], datetime]
+        self, name: str, known: Snapshots, keeping: Persistence, cache: Cache, clock: Callable[[], datetime]
     ) -> None:
         self._name = name
         self._known = known
@@ -105,7 +105,7 @@ class Reading:
         self._clock = clock
         self._missing: frozenset[str] = frozenset()
 
-    async def roster(self, plane: Plane) -> None:
+    async def roster(self, plane: PlaneReader) -> None:
         """Which projects there are."""
         async with self._keeping.shared("roster"):
             await self._keeping.adopt_roster()
@@ -124,7 +124,7 @@ class Reading:
                     await self._keeping.adopt(project)
                     await self._keeping.save(project)
 
-    async def _read_projects(self, plane: Plane) -> tuple[Project, ...]:
+    async def _read_projects(self, plane: PlaneReader) -> tuple[Project, ...]:
         listing = await plane.projects()
         lost = self._lost_projects(listing)
         if not listing.joined and lost:
@@ -150,7 +150,7 @@ class Reading:
         known.lost = {project.id: known.lost.get(project.id, self._clock()) for project in lost}
         return lost
 
-    async def members(self, plane: Plane) -> None:
+    async def members(self, plane: PlaneReader) -> None:
         """Who is a member, when that is not fresh."""
         if not self._known.members.is_fresh(""):
             async with self._keeping.shared("roster"):
@@ -158,13 +158,13 @@ class Reading:
                 await self._known.members.look("", partial(self._read_members, plane))
                 await self._keeping.save_roster()
 
-    async def _read_members(self, plane: Plane) -> Mapping[str, Person]:
+    async def _read_members(self, plane: PlaneReader) -> Mapping[str, Person]:
         known = self._known
         readable = [project for project in known.projects.get("") or () if project.id not in known.lost]
         people = await plane.members(readable)
         return {**known.people_of_lost(), **{person.id: person for person in people}}
 
-    async def project(self, project: Project, needs: Needs, plane: Plane) -> None:
+    async def project(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
         """One replica reads a project; the others take in what it has kept."""
         async with self._keeping.shared(project.id):
             await self._keeping.adopt(project)
@@ -182,7 +182,7 @@ class Reading:
                 self._missing |= self._known.unknown(project)
             await self._keeping.save(project)
 
-    async def essentials(self, project: Project, plane: Plane) -> None:
+    async def essentials(self, project: Project, plane: PlaneReader) -> None:
         """What every feed needs of a project; the rest may follow when all projects have that."""
         async with self._keeping.shared(project.id):
             await self._keeping.adopt(project)
@@ -190,7 +190,7 @@ class Reading:
             await self._refresh_names(project, plane)
             await self._keeping.save_first(project)
 
-    async def _read_issues(self, project: Project, plane: Plane) -> tuple[Mapping[str, Issue], int]:
+    async def _read_issues(self, project: Project, plane: PlaneReader) -> tuple[Mapping[str, Issue], int]:
         known, full = self._known.lists.get(project.id), self._cache.full.delta
         if known is not None and known.whole_at < self._known.whole_since:
             full = timedelta()
@@ -198,11 +198,13 @@ class Reading:
         self._known.lists[project.id] = found
         return found.items, found.unreadable
 
-    async def _refresh_names(self, project: Project, plane: Plane) -> None:
+    async def _refresh_names(self, project: Project, plane: PlaneReader) -> None:
         await self._known.states.look(project.id, lambda: by_id(plane.states(project)))
         await self._known.labels.look(project.id, lambda: by_id(plane.labels(project)))
 
-    async def _refresh_periods(self, project: Project, kind: PeriodKind, needs: Needs, plane: Plane) -> None:
+    async def _refresh_periods(
+        self, project: Project, kind: PeriodKind, needs: Needs, plane: PlaneReader
+    ) -> None:
         await self._known.periods[kind].look(project.id, lambda: by_id(plane.periods(project, kind)))
         for period in self._known.wanted(project, needs):
             if period.kind == kind:

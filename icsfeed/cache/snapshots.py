@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.cache.revisions import carried_on
-from icsfeed.cache.ttl import Copies
+from icsfeed.cache.ttl import TtlCache
 from icsfeed.config.schema import Cache
 from icsfeed.model import Issue, Label, Needs, Period, PeriodKind, Person, Project, Snapshot, State
 from icsfeed.plane.incremental import IssueList
@@ -37,7 +37,7 @@ class View(Struct, frozen=True):
     unread: tuple[Project, ...] = ()
 
 
-class Known:
+class Snapshots:
     """The copies of one workspace's parts. `links`: its feeds tell which cycle and module an issue is in.
 
     `keys` (folded case) limits it to some projects, by key or id; none: all. `sparing`: nothing is read that
@@ -59,19 +59,19 @@ class Known:
         links: bool = True,
         sparing: bool = False,
     ) -> None:
-        def copies(ttl: int) -> Copies[str, Any]:
-            return Copies(ttl, timer, clock)
+        def copies(ttl: int) -> TtlCache[str, Any]:
+            return TtlCache(ttl, timer, clock)
 
-        self.projects: Copies[str, tuple[Project, ...]] = copies(cache.projects)
-        self.members: Copies[str, Mapping[str, Person]] = copies(cache.members)
-        self.issues: Copies[str, tuple[Mapping[str, Issue], int]] = copies(cache.issues)
-        self.states: Copies[str, Mapping[str, State]] = copies(cache.states)
-        self.labels: Copies[str, Mapping[str, Label]] = copies(cache.labels)
+        self.projects: TtlCache[str, tuple[Project, ...]] = copies(cache.projects)
+        self.members: TtlCache[str, Mapping[str, Person]] = copies(cache.members)
+        self.issues: TtlCache[str, tuple[Mapping[str, Issue], int]] = copies(cache.issues)
+        self.states: TtlCache[str, Mapping[str, State]] = copies(cache.states)
+        self.labels: TtlCache[str, Mapping[str, Label]] = copies(cache.labels)
         ttls = {"cycle": cache.cycles, "module": cache.modules}
-        self.periods: Mapping[PeriodKind, Copies[str, Mapping[str, Period]]] = {
+        self.periods: Mapping[PeriodKind, TtlCache[str, Mapping[str, Period]]] = {
             kind: copies(ttls[kind]) for kind in KINDS
         }
-        self.held: Mapping[PeriodKind, Copies[str, frozenset[str]]] = {
+        self.held: Mapping[PeriodKind, TtlCache[str, frozenset[str]]] = {
             kind: copies(ttls[kind]) for kind in KINDS
         }
         self.lists: dict[str, IssueList] = {}
@@ -100,24 +100,24 @@ class Known:
         named = {who for issues, _ in copies for issue in issues.values() for who in issue.assignees}
         return {id_: person for id_, person in people.items() if id_ in named}
 
-    def copies(self) -> Sequence[Copies[str, Any]]:
+    def copies(self) -> Sequence[TtlCache[str, Any]]:
         """All of them."""
-        names: list[Copies[str, Any]] = [self.projects, self.members, self.issues, self.states, self.labels]
+        names: list[TtlCache[str, Any]] = [self.projects, self.members, self.issues, self.states, self.labels]
         return [*names, *self.periods.values(), *self.held.values()]
 
     def allowed(self, projects: Iterable[Project]) -> tuple[Project, ...]:
         """Those that the configuration lets out."""
         return tuple(p for p in projects if not self.keys or {p.key.casefold(), p.id} & self.keys)
 
-    def expire_as(self, other: "Known") -> None:
+    def expire_as(self, other: "Snapshots") -> None:
         """Let be read again what is known to `other` and no longer fresh there."""
         for ours, theirs in zip(self.copies(), other.copies(), strict=True):
             ours.expire_as(theirs)
 
-    def _of_project(self) -> Sequence[Copies[str, Any]]:
+    def _of_project(self) -> Sequence[TtlCache[str, Any]]:
         return [*self._essentials(), *self.periods.values()]
 
-    def _essentials(self) -> Sequence[Copies[str, Any]]:
+    def _essentials(self) -> Sequence[TtlCache[str, Any]]:
         return [self.issues, self.states, self.labels]
 
     def reads_periods(self, needs: Needs) -> bool:
@@ -353,7 +353,7 @@ class Known:
         moments = {part: copies.read_at(key) for part, copies, key in self.parts(project)}
         return {part: at for part, at in moments.items() if at is not None}
 
-    def parts(self, project: Project) -> Iterable[tuple[str, Copies[str, Any], str]]:
+    def parts(self, project: Project) -> Iterable[tuple[str, TtlCache[str, Any], str]]:
         """The parts of a project by name, where their copies are, and under which key."""
         yield from (
             ("issues", self.issues, project.id),

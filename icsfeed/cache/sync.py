@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from icsfeed.cache.ttl import Refresh
+from icsfeed.cache.ttl import RefreshOutcome
 from icsfeed.cache.workspace import Workspace
 
 Outcome: TypeAlias = Literal["success", "error"]
@@ -80,7 +80,7 @@ def _error_of(workspace: Workspace) -> str | None:
     return str(workspace.last_error) if workspace.last_error else None
 
 
-def _as_sync(workspace: Workspace, refresh: Refresh | None) -> LastSync | None:
+def _as_sync(workspace: Workspace, refresh: RefreshOutcome | None) -> LastSync | None:
     if refresh is None:
         return None
     status: Outcome = "error" if refresh.error else "success"

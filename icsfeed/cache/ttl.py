@@ -9,7 +9,7 @@ from cachetools import TLRUCache
 from msgspec import Struct
 
 from icsfeed.errors import PlaneError
-from icsfeed.single_flight import Joined
+from icsfeed.single_flight import SingleFlight
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -20,7 +20,7 @@ LONGEST_FRESH = 1e9
 """Seconds: a longer time to live would lead beyond the year 9999."""
 
 
-class Copies(Generic[K, T]):
+class TtlCache(Generic[K, T]):
     """The last good copy of each thing of one kind, and which of them are still fresh.
 
     A copy outlives its freshness: it is replaced by a newer one and never by nothing. A read that
@@ -40,7 +40,7 @@ class Copies(Generic[K, T]):
         self._read_at: dict[K, datetime] = {}
         self._fresh_until: dict[K, datetime] = {}
         self._versions: dict[K, int] = {}
-        self._reading: Joined[T] = Joined()
+        self._reading: SingleFlight[T] = SingleFlight()
         self._clock = clock
         self.reads = 0
 
@@ -102,7 +102,7 @@ class Copies(Generic[K, T]):
         for key in list(self._fresh):
             self.expire(key)
 
-    def expire_as(self, other: "Copies[K, T]") -> None:
+    def expire_as(self, other: "TtlCache[K, T]") -> None:
         """Let be read again what `other` knows and has no longer fresh."""
         for key in other._good:
             if not other.is_fresh(key):
@@ -129,7 +129,7 @@ class Copies(Generic[K, T]):
             self._fresh[key] = self._timer() + fresh_for
 
 
-class Rest:
+class Backoff:
     """How long to leave Plane alone after failures: doubling from 5 s to 5 min, or as Plane asks.
 
     `chance` gives numbers from 0 to 1: by up to a quarter shorter, so that not all who failed together
@@ -164,7 +164,7 @@ class Rest:
         self._failures, self._until, self.error = 0, 0.0, None
 
 
-class Refresh(Struct, frozen=True):
+class RefreshOutcome(Struct, frozen=True):
     """One time that a part of a workspace was brought up to date, or could not be."""
 
     at: datetime
@@ -172,7 +172,7 @@ class Refresh(Struct, frozen=True):
     error: PlaneError | None = None
 
 
-class Refreshes:
+class RefreshStats:
     """What became of refreshes: `counts` by `ok` or the kind of error, and `seconds` for all of them."""
 
     def __init__(self, clock: Callable[[], datetime], timer: Callable[[], float]) -> None:
@@ -180,7 +180,7 @@ class Refreshes:
         self.counts: Counter[str] = Counter()
         self.seconds = 0.0
         self.under_way = 0
-        self.last: Refresh | None = None
+        self.last: RefreshOutcome | None = None
 
     async def measured(self, refresh: Awaitable[object]) -> None:
         """Wait for it, and count it. Raises what it raises; what is cancelled does not count."""
@@ -189,14 +189,14 @@ class Refreshes:
         try:
             await refresh
         except PlaneError as error:
-            self._count(Refresh(at, self._timer() - begun, error))
+            self._count(RefreshOutcome(at, self._timer() - begun, error))
             raise
         else:
-            self._count(Refresh(at, self._timer() - begun))
+            self._count(RefreshOutcome(at, self._timer() - begun))
         finally:
             self.under_way -= 1
 
-    def _count(self, refresh: Refresh) -> None:
+    def _count(self, refresh: RefreshOutcome) -> None:
         self.counts[refresh.error.kind if refresh.error else "ok"] += 1
         self.seconds += refresh.seconds
         self.last = refresh

@@ -12,15 +12,15 @@ from cachetools import TTLCache
 from msgspec.structs import replace
 
 from icsfeed.cache.budget_wait import LONG, BudgetWait
-from icsfeed.cache.persistence import Keeping
-from icsfeed.cache.refresh import LOST, Plane, Reading, all_of
-from icsfeed.cache.snapshots import Known, View
-from icsfeed.cache.ttl import Refreshes, Rest
+from icsfeed.cache.persistence import Persistence
+from icsfeed.cache.refresh import LOST, PlaneReader, Refresher, all_of
+from icsfeed.cache.snapshots import Snapshots, View
+from icsfeed.cache.ttl import Backoff, RefreshStats
 from icsfeed.config.schema import Cache
 from icsfeed.errors import BadAnswer, NoAccess, NotFound, PlaneError
 from icsfeed.model import Needs, Project
-from icsfeed.plane.rate_limit import WINDOW, Budget, Errand, Urgency
-from icsfeed.single_flight import Joined
+from icsfeed.plane.rate_limit import WINDOW, Budget, RequestPriority, Urgency
+from icsfeed.single_flight import SingleFlight
 from icsfeed.store.store import Store
 
 AT_ONCE = 4
@@ -60,7 +60,7 @@ class Workspace:
     def __init__(
         self,
         name: str,
-        plane: Plane,
+        plane: PlaneReader,
         cache: Cache,
         *,
         store: Store,
@@ -77,26 +77,28 @@ class Workspace:
         self.name = name
         self.budget = budget
         budget.users += 1
-        self._reader = Errand(budget, "reader", self._told_to_wait)
+        self._reader = RequestPriority(budget, "reader", self._told_to_wait)
         self.plane = plane.on(self._reader)
         self._cache = cache
         self._needs = needs
         self._clock = clock
         self._timer = timer
         folded = frozenset(key.casefold() for key in keys)
-        self.known = Known(cache, clock=clock, timer=timer, keys=folded, links=needs.links, sparing=sparing)
-        self.keeping = Keeping(name, self.known, store, clock, origin, reader, sparing=sparing)
-        self._reading = Reading(name, self.known, self.keeping, cache, clock)
-        self._flights: Joined[None] = Joined()
-        self._errands: set[Errand] = set()
+        self.known = Snapshots(
+            cache, clock=clock, timer=timer, keys=folded, links=needs.links, sparing=sparing
+        )
+        self.keeping = Persistence(name, self.known, store, clock, origin, reader, sparing=sparing)
+        self._reading = Refresher(name, self.known, self.keeping, cache, clock)
+        self._flights: SingleFlight[None] = SingleFlight()
+        self._errands: set[RequestPriority] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self.edition = 0
         self._views: TTLCache[object, View] = TTLCache(maxsize=10_000, ttl=VIEW_KEPT, timer=timer)
         self._watched: TTLCache[str, bool] = TTLCache(maxsize=100_000, ttl=WATCHED_FOR, timer=timer)
         self._waits = BudgetWait(name, self.known, needs, budget, timer, self._is_closed)
-        self._rest = Rest(timer, chance)
-        self._part_rests: defaultdict[str, Rest] = defaultdict(lambda: Rest(timer, chance))
-        self.refreshes = Refreshes(clock, timer)
+        self._rest = Backoff(timer, chance)
+        self._part_rests: defaultdict[str, Backoff] = defaultdict(lambda: Backoff(timer, chance))
+        self.refreshes = RefreshStats(clock, timer)
         self.is_closed = False
 
     async def start(self) -> None:
@@ -233,11 +235,11 @@ class Workspace:
         text = f"not listed any more since {at:%Y-%m-%d %H:%M} UTC; its last copy is shown"
         return NoAccess(f"project {keys} of workspace {self.name!r}", text)
 
-    def _told_to_wait(self, errand: Errand, seconds: float) -> None:
+    def _told_to_wait(self, errand: RequestPriority, seconds: float) -> None:
         if seconds >= LONG and (errand.urgency == "reader" or not self.is_ready):
             self._waits.tell(seconds)
 
-    def _rests(self, projects: Iterable[Project] | None = None) -> Sequence[Rest]:
+    def _rests(self, projects: Iterable[Project] | None = None) -> Sequence[Backoff]:
         """Those of the whole, of its people and of these projects: all of them by default."""
         chosen = (self.known.projects.get("") or ()) if projects is None else projects
         parts = ("", *(project.id for project in chosen if project.id not in self.known.lost))
@@ -259,7 +261,7 @@ class Workspace:
             work = ("unread", *(project.id for project in few))
             await self._fly(work, partial(self._refresh_unread, few), self._timer() + WINDOW, urgency)
 
-    async def _refresh_unread(self, projects: Sequence[Project], plane: Plane) -> None:
+    async def _refresh_unread(self, projects: Sequence[Project], plane: PlaneReader) -> None:
         await self._in_rounds(self._essentials(projects, plane), (), plane)
 
     async def refresh_projects(self, urgency: Urgency) -> None:
@@ -291,7 +293,7 @@ class Workspace:
         for copies in self.known.copies():
             copies.expire_all()
 
-    async def _read_all(self, plane: Plane) -> None:
+    async def _read_all(self, plane: PlaneReader) -> None:
         await self._refresh(self.known.projects.get("") or (), Needs(), plane)
 
     def watched(self) -> Sequence[Project]:
@@ -330,7 +332,7 @@ class Workspace:
     async def _fly(
         self,
         work: Hashable,
-        start: Callable[[Plane], Awaitable[None]],
+        start: Callable[[PlaneReader], Awaitable[None]],
         until: float,
         urgency: Urgency = "reader",
     ) -> None:
@@ -344,10 +346,10 @@ class Workspace:
         task = self._flights.task(work, lambda: self._guarded(start, urgency))
         await asyncio.wait({task}, timeout=max(0.0, until - self._timer()))
 
-    async def _guarded(self, start: Callable[[Plane], Awaitable[None]], urgency: Urgency) -> None:
+    async def _guarded(self, start: Callable[[PlaneReader], Awaitable[None]], urgency: Urgency) -> None:
         if self._rest.left or self.is_closed:
             return
-        errand = Errand(self.budget, urgency, self._told_to_wait)
+        errand = RequestPriority(self.budget, urgency, self._told_to_wait)
         self._errands.add(errand)
         try:
             await self.keeping.hear_of_budget(self.budget)
@@ -364,7 +366,7 @@ class Workspace:
     def _reads(self) -> int:
         return sum(copies.reads for copies in self.known.copies())
 
-    def _failed(self, rest: Rest, error: PlaneError) -> None:
+    def _failed(self, rest: Backoff, error: PlaneError) -> None:
         if not rest.left:
             rest.failed(error)
             log.warning("workspace %s: %s; asking again in %.0f s", self.name, error, rest.left)
@@ -374,12 +376,12 @@ class Workspace:
             self.known.is_fresh(project, needs) for project in projects
         )
 
-    async def _read_roster(self, plane: Plane) -> None:
+    async def _read_roster(self, plane: PlaneReader) -> None:
         before = self._reads()
         await self.refreshes.measured(self._reading.roster(plane))
         self._heard_after(before)
 
-    async def _refresh(self, projects: Sequence[Project], needs: Needs, plane: Plane) -> None:
+    async def _refresh(self, projects: Sequence[Project], needs: Needs, plane: PlaneReader) -> None:
         """Read what is not fresh, first what no feed can do without. One part that fails does not keep the
         others from being read.
         """
@@ -392,11 +394,11 @@ class Workspace:
         await self._reading.save_changed()
         await self.keeping.keep_budget(self.budget)
 
-    def _essentials(self, projects: Sequence[Project], plane: Plane) -> Sequence[Part]:
+    def _essentials(self, projects: Sequence[Project], plane: PlaneReader) -> Sequence[Part]:
         unread = (project for project in projects if not self.known.has_essentials(project))
         return [(project.id, partial(self._reading.essentials, project, plane)) for project in unread]
 
-    async def _in_rounds(self, first: Sequence[Part], parts: Sequence[Part], plane: Plane) -> None:
+    async def _in_rounds(self, first: Sequence[Part], parts: Sequence[Part], plane: PlaneReader) -> None:
         is_well = self.known.members.is_fresh("") and not self.is_failing("")
         members: Sequence[Part] = [] if is_well else [("", partial(self._reading.members, plane))]
         # What failed the last time comes last: it may let all that comes after it rest.

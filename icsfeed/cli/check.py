@@ -20,7 +20,7 @@ from icsfeed.errors import (
     PushError,
     did_you_mean,
 )
-from icsfeed.feeds.calendar import Calendar, Material
+from icsfeed.feeds.calendar import Calendar, FeedData
 from icsfeed.feeds.diagnose import unknown_names, why_empty
 from icsfeed.feeds.service import FeedService
 from icsfeed.model import Needs
@@ -175,7 +175,7 @@ async def _feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     except FeedError as error:
         yield Finding("error", about, error.reason, error)
         return
-    material = Material(view.projects, view.people, view.snapshots, view.linked)
+    material = FeedData(view.projects, view.people, view.snapshots, view.linked)
     for unknown in unknown_names(feed, material):
         yield Finding("warning", about, f"its filter names an unknown {unknown}")
     if not calendar.count:

@@ -43,7 +43,7 @@ from icsfeed.cli.support import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from icsfeed.push.report import Report
+    from icsfeed.push.report import TargetReport
 
 PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
 
@@ -172,7 +172,7 @@ def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> 
 
     import msgspec
 
-    from icsfeed.export.folder import Folder
+    from icsfeed.export.folder import ExportFolder
     from icsfeed.export.run import export as export_to
     from icsfeed.store.store import open_store
 
@@ -180,7 +180,7 @@ def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> 
 
     async def work() -> None:
         async with patient(config, open_store(config.store.reveal(), os.environ)) as service:
-            done = await export_to(service, Folder(Path(folder)), links=links)
+            done = await export_to(service, ExportFolder(Path(folder)), links=links)
         if as_json:
             show_json(msgspec.to_builtins(done))
         else:
@@ -239,7 +239,7 @@ def push(
     holds. Only what icsfeed has written there is changed or deleted. Where the feed has become empty, or
     more would be deleted than the configuration allows, nothing is deleted without --force.
     """
-    from icsfeed.push.run import World, push_all
+    from icsfeed.push.run import PushContext, push_all
     from icsfeed.server.build import utc_now
     from icsfeed.store.store import open_store
 
@@ -249,10 +249,10 @@ def push(
     async def work() -> None:
         stop_on_sigterm()
         store = open_store(config.store.reveal(), os.environ)
-        reports: list[Report] = []
+        reports: list[TargetReport] = []
         with push_bars(wanted=not as_json) as bars:
 
-            def take(report: Report) -> None:
+            def take(report: TargetReport) -> None:
                 reports.append(report)
                 if not as_json:
                     bars.show(report)
@@ -260,7 +260,7 @@ def push(
             try:
                 async with patient(config, store) as service:
                     service.expire()
-                    world = World(push_folder, store, utc_now)
+                    world = PushContext(push_folder, store, utc_now)
                     await push_all(
                         names, service, world, take, bars.counts, bars.waits, dry_run=dry_run, force=force
                     )

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from icsfeed.cache.workspace import Workspace
     from icsfeed.cli.check import Finding
     from icsfeed.config.schema import Config
-    from icsfeed.doctor.verdict import Said, Verdict
-    from icsfeed.export.run import Exported
+    from icsfeed.doctor.verdict import ClientRemark, Verdict
+    from icsfeed.export.run import ExportResult
     from icsfeed.feeds.service import FeedService
-    from icsfeed.push.report import Report
-    from icsfeed.server.live_status import State
+    from icsfeed.push.report import TargetReport
+    from icsfeed.server.live_status import LiveState
 
 
 _CONTROL = ("Cc", "Cs", "Zl", "Zp")
@@ -96,7 +96,7 @@ LISTED = 20
 """Lines of one kind that a report prints at most."""
 
 
-def show_report(report: Report) -> None:
+def show_report(report: TargetReport) -> None:
     """What a push did, or would do, for one target."""
     for action in report.actions or ():
         say(f"{action.kind:<9}  {action.href}  {action.uid}")
@@ -155,7 +155,7 @@ class PushBars:
         self._tasks[name] = self._bars.add_task(name, total=None, waits="")
         return self._tasks[name]
 
-    def show(self, report: Report) -> None:
+    def show(self, report: TargetReport) -> None:
         """Print what a push did in the place of its bar."""
         if self._bars is not None:
             self._bars.remove_task(self._task(report.target))
@@ -222,7 +222,7 @@ def _reading(workspace: Workspace) -> str:
     return f"{read}, {workspace.waiting}" if workspace.waiting else read
 
 
-def show_exported(done: Exported) -> None:
+def show_exported(done: ExportResult) -> None:
     """What changed, a line each; what failed to standard error; and the counts."""
     for word in ("written", "removed"):
         for feed in getattr(done, word):
@@ -233,7 +233,7 @@ def show_exported(done: Exported) -> None:
     say(", ".join(counts))
 
 
-def show_state(state: State, asked: str) -> None:
+def show_state(state: LiveState, asked: str) -> None:
     """How a server is, a line for each thing that is wrong, and what to do where nothing answers."""
     say("ready" if state.ready else "not ready" if state.live else "no answer")
     for about, problem in state.problems.items():
@@ -252,7 +252,7 @@ def show_verdicts(verdicts: Sequence[Verdict]) -> None:
         show_reasons("", [reason for reason in verdict.reasons if reason not in shared])
 
 
-def show_reasons(about: str, reasons: Sequence[Said]) -> None:
+def show_reasons(about: str, reasons: Sequence[ClientRemark]) -> None:
     """`!` before what keeps an app from working well, `-` before what is good to know."""
     for reason in reasons:
         say(f"{about:<16}  {'-' if reason.weight == 'note' else '!'} {reason.text}")

@@ -23,13 +23,13 @@ from icsfeed.cli.output import why_not_listening
 from icsfeed.cli.support import BUSY, load_configuration, push_folder, set_up_logs
 from icsfeed.config.file import fingerprint
 from icsfeed.config.values import secrets_of
-from icsfeed.push.run import World
+from icsfeed.push.run import PushContext
 from icsfeed.server.build import WorkspacePool, utc_now
-from icsfeed.server.connections import Admission, Bounded, dated, let_go_of_the_late
+from icsfeed.server.connections import Admission, BoundedProtocol, dated, let_go_of_the_late
 from icsfeed.server.host import hosted
 from icsfeed.server.listening import address_of, leave, open_listener, open_unix_listener
 from icsfeed.server.live_status import ServedAddress
-from icsfeed.server.reload import Reloading
+from icsfeed.server.reload import Reloader
 from icsfeed.server.systemd import Notifier, keep_alive, notifier
 from icsfeed.store.store import open_store
 from icsfeed.web.client_address import is_within
@@ -57,9 +57,9 @@ async def serve_file(
     """Serve a configuration and what becomes of it, until a signal ends it. `path`: None: the environment."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     store = open_store(config.store.reveal(), os.environ)
-    server = ServerState(utc_now, pushes=World(push_folder, store, utc_now))
+    server = ServerState(utc_now, pushes=PushContext(push_folder, store, utc_now))
     async with hosted(config, WorkspacePool(store), store, server) as site:
-        reloading = Reloading(
+        reloading = Reloader(
             site,
             lambda: load_configuration(path),
             lambda: fingerprint(path) if path else None,
@@ -117,7 +117,7 @@ def _told_of(first: Config) -> Callable[[Config], None]:
     return loaded
 
 
-class Server(uvicorn.Server):
+class UvicornServer(uvicorn.Server):
     """uvicorn's server, which tells when it answers and when it ends, and comes back after a signal."""
 
     def __init__(
@@ -226,7 +226,7 @@ async def listen(
     admission = Admission(connection_capacity(), lambda address: is_within(address, proxies()))
     settings = uvicorn.Config(
         dated(app, utc_now),
-        http=partial(Bounded, admission=admission),  # type: ignore[arg-type]
+        http=partial(BoundedProtocol, admission=admission),  # type: ignore[arg-type]
         ws="none",  # else any installed library would take connections out of their bounds
         access_log=False,
         server_header=False,
@@ -236,7 +236,7 @@ async def listen(
         timeout_graceful_shutdown=10,
         proxy_headers=False,  # web/middleware.py believes the proxies of the configuration, and no other
     )
-    server = Server(settings, answers, systemd)
+    server = UvicornServer(settings, answers, systemd)
     connections = server.server_state.connections
     beside = [keep_alive(systemd, os.environ, os.getpid()), let_go_of_the_late(connections)]
     tasks = [asyncio.create_task(work) for work in beside]

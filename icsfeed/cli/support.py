@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from icsfeed.feeds.query import Query
     from icsfeed.feeds.rendered import Rendered
     from icsfeed.feeds.service import FeedService
-    from icsfeed.push.report import Report
+    from icsfeed.push.report import TargetReport
     from icsfeed.store.store import Store
 
 TERMINATED = 143
@@ -250,20 +250,20 @@ def pushed(config: Config, named: Sequence[str]) -> Sequence[str]:
     return named or active
 
 
-def push_code(reports: Sequence[Report]) -> int:
+def push_code(reports: Sequence[TargetReport]) -> int:
     """The exit code of a push: that of all targets, where they agree, else that it is done in part."""
     codes = {_report_code(report) for report in reports}
     return codes.pop() if len(codes) == 1 else PARTLY
 
 
-def _unread_code(report: Report) -> int:
+def _unread_code(report: TargetReport) -> int:
     """The code of a run after an incomplete read of Plane, where --force does not help; 0 for no such run."""
     if report.unread is not None:
         return exit_code(report.unread)
     return PARTLY if report.refused is not None else 0
 
 
-def _report_code(report: Report) -> int:
+def _report_code(report: TargetReport) -> int:
     if report.error is not None:
         return exit_code(report.error)
     if report.refused is not None and not report.refused.final:

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from icsfeed.config.schema import SCOPES, Auto, Config, Feed, PushTarget, Workspace
+from icsfeed.config.schema import SCOPES, Auto, Config, Feed, PushTarget, WorkspaceConfig
 from icsfeed.errors import did_you_mean
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -21,7 +21,7 @@ _LOGIN = "username password password_file token token_file"
 _LONG = "needs {} characters or more; try: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
-class Found(NamedTuple):
+class Violation(NamedTuple):
     """A problem at a path. It is worth saying only when nothing is wrong with the values in `needs`."""
 
     path: Path
@@ -29,7 +29,7 @@ class Found(NamedTuple):
     needs: tuple[Path, ...] = ()
 
 
-def checks(config: Config, zones: Collection[str] | None) -> Iterator[Found]:
+def checks(config: Config, zones: Collection[str] | None) -> Iterator[Violation]:
     """What is wrong with a configuration as a whole. `zones`: the time zones there are; None: not checked."""
     yield from _rows((), _server(config, zones))
     for name, workspace in config.workspaces.items():
@@ -40,12 +40,12 @@ def checks(config: Config, zones: Collection[str] | None) -> Iterator[Found]:
         yield from _rows(("push", name), _target(target, config))
 
 
-def _rows(at: Path, rows: Iterable[Row]) -> Iterator[Found]:
+def _rows(at: Path, rows: Iterable[Row]) -> Iterator[Violation]:
     """The rows that are wrong. Of their keys the first says where (none: here); all must be sound."""
     for wrong, keys, message in rows:
         if wrong:
             first = keys.split(" ")[0]
-            yield Found((*at, first) if first else at, message, tuple((*at, key) for key in keys.split()))
+            yield Violation((*at, first) if first else at, message, tuple((*at, key) for key in keys.split()))
 
 
 def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
@@ -72,7 +72,7 @@ def _server(config: Config, zones: Collection[str] | None) -> Iterable[Row]:
     )
 
 
-def _workspace(workspace: Workspace) -> Iterable[Row]:
+def _workspace(workspace: WorkspaceConfig) -> Iterable[Row]:
     key = workspace.api_key.reveal() if workspace.api_key else ""
     missing, odd = not (key or workspace.api_key_file), not key.isascii() or " " in key
     return (

@@ -15,21 +15,21 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from msgspec import UNSET, Struct, convert, structs
 
-from icsfeed.config.checks import Found, Path, checks
+from icsfeed.config.checks import Path, Violation, checks
 from icsfeed.config.schema import Config
 from icsfeed.config.values import own_type
 from icsfeed.errors import ConfigError, Problem, Unfit
 
 
 def decode(
-    data: object, source: str, *, zones: Collection[str] | None = None, known: Sequence[Found] = ()
+    data: object, source: str, *, zones: Collection[str] | None = None, known: Sequence[Violation] = ()
 ) -> Config:
     """The configuration in `data`; `source` names it in errors.
 
     `zones` are the time zones there are (None: not checked). `known` are problems found before,
     whose values are not looked at again. Raises ConfigError with all problems, in the data's order.
     """
-    reader = _Reader(known)
+    reader = _Decoder(known)
     config: Config = reader.struct(Config, data, ())
     for problem in checks(config, zones):
         if not any(_overlap(need, one) for need in problem.needs for one in reader.broken):
@@ -54,10 +54,10 @@ def _overlap(one: Path, other: Path) -> bool:
     return all(a == b for a, b in zip(one, other, strict=False))
 
 
-def _in_order(data: object, found: Iterable[Found]) -> list[Problem]:
+def _in_order(data: object, found: Iterable[Violation]) -> list[Problem]:
     places = {path: place for place, path in enumerate(_paths(data, ()))}
 
-    def place(problem: Found) -> int:
+    def place(problem: Violation) -> int:
         heads = (problem.path[:length] for length in range(len(problem.path), -1, -1))
         return next(places[head] for head in heads if head in places)
 
@@ -71,18 +71,18 @@ def _paths(data: object, at: Path) -> Iterator[Path]:
         yield from _paths(value, (*at, key))
 
 
-class _Reader:
+class _Decoder:
     """Reads values by their declared types and keeps what it finds wrong. UNSET: nothing usable.
 
     `broken` are the paths whose values are not known, although the file may mean to give them.
     """
 
-    def __init__(self, known: Sequence[Found]) -> None:
+    def __init__(self, known: Sequence[Violation]) -> None:
         self.found = list(known)
         self.broken = {problem.path for problem in known}
 
     def bad(self, at: Path, message: str) -> Any:
-        self.found.append(Found(at, message))
+        self.found.append(Violation(at, message))
         self.broken.add(at)
         return UNSET
 
@@ -131,7 +131,7 @@ class _Reader:
             try:
                 _leaf(key_kind, key)
             except (Unfit, ValueError):
-                self.found.append(Found((*at, key), f"its name must be {_wanted(key_kind)}"))
+                self.found.append(Violation((*at, key), f"its name must be {_wanted(key_kind)}"))
         return read or UNSET
 
     def items(self, kind: Any, data: object, at: Path) -> Any:
@@ -154,7 +154,9 @@ class _Reader:
             if isinstance(key, str):
                 yield key, value
             else:
-                self.found.append(Found(at, f"has a key that YAML reads as {_kind(key)}: write it in quotes"))
+                self.found.append(
+                    Violation(at, f"has a key that YAML reads as {_kind(key)}: write it in quotes")
+                )
 
     def unknown(self, at: Path, names: list[str]) -> None:
         close = get_close_matches(str(at[-1]).lower(), names, n=1)

@@ -14,8 +14,8 @@ from zoneinfo import available_timezones
 
 import yaml
 
-from icsfeed.config.checks import Found
 from icsfeed.config.checks import Path as Place
+from icsfeed.config.checks import Violation
 from icsfeed.config.decode import decode, dotted
 from icsfeed.config.schema import Config
 from icsfeed.config.scope import narrowed_to
@@ -74,7 +74,7 @@ def load(
     missing `sync_interval`. Paths in the file start at its folder;
     in the result they are absolute when `path` is. `targets`: only what pushes to these need is read.
     """
-    found: list[Found] = []
+    found: list[Violation] = []
     try:
         data = _parse(_read(path, FILE_LIMIT), found)
     except ValueError as error:
@@ -128,7 +128,7 @@ def from_environment(environ: Mapping[str, str], zones: Collection[str] | None =
     for variable, (*parents, last) in places.items():
         if environ.get(variable) and variable != "PLANE_WORKSPACE":
             _at(data, parents)[last] = environ[variable]
-    unnamed = Found(("PLANE_WORKSPACE",), "is missing: give it the slug, as in Plane's address")
+    unnamed = Violation(("PLANE_WORKSPACE",), "is missing: give it the slug, as in Plane's address")
     try:
         return decode(
             data,
@@ -170,7 +170,7 @@ def _read(path: Path, limit: int) -> str:
     return text
 
 
-def _parse(text: str, found: list[Found]) -> Any:
+def _parse(text: str, found: list[Violation]) -> Any:
     """YAML to plain data; keys that are given twice become problems. Raises ValueError with what to say."""
     try:
         loader = _Loader(text)
@@ -214,7 +214,7 @@ def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
     return sizes[id(node)]
 
 
-def _duplicates(node: yaml.Node, at: Place, seen: set[int]) -> Iterator[Found]:
+def _duplicates(node: yaml.Node, at: Place, seen: set[int]) -> Iterator[Violation]:
     """Keys given twice in one mapping, which YAML forbids and PyYAML lets pass."""
     if id(node) in seen:
         return
@@ -228,26 +228,26 @@ def _duplicates(node: yaml.Node, at: Place, seen: set[int]) -> Iterator[Found]:
             name, line = str(key.value) if isinstance(key, yaml.ScalarNode) else "?", key.start_mark.line + 1
             if name != "?" and (key.tag, name) in lines:
                 first = lines[key.tag, name]
-                yield Found((*at, name), f"is given twice, in lines {first} and {line}: keep one")
+                yield Violation((*at, name), f"is given twice, in lines {first} and {line}: keep one")
             lines[key.tag, name] = line
             yield from _duplicates(value, (*at, name), seen)
 
 
-def _with_variables(data: Any, at: Place, environ: Mapping[str, str], found: list[Found]) -> Any:
+def _with_variables(data: Any, at: Place, environ: Mapping[str, str], found: list[Violation]) -> Any:
     """The data with each `${NAME}` in its texts replaced; `$${` is a plain `${`."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] is None:
             if match[0] != "$${":
-                found.append(Found(at, "holds a ${ without NAME}: write $${ for a plain ${"))
+                found.append(Violation(at, "holds a ${ without NAME}: write $${ for a plain ${"))
             return "${"
         if match[1] not in environ:
-            found.append(Found(at, f"the environment variable {match[1]} is not set"))
+            found.append(Violation(at, f"the environment variable {match[1]} is not set"))
         return environ.get(match[1], "")
 
     if isinstance(data, str):
         if _BARE.fullmatch(data):
-            found.append(Found(at, "is a $NAME: write ${NAME} to get the environment variable"))
+            found.append(Violation(at, "is a $NAME: write ${NAME} to get the environment variable"))
         return _REFERENCE.sub(value, data)
     if isinstance(data, dict):
         return {key: _with_variables(item, (*at, _step(key)), environ, found) for key, item in data.items()}
@@ -266,7 +266,7 @@ def _step(key: object) -> str:
     return key if isinstance(key, str) else "?"
 
 
-def _with_files(data: Any, at: Place, folder: Path, found: list[Found]) -> None:
+def _with_files(data: Any, at: Place, folder: Path, found: list[Violation]) -> None:
     """Fill `api_key` from the file that `api_key_file` names, and so on; make paths absolute."""
     if isinstance(data, list):
         for index, item in enumerate(data):
@@ -280,7 +280,7 @@ def _with_files(data: Any, at: Place, folder: Path, found: list[Found]) -> None:
                 try:
                     _fill(data, key, folder / value)
                 except ValueError as error:
-                    found.append(Found(place, str(error)))
+                    found.append(Violation(place, str(error)))
 
 
 def _secret(path: Path) -> str:

@@ -185,7 +185,7 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     revision: Revision = 1
 
 
-class Workspace(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WorkspaceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One Plane workspace. `projects` (keys) limits what leaves Plane through us.
 
     `ca_file`: certificates to trust besides the system's. `webhook_from`: the networks that may send its
@@ -292,7 +292,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     `trusted_proxies`: whose X-Forwarded-For is believed. No `allowed_hosts`: any.
     """
 
-    workspaces: Mapping[Slug, Workspace]
+    workspaces: Mapping[Slug, WorkspaceConfig]
     secret: Hidden | None = None
     secret_file: str | None = None
     admin_token: Hidden | None = None

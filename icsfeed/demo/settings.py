@@ -1,6 +1,6 @@
 """The configuration of `icsfeed demo`: a feed of each kind over the sample workspace."""
 
-from icsfeed.config.schema import Auto, Config, Duration, Feed, Filter, Secret, Window, Workspace
+from icsfeed.config.schema import Auto, Config, Duration, Feed, Filter, Secret, Window, WorkspaceConfig
 from icsfeed.demo.sample import API_KEY, SLUG
 
 # Nothing behind these links is worth hiding, and they are the same at every start.
@@ -13,7 +13,7 @@ def demo_config() -> Config:
     everything = Feed(everything=True, title="Everything", public=True)
     return Config(
         workspaces={
-            "demo": Workspace(
+            "demo": WorkspaceConfig(
                 url="https://plane.example.com", slug=SLUG, api_key=Secret(API_KEY), title="Acme Property"
             )
         },

@@ -20,7 +20,7 @@ _VOLATILE = frozenset({"DTSTAMP", "LAST-MODIFIED", "CREATED", "UID"})
 """What sync programs leave out when they ask whether an event has changed."""
 
 
-class Item(Struct, frozen=True):
+class ParsedItem(Struct, frozen=True):
     """An event or a task: `values` by name (the last of a name, with its parameters before a colon).
 
     `content` is what a reader would notice; `alarms` counts its reminders.
@@ -41,7 +41,7 @@ class Item(Struct, frozen=True):
         return self.values.get(name, "").partition(":")[2]
 
 
-class Body(Struct, frozen=True, kw_only=True):
+class CalendarFile(Struct, frozen=True, kw_only=True):
     """What was found. `malformed` and `overlong` are numbers of lines, from 1; `zones` what it defines."""
 
     is_calendar: bool
@@ -51,11 +51,11 @@ class Body(Struct, frozen=True, kw_only=True):
     malformed: tuple[int, ...]
     overlong: tuple[int, ...]
     values: Mapping[str, str]
-    items: tuple[Item, ...]
+    items: tuple[ParsedItem, ...]
     zones: frozenset[str]
     used_zones: frozenset[str]
 
-    def of(self, kind: str) -> tuple[Item, ...]:
+    def of(self, kind: str) -> tuple[ParsedItem, ...]:
         """The items of a kind: VEVENT or VTODO."""
         return tuple(item for item in self.items if item.kind == kind)
 
@@ -67,7 +67,7 @@ class _Line(NamedTuple):
     value: str
 
 
-class _Part:
+class _OpenComponent:
     """A component while its lines are read."""
 
     def __init__(self, name: str) -> None:
@@ -79,22 +79,22 @@ class _Part:
         self.values[line.name] = f"{line.parameters}:{line.value}"
         self.lines.append(f"{line.name}{line.parameters}:{line.value}")
 
-    def item(self) -> Item:
+    def item(self) -> ParsedItem:
         content = frozenset(line for line in self.lines if re.split("[;:]", line)[0] not in _VOLATILE)
-        return Item(self.name, self.values, content, self.alarms)
+        return ParsedItem(self.name, self.values, content, self.alarms)
 
 
-class _Walk:
+class _ComponentParser:
     """Goes through the lines of a calendar and collects its components."""
 
     def __init__(self) -> None:
-        self.open: list[_Part] = []
-        self.closed: list[_Part] = []
+        self.open: list[_OpenComponent] = []
+        self.closed: list[_OpenComponent] = []
         self.malformed: list[int] = []
 
     def take(self, line: _Line) -> None:
         if line.name == "BEGIN":
-            self.open.append(_Part(line.value.strip().upper()))
+            self.open.append(_OpenComponent(line.value.strip().upper()))
         elif line.name == "END":
             self._end(line)
         elif self.open:
@@ -112,11 +112,11 @@ class _Walk:
         self.closed.append(part)
 
 
-def read_body(data: bytes) -> Body:
+def read_body(data: bytes) -> CalendarFile:
     """What a calendar file shows; of something else only that it is none."""
     text = data.decode("utf-8-sig", "replace")
     raw = _BREAK.split(text)
-    walk = _Walk()
+    walk = _ComponentParser()
     for number, content in _unfolded(raw):
         match = _LINE.fullmatch(content)
         if match:
@@ -125,7 +125,7 @@ def read_body(data: bytes) -> Body:
             walk.malformed.append(number)
     calendars = [part for part in walk.closed if part.name == "VCALENDAR"]
     lines = [line for part in walk.closed for line in part.lines]
-    return Body(
+    return CalendarFile(
         is_calendar=text.lstrip()[:15].upper() == "BEGIN:VCALENDAR",
         is_utf8=_is_utf8(data),
         is_whole=bool(calendars) and not walk.open,
@@ -153,7 +153,7 @@ def _unfolded(raw: list[str]) -> Iterator[tuple[int, str]]:
         yield number, content
 
 
-def _zone_ids(parts: list[_Part]) -> Iterator[str]:
+def _zone_ids(parts: list[_OpenComponent]) -> Iterator[str]:
     for part in parts:
         if part.name == "VTIMEZONE":
             yield part.values.get("TZID", "").partition(":")[2]

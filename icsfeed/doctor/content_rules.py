@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from icsfeed.doctor.body import Body, Item
+from icsfeed.doctor.body import CalendarFile, ParsedItem
 from icsfeed.doctor.clients import EVERYBODY, LARGE, ONLINE, WITHOUT_TASKS
 from icsfeed.doctor.http_rules import (
     APPLE,
@@ -23,7 +23,7 @@ OTHERS = tuple(app for app in EVERYBODY if app not in STRICT)
 HINTS = ("REFRESH-INTERVAL", "X-PUBLISHED-TTL")
 
 
-def about_form(body: Body, size: int) -> Iterator[Remark]:
+def about_form(body: CalendarFile, size: int) -> Iterator[Remark]:
     """Whether it is well-formed: the file as a whole."""
     if not body.is_whole:
         yield Remark("fails", EVERYBODY, "it is cut off: a BEGIN is without its END")
@@ -45,7 +45,7 @@ def about_form(body: Body, size: int) -> Iterator[Remark]:
         yield Remark("limits", ONLINE, f"it has {size:,} bytes; some services read no more than {LARGE:,}")
 
 
-def about_content(body: Body) -> Iterator[Remark]:
+def about_content(body: CalendarFile) -> Iterator[Remark]:
     """What it says of itself, and what its events and tasks hold."""
     if not any(hint in body.values for hint in HINTS):
         text = "it does not say how often to look (REFRESH-INTERVAL): Nextcloud looks once a week"
@@ -67,7 +67,7 @@ def about_content(body: Body) -> Iterator[Remark]:
         yield Remark("note", (APPLE,), f"its {alarms} reminders are dropped unless one asks for them")
 
 
-def _about_identity(body: Body) -> Iterator[Remark]:
+def _about_identity(body: CalendarFile) -> Iterator[Remark]:
     unnamed = _count(item for item in body.items if not item.value("UID"))
     if unnamed:
         yield Remark("fails", (HOME_ASSISTANT, VDIRSYNCER), f"{unnamed} without UID")
@@ -90,14 +90,14 @@ def _about_identity(body: Body) -> Iterator[Remark]:
         yield Remark("note", (ICSX5,), f"{unrevised} without LAST-MODIFIED: changes are told by nothing")
 
 
-def _about_tasks(body: Body) -> Iterator[Remark]:
+def _about_tasks(body: CalendarFile) -> Iterator[Remark]:
     tasks = len(body.of("VTODO"))
     if tasks:
         weight: Weight = "limits" if body.of("VEVENT") else "fails"
         yield Remark(weight, WITHOUT_TASKS, f"it does not show tasks, and {tasks} of this feed are")
 
 
-def _about_events(body: Body) -> Iterator[Remark]:
+def _about_events(body: CalendarFile) -> Iterator[Remark]:
     events = body.of("VEVENT")
     starts = _count(event for event in events if not event.value("DTSTART"))
     if starts:
@@ -116,12 +116,12 @@ def _about_events(body: Body) -> Iterator[Remark]:
         yield Remark("limits", (OUTLOOK, THUNDERBIRD), f"{invited} with guests: shown as invitations")
 
 
-def _shows_busy(event: Item) -> bool:
+def _shows_busy(event: ParsedItem) -> bool:
     all_day = event.values.get("DTSTART", "").startswith(";VALUE=DATE:")
     return all_day and event.value("X-MICROSOFT-CDO-BUSYSTATUS") != "FREE"
 
 
-def about_two(first: Body, again: Body, *, same_bytes: bool) -> Iterator[Remark]:
+def about_two(first: CalendarFile, again: CalendarFile, *, same_bytes: bool) -> Iterator[Remark]:
     """What moves between two reads, one after the other, in which hardly anything can have changed."""
     if same_bytes:
         return
@@ -140,9 +140,9 @@ def about_two(first: Body, again: Body, *, same_bytes: bool) -> Iterator[Remark]
         yield Remark("note", EVERYBODY, "its bytes change with each read although its events do not")
 
 
-def _is_later(before: Item, after: Item) -> bool:
+def _is_later(before: ParsedItem, after: ParsedItem) -> bool:
     return after.value("LAST-MODIFIED") > before.value("LAST-MODIFIED")
 
 
-def _count(items: Iterable[Item]) -> int:
+def _count(items: Iterable[ParsedItem]) -> int:
     return sum(1 for _ in items)

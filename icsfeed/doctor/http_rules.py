@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from icsfeed.doctor.clients import EVERYBODY, PAGE
-from icsfeed.doctor.observations import Answer, NoAnswer, Reply, Seen
+from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations, Reply
 
 Weight: TypeAlias = Literal["fails", "limits", "note"]
 
@@ -37,7 +37,7 @@ class Remark(NamedTuple):
     text: str
 
 
-def about_place(seen: Seen) -> Iterator[Remark]:
+def about_place(seen: Observations) -> Iterator[Remark]:
     """The address itself: who can reach it, its length, what robots.txt says."""
     inside = [address for address in seen.addresses if not _is_public(address)]
     if inside:
@@ -54,10 +54,10 @@ def about_place(seen: Seen) -> Iterator[Remark]:
         yield Remark("fails", (GOOGLE,), "robots.txt forbids it")
 
 
-def about_answers(seen: Seen) -> Iterator[Remark]:
+def about_answers(seen: Observations) -> Iterator[Remark]:
     """What each app is answered, and how soon."""
     for app, reply in seen.apps.items():
-        if isinstance(reply, NoAnswer):
+        if isinstance(reply, NoResponse):
             yield Remark("fails", (app,), reply.reason)
         elif reply.status != 200:
             text = STATUS.get(reply.status, "it fails" if reply.status >= 500 else "it is no good answer")
@@ -71,7 +71,7 @@ def about_answers(seen: Seen) -> Iterator[Remark]:
             yield from _about_way(app, reply)
 
 
-def is_calendar(reply: Answer) -> bool:
+def is_calendar(reply: FeedResponse) -> bool:
     """Whether a body begins as a calendar does."""
     return reply.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:15].upper() == b"BEGIN:VCALENDAR"
 
@@ -84,13 +84,13 @@ def _consequence(app: str, status: int) -> str:
     return ""
 
 
-def _about_type(app: str, reply: Answer) -> Iterator[Remark]:
+def _about_type(app: str, reply: FeedResponse) -> Iterator[Remark]:
     kind = reply.headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "text/calendar":
         yield Remark("limits", (app,), f"its Content-Type is {kind or 'missing'}, not text/calendar")
 
 
-def _about_way(app: str, reply: Answer) -> Iterator[Remark]:
+def _about_way(app: str, reply: FeedResponse) -> Iterator[Remark]:
     schemes = [urlsplit(hop).scheme for hop in reply.hops]
     if app == ICSX5 and len(reply.hops) - 1 > HOPS:
         yield Remark("fails", (app,), f"it redirects {len(reply.hops) - 1} times; ICSx5 follows {HOPS}")
@@ -102,9 +102,9 @@ def _about_way(app: str, reply: Answer) -> Iterator[Remark]:
         yield Remark(weight, (app,), text)
 
 
-def about_talk(seen: Seen) -> Iterator[Remark]:
+def about_talk(seen: Observations) -> Iterator[Remark]:
     """The finer points of HTTP: HEAD, Authorization, validators, compression, other origins."""
-    if not isinstance(seen.first, Answer) or seen.first.status != 200:
+    if not isinstance(seen.first, FeedResponse) or seen.first.status != 200:
         return
     if not _is_good(seen.head):
         yield Remark("fails", (OUTLOOK,), f"HEAD is {_told(seen.head)}; Outlook asks so before it reads")
@@ -114,27 +114,27 @@ def about_talk(seen: Seen) -> Iterator[Remark]:
     yield from _about_validators(seen)
     yield from _about_compression(seen, seen.first)
     page = seen.apps.get(FULLCALENDAR)
-    allowed = page.headers.get("access-control-allow-origin") if isinstance(page, Answer) else "*"
+    allowed = page.headers.get("access-control-allow-origin") if isinstance(page, FeedResponse) else "*"
     if allowed not in ("*", PAGE):
         text = "pages of other origins may not read it (CORS); this one's own origin may be among the allowed"
         yield Remark("limits", (FULLCALENDAR,), text)
 
 
-def _about_validators(seen: Seen) -> Iterator[Remark]:
+def _about_validators(seen: Observations) -> Iterator[Remark]:
     asked = {"If-None-Match": seen.matched, "If-Modified-Since": seen.since}
     if seen.matched is None and seen.since is None:
         text = "it has neither ETag nor Last-Modified: it is sent whole each time"
         yield Remark("note", (THUNDERBIRD, ICSX5), text)
     for header, reply in asked.items():
-        if isinstance(reply, Answer) and reply.status not in (200, 304):
+        if isinstance(reply, FeedResponse) and reply.status not in (200, 304):
             yield Remark("fails", (THUNDERBIRD, ICSX5), f"with {header} it is {_told(reply)}")
-        elif reply is not None and not (isinstance(reply, Answer) and reply.status == 304):
+        elif reply is not None and not (isinstance(reply, FeedResponse) and reply.status == 304):
             text = f"{header} is {_told(reply)} where 304 was due: it is sent whole each time"
             yield Remark("note", (THUNDERBIRD, ICSX5), text)
 
 
-def _about_compression(seen: Seen, first: Answer) -> Iterator[Remark]:
-    bodies = [reply.body for reply in (seen.zipped, seen.again) if isinstance(reply, Answer)]
+def _about_compression(seen: Observations, first: FeedResponse) -> Iterator[Remark]:
+    bodies = [reply.body for reply in (seen.zipped, seen.again) if isinstance(reply, FeedResponse)]
     if not _is_good(seen.zipped):
         yield Remark("fails", EVERYBODY, f"asked for gzip it is {_told(seen.zipped)}")
     elif len(bodies) == 2 and first.body == bodies[1] != bodies[0]:
@@ -142,11 +142,11 @@ def _about_compression(seen: Seen, first: Answer) -> Iterator[Remark]:
 
 
 def _is_good(reply: Reply | None) -> bool:
-    return reply is None or (isinstance(reply, Answer) and reply.status == 200)
+    return reply is None or (isinstance(reply, FeedResponse) and reply.status == 200)
 
 
 def _told(reply: Reply | None) -> str:
-    if isinstance(reply, Answer):
+    if isinstance(reply, FeedResponse):
         return f"answered with {reply.status}"
     return f"not answered: {reply.reason if reply else 'not asked'}"
 

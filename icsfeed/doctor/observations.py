@@ -6,7 +6,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class FeedResponse(Struct, frozen=True, kw_only=True):
     """An answer to the end of its redirects. Header names are in lower case.
 
     `body` is whole when `is_whole`, else its beginning; `hops` are the addresses that led to it, the
@@ -21,16 +21,16 @@ class Answer(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
-class NoAnswer(Struct, frozen=True):
+class NoResponse(Struct, frozen=True):
     """There was none that can be used; why, in words."""
 
     reason: str
 
 
-Reply: TypeAlias = Answer | NoAnswer
+Reply: TypeAlias = FeedResponse | NoResponse
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class Observations(Struct, frozen=True, kw_only=True):
     """A feed as it answers. `url` is without user name and password; `addresses` those of its host.
 
     `first` and `again` are two whole reads, one after the other; `apps` the answers to each client of

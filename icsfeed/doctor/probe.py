@@ -15,7 +15,7 @@ from urllib.robotparser import RobotFileParser
 import httpx
 
 from icsfeed.doctor.clients import CLIENTS
-from icsfeed.doctor.observations import Answer, NoAnswer, Reply, Seen
+from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations, Reply
 from icsfeed.errors import Unfit
 from icsfeed.http import open_http, web_address
 from icsfeed.http_bodies import pieces
@@ -53,7 +53,9 @@ def open_doctor(
     return client
 
 
-async def examine(client: httpx.AsyncClient, url: str, timer: Callable[[], float] = monotonic) -> Seen:
+async def examine(
+    client: httpx.AsyncClient, url: str, timer: Callable[[], float] = monotonic
+) -> Observations:
     """Everything that is seen of the feed at `url` (http, https or webcal). Raises ValueError: no address."""
     asked = address(url)
     probe = _Probe(client, asked, timer, timer() + ALL)
@@ -64,7 +66,7 @@ async def examine(client: httpx.AsyncClient, url: str, timer: Callable[[], float
     authorized = await probe.ask({**PLAIN, "Authorization": "Bearer none"}, limit=PEEK)
     zipped = await probe.ask({**PLAIN, "Accept-Encoding": "gzip"})
     again = await probe.ask(PLAIN)
-    return Seen(
+    return Observations(
         url=str(asked.copy_with(userinfo=b"")),
         addresses=hosts,
         first=first,
@@ -101,18 +103,18 @@ class _Probe:
         started = self._timer()
         seconds = min(ONE, self._until - started)
         if seconds <= 0:
-            return NoAnswer(f"not asked: the others took {ALL:.0f} s")
+            return NoResponse(f"not asked: the others took {ALL:.0f} s")
         try:
             async with asyncio.timeout(seconds):
                 return await self._follow(method, url, headers, limit, started)
         except httpx.DecodingError as error:
-            return NoAnswer(str(error))
+            return NoResponse(str(error))
         except (httpx.InvalidURL, UnicodeError):  # idna raises a UnicodeError.
-            return NoAnswer("it redirects to what is no web address")
+            return NoResponse("it redirects to what is no web address")
         except (TimeoutError, httpx.TimeoutException):
-            return NoAnswer("no answer in time")
+            return NoResponse("no answer in time")
         except httpx.TransportError as error:
-            return NoAnswer(f"no answer ({short(str(error)) or type(error).__name__})")
+            return NoResponse(f"no answer ({short(str(error)) or type(error).__name__})")
 
     async def _follow(
         self, method: str, url: httpx.URL, headers: Mapping[str, str], limit: int, started: float
@@ -126,7 +128,7 @@ class _Probe:
                 if not response.has_redirect_location:
                     body, is_whole = await _beginning(response, limit)
                     found = {name.lower(): value for name, value in response.headers.items()}
-                    return Answer(
+                    return FeedResponse(
                         status=response.status_code,
                         headers=found,
                         body=body,
@@ -136,12 +138,12 @@ class _Probe:
                     )
                 url = self._led(url, response.headers["location"])
             except (Unfit, ValueError, httpx.InvalidURL):
-                return NoAnswer("it redirects to what is no web address")
+                return NoResponse("it redirects to what is no web address")
             finally:
                 await response.aclose()
             if _origin(url) != _origin(self.url):
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
-        return NoAnswer(f"it redirects more than {REDIRECTS} times")
+        return NoResponse(f"it redirects more than {REDIRECTS} times")
 
     def _led(self, url: httpx.URL, location: str) -> httpx.URL:
         """Where a redirect leads, with the user name and password only at the place they were given for."""
@@ -164,14 +166,14 @@ async def _beginning(response: httpx.Response, limit: int) -> tuple[bytes, bool]
 
 async def _with_validator(probe: _Probe, reply: Reply, name: str, header: str) -> Reply | None:
     """Ask whether what was answered is still good; None where there is nothing to ask with."""
-    value = reply.headers.get(name) if isinstance(reply, Answer) else None
+    value = reply.headers.get(name) if isinstance(reply, FeedResponse) else None
     return await probe.ask({**PLAIN, header: value}, limit=PEEK) if value else None
 
 
 async def _robots(probe: _Probe) -> bool:
     """Whether robots.txt lets Google read the feed; without one everybody may."""
     reply = await probe.ask(PLAIN, limit=512 * 1024, path="/robots.txt")
-    if not isinstance(reply, Answer) or reply.status != 200:
+    if not isinstance(reply, FeedResponse) or reply.status != 200:
         return True
     rules = RobotFileParser()
     rules.parse(reply.body.decode("utf-8", "replace").splitlines())

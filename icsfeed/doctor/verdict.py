@@ -9,12 +9,12 @@ from icsfeed.doctor.body import read_body
 from icsfeed.doctor.clients import CLIENTS, EVERYBODY
 from icsfeed.doctor.content_rules import about_content, about_form, about_two
 from icsfeed.doctor.http_rules import Remark, Weight, about_answers, about_place, about_talk, is_calendar
-from icsfeed.doctor.observations import Answer, Seen
+from icsfeed.doctor.observations import FeedResponse, Observations
 
 Word: TypeAlias = Literal["works", "limited", "fails"]
 
 
-class Said(Struct, frozen=True):
+class ClientRemark(Struct, frozen=True):
     """A remark for one app."""
 
     weight: Weight
@@ -26,34 +26,34 @@ class Verdict(Struct, frozen=True):
 
     app: str
     word: Word
-    reasons: tuple[Said, ...]
+    reasons: tuple[ClientRemark, ...]
 
 
-def judge(seen: Seen) -> Sequence[Verdict]:
+def judge(seen: Observations) -> Sequence[Verdict]:
     """A verdict for each app of doctor_clients.py, in its order."""
     remarks = list(_remarks(seen))
     return [_verdict(client.name, remarks) for client in CLIENTS]
 
 
-def is_readable(seen: Seen) -> bool:
+def is_readable(seen: Observations) -> bool:
     """Whether there is a calendar at all for whoever asks plainly."""
-    return isinstance(seen.first, Answer) and seen.first.status == 200 and is_calendar(seen.first)
+    return isinstance(seen.first, FeedResponse) and seen.first.status == 200 and is_calendar(seen.first)
 
 
 def _verdict(app: str, remarks: Sequence[Remark]) -> Verdict:
     mine = (remark for remark in remarks if app in remark.apps)
-    own = dict.fromkeys(Said(remark.weight, remark.text) for remark in mine)
+    own = dict.fromkeys(ClientRemark(remark.weight, remark.text) for remark in mine)
     weights: tuple[Weight, ...] = ("fails", "limits", "note")
     reasons = tuple(sorted(own, key=lambda said: weights.index(said.weight)))
     words: dict[str, Word] = {"fails": "fails", "limits": "limited"}
     return Verdict(app, words.get(reasons[0].weight, "works") if reasons else "works", reasons)
 
 
-def _remarks(seen: Seen) -> Iterator[Remark]:
+def _remarks(seen: Observations) -> Iterator[Remark]:
     yield from about_place(seen)
     yield from about_answers(seen)
     yield from about_talk(seen)
-    if not (isinstance(seen.first, Answer) and is_readable(seen)):
+    if not (isinstance(seen.first, FeedResponse) and is_readable(seen)):
         return
     if not seen.first.is_whole:
         text = f"it is larger than {len(seen.first.body):,} bytes: not looked at further"
@@ -62,6 +62,6 @@ def _remarks(seen: Seen) -> Iterator[Remark]:
     body = read_body(seen.first.body)
     yield from about_form(body, len(seen.first.body))
     yield from about_content(body)
-    if isinstance(seen.again, Answer) and seen.again.status == 200:
+    if isinstance(seen.again, FeedResponse) and seen.again.status == 200:
         same = seen.first.body == seen.again.body
         yield from about_two(body, read_body(seen.again.body), same_bytes=same)

@@ -15,7 +15,7 @@ from icsfeed.export.plan import usable_record
 RECORD, LOCK, TEMPORARY = ".icsfeed-export.json", ".icsfeed-export.lock", ".icsfeed-tmp"
 
 
-class Folder:
+class ExportFolder:
     """What the export sees of its folder. Its methods raise OSError, but for what they name."""
 
     def __init__(self, root: Path) -> None:

@@ -13,14 +13,14 @@ PATH = re.compile(r"(?:feeds/(?:icsf_[a-z2-7]{26}/)?)?[A-Za-z0-9][A-Za-z0-9._-]{
 """What a file of ours may be called, from the folder on: nothing that leads out of it."""
 
 
-class File(Struct, frozen=True):
+class ExportFile(Struct, frozen=True):
     """A file that should be there: the feed it is of, and whose link it is (empty: the feed's own)."""
 
     feed: str
     subscriber: str = ""
 
 
-class Plan(Struct, frozen=True):
+class ExportPlan(Struct, frozen=True):
     """`write`: paths to bring up to date; `foreign`: paths that are taken by somebody else's file;
     `remove`: paths of ours that nothing is wanted at; `kept`: ours, and left because it is not known
     whether their feed is gone."""
@@ -32,18 +32,18 @@ class Plan(Struct, frozen=True):
 
 
 def plan_export(
-    wanted: Mapping[str, File],
+    wanted: Mapping[str, ExportFile],
     made: Mapping[str, str],
     present: Collection[str],
     may_be_gone: Callable[[str], bool],
-) -> Plan:
+) -> ExportPlan:
     """`made`: the record, feeds by path; `present`: which of the wanted paths exist already.
 
     `may_be_gone`: whether it is known that a feed of this name, which is not wanted, is not there.
     """
     foreign = tuple(path for path in wanted if path in present and path not in made)
     left = [path for path in made if path not in wanted]
-    return Plan(
+    return ExportPlan(
         write=tuple(path for path in wanted if path not in foreign),
         foreign=foreign,
         remove=tuple(path for path in left if may_be_gone(made[path])),

@@ -10,14 +10,14 @@ from functools import partial
 from msgspec import Struct, field
 
 from icsfeed.errors import IcsfeedError, NoCopy
-from icsfeed.export.folder import Folder
-from icsfeed.export.plan import File, plan_export
+from icsfeed.export.folder import ExportFolder
+from icsfeed.export.plan import ExportFile, plan_export
 from icsfeed.feeds.automatic_names import may_be_auto
 from icsfeed.feeds.rendered import Rendered
 from icsfeed.feeds.service import FeedService
 
 
-class Exported(Struct):
+class ExportResult(Struct):
     """What an export did: feeds (`anna`, `anna/phone`) whose file was written, was right already, was
     removed; and those that failed, with the reason."""
 
@@ -27,7 +27,7 @@ class Exported(Struct):
     failed: dict[str, str] = field(default_factory=dict)
 
 
-async def export(service: FeedService, folder: Folder, *, links: bool) -> Exported:
+async def export(service: FeedService, folder: ExportFolder, *, links: bool) -> ExportResult:
     """Bring the folder up to date. `links`: each file at the path of its link, the token in it.
 
     Raises ExportBusy, ExportError when the folder cannot be used at all.
@@ -39,7 +39,7 @@ async def export(service: FeedService, folder: Folder, *, links: bool) -> Export
             wanted = {**await _still_open(service, made), **wanted}
         present = {path for path in wanted if folder.has(path)}
         plan = plan_export(wanted, made, present, partial(_may_be_gone, service))
-        done = Exported()
+        done = ExportResult()
         for path in plan.foreign:
             done.failed[_called(wanted[path])] = "a file is there that no export made: move it away"
         # Before the files: one that is written and not recorded would be somebody else's for ever.
@@ -53,30 +53,30 @@ async def export(service: FeedService, folder: Folder, *, links: bool) -> Export
         return done
 
 
-async def _wanted(service: FeedService, *, links: bool) -> Mapping[str, File]:
+async def _wanted(service: FeedService, *, links: bool) -> Mapping[str, ExportFile]:
     """Every file that should be there, by its path in the folder."""
     feeds = service.config.feeds
     names = [name for name, feed in feeds.items() if service.links.is_served(feed)]
-    found: dict[str, File] = {}
+    found: dict[str, ExportFile] = {}
     for name in (*names, *await service.auto_feeds()):
         feed = feeds.get(name)
         who = ("", *feed.subscribers, *feed.revoked) if feed is not None and links else ("",)
         for subscriber in who:
             path = service.links.ics_path(name, subscriber).lstrip("/") if links else f"{name}.ics"
-            found[path] = File(name, subscriber)
+            found[path] = ExportFile(name, subscriber)
     return found
 
 
-async def _still_open(service: FeedService, made: Iterable[str]) -> Mapping[str, File]:
+async def _still_open(service: FeedService, made: Iterable[str]) -> Mapping[str, ExportFile]:
     """The paths of an export before that are links of automatic feeds still: as a server answers them."""
-    found: dict[str, File] = {}
+    found: dict[str, ExportFile] = {}
     automatic = await service.auto_feeds()
     for path in made:
         _, _, rest = path.partition("feeds/")
         token, _, file = rest.partition("/")
         name = service.links.name_of(file.removesuffix(".ics"), token)
         if name in automatic and service.links.access(name, token):
-            found[path] = File(name)
+            found[path] = ExportFile(name)
     return found
 
 
@@ -86,7 +86,9 @@ def _may_be_gone(service: FeedService, name: str) -> bool:
     return known or not may_be_auto(name, service.config.auto)
 
 
-async def _write(service: FeedService, folder: Folder, path: str, file: File, done: Exported) -> None:
+async def _write(
+    service: FeedService, folder: ExportFolder, path: str, file: ExportFile, done: ExportResult
+) -> None:
     try:
         rendered = await _rendered(service, file)
         changed = await asyncio.to_thread(folder.put, path, rendered.body, rendered.last_modified)
@@ -100,14 +102,14 @@ async def _write(service: FeedService, folder: Folder, path: str, file: File, do
         (done.written if changed else done.unchanged).append(_called(file))
 
 
-async def _rendered(service: FeedService, file: File) -> Rendered:
+async def _rendered(service: FeedService, file: ExportFile) -> Rendered:
     feed = service.config.feeds.get(file.feed)
     if feed is not None and file.subscriber in feed.revoked:
         return service.revoked(file.feed)
     return await service.rendered(file.feed)
 
 
-def _remove(folder: Folder, path: str, feed: str, done: Exported) -> None:
+def _remove(folder: ExportFolder, path: str, feed: str, done: ExportResult) -> None:
     try:
         folder.remove(path)
     except OSError as error:
@@ -116,5 +118,5 @@ def _remove(folder: Folder, path: str, feed: str, done: Exported) -> None:
         done.removed.append(feed)
 
 
-def _called(file: File) -> str:
+def _called(file: ExportFile) -> str:
     return f"{file.feed}/{file.subscriber}" if file.subscriber else file.feed

@@ -8,10 +8,10 @@ from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Config, Feed
 from icsfeed.errors import FeedError
 from icsfeed.feeds.automatic_names import (
-    Automatic,
-    Names,
+    AssignedNames,
+    AutomaticFeed,
     Roster,
-    Shared,
+    SharedName,
     automatic_feeds,
     by_name,
     shared_names,
@@ -40,10 +40,10 @@ class AutomaticFeeds:
         self._workspaces = workspaces
         self._links = links
         self._store = store
-        self._names: Names | None = None
+        self._names: AssignedNames | None = None
         self._stamp: tuple[object, ...] | None = None
         self._feeds: Mapping[str, Feed] = {}
-        self._warned: set[Shared] = set()
+        self._warned: set[SharedName] = set()
         self._renewing = asyncio.Lock()
 
     async def current(self) -> Mapping[str, Feed]:
@@ -87,19 +87,19 @@ class AutomaticFeeds:
                 self._warned.add(shared)
                 _warn(shared, {one.id: name for name, one in feeds.items()})
 
-    async def _named(self, found: Sequence[Automatic]) -> Names:
+    async def _named(self, found: Sequence[AutomaticFeed]) -> AssignedNames:
         """The names that were given, and new ones for those without: replicas give them in turn."""
         names = self._names
         if names is None or with_names(names, found) != names:
             async with self._store.lock(NAMES, LOCK_SECONDS, wait=LOCK_SECONDS):
-                kept = await self._store.get_record(NAMES, Names) or names or Names()
+                kept = await self._store.get_record(NAMES, AssignedNames) or names or AssignedNames()
                 names = with_names(kept, found)
                 if names != kept:
                     await self._store.put_record(NAMES, names)
         self._names = names
         return names
 
-    def _is_served(self, name: str, automatic: Automatic, rosters: Mapping[str, Roster]) -> bool:
+    def _is_served(self, name: str, automatic: AutomaticFeed, rosters: Mapping[str, Roster]) -> bool:
         """Whether its links open a feed of its name: its own, or one of the configuration over the same.
 
         `revision` turns the links over that the configuration's feed had, and these with them.
@@ -122,12 +122,12 @@ class AutomaticFeeds:
 
 async def copy_names(source: Store, target: Store) -> None:
     """Let `target` know, too, whose the names of automatic feeds are."""
-    names = await source.get_record(NAMES, Names)
+    names = await source.get_record(NAMES, AssignedNames)
     if names is not None:
         await target.put_record(NAMES, names)
 
 
-def _warn(shared: Shared, names: Mapping[str, str]) -> None:
+def _warn(shared: SharedName, names: Mapping[str, str]) -> None:
     shown = ", ".join(f"{id_} ({names.get(id_, 'gone')})" for id_ in shared.ids)
     log.warning(
         "several projects or people have the automatic name %r: %s; each link keeps the one it was given for",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from icsfeed.config.schema import Auto, Feed, Workspace
+from icsfeed.config.schema import Auto, Feed, WorkspaceConfig
 from icsfeed.model import Person, Project
 
 PROJECT, ASSIGNEE = "project-", "assignee-"
@@ -26,7 +26,7 @@ class Roster(NamedTuple):
     people: Iterable[Person]
 
 
-class Automatic(Struct, frozen=True):
+class AutomaticFeed(Struct, frozen=True):
     """An automatic feed. `wish`: the name that its project or person has now makes this of it.
 
     `identity` is what its links are derived from. It holds the workspace's slug, because somebody has one
@@ -39,7 +39,7 @@ class Automatic(Struct, frozen=True):
     feed: Feed
 
 
-class Names(Struct, frozen=True):
+class AssignedNames(Struct, frozen=True):
     """The names that automatic feeds were given: `owners` are identities by name.
 
     `by_name`: identities whose links were once derived from their names, and go on working: those that
@@ -51,7 +51,7 @@ class Names(Struct, frozen=True):
     kinds: frozenset[str] = frozenset()
 
 
-class Shared(NamedTuple):
+class SharedName(NamedTuple):
     """A name that several projects or people have now, and their ids."""
 
     name: str
@@ -63,12 +63,12 @@ def may_be_auto(name: str, auto: Auto) -> bool:
     return (auto.projects and name.startswith(PROJECT)) or (auto.assignees and name.startswith(ASSIGNEE))
 
 
-def automatic_feeds(auto: Auto, rosters: Mapping[str, Roster]) -> Sequence[Automatic]:
+def automatic_feeds(auto: Auto, rosters: Mapping[str, Roster]) -> Sequence[AutomaticFeed]:
     """The automatic feeds of these workspaces, by the names that the configuration has for them."""
     return [one for name, roster in rosters.items() for one in _of_workspace(auto, name, roster)]
 
 
-def slugs_of(workspaces: Mapping[str, Workspace]) -> Mapping[str, str]:
+def slugs_of(workspaces: Mapping[str, WorkspaceConfig]) -> Mapping[str, str]:
     """The slug of each workspace of the configuration, with its name where one before it has that slug."""
     found: dict[str, str] = {}
     for name, workspace in workspaces.items():
@@ -77,18 +77,18 @@ def slugs_of(workspaces: Mapping[str, Workspace]) -> Mapping[str, str]:
     return found
 
 
-def _of_workspace(auto: Auto, workspace: str, roster: Roster) -> Iterator[Automatic]:
+def _of_workspace(auto: Auto, workspace: str, roster: Roster) -> Iterator[AutomaticFeed]:
     for project in roster.projects if auto.projects else ():
         feed = Feed(workspace=workspace, project=project.id)
         identity = f"project/{roster.slug}/{project.id}"
-        yield Automatic(identity, project.id, PROJECT + slug(project.key, project.id), feed)
+        yield AutomaticFeed(identity, project.id, PROJECT + slug(project.key, project.id), feed)
     for person in roster.people if auto.assignees else ():
         feed = Feed(workspace=workspace, assignee=person.id)
         identity = f"assignee/{roster.slug}/{person.id}"
-        yield Automatic(identity, person.id, ASSIGNEE + slug(person.name, person.id), feed)
+        yield AutomaticFeed(identity, person.id, ASSIGNEE + slug(person.name, person.id), feed)
 
 
-def with_names(names: Names, feeds: Iterable[Automatic]) -> Names:
+def with_names(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> AssignedNames:
     """The names with one for each of these feeds: the wished one, where nobody else has or wishes it.
 
     Others are told apart by the start of their ids, and somebody in several workspaces by theirs.
@@ -105,10 +105,10 @@ def with_names(names: Names, feeds: Iterable[Automatic]) -> Names:
     owners = {name: feed.identity for name, feed in zip(given, new, strict=True)}
     first = {feed.identity for feed in new if _kind_of(feed) not in names.kinds}
     kinds = names.kinds | {_kind_of(feed) for feed in new}
-    return Names({**names.owners, **owners}, names.by_name | first, kinds)
+    return AssignedNames({**names.owners, **owners}, names.by_name | first, kinds)
 
 
-def _kind_of(feed: Automatic) -> str:
+def _kind_of(feed: AutomaticFeed) -> str:
     """`project/acme` of `project/acme/{id}`."""
     return feed.identity.rsplit("/", 1)[0]
 
@@ -122,14 +122,14 @@ def _told_apart(names: Sequence[str], marks: Sequence[str], taken: Collection[st
     ]
 
 
-def by_name(names: Names, feeds: Iterable[Automatic]) -> Mapping[str, Automatic]:
+def by_name(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Mapping[str, AutomaticFeed]:
     """These feeds, by the names that they were given."""
     given = {identity: name for name, identity in names.owners.items()}
     return {given[feed.identity]: feed for feed in feeds if feed.identity in given}
 
 
 def former_names(
-    feeds: Mapping[str, Automatic], names: Names, configured: Collection[str]
+    feeds: Mapping[str, AutomaticFeed], names: AssignedNames, configured: Collection[str]
 ) -> Mapping[str, Sequence[str]]:
     """From what names the links of these feeds were once derived: alone, or told apart from others.
 
@@ -144,13 +144,13 @@ def former_names(
     return {name: [form for form in forms if form == name or is_ours(form)] for name, forms in found.items()}
 
 
-def _forms(name: str, feed: Automatic) -> Sequence[str]:
+def _forms(name: str, feed: AutomaticFeed) -> Sequence[str]:
     marked, workspace = f"-{feed.id[:8]}", f"-{feed.feed.workspace}"
     plain = name.removesuffix(workspace).removesuffix(marked)
     return tuple(dict.fromkeys((name, f"{plain}{marked}", f"{plain}{marked}{workspace}")))
 
 
-def shared_names(names: Names, feeds: Iterable[Automatic]) -> Sequence[Shared]:
+def shared_names(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Sequence[SharedName]:
     """The names that several have or wish, with the ids of all: first of the one whose it is, if any."""
     wishing: defaultdict[str, list[str]] = defaultdict(list)
     for feed in feeds:
@@ -160,7 +160,7 @@ def shared_names(names: Names, feeds: Iterable[Automatic]) -> Sequence[Shared]:
         owner = [names.owners[name].rsplit("/", 1)[1]] if name in names.owners else []
         distinct = tuple(dict.fromkeys((*owner, *ids)))
         if len(distinct) > 1:
-            found.append(Shared(name, distinct))
+            found.append(SharedName(name, distinct))
     return found
 
 

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from icsfeed.config.schema import Config, Feed, Language, Workspace
+from icsfeed.config.schema import Config, Feed, Language, WorkspaceConfig
 from icsfeed.feeds.mapping import Style, issue_components, period_component
 from icsfeed.feeds.notices import overdue_digest, revoked_notice, stale_notice
-from icsfeed.feeds.parts import Part, Parts, in_order, part
+from icsfeed.feeds.parts import RenderedComponent, RenderedIssues, in_order, part
 from icsfeed.feeds.query import Query, shown_fields
 from icsfeed.feeds.select import Selection, person_of, projects_of, select
 from icsfeed.ics.colors import CSS3
@@ -24,7 +24,7 @@ from icsfeed.model import Person, Project, Snapshot
 from icsfeed.text import is_blank, one_line
 
 
-class Material(Struct, frozen=True):
+class FeedData(Struct, frozen=True):
     """What a feed is made of: all projects and people of its workspace, and its projects' snapshots.
 
     `linked` are the same snapshots, with what filters on cycles and modules need and texts do not show.
@@ -71,7 +71,7 @@ class Calendar(Struct, frozen=True):
         )
         return [*issues, *self._others()]
 
-    def parts(self, made: Mapping[str, Parts]) -> Sequence[Part]:
+    def parts(self, made: Mapping[str, RenderedIssues]) -> Sequence[RenderedComponent]:
         """The same as bytes, sorted; issues as they are `made` already, by their project's id."""
         of, held = {project: parts.of for project, parts in made.items()}, self.held
         found = [part for _, issue in self.selection.issues for part in of[issue.project](issue, held)]
@@ -88,7 +88,7 @@ def workspace_of(config: Config, feed: Feed) -> str:
     return feed.workspace or next(iter(config.workspaces))
 
 
-def style_of(config: Config, workspace: Workspace, slug: str, name: str, feed: Feed) -> Style:
+def style_of(config: Config, workspace: WorkspaceConfig, slug: str, name: str, feed: Feed) -> Style:
     """How the feed `name` shows its items: by its own settings, then the server's."""
     return Style(
         web=f"{workspace.web_url or workspace.url}/{slug}",
@@ -122,7 +122,7 @@ def _busy_key(config: Config, name: str) -> str | UnsetType:
 
 
 def calendar_of(
-    name: str, feed: Feed, query: Query, style: Style, material: Material, day: Day, workspace: str
+    name: str, feed: Feed, query: Query, style: Style, material: FeedData, day: Day, workspace: str
 ) -> Calendar:
     """The feed `name`, already narrowed by `query`. `workspace` is the workspace's name for people.
 
@@ -135,7 +135,7 @@ def calendar_of(
     return Calendar(_header(name, feed, style, material, workspace), selection, style, notices, held)
 
 
-def _shown(selection: Selection, material: Material) -> Selection:
+def _shown(selection: Selection, material: FeedData) -> Selection:
     """The same items with the snapshots that texts are made of."""
     shown = {snapshot.project.id: snapshot for snapshot in material.snapshots}
     issues = [(shown[issue.project], issue) for _, issue in selection.issues]
@@ -159,7 +159,7 @@ def _notices(name: str, feed: Feed, selection: Selection, style: Style, day: Day
             yield late
 
 
-def _header(name: str, feed: Feed, style: Style, material: Material, workspace: str) -> Header:
+def _header(name: str, feed: Feed, style: Style, material: FeedData, workspace: str) -> Header:
     linked = _only_project(name, feed, material) if feed.details != "busy" else None
     return Header(
         name=title_of(name, feed, style.language, material, workspace),
@@ -171,7 +171,7 @@ def _header(name: str, feed: Feed, style: Style, material: Material, workspace: 
     )
 
 
-def title_of(name: str, feed: Feed, language: Language, material: Material, workspace: str) -> str:
+def title_of(name: str, feed: Feed, language: Language, material: FeedData, workspace: str) -> str:
     """What people call the feed `name`: a line; its snapshots need not be known. Raises as `calendar_of`."""
     if feed.title:
         return feed.title
@@ -187,6 +187,6 @@ def title_of(name: str, feed: Feed, language: Language, material: Material, work
     return single.key if is_blank(shown) else shown
 
 
-def _only_project(name: str, feed: Feed, material: Material) -> Project | None:
+def _only_project(name: str, feed: Feed, material: FeedData) -> Project | None:
     projects = projects_of(name, feed, material.projects)
     return projects[0] if len(projects) == 1 and (feed.project or feed.projects) else None

@@ -5,7 +5,7 @@ import asyncio
 from cachetools import LRUCache
 
 from icsfeed.feeds.rendered import Rendered
-from icsfeed.single_flight import Joined
+from icsfeed.single_flight import SingleFlight
 
 CACHE_BYTES = 64 * 1024 * 1024
 """Compressed bodies kept at most; the least recently asked for goes first."""
@@ -20,7 +20,7 @@ class Compressor:
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._bodies: LRUCache[str, bytes] = LRUCache(limit, len)
-        self._making: Joined[bytes] = Joined()
+        self._making: SingleFlight[bytes] = SingleFlight()
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
 
     @property

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed, Filter, Match
 from icsfeed.errors import did_you_mean
-from icsfeed.feeds.calendar import Material
+from icsfeed.feeds.calendar import FeedData
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.select import NONE, Selection, person_of, select
 from icsfeed.model import Snapshot
@@ -21,7 +21,7 @@ class Relaxed(NamedTuple):
     reason: str
 
 
-def why_empty(name: str, feed: Feed, material: Material, today: date) -> str:
+def why_empty(name: str, feed: Feed, material: FeedData, today: date) -> str:
     """One sentence on why no issue of a feed is in it. Raises as `select`."""
 
     def found(relaxed: Feed) -> Selection:
@@ -55,7 +55,7 @@ def _relaxations(feed: Feed) -> Iterator[Relaxed]:
         )
 
 
-def unknown_names(feed: Feed, material: Material) -> Sequence[str]:
+def unknown_names(feed: Feed, material: FeedData) -> Sequence[str]:
     """The names in a feed's filters that nothing has: `label 'bgu'; did you mean bug?`."""
     snapshots, people = material.snapshots, material.people.values()
     known = {

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from icsfeed.config.schema import Config, Feed
-from icsfeed.feeds.automatic_names import Automatic, Names, former_names, may_be_auto
+from icsfeed.feeds.automatic_names import AssignedNames, AutomaticFeed, former_names, may_be_auto
 from icsfeed.feeds.calendar import workspace_of
 from icsfeed.feeds.tokens import Kind, derive, matching
 
@@ -38,7 +38,7 @@ class Links:
         self._automatic: dict[tuple[Kind, str], Tokens] = {}
         self._names: dict[tuple[Kind, str], str] = {}
 
-    def know(self, feeds: Mapping[str, Automatic], names: Names) -> None:
+    def know(self, feeds: Mapping[str, AutomaticFeed], names: AssignedNames) -> None:
         """From now on these automatic feeds, and no others, are open by their links.
 
         Links of before, which were derived from their names, open them too.

@@ -1,6 +1,6 @@
 """Components as they stand in feeds: each written once, and shared by all feeds that show it so.
 
-Nothing here decides what a feed says: `Parts` gives what issue_components and write give, and is tested
+Nothing here decides what a feed says: `RenderedIssues` gives what issue_components and write give, and is tested
 against them. It only remembers, so that a change of one issue costs the writing of one.
 """
 
@@ -20,7 +20,7 @@ from icsfeed.model import Issue, Snapshot
 NOBODY: frozenset[str] = frozenset()
 
 
-class Part(Struct, frozen=True, gc=False):
+class RenderedComponent(Struct, frozen=True, gc=False):
     """A component's bytes and their SHA-256. Feeds sort by `place`. `revised`: as the component says."""
 
     place: str
@@ -29,35 +29,35 @@ class Part(Struct, frozen=True, gc=False):
     digest: bytes
 
 
-def part(component: Component) -> Part:
+def part(component: Component) -> RenderedComponent:
     """The component as bytes, to be sorted by date and UID (mapping.md, 4); undated ones come last."""
     day, uid = component.sort_key
     octets = write(component)
-    return Part(f"{day.isoformat()} {uid}", component.revised, octets, sha256(octets).digest())
+    return RenderedComponent(f"{day.isoformat()} {uid}", component.revised, octets, sha256(octets).digest())
 
 
-def parts(components: Iterable[Component]) -> Sequence[Part]:
+def parts(components: Iterable[Component]) -> Sequence[RenderedComponent]:
     """All of them, sorted."""
     return in_order(map(part, components))
 
 
-def in_order(found: Iterable[Part]) -> Sequence[Part]:
+def in_order(found: Iterable[RenderedComponent]) -> Sequence[RenderedComponent]:
     """Parts as a feed has them."""
     return sorted(found, key=attrgetter("place"))
 
 
-class Parts:
+class RenderedIssues:
     """The issues of a project's `snapshot` in one `style`; `before`: what was so far, to go on from.
 
     Threads may share it: at worst something is written twice.
     """
 
-    def __init__(self, snapshot: Snapshot, style: Style, before: "Parts | None" = None) -> None:
+    def __init__(self, snapshot: Snapshot, style: Style, before: "RenderedIssues | None" = None) -> None:
         self.snapshot = snapshot
         self._style = style
         self._made = before._still(snapshot) if before is not None else {}
 
-    def of(self, issue: Issue, parents: frozenset[str] = NOBODY) -> tuple[Part, ...]:
+    def of(self, issue: Issue, parents: frozenset[str] = NOBODY) -> tuple[RenderedComponent, ...]:
         """The parts of an issue of the snapshot. `parents`: ids of issues that the feed holds as VTODOs."""
         key = issue.id if issue.parent not in parents else _as_child(issue.id)
         made = self._made.get(key)
@@ -66,7 +66,7 @@ class Parts:
             made = self._made[key] = tuple(map(part, components))
         return made
 
-    def _still(self, snapshot: Snapshot) -> dict[str, tuple[Part, ...]]:
+    def _still(self, snapshot: Snapshot) -> dict[str, tuple[RenderedComponent, ...]]:
         """What is the same in this snapshot, which comes after ours."""
         made = dict(self._made)
         if snapshot is not self.snapshot:

@@ -9,7 +9,7 @@ from icsfeed.feeds.select import person_of, projects_of
 from icsfeed.model import Person, Project
 
 
-class Mine(NamedTuple):
+class PersonalFeed(NamedTuple):
     """A feed of a person's, and the subscriber whose link is theirs (nothing: the feed's own)."""
 
     name: str
@@ -22,7 +22,9 @@ def person_with(email: str, people: Iterable[Person]) -> Person | None:
     return found[0] if len(found) == 1 and email.strip() else None
 
 
-def own_feeds(person: Person, feeds: Mapping[str, Feed], people: Collection[Person]) -> tuple[Mine, ...]:
+def own_feeds(
+    person: Person, feeds: Mapping[str, Feed], people: Collection[Person]
+) -> tuple[PersonalFeed, ...]:
     """The feeds of this person's own issues."""
     return _linked(
         person, [name for name, feed in feeds.items() if _is_own(person, name, feed, people)], feeds
@@ -31,7 +33,7 @@ def own_feeds(person: Person, feeds: Mapping[str, Feed], people: Collection[Pers
 
 def project_feeds(
     person: Person, feeds: Mapping[str, Feed], projects: Collection[Project], member_of: Collection[str]
-) -> tuple[Mine, ...]:
+) -> tuple[PersonalFeed, ...]:
     """The feeds of projects, all of which the person is a member of. `member_of`: their ids."""
     wanted = [name for name, over in of_projects(feeds, projects).items() if over <= {*member_of}]
     return _linked(person, wanted, feeds)
@@ -58,7 +60,7 @@ def _is_own(person: Person, name: str, feed: Feed, people: Collection[Person]) -
         return False
 
 
-def _linked(person: Person, names: Iterable[str], feeds: Mapping[str, Feed]) -> tuple[Mine, ...]:
+def _linked(person: Person, names: Iterable[str], feeds: Mapping[str, Feed]) -> tuple[PersonalFeed, ...]:
     """Each with the person's own link, where their address is a subscriber's; not where theirs is revoked.
 
     By the address alone: people choose their names themselves, and one could take another's.
@@ -70,5 +72,5 @@ def _linked(person: Person, names: Iterable[str], feeds: Mapping[str, Feed]) -> 
         feed = feeds[name]
         if not refused & {revoked.casefold() for revoked in feed.revoked}:
             subscribers = (who for who in feed.subscribers if who.casefold() == address)
-            found.append(Mine(name, next(subscribers, "")))
+            found.append(PersonalFeed(name, next(subscribers, "")))
     return tuple(found)

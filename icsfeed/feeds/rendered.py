@@ -10,7 +10,7 @@ from msgspec import Struct, json
 from msgspec.structs import replace
 
 from icsfeed.cache.revisions import History, remembered
-from icsfeed.feeds.parts import Part
+from icsfeed.feeds.parts import RenderedComponent
 from icsfeed.ics.write import CLOSING, EMPTY, Header, opening
 
 PIECE = 64 * 1024
@@ -23,7 +23,7 @@ _GZIP = zlib.MAX_WBITS | 16
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 """When an empty feed that has never been anything else last changed."""
 
-_NOTHING = (Part("", _FIRST, EMPTY, sha256(EMPTY).digest()),)
+_NOTHING = (RenderedComponent("", _FIRST, EMPTY, sha256(EMPTY).digest()),)
 
 
 class Rendered(Struct, frozen=True):
@@ -65,7 +65,7 @@ class Rendered(Struct, frozen=True):
 
 
 def render(
-    header: Header, parts: Sequence[Part], history: History | None, style: str, now: datetime
+    header: Header, parts: Sequence[RenderedComponent], history: History | None, style: str, now: datetime
 ) -> tuple[Rendered, History]:
     """A feed's bytes and its history to keep. The same components and history give the same bytes.
 
@@ -76,7 +76,7 @@ def render(
     return render_dated(header, parts, history.changed), history
 
 
-def render_dated(header: Header, parts: Sequence[Part], changed: datetime) -> Rendered:
+def render_dated(header: Header, parts: Sequence[RenderedComponent], changed: datetime) -> Rendered:
     """A feed's bytes. `changed`: since when they are as they are."""
     start, parts = opening(replace(header, last_modified=changed)), parts or _NOTHING
     components = tuple(part.octets for part in parts)
@@ -89,6 +89,6 @@ def digest(value: object) -> str:
     return sha256(json.encode(value, order="deterministic")).hexdigest()
 
 
-def _digest(start: bytes, parts: Sequence[Part]) -> str:
+def _digest(start: bytes, parts: Sequence[RenderedComponent]) -> str:
     """Another one for every other body, without a look at the bytes: parts know their own digests."""
     return sha256(b"".join((sha256(start).digest(), *(part.digest for part in parts)))).hexdigest()

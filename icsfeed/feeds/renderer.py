@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from icsfeed.cache.revisions import History, styled_since
 from icsfeed.cache.snapshots import View
 from icsfeed.config.schema import Config, Feed
-from icsfeed.feeds.calendar import Calendar, Day, Material, calendar_of, style_of, workspace_of
+from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, style_of, workspace_of
 from icsfeed.feeds.mapping import Style
 from icsfeed.feeds.notices import midnight
-from icsfeed.feeds.parts import Part, Parts
+from icsfeed.feeds.parts import RenderedComponent, RenderedIssues
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.rendered import Rendered, digest, render, render_dated
 from icsfeed.model import Snapshot
@@ -36,7 +36,7 @@ class Renderer:
         self._config = config
         self._clock = clock
         self._store = store
-        self._written: LRUCache[tuple[str, Style], Parts] = LRUCache(STYLES)
+        self._written: LRUCache[tuple[str, Style], RenderedIssues] = LRUCache(STYLES)
         self._histories: dict[str, History] = {}
 
     def style(self, name: str, feed: Feed) -> Style:
@@ -49,18 +49,18 @@ class Renderer:
         """The feed before it is bytes."""
         workspace = workspace_of(self._config, feed)
         title = self._config.workspaces[workspace].title or workspace
-        material = Material(view.projects, view.people, view.snapshots, view.linked)
+        material = FeedData(view.projects, view.people, view.snapshots, view.linked)
         return calendar_of(name, feed, query, style, material, day, title)
 
-    def _parts_of(self, view: View, style: Style) -> dict[str, Parts]:
+    def _parts_of(self, view: View, style: Style) -> dict[str, RenderedIssues]:
         """By project, its components as bytes: feeds of one style share them, from view to view."""
         return {snapshot.project.id: self._carried(snapshot, style) for snapshot in view.snapshots}
 
-    def _carried(self, snapshot: Snapshot, style: Style) -> Parts:
+    def _carried(self, snapshot: Snapshot, style: Style) -> RenderedIssues:
         key = (snapshot.project.id, style)
         parts = self._written.get(key)
         if parts is None or parts.snapshot is not snapshot:
-            parts = self._written[key] = Parts(snapshot, style, parts)
+            parts = self._written[key] = RenderedIssues(snapshot, style, parts)
         return parts
 
     async def whole(self, name: str, feed: Feed, view: View, day: Day) -> tuple[Rendered, Calendar]:
@@ -96,7 +96,7 @@ class Renderer:
         history = self._histories.get(name)
         style = replace(self.style(name, feed), since=history.styled if history else None)
         if query.restyles:  # not to be kept: whoever has a link may ask for any number of styles
-            parts = {snapshot.project.id: Parts(snapshot, style) for snapshot in view.snapshots}
+            parts = {snapshot.project.id: RenderedIssues(snapshot, style) for snapshot in view.snapshots}
         else:
             parts = self._parts_of(view, style)
 
@@ -116,7 +116,7 @@ class Renderer:
         return await self._store.get_record(f"history/{name}", History) or own
 
     def _part(
-        self, calendar: Calendar, parts: Sequence[Part], changed: datetime, last: Rendered | None
+        self, calendar: Calendar, parts: Sequence[RenderedComponent], changed: datetime, last: Rendered | None
     ) -> Rendered:
         """A narrowed feed, changed at `changed` or later: when its body is another one than the last."""
 
@@ -135,7 +135,7 @@ def _issues(view: View) -> int:
     return sum(len(snapshot.issues) for snapshot in view.snapshots)
 
 
-def _changed(base: Rendered, parts: Iterable[Part], query: Query, day: Day) -> datetime:
+def _changed(base: Rendered, parts: Iterable[RenderedComponent], query: Query, day: Day) -> datetime:
     """When a narrowed feed last changed: not after the whole did, but for the days that it counts."""
     moments = [base.last_modified, *(part.revised for part in parts)]
     if query.days is not None:

@@ -26,7 +26,7 @@ from icsfeed.feeds.renderer import Renderer
 from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.tokens import Kind, is_token
 from icsfeed.model import Needs
-from icsfeed.single_flight import Joined
+from icsfeed.single_flight import SingleFlight
 from icsfeed.store.store import Store
 
 KEPT = 2_000
@@ -44,7 +44,7 @@ Key = tuple[str, Query]
 _WHOLE = Query()
 
 
-class Made(Struct, frozen=True):
+class CachedFeed(Struct, frozen=True):
     """A feed's bytes, and the stamp and day of what they were made of: they hold while those do.
 
     `items` are in it; `undated` and `start_only` issues of its scope are not (feeds/select.py).
@@ -63,7 +63,7 @@ class Made(Struct, frozen=True):
         return ENTRY + self.rendered.size
 
 
-class Look(Struct, frozen=True):
+class FeedInput(Struct, frozen=True):
     """A feed as a query narrows it, what is known of its projects, and the day."""
 
     name: str
@@ -73,7 +73,7 @@ class Look(Struct, frozen=True):
     day: Day
 
 
-class Current(NamedTuple):
+class CurrentFeed(NamedTuple):
     """A feed's bytes that were current `at` that time, of that edition of its workspace."""
 
     rendered: Rendered
@@ -104,12 +104,12 @@ class FeedService:
         self._clock = clock
         self.store = store
         self._zone = ZoneInfo(config.timezone)
-        self._made: LRUCache[str, Made] = LRUCache(KEPT)
-        self._parts: LRUCache[Key, Made] = LRUCache(parts, getsizeof=lambda made: made.size)
+        self._made: LRUCache[str, CachedFeed] = LRUCache(KEPT)
+        self._parts: LRUCache[Key, CachedFeed] = LRUCache(parts, getsizeof=lambda made: made.size)
         self.compressor = Compressor() if config.gzip else None
         self._renderer = Renderer(config, clock, history or store)
-        self._current_at: dict[str, Current] = {}
-        self._making: Joined[Rendered] = Joined()
+        self._current_at: dict[str, CurrentFeed] = {}
+        self._making: SingleFlight[Rendered] = SingleFlight()
         self._automatic = AutomaticFeeds(config, workspaces, self.links, store)
 
     async def start(self) -> None:
@@ -141,14 +141,14 @@ class FeedService:
             return None
         return found.rendered if timedelta() <= self._clock() - found.at < AT_HAND else None
 
-    def made(self, name: str) -> Made | None:
+    def made(self, name: str) -> CachedFeed | None:
         """The feed as it was last rendered; None: it was not since the start."""
         return self._made.get(name)
 
-    def _last(self, name: str, query: Query) -> Made | None:
+    def _last(self, name: str, query: Query) -> CachedFeed | None:
         return self._made.get(name) if query == _WHOLE else self._parts.get((name, query))
 
-    def _remember(self, name: str, query: Query, made: Made) -> None:
+    def _remember(self, name: str, query: Query, made: CachedFeed) -> None:
         last = self._last(name, query)
         if self.compressor and last is not None and last.rendered.etag != made.rendered.etag:
             self.compressor.drop(last.rendered)
@@ -174,7 +174,7 @@ class FeedService:
         """The feed before it is bytes, with the counts of what is not in it. Raises as `rendered`."""
         return self.calendar_of(await self.look(name))
 
-    async def look(self, name: str, query: Query = _WHOLE, patience: float = 0.0) -> Look:
+    async def look(self, name: str, query: Query = _WHOLE, patience: float = 0.0) -> FeedInput:
         """What the narrowed feed would be made of now. Raises as `rendered`.
 
         `patience`: seconds to wait for Plane beyond the deadline.
@@ -183,9 +183,9 @@ class FeedService:
         until = None if until is None else until + patience
         feed = narrowed(await self.feed(name, until), query)
         view = await self._view(name, feed, query, until)
-        return Look(name, query, feed, view, self._day(feed, view))
+        return FeedInput(name, query, feed, view, self._day(feed, view))
 
-    def calendar_of(self, look: Look) -> Calendar:
+    def calendar_of(self, look: FeedInput) -> Calendar:
         """The calendar of what was looked at; work for a thread when there are many issues."""
         style = self._renderer.style(look.name, look.feed)
         return self._renderer.calendar(look.name, look.feed, look.query, style, look.view, look.day)
@@ -286,7 +286,7 @@ class FeedService:
         made = self._last(name, query)
         # What was joined, or took long, may be of an older view: that is not handed on any longer.
         if query == _WHOLE and made is not None and (made.stamp, made.day) == (view.stamp, day):
-            self._current_at[name] = Current(rendered, at, workspace, edition)
+            self._current_at[name] = CurrentFeed(rendered, at, workspace, edition)
         return rendered
 
     async def _of(
@@ -325,7 +325,7 @@ class FeedService:
             before = last.rendered if last else None
             rendered, calendar = await self._renderer.narrowed(name, feed, query, view, day, base, before)
         left_out = calendar.selection
-        made = Made(view.stamp, day, rendered, calendar.count, left_out.undated, left_out.start_only)
+        made = CachedFeed(view.stamp, day, rendered, calendar.count, left_out.undated, left_out.start_only)
         self._remember(name, query, made)
         return rendered
 

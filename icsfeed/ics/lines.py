@@ -17,7 +17,7 @@ _DEEPEST = 20
 """Components inside each other: alarms are three deep."""
 
 
-class Line(Struct, frozen=True):
+class ContentLine(Struct, frozen=True):
     """One content line, unfolded. `name` and the names of parameters are in capitals; `value` is as written.
 
     `text` is the whole line, to be written again as it was read.
@@ -29,12 +29,12 @@ class Line(Struct, frozen=True):
     text: str
 
 
-class Part(Struct):
+class ParsedComponent(Struct):
     """A component as it was read: its own lines, and the components inside it."""
 
     name: str
-    lines: list[Line]
-    parts: list["Part"]
+    lines: list[ContentLine]
+    parts: list["ParsedComponent"]
 
     def value(self, name: str) -> str:
         """The value of its first line of this name, as written; empty where there is none."""
@@ -87,17 +87,17 @@ def _pieces(octets: bytes) -> Iterable[bytes]:
     yield octets[start:]
 
 
-def read_parts(text: str) -> list[Part]:
+def read_parts(text: str) -> list[ParsedComponent]:
     """The outermost components of a text, with all that is inside them.
 
     Lines that are no content lines are passed over. Raises ValueError when BEGIN and END do not pair,
     or are deeper in each other than any calendar's.
     """
-    root = Part("", [], [])
+    root = ParsedComponent("", [], [])
     open_parts = [root]
     for line in _read_lines(text):
         if line.name == "BEGIN":
-            part = Part(line.value.strip().upper(), [], [])
+            part = ParsedComponent(line.value.strip().upper(), [], [])
             open_parts[-1].parts.append(part)
             open_parts.append(part)
             if len(open_parts) > _DEEPEST:
@@ -113,7 +113,7 @@ def read_parts(text: str) -> list[Part]:
     return root.parts
 
 
-def _read_lines(text: str) -> Iterator[Line]:
+def _read_lines(text: str) -> Iterator[ContentLine]:
     for raw in re.split("\r?\n", _FOLDED.sub("", text)):
         name = _NAME.match(raw)
         if name is None:
@@ -123,4 +123,4 @@ def _read_lines(text: str) -> Iterator[Line]:
             parameters[found[1].upper()] = found[2].strip('"')
             at = found.end()
         if raw[at : at + 1] == ":":
-            yield Line(name[0].upper(), raw[at + 1 :], parameters, raw)
+            yield ContentLine(name[0].upper(), raw[at + 1 :], parameters, raw)

@@ -21,15 +21,15 @@ from icsfeed.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, 
 from icsfeed.model import Issue, Label, Listing, OtherProject, Period, PeriodKind, Person, Project, State
 from icsfeed.plane import decode as wire
 from icsfeed.plane import json as shapes
-from icsfeed.plane.fetch import NoSuchPath, Turn, fetch, give_key, key_of, open_client
+from icsfeed.plane.fetch import LargeResponseTurn, NoSuchPath, fetch, give_key, key_of, open_client
 from icsfeed.plane.incremental import Rows
 from icsfeed.plane.json import IdRow, IssueRow
-from icsfeed.plane.paging import Learned, List, Pages
-from icsfeed.plane.rate_limit import Asked, Errand
-from icsfeed.plane.rows import Read, Walk, understood
+from icsfeed.plane.paging import ListReader, ListResource, PlaneTraits
+from icsfeed.plane.rate_limit import RequestPriority, RequestSlot
+from icsfeed.plane.rows import CompleteList, Walk, understood
 from icsfeed.text import one_line
 
-__all__ = ["PlaneClient", "Read", "open_client"]
+__all__ = ["CompleteList", "PlaneClient", "open_client"]
 
 T = TypeVar("T")
 
@@ -65,16 +65,16 @@ class PlaneClient:
         self._shown = re.sub(r"//[^/@]*@", "//", self._host)
         self._slug = slug
         self._client = client
-        self._errand: Errand | None = None
+        self._errand: RequestPriority | None = None
         self._patient = patient
         self._read_key = read_key
-        self._learned = Learned(large=large or asyncio.Lock())
+        self._learned = PlaneTraits(large=large or asyncio.Lock())
         self.answers: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"PlaneClient({self._shown!r}, {self._slug!r})"
 
-    def on(self, errand: Errand) -> "PlaneClient":
+    def on(self, errand: RequestPriority) -> "PlaneClient":
         """The same client, whose requests wait for the budget of this errand."""
         other = copy(self)
         other._errand = errand
@@ -180,7 +180,7 @@ class PlaneClient:
 
     async def _recent(self, path: str, thing: str, project: Project, since: datetime) -> Rows | None:
         what, read = self._what(thing), partial(wire.issue, project=project)
-        recent = List(self._path(path), what, read, IssueRow, {"order_by": "-updated_at"})
+        recent = ListResource(self._path(path), what, read, IssueRow, {"order_by": "-updated_at"})
         rows = await self._pages.newest(recent, RECENT_PAGE, lambda rows: _reaches(rows, since))
         if rows is None or rows.total is None:
             return None
@@ -200,9 +200,9 @@ class PlaneClient:
 
     async def _list(
         self, path: str, thing: str, read: Callable[[wire.Row], T | None], shape: type[IdRow], **more: str
-    ) -> Read[T]:
+    ) -> CompleteList[T]:
         """A whole list as it was at one moment: read again when its pages shifted meanwhile."""
-        wanted = List(self._path(path), self._what(thing), read, shape, more)
+        wanted = ListResource(self._path(path), self._what(thing), read, shape, more)
         for _ in range(ATTEMPTS):
             rows = await self._pages.all(wanted)
             if rows is not None:
@@ -210,8 +210,8 @@ class PlaneClient:
         raise BadAnswer(wanted.what, f"the list changed during each of {ATTEMPTS} readings")
 
     @property
-    def _pages(self) -> Pages:
-        return Pages(self._get, self._learned)
+    def _pages(self) -> ListReader:
+        return ListReader(self._get, self._learned)
 
     def _path(self, path: str) -> str:
         return f"v1/workspaces/{quote(self._slug, safe='')}/{path}"
@@ -224,7 +224,7 @@ class PlaneClient:
             raise BadAnswer(what, "the answer is cut off, or not JSON") from None
 
     async def _get(
-        self, path: str, parameters: Mapping[str, str], what: str, turn: Turn | None = None
+        self, path: str, parameters: Mapping[str, str], what: str, turn: LargeResponseTurn | None = None
     ) -> bytes:
         """The body of one answer. Every request is made here."""
         url = f"{self._host}/api/{path}"
@@ -256,8 +256,8 @@ class PlaneClient:
         url: str,
         parameters: Mapping[str, str],
         what: str,
-        turn: Turn | None,
-        asked: Asked | None = None,
+        turn: LargeResponseTurn | None,
+        asked: RequestSlot | None = None,
     ) -> bytes:
         try:
             body = await fetch(self._client, url, parameters, what, asked, turn=turn)
@@ -272,7 +272,7 @@ class PlaneClient:
         return one_line(f"{thing} of workspace {self._slug!r} at {self._shown}")
 
 
-def _rows(read: Read[Issue]) -> Rows:
+def _rows(read: CompleteList[Issue]) -> Rows:
     return Rows(read.items, read.total, read.skipped, read.unreadable - len(read.skipped))
 
 

@@ -28,7 +28,7 @@ from icsfeed.errors import (
 from icsfeed.http import open_http
 from icsfeed.http_replies import retry_after, short
 from icsfeed.plane.json import decode
-from icsfeed.plane.rate_limit import Asked, remaining_in
+from icsfeed.plane.rate_limit import RequestSlot, remaining_in
 
 ANSWER_LIMIT = 32 * 1024 * 1024
 """Bytes of one answer, unpacked: more is asked for in smaller pages, or a fault."""
@@ -50,7 +50,7 @@ class NoSuchPath(NotFound):
     """404 `Page not found.`: this Plane does not know the path at all (another version)."""
 
 
-class AnswerTooLarge(BadAnswer):
+class ResponseTooLarge(BadAnswer):
     """More than is read: a smaller page may be."""
 
 
@@ -112,7 +112,7 @@ def open_client(
     )
 
 
-class Turn:
+class LargeResponseTurn:
     """A turn at holding a large answer in memory, among all that share the lock: kept until it is ended."""
 
     def __init__(self, lock: asyncio.Lock) -> None:
@@ -137,9 +137,9 @@ async def fetch(
     url: str,
     parameters: Mapping[str, str],
     what: str,
-    asked: Asked | None = None,
+    asked: RequestSlot | None = None,
     *,
-    turn: Turn | None = None,
+    turn: LargeResponseTurn | None = None,
     limit: int = ANSWER_LIMIT,
     seconds: float = ANSWER_TIME,
 ) -> bytes:
@@ -155,7 +155,7 @@ async def fetch(
         ):
             if asked is not None:
                 _tell(asked, answer)
-            body = await _bounded(answer, what, limit, turn or Turn(asyncio.Lock()), time_limit)
+            body = await _bounded(answer, what, limit, turn or LargeResponseTurn(asyncio.Lock()), time_limit)
     except httpx.DecodingError as error:
         raise BadAnswer(what, str(error)) from None
     except httpx.LocalProtocolError:
@@ -169,7 +169,7 @@ async def fetch(
     return body
 
 
-def _tell(asked: Asked, response: httpx.Response) -> None:
+def _tell(asked: RequestSlot, response: httpx.Response) -> None:
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         asked.refused(_retry_after(response) or RETRY_USUAL)
     else:
@@ -177,21 +177,21 @@ def _tell(asked: Asked, response: httpx.Response) -> None:
 
 
 async def _bounded(
-    response: httpx.Response, what: str, limit: int, turn: Turn, time_limit: asyncio.Timeout
+    response: httpx.Response, what: str, limit: int, turn: LargeResponseTurn, time_limit: asyncio.Timeout
 ) -> bytes:
     body = bytearray()
     async for piece in bodies.pieces(response):
         body += piece
         if len(body) > limit:
-            raise AnswerTooLarge(what, f"the answer is larger than {limit:,} bytes")
+            raise ResponseTooLarge(what, f"the answer is larger than {limit:,} bytes")
         if len(body) > LARGE_ANSWER:
             await _patiently(turn, time_limit)
     if sum(map(body.count, (b",", b"[", b"{"))) > VALUES_LIMIT:
-        raise AnswerTooLarge(what, f"the answer holds more than {VALUES_LIMIT:,} values")
+        raise ResponseTooLarge(what, f"the answer holds more than {VALUES_LIMIT:,} values")
     return bytes(body)
 
 
-async def _patiently(turn: Turn, time_limit: asyncio.Timeout) -> None:
+async def _patiently(turn: LargeResponseTurn, time_limit: asyncio.Timeout) -> None:
     loop, until = asyncio.get_running_loop(), time_limit.when()
     left = None if until is None else until - loop.time()
     time_limit.reschedule(None)

@@ -11,13 +11,13 @@ from icsfeed.errors import BadAnswer
 from icsfeed.http_replies import short
 from icsfeed.plane import decode as wire
 from icsfeed.plane import json as shapes
-from icsfeed.plane.fetch import AnswerTooLarge, PageTooLarge, Turn
+from icsfeed.plane.fetch import LargeResponseTurn, PageTooLarge, ResponseTooLarge
 from icsfeed.plane.json import IdRow, Page
 from icsfeed.plane.rows import Walk
 
 T = TypeVar("T")
 R = TypeVar("R")
-Get = Callable[[str, Mapping[str, str], str, Turn | None], Awaitable[bytes]]
+Get = Callable[[str, Mapping[str, str], str, LargeResponseTurn | None], Awaitable[bytes]]
 
 LARGEST_PAGE = 1000
 """Rows in a page: Plane's own limit since v0.23. A Plane that allows less says so."""
@@ -25,7 +25,7 @@ PAGES_LIMIT = 1000
 """Pages of one list: more than that has no end."""
 
 
-class Learned(Struct):
+class PlaneTraits(Struct):
     """What a Plane has shown of itself: the page size it allows, and how it spells the issues' path.
 
     `sizes`: the size of pages of a list (by path and fields) whose larger ones hold too much. `large` is
@@ -42,7 +42,7 @@ class _SmallerPages(Exception):
     """Pages of the size that was asked for hold too much; a smaller size was noted."""
 
 
-class _Taken(NamedTuple):
+class _PageResult(NamedTuple):
     """What a page says of itself, once its rows are added. `fits`: to the pages before it."""
 
     fits: bool
@@ -52,7 +52,7 @@ class _Taken(NamedTuple):
     total: int | None
 
 
-class List(NamedTuple, Generic[T]):
+class ListResource(NamedTuple, Generic[T]):
     """One of Plane's lists, how its rows are read, and what is asked for besides their fields."""
 
     path: str
@@ -79,22 +79,26 @@ class List(NamedTuple, Generic[T]):
         return Walk(self.read, self.shape)
 
 
-class Pages:
+class ListReader:
     """Reads lists. `get` gives the body of an answer and raises PlaneError."""
 
-    def __init__(self, get: Get, learned: Learned) -> None:
+    def __init__(self, get: Get, learned: PlaneTraits) -> None:
         self._get = get
         self._learned = learned
 
-    async def all(self, wanted: List[T]) -> Walk[T] | None:
+    async def all(self, wanted: ListResource[T]) -> Walk[T] | None:
         """The rows of all pages; None when the pages shifted meanwhile."""
         return await self._in_fitting_pages(lambda: self._walk(wanted))
 
-    async def newest(self, wanted: List[T], most: int, enough: Callable[[Walk[T]], bool]) -> Walk[T] | None:
+    async def newest(
+        self, wanted: ListResource[T], most: int, enough: Callable[[Walk[T]], bool]
+    ) -> Walk[T] | None:
         """The rows of one page of at most so many, or of larger ones until they are `enough`."""
         return await self._in_fitting_pages(lambda: self._newest(wanted, most, enough))
 
-    async def _newest(self, wanted: List[T], most: int, enough: Callable[[Walk[T]], bool]) -> Walk[T] | None:
+    async def _newest(
+        self, wanted: ListResource[T], most: int, enough: Callable[[Walk[T]], bool]
+    ) -> Walk[T] | None:
         rows = wanted.walk()
         page, _ = await self._first_page(wanted, rows, most)
         if not page.fits:
@@ -110,7 +114,7 @@ class Pages:
                 continue
 
     async def _walk(
-        self, wanted: List[T], enough: Callable[[Walk[T]], bool] = lambda _: False
+        self, wanted: ListResource[T], enough: Callable[[Walk[T]], bool] = lambda _: False
     ) -> Walk[T] | None:
         """The rows of all pages, or until they are `enough`; None when the pages shifted meanwhile."""
         rows = wanted.walk()
@@ -128,7 +132,7 @@ class Pages:
             page = await self._page(wanted, rows, size, page.next_cursor)
         return None
 
-    async def _first_page(self, wanted: List[T], rows: Walk[T], most: int) -> tuple[_Taken, int]:
+    async def _first_page(self, wanted: ListResource[T], rows: Walk[T], most: int) -> tuple[_PageResult, int]:
         """The first page and the size it has: the one wanted, or the largest that Plane allows, remembered.
 
         Members come as a bare list in all versions: no size (0) is asked for.
@@ -144,10 +148,10 @@ class Pages:
                 size = error.allowed
                 learned.per_page = min(size, learned.per_page)
 
-    async def _page(self, wanted: List[T], rows: Walk[T], size: int, cursor: str = "") -> _Taken:
+    async def _page(self, wanted: ListResource[T], rows: Walk[T], size: int, cursor: str = "") -> _PageResult:
         """Read one page and add its rows. Raises _SmallerPages where a page of another size may be read."""
         asked = {**wanted.parameters, **({"cursor": cursor} if cursor else {})}
-        turn = Turn(self._learned.large)
+        turn = LargeResponseTurn(self._learned.large)
         try:
             body = await self._get(
                 wanted.path, {**asked, "per_page": str(size)} if size else asked, wanted.what, turn
@@ -155,8 +159,8 @@ class Pages:
             page = _page_of(body, wanted.what)
             del body
             fits = await rows.add(page)
-            return _Taken(fits, not page.rows, page.more, page.next_cursor, page.total)
-        except AnswerTooLarge:
+            return _PageResult(fits, not page.rows, page.more, page.next_cursor, page.total)
+        except ResponseTooLarge:
             sizes = self._learned.sizes
             smaller = min(size, sizes.get(wanted.key, size)) // 2
             if not smaller:

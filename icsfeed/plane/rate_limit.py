@@ -66,7 +66,7 @@ class BudgetState(Struct, frozen=True):
     closed_until: float = 0.0
 
 
-class _Past(NamedTuple):
+class _FinishedRequest(NamedTuple):
     """A request that is over, and when its place is free. `remaining` is what the server said."""
 
     leaves: float
@@ -75,7 +75,7 @@ class _Past(NamedTuple):
     remaining: int | None
 
 
-class _Said(NamedTuple):
+class _RateLimitHeaders(NamedTuple):
     """What an answer (to a request of these times) says of the room, and how long that holds."""
 
     room: int
@@ -85,7 +85,7 @@ class _Said(NamedTuple):
     remaining: float
 
 
-class Asked:
+class RequestSlot:
     """One request on its way. Say what became of it as soon as the answer's headers are there.
 
     Leaving the `async with` without a word says that nobody knows.
@@ -104,7 +104,7 @@ class Asked:
         self._budget._refused(self, retry_after)
 
 
-class Errand:
+class RequestPriority:
     """What requests are for: all that readers ask, or one refresh in the background.
 
     It may become urgent on the way: a reader joins the flight. `waits` is called with the seconds that a
@@ -112,14 +112,17 @@ class Errand:
     """
 
     def __init__(
-        self, budget: "Budget", urgency: Urgency, waits: Callable[["Errand", float], None] | None = None
+        self,
+        budget: "Budget",
+        urgency: Urgency,
+        waits: Callable[["RequestPriority", float], None] | None = None,
     ) -> None:
         self.urgency = urgency
         self._budget = budget
         self.waits = waits
 
-    def request(self) -> AbstractAsyncContextManager[Asked]:
-        """Wait until a request may be sent; send it inside, and tell the `Asked` what became of it."""
+    def request(self) -> AbstractAsyncContextManager[RequestSlot]:
+        """Wait until a request may be sent; send it inside, and tell the `RequestSlot` what became of it."""
         return self._budget._request(self)
 
     def hurry(self) -> None:
@@ -131,7 +134,7 @@ class Errand:
 class _Waiter:
     nap: asyncio.Future[None] | None = None
 
-    def __init__(self, errand: Errand) -> None:
+    def __init__(self, errand: RequestPriority) -> None:
         self.errand = errand
 
 
@@ -156,18 +159,18 @@ class Budget:
         self._sleep = sleep
         self._limit = limit
         self._reserve = reserve
-        self._out: set[Asked] = set()
-        self._past: list[_Past] = []
+        self._out: set[RequestSlot] = set()
+        self._past: list[_FinishedRequest] = []
         self._waiting: list[_Waiter] = []
-        self._said: _Said | None = None
+        self._said: _RateLimitHeaders | None = None
         self._closed_until = timer()
         self._best = self._best_before = 0
         self._best_since = timer()
         self._heard_since: float | None = None
 
-    def request(self, urgency: Urgency) -> AbstractAsyncContextManager[Asked]:
+    def request(self, urgency: Urgency) -> AbstractAsyncContextManager[RequestSlot]:
         """As `Errand.request`, for a single one."""
-        return Errand(self, urgency).request()
+        return RequestPriority(self, urgency).request()
 
     @property
     def limit(self) -> int:
@@ -225,18 +228,18 @@ class Budget:
         until = at + min(state.until - state.at, WINDOW + LONGEST_BLOCK)
         known = self._said_at(self._timer())
         if until > self._timer() and (known is None or sent > known.sent + TICK):
-            self._said = _Said(state.left + self._counted(sent, at), sent, at, until, inf)
+            self._said = _RateLimitHeaders(state.left + self._counted(sent, at), sent, at, until, inf)
         self._wake()
 
     @asynccontextmanager
-    async def _request(self, errand: Errand) -> AsyncIterator[Asked]:
+    async def _request(self, errand: RequestPriority) -> AsyncIterator[RequestSlot]:
         asked = await self._turn(errand)
         try:
             yield asked
         finally:
             self._answered(asked, None)
 
-    async def _turn(self, errand: Errand) -> Asked:
+    async def _turn(self, errand: RequestPriority) -> RequestSlot:
         waiter = _Waiter(errand)
         self._waiting.append(waiter)
         try:
@@ -249,7 +252,7 @@ class Budget:
             raise
         finally:
             self._waiting.remove(waiter)
-        asked = Asked(self, self._timer())
+        asked = RequestSlot(self, self._timer())
         self._out.add(asked)
         return asked
 
@@ -274,17 +277,17 @@ class Budget:
         queue = [other.errand.urgency for other in self._waiting]
         return queue[:at].count("reader") if urgency == "reader" else at + queue[at:].count("reader")
 
-    def _answered(self, asked: Asked, remaining: int | None) -> None:
+    def _answered(self, asked: RequestSlot, remaining: int | None) -> None:
         if asked not in self._out:
             return
         self._out.remove(asked)
         now = self._timer()
         if remaining is not None:
             self._heard(asked.sent, now, remaining)
-        self._past.append(_Past(now + WINDOW, now, asked.sent, remaining))
+        self._past.append(_FinishedRequest(now + WINDOW, now, asked.sent, remaining))
         self._wake()
 
-    def _refused(self, asked: Asked, retry_after: float) -> None:
+    def _refused(self, asked: RequestSlot, retry_after: float) -> None:
         if asked not in self._out:
             return
         self._out.remove(asked)
@@ -292,7 +295,7 @@ class Budget:
         self._closed_until = max(self._closed_until, now + retry_after)
         # What is in flight is added when its answer comes.
         room = self._taken(now) - len(self._out) + 1
-        self._said = _Said(room, now, now, self._closed_until + WINDOW, -1)
+        self._said = _RateLimitHeaders(room, now, now, self._closed_until + WINDOW, -1)
         self._wake()
 
     def _heard(self, sent: float, now: float, remaining: int) -> None:
@@ -301,7 +304,7 @@ class Budget:
         known = self._said_at(now)
         if known is None or sent > known.answered or remaining <= known.remaining:
             room = remaining + 1 + self._counted(sent, now, remaining)
-            self._said = known = _Said(room, sent, now, now + WINDOW, remaining)
+            self._said = known = _RateLimitHeaders(room, sent, now, now + WINDOW, remaining)
         else:
             self._said = known = known._replace(room=known.room + 1)
         if now - self._best_since >= LEARNED_FOR:
@@ -320,7 +323,7 @@ class Budget:
     def _free(self, at: float) -> int:
         return max(0, self._room(at) - self._taken(at))
 
-    def _said_at(self, at: float) -> _Said | None:
+    def _said_at(self, at: float) -> _RateLimitHeaders | None:
         return self._said if self._said and at < self._said.until else None
 
     def _room(self, at: float) -> int:

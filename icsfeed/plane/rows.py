@@ -17,7 +17,7 @@ AT_ONCE = 10
 log = logging.getLogger("icsfeed.plane")
 
 
-class Read(NamedTuple, Generic[T]):
+class CompleteList(NamedTuple, Generic[T]):
     """A list as it was at one moment.
 
     `unreadable` of its objects could not be understood; `skipped` are the ids of those that have one.
@@ -77,11 +77,11 @@ class Walk(Generic[T]):
             self.items += [] if item is None else [item]
 
 
-def understood(rows: Walk[T], what: str) -> Read[T]:
+def understood(rows: Walk[T], what: str) -> CompleteList[T]:
     """What was read. A bad object is logged by its id; when all are bad, it is Plane that is."""
     if len(rows.skipped) == rows.count > 1:
         raise BadAnswer(what, f"none of {rows.count} objects can be understood: {rows.skipped[0][1]}")
     for found, reason in rows.skipped:
         log.warning("%s: skipped %s: %s", what, found or "one without an id", reason)
     skipped = frozenset(found for found, _ in rows.skipped if found)
-    return Read(tuple(rows.items), len(rows.skipped), rows.count, skipped)
+    return CompleteList(tuple(rows.items), len(rows.skipped), rows.count, skipped)

@@ -47,7 +47,7 @@ _PREFIX = "sha256="
 _Row: TypeAlias = dict[str, Any]
 
 
-class Touched(Struct, frozen=True, kw_only=True):
+class WebhookChange(Struct, frozen=True, kw_only=True):
     """What must be read again because of a delivery. All text in it is short and plain ASCII.
 
     `resources` is empty for events that mean nothing to us. `projects` is empty when the delivery does
@@ -83,20 +83,20 @@ def is_signed(body: bytes, signature: str | None, secrets: Sequence[str]) -> boo
     return found
 
 
-def read(body: bytes) -> Touched:
+def read(body: bytes) -> WebhookChange:
     """What a delivery touches. Raises WebhookError, and nothing else, for one that cannot be read."""
     row = _decoded(body)
     event = _word(row, "event") or ISSUE
     action = _action(row)
     if event not in RESOURCES:
-        return Touched(event=event, action=action)
+        return WebhookChange(event=event, action=action)
     data = _object(row.get("data"), "data")
     activity = _optional(row, "activity")
     issue = _issue(event, data)
     if issue is None and row.get("event") is None:
         raise WebhookError("data.id", "is missing", missing=True)
     workspace = _optional(row, "workspace")
-    return Touched(
+    return WebhookChange(
         event=event,
         action=action,
         resources=_resources(event, activity),

@@ -7,7 +7,7 @@ from msgspec import Struct
 from icsfeed.config.schema import Config
 from icsfeed.feeds.calendar import workspace_of
 from icsfeed.feeds.tokens import installation
-from icsfeed.push.object import Stored, is_ours
+from icsfeed.push.object import ParsedObject, is_ours
 
 Adopt: TypeAlias = tuple[str, ...] | Literal[False, True]
 
@@ -29,15 +29,15 @@ class Claim(Struct, frozen=True):
         """The feed's name."""
         return feed_of(self.mark)
 
-    def owns(self, stored: Stored | None) -> bool:
+    def owns(self, stored: ParsedObject | None) -> bool:
         """Whether an object may be replaced and removed."""
         return is_ours(stored, self.mark)
 
-    def is_earlier(self, stored: Stored) -> bool:
+    def is_earlier(self, stored: ParsedObject) -> bool:
         """Whether it has the mark that versions without an installation in it wrote for this feed."""
         return stored.owner == self.feed
 
-    def may_take(self, stored: Stored | None) -> bool:
+    def may_take(self, stored: ParsedObject | None) -> bool:
         """Whether an object that is not ours may become so, where the feed holds its UID."""
         if stored is None or not stored.uid or self.owns(stored):
             return False
@@ -49,7 +49,7 @@ class Claim(Struct, frozen=True):
         feed, _, theirs = stored.owner.partition("@")
         return stored.owner in former or (feed in former and theirs in ("", self.mark.partition("@")[2]))
 
-    def why_not(self, stored: Stored) -> str:
+    def why_not(self, stored: ParsedObject) -> str:
         """Why an object with a wanted UID is left alone, and what would take it over."""
         if not stored.owner:
             return "another program has written this UID here; `adopt: true` takes it over"

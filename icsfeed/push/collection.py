@@ -25,7 +25,7 @@ from icsfeed.errors import (
 )
 from icsfeed.http_replies import short
 from icsfeed.push import xml
-from icsfeed.push.session import Heard, Server
+from icsfeed.push.session import DavResponse, DavServer
 
 BATCH = 100
 """Objects in one multiget."""
@@ -43,14 +43,14 @@ _WRONG_KIND = f"{xml.CALDAV}supported-calendar-component"
 XML_TYPE = {"Content-Type": "application/xml; charset=utf-8"}
 
 
-class Listed(Struct, frozen=True):
+class ListedObject(Struct, frozen=True):
     """One object as it is listed. `etag` is empty where the server gives none."""
 
     etag: str
     is_calendar: bool = True
 
 
-class Body(Struct, frozen=True):
+class ObjectBody(Struct, frozen=True):
     """One object as it was read."""
 
     etag: str
@@ -60,13 +60,13 @@ class Body(Struct, frozen=True):
 class Collection:
     """The calendar at `url`. Objects go by their path in one spelling (caldav_xml.canonical)."""
 
-    def __init__(self, server: Server, url: str) -> None:
+    def __init__(self, server: DavServer, url: str) -> None:
         self.url = url if url.endswith("/") else f"{url}/"
         self.path = xml.canonical(self.url, "") or "/"
         self.server = server
         self._spelled: dict[str, str] = {}
 
-    async def list(self) -> dict[str, Listed]:
+    async def list(self) -> dict[str, ListedObject]:
         """All objects. Raises PushError; a listing that may not be whole is NotCalDav."""
         what = f"the listing of {self.url}"
         heard = await propfind(self.server, self.url, what, 1, xml.TYPE, xml.ETAG, xml.CONTENT_TYPE)
@@ -84,19 +84,19 @@ class Collection:
         self._spelled = {one.path: one.href for one in children}
         return {one.path: _listed(one) for one in children}
 
-    def _is_child(self, answer: xml.Answer) -> bool:
+    def _is_child(self, answer: xml.MultistatusResponse) -> bool:
         name = answer.path.removeprefix(self.path)
         inside = name not in ("", answer.path) and "/" not in name
         return inside and answer.status not in GONE and xml.COLLECTION not in answer.holds(xml.TYPE)
 
-    async def read(self, paths: Iterable[str]) -> dict[str, Body]:
+    async def read(self, paths: Iterable[str]) -> dict[str, ObjectBody]:
         """The objects at these paths, 100 in a request; what is not there, or not readable, is left out."""
         wanted = sorted(paths)
         batches = [wanted[at : at + BATCH] for at in range(0, len(wanted), BATCH)]
         found = await asyncio.gather(*map(self._multiget, batches))
         return {path: body for batch in found for path, body in batch.items()}
 
-    async def _multiget(self, paths: Sequence[str]) -> dict[str, Body]:
+    async def _multiget(self, paths: Sequence[str]) -> dict[str, ObjectBody]:
         what = f"the reading of {self.url}"
         asked = xml.multiget(self._spelled.get(path, path) for path in paths)
         headers = {**XML_TYPE, "Depth": "1"}
@@ -106,12 +106,12 @@ class Collection:
         answers = _multistatus(heard, what)
         known = frozenset(paths)
         return {
-            one.path: Body(_etag(one), "".join(one.found[xml.DATA].itertext()).encode())
+            one.path: ObjectBody(_etag(one), "".join(one.found[xml.DATA].itertext()).encode())
             for one in answers
             if one.path in known and xml.DATA in one.found
         }
 
-    async def _halves(self, paths: Sequence[str]) -> dict[str, Body]:
+    async def _halves(self, paths: Sequence[str]) -> dict[str, ObjectBody]:
         """For sabre/dav 1.8, which answers 404 where one of the objects is gone: all but that one."""
         if not await self._is_there():
             raise _missing(self.url)
@@ -142,7 +142,7 @@ class Collection:
     def _url(self, path: str) -> str:
         return xml.address(self.url, self._spelled.get(path, path))
 
-    async def _refusal(self, heard: Heard, path: str) -> PushError:
+    async def _refusal(self, heard: DavResponse, path: str) -> PushError:
         """What it means that a write was not done (caldav.md, 4)."""
         status, reasons = heard.status, xml.read_reasons(heard.body) - _CONDITIONS
         if status == HTTPStatus.MULTI_STATUS:
@@ -188,7 +188,7 @@ def _preconditions(reasons: Iterable[str]) -> Sequence[str]:
     return sorted(name.rpartition("}")[2] for name in reasons if name.startswith(spaces))
 
 
-def _status_inside(heard: Heard) -> int:
+def _status_inside(heard: DavResponse) -> int:
     """The status that a 207 for a single object holds."""
     try:
         statuses = [one.status for one in xml.read_multistatus(heard.body, heard.url)]
@@ -204,12 +204,12 @@ def _only_if(etag: str, path: str) -> Mapping[str, str]:
     return {"If-Match": etag.removeprefix("W/")}
 
 
-def _listed(answer: xml.Answer) -> Listed:
+def _listed(answer: xml.MultistatusResponse) -> ListedObject:
     kind = answer.text(xml.CONTENT_TYPE).lower()
-    return Listed(_etag(answer), not kind or "calendar" in kind)
+    return ListedObject(_etag(answer), not kind or "calendar" in kind)
 
 
-def _etag(answer: xml.Answer) -> str:
+def _etag(answer: xml.MultistatusResponse) -> str:
     """Empty where there is none, or one that cannot be sent back in a header."""
     etag = answer.text(xml.ETAG)
     return etag if etag.isascii() and etag.isprintable() else ""
@@ -219,7 +219,7 @@ def _missing(url: str) -> NoCollection:
     return NoCollection(url, "there is no such calendar: make it, or set `create: true`", gone=True)
 
 
-async def propfind(server: Server, url: str, what: str, depth: int, *names: str) -> Heard:
+async def propfind(server: DavServer, url: str, what: str, depth: int, *names: str) -> DavResponse:
     """The answer to a PROPFIND, a 207. Raises the PushError that fits anything else."""
     headers = {**XML_TYPE, "Depth": str(depth)}
     heard = await server.ask("PROPFIND", url, what, body=xml.propfind(*names), headers=headers)
@@ -236,7 +236,7 @@ async def propfind(server: Server, url: str, what: str, depth: int, *names: str)
     raise NotCalDav(what, f"what answers ({heard.status}) is not CalDAV: check the url in the configuration")
 
 
-def _elsewhere(heard: Heard) -> str:
+def _elsewhere(heard: DavResponse) -> str:
     """Where a redirect leads, without what could be a secret."""
     try:
         to = urljoin(heard.url, heard.headers.get("location", "")).partition("?")[0]
@@ -245,7 +245,7 @@ def _elsewhere(heard: Heard) -> str:
     return short(re.sub(r"//[^/@]*@", "//", to))
 
 
-def _multistatus(heard: Heard, what: str) -> list[xml.Answer]:
+def _multistatus(heard: DavResponse, what: str) -> list[xml.MultistatusResponse]:
     if heard.status != HTTPStatus.MULTI_STATUS:
         raise NotCalDav(what, f"the server answers it with {heard.status}")
     try:
@@ -254,7 +254,7 @@ def _multistatus(heard: Heard, what: str) -> list[xml.Answer]:
         raise NotCalDav(what, f"{error}; nothing was written") from None
 
 
-async def look(server: Server, url: str, what: str, *names: str) -> xml.Answer | None:
+async def look(server: DavServer, url: str, what: str, *names: str) -> xml.MultistatusResponse | None:
     """What the server says of one address; None where nothing is. Raises PushError."""
     try:
         answers = _multistatus(await propfind(server, url, what, 0, *names), what)

@@ -12,21 +12,21 @@ from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav
 from icsfeed.http_replies import short
 from icsfeed.push import xml
 from icsfeed.push.collection import XML_TYPE, look, propfind
-from icsfeed.push.session import Server
+from icsfeed.push.session import DavServer
 
 ASKED = (xml.TYPE, xml.NAME, xml.PRINCIPAL, xml.HOME, xml.KINDS)
 WELL_KNOWN = "/.well-known/caldav"
 REDIRECTS = 5
 
 
-class Found(Struct, frozen=True):
+class DiscoveredCalendar(Struct, frozen=True):
     """The address of a calendar, and whether there is one yet."""
 
     url: str
     exists: bool
 
 
-async def find(server: Server, target: PushTarget, kind: ComponentKind) -> Found:
+async def find(server: DavServer, target: PushTarget, kind: ComponentKind) -> DiscoveredCalendar:
     """The calendar of a target: at its url, or by the name `collection` among those of the account.
 
     Raises NoCollection where several have the name, where it is for the other kind of component,
@@ -35,16 +35,16 @@ async def find(server: Server, target: PushTarget, kind: ComponentKind) -> Found
     own = await _own(server, target)
     if own is not None and xml.CALENDAR in own.holds(xml.TYPE):
         _check_kind(own, kind, target.url)
-        return Found(target.url, exists=True)
+        return DiscoveredCalendar(target.url, exists=True)
     if target.collection is None:
         if own is not None:
             raise NoCollection(target.url, "it is not a calendar: name the calendar in `collection`")
-        return Found(target.url, exists=False)
+        return DiscoveredCalendar(target.url, exists=False)
     home = await _home(server, target.url, own)
     return await _named(server, home, target.collection, kind)
 
 
-async def _own(server: Server, target: PushTarget) -> xml.Answer | None:
+async def _own(server: DavServer, target: PushTarget) -> xml.MultistatusResponse | None:
     """What the target's url says of itself.
 
     A server's address may redirect, or be another program's (DAViCal's and SOGo's is Apache's own, which
@@ -58,7 +58,7 @@ async def _own(server: Server, target: PushTarget) -> xml.Answer | None:
         return None
 
 
-async def _home(server: Server, url: str, own: xml.Answer | None) -> str:
+async def _home(server: DavServer, url: str, own: xml.MultistatusResponse | None) -> str:
     """Where the account's calendars are: said by the address itself, by the account's, or by well-known."""
     for start in (own, None) if own is not None else (None,):
         answer, at = (start, url) if start is not None else await _well_known(server, url)
@@ -74,7 +74,7 @@ async def _home(server: Server, url: str, own: xml.Answer | None) -> str:
     )
 
 
-async def _well_known(server: Server, url: str) -> tuple[xml.Answer | None, str]:
+async def _well_known(server: DavServer, url: str) -> tuple[xml.MultistatusResponse | None, str]:
     """What /.well-known/caldav leads to, on this server."""
     at = urljoin(url, WELL_KNOWN)
     for _ in range(REDIRECTS):
@@ -97,7 +97,7 @@ def _same_server(base: str, href: str) -> str:
     return xml.address(base, path)
 
 
-async def _named(server: Server, home: str, name: str, kind: ComponentKind) -> Found:
+async def _named(server: DavServer, home: str, name: str, kind: ComponentKind) -> DiscoveredCalendar:
     """The calendar of this name in a calendar home, or the address at which it can be made."""
     heard = await propfind(server, home, home, 1, *ASKED)
     try:
@@ -113,11 +113,13 @@ async def _named(server: Server, home: str, name: str, kind: ComponentKind) -> F
     if same and not fitting:
         _check_kind(same[0], kind, home)
     if fitting:
-        return Found(xml.address(home, fitting[0].path), exists=True)
-    return Found(_free_address(home, name, {one.path.rstrip("/") for one in answers}), exists=False)
+        return DiscoveredCalendar(xml.address(home, fitting[0].path), exists=True)
+    return DiscoveredCalendar(
+        _free_address(home, name, {one.path.rstrip("/") for one in answers}), exists=False
+    )
 
 
-def _names(calendar: xml.Answer) -> tuple[str, ...]:
+def _names(calendar: xml.MultistatusResponse) -> tuple[str, ...]:
     """What it may be called. DAViCal keeps the `&` of a name as `&amp;`."""
     shown = calendar.text(xml.NAME)
     return (shown, unescape(shown), calendar.path.rstrip("/").rpartition("/")[2])
@@ -133,20 +135,20 @@ def _free_address(home: str, name: str, taken: set[str]) -> str:
     )
 
 
-def _kinds(answer: xml.Answer) -> frozenset[str]:
+def _kinds(answer: xml.MultistatusResponse) -> frozenset[str]:
     """The kinds of component that a calendar takes; none: it does not say."""
     element = answer.found.get(xml.KINDS)
     return frozenset() if element is None else frozenset(one.get("name", "").upper() for one in element)
 
 
-def _check_kind(answer: xml.Answer, kind: ComponentKind, url: str) -> None:
+def _check_kind(answer: xml.MultistatusResponse, kind: ComponentKind, url: str) -> None:
     kinds = _kinds(answer)
     if kinds and kind.upper() not in kinds:
         takes = ", ".join(sorted(kinds))
         raise NoCollection(url, f"the calendar takes {takes} only: the feed's `component` is {kind}")
 
 
-async def make(server: Server, url: str, title: str, color: str | None, kind: ComponentKind) -> None:
+async def make(server: DavServer, url: str, title: str, color: str | None, kind: ComponentKind) -> None:
     """Make a calendar, unless it is there by now. Raises PushError. `color`: #RRGGBB."""
     what = f"the making of {url}"
     body = xml.mkcalendar(title, color, "VTODO" if kind == "vtodo" else "VEVENT")

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import PushTarget
 from icsfeed.push.claim import Claim, feed_of
-from icsfeed.push.collection import Listed
-from icsfeed.push.object import Stored
-from icsfeed.push.plan import Accepted, Present
+from icsfeed.push.collection import ListedObject
+from icsfeed.push.object import ParsedObject
+from icsfeed.push.plan import Accepted, RemoteObject
 from icsfeed.store.store import Store
 
 TRUSTED_FOR = timedelta(days=1)
@@ -21,14 +21,14 @@ TRUSTED_FOR = timedelta(days=1)
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-class Object(Struct, frozen=True):
+class ObjectRecord(Struct, frozen=True):
     """One object: what it said of itself when it had this etag."""
 
     etag: str
-    stored: Stored
+    stored: ParsedObject
 
 
-class Memory(Struct, frozen=True):
+class TargetRecord(Struct, frozen=True):
     """A record of the store. `asked`: the settings it is for. `read_at`: when all objects were last read.
 
     `mark`: what we marked objects with then. `one_at_a_time`: the server answers 423 to several writes at
@@ -38,7 +38,7 @@ class Memory(Struct, frozen=True):
     asked: tuple[str, ...] = ()
     url: str = ""
     read_at: datetime = NEVER
-    objects: Mapping[str, Object] = {}
+    objects: Mapping[str, ObjectRecord] = {}
     accepted: Mapping[str, Accepted] = {}
     mark: str = ""
     one_at_a_time: bool = False
@@ -47,11 +47,11 @@ class Memory(Struct, frozen=True):
         """Whether etags may stand for what they were seen on."""
         return timedelta(0) <= now - self.read_at < TRUSTED_FOR
 
-    def known(self, listed: Mapping[str, Listed], now: datetime) -> dict[str, Present]:
+    def known(self, listed: Mapping[str, ListedObject], now: datetime) -> dict[str, RemoteObject]:
         """The listed objects of which it is known what they hold."""
         found = {path: self.objects.get(path) for path in listed} if self.is_recent(now) else {}
         return {
-            path: Present(path, one.etag, one.stored)
+            path: RemoteObject(path, one.etag, one.stored)
             for path, one in found.items()
             if one is not None and one.etag and one.etag == listed[path].etag
         }
@@ -61,7 +61,7 @@ class Memory(Struct, frozen=True):
         known = self.objects.get(path)
         return known.stored.uid if known is not None else ""
 
-    def recognised(self, found: Present, claim: Claim) -> Present:
+    def recognised(self, found: RemoteObject, claim: Claim) -> RemoteObject:
         """The object, as ours where we wrote that UID there and its mark is gone or of an earlier kind.
 
         Some apps drop X- properties when a person edits; and with the `secret` our mark changes. Its hash is
@@ -78,24 +78,24 @@ class Memory(Struct, frozen=True):
         return found
 
 
-async def recall(store: Store, name: str, target: PushTarget) -> Memory:
+async def recall(store: Store, name: str, target: PushTarget) -> TargetRecord:
     """What is remembered of a target; nothing where its settings have changed."""
-    memory = await store.get_record(_key(name), Memory)
-    return memory if memory is not None and memory.asked == _asked(target) else Memory()
+    memory = await store.get_record(_key(name), TargetRecord)
+    return memory if memory is not None and memory.asked == _asked(target) else TargetRecord()
 
 
 def next_memory(
-    old: Memory,
+    old: TargetRecord,
     target: PushTarget,
     mark: str,
     *,
     url: str,
-    present: Iterable[Present],
+    present: Iterable[RemoteObject],
     unknown: Iterable[str],
     accepted: Mapping[str, Accepted],
     one_at_a_time: bool,
     now: datetime,
-) -> Memory:
+) -> TargetRecord:
     """What to remember for the next push. Of what cannot be read now the last is kept.
 
     `unknown`: the paths of objects of which it is not known what became of them: they are read again.
@@ -103,12 +103,16 @@ def next_memory(
     seen = {one.href: one for one in present}
     objects = {path: known for path, known in old.objects.items() if path in seen}
     objects |= {path: replace(old.objects[path], etag="") for path in unknown if path in old.objects}
-    objects |= {path: Object(one.etag, one.stored) for path, one in seen.items() if one.stored is not None}
+    objects |= {
+        path: ObjectRecord(one.etag, one.stored) for path, one in seen.items() if one.stored is not None
+    }
     read_at = old.read_at if old.is_recent(now) else now
-    return Memory(_asked(target), url, read_at, objects, accepted, mark, old.one_at_a_time or one_at_a_time)
+    return TargetRecord(
+        _asked(target), url, read_at, objects, accepted, mark, old.one_at_a_time or one_at_a_time
+    )
 
 
-async def remember(store: Store, name: str, memory: Memory) -> None:
+async def remember(store: Store, name: str, memory: TargetRecord) -> None:
     """Keep it for the next push."""
     await store.put_record(_key(name), memory)
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from icsfeed.feeds.mapping import is_our_uid
 from icsfeed.ics.component import Component
-from icsfeed.ics.lines import Line, Part, fold, read_parts, split_texts, unescape
+from icsfeed.ics.lines import ContentLine, ParsedComponent, fold, read_parts, split_texts, unescape
 from icsfeed.ics.write import PRODID, write
 from icsfeed.text import one_line
 
@@ -34,7 +34,7 @@ _PROJECT = re.compile(r"/projects/([^/]+)/")
 _ALARM, _ALARM_END = b"\r\nBEGIN:VALARM\r\n", b"\r\nEND:VALARM\r\n"
 
 
-class Stored(Struct, frozen=True):
+class ParsedObject(Struct, frozen=True):
     """What an object says of itself. Of one whose UID is not ours only `uids` are told.
 
     `owner` and `hash` are our marks, empty where they are missing. `facts` is a digest of what people
@@ -74,7 +74,7 @@ def hash_of(component: Component) -> str:
     return sha256(write(replace(component, revised=component.created, least_sequence=0))).hexdigest()
 
 
-def write_object(component: Component, owner: str, old: Stored | None = None) -> bytes:
+def write_object(component: Component, owner: str, old: ParsedObject | None = None) -> bytes:
     """The object's bytes. What others have added to the `old` one stays in it, and SEQUENCE goes on from it.
 
     SOGo raises SEQUENCE when a person invites somebody, and refuses an update with a lower one (409).
@@ -91,7 +91,7 @@ def write_object(component: Component, owner: str, old: Stored | None = None) ->
     return b"".join((_OPENING, lines, marks, extras, marked, carried, end, b"END:VCALENDAR\r\n"))
 
 
-def _carried(old: Stored, own: bytes) -> tuple[bytes, bytes]:
+def _carried(old: ParsedObject, own: bytes) -> tuple[bytes, bytes]:
     """The lines of others, and their alarms but those that do as one of our `own` does."""
     triggers = {line for line in own.decode().split("\r\n") if line.startswith("TRIGGER")}
     alarms = [alarm for alarm in old.alarms if triggers.isdisjoint(alarm)]
@@ -102,20 +102,20 @@ def _written(lines: Iterable[str]) -> bytes:
     return "".join(f"{fold(one_line(line))}\r\n" for line in lines).encode()
 
 
-def read_object(data: bytes) -> Stored:
+def read_object(data: bytes) -> ParsedObject:
     """What an object says of itself. One that cannot be read has no UID."""
     try:
         calendars = read_parts(data.decode("utf-8", "replace"))
     except ValueError:
-        return Stored()
+        return ParsedObject()
     if not calendars:
-        return Stored(blank=True)
+        return ParsedObject(blank=True)
     parts = [part for calendar in calendars for part in calendar.parts if part.name != "VTIMEZONE"]
     uids = tuple(dict.fromkeys(unescape(part.value("UID")).strip() for part in parts))
     if len(uids) != 1 or not is_our_uid(uids[0]):
-        return Stored(uids)
+        return ParsedObject(uids)
     first = parts[0]
-    return Stored(
+    return ParsedObject(
         uids,
         owner=first.value(OWNER).strip(),
         hash=first.value(HASH).strip(),
@@ -127,16 +127,16 @@ def read_object(data: bytes) -> Stored:
     )
 
 
-def is_ours(stored: Stored | None, owner: str) -> bool:
+def is_ours(stored: ParsedObject | None, owner: str) -> bool:
     """Whether an object may be replaced and removed by the feed `owner`."""
     return stored is not None and bool(stored.uid) and stored.owner == owner
 
 
-def _is_foreign(line: Line) -> bool:
+def _is_foreign(line: ContentLine) -> bool:
     return line.name.startswith("X-") and line.name not in WRITTEN
 
 
-def _facts(parts: Sequence[Part]) -> str:
+def _facts(parts: Sequence[ParsedComponent]) -> str:
     """A digest of what people see, however a server escapes, orders and defaults it."""
     seen = [
         [
@@ -156,7 +156,7 @@ def _blurred(text: str) -> str:
     return _BACKSLASHED.sub("\n", text).replace("\\", "").strip()
 
 
-def _categories(part: Part) -> set[str]:
+def _categories(part: ParsedComponent) -> set[str]:
     """As a set of words between commas: some servers split where a comma was escaped."""
     lists = (split_texts(line.value) for line in part.lines if line.name == "CATEGORIES")
     return {_blurred(word) for names in lists for name in names for word in name.split(",") if word.strip()}

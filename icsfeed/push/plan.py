@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from icsfeed.ics.component import Component
 from icsfeed.push.claim import Claim
-from icsfeed.push.object import Stored, hash_of, read_object, write_object
+from icsfeed.push.object import ParsedObject, hash_of, read_object, write_object
 
 Kind: TypeAlias = Literal[
     "leave", "create", "update", "adopt", "delete", "duplicate", "leftover", "conflict", "rejected"
@@ -35,7 +35,7 @@ _NOT_IN_XML = re.compile("[\ufffe\uffff]")
 """What a calendar may hold and XML may not, in which servers hand it out: they pass it on as it is."""
 
 
-class Wanted(Struct, frozen=True):
+class DesiredObject(Struct, frozen=True):
     """A component that the feed holds, with its `hash` and the `facts` that people see of it."""
 
     component: Component
@@ -43,7 +43,7 @@ class Wanted(Struct, frozen=True):
     facts: str
 
 
-class Present(Struct, frozen=True):
+class RemoteObject(Struct, frozen=True):
     """An object of the collection.
 
     `stored` is None where it is listed and cannot be read; `was`: the UID of ours that it then had before.
@@ -51,7 +51,7 @@ class Present(Struct, frozen=True):
 
     href: str
     etag: str
-    stored: Stored | None
+    stored: ParsedObject | None
     was: str = ""
 
     @property
@@ -72,7 +72,7 @@ class Action(Struct, frozen=True):
     reason: str = ""
 
 
-class Plan(Struct, frozen=True):
+class PushPlan(Struct, frozen=True):
     """The actions, in the order of the feed, and how many objects of the collection are ours."""
 
     actions: tuple[Action, ...]
@@ -83,14 +83,14 @@ class Plan(Struct, frozen=True):
         return tuple(action for action in self.actions if action.kind in kinds)
 
 
-class Limits(Struct, frozen=True):
+class DeletionLimits(Struct, frozen=True):
     """How many of our objects a run may delete: `least` always, above it no more than `ratio` of all."""
 
     least: int = 10
     ratio: float = 0.25
 
 
-class Refusal(Struct, frozen=True):
+class DeletionRefusal(Struct, frozen=True):
     """Why nothing is deleted. `final`: --force does not change it."""
 
     reason: str
@@ -101,14 +101,16 @@ Accepted: TypeAlias = tuple[str, str]
 """The hash that we wrote and the facts that the server made of it: its way of storing things."""
 
 
-def wanted_of(components: Iterable[Component], owner: str, *, strip_emoji: bool = False) -> dict[str, Wanted]:
+def wanted_of(
+    components: Iterable[Component], owner: str, *, strip_emoji: bool = False
+) -> dict[str, DesiredObject]:
     """What a collection should hold, by UID, in the order of a feed; without what XML cannot hold."""
     found = {}
     for component in sorted(components, key=lambda component: component.sort_key):
         shown = _without(_NOT_IN_XML, component) if _holds(component, _NOT_IN_XML) else component
         shown = _without(_BEYOND, shown) if strip_emoji else shown
         facts = read_object(write_object(shown, owner)).facts
-        found[shown.uid] = Wanted(shown, hash_of(shown), facts)
+        found[shown.uid] = DesiredObject(shown, hash_of(shown), facts)
     return found
 
 
@@ -137,23 +139,23 @@ def name_of(uid: str) -> str:
     return f"{local if _PLAIN.fullmatch(local) else sha256(uid.encode()).hexdigest()}.ics"
 
 
-def is_right(wanted: Wanted, stored: Stored, accepted: Mapping[str, Accepted] = {}) -> bool:
+def is_right(wanted: DesiredObject, stored: ParsedObject, accepted: Mapping[str, Accepted] = {}) -> bool:
     """Whether an object is what it should be: nobody changed it but by adding alarms and X- properties."""
     known = ((wanted.hash, wanted.facts), accepted.get(wanted.component.uid))
     return stored.hash == wanted.hash and (stored.hash, stored.facts) in known
 
 
 def plan(
-    wanted: Mapping[str, Wanted],
-    present: Sequence[Present],
+    wanted: Mapping[str, DesiredObject],
+    present: Sequence[RemoteObject],
     claim: Claim,
     base: str,
     *,
     accepted: Mapping[str, Accepted] = {},
-) -> Plan:
+) -> PushPlan:
     """The actions that make a collection at the path `base` hold what is wanted."""
-    owned: dict[str, list[Present]] = defaultdict(list)
-    others: dict[str, list[Present]] = defaultdict(list)
+    owned: dict[str, list[RemoteObject]] = defaultdict(list)
+    others: dict[str, list[RemoteObject]] = defaultdict(list)
     for one in present:
         if one.stored is not None and claim.owns(one.stored):
             owned[one.stored.uid].append(one)
@@ -165,23 +167,23 @@ def plan(
     for uid, item in wanted.items():
         if uid in owned:
             kept = _best(owned[uid], base + name_of(uid))
-            right = is_right(item, kept.stored or Stored(), accepted)
+            right = is_right(item, kept.stored or ParsedObject(), accepted)
             actions.append(Action("leave" if right else "update", uid, kept.href, kept.etag))
             actions += (_beside(uid, other, claim) for other in others.get(uid, ()))
         else:
             actions += _new(uid, others.get(uid, ()), taken, base + name_of(uid), claim)
     actions += _surplus(wanted, owned, base)
     actions += _leftovers(wanted, present, claim)
-    return Plan(tuple(actions), sum(map(len, owned.values())))
+    return PushPlan(tuple(actions), sum(map(len, owned.values())))
 
 
-def _best(same: Iterable[Present], standard: str) -> Present:
+def _best(same: Iterable[RemoteObject], standard: str) -> RemoteObject:
     """Of several with one UID the one at the standard address, else the first by address."""
     return min(same, key=lambda one: (one.href != standard, one.href))
 
 
 def _new(
-    uid: str, others: Sequence[Present], taken: Mapping[str, Present], href: str, claim: Claim
+    uid: str, others: Sequence[RemoteObject], taken: Mapping[str, RemoteObject], href: str, claim: Claim
 ) -> Iterator[Action]:
     """What becomes of a wanted UID that no object of ours holds."""
     free = [one for one in others if claim.may_take(one.stored)]
@@ -196,21 +198,23 @@ def _new(
         yield _at_its_address(uid, href, taken.get(href))
 
 
-def _beside(uid: str, other: Present, claim: Claim) -> Action:
+def _beside(uid: str, other: RemoteObject, claim: Claim) -> Action:
     """What becomes of a second object that has the UID of one that is ours, or becomes so."""
     if other.stored is not None and other.stored.uid and claim.is_earlier(other.stored):
         return Action("leftover", uid, other.href, other.etag)
     return _conflict(uid, other, _DOUBLE)
 
 
-def _leftovers(wanted: Mapping[str, Wanted], present: Iterable[Present], claim: Claim) -> Iterator[Action]:
+def _leftovers(
+    wanted: Mapping[str, DesiredObject], present: Iterable[RemoteObject], claim: Claim
+) -> Iterator[Action]:
     """Objects that could be taken over, were their issues not gone. Another program may still want them."""
     for one in sorted(present, key=lambda one: one.href):
         if one.stored is not None and one.stored.uid not in wanted and claim.may_take(one.stored):
             yield Action("leftover", one.stored.uid, one.href, one.etag)
 
 
-def _at_its_address(uid: str, href: str, there: Present | None) -> Action:
+def _at_its_address(uid: str, href: str, there: RemoteObject | None) -> Action:
     """What becomes of a UID that is nowhere: nobody else makes objects at our address, but for ruins."""
     if there is None:
         return Action("create", uid, href)
@@ -220,11 +224,11 @@ def _at_its_address(uid: str, href: str, there: Present | None) -> Action:
     return Action("conflict", uid, href, reason=reason)
 
 
-def _conflict(uid: str, other: Present, reason: str) -> Action:
+def _conflict(uid: str, other: RemoteObject, reason: str) -> Action:
     return Action("conflict", uid, other.href, other.etag, reason)
 
 
-def _whose(other: Present, claim: Claim) -> str:
+def _whose(other: RemoteObject, claim: Claim) -> str:
     stored = other.stored
     if stored is None:
         return "the object that has this UID cannot be read now"
@@ -234,7 +238,7 @@ def _whose(other: Present, claim: Claim) -> str:
 
 
 def _surplus(
-    wanted: Mapping[str, Wanted], owned: Mapping[str, Sequence[Present]], base: str
+    wanted: Mapping[str, DesiredObject], owned: Mapping[str, Sequence[RemoteObject]], base: str
 ) -> Iterator[Action]:
     for uid, same in sorted(owned.items()):
         kept = _best(same, base + name_of(uid))
@@ -245,7 +249,7 @@ def _surplus(
                 yield Action("delete", uid, one.href, one.etag)
 
 
-class Missing(Struct, frozen=True):
+class MissingPart(Struct, frozen=True):
     """A part of Plane that was not read in this run. `final`: with --force too nothing is deleted."""
 
     part: str
@@ -253,8 +257,13 @@ class Missing(Struct, frozen=True):
 
 
 def guard(
-    made: Plan, wanted: int, limits: Limits, missing: Sequence[Missing] = (), *, force: bool = False
-) -> Refusal | None:
+    made: PushPlan,
+    wanted: int,
+    limits: DeletionLimits,
+    missing: Sequence[MissingPart] = (),
+    *,
+    force: bool = False,
+) -> DeletionRefusal | None:
     """Why a plan's deletions must not be done; None: they may. `wanted`: how many items the feed has."""
     deletes = len(deletions(made, force=force))
     unread = holding_back(missing, force=force)
@@ -262,29 +271,31 @@ def guard(
         return None
     if unread:
         reason = f"Plane could not be read whole, so that nobody knows what is gone; missing: {unread}"
-        return Refusal(reason, final=any(one.final for one in missing))
+        return DeletionRefusal(reason, final=any(one.final for one in missing))
     if force:
         return None
     if not wanted:
-        return Refusal(f"the feed is empty, and {deletes} objects would be deleted")
+        return DeletionRefusal(f"the feed is empty, and {deletes} objects would be deleted")
     if deletes > limits.least and deletes > limits.ratio * made.owned:
-        return Refusal(f"{deletes} of {made.owned} objects would be deleted")
+        return DeletionRefusal(f"{deletes} of {made.owned} objects would be deleted")
     return None
 
 
-def deletions(made: Plan, *, force: bool) -> tuple[Action, ...]:
+def deletions(made: PushPlan, *, force: bool) -> tuple[Action, ...]:
     """The deletions of a plan; those of leftovers only with `force`."""
     return made.of(*DELETES, "leftover") if force else made.of(*DELETES)
 
 
-def holding_back(missing: Sequence[Missing], *, force: bool) -> str:
+def holding_back(missing: Sequence[MissingPart], *, force: bool) -> str:
     """The names of the parts because of which nothing may be deleted, the first few; empty: it may."""
     parts = [one.part for one in missing if one.final or not force]
     more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
     return ", ".join(parts[:5]) + more
 
 
-def decided_again(action: Action, item: Wanted | None, found: Present | None, claim: Claim) -> Action:
+def decided_again(
+    action: Action, item: DesiredObject | None, found: RemoteObject | None, claim: Claim
+) -> Action:
     """What an action becomes when the server says that the object was changed meanwhile (412).
 
     `item` is what is wanted there, None for a deletion; `found` the object as it is now, None: it is gone.

@@ -11,11 +11,11 @@ from icsfeed.errors import FeedError, PlaneError
 from icsfeed.feeds.calendar import Calendar
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.select import needs, projects_of
-from icsfeed.feeds.service import FeedService, Look
-from icsfeed.push.plan import Missing, Present
+from icsfeed.feeds.service import FeedInput, FeedService
+from icsfeed.push.plan import MissingPart, RemoteObject
 
 
-class Reading(Struct, frozen=True):
+class FeedContents(Struct, frozen=True):
     """A feed for those who remove what is not in it.
 
     `missing`: the parts that were not read without error, and lately: what is not in them may still be in
@@ -26,18 +26,18 @@ class Reading(Struct, frozen=True):
 
     feed: Feed
     calendar: Calendar
-    missing: tuple[Missing, ...]
+    missing: tuple[MissingPart, ...]
     error: PlaneError | None
     kept: frozenset[str] = frozenset()
     unjoined: frozenset[str] = frozenset()
 
-    def may_hold(self, one: Present, wanted: Collection[str]) -> bool:
+    def may_hold(self, one: RemoteObject, wanted: Collection[str]) -> bool:
         """Whether an object may be of an issue that is there, in a project that the key has left."""
         left = one.stored is not None and one.stored.project in self.unjoined and one.stored.uid not in wanted
         return left or not self.kept.isdisjoint(one.uids)
 
 
-async def read(service: FeedService, name: str, patience: float = 0.0) -> Reading:
+async def read(service: FeedService, name: str, patience: float = 0.0) -> FeedContents:
     """The feed now. Waits for so many seconds more than a reader. Raises as `FeedService.rendered`."""
     feed = await service.feed(name)
     if not service.links.is_served(feed):
@@ -51,17 +51,17 @@ async def read(service: FeedService, name: str, patience: float = 0.0) -> Readin
     missing = workspace.known.missing(listed, needs(feed, Query()), since)
     # Of a project that was never read nobody knows which objects are its own: all deletions wait.
     closed = [one.key for one in refused if one.id not in lost]
-    parts = [Missing(f"the project {key}, which the key may not read", final=False) for key in closed]
+    parts = [MissingPart(f"the project {key}, which the key may not read", final=False) for key in closed]
     calendar = await asyncio.to_thread(service.calendar_of, _only(look, lambda id_: id_ not in lost))
     kept: frozenset[str] = frozenset()
     if lost:
         copies = await asyncio.to_thread(service.calendar_of, _only(look, lambda id_: id_ in lost))
         kept = frozenset(one.uid for one in copies.components) - {one.uid for one in calendar.components}
-    unread = (*map(Missing, missing), *parts)
-    return Reading(feed, calendar, unread, workspace.last_error, kept, workspace.known.unjoined)
+    unread = (*map(MissingPart, missing), *parts)
+    return FeedContents(feed, calendar, unread, workspace.last_error, kept, workspace.known.unjoined)
 
 
-def _only(look: Look, is_wanted: Callable[[str], bool]) -> Look:
+def _only(look: FeedInput, is_wanted: Callable[[str], bool]) -> FeedInput:
     """What was looked at, of the projects with these ids alone."""
     snapshots, linked = (
         tuple(one for one in held if is_wanted(one.project.id))

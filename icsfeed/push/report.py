@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from icsfeed.errors import IcsfeedError
-from icsfeed.push.plan import Action, Kind, Plan, Refusal, deletions
+from icsfeed.push.plan import Action, DeletionRefusal, Kind, PushPlan, deletions
 
 COUNTED: Mapping[Kind, str] = {
     "create": "created",
@@ -37,7 +37,7 @@ class Failure(Struct, frozen=True):
     locked: bool = False
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class TargetReport(Struct, frozen=True, kw_only=True):
     """One run for one target. `error` ended it early; `refused` kept `spared` from being deleted.
 
     `leftovers` are objects of issues that are gone, not by us but to be taken over: --force deletes them.
@@ -50,7 +50,7 @@ class Report(Struct, frozen=True, kw_only=True):
     url: str
     counts: Mapping[str, int]
     failures: tuple[Failure, ...] = ()
-    refused: Refusal | None = None
+    refused: DeletionRefusal | None = None
     spared: tuple[Action, ...] = ()
     leftovers: tuple[Action, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -99,23 +99,23 @@ class Report(Struct, frozen=True, kw_only=True):
         return shown
 
 
-class Tally:
+class PushProgress:
     """What a run has come to so far: after an error too there is something to report."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.plan = Plan((), 0)
+        self.plan = PushPlan((), 0)
         self.done: list[Action] = []
         self.failures: list[Failure] = []
         self.warnings: list[str] = []
-        self.refused: Refusal | None = None
+        self.refused: DeletionRefusal | None = None
         self.force = False
         self.unread: IcsfeedError | None = None
         self.requests = 0
 
     def report(
         self, target: str, feed: str, seconds: float, error: IcsfeedError | None, *, dry_run: bool
-    ) -> Report:
+    ) -> TargetReport:
         """The report of the run."""
         deletes = deletions(self.plan, force=self.force)
         kept = frozenset(deletes if self.refused else ())
@@ -123,7 +123,7 @@ class Tally:
         planned = tuple(action for action in self.plan.actions if action not in kept | leftovers)
         done = planned if dry_run else (*self.plan.of("leave"), *self.done)
         conflicts = [Failure(one.uid, one.href, one.reason) for one in self.plan.of("conflict")]
-        return Report(
+        return TargetReport(
             target=target,
             feed=feed,
             url=self.url,

@@ -17,15 +17,24 @@ from icsfeed.errors import IcsfeedError, NoCollection, NoCopy, NoRoom, PushBusy,
 from icsfeed.feeds.service import FeedService
 from icsfeed.files import file_lock
 from icsfeed.push.claim import Claim, mark_of
-from icsfeed.push.collection import Collection, Listed
+from icsfeed.push.collection import Collection, ListedObject
 from icsfeed.push.discovery import find, make
-from icsfeed.push.memory import Memory, next_memory, recall, remember
-from icsfeed.push.object import Stored, read_object
-from icsfeed.push.plan import WRITES, Limits, Present, deletions, guard, holding_back, plan, wanted_of
-from icsfeed.push.read_feed import Reading, read
-from icsfeed.push.report import Report, Tally
-from icsfeed.push.session import Connect, Server, open_server
-from icsfeed.push.writer import Progress, Writes
+from icsfeed.push.memory import TargetRecord, next_memory, recall, remember
+from icsfeed.push.object import ParsedObject, read_object
+from icsfeed.push.plan import (
+    WRITES,
+    DeletionLimits,
+    RemoteObject,
+    deletions,
+    guard,
+    holding_back,
+    plan,
+    wanted_of,
+)
+from icsfeed.push.read_feed import FeedContents, read
+from icsfeed.push.report import PushProgress, TargetReport
+from icsfeed.push.session import Connect, DavServer, open_server
+from icsfeed.push.writer import ObjectWriter, Progress
 from icsfeed.store.store import Store
 from icsfeed.text import one_line
 
@@ -35,7 +44,7 @@ LOCK_SECONDS = 30.0
 """How long a replica that died in the middle keeps the others from pushing."""
 
 
-class World(Struct, frozen=True):
+class PushContext(Struct, frozen=True):
     """What pushes run in: where their locks are, what is remembered, the time, the network.
 
     `folder` may raise ConfigError, where there is none.
@@ -67,26 +76,26 @@ def by_server(targets: Mapping[str, PushTarget], names: Iterable[str]) -> Mappin
 async def push(
     name: str,
     service: FeedService,
-    world: World,
+    world: PushContext,
     *,
     dry_run: bool = False,
     force: bool = False,
     progress: Progress = no_progress,
     waits: Callable[[str], None] = _nobody,
-    stopped: Callable[[Report], None] = _nobody,
-) -> Report:
+    stopped: Callable[[TargetReport], None] = _nobody,
+) -> TargetReport:
     """Make the collection of the target `name` hold exactly its feed, and say what was done.
 
     What we raise on purpose is in the report, beside what was done before it. `waits` is told what we wait
     for. One that is cancelled tells `stopped` what was done until then.
     """
     started, target = world.timer(), service.config.push[name]
-    tally = Tally(target.url)
+    tally = PushProgress(target.url)
     error: IcsfeedError | None = None
     try:
         async with _alone(name, world):
             claim = Claim(mark_of(target.feed, service.config), target.adopt)
-            run = _Run(name, target, claim, world, tally, waits)
+            run = _PushRun(name, target, claim, world, tally, waits)
             async with _reading(service, waits):
                 reading = await read(service, target.feed, PATIENCE)
             await run.go(reading, dry_run=dry_run, force=force, progress=progress)
@@ -123,8 +132,8 @@ async def _reading(service: FeedService, waits: Callable[[str], None]) -> AsyncI
 async def push_all(
     names: Sequence[str],
     service: FeedService,
-    world: World,
-    take: Callable[[Report], None],
+    world: PushContext,
+    take: Callable[[TargetReport], None],
     counts: Callable[[str, int, int], None],
     waits: Callable[[str, str], None],
     *,
@@ -155,7 +164,7 @@ async def push_all(
 
 
 @asynccontextmanager
-async def _alone(name: str, world: World) -> AsyncIterator[None]:
+async def _alone(name: str, world: PushContext) -> AsyncIterator[None]:
     """Be the only run for this target, on this machine and among replicas. Raises PushBusy."""
     with file_lock(world.folder(), name) as held:
         async with world.store.lock(f"push/{name}", LOCK_SECONDS) as shared:
@@ -164,7 +173,7 @@ async def _alone(name: str, world: World) -> AsyncIterator[None]:
             yield
 
 
-class _Run:
+class _PushRun:
     """One run for the target `name`. What it comes to is in the `tally`, whatever happens."""
 
     def __init__(
@@ -172,8 +181,8 @@ class _Run:
         name: str,
         target: PushTarget,
         claim: Claim,
-        world: World,
-        tally: Tally,
+        world: PushContext,
+        tally: PushProgress,
         waits: Callable[[str], None],
     ) -> None:
         self._name = name
@@ -183,7 +192,7 @@ class _Run:
         self._tally = tally
         self._waits = waits
 
-    async def go(self, reading: Reading, *, dry_run: bool, force: bool, progress: Progress) -> None:
+    async def go(self, reading: FeedContents, *, dry_run: bool, force: bool, progress: Progress) -> None:
         """Everything, in the order of caldav.md. Raises what ends it early."""
         memory = await recall(self._world.store, self._name, self._target)
         async with self._world.connect(self._target) as server:
@@ -202,8 +211,8 @@ class _Run:
                 self._tally.requests = server.requests
 
     async def _opened(
-        self, server: Server, memory: Memory, reading: Reading, *, dry_run: bool
-    ) -> tuple[Collection, Mapping[str, Listed]]:
+        self, server: DavServer, memory: TargetRecord, reading: FeedContents, *, dry_run: bool
+    ) -> tuple[Collection, Mapping[str, ListedObject]]:
         """The collection, listed; looked for or made where that is needed."""
         url = memory.url or ("" if self._target.collection else self._target.url)
         if url:
@@ -227,26 +236,32 @@ class _Run:
         return collection, await collection.list()
 
     async def _present(
-        self, collection: Collection, listed: Mapping[str, Listed], memory: Memory
-    ) -> list[Present]:
+        self, collection: Collection, listed: Mapping[str, ListedObject], memory: TargetRecord
+    ) -> list[RemoteObject]:
         """All that is there. Only what its etag does not tell is read; what cannot be read is there too."""
         known = memory.known(listed, self._world.clock())
         for path, one in listed.items():
             if not one.is_calendar:
-                known[path] = Present(path, one.etag, Stored())
+                known[path] = RemoteObject(path, one.etag, ParsedObject())
         bodies = await collection.read(listed.keys() - known.keys())
         for path, body in bodies.items():
-            known[path] = Present(path, body.etag or listed[path].etag, read_object(body.data))
+            known[path] = RemoteObject(path, body.etag or listed[path].etag, read_object(body.data))
         return [
             memory.recognised(known[path], self._claim)
             if path in known
-            else Present(path, one.etag, None, memory.uid_at(path))
+            else RemoteObject(path, one.etag, None, memory.uid_at(path))
             for path, one in listed.items()
         ]
 
     async def _planned(
-        self, reading: Reading, collection: Collection, present: list[Present], memory: Memory, *, force: bool
-    ) -> Writes:
+        self,
+        reading: FeedContents,
+        collection: Collection,
+        present: list[RemoteObject],
+        memory: TargetRecord,
+        *,
+        force: bool,
+    ) -> ObjectWriter:
         target, claim, tally = self._target, self._claim, self._tally
         components = reading.calendar.components
         wanted = await asyncio.to_thread(wanted_of, components, claim.mark, strip_emoji=target.strip_emoji)
@@ -260,7 +275,7 @@ class _Run:
             )
             tally.warnings.append(f"{reading.error}; {text}" if reading.error else text)
         tally.plan = plan(wanted, ours, claim, collection.path, accepted=memory.accepted)
-        limits = Limits(target.min_delete, target.max_delete_ratio)
+        limits = DeletionLimits(target.min_delete, target.max_delete_ratio)
         tally.refused = guard(tally.plan, len(wanted), limits, reading.missing, force=force)
         unread = holding_back(reading.missing, force=force)
         if unread:
@@ -269,9 +284,9 @@ class _Run:
             text = f"Plane was not read whole, and nothing is deleted in this run; missing: {unread}{why}"
             tally.warnings.append(text)
         recognised = partial(memory.recognised, claim=claim)
-        return Writes(collection, wanted, claim, present, memory.accepted, tally, recognised)
+        return ObjectWriter(collection, wanted, claim, present, memory.accepted, tally, recognised)
 
-    async def _carry_out(self, writes: Writes, progress: Progress) -> None:
+    async def _carry_out(self, writes: ObjectWriter, progress: Progress) -> None:
         made = self._tally.plan
         changes, deletes = made.of(*WRITES), deletions(made, force=self._tally.force)
         deletes = () if self._tally.refused else deletes
@@ -292,7 +307,7 @@ class _Run:
         await writes.verify()
 
     async def _remember(
-        self, collection: Collection, writes: Writes, memory: Memory, *, was_locked: bool
+        self, collection: Collection, writes: ObjectWriter, memory: TargetRecord, *, was_locked: bool
     ) -> None:
         found = next_memory(
             memory,

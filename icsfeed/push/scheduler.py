@@ -12,8 +12,8 @@ from msgspec import Struct
 from icsfeed.errors import PushBusy
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.read_feed import stamp
-from icsfeed.push.report import LEFT_OVER, Report
-from icsfeed.push.run import World, by_server, push
+from icsfeed.push.report import LEFT_OVER, TargetReport
+from icsfeed.push.run import PushContext, by_server, push
 
 TICK = 1.0
 """Seconds between looks at whether a feed has changed: Plane is not asked for that."""
@@ -23,26 +23,26 @@ AGAIN = 30.0
 """Seconds until the next attempt, where Plane could not be read whole, or another run was under way."""
 
 State: TypeAlias = Literal["idle", "running", "error"]
-Push: TypeAlias = Callable[[str, FeedService, World], Awaitable[Report]]
+Push: TypeAlias = Callable[[str, FeedService, PushContext], Awaitable[TargetReport]]
 
 log = logging.getLogger("icsfeed.push")
 
 
-class Last(Struct, frozen=True):
+class LastRun(Struct, frozen=True):
     """A target's last run, and when it ended."""
 
     at: datetime
-    report: Report
+    report: TargetReport
 
 
-class Pushed:
+class PushStats:
     """What pushes have done since the start of the server: it outlives a configuration.
 
     `last`: the last run of each target. `counts`: objects by target and what was done with them.
     """
 
     def __init__(self) -> None:
-        self.last: dict[str, Last] = {}
+        self.last: dict[str, LastRun] = {}
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def count(self, word: str) -> int:
@@ -50,19 +50,19 @@ class Pushed:
         return sum(count for (_, done), count in self.counts.items() if done == word)
 
 
-class Status(Struct, frozen=True):
+class PushStatus(Struct, frozen=True):
     """How the pushes are: `error` while the last run of some target was not good.
 
     `queued`: how many targets wait. `last`: the last run of each target; None: there was none.
     """
 
     state: State
-    last: Mapping[str, Last | None]
+    last: Mapping[str, LastRun | None]
     next_run: datetime | None
     queued: int
 
 
-class Pusher:
+class PushScheduler:
     """Pushes all active targets of a configuration; without a `world` none.
 
     Those on one server one after the other; a server that does not answer delays no other.
@@ -72,8 +72,8 @@ class Pusher:
     def __init__(
         self,
         service: FeedService,
-        world: World | None,
-        pushed: Pushed,
+        world: PushContext | None,
+        pushed: PushStats,
         timer: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         push: Push = push,
@@ -110,7 +110,7 @@ class Pusher:
         self._due = dict.fromkeys(self._targets, self._timer())
 
     @property
-    def status(self) -> Status:
+    def status(self) -> PushStatus:
         """How the pushes are."""
         last = {name: self._pushed.last.get(name) for name in self._targets}
         failed = any(one is not None and not one.report.is_good for one in last.values())
@@ -119,7 +119,7 @@ class Pusher:
         soonest = min((self._at(name) for name in self._targets), default=None)
         left = None if soonest is None else timedelta(seconds=max(0.0, soonest - self._timer()))
         next_run = None if left is None or self._world is None else self._world.clock() + left
-        return Status(state, last, next_run, len(self._waiting()))
+        return PushStatus(state, last, next_run, len(self._waiting()))
 
     async def _run(self) -> None:
         while True:
@@ -178,18 +178,18 @@ class Pusher:
         else:
             self._take(name, report, world.clock())
 
-    def _take(self, name: str, report: Report, now: datetime) -> None:
+    def _take(self, name: str, report: TargetReport, now: datetime) -> None:
         if isinstance(report.error, PushBusy) or (report.refused is not None and report.refused.final):
             self._due[name] = min(self._due[name], self._timer() + AGAIN)
         if isinstance(report.error, PushBusy):
             log.info("%s", report.error)
             return
-        self._pushed.last[name] = Last(now, report)
+        self._pushed.last[name] = LastRun(now, report)
         self._pushed.counts.update({(name, word): count for word, count in report.counts.items()})
         _tell(report)
 
 
-def _tell(report: Report) -> None:
+def _tell(report: TargetReport) -> None:
     """What an operator should know of a run; nothing of one that changed nothing."""
     done = {word: count for word, count in report.counts.items() if word != "kept" and count}
     if done:

@@ -40,7 +40,7 @@ GIVE_UP = 5
 TRY_AGAIN = frozenset({423, 429, 500, 502, 503, 504})
 
 
-class Heard(Struct, frozen=True):
+class DavResponse(Struct, frozen=True):
     """An answer. `url` is where it came from."""
 
     status: int
@@ -96,7 +96,7 @@ def _only_digest(response: httpx.Response) -> bool:
     return "digest" in offered and "basic" not in offered
 
 
-class Server:
+class DavServer:
     """One server, over `client`. `requests` counts what was sent; `sleep` and `chance` are the world's.
 
     Four requests at once until the server first falters (423, 429, 5xx); from then on one. `was_locked`: it
@@ -130,7 +130,7 @@ class Server:
         """Send one request at a time from the start."""
         self._most = 1
 
-    def said(self, answer: Heard) -> str:
+    def said(self, answer: DavResponse) -> str:
         """The server's own words for an error, to follow ours; without our password, if it repeats that."""
         words = read_sentence(answer.body)
         for secret in self._secrets:
@@ -139,7 +139,7 @@ class Server:
 
     async def ask(
         self, method: str, url: str, what: str, *, body: bytes = b"", headers: Mapping[str, str] = {}
-    ) -> Heard:
+    ) -> DavResponse:
         """The server's answer, whatever its status but 401, and those that may pass, after the last attempt.
 
         Raises LoginRefused, NoServer, NotTrusted or NotCalDav. `what` says in words what is asked.
@@ -167,7 +167,7 @@ class Server:
             await self._sleep(pause)
             self.waits("")
 
-    def _last(self, heard: Heard, what: str) -> Heard:
+    def _last(self, heard: DavResponse, what: str) -> DavResponse:
         """The answer to the last attempt. Where many end so, it is the server, and not what it was asked."""
         self._given_up += 1
         if self._given_up > GIVE_UP:
@@ -195,7 +195,9 @@ class Server:
     async def _count(self, _request: httpx.Request) -> None:
         self.requests += 1
 
-    async def _once(self, method: str, url: str, what: str, body: bytes, headers: Mapping[str, str]) -> Heard:
+    async def _once(
+        self, method: str, url: str, what: str, body: bytes, headers: Mapping[str, str]
+    ) -> DavResponse:
         try:
             async with (
                 asyncio.timeout(ANSWER_TIME),
@@ -214,7 +216,7 @@ class Server:
             raise _translated(error, what) from None
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             raise LoginRefused(what, "the server does not accept the user name and password, or the token")
-        return Heard(response.status_code, response.headers, found, str(response.url))
+        return DavResponse(response.status_code, response.headers, found, str(response.url))
 
 
 async def _bounded(response: httpx.Response, what: str) -> bytes:
@@ -255,7 +257,7 @@ class Connect(Protocol):
 
     def __call__(
         self, target: PushTarget, *, attempts: int = ATTEMPTS
-    ) -> AbstractAsyncContextManager[Server]: ...
+    ) -> AbstractAsyncContextManager[DavServer]: ...
 
 
 @asynccontextmanager
@@ -266,7 +268,7 @@ async def open_server(
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     attempts: int = ATTEMPTS,
     environ: Mapping[str, str] = os.environ,
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[DavServer]:
     """The server of a target, to be closed at the end. Redirects are not followed: the login is for one host.
 
     `attempts`: of each request, where it may help. Raises LoginRefused for a token that no header can
@@ -287,7 +289,7 @@ async def open_server(
         ca_file=target.ca_file,
         transport=transport,
     ) as client:
-        yield Server(client, sleep, attempts=attempts, secrets=_secrets(target))
+        yield DavServer(client, sleep, attempts=attempts, secrets=_secrets(target))
 
 
 def _secrets(target: PushTarget) -> Sequence[str]:

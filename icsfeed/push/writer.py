@@ -10,18 +10,18 @@ from msgspec import Struct
 from icsfeed.errors import Changed, Locked, ObjectError, PushError, Rejected
 from icsfeed.push.claim import Claim
 from icsfeed.push.collection import Collection
-from icsfeed.push.object import Stored, read_object, write_object
+from icsfeed.push.object import ParsedObject, read_object, write_object
 from icsfeed.push.plan import (
     WRITES,
     Accepted,
     Action,
-    Present,
-    Wanted,
+    DesiredObject,
+    RemoteObject,
     decided_again,
     has_emoji,
     is_right,
 )
-from icsfeed.push.report import Failure, Tally
+from icsfeed.push.report import Failure, PushProgress
 from icsfeed.push.session import AT_ONCE
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -31,11 +31,11 @@ Progress: TypeAlias = Callable[[int, int], None]
 class _Written(Struct):
     """What was written: our bytes as they are read back, and the etag that the server gave for them."""
 
-    stored: Stored
+    stored: ParsedObject
     etag: str = ""
 
 
-class Writes:
+class ObjectWriter:
     """Carries actions out; the `tally` keeps what became of them, as they were planned.
 
     `present`: the objects as they are known now, by path. `accepted`: what the server made of what we
@@ -46,12 +46,12 @@ class Writes:
     def __init__(
         self,
         collection: Collection,
-        wanted: Mapping[str, Wanted],
+        wanted: Mapping[str, DesiredObject],
         claim: Claim,
-        present: Sequence[Present],
+        present: Sequence[RemoteObject],
         accepted: Mapping[str, Accepted],
-        tally: Tally,
-        recognised: Callable[[Present], Present],
+        tally: PushProgress,
+        recognised: Callable[[RemoteObject], RemoteObject],
     ) -> None:
         self.present = {one.href: one for one in present}
         self.accepted = {uid: seen for uid, seen in accepted.items() if uid in wanted}
@@ -113,22 +113,22 @@ class Writes:
                 await self._write_again(again, item)
         self._tally.done.append(action)
 
-    async def _write_again(self, action: Action, item: Wanted | None) -> None:
+    async def _write_again(self, action: Action, item: DesiredObject | None) -> None:
         try:
             await self._write(action, item)
         except Changed:
             reason = "the server refuses it again and again without a reason; it may be too large"
             raise Rejected(action.href, reason) from None
 
-    async def _decided_again(self, action: Action, item: Wanted | None) -> Action:
+    async def _decided_again(self, action: Action, item: DesiredObject | None) -> Action:
         body = (await self._collection.read([action.href])).get(action.href)
         found = None
         if body is not None:
-            found = self._recognised(Present(action.href, body.etag, read_object(body.data)))
+            found = self._recognised(RemoteObject(action.href, body.etag, read_object(body.data)))
         self._know(action.href, found)
         return decided_again(action, item, found, self._claim)
 
-    async def _write(self, action: Action, item: Wanted | None) -> None:
+    async def _write(self, action: Action, item: DesiredObject | None) -> None:
         if item is None:
             await self._collection.delete(action.href, action.etag)
             self._know(action.href, None)
@@ -140,7 +140,7 @@ class Writes:
         etag = None if action.kind == "create" else action.etag
         written.etag = await self._collection.put(action.href, data, etag)
 
-    def _know(self, path: str, found: Present | None) -> None:
+    def _know(self, path: str, found: RemoteObject | None) -> None:
         if found is None:
             self.present.pop(path, None)
         else:
@@ -166,7 +166,7 @@ class Writes:
                 if body is not None and stored is not None and stored.blank:
                     await self._clear(action.href, body.etag)
                 continue
-            self._know(action.href, Present(action.href, body.etag, stored))
+            self._know(action.href, RemoteObject(action.href, body.etag, stored))
             written = self._written[action.href]
             odd += self._accept(
                 self._wanted[action.uid], stored, written, untouched=body.etag == written.etag
@@ -175,7 +175,9 @@ class Writes:
             text = f"the server keeps {odd} of the objects otherwise than they were written; that is accepted"
             self._tally.warnings.append(text)
 
-    def _accept(self, item: Wanted, stored: Stored, written: _Written, *, untouched: bool) -> bool:
+    def _accept(
+        self, item: DesiredObject, stored: ParsedObject, written: _Written, *, untouched: bool
+    ) -> bool:
         """Whether the server itself, and nobody else, has made something else of an object: then so be it.
 
         `untouched`: its etag is that of our writing. Else its times tell: a person's app sets them anew.
@@ -192,7 +194,7 @@ class Writes:
         with suppress(ObjectError):
             await self._collection.delete(path, etag)
 
-    def _why_lost(self, stored: Stored | None, action: Action) -> str:
+    def _why_lost(self, stored: ParsedObject | None, action: Action) -> str:
         if stored is not None and stored.uid:
             return "the server does not keep our marks (X- properties): it cannot be pushed to"
         return f"it was written, and cannot be read back{self._hint(action)}"

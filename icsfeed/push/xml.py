@@ -41,7 +41,7 @@ _UNSEEN = re.compile(r"<(head|style|script|title)\b.*?</\1\s*>|<!--.*?-->", re.I
 _TAG = re.compile(r"<[^<>]*>")
 
 
-class Answer(Struct, frozen=True):
+class MultistatusResponse(Struct, frozen=True):
     """One response of a multistatus. `path` as in `canonical`; `href` as the server spells its path.
 
     `found`: the properties that it has. `status`: that of the whole response, or of what it lacks.
@@ -144,7 +144,7 @@ def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str |
     return (scheme, host, port or (443 if scheme == "https" else 80))
 
 
-def read_multistatus(body: bytes, base: str) -> list[Answer]:
+def read_multistatus(body: bytes, base: str) -> list[MultistatusResponse]:
     """The responses of a multistatus from the address `base`, of this server only. Raises ValueError."""
     root = _parsed(body)
     if root.tag != f"{DAV}multistatus":
@@ -152,7 +152,7 @@ def read_multistatus(body: bytes, base: str) -> list[Answer]:
     return [answer for response in root.iter(RESPONSE) for answer in _answers(response, base)]
 
 
-def _answers(response: Element, base: str) -> Iterator[Answer]:
+def _answers(response: Element, base: str) -> Iterator[MultistatusResponse]:
     """One for each href: of several that share a status (RFC 4918, 14.24) each has its own."""
     found: dict[str, Element] = {}
     statuses = [_status(response)]
@@ -168,7 +168,7 @@ def _answers(response: Element, base: str) -> Iterator[Answer]:
         path = canonical(base, href.text or "")
         if path is not None:
             spelled = urlsplit(urljoin(base, (href.text or "").strip())).path or "/"
-            yield Answer(path, spelled, status, found, reasons)
+            yield MultistatusResponse(path, spelled, status, found, reasons)
 
 
 def _status(element: Element) -> int:

@@ -32,7 +32,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Opened(Struct, frozen=True):
+class OpenWorkspace(Struct, frozen=True):
     """A workspace, what it was opened with, and what must be closed with it."""
 
     made_of: tuple[object, ...]
@@ -64,7 +64,7 @@ class WorkspacePool:
         self._sparing = sparing
         self._clock, self._timer, self._chance = clock, timer, chance
         self._budgets: dict[str, Budget] = {}
-        self._opened: list[Opened] = []
+        self._opened: list[OpenWorkspace] = []
         self._large = asyncio.Lock()
 
     async def service(self, config: Config) -> FeedService:
@@ -94,7 +94,7 @@ class WorkspacePool:
         for one in opened:
             await one.closing.aclose()
 
-    async def _workspace(self, name: str, own: settings.Workspace, config: Config) -> Workspace:
+    async def _workspace(self, name: str, own: settings.WorkspaceConfig, config: Config) -> Workspace:
         needed = _needs_of(config, name)
         made_of = (name, own, config.cache, needed)
         for one in self._opened:
@@ -120,12 +120,12 @@ class WorkspacePool:
             sparing=self._sparing,
         )
         closing.push_async_callback(workspace.close)
-        self._opened.append(Opened(made_of, workspace, closing))
+        self._opened.append(OpenWorkspace(made_of, workspace, closing))
         await workspace.start()
         return workspace
 
     @asynccontextmanager
-    async def _client(self, name: str, own: settings.Workspace) -> AsyncIterator[PlaneClient]:
+    async def _client(self, name: str, own: settings.WorkspaceConfig) -> AsyncIterator[PlaneClient]:
         async with open_client(
             _key(own), self._transports.get(name), url=own.url, ca_file=own.ca_file
         ) as client:
@@ -176,11 +176,11 @@ def _read_key(file: Path) -> str | None:
     return key
 
 
-def _key(own: settings.Workspace) -> str:
+def _key(own: settings.WorkspaceConfig) -> str:
     return own.api_key.reveal() if own.api_key else ""
 
 
-def _origin(name: str, own: settings.Workspace) -> str:
+def _origin(name: str, own: settings.WorkspaceConfig) -> str:
     """Another one for another Plane or another of its workspaces; a digest: addresses may hold passwords."""
     return sha256(f"{own.url.rstrip('/')}/{own.slug or name}".encode()).hexdigest()
 

@@ -60,7 +60,7 @@ SECONDS = {Phase.HEADER: 10.0, Phase.BODY: 10.0, Phase.ANSWER: 60.0}
 """How long each may take: a webhook has 1 MiB at most, and Plane sends it at once."""
 
 
-class TooMuch(Exception):
+class TooManyHeaders(Exception):
     """More headers than any client of ours sends; the parser makes a 400 of it."""
 
 
@@ -107,7 +107,7 @@ class Admission:
             del self._open[key]
 
 
-class Bounded(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
     """One connection. What it waits for, and since when, is looked at by `let_go_of_the_late`."""
 
     _refusal: bytes | None = None
@@ -150,7 +150,7 @@ class Bounded(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > HEADER_BYTES or len(self.headers) > HEADER_COUNT:
-            raise TooMuch
+            raise TooManyHeaders
         if self.parser.get_method() == b"CONNECT":
             raise UnknownMethod
         self._begin(Phase.BODY)
@@ -228,7 +228,7 @@ async def let_go_of_the_late(connections: Iterable[Any]) -> None:
     while True:
         await asyncio.sleep(LOOK)
         for connection in tuple(connections):
-            if isinstance(connection, Bounded):
+            if isinstance(connection, BoundedProtocol):
                 connection.let_go_if_late(loop.time())
 
 

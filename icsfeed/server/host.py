@@ -13,7 +13,7 @@ from icsfeed.feeds.service import FeedService
 from icsfeed.server.build import WorkspacePool
 from icsfeed.store.store import Store
 from icsfeed.web.app import create_app
-from icsfeed.web.state import Loaded, ServerState
+from icsfeed.web.state import LoadedConfig, ServerState
 
 DRAIN = 30.0
 """Seconds that requests under way have to end before what they use is closed."""
@@ -21,7 +21,7 @@ DRAIN = 30.0
 log = logging.getLogger("icsfeed.config")
 
 
-class _Turn:
+class _Deployment:
     """One configuration at work, from its start to the end of its last request."""
 
     def __init__(self, service: FeedService, server: ServerState) -> None:
@@ -76,15 +76,15 @@ class Host:
         self._pool = pool
         self._server = server
         self._loading = asyncio.Lock()
-        self._turn: _Turn | None = None
+        self._turn: _Deployment | None = None
 
     async def load(self, config: Config) -> None:
         """Serve this configuration from now on; requests under way are answered by the one before."""
         async with self._loading:
-            turn = _Turn(await self._pool.service(config), self._server)
+            turn = _Deployment(await self._pool.service(config), self._server)
             await turn.start()
             before, self._turn = self._turn, turn
-            self._server.loaded = Loaded(self._server.clock())
+            self._server.loaded = LoadedConfig(self._server.clock())
             if before is not None:
                 await before.end()
             await self._pool.release(turn.service)
@@ -94,14 +94,14 @@ class Host:
         """The feeds that are served now."""
         return self._now().service
 
-    def _now(self) -> _Turn:
+    def _now(self) -> _Deployment:
         if self._turn is None:
             raise RuntimeError("no configuration was loaded")
         return self._turn
 
     def refuse(self, error: ConfigError) -> None:
         """Say that a newer configuration cannot be used; the one that was loaded stays."""
-        self._server.loaded = Loaded(self._server.loaded.at, tuple(map(str, error.problems)))
+        self._server.loaded = LoadedConfig(self._server.loaded.at, tuple(map(str, error.problems)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._now().answer(scope, receive, send)

@@ -20,7 +20,7 @@ UNIX = "unix:"
 FOREIGN = {"server": "what answers there is not icsfeed"}
 
 
-class State(Struct, frozen=True):
+class LiveState(Struct, frozen=True):
     """Whether a server of ours answers, and whether every workspace can be served.
 
     `problems` says what is wrong: by workspace, or for the `server`, its `store`, its `configuration`.
@@ -66,7 +66,7 @@ async def state(
     only_live: bool = False,
     transport: httpx.AsyncBaseTransport | None = None,
     environ: Mapping[str, str] = os.environ,
-) -> State:
+) -> LiveState:
     """How the server at `url` is; `only_live`: without its workspaces, which then count as ready.
 
     Certificates are checked as for Plane; no proxy is asked. Raises Unfit where `url` is none, and
@@ -81,20 +81,20 @@ async def state(
         async with httpx.AsyncClient(transport=transport, timeout=SECONDS, trust_env=False) as client:
             if only_live:
                 lives = (await _json(client, f"{url.rstrip('/')}/health")).get("status") == "healthy"
-                return State(lives, lives, {} if lives else FOREIGN)
+                return LiveState(lives, lives, {} if lives else FOREIGN)
             return _read(await _json(client, f"{url.rstrip('/')}/api/v1/health"))
     except httpx.TransportError as error:
-        return State(False, False, {"server": f"no answer ({str(error) or type(error).__name__})"})
+        return LiveState(False, False, {"server": f"no answer ({str(error) or type(error).__name__})"})
 
 
-def _read(body: Mapping[str, Any]) -> State:
+def _read(body: Mapping[str, Any]) -> LiveState:
     copies = body.get("copies")
     if not isinstance(copies, dict) or not all(isinstance(copy, dict) for copy in copies.values()):
-        return State(False, False, FOREIGN)
+        return LiveState(False, False, FOREIGN)
     unread = {name: "not read yet" for name, copy in copies.items() if not copy.get("ready")}
     told = {str(name): str(copy["problem"]) for name, copy in copies.items() if copy.get("problem")}
     parts = {part: str(body.get(part)) for part in ("store", "configuration") if body.get(part) != "ok"}
-    return State(True, not unread, {**unread, **told, **parts})
+    return LiveState(True, not unread, {**unread, **told, **parts})
 
 
 async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ POLL = 2.0
 log = logging.getLogger("icsfeed.config")
 
 
-class Reloading:
+class Reloader:
     """Loads the configuration anew when it is told to, and when `fingerprint` gives another value.
 
     `load` raises ConfigError. `loaded` is told of every new configuration before it is served. Each loading

@@ -29,7 +29,7 @@ CONNECT, ANSWER = 1.0, 2.0
 """Seconds: for Redis to be reached, and to answer (20 MB take a while)."""
 
 
-class Place(NamedTuple):
+class Backend(NamedTuple):
     """Where values go. The log says `name` and `advice`, and never what is `hidden`."""
 
     shelf: Shelf
@@ -60,18 +60,18 @@ class PrivateFiles(FileStore):
             await path.replace(f"{path}{DAMAGED}")
 
 
-def place_of(address: str, environ: Mapping[str, str]) -> Place:
+def place_of(address: str, environ: Mapping[str, str]) -> Backend:
     """The place that the configuration's `store:` names. Raises ConfigError when it cannot be used.
 
     Whether it works shows when it is used.
     """
     if address == "memory":
-        return Place(MemoryStore(), "memory")
+        return Backend(MemoryStore(), "memory")
     if address == "file":
         folder = state_directory(environ) / "snapshots"
         with suppress(OSError):
             _prepare(folder)
-        return Place(PrivateFiles(folder), str(folder), "make room, or let icsfeed write there")
+        return Backend(PrivateFiles(folder), str(folder), "make room, or let icsfeed write there")
     return _redis(address)
 
 
@@ -118,7 +118,7 @@ def _replace(path: Path, data: bytes) -> None:
         raise
 
 
-def _redis(address: str) -> Place:
+def _redis(address: str) -> Backend:
     """Redis, and Valkey, which speaks the same protocol. Connects when it is used."""
     try:
         from litestar.stores.redis import RedisStore
@@ -143,7 +143,7 @@ def _redis(address: str) -> Place:
     hidden = {url.password or "", unquote(url.password or "")} - {""}
     advice = "see that it runs, has room and accepts the password in `store`"
     failures = (OSError, RedisError)
-    return Place(RedisStore(client, NAMESPACE), name, advice, failures, client, tuple(hidden))
+    return Backend(RedisStore(client, NAMESPACE), name, advice, failures, client, tuple(hidden))
 
 
 def _refused(message: str) -> ConfigError:

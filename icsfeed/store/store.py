@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from msgspec import MsgspecError, Struct, convert, msgpack, to_builtins
 
-from icsfeed.store.backends import DAMAGED, NAMESPACE, Place, PrivateFiles, place_of
+from icsfeed.store.backends import DAMAGED, NAMESPACE, Backend, PrivateFiles, place_of
 
 if TYPE_CHECKING:
     from redis.asyncio.lock import Lock
@@ -38,7 +38,7 @@ class Store:
     `last_error` says how the place fails; None: it does not.
     """
 
-    def __init__(self, place: Place, retry: float = RETRY) -> None:
+    def __init__(self, place: Backend, retry: float = RETRY) -> None:
         self.last_error: str | None = None
         self._place, self._retry, self._closed = place, retry, False
         self._owed: dict[str, bytes | None] = {}

@@ -24,7 +24,7 @@ AT_ONCE = (200, 304)
 log = logging.getLogger("icsfeed.request")
 
 
-class RequestLog:
+class AccessLog:
     """`timer`: seconds that only grow. `addresses`: whether the reader's address is in the line."""
 
     def __init__(self, timer: Callable[[], float], *, addresses: bool) -> None:

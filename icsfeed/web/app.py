@@ -20,9 +20,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from icsfeed import __version__
 from icsfeed.config.schema import Config
 from icsfeed.feeds.service import FeedService
-from icsfeed.web.access_log import RequestLog
+from icsfeed.web.access_log import AccessLog
 from icsfeed.web.client_address import keeping_peer
-from icsfeed.web.fast_path import Shortcut
+from icsfeed.web.fast_path import FastPath
 from icsfeed.web.feed_response import FeedEndpoint
 from icsfeed.web.feeds import private_feed, public_feed
 from icsfeed.web.middleware import behind_proxies, within_bounds
@@ -31,10 +31,10 @@ from icsfeed.web.pages.assets import Assets, static_file
 from icsfeed.web.pages.docs import docs
 from icsfeed.web.pages.embed import private_embed, public_embed
 from icsfeed.web.pages.errors import refusal
-from icsfeed.web.pages.feed_view import Sheets
+from icsfeed.web.pages.feed_view import FeedViews
 from icsfeed.web.pages.me import me
 from icsfeed.web.pages.memberships import Memberships
-from icsfeed.web.pages.render import Pages, message_answer, page_request, wants_html
+from icsfeed.web.pages.render import PageRenderer, message_answer, page_request, wants_html
 from icsfeed.web.responses import NOT_FOUND, error_answer, plain_answer
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.admin import admin_routes
@@ -90,7 +90,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         logging_config=None,
         state=State(ready_made, deep_copy=False),
     )
-    shortcut = Shortcut(service, endpoint, _varying(vary, app.asgi_handler))
+    shortcut = FastPath(service, endpoint, _varying(vary, app.asgi_handler))
     app.asgi_handler = _with_middleware(shortcut, app, config, server)
     return app
 
@@ -100,7 +100,7 @@ def _with_middleware(handler: ASGIApp, app: Litestar, config: Config, server: Se
     prefix = unquote(urlsplit(config.public_url or "").path)
     if prefix:
         handler = _behind(prefix, handler, frozenset(route.path for route in app.routes))
-    requests = RequestLog(server.timer, addresses=config.log_addresses)
+    requests = AccessLog(server.timer, addresses=config.log_addresses)
     handler = requests.around(within_bounds(handler, config, server.clock))
     return keeping_peer(behind_proxies(handler, config))
 
@@ -110,8 +110,8 @@ def _for_pages(service: FeedService, server: ServerState) -> dict[str, object]:
     assets = Assets()
     return {
         "assets": assets,
-        "pages": Pages(assets),
-        "sheets": Sheets(service),
+        "pages": PageRenderer(assets),
+        "sheets": FeedViews(service),
         "memberships": Memberships(service, server.timer, server.clock),
     }
 

@@ -8,7 +8,7 @@ from litestar import Request
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from icsfeed.config.schema import AuthProxy
-from icsfeed.web.limits import Guesses
+from icsfeed.web.limits import GuessLimiter
 from icsfeed.web.proxies import belongs, read_address
 
 PEER = "icsfeed.peer"
@@ -37,7 +37,7 @@ def is_within(address: str, networks: Collection[str]) -> bool:
     return found is not None and belongs(found, networks)
 
 
-def signed_in(request: Request[Any, Any, Any], proxy: AuthProxy | None, guesses: Guesses) -> str | None:
+def signed_in(request: Request[Any, Any, Any], proxy: AuthProxy | None, guesses: GuessLimiter) -> str | None:
     """The e-mail of the person whom the proxy has signed in; None: nobody.
 
     Only a connection from the proxy itself counts, whatever X-Forwarded-For says, with the secret where there
@@ -55,7 +55,9 @@ def signed_in(request: Request[Any, Any, Any], proxy: AuthProxy | None, guesses:
     return email if "@" in email and email.isprintable() and "," not in email else None
 
 
-def _knows_secret(request: Request[Any, Any, Any], proxy: AuthProxy, peer: str, guesses: Guesses) -> bool:
+def _knows_secret(
+    request: Request[Any, Any, Any], proxy: AuthProxy, peer: str, guesses: GuessLimiter
+) -> bool:
     """Whether a request has the secret of the proxy. A wrong one is a guess of the address it came from.
 
     The right one is taken however many were wrong: everybody signs in through that address, and other

@@ -13,7 +13,7 @@ from icsfeed.feeds.service import FeedService
 from icsfeed.web.feed_response import FeedEndpoint, FeedRequest, feed_request
 
 
-class Shortcut:
+class FastPath:
     """An ASGI app before the server's own."""
 
     def __init__(self, service: FeedService, endpoint: FeedEndpoint, app: ASGIApp) -> None:

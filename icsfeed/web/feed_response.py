@@ -22,7 +22,7 @@ from icsfeed.feeds.links import Grant
 from icsfeed.feeds.query import Query, parse_query
 from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.feeds.service import FeedService
-from icsfeed.web.responses import NOT_FOUND, Choice, choice, error_answer, feed_headers, plain_answer
+from icsfeed.web.responses import NOT_FOUND, ResponseChoice, choice, error_answer, feed_headers, plain_answer
 from icsfeed.web.state import ServerState
 
 HEADERS = {
@@ -57,7 +57,7 @@ class FeedRequest(NamedTuple):
     rendered: Rendered | None = None
 
 
-class UnderWay:
+class BodiesInFlight:
     """The bodies of other styles that are being sent: at most `limit` bytes, those of equal ones once.
 
     Whoever has a link can ask for any number of styles (`?alarm=-PT1H`), and read them slowly.
@@ -83,12 +83,12 @@ class UnderWay:
                 del self._readers[body]
 
 
-class OwnBody(Struct, frozen=True):
+class RestyledResponse(Struct, frozen=True):
     """An answer in a style of its own: 503 while other such bodies take all the room. An ASGI app."""
 
-    answer: "CalendarAnswer"
+    answer: "CalendarResponse"
     etag: str
-    under_way: UnderWay
+    under_way: BodiesInFlight
 
     @property
     def status_code(self) -> int:
@@ -105,7 +105,7 @@ class OwnBody(Struct, frozen=True):
         await full.to_asgi_response(app=None, request=None)(scope, receive, send)  # type: ignore[arg-type]
 
 
-class CalendarAnswer(Struct, frozen=True):
+class CalendarResponse(Struct, frozen=True):
     """200 or 304, an ASGI app. A body of `size` bytes is sent in pieces, each when there is room for it:
     the server's `send` waits for slow readers.
     """
@@ -128,7 +128,7 @@ class CalendarAnswer(Struct, frozen=True):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class Routed(Response[None]):
+class AsgiResponse(Response[None]):
     """An ASGI app where litestar wants a response of its own."""
 
     def __init__(self, answer: ASGIApp) -> None:
@@ -150,8 +150,8 @@ class FeedEndpoint:
         self._service = service
         self._server = server
         self._vary = vary
-        self._under_way = UnderWay()
-        self._heads: LRUCache[tuple[str, str, bool, Choice], Head] = LRUCache(CACHED_HEADS)
+        self._under_way = BodiesInFlight()
+        self._heads: LRUCache[tuple[str, str, bool, ResponseChoice], Head] = LRUCache(CACHED_HEADS)
 
     async def response(self, request: Request[Any, Any, Any], file: str, token: str | None) -> Response[Any]:
         """The answer for a route of litestar's; `file` is the feed's name with `.ics`."""
@@ -161,34 +161,36 @@ class FeedEndpoint:
             self._server.audience.answered(HTTPStatus.SERVICE_UNAVAILABLE)
             return _not_yet(error.retry_after, error.waiting)
         asked = feed_request(request.scope, name, grant, public=token is None)
-        return Routed(await self.answer(asked._replace(query=request.query_params.multi_items())))
+        return AsgiResponse(await self.answer(asked._replace(query=request.query_params.multi_items())))
 
     async def answer(self, asked: FeedRequest) -> ASGIApp:
         """The answer, counted; and remembered who read by a good link."""
         grant = asked.grant
         if grant is None:
             missing = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
-            answer: CalendarAnswer | OwnBody | Response[Any] = await self._server.wrong_links.slowly(
-                missing, asked.address
-            )
+            answer: (
+                CalendarResponse | RestyledResponse | Response[Any]
+            ) = await self._server.wrong_links.slowly(missing, asked.address)
         else:
             answer = await self._granted(asked, grant)
         status = answer.status_code or HTTPStatus.OK
         self._server.audience.answered(status)
         if grant is not None and status != HTTPStatus.NOT_FOUND:
             self._server.audience.read(asked.name, grant.subscriber, asked.headers.get("user-agent"), status)
-        if isinstance(answer, CalendarAnswer | OwnBody):
+        if isinstance(answer, CalendarResponse | RestyledResponse):
             return answer
         answer.headers["Vary"] = self._vary
         return answer.to_asgi_response(app=None, request=None)  # type: ignore[arg-type]
 
-    async def _granted(self, asked: FeedRequest, grant: Grant) -> CalendarAnswer | OwnBody | Response[Any]:
+    async def _granted(
+        self, asked: FeedRequest, grant: Grant
+    ) -> CalendarResponse | RestyledResponse | Response[Any]:
         try:
             query = parse_query(asked.query) if asked.query and not grant.revoked else _WHOLE
             rendered = await self._rendered(asked, grant, query)
             answer = await self._calendar(asked, rendered)
-            if query.restyles and isinstance(answer, CalendarAnswer):
-                return OwnBody(answer, rendered.etag, self._under_way)
+            if query.restyles and isinstance(answer, CalendarResponse):
+                return RestyledResponse(answer, rendered.etag, self._under_way)
             return answer
         except BadParameter as error:
             details = {"field": error.field, "reason": error.reason}
@@ -207,23 +209,23 @@ class FeedEndpoint:
             return self._service.revoked(asked.name)
         return asked.rendered or await self._service.rendered(asked.name, query)
 
-    async def _calendar(self, asked: FeedRequest, rendered: Rendered) -> CalendarAnswer | Response[str]:
+    async def _calendar(self, asked: FeedRequest, rendered: Rendered) -> CalendarResponse | Response[str]:
         compressor = self._service.compressor
         chosen = choice(rendered, asked.headers, gzip=compressor is not None)
         if chosen is None:
             text = "Accept-Encoding leaves no way to send this calendar."
             return plain_answer(HTTPStatus.NOT_ACCEPTABLE, text)
         if chosen.unchanged:
-            return CalendarAnswer(HTTPStatus.NOT_MODIFIED, self._head(asked, rendered, chosen, None))
+            return CalendarResponse(HTTPStatus.NOT_MODIFIED, self._head(asked, rendered, chosen, None))
         body = await compressor.body(rendered) if compressor and chosen.zipped else None
         size = rendered.size if body is None else len(body)
         pieces = rendered.pieces() if body is None else _pieces(body)
         head = self._head(asked, rendered, chosen, size)
         if asked.is_head:
-            return CalendarAnswer(HTTPStatus.OK, head)
-        return CalendarAnswer(HTTPStatus.OK, head, size, pieces)
+            return CalendarResponse(HTTPStatus.OK, head)
+        return CalendarResponse(HTTPStatus.OK, head, size, pieces)
 
-    def _head(self, asked: FeedRequest, rendered: Rendered, chosen: Choice, size: int | None) -> Head:
+    def _head(self, asked: FeedRequest, rendered: Rendered, chosen: ResponseChoice, size: int | None) -> Head:
         """The headers, made once for all who get this answer. `size`: of the body, where there is one."""
         key = (rendered.etag, asked.name, asked.public, chosen)
         now = self._server.clock()

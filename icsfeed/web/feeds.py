@@ -12,8 +12,8 @@ from icsfeed.web.client_address import reader_of
 from icsfeed.web.feed_response import FeedEndpoint
 from icsfeed.web.openapi import CALENDAR_PAGE, CONDITIONS, FEED, PUBLIC_FEED, described
 from icsfeed.web.pages.feed import feed_page
-from icsfeed.web.pages.feed_view import Sheets
-from icsfeed.web.pages.render import Pages
+from icsfeed.web.pages.feed_view import FeedViews
+from icsfeed.web.pages.render import PageRenderer
 from icsfeed.web.responses import READ
 from icsfeed.web.state import ServerState
 
@@ -30,8 +30,8 @@ async def private_feed(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pages: NamedDependency[Pages],
-    sheets: NamedDependency[Sheets],
+    pages: NamedDependency[PageRenderer],
+    sheets: NamedDependency[FeedViews],
     endpoint: NamedDependency[FeedEndpoint],
 ) -> Response[Any]:
     """The calendar that a link is for. Parameters narrow it; unknown ones are ignored.
@@ -54,8 +54,8 @@ async def public_feed(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pages: NamedDependency[Pages],
-    sheets: NamedDependency[Sheets],
+    pages: NamedDependency[PageRenderer],
+    sheets: NamedDependency[FeedViews],
     endpoint: NamedDependency[FeedEndpoint],
 ) -> Response[Any]:
     """A calendar that the configuration calls public, or its page."""

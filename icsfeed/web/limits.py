@@ -60,7 +60,7 @@ class Limiter:
         return Allowance(self._limit, max(0, left), max(1, ceil(seconds)), left >= 0)
 
 
-class Guesses:
+class GuessLimiter:
     """Limits wrong guesses of a secret for an address, whether the next guess is right or wrong.
 
     `what` names the secret in the log. `counts`: guesses that were `wrong`, and those `refused` unread.

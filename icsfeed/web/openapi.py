@@ -25,73 +25,77 @@ from icsfeed.web.pages.calendar_view import VIEWS
 CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
 
 
-class Answer(NamedTuple):
+class ResponseSpec(NamedTuple):
     """An answer: what it means, and the types that it comes in; none: it has no body."""
 
     text: str
     types: tuple[str, ...] = ()
 
 
-Answers = Mapping[int, Answer]
+Answers = Mapping[int, ResponseSpec]
 
 EVERYWHERE: Answers = {
-    400: Answer("A parameter or the Host header cannot be used.", (JSON, HTML)),
-    414: Answer("The address is too long.", (JSON,)),
-    500: Answer("The server failed; its log says more.", (JSON, HTML)),
+    400: ResponseSpec("A parameter or the Host header cannot be used.", (JSON, HTML)),
+    414: ResponseSpec("The address is too long.", (JSON,)),
+    500: ResponseSpec("The server failed; its log says more.", (JSON, HTML)),
 }
-_LIMITED = Answer("Too many wrong links came from this address; Retry-After says when to ask again.", (TEXT,))
-_MISSING = Answer("There is nothing by this link: it is wrong, or what it was for is gone.", (TEXT, HTML))
-_REVOKED = Answer("The link was taken away (pages; of a calendar only a notice is left).", (HTML,))
+_LIMITED = ResponseSpec(
+    "Too many wrong links came from this address; Retry-After says when to ask again.", (TEXT,)
+)
+_MISSING = ResponseSpec(
+    "There is nothing by this link: it is wrong, or what it was for is gone.", (TEXT, HTML)
+)
+_REVOKED = ResponseSpec("The link was taken away (pages; of a calendar only a notice is left).", (HTML,))
 PUBLIC_FEED: Answers = {
-    200: Answer("The calendar, or without `.ics` its page.", (CALENDAR, HTML)),
-    304: Answer("The copy that If-None-Match or If-Modified-Since names is still good."),
+    200: ResponseSpec("The calendar, or without `.ics` its page.", (CALENDAR, HTML)),
+    304: ResponseSpec("The copy that If-None-Match or If-Modified-Since names is still good."),
     404: _MISSING,
-    406: Answer("Accept-Encoding excludes both gzip and the bare calendar.", (TEXT,)),
+    406: ResponseSpec("Accept-Encoding excludes both gzip and the bare calendar.", (TEXT,)),
     429: _LIMITED,
-    503: Answer("Plane could not be read yet; Retry-After says when to ask again.", (TEXT, HTML)),
+    503: ResponseSpec("Plane could not be read yet; Retry-After says when to ask again.", (TEXT, HTML)),
 }
 PUBLIC_EMBED: Answers = {
-    200: Answer("The page for a frame.", (HTML,)),
+    200: ResponseSpec("The page for a frame.", (HTML,)),
     404: _MISSING,
     429: _LIMITED,
-    503: Answer("Plane could not be read yet.", (HTML,)),
+    503: ResponseSpec("Plane could not be read yet.", (HTML,)),
 }
 FEED: Answers = {**PUBLIC_FEED, 410: _REVOKED}
 EMBED: Answers = {**PUBLIC_EMBED, 410: _REVOKED}
 ME: Answers = {
-    200: Answer("The page.", (HTML,)),
-    403: Answer("Nobody is signed in.", (HTML,)),
-    404: Answer("No `auth_proxy` is configured.", (TEXT, HTML)),
-    503: Answer("Plane could not be read yet.", (HTML,)),
+    200: ResponseSpec("The page.", (HTML,)),
+    403: ResponseSpec("Nobody is signed in.", (HTML,)),
+    404: ResponseSpec("No `auth_proxy` is configured.", (TEXT, HTML)),
+    503: ResponseSpec("Plane could not be read yet.", (HTML,)),
 }
 WEBHOOK: Answers = {
-    200: Answer("Taken, or seen before.", (JSON,)),
-    401: Answer("The signature does not fit the body.", (JSON,)),
-    403: Answer("No `webhook_secret` is configured.", (JSON,)),
-    413: Answer("The body is larger than 1 MiB.", (JSON,)),
-    429: Answer("Too many deliveries from this address.", (JSON,)),
+    200: ResponseSpec("Taken, or seen before.", (JSON,)),
+    401: ResponseSpec("The signature does not fit the body.", (JSON,)),
+    403: ResponseSpec("No `webhook_secret` is configured.", (JSON,)),
+    413: ResponseSpec("The body is larger than 1 MiB.", (JSON,)),
+    429: ResponseSpec("Too many deliveries from this address.", (JSON,)),
 }
 _ADMIN: Answers = {
-    401: Answer("No admin token was sent, or a wrong one.", (JSON, HTML)),
-    403: Answer("No `admin_token` is configured, or a page of another site sent this.", (JSON, HTML)),
-    429: Answer("Too many wrong admin tokens, or too many syncs.", (JSON, HTML)),
+    401: ResponseSpec("No admin token was sent, or a wrong one.", (JSON, HTML)),
+    403: ResponseSpec("No `admin_token` is configured, or a page of another site sent this.", (JSON, HTML)),
+    429: ResponseSpec("Too many wrong admin tokens, or too many syncs.", (JSON, HTML)),
 }
 SYNC: Answers = {
-    202: Answer("A sync has begun.", (JSON,)),
-    303: Answer("For a browser: back to the status page, which says what became of it."),
-    409: Answer("A sync is under way.", (JSON,)),
+    202: ResponseSpec("A sync has begun.", (JSON,)),
+    303: ResponseSpec("For a browser: back to the status page, which says what became of it."),
+    409: ResponseSpec("A sync is under way.", (JSON,)),
     **_ADMIN,
 }
-SYNCS: Answers = {200: Answer("How syncs went.", (JSON,)), **_ADMIN}
-STATUS: Answers = {200: Answer("The status, as a page for a browser.", (JSON, HTML)), **_ADMIN}
-METRICS: Answers = {200: Answer("The figures.", (TEXT,)), **_ADMIN}
-ROOT: Answers = {200: Answer("What this server is, as a page for a browser.", (JSON, HTML))}
-HEALTH: Answers = {200: Answer("It lives.", (JSON,))}
+SYNCS: Answers = {200: ResponseSpec("How syncs went.", (JSON,)), **_ADMIN}
+STATUS: Answers = {200: ResponseSpec("The status, as a page for a browser.", (JSON, HTML)), **_ADMIN}
+METRICS: Answers = {200: ResponseSpec("The figures.", (TEXT,)), **_ADMIN}
+ROOT: Answers = {200: ResponseSpec("What this server is, as a page for a browser.", (JSON, HTML))}
+HEALTH: Answers = {200: ResponseSpec("It lives.", (JSON,))}
 READY: Answers = {
-    200: Answer("Every workspace has a copy.", (JSON,)),
-    503: Answer("Not yet; `reasons` says why.", (JSON,)),
+    200: ResponseSpec("Every workspace has a copy.", (JSON,)),
+    503: ResponseSpec("Not yet; `reasons` says why.", (JSON,)),
 }
-ROBOTS: Answers = {200: Answer("Everything may be read.", (TEXT,))}
+ROBOTS: Answers = {200: ResponseSpec("Everything may be read.", (TEXT,))}
 
 _ERROR = Schema(
     type=OpenAPIType.OBJECT,
@@ -177,7 +181,7 @@ def _parameter(name: str, where: str, text: str, schema: Schema) -> Parameter:
     return Parameter(name=name, param_in=where, description=text, schema=schema, required=False)
 
 
-def _response(status: int, answer: Answer) -> OpenAPIResponse:
+def _response(status: int, answer: ResponseSpec) -> OpenAPIResponse:
     json = _ERROR if status >= 400 and status != 503 else _OBJECT
     return OpenAPIResponse(description=answer.text, content=_content(answer.types, json) or None)
 

@@ -23,7 +23,7 @@ class Reader(Struct, frozen=True):
     status: int
 
 
-class Audience:
+class ReaderLog:
     """Counts answers, and remembers readers. It never learns a token or an address.
 
     `answers` counts those of feed addresses by status, since `since`.

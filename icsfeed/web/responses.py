@@ -22,7 +22,7 @@ NEVER_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"
 STALE_IF_ERROR = 86_400
 
 
-class Choice(NamedTuple):
+class ResponseChoice(NamedTuple):
     """Which answer a request for a feed gets: as gzip or not; 304 or the calendar."""
 
     zipped: bool
@@ -35,7 +35,7 @@ def listed(headers: Headers, name: str) -> str | None:
     return ", ".join(lines) if lines else None
 
 
-def choice(rendered: Rendered, headers: Mapping[str, str], *, gzip: bool) -> Choice | None:
+def choice(rendered: Rendered, headers: Mapping[str, str], *, gzip: bool) -> ResponseChoice | None:
     """The answer to a request with these headers (lower case); None where it takes no coding that there is.
 
     A gzip body is another representation and has an ETag of its own (RFC 9110, 8.8.3); either of
@@ -45,11 +45,15 @@ def choice(rendered: Rendered, headers: Mapping[str, str], *, gzip: bool) -> Cho
     coding = next((one for one in taken if one == "identity" or gzip), None)
     etags = frozenset({rendered.etag, _gzip_etag(rendered)})
     asked = headers.get("if-none-match"), headers.get("if-modified-since")
-    return Choice(coding == "gzip", is_unchanged(etags, rendered.last_modified, *asked)) if coding else None
+    return (
+        ResponseChoice(coding == "gzip", is_unchanged(etags, rendered.last_modified, *asked))
+        if coding
+        else None
+    )
 
 
 def feed_headers(
-    rendered: Rendered, chosen: Choice, name: str, public_age: int | None, now: datetime
+    rendered: Rendered, chosen: ResponseChoice, name: str, public_age: int | None, now: datetime
 ) -> dict[str, str]:
     """The headers of that answer without those of its body: type and length.
 

@@ -7,17 +7,17 @@ from time import monotonic
 
 from msgspec import Struct
 
-from icsfeed.cache.background import Sleep, Watch
+from icsfeed.cache.background import BackgroundRefresh, Sleep
 from icsfeed.cache.sync import Sync
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.run import World
-from icsfeed.push.scheduler import Pushed, Pusher
-from icsfeed.web.limits import Guesses, Limiter
-from icsfeed.web.reader_log import Audience
+from icsfeed.push.run import PushContext
+from icsfeed.push.scheduler import PushScheduler, PushStats
+from icsfeed.web.limits import GuessLimiter, Limiter
+from icsfeed.web.reader_log import ReaderLog
 from icsfeed.web.responses import Clock
-from icsfeed.web.token_throttle import WrongLinks
+from icsfeed.web.token_throttle import TokenThrottle
 from icsfeed.web.webhooks import Deliveries
 
 AN_HOUR = 3600.0
@@ -25,7 +25,7 @@ SYNCS_PER_HOUR = 10
 WRONG_PER_MINUTE = 10
 
 
-class Loaded(Struct, frozen=True):
+class LoadedConfig(Struct, frozen=True):
     """The configuration at work: when it was loaded. `problems`: of a newer one that cannot be used."""
 
     at: datetime
@@ -43,38 +43,40 @@ class ServerState:
         clock: Clock,
         timer: Callable[[], float] = monotonic,
         sleep: Sleep = asyncio.sleep,
-        pushes: World | None = None,
+        pushes: PushContext | None = None,
     ) -> None:
         self.clock = clock
         self.timer = timer
         self.started = clock()
-        self.loaded = Loaded(self.started)
-        self.audience = Audience(clock)
+        self.loaded = LoadedConfig(self.started)
+        self.audience = ReaderLog(clock)
         self.deliveries = Deliveries(timer)
         self.sync = Sync(clock, timer)
         self.syncs = Limiter(SYNCS_PER_HOUR, AN_HOUR, timer)
-        self.admin_guesses = Guesses("admin tokens", Limiter(WRONG_PER_MINUTE, 60.0, timer))
-        self.proxy_guesses = Guesses("secrets of the sign-in proxy", Limiter(WRONG_PER_MINUTE, 60.0, timer))
-        self.wrong_links = WrongLinks(timer, sleep)
-        self.pushed = Pushed()
+        self.admin_guesses = GuessLimiter("admin tokens", Limiter(WRONG_PER_MINUTE, 60.0, timer))
+        self.proxy_guesses = GuessLimiter(
+            "secrets of the sign-in proxy", Limiter(WRONG_PER_MINUTE, 60.0, timer)
+        )
+        self.wrong_links = TokenThrottle(timer, sleep)
+        self.pushed = PushStats()
         self._pushes = pushes
         self._sleep = sleep
-        self._watches: dict[Workspace, Watch] = {}
+        self._watches: dict[Workspace, BackgroundRefresh] = {}
 
     @property
     def uptime(self) -> int:
         """Whole seconds."""
         return int((self.clock() - self.started).total_seconds())
 
-    def watch(self, workspace: Workspace, cache: Cache) -> Watch:
+    def watch(self, workspace: Workspace, cache: Cache) -> BackgroundRefresh:
         """The one watch of this workspace."""
         if workspace not in self._watches:
-            self._watches[workspace] = Watch(workspace, cache, self.timer, self._sleep)
+            self._watches[workspace] = BackgroundRefresh(workspace, cache, self.timer, self._sleep)
         return self._watches[workspace]
 
-    def pusher(self, service: FeedService) -> Pusher:
+    def pusher(self, service: FeedService) -> PushScheduler:
         """What pushes the targets of this configuration."""
-        return Pusher(service, self._pushes, self.pushed, self.timer, self._sleep)
+        return PushScheduler(service, self._pushes, self.pushed, self.timer, self._sleep)
 
     async def leave(self, workspace: Workspace) -> None:
         """A server no longer watches this workspace; the watch ends with the last of them."""

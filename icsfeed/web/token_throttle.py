@@ -31,7 +31,7 @@ CLOSE = {"Connection": "close"}
 log = logging.getLogger("icsfeed.links")
 
 
-class WrongLinks:
+class TokenThrottle:
     """Counts wrong links by address, in memory, and holds answers back. `sleep` waits so many seconds."""
 
     def __init__(self, timer: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:

@@ -13,10 +13,10 @@ from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
-from icsfeed.cache.background import Watch
-from icsfeed.config.schema import Workspace
+from icsfeed.cache.background import BackgroundRefresh
+from icsfeed.config.schema import WorkspaceConfig
 from icsfeed.errors import WebhookError
-from icsfeed.plane.webhook import Touched, is_signed, read
+from icsfeed.plane.webhook import WebhookChange, is_signed, read
 from icsfeed.web.client_address import is_within, reader_of
 from icsfeed.web.limits import Limiter
 from icsfeed.web.openapi import SIGNATURE, WEBHOOK, described
@@ -47,8 +47,8 @@ class Webhooks:
 
     def __init__(
         self,
-        settings: Mapping[str, Workspace],
-        watches: Mapping[str, Watch],
+        settings: Mapping[str, WorkspaceConfig],
+        watches: Mapping[str, BackgroundRefresh],
         clock: Callable[[], datetime],
         deliveries: Deliveries,
     ) -> None:
@@ -119,16 +119,16 @@ class Webhooks:
         return error_answer(status, code, message, now=self._clock(), details=details, headers=headers)
 
 
-def _secrets(settings: Workspace) -> list[str]:
+def _secrets(settings: WorkspaceConfig) -> list[str]:
     secrets = (settings.webhook_secret, settings.webhook_secret_old)
     return [secret.reveal() for secret in secrets if secret is not None]
 
 
-def _may_send(settings: Workspace, address: str) -> bool:
+def _may_send(settings: WorkspaceConfig, address: str) -> bool:
     return not settings.webhook_from or is_within(address, settings.webhook_from)
 
 
-def _processed(touched: Touched | None, message: str, headers: Mapping[str, str]) -> Response[Any]:
+def _processed(touched: WebhookChange | None, message: str, headers: Mapping[str, str]) -> Response[Any]:
     body = {
         "status": "processed",
         "message": message,

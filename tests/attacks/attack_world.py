@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Auto, Config, Feed, Secret
 from icsfeed.demo.settings import SECRET, demo_config
 from icsfeed.feeds.tokens import Kind, derive
-from icsfeed.server.connections import Admission, Bounded
-from icsfeed.web.token_throttle import WrongLinks
+from icsfeed.server.connections import Admission, BoundedProtocol
+from icsfeed.web.token_throttle import TokenThrottle
 
 T = TypeVar("T")
 
@@ -116,10 +116,10 @@ def target() -> Iterator[Target]:
 
     async def live() -> None:
         async with serving(attacked()) as world:
-            world.server.wrong_links = WrongLinks(world.clock.timer, _no_pause)
+            world.server.wrong_links = TokenThrottle(world.clock.timer, _no_pause)
             config = uvicorn.Config(
                 world.app,
-                http=partial(Bounded, admission=Admission(1_000, lambda _: True)),  # type: ignore[arg-type]
+                http=partial(BoundedProtocol, admission=Admission(1_000, lambda _: True)),  # type: ignore[arg-type]
                 port=0,
                 log_config=None,
                 ws="none",

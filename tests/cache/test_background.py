@@ -15,15 +15,15 @@ from fake_plane import DAY, FakePlane, cycle
 from leaping import Inline
 from msgspec.structs import replace
 
-from icsfeed.cache.background import HOOKED_FOR, Watch
+from icsfeed.cache.background import HOOKED_FOR, BackgroundRefresh
 from icsfeed.cache.workspace import WATCHED_FOR, Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.demo.access import KeyLimits, SlidingWindow
 from icsfeed.demo.data import DemoKey
 from icsfeed.errors import NoAccess, Throttled, Unreachable
 from icsfeed.model import Needs, OtherProject, Project
-from icsfeed.plane.rate_limit import Budget, Errand
-from icsfeed.plane.webhook import Resource, Touched
+from icsfeed.plane.rate_limit import Budget, RequestPriority
+from icsfeed.plane.webhook import Resource, WebhookChange
 from icsfeed.store.store import open_store
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +93,7 @@ class Case:
             chance=lambda: 0.0,
         )
         self.known = self.workspace.known
-        self.watch = Watch(self.workspace, self.cache, self.clock.timer, self.time.sleep)
+        self.watch = BackgroundRefresh(self.workspace, self.cache, self.clock.timer, self.time.sleep)
 
     def project(self, key: str) -> Project:
         return next(project for project in self.plane.held_projects if project.key == key)
@@ -111,7 +111,7 @@ class Case:
         of = frozenset(resources or ("issues",))
         projects = frozenset({self.project(key).id}) if key else frozenset[str]()
         self.watch.touch(
-            Touched(event="issue", action="update", resources=of, **{"projects": projects, **more})
+            WebhookChange(event="issue", action="update", resources=of, **{"projects": projects, **more})
         )
 
     @asynccontextmanager
@@ -457,10 +457,10 @@ class Limited(FakePlane):
         self.root = self
         self.time = Time(Clock())
         self.quota = SlidingWindow(KeyLimits(), self.time.clock)
-        self.errand: Errand | None = None
+        self.errand: RequestPriority | None = None
         self.refused = 0
 
-    def on(self, errand: Errand) -> "Limited":
+    def on(self, errand: RequestPriority) -> "Limited":
         other = object.__new__(Limited)
         other.__dict__ |= {**self.__dict__, "errand": errand}
         return other

@@ -15,12 +15,12 @@ from plane.sample import sample
 from simulated import BACKEND, LoopClock, living
 from test_refresh_incremental import facts
 
-from icsfeed.cache.background import Watch
+from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.cli.check import Finding, check
 from icsfeed.config.schema import Auto, Config, Feed
 from icsfeed.demo.access import KeyLimits
 from icsfeed.feeds.service import FeedService
-from icsfeed.plane.rate_limit import Errand
+from icsfeed.plane.rate_limit import RequestPriority
 from icsfeed.server.build import WorkspacePool
 from icsfeed.store.store import Store, open_store
 
@@ -69,7 +69,7 @@ async def checked(config: Config) -> AsyncIterator[tuple[list[Finding], Sample, 
 
 async def use_up(world: World, requests: int = 60) -> None:
     """As `check` would, or another program with the same key."""
-    errand = Errand(world.workspace.budget, "reader")
+    errand = RequestPriority(world.workspace.budget, "reader")
     for _ in range(requests):
         async with errand.request() as asked:
             asked.answered(None)
@@ -128,7 +128,7 @@ async def test_a_server_that_is_started_after_a_check_begins_with_what_that_has_
             assert (await service.rendered("all")).body.count(b"BEGIN:VEVENT") > 10
             plane.faults.clear()
             await asyncio.sleep(90)
-            watch = Watch(service.workspaces["demo"], service.config.cache, clock.timer)
+            watch = BackgroundRefresh(service.workspaces["demo"], service.config.cache, clock.timer)
             await watch.refresh_stale()
             later = (await service.rendered("all")).body
         assert len(plane.faults.requests) > before

@@ -13,7 +13,7 @@ from plane.sample import sample
 from push_world import pushing_to, target
 from test_refresh_incremental import server
 
-from icsfeed.cache.background import Watch
+from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.cli.check import check
 from icsfeed.config.schema import Auto, Feed, Secret
 from icsfeed.demo.sample import sample_id
@@ -82,7 +82,7 @@ async def test_a_project_that_plane_told_was_deleted_is_gone(delivered: str) -> 
     body = json.dumps({"event": "project", "action": "deleted", "data": {"id": OPS}, "activity": None})
     async with serving(CONFIG) as world:
         await world.get("all")
-        watch = Watch(world.workspace, world.service.config.cache, world.clock.timer)
+        watch = BackgroundRefresh(world.workspace, world.service.config.cache, world.clock.timer)
         if delivered == "before":
             watch.touch(read_delivery(body.encode()))
         del world.data.projects[OPS]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from icsfeed.cache.persistence import BATCH, Kept, kept, restored
+from icsfeed.cache.persistence import BATCH, ProjectRecord, kept, restored
 from icsfeed.model import Issue, Project, Snapshot
 from icsfeed.plane.incremental import IssueList
 from icsfeed.store.store import decode, encode
@@ -34,7 +34,7 @@ def test_what_is_kept_comes_back(common: set[int], done: set[int], gone: set[int
     shared = issues(common, name=name)
     shown = snapshot({**shared, **issues(done, completed=NOW)})
     known = listed({**shared, **issues(gone)})
-    assert restored(decode(encode(kept(shown, known)), Kept)) == (shown, known)
+    assert restored(decode(encode(kept(shown, known)), ProjectRecord)) == (shown, known)
 
 
 def test_each_issue_is_kept_once_and_none_of_them_all_at_once() -> None:

@@ -24,7 +24,7 @@ from test_refresh_incremental import (
     watching,
 )
 
-from icsfeed.cache.persistence import Reads, Roster
+from icsfeed.cache.persistence import ReadTimes, RosterRecord
 from icsfeed.config.schema import Auto, Config, Duration, Feed
 from icsfeed.demo.sample import sample_id
 from icsfeed.errors import NoCopy
@@ -300,9 +300,9 @@ async def test_a_project_of_another_shape_that_its_reads_name_is_read_anew(machi
     """As an older version would have left the two: they belong together."""
     await machine.run()
     store = files(machine.folder)
-    value = encode(Roster((), machine.clock.now, {}, machine.clock.now, frozenset(), "", ""))
+    value = encode(RosterRecord((), machine.clock.now, {}, machine.clock.now, frozenset(), "", ""))
     await store.put(f"demo/project/{project_id('PROP')}", value)
-    reads = Reads(sha256(value).hexdigest(), {"issues": machine.clock.now}, machine.clock.now)
+    reads = ReadTimes(sha256(value).hexdigest(), {"issues": machine.clock.now}, machine.clock.now)
     await store.put_record(f"demo/reads/{project_id('PROP')}", reads)
     await store.close()
     await machine.run(seconds=61)

@@ -24,7 +24,7 @@ from plane.sample import sample
 from redis_world import RedisServer, opened_store, redis_server
 from test_refresh_incremental import Server, create, edit, issue_id, project_id, server, watching
 
-from icsfeed.cache.background import Watch
+from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.config.schema import Auto, Duration, Feed
 from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 from icsfeed.feeds.rendered import Rendered
@@ -127,7 +127,7 @@ async def test_a_webhook_that_one_gets_is_news_for_all_within_three_seconds(redi
     async with replicas(redis) as two:
         before = await two.same()
         workspaces = [one.service.workspaces["demo"] for one in two.servers]
-        watches = [Watch(one, CONFIG.cache, two.clock.timer) for one in workspaces]
+        watches = [BackgroundRefresh(one, CONFIG.cache, two.clock.timer) for one in workspaces]
         for watch in watches:
             watch.start()
         edit(two.data, 3)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from app_world import NOW, Clock
 
-from icsfeed.cache.ttl import Copies, Rest
+from icsfeed.cache.ttl import Backoff, TtlCache
 from icsfeed.errors import Throttled, Unreachable
 
 pytestmark = pytest.mark.anyio
@@ -30,8 +30,8 @@ class Source:
         return list(self.value)
 
 
-def _copies(clock: Clock) -> Copies[str, list[int]]:
-    return Copies(60, clock.timer, clock)
+def _copies(clock: Clock) -> TtlCache[str, list[int]]:
+    return TtlCache(60, clock.timer, clock)
 
 
 async def test_a_fresh_copy_is_not_read_again_and_an_old_one_is() -> None:
@@ -123,7 +123,7 @@ async def test_closing_ends_the_reads_under_way() -> None:
 
 def test_rests_double_from_five_seconds_to_five_minutes() -> None:
     clock = Clock()
-    rest = Rest(clock.timer, lambda: 0.0)
+    rest = Backoff(clock.timer, lambda: 0.0)
     waits = []
     for _ in range(9):
         rest.failed(DOWN)
@@ -144,7 +144,7 @@ def test_rests_double_from_five_seconds_to_five_minutes() -> None:
     ],
 )
 def test_a_rest_is_never_shorter_than_plane_asks(error: Throttled | Unreachable, wait: float) -> None:
-    rest = Rest(Clock().timer, lambda: 0.0)
+    rest = Backoff(Clock().timer, lambda: 0.0)
     rest.failed(error)
     assert rest.left == wait
 
@@ -152,13 +152,13 @@ def test_a_rest_is_never_shorter_than_plane_asks(error: Throttled | Unreachable,
 def test_chance_makes_a_rest_shorter_by_up_to_a_quarter() -> None:
     clock = Clock()
     for chance, wait in ((0.0, 5.0), (0.5, 4.375), (1.0, 3.75)):
-        rest = Rest(clock.timer, lambda chance=chance: chance)  # type: ignore[misc]
+        rest = Backoff(clock.timer, lambda chance=chance: chance)  # type: ignore[misc]
         rest.failed(DOWN)
         assert rest.left == pytest.approx(wait)
 
 
 def test_a_rest_can_be_ended_but_for_one_that_plane_asked_for() -> None:
-    rest, asked = (Rest(Clock().timer, lambda: 0.0) for _ in range(2))
+    rest, asked = (Backoff(Clock().timer, lambda: 0.0) for _ in range(2))
     rest.failed(DOWN)
     asked.failed(Throttled("it", 42))
     rest.end()
@@ -167,7 +167,7 @@ def test_a_rest_can_be_ended_but_for_one_that_plane_asked_for() -> None:
 
 
 def test_a_rest_that_is_over_starts_small_again() -> None:
-    rest = Rest(Clock().timer, lambda: 0.0)
+    rest = Backoff(Clock().timer, lambda: 0.0)
     rest.failed(DOWN)
     rest.failed(DOWN)
     rest.over()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icsfeed.config.checks import Found
+from icsfeed.config.checks import Violation
 from icsfeed.config.decode import decode, dotted
 from icsfeed.config.schema import AuthProxy, Config, Feed, Match, Secret, Window
 from icsfeed.errors import ConfigError, Problem
@@ -403,7 +403,7 @@ def test_a_misspelt_key_is_one_problem_not_two() -> None:
 
 
 def test_problems_known_before_are_kept_and_not_looked_at_again() -> None:
-    known = [Found(("secret",), "the environment variable X is not set")]
+    known = [Violation(("secret",), "the environment variable X is not set")]
     assert problems(whole(secret="", gzip=2), known=known) == [
         Problem("secret", "the environment variable X is not set"),
         Problem("gzip", "must be true or false"),

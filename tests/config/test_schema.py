@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.config.schema import Config, Duration, Secret, Workspace
+from icsfeed.config.schema import Config, Duration, Secret, WorkspaceConfig
 from icsfeed.config.values import LONGEST, parse_alarm, parse_duration
 from icsfeed.errors import Unfit
 from icsfeed.ics.colors import CSS3, color_name
@@ -85,7 +85,9 @@ def test_a_duration_has_a_timedelta() -> None:
 def test_a_secret_shows_only_when_asked() -> None:
     secret = Secret("hunter2hunter2")
     config = Config(
-        workspaces={"acme": Workspace(url="https://p.example", api_key=secret)}, secret=secret, store=secret
+        workspaces={"acme": WorkspaceConfig(url="https://p.example", api_key=secret)},
+        secret=secret,
+        store=secret,
     )
     for text in (
         repr(secret),

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from icsfeed.doctor.clients import CLIENTS
-from icsfeed.doctor.observations import Answer, NoAnswer, Seen
+from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations
 from icsfeed.doctor.probe import ALL, PEEK, REDIRECTS, SIZE, address, examine, open_doctor
 from icsfeed.errors import Unfit
 
@@ -19,7 +19,7 @@ GZIP = {"Content-Encoding": "gzip"}
 Site = Callable[[httpx.Request], httpx.Response]
 
 
-async def look(site: Site, url: str = URL, timer: Callable[[], float] = lambda: 0.0) -> Seen:
+async def look(site: Site, url: str = URL, timer: Callable[[], float] = lambda: 0.0) -> Observations:
     async with open_doctor(url, httpx.MockTransport(site)) as client:
         return await examine(client, url, timer)
 
@@ -32,8 +32,8 @@ def good(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, headers=headers, content=b"" if request.method == "HEAD" else BODY)
 
 
-def answered(reply: object) -> Answer:
-    assert isinstance(reply, Answer), reply
+def answered(reply: object) -> FeedResponse:
+    assert isinstance(reply, FeedResponse), reply
     return reply
 
 
@@ -121,7 +121,7 @@ async def test_a_password_goes_along_on_its_own_host_and_one_of_a_redirect_is_no
 )
 async def test_what_cannot_be_used_is_no_answer(site: Site, reason: str) -> None:
     first = (await look(site)).first
-    assert isinstance(first, NoAnswer)
+    assert isinstance(first, NoResponse)
     assert reason in first.reason
 
 
@@ -137,7 +137,7 @@ async def test_no_connection_is_no_answer(error: Exception, reason: str) -> None
     def site(_request: httpx.Request) -> httpx.Response:
         raise error
 
-    assert (await look(site)).first == NoAnswer(reason)
+    assert (await look(site)).first == NoResponse(reason)
 
 
 async def test_no_more_is_read_than_is_needed() -> None:
@@ -161,7 +161,7 @@ async def test_what_may_unpack_without_bounds_is_not_unpacked(coding: str) -> No
             yield b""
 
     seen = await look(lambda _: httpx.Response(200, headers={"Content-Encoding": coding}, stream=Packed()))
-    assert seen.first == NoAnswer("it is compressed in a way that was not asked for")
+    assert seen.first == NoResponse("it is compressed in a way that was not asked for")
     assert not read
 
 
@@ -182,8 +182,8 @@ async def test_no_cookie_goes_back() -> None:
 async def test_time_is_up_for_all_that_was_not_asked_yet() -> None:
     seconds = iter([0.0, *([1.0] * 4), *([ALL + 1] * 200)])
     seen = await look(good, timer=lambda: next(seconds))
-    assert isinstance(seen.first, Answer)
-    assert seen.again == NoAnswer(f"not asked: the others took {ALL:.0f} s")
+    assert isinstance(seen.first, FeedResponse)
+    assert seen.again == NoResponse(f"not asked: the others took {ALL:.0f} s")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from making import whole
 from msgspec.structs import replace
 
 from icsfeed.doctor.clients import CLIENTS, EVERYBODY, PAGE
-from icsfeed.doctor.observations import Answer, NoAnswer, Seen
+from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations
 from icsfeed.doctor.verdict import Verdict, is_readable, judge
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import Header, write
@@ -32,11 +32,11 @@ HEADERS = {
     "last-modified": "Mon, 23 Nov 2026 10:00:00 GMT",
     "access-control-allow-origin": PAGE,
 }
-OK = Answer(status=200, headers=HEADERS, body=GOOD, hops=("https://cal.example.com",))
-UNCHANGED = Answer(status=304)
+OK = FeedResponse(status=200, headers=HEADERS, body=GOOD, hops=("https://cal.example.com",))
+UNCHANGED = FeedResponse(status=304)
 
 
-def seen(body: bytes = GOOD, **changes: Any) -> Seen:
+def seen(body: bytes = GOOD, **changes: Any) -> Observations:
     """A feed with which nothing is wrong, but for the changes."""
     answer = replace(OK, body=body)
     whole: dict[str, Any] = {
@@ -52,14 +52,14 @@ def seen(body: bytes = GOOD, **changes: Any) -> Seen:
         "zipped": answer,
         "robots": True,
     }
-    return Seen(**{**whole, **changes})
+    return Observations(**{**whole, **changes})
 
 
-def verdicts(found: Seen) -> Mapping[str, Verdict]:
+def verdicts(found: Observations) -> Mapping[str, Verdict]:
     return {verdict.app: verdict for verdict in judge(found)}
 
 
-def app(name: str, **changes: Any) -> Mapping[str, Answer]:
+def app(name: str, **changes: Any) -> Mapping[str, FeedResponse]:
     """All apps are answered well, but this one."""
     return {**dict.fromkeys(EVERYBODY, OK), name: replace(OK, **changes)}
 
@@ -109,7 +109,7 @@ MIXED = GOOD.replace(
         (seen(apps=app("ICSx5", status=206)), "ICSx5", "fails", "206: it is no good answer"),
         (seen(apps=app("Thunderbird", body=b"<p>")), "Thunderbird", "fails", "removes every event"),
         (seen(apps=app("vdirsyncer", body=b"", headers={})), "vdirsyncer", "fails", "(without a type)"),
-        (seen(apps={"ICSx5": NoAnswer("no answer in time")}), "ICSx5", "fails", "no answer in time"),
+        (seen(apps={"ICSx5": NoResponse("no answer in time")}), "ICSx5", "fails", "no answer in time"),
         (seen(apps=app("Outlook", headers={})), "Outlook", "limited", "Content-Type is missing"),
         (seen(apps=app("ICSx5", hops=("https://x",) * 7)), "ICSx5", "fails", "redirects 6 times"),
         (seen(apps=app("ICSx5", hops=("https://x",) * 6)), "ICSx5", "works", ""),
@@ -118,14 +118,14 @@ MIXED = GOOD.replace(
         (seen(apps=app("Home Assistant", seconds=12)), "Home Assistant", "limited", "took 12 s"),
         (seen(apps=app("Home Assistant", seconds=31)), "Home Assistant", "fails", "waits 30 s"),
         # The conversation
-        (seen(head=Answer(status=405)), "Outlook", "fails", "HEAD is answered with 405"),
-        (seen(authorized=Answer(status=401)), "Outlook", "fails", "answered with 401; Outlook sends one"),
-        (seen(authorized=NoAnswer("gone")), "Outlook", "fails", "not answered: gone"),
+        (seen(head=FeedResponse(status=405)), "Outlook", "fails", "HEAD is answered with 405"),
+        (seen(authorized=FeedResponse(status=401)), "Outlook", "fails", "answered with 401; Outlook sends"),
+        (seen(authorized=NoResponse("gone")), "Outlook", "fails", "not answered: gone"),
         (seen(matched=OK), "Thunderbird", "works", "If-None-Match is answered with 200 where 304 was due"),
-        (seen(since=Answer(status=500)), "ICSx5", "fails", "with If-Modified-Since it is answered with 500"),
-        (seen(since=NoAnswer("gone")), "ICSx5", "works", "not answered: gone"),
+        (seen(since=FeedResponse(status=500)), "ICSx5", "fails", "If-Modified-Since it is answered with 500"),
+        (seen(since=NoResponse("gone")), "ICSx5", "works", "not answered: gone"),
         (seen(matched=None, since=None), "ICSx5", "works", "neither ETag nor Last-Modified"),
-        (seen(zipped=NoAnswer("its compression is broken")), "Outlook", "fails", "compression is broken"),
+        (seen(zipped=NoResponse("its compression is broken")), "Outlook", "fails", "compression is broken"),
         (seen(zipped=replace(OK, body=b"other")), "Outlook", "limited", "another calendar than plain"),
         (seen(apps=app("FullCalendar", headers=HEADERS | {"access-control-allow-origin": "https://y"})),
          "FullCalendar", "limited", "(CORS)"),
@@ -174,7 +174,9 @@ MIXED = GOOD.replace(
          "Outlook", "works", "bytes change with each read"),
     ],
 )  # fmt: skip
-def test_what_is_seen_decides_what_becomes_of_an_app(found: Seen, name: str, word: str, said: str) -> None:
+def test_what_is_seen_decides_what_becomes_of_an_app(
+    found: Observations, name: str, word: str, said: str
+) -> None:
     verdict = verdicts(found)[name]
     assert verdict.word == word, verdict
     assert said in " / ".join(reason.text for reason in verdict.reasons)
@@ -194,9 +196,16 @@ def test_the_heaviest_reason_comes_first_and_none_twice() -> None:
 
 @pytest.mark.parametrize(
     ("first", "readable"),
-    [(OK, True), (NoAnswer("gone"), False), (Answer(status=404), False), (replace(OK, body=b"<p>"), False)],
+    [
+        (OK, True),
+        (NoResponse("gone"), False),
+        (FeedResponse(status=404), False),
+        (replace(OK, body=b"<p>"), False),
+    ],
 )
-def test_without_a_calendar_there_is_nothing_more_to_say(first: Answer | NoAnswer, readable: bool) -> None:
-    found = seen(first=first, again=NoAnswer("gone"), head=NoAnswer("gone"))
+def test_without_a_calendar_there_is_nothing_more_to_say(
+    first: FeedResponse | NoResponse, readable: bool
+) -> None:
+    found = seen(first=first, again=NoResponse("gone"), head=NoResponse("gone"))
     assert is_readable(found) is readable
     assert len(judge(found)) == len(CLIENTS)

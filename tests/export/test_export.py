@@ -10,8 +10,8 @@ from plane.sample import sample
 
 from icsfeed.config.schema import Auto, Config, Feed
 from icsfeed.demo.sample import sample_id
-from icsfeed.export.folder import LOCK, RECORD, Folder
-from icsfeed.export.run import Exported, export
+from icsfeed.export.folder import LOCK, RECORD, ExportFolder
+from icsfeed.export.run import ExportResult, export
 from icsfeed.feeds.tokens import derive
 
 pytestmark = pytest.mark.anyio
@@ -40,13 +40,13 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-async def exported(world: World, folder: Path, *, links: bool = False) -> Exported:
-    return await export(world.service, Folder(folder), links=links)
+async def exported(world: World, folder: Path, *, links: bool = False) -> ExportResult:
+    return await export(world.service, ExportFolder(folder), links=links)
 
 
 async def test_each_served_feed_is_a_file_with_the_bytes_of_its_link(world: World, tmp_path: Path) -> None:
     done = await exported(world, tmp_path)
-    assert done == Exported(written=["property", "public"])
+    assert done == ExportResult(written=["property", "public"])
     sent = {name: await world.get(name) for name in ("property", "public")}
     assert files(tmp_path) == {f"{name}.ics": answer.content for name, answer in sent.items()}
 
@@ -64,11 +64,11 @@ async def test_with_links_the_path_is_that_of_the_link(world: World, tmp_path: P
 
 async def test_only_what_changed_is_written(world: World, tmp_path: Path) -> None:
     await exported(world, tmp_path)
-    assert await exported(world, tmp_path) == Exported(unchanged=["property", "public"])
+    assert await exported(world, tmp_path) == ExportResult(unchanged=["property", "public"])
     world.clock.move(120)
     world.change("OPS", 1, name="Changed", target_date="2026-12-24")
     world.clock.move(120)
-    assert await exported(world, tmp_path) == Exported(written=["public"], unchanged=["property"])
+    assert await exported(world, tmp_path) == ExportResult(written=["public"], unchanged=["property"])
 
 
 async def test_files_of_feeds_that_are_gone_are_removed(world: World, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_files_at_links_of_automatic_feeds_go_on_when_somebody_is_renamed(
     secret = automatic.secret
     assert secret is not None
     of_name = f"feeds/{derive(secret.reveal(), 'feed', 'project-prop')}/project-prop.ics"
-    folder = Folder(tmp_path)
+    folder = ExportFolder(tmp_path)
     with folder.locked():  # as an export of links that were derived from names
         folder.keep_record({of_name: "project-prop"})
         folder.put(of_name, b"old", NOW)

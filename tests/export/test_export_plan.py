@@ -4,31 +4,39 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from icsfeed.export.plan import File, Plan, plan_export, usable_record
+from icsfeed.export.plan import ExportFile, ExportPlan, plan_export, usable_record
 
-A, B = File("a"), File("b", "anna")
+A, B = ExportFile("a"), ExportFile("b", "anna")
 
 
 @pytest.mark.parametrize(
     ("wanted", "made", "present", "gone", "plan"),
     [
-        pytest.param({"a.ics": A}, {}, (), True, Plan(("a.ics",), (), (), ()), id="new"),
-        pytest.param({"a.ics": A}, {"a.ics": "a"}, ("a.ics",), True, Plan(("a.ics",), (), (), ()), id="ours"),
-        pytest.param({"a.ics": A}, {}, ("a.ics",), True, Plan((), ("a.ics",), (), ()), id="somebody else's"),
-        pytest.param({}, {"a.ics": "a"}, (), True, Plan((), (), ("a.ics",), ()), id="gone"),
-        pytest.param({}, {"a.ics": "a"}, (), False, Plan((), (), (), ("a.ics",)), id="perhaps gone"),
+        pytest.param({"a.ics": A}, {}, (), True, ExportPlan(("a.ics",), (), (), ()), id="new"),
+        pytest.param(
+            {"a.ics": A}, {"a.ics": "a"}, ("a.ics",), True, ExportPlan(("a.ics",), (), (), ()), id="ours"
+        ),
+        pytest.param(
+            {"a.ics": A}, {}, ("a.ics",), True, ExportPlan((), ("a.ics",), (), ()), id="somebody else's"
+        ),
+        pytest.param({}, {"a.ics": "a"}, (), True, ExportPlan((), (), ("a.ics",), ()), id="gone"),
+        pytest.param({}, {"a.ics": "a"}, (), False, ExportPlan((), (), (), ("a.ics",)), id="perhaps gone"),
         pytest.param(
             {"a.ics": A, "b.ics": B},
             {"b.ics": "b", "c.ics": "c"},
             ("a.ics", "b.ics"),
             True,
-            Plan(("b.ics",), ("a.ics",), ("c.ics",), ()),
+            ExportPlan(("b.ics",), ("a.ics",), ("c.ics",), ()),
             id="all at once",
         ),
     ],
 )
 def test_the_plan_follows_from_what_is_wanted_made_and_there(
-    wanted: Mapping[str, File], made: Mapping[str, str], present: Collection[str], gone: bool, plan: Plan
+    wanted: Mapping[str, ExportFile],
+    made: Mapping[str, str],
+    present: Collection[str],
+    gone: bool,
+    plan: ExportPlan,
 ) -> None:
     assert plan_export(wanted, made, present, lambda _: gone) == plan
 

@@ -8,25 +8,25 @@ from pathlib import Path
 import pytest
 
 from icsfeed.errors import ExportBusy, ExportError
-from icsfeed.export.folder import LOCK, RECORD, TEMPORARY, Folder
+from icsfeed.export.folder import LOCK, RECORD, TEMPORARY, ExportFolder
 
 THEN, LATER = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 DEEP = f"feeds/icsf_{'a' * 26}/x.ics"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
+def folder(tmp_path: Path) -> ExportFolder:
+    return ExportFolder(tmp_path)
 
 
-def test_a_file_is_written_with_its_time(folder: Folder, tmp_path: Path) -> None:
+def test_a_file_is_written_with_its_time(folder: ExportFolder, tmp_path: Path) -> None:
     assert folder.put(DEEP, b"one", THEN)
     written = tmp_path / DEEP
     assert (written.read_bytes(), written.stat().st_mtime) == (b"one", THEN.timestamp())
     assert [path.name for path in written.parent.iterdir()] == ["x.ics"]
 
 
-def test_what_is_right_already_is_not_written_again(folder: Folder, tmp_path: Path) -> None:
+def test_what_is_right_already_is_not_written_again(folder: ExportFolder, tmp_path: Path) -> None:
     folder.put("x.ics", b"one", THEN)
     before = (tmp_path / "x.ics").stat().st_ino
     assert not folder.put("x.ics", b"one", LATER)
@@ -35,7 +35,7 @@ def test_what_is_right_already_is_not_written_again(folder: Folder, tmp_path: Pa
 
 
 def test_a_new_body_is_another_file_so_that_readers_keep_the_whole_old_one(
-    folder: Folder, tmp_path: Path
+    folder: ExportFolder, tmp_path: Path
 ) -> None:
     folder.put("x.ics", b"one", THEN)
     with (tmp_path / "x.ics").open("rb") as reader:
@@ -44,7 +44,7 @@ def test_a_new_body_is_another_file_so_that_readers_keep_the_whole_old_one(
     assert (tmp_path / "x.ics").read_bytes() == b"another"
 
 
-def test_a_web_server_may_read_it_as_the_umask_says(folder: Folder, tmp_path: Path) -> None:
+def test_a_web_server_may_read_it_as_the_umask_says(folder: ExportFolder, tmp_path: Path) -> None:
     mask = os.umask(0o027)
     try:
         folder.put("x.ics", b"one", THEN)
@@ -53,13 +53,13 @@ def test_a_web_server_may_read_it_as_the_umask_says(folder: Folder, tmp_path: Pa
     assert stat.S_IMODE((tmp_path / "x.ics").stat().st_mode) == 0o640
 
 
-def test_what_a_run_that_was_cut_off_left_is_written_over(folder: Folder, tmp_path: Path) -> None:
+def test_what_a_run_that_was_cut_off_left_is_written_over(folder: ExportFolder, tmp_path: Path) -> None:
     (tmp_path / f".x.ics{TEMPORARY}").write_bytes(b"half")
     assert folder.put("x.ics", b"whole", THEN)
     assert [path.name for path in tmp_path.iterdir()] == ["x.ics"]
 
 
-def test_a_file_that_cannot_be_written_leaves_the_old_one(folder: Folder, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_leaves_the_old_one(folder: ExportFolder, tmp_path: Path) -> None:
     folder.put("x.ics", b"one", THEN)
     (tmp_path / f".x.ics{TEMPORARY}").mkdir()
     with pytest.raises(OSError, match="irectory"):
@@ -67,7 +67,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(folder: Folder, tmp_pa
     assert (tmp_path / "x.ics").read_bytes() == b"one"
 
 
-def test_a_symbolic_link_leads_nowhere(folder: Folder, tmp_path: Path) -> None:
+def test_a_symbolic_link_leads_nowhere(folder: ExportFolder, tmp_path: Path) -> None:
     outside = tmp_path.parent / f"{tmp_path.name}-outside"
     outside.mkdir()
     (outside / "x.ics").write_bytes(b"theirs")
@@ -79,14 +79,16 @@ def test_a_symbolic_link_leads_nowhere(folder: Folder, tmp_path: Path) -> None:
     assert (outside / "x.ics").read_bytes() == b"theirs"
 
 
-def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(folder: Folder, tmp_path: Path) -> None:
+def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(
+    folder: ExportFolder, tmp_path: Path
+) -> None:
     (tmp_path / "secret").write_bytes(b"theirs")
     (tmp_path / "x.ics").symlink_to(tmp_path / "secret")
     assert folder.put("x.ics", b"ours", THEN)
     assert ((tmp_path / "secret").read_bytes(), (tmp_path / "x.ics").read_bytes()) == (b"theirs", b"ours")
 
 
-def test_removing_takes_the_empty_folders_along(folder: Folder, tmp_path: Path) -> None:
+def test_removing_takes_the_empty_folders_along(folder: ExportFolder, tmp_path: Path) -> None:
     folder.put(DEEP, b"one", THEN)
     folder.put("feeds/y.ics", b"two", THEN)
     folder.remove(DEEP)
@@ -94,7 +96,7 @@ def test_removing_takes_the_empty_folders_along(folder: Folder, tmp_path: Path) 
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["feeds", "feeds/y.ics"]
 
 
-def test_the_record_is_kept(folder: Folder, tmp_path: Path) -> None:
+def test_the_record_is_kept(folder: ExportFolder, tmp_path: Path) -> None:
     assert folder.record() == {}
     folder.keep_record({"x.ics": "x"})
     assert folder.record() == {"x.ics": "x"}
@@ -105,29 +107,29 @@ def test_the_record_is_kept(folder: Folder, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b'{"made": {"../x.ics": "x"}}'])
 def test_a_record_that_cannot_be_used_stops_the_export(
-    folder: Folder, tmp_path: Path, content: bytes
+    folder: ExportFolder, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / RECORD).write_bytes(content)
     with pytest.raises(ExportError, match="cannot use"):
         folder.record()
 
 
-def test_a_record_that_cannot_be_written_stops_the_export(folder: Folder, tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_written_stops_the_export(folder: ExportFolder, tmp_path: Path) -> None:
     (tmp_path / RECORD).mkdir()
     with pytest.raises(ExportError, match="cannot write"):
         folder.keep_record({})
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
-    with Folder(tmp_path / "new").locked():
-        with pytest.raises(ExportBusy), Folder(tmp_path / "new").locked():
+    with ExportFolder(tmp_path / "new").locked():
+        with pytest.raises(ExportBusy), ExportFolder(tmp_path / "new").locked():
             pass
         assert [path.name for path in (tmp_path / "new").iterdir()] == [LOCK]
-    with Folder(tmp_path / "new").locked():
+    with ExportFolder(tmp_path / "new").locked():
         pass
 
 
 def test_a_folder_that_cannot_be_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ExportError, match="cannot write to"), Folder(tmp_path / "file").locked():
+    with pytest.raises(ExportError, match="cannot write to"), ExportFolder(tmp_path / "file").locked():
         pass

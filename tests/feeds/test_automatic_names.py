@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from making import ANNA, BOB, OPS, PROP
 from msgspec.structs import replace
 
-from icsfeed.config.schema import Auto, Feed, Workspace
+from icsfeed.config.schema import Auto, Feed, WorkspaceConfig
 from icsfeed.feeds.automatic_names import (
-    Automatic,
-    Names,
+    AssignedNames,
+    AutomaticFeed,
     Roster,
-    Shared,
+    SharedName,
     automatic_feeds,
     by_name,
     former_names,
@@ -31,18 +31,18 @@ Rosters = Mapping[str, tuple[tuple[Project, ...], tuple[Person, ...]]]
 PEOPLE = Auto(assignees=True)
 
 
-def found(auto: Auto, rosters: Rosters) -> Sequence[Automatic]:
+def found(auto: Auto, rosters: Rosters) -> Sequence[AutomaticFeed]:
     return automatic_feeds(auto, {name: Roster(name, *held) for name, held in rosters.items()})
 
 
 def auto_feeds(auto: Auto, rosters: Rosters) -> dict[str, Feed]:
-    feeds, names = found(auto, rosters), Names()
+    feeds, names = found(auto, rosters), AssignedNames()
     return {name: one.feed for name, one in by_name(with_names(names, feeds), feeds).items()}
 
 
-def named(*turns: tuple[Person, ...]) -> Names:
+def named(*turns: tuple[Person, ...]) -> AssignedNames:
     """The names after one look after the other at the people of a workspace."""
-    names = Names()
+    names = AssignedNames()
     for people in turns:
         names = with_names(names, found(PEOPLE, {"acme": ((), people)}))
     return names
@@ -122,7 +122,7 @@ def test_only_the_first_of_a_workspace_had_links_derived_from_their_names() -> N
 def test_a_former_name_that_two_may_have_had_or_the_configuration_has_is_nobodys() -> None:
     rosters: Rosters = {"sales": ((), (JO,)), "ops": ((), (JO,))}
     feeds = found(PEOPLE, rosters)
-    names = with_names(Names(), feeds)
+    names = with_names(AssignedNames(), feeds)
     assert former_names(by_name(names, feeds), names, {"assignee-jo-11111111-ops"}) == {
         "assignee-jo-11111111-sales": ["assignee-jo-11111111-sales"],
         "assignee-jo-11111111-ops": ["assignee-jo-11111111-ops"],
@@ -139,7 +139,7 @@ def test_an_identity_holds_nothing_that_can_be_renamed() -> None:
 
 
 def test_a_workspace_that_is_configured_twice_has_links_for_each() -> None:
-    own = Workspace(url="https://plane.example.com")
+    own = WorkspaceConfig(url="https://plane.example.com")
     workspaces = {"acme": own, "two": replace(own, slug="acme"), "three": replace(own, active=False)}
     assert slugs_of(workspaces) == {"acme": "acme", "two": "acme@two", "three": "three"}
 
@@ -148,17 +148,17 @@ def test_a_workspace_that_is_configured_twice_has_links_for_each() -> None:
     ("turns", "shared"),
     [
         ([(JO, ANNA)], []),
-        ([(JO, NAMESAKE)], [Shared("assignee-jo", (JO.id, NAMESAKE.id))]),
-        ([(JO,), (NAMESAKE, JO)], [Shared("assignee-jo", (JO.id, NAMESAKE.id))]),
-        ([(JO,), (NAMESAKE,)], [Shared("assignee-jo", (JO.id, NAMESAKE.id))]),
+        ([(JO, NAMESAKE)], [SharedName("assignee-jo", (JO.id, NAMESAKE.id))]),
+        ([(JO,), (NAMESAKE, JO)], [SharedName("assignee-jo", (JO.id, NAMESAKE.id))]),
+        ([(JO,), (NAMESAKE,)], [SharedName("assignee-jo", (JO.id, NAMESAKE.id))]),
         (
             [(JO, ANNA), (JO, Person(ANNA.id, "jo"))],
-            [Shared("assignee-jo", (JO.id, ANNA.id))],
+            [SharedName("assignee-jo", (JO.id, ANNA.id))],
         ),
     ],
 )
 def test_a_name_that_several_have_is_told_with_their_ids(
-    turns: list[tuple[Person, ...]], shared: list[Shared]
+    turns: list[tuple[Person, ...]], shared: list[SharedName]
 ) -> None:
     assert shared_names(named(*turns), found(PEOPLE, {"acme": ((), turns[-1])})) == shared
 

@@ -25,7 +25,7 @@ from making import (
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from icsfeed.config.schema import Alarm, Duration, Feed, Workspace
+from icsfeed.config.schema import Alarm, Duration, Feed, WorkspaceConfig
 from icsfeed.errors import NameNotFound
 from icsfeed.feeds.calendar import Day, style_of, tombstone, workspace_of
 from icsfeed.feeds.mapping import Style
@@ -126,7 +126,7 @@ def test_a_feeds_style_is_its_own_then_the_servers() -> None:
 
 
 def test_issues_link_to_planes_web_address_where_it_has_its_own() -> None:
-    workspace = Workspace(url="https://api.example.com", web_url="https://web.example.com/x")
+    workspace = WorkspaceConfig(url="https://api.example.com", web_url="https://web.example.com/x")
     assert style_of(config(), workspace, "acme", "f", Feed()).web == "https://web.example.com/x/acme"
 
 

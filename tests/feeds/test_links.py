@@ -6,12 +6,15 @@ import pytest
 from app_world import HOST, serving, settings
 from msgspec.structs import replace
 
-from icsfeed.config.schema import Auto, Config, Feed, Secret, Workspace
+from icsfeed.config.schema import Auto, Config, Feed, Secret, WorkspaceConfig
 from icsfeed.feeds.links import Grant, Links
 from icsfeed.feeds.tokens import derive
 
 SECRET = "a secret of thirty-two letters or more"
-WORK, ASLEEP = Workspace(url="https://plane.example.com"), Workspace(url="https://x", active=False)
+WORK, ASLEEP = (
+    WorkspaceConfig(url="https://plane.example.com"),
+    WorkspaceConfig(url="https://x", active=False),
+)
 FEEDS = {
     "plain": Feed(everything=True),
     "public": Feed(everything=True, public=True),

@@ -7,7 +7,7 @@ from plane.api import create_plane
 from plane.faults import Faults
 from plane.sample import sample
 
-from icsfeed.config.schema import Config, Feed, Secret, Workspace
+from icsfeed.config.schema import Config, Feed, Secret, WorkspaceConfig
 from icsfeed.demo.sample import API_KEY, SLUG
 from icsfeed.server.build import opened
 from icsfeed.store.store import open_store
@@ -20,7 +20,7 @@ async def test_a_project_that_is_let_out_no_more_is_gone_after_a_restart() -> No
     transport = httpx.ASGITransport(create_plane(sample(TODAY, clock=clock), clock))  # type: ignore[arg-type]
     bodies = []
     for projects in ((), ("OPS",)):
-        workspace = Workspace(
+        workspace = WorkspaceConfig(
             url="https://plane.example.com", slug=SLUG, api_key=Secret(API_KEY), projects=projects
         )
         config = Config(workspaces={"demo": workspace}, feeds={"all": Feed(everything=True, public=True)})
@@ -39,7 +39,7 @@ async def test_another_key_asks_at_once_which_projects_it_may_read() -> None:
     transports = {"demo": httpx.ASGITransport(plane)}  # type: ignore[arg-type]
     asked = []
     for key in (API_KEY, API_KEY, "plane_api_of_somebody_else"):
-        workspace = Workspace(url="https://plane.example.com", slug=SLUG, api_key=Secret(key))
+        workspace = WorkspaceConfig(url="https://plane.example.com", slug=SLUG, api_key=Secret(key))
         config = Config(workspaces={"demo": workspace}, feeds={"all": Feed(everything=True, public=True)})
         async with opened(
             config, transports=transports, store=store, clock=clock, timer=clock.timer
@@ -53,8 +53,8 @@ async def test_another_key_asks_at_once_which_projects_it_may_read() -> None:
 async def test_workspaces_that_share_a_key_plan_for_a_share_of_its_budget() -> None:
     clock = Clock()
     plane = httpx.ASGITransport(create_plane(sample(TODAY, clock=clock), clock))  # type: ignore[arg-type]
-    own = Workspace(url="https://plane.example.com", slug=SLUG, api_key=Secret(API_KEY))
-    other = Workspace(url="https://plane.example.com", slug=SLUG, api_key=Secret("plane_api_another"))
+    own = WorkspaceConfig(url="https://plane.example.com", slug=SLUG, api_key=Secret(API_KEY))
+    other = WorkspaceConfig(url="https://plane.example.com", slug=SLUG, api_key=Secret("plane_api_another"))
     config = Config(workspaces={"a": own, "b": own, "c": other}, feeds={})
     transports = dict.fromkeys(config.workspaces, plane)
     async with opened(config, transports=transports, clock=clock, timer=clock.timer) as service:

@@ -27,7 +27,7 @@ from msgspec.structs import replace
 from icsfeed.cache.revisions import carried_on, differing
 from icsfeed.config.schema import Feed
 from icsfeed.feeds.mapping import Style, issue_components
-from icsfeed.feeds.parts import Part, Parts, parts
+from icsfeed.feeds.parts import RenderedComponent, RenderedIssues, parts
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import write
 from icsfeed.model import Issue, Snapshot
@@ -123,13 +123,13 @@ def test_parts_are_what_is_written_plainly_whatever_has_changed(
     rounds: list[list[Change]], style: Style, parents: set[str], data: st.DataObject
 ) -> None:
     snap = snapshot(*(issue(n + 1) for n in range(len(IDS))))
-    made = Parts(snap, style)
+    made = RenderedIssues(snap, style)
     for steps in rounds:
         dated = [item for item in snap.issues.values() if item.due]
         for item in data.draw(st.lists(st.sampled_from(dated), max_size=6)) if dated else ():
             made.of(item, frozenset(parents))
         snap = following(snap, steps)
-        made = Parts(snap, style, made)
+        made = RenderedIssues(snap, style, made)
     for item in (item for item in snap.issues.values() if item.due):
         for held in (frozenset(parents), frozenset[str]()):
             assert [one.octets for one in made.of(item, held)] == plainly(item, snap, style, held)
@@ -176,10 +176,10 @@ def test_one_change_of_many_is_one_difference() -> None:
     old = snapshot(*map(issue, range(1, 50)))
     new = replace(old, issues={**old.issues, "i7": issue(7, name="Changed")})
     assert differing(old, new) == {"i7"}
-    before = Parts(old, Style(web=WEB))
+    before = RenderedIssues(old, Style(web=WEB))
     kept = before.of(old.issues["i8"])
-    assert Parts(old, Style(web=WEB), before).of(old.issues["i8"]) is kept
-    assert Parts(new, Style(web=WEB), before).of(new.issues["i8"]) is kept
+    assert RenderedIssues(old, Style(web=WEB), before).of(old.issues["i8"]) is kept
+    assert RenderedIssues(new, Style(web=WEB), before).of(new.issues["i8"]) is kept
 
 
 @given(st.permutations([component(issue(n, due=date(2026, 12, 1 + n % 3))) for n in range(12)]))
@@ -200,6 +200,6 @@ def test_a_calendar_as_parts_is_its_components_written() -> None:
         Feed(everything=True, component="vtodo"),
     ):
         made = calendar(feed, material(snap))
-        found: Sequence[Part] = made.parts({"prop": Parts(snap, made.style)})
+        found: Sequence[RenderedComponent] = made.parts({"prop": RenderedIssues(snap, made.style)})
         assert found == parts(made.components)
         assert made.count == len(found)

@@ -5,7 +5,7 @@ from making import ANNA, BOB, OPS, PEOPLE, PROP
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
-from icsfeed.feeds.personal import Mine, of_projects, own_feeds, person_with, project_feeds
+from icsfeed.feeds.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
 
 FEEDS = {
     "anna": Feed(assignee="anna@example.com", subscribers=("phone",)),
@@ -37,8 +37,8 @@ def test_an_address_that_two_have_is_nobodys() -> None:
 
 
 def test_a_persons_own_feeds_are_those_whose_assignee_they_are() -> None:
-    assert own_feeds(ANNA, FEEDS, PEOPLE) == (Mine("anna", ""), Mine("anna-ops", ""))
-    assert own_feeds(BOB, FEEDS, PEOPLE) == (Mine("bob", ""),)
+    assert own_feeds(ANNA, FEEDS, PEOPLE) == (PersonalFeed("anna", ""), PersonalFeed("anna-ops", ""))
+    assert own_feeds(BOB, FEEDS, PEOPLE) == (PersonalFeed("bob", ""),)
 
 
 def test_a_feed_whose_assignee_may_be_several_is_nobodys() -> None:
@@ -59,11 +59,11 @@ def test_a_project_feed_is_for_members_of_all_of_its_projects() -> None:
 
 def test_subscribers_get_their_own_link_and_the_revoked_none() -> None:
     found = project_feeds(ANNA, FEEDS, PROJECTS, {"prop"})
-    assert found == (Mine("prop", ""), Mine("shared", "Anna@example.com"))
+    assert found == (PersonalFeed("prop", ""), PersonalFeed("shared", "Anna@example.com"))
 
 
 def test_nobody_gets_a_link_by_taking_the_name_of_a_subscriber() -> None:
-    assert Mine("shared", "") in project_feeds(BOB, FEEDS, PROJECTS, {"prop"})
+    assert PersonalFeed("shared", "") in project_feeds(BOB, FEEDS, PROJECTS, {"prop"})
 
 
 def test_only_feeds_of_projects_that_are_there_count() -> None:

@@ -11,7 +11,7 @@ from plane.api import create_plane
 from plane.recorded import load_recorded
 from plane.world import ALICE, RECORDINGS
 
-from icsfeed.config.schema import Config, Feed, Secret, Workspace
+from icsfeed.config.schema import Config, Feed, Secret, WorkspaceConfig
 from icsfeed.server.build import opened
 
 pytestmark = pytest.mark.anyio
@@ -94,7 +94,7 @@ FATES: dict[str, Event | str] = {
 async def _events() -> dict[str, Event]:
     """The events of a feed over project WEB, by the id of their issue."""
     config = Config(
-        workspaces={"acme": Workspace(url="https://plane.example.com", api_key=Secret(ALICE))},
+        workspaces={"acme": WorkspaceConfig(url="https://plane.example.com", api_key=Secret(ALICE))},
         feeds={"web": Feed(project="WEB", dates="span", public=True)},
     )
     transport = httpx.ASGITransport(create_plane(load_recorded(RECORDINGS)))  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from icsfeed.cache.revisions import History, styled_since
 from icsfeed.feeds.mapping import Style
-from icsfeed.feeds.parts import Parts, parts
+from icsfeed.feeds.parts import RenderedIssues, parts
 from icsfeed.feeds.rendered import PIECE, Rendered, digest, render, render_dated
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import CLOSING, Header, write
@@ -60,7 +60,7 @@ def test_pieces_are_about_as_large_as_is_said(issues: int) -> None:
 
 def test_feeds_share_the_bytes_of_their_components() -> None:
     snap = snapshot(issue(1), issue(2))
-    made = Parts(snap, Style(web=WEB))
+    made = RenderedIssues(snap, Style(web=WEB))
     shared = [part for item in snap.issues.values() for part in made.of(item)]
     one, other = (render_dated(replace(HEADER, name=name), shared, NOW) for name in ("one", "other"))
     assert [id(octets) for octets in one.components] == [id(octets) for octets in other.components]

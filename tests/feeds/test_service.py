@@ -19,7 +19,7 @@ from icsfeed.config.schema import Auto, Config, DateMode, Details, DoneMode, Dur
 from icsfeed.demo.sample import sample_id
 from icsfeed.errors import AmbiguousName, NoCopy, UnknownFeed
 from icsfeed.feeds.automatic import AutomaticFeeds
-from icsfeed.feeds.automatic_names import Automatic, Names
+from icsfeed.feeds.automatic_names import AssignedNames, AutomaticFeed
 from icsfeed.feeds.links import Links
 from icsfeed.feeds.query import Query, parse_query
 from icsfeed.feeds.tokens import derive
@@ -461,7 +461,7 @@ async def test_readers_who_come_together_renew_the_automatic_feeds_once() -> Non
     class Counted(Links):
         known = 0
 
-        def know(self, served: Mapping[str, Automatic], names: Names) -> None:
+        def know(self, served: Mapping[str, AutomaticFeed], names: AssignedNames) -> None:
             self.known += 1
             super().know(served, names)
 

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from icsfeed.ics.lines import FOLD, Line, escape, fold, read_parts, split_texts, unescape
+from icsfeed.ics.lines import FOLD, ContentLine, escape, fold, read_parts, split_texts, unescape
 from icsfeed.text import multi_line
 
 TEXT = st.text().map(multi_line)
 
 
-def _line(text: str) -> Line:
+def _line(text: str) -> ContentLine:
     """The one property of a component, read."""
     (part,) = read_parts(f"BEGIN:X\r\n{text}\r\nEND:X\r\n")
     (line,) = part.lines

@@ -18,10 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from icsfeed.demo.access import KeyLimits, SlidingWindow
 from icsfeed.demo.data import DemoKey
 from icsfeed.plane.rate_limit import (
-    Asked,
     Budget,
     BudgetState,
-    Errand,
+    RequestPriority,
+    RequestSlot,
     Urgency,
     relaxed,
     remaining_in,
@@ -95,7 +95,7 @@ class Plane:
         async with budget.request(urgency) as asked:
             return await self.ask(asked, urgency)
 
-    async def ask(self, asked: Asked, who: str) -> bool:
+    async def ask(self, asked: RequestSlot, who: str) -> bool:
         there, back = self.latency()
         await asyncio.sleep(there)
         left = self.count(who)
@@ -364,7 +364,7 @@ async def test_a_waiter_that_is_cancelled_frees_its_place() -> None:
 async def test_an_errand_that_becomes_urgent_moves_up() -> None:
     budget, order = budget_of(limit=1), list[str]()
     await taken(budget, "reader")
-    errand = Errand(budget, "background")
+    errand = RequestPriority(budget, "background")
 
     async def run() -> None:
         async with errand.request():
@@ -555,8 +555,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.budget = Budget(timer=self.loop.time, limit=min(limit, believed), reserve=reserve)
         self.names = count()
         self.waiting: dict[int, asyncio.Task[None]] = {}
-        self.sent: list[tuple[Asked, asyncio.Event]] = []
-        self.counted: list[tuple[Asked, asyncio.Event, int]] = []
+        self.sent: list[tuple[RequestSlot, asyncio.Event]] = []
+        self.counted: list[tuple[RequestSlot, asyncio.Event, int]] = []
         self.times: list[float] = []
         self.too_many = 0
 

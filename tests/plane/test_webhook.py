@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from icsfeed.errors import WebhookError
-from icsfeed.plane.webhook import Touched, is_signed, read
+from icsfeed.plane.webhook import WebhookChange, is_signed, read
 
 DATA = Path(__file__).parents[1] / "data"
 RECORDED = sorted((DATA / "webhooks").glob("*.json"))
@@ -44,7 +44,7 @@ def recorded(path: Path) -> tuple[bytes, dict[str, str]]:
     return row["raw_body"].encode(), {name.lower(): value for name, value in row["headers"]}
 
 
-def delivery(number: int) -> Touched:
+def delivery(number: int) -> WebhookChange:
     return read(recorded(RECORDED[number - 1])[0])
 
 
@@ -76,7 +76,7 @@ def test_every_recorded_delivery_is_signed_and_read(path: Path) -> None:
 
 def test_a_changed_issue_is_read_again_in_its_project() -> None:
     issue = "b1601b41-7fcc-42a3-a811-07f482f6f550"
-    assert delivery(1) == Touched(
+    assert delivery(1) == WebhookChange(
         event="issue",
         action="update",
         resources=frozenset({"issues"}),
@@ -177,12 +177,12 @@ def test_a_new_time_zone_of_a_project_moves_its_cycles() -> None:
 
 @pytest.mark.parametrize("event", ["intake_issue", "ping", "Issue"])
 def test_unknown_events_touch_nothing(event: str) -> None:
-    assert read(plane(event, data=None)) == Touched(event=event, action="update")
+    assert read(plane(event, data=None)) == WebhookChange(event=event, action="update")
 
 
 @pytest.mark.parametrize("verb", ["create", "update", "delete"])
 def test_the_shape_without_an_event_is_an_issues(verb: str) -> None:
-    assert read(json.dumps(OTHER | {"action": verb}).encode()) == Touched(
+    assert read(json.dumps(OTHER | {"action": verb}).encode()) == WebhookChange(
         event="issue",
         action=verb,  # type: ignore[arg-type]
         resources=frozenset({"issues"}),

@@ -9,8 +9,8 @@ from dav_memory import CALENDAR, HOST, multistatus, status
 
 from icsfeed.config.schema import ComponentKind, PushTarget
 from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav, PushError
-from icsfeed.push.discovery import Found, find, make
-from icsfeed.push.session import Server
+from icsfeed.push.discovery import DiscoveredCalendar, find, make
+from icsfeed.push.session import DavServer
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +60,7 @@ async def at_once(_seconds: float) -> None:
 
 
 @asynccontextmanager
-async def site(more: Mapping[tuple[str, str], httpx.Response] = {}) -> AsyncIterator[Server]:
+async def site(more: Mapping[tuple[str, str], httpx.Response] = {}) -> AsyncIterator[DavServer]:
     """A server that has SITE and more; a PROPFIND goes by its depth, any other request by its method."""
     pages = {**SITE, **more}
 
@@ -71,7 +71,7 @@ async def site(more: Mapping[tuple[str, str], httpx.Response] = {}) -> AsyncIter
         return httpx.Response(found.status_code, content=found.content, headers=found.headers)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        yield Server(client, at_once)
+        yield DavServer(client, at_once)
 
 
 def target(path: str, collection: str | None = None) -> PushTarget:
@@ -92,7 +92,7 @@ async def test_a_calendar_is_found_by_name_from_wherever_the_account_is_known(st
         ("0", "/page/"): httpx.Response(200, content=b"<html>hello"),
     }
     async with site(more) as server:
-        assert await find(server, target(start, name), "vevent") == Found(
+        assert await find(server, target(start, name), "vevent") == DiscoveredCalendar(
             f"{HOST}/cal/alice/plane/", exists=True
         )
 
@@ -101,7 +101,7 @@ async def test_a_calendar_at_the_address_is_the_one_whatever_its_name() -> None:
     async with site() as server:
         for name in (None, "Another"):
             found = await find(server, target("/cal/alice/plane/", name), "vevent")
-            assert found == Found(f"{HOST}/cal/alice/plane/", exists=True)
+            assert found == DiscoveredCalendar(f"{HOST}/cal/alice/plane/", exists=True)
         assert server.requests == 2
 
 
@@ -109,7 +109,7 @@ async def test_a_calendar_at_the_address_is_the_one_whatever_its_name() -> None:
 async def test_a_name_that_the_server_has_escaped_is_found_and_not_made_again(name: str) -> None:
     async with site() as server:
         found = await find(server, target("/", name), "vevent")
-    assert found == Found(f"{HOST}/cal/alice/odd/", exists=True)
+    assert found == DiscoveredCalendar(f"{HOST}/cal/alice/odd/", exists=True)
 
 
 @pytest.mark.parametrize(("kind", "path"), [("vevent", "both-1"), ("vtodo", "both-2")])
@@ -126,11 +126,11 @@ async def test_of_two_with_one_name_the_one_that_takes_the_component_is_meant(
 )
 async def test_a_missing_calendar_has_an_address_at_which_it_can_be_made(name: str, path: str) -> None:
     async with site() as server:
-        assert await find(server, target("/", name), "vevent") == Found(
+        assert await find(server, target("/", name), "vevent") == DiscoveredCalendar(
             f"{HOST}/cal/alice/{path}/", exists=False
         )
         here = await find(server, target("/cal/alice/new/"), "vevent")
-    assert here == Found(f"{HOST}/cal/alice/new/", exists=False)
+    assert here == DiscoveredCalendar(f"{HOST}/cal/alice/new/", exists=False)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ async def test_a_path_that_looks_like_another_host_is_a_path_of_this_server() ->
         {("0", "/"): multistatus(response("/", account)), ("0", "//evil.example.com/"): home}
     ) as it:
         found = await find(it, target("/", "Plane issues"), "vevent")
-    assert found == Found(f"{HOST}/cal/alice/plane/", exists=True)
+    assert found == DiscoveredCalendar(f"{HOST}/cal/alice/plane/", exists=True)
 
 
 async def test_a_circle_of_redirects_ends() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from icsfeed.feeds.mapping import is_our_uid, probe_uid
 from icsfeed.ics.component import Component
-from icsfeed.push.object import Stored, hash_of, is_ours, read_object, write_object
+from icsfeed.push.object import ParsedObject, hash_of, is_ours, read_object, write_object
 
 OWNER = "team"
 PLAIN = component(issue())
@@ -168,13 +168,13 @@ def test_a_text_that_looks_like_an_alarm_is_a_text() -> None:
 def test_an_object_that_is_not_one_of_ours_tells_its_uids_and_nothing_else(
     data: bytes, uids: tuple[str, ...]
 ) -> None:
-    assert read_object(data) == Stored(uids)
+    assert read_object(data) == ParsedObject(uids)
     assert read_object(data).uid == ""
 
 
 @pytest.mark.parametrize("data", [b"(null)", b"", b"\xff\xfe\x00"])
 def test_an_object_without_a_calendar_in_it_is_blank(data: bytes) -> None:
-    assert read_object(data) == Stored(blank=True)
+    assert read_object(data) == ParsedObject(blank=True)
 
 
 def test_a_time_zone_in_an_object_is_not_a_component_of_its_own() -> None:
@@ -219,7 +219,7 @@ def test_any_bytes_at_all_are_read(data: bytes) -> None:
     assert not is_ours(read_object(data), OWNER)
 
 
-def _after(made: Component, old: Stored) -> bytes:
+def _after(made: Component, old: ParsedObject) -> bytes:
     return write_object(replace(made, least_sequence=old.sequence + 1), OWNER)
 
 

@@ -29,10 +29,10 @@ from push_world import FEED, Pushing, pushing_to, target
 from icsfeed.cli.support import push_code
 from icsfeed.config.schema import Feed, PushTarget
 from icsfeed.errors import NoCopy
-from icsfeed.push.memory import Memory
+from icsfeed.push.memory import TargetRecord
 from icsfeed.push.object import read_object
 from icsfeed.push.plan import name_of
-from icsfeed.push.report import Report
+from icsfeed.push.report import TargetReport
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,7 @@ def contents(dav: MemoryDav) -> dict[str, str]:
     return {name: data.decode() for name, data in dav.objects.items()}
 
 
-def said(report: Report) -> str:
+def said(report: TargetReport) -> str:
     """All that a report tells people."""
     reasons = [failure.reason for failure in report.failures]
     return " ".join([str(report.error or ""), *reasons, *report.warnings])
@@ -796,15 +796,15 @@ async def test_a_server_that_locks_itself_is_written_to_one_at_a_time_from_then_
         assert (await it.push(waits=told.append)).is_good
         assert any(text.startswith("waiting ") and text.endswith("it answers 423") for text in told)
         assert (told[0], told[-1], len(waited)) == ("reading Plane", "", 1)
-        memory = await it.place.store.get_record("push/t", Memory)
+        memory = await it.place.store.get_record("push/t", TargetRecord)
         assert memory is not None
         assert memory.one_at_a_time
 
 
 async def test_what_was_done_until_a_push_is_stopped_is_told(tmp_path: Path) -> None:
-    dav, stopped = MemoryDav(), list[Report]()
+    dav, stopped = MemoryDav(), list[TargetReport]()
     async with pushing(dav, tmp_path) as it:
-        task: asyncio.Task[Report] | None = None
+        task: asyncio.Task[TargetReport] | None = None
 
         def progress(done: int, _all: int) -> None:
             if done == 3 and task is not None:

@@ -11,17 +11,17 @@ from msgspec.structs import replace
 
 from icsfeed.ics.component import Component
 from icsfeed.push.claim import Adopt, Claim
-from icsfeed.push.object import Stored, read_object, write_object
+from icsfeed.push.object import ParsedObject, read_object, write_object
 from icsfeed.push.plan import (
     DELETES,
     WRITES,
     Action,
+    DeletionLimits,
+    DesiredObject,
     Kind,
-    Limits,
-    Missing,
-    Plan,
-    Present,
-    Wanted,
+    MissingPart,
+    PushPlan,
+    RemoteObject,
     decided_again,
     deletions,
     guard,
@@ -36,21 +36,25 @@ OWNER, BASE = "team@abcdefghijkl", "/alice/plane/"
 CLAIM = Claim(OWNER)
 ADOPTING = Claim(OWNER, adopt=True)
 ONE, TWO, THREE = (component(issue(number)) for number in (1, 2, 3))
-PERSON = Stored(("party@example.com",))
+PERSON = ParsedObject(("party@example.com",))
 
 
 def at(made: Component) -> str:
     return BASE + name_of(made.uid)
 
 
-def there(made: Component, href: str = "", etag: str = '"1"', owner: str = OWNER, **marks: str) -> Present:
+def there(
+    made: Component, href: str = "", etag: str = '"1"', owner: str = OWNER, **marks: str
+) -> RemoteObject:
     """An object as we, or another `owner`, wrote it; without an owner it has no marks at all."""
     stored = read_object(write_object(made, owner or OWNER))
     marks = {**marks, **({} if owner else {"owner": "", "hash": ""})}
-    return Present(href or at(made), etag, replace(stored, **marks))
+    return RemoteObject(href or at(made), etag, replace(stored, **marks))
 
 
-def kinds(wanted: Iterable[Component], *present: Present, adopt: Adopt = False) -> list[tuple[Kind, str]]:
+def kinds(
+    wanted: Iterable[Component], *present: RemoteObject, adopt: Adopt = False
+) -> list[tuple[Kind, str]]:
     """The plan in short: what is done where."""
     made = plan(wanted_of(wanted, OWNER), present, Claim(OWNER, adopt), BASE)
     return [(action.kind, action.href.removeprefix(BASE)) for action in made.actions]
@@ -58,7 +62,7 @@ def kinds(wanted: Iterable[Component], *present: Present, adopt: Adopt = False) 
 
 def test_a_new_item_is_created_at_its_standard_address() -> None:
     made = plan(wanted_of([ONE], OWNER), [], CLAIM, BASE)
-    assert made == Plan((Action("create", ONE.uid, "/alice/plane/plane-issue-i1.ics"),), 0)
+    assert made == PushPlan((Action("create", ONE.uid, "/alice/plane/plane-issue-i1.ics"),), 0)
 
 
 def test_what_is_right_is_left_alone_and_what_is_not_is_updated_where_it_lies() -> None:
@@ -77,13 +81,13 @@ def test_alarms_and_properties_that_others_added_are_no_difference() -> None:
     stored = there(ONE).stored
     assert stored is not None
     added = replace(stored, extras=("X-THEIRS:1",), alarms=(("BEGIN:VALARM", "END:VALARM"),))
-    assert kinds([ONE], Present(at(ONE), '"1"', added)) == [("leave", name_of(ONE.uid))]
+    assert kinds([ONE], RemoteObject(at(ONE), '"1"', added)) == [("leave", name_of(ONE.uid))]
 
 
 def test_what_the_feed_does_not_hold_any_more_is_deleted_if_it_is_ours() -> None:
     other = there(TWO, owner="other")
     unmarked = there(THREE, owner="")
-    found = kinds([], there(ONE), other, unmarked, Present(BASE + "p.ics", '"1"', PERSON))
+    found = kinds([], there(ONE), other, unmarked, RemoteObject(BASE + "p.ics", '"1"', PERSON))
     assert found == [("delete", name_of(ONE.uid))]
     assert kinds([], unmarked) == []
 
@@ -125,14 +129,17 @@ def test_a_second_one_that_is_not_ours_is_told_beside_ours(adopt: bool) -> None:
         (there(ONE, owner="other"), "the feed 'other'"),
         (there(ONE, owner="other@abcdefghijkl"), "`adopt: [other]` takes it over"),
         (there(ONE, owner="team@zzzzzzzzzzzz"), "`adopt: [team@zzzzzzzzzzzz]` takes it over"),
-        (Present(BASE + "a.ics", '"1"', Stored((ONE.uid, "party@example.com"))), "holds other events too"),
-        (Present(at(ONE), '"1"', PERSON), "is at this address"),
-        (Present(at(ONE), '"1"', Stored()), "is at this address"),
-        (Present(at(ONE), '"1"', None), "is at this address"),
+        (
+            RemoteObject(BASE + "a.ics", '"1"', ParsedObject((ONE.uid, "party@example.com"))),
+            "holds other events too",
+        ),
+        (RemoteObject(at(ONE), '"1"', PERSON), "is at this address"),
+        (RemoteObject(at(ONE), '"1"', ParsedObject()), "is at this address"),
+        (RemoteObject(at(ONE), '"1"', None), "is at this address"),
         (there(TWO, at(ONE)), "is at this address"),
     ],
 )
-def test_what_is_not_ours_is_never_replaced(present: Present, reason: str, adopt: bool) -> None:
+def test_what_is_not_ours_is_never_replaced(present: RemoteObject, reason: str, adopt: bool) -> None:
     made = plan(wanted_of([ONE], OWNER), [present], Claim(OWNER, adopt), BASE)
     conflict = made.of("conflict")[0]
     assert (conflict.href, reason in conflict.reason) == (present.href, True)
@@ -141,18 +148,20 @@ def test_what_is_not_ours_is_never_replaced(present: Present, reason: str, adopt
 
 def test_a_ruin_at_our_address_is_written_anew_and_one_elsewhere_is_left() -> None:
     ruin = read_object(b"(null)")
-    assert kinds([ONE], Present(at(ONE), '"1"', ruin)) == [("update", name_of(ONE.uid))]
-    assert kinds([ONE], Present(BASE + "a.ics", '"1"', ruin)) == [("create", name_of(ONE.uid))]
-    assert kinds([ONE], there(ONE, BASE + "a.ics"), Present(at(ONE), '"1"', ruin)) == [("leave", "a.ics")]
-    assert kinds([], Present(at(ONE), '"1"', ruin)) == []
+    assert kinds([ONE], RemoteObject(at(ONE), '"1"', ruin)) == [("update", name_of(ONE.uid))]
+    assert kinds([ONE], RemoteObject(BASE + "a.ics", '"1"', ruin)) == [("create", name_of(ONE.uid))]
+    assert kinds([ONE], there(ONE, BASE + "a.ics"), RemoteObject(at(ONE), '"1"', ruin)) == [
+        ("leave", "a.ics")
+    ]
+    assert kinds([], RemoteObject(at(ONE), '"1"', ruin)) == []
 
 
 def test_an_object_that_cannot_be_read_is_never_deleted() -> None:
-    assert kinds([], Present(at(ONE), '"1"', None)) == []
+    assert kinds([], RemoteObject(at(ONE), '"1"', None)) == []
 
 
 def test_an_object_that_held_ours_and_cannot_be_read_now_is_not_made_a_second_time() -> None:
-    hidden = Present(BASE + "moved.ics", '"1"', None, was=ONE.uid)
+    hidden = RemoteObject(BASE + "moved.ics", '"1"', None, was=ONE.uid)
     made = plan(wanted_of([ONE], OWNER), [hidden], CLAIM, BASE)
     (conflict,) = made.of("conflict")
     assert (conflict.href, "cannot be read now" in conflict.reason) == (hidden.href, True)
@@ -220,8 +229,8 @@ def test_what_xml_cannot_hold_is_in_no_object() -> None:
     assert same.component is ONE
 
 
-def planned(deletes: int, owned: int) -> Plan:
-    return Plan(tuple(Action("delete", f"u{n}", f"/{n}") for n in range(deletes)), owned)
+def planned(deletes: int, owned: int) -> PushPlan:
+    return PushPlan(tuple(Action("delete", f"u{n}", f"/{n}") for n in range(deletes)), owned)
 
 
 @pytest.mark.parametrize(
@@ -241,43 +250,43 @@ def planned(deletes: int, owned: int) -> Plan:
 def test_the_guard_refuses_an_emptied_feed_and_more_than_ten_and_a_quarter(
     deletes: int, owned: int, wanted: int, refused: bool
 ) -> None:
-    found = guard(planned(deletes, owned), wanted, Limits())
+    found = guard(planned(deletes, owned), wanted, DeletionLimits())
     assert (found is not None) is refused
     assert found is None or not found.final
-    assert guard(planned(deletes, owned), wanted, Limits(), force=True) is None
+    assert guard(planned(deletes, owned), wanted, DeletionLimits(), force=True) is None
 
 
 @pytest.mark.parametrize(
     ("limits", "deletes", "refused"),
     [
-        (Limits(0, 0), 1, True),
-        (Limits(0, 1), 9, False),
-        (Limits(3, 0.1), 3, False),
-        (Limits(3, 0.1), 4, True),
+        (DeletionLimits(0, 0), 1, True),
+        (DeletionLimits(0, 1), 9, False),
+        (DeletionLimits(3, 0.1), 3, False),
+        (DeletionLimits(3, 0.1), 4, True),
     ],
 )
-def test_how_much_may_be_deleted_is_configurable(limits: Limits, deletes: int, refused: bool) -> None:
+def test_how_much_may_be_deleted_is_configurable(limits: DeletionLimits, deletes: int, refused: bool) -> None:
     assert (guard(planned(deletes, 10), 1, limits) is not None) is refused
 
 
 def test_duplicates_count_as_deletions() -> None:
-    made = Plan((Action("duplicate", "u", "/1"),), 2)
-    assert guard(made, 0, Limits()) is not None
+    made = PushPlan((Action("duplicate", "u", "/1"),), 2)
+    assert guard(made, 0, DeletionLimits()) is not None
 
 
-LOST = Missing("the states of WEB")
+LOST = MissingPart("the states of WEB")
 
 
 @pytest.mark.parametrize("force", [False, True])
 def test_nothing_is_deleted_after_half_a_read_not_even_by_force(force: bool) -> None:
-    found = guard(planned(1, 100), 99, Limits(), [LOST], force=force)
+    found = guard(planned(1, 100), 99, DeletionLimits(), [LOST], force=force)
     assert found is not None
     assert (found.final, "the states of WEB" in found.reason) == (True, True)
-    assert guard(planned(0, 100), 99, Limits(), [LOST], force=force) is None
+    assert guard(planned(0, 100), 99, DeletionLimits(), [LOST], force=force) is None
 
 
-ITEM: Wanted = wanted_of([ONE], OWNER)[ONE.uid]
-FOREIGN = Present(at(ONE), '"2"', PERSON)
+ITEM: DesiredObject = wanted_of([ONE], OWNER)[ONE.uid]
+FOREIGN = RemoteObject(at(ONE), '"2"', PERSON)
 OLD = replace(ONE, summary="old")
 
 
@@ -294,7 +303,9 @@ OLD = replace(ONE, summary="old")
         pytest.param("update", ITEM, there(OLD, etag='"2"'), "update", '"2"', id="update, edited again"),
         pytest.param("update", ITEM, there(OLD), "rejected", '"1"', id="update, not changed at all"),
         pytest.param("update", ITEM, FOREIGN, "conflict", '"1"', id="update, replaced"),
-        pytest.param("update", ITEM, Present(at(ONE), '"2"', None), "conflict", '"1"', id="not readable"),
+        pytest.param(
+            "update", ITEM, RemoteObject(at(ONE), '"2"', None), "conflict", '"1"', id="not readable"
+        ),
         pytest.param("adopt", ITEM, there(OLD, etag='"2"', owner=""), "adopt", '"2"', id="adopt, edited"),
         pytest.param("adopt", ITEM, there(ONE, etag='"2"'), "leave", '"2"', id="adopted already"),
         pytest.param("adopt", ITEM, FOREIGN, "conflict", '"1"', id="adopt, replaced"),
@@ -309,7 +320,7 @@ OLD = replace(ONE, summary="old")
     ],
 )
 def test_a_changed_object_is_decided_again(
-    action: Kind, item: Wanted | None, found: Present | None, kind: Kind, etag: str
+    action: Kind, item: DesiredObject | None, found: RemoteObject | None, kind: Kind, etag: str
 ) -> None:
     claim = ADOPTING if action == "adopt" else CLAIM
     again = decided_again(Action(action, ONE.uid, at(ONE), '"1"'), item, found, claim)
@@ -322,7 +333,7 @@ OBJECTS = st.builds(
     there,
     st.sampled_from([made for one in COMPONENTS for made in (one, replace(one, summary="old"))]),
     owner=st.sampled_from([OWNER, OWNER, "other", ""]),
-) | st.sampled_from([FOREIGN, Present(at(ONE), '"1"', None)])
+) | st.sampled_from([FOREIGN, RemoteObject(at(ONE), '"1"', None)])
 COLLECTIONS = st.lists(OBJECTS, max_size=8).map(
     lambda objects: [replace(one, href=f"{BASE}{n}.ics") for n, one in enumerate(objects)]
 )
@@ -330,7 +341,7 @@ COLLECTIONS = st.lists(OBJECTS, max_size=8).map(
 
 @given(st.lists(st.sampled_from(COMPONENTS), unique=True), COLLECTIONS, st.booleans())
 def test_a_plan_is_for_each_wanted_item_once_and_after_it_nothing_is_left_to_do(
-    feed: list[Component], present: list[Present], adopt: bool
+    feed: list[Component], present: list[RemoteObject], adopt: bool
 ) -> None:
     wanted = wanted_of(feed, OWNER)
     made = plan(wanted, present, Claim(OWNER, adopt), BASE)
@@ -350,7 +361,9 @@ def test_a_plan_is_for_each_wanted_item_once_and_after_it_nothing_is_left_to_do(
     ]
 
 
-def _after(made: Plan, wanted: dict[str, Wanted], present: list[Present]) -> list[Present]:
+def _after(
+    made: PushPlan, wanted: dict[str, DesiredObject], present: list[RemoteObject]
+) -> list[RemoteObject]:
     """The collection once the plan was carried out."""
     objects = {one.href: one for one in present}
     for action in made.of(*DELETES):
@@ -408,19 +421,19 @@ def test_objects_of_a_former_feed_are_taken_over_where_it_is_named(
 
 @pytest.mark.parametrize(("missing", "refused"), [((), False), ((LOST,), True)])
 def test_leftovers_are_deleted_with_force_and_under_the_guards(
-    missing: tuple[Missing, ...], refused: bool
+    missing: tuple[MissingPart, ...], refused: bool
 ) -> None:
     made = plan(wanted_of([ONE], OWNER), [there(TWO, owner="")], ADOPTING, BASE)
     assert [action.kind for action in made.actions] == ["create", "leftover"]
-    assert (deletions(made, force=False), guard(made, 1, Limits(), missing)) == ((), None)
+    assert (deletions(made, force=False), guard(made, 1, DeletionLimits(), missing)) == ((), None)
     assert [action.uid for action in deletions(made, force=True)] == [TWO.uid]
-    assert (guard(made, 1, Limits(), missing, force=True) is not None) is refused
+    assert (guard(made, 1, DeletionLimits(), missing, force=True) is not None) is refused
 
 
 def test_a_part_that_may_be_ignored_keeps_deletions_back_until_they_are_forced() -> None:
-    lost = [Missing("the project WEB, which the key cannot see any more", final=False)]
-    found = guard(planned(1, 100), 99, Limits(), lost)
+    lost = [MissingPart("the project WEB, which the key cannot see any more", final=False)]
+    found = guard(planned(1, 100), 99, DeletionLimits(), lost)
     assert found is not None
     assert (found.final, "the project WEB" in found.reason) == (False, True)
-    assert guard(planned(1, 100), 99, Limits(), lost, force=True) is None
-    assert guard(planned(1, 100), 99, Limits(), [*lost, LOST], force=True) is not None
+    assert guard(planned(1, 100), 99, DeletionLimits(), lost, force=True) is None
+    assert guard(planned(1, 100), 99, DeletionLimits(), [*lost, LOST], force=True) is not None

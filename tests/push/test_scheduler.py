@@ -19,9 +19,9 @@ from icsfeed.config.schema import Cache, Duration, Feed, Secret
 from icsfeed.errors import NoServer, PushBusy
 from icsfeed.feeds.service import FeedService
 from icsfeed.push import run as pushing
-from icsfeed.push.plan import Refusal
-from icsfeed.push.report import Report
-from icsfeed.push.scheduler import Last, Pushed, Pusher
+from icsfeed.push.plan import DeletionRefusal
+from icsfeed.push.report import TargetReport
+from icsfeed.push.scheduler import LastRun, PushScheduler, PushStats
 from icsfeed.web.app import create_app
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.metrics import exposition
@@ -31,19 +31,19 @@ pytestmark = pytest.mark.anyio
 TARGETS = {"t": target(URL), "u": target(URL, feed="mine"), "off": target(URL, active=False)}
 MINE = {"mine": Feed(project="OPS")}
 GOOD_AT = datetime(2026, 11, 25, tzinfo=UTC)
-GOOD = Report(target="t", feed=FEED, url=URL, counts={"created": 2, "kept": 5})
+GOOD = TargetReport(target="t", feed=FEED, url=URL, counts={"created": 2, "kept": 5})
 
 
 class Recorded:
     """Pushes nothing, and remembers when it was told to. `answers`: what comes of the next ones."""
 
-    def __init__(self, world: World, *answers: Report | Exception) -> None:
+    def __init__(self, world: World, *answers: TargetReport | Exception) -> None:
         self.runs: list[tuple[str, float]] = []
         self.answers = list(answers)
         self._world = world
         self._start = world.clock.seconds
 
-    async def __call__(self, name: str, _service: FeedService, _place: pushing.World) -> Report:
+    async def __call__(self, name: str, _service: FeedService, _place: pushing.PushContext) -> TargetReport:
         self.runs.append((name, self._world.clock.seconds - self._start))
         answer = self.answers.pop(0) if self.answers else GOOD
         if isinstance(answer, Exception):
@@ -57,9 +57,9 @@ class Recorded:
 
 class Rig:
     def __init__(self, it: Pushing, push: Recorded) -> None:
-        self.it, self.push, self.pushed = it, push, Pushed()
+        self.it, self.push, self.pushed = it, push, PushStats()
         service, timer = it.world.service, it.world.clock.timer
-        self.pusher = Pusher(service, it.place, self.pushed, timer, push=push)
+        self.pusher = PushScheduler(service, it.place, self.pushed, timer, push=push)
 
     async def seconds(self, count: int) -> None:
         """Lets so many seconds pass, with a look in each."""
@@ -82,7 +82,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(folder: Path, *answers: Report | Exception) -> AsyncIterator[Rig]:
+async def rig(folder: Path, *answers: TargetReport | Exception) -> AsyncIterator[Rig]:
     async with pushing_to(TARGETS, folder, more=MINE, cache=Cache(issues=Duration(1))) as it:
         yield Rig(it, Recorded(it.world, *answers))
 
@@ -150,11 +150,13 @@ async def test_one_that_fails_leaves_the_others_and_itself_later_alone(
 @pytest.mark.parametrize(
     "report",
     [
-        Report(target="t", feed=FEED, url=URL, counts={}, refused=Refusal("half a read", final=True)),
-        Report(target="t", feed=FEED, url=URL, counts={}, error=PushBusy("t", "another run")),
+        TargetReport(
+            target="t", feed=FEED, url=URL, counts={}, refused=DeletionRefusal("half a read", final=True)
+        ),
+        TargetReport(target="t", feed=FEED, url=URL, counts={}, error=PushBusy("t", "another run")),
     ],
 )
-async def test_what_was_only_too_early_is_tried_again_soon(tmp_path: Path, report: Report) -> None:
+async def test_what_was_only_too_early_is_tried_again_soon(tmp_path: Path, report: TargetReport) -> None:
     async with rig(tmp_path, report) as it:
         it.pusher.run_now()
         await it.seconds(40)
@@ -162,7 +164,9 @@ async def test_what_was_only_too_early_is_tried_again_soon(tmp_path: Path, repor
 
 
 async def test_the_status_says_what_runs_what_waits_and_what_went_wrong(tmp_path: Path) -> None:
-    bad = Report(target="t", feed=FEED, url=URL, counts={"created": 1}, error=NoServer(URL, "no answer"))
+    bad = TargetReport(
+        target="t", feed=FEED, url=URL, counts={"created": 1}, error=NoServer(URL, "no answer")
+    )
     async with rig(tmp_path, bad) as it:
         states = [it.pusher.status.state]
         assert it.pusher.status.last == {"t": None, "u": None}
@@ -179,7 +183,9 @@ async def test_the_log_tells_what_was_done_and_what_to_do(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    refused = Report(target="u", feed="mine", url=URL, counts={"kept": 3}, refused=Refusal("too much"))
+    refused = TargetReport(
+        target="u", feed="mine", url=URL, counts={"kept": 3}, refused=DeletionRefusal("too much")
+    )
     async with rig(tmp_path, GOOD, refused) as it:
         it.pusher.run_now()
         await it.seconds(1)
@@ -189,7 +195,7 @@ async def test_the_log_tells_what_was_done_and_what_to_do(
 
 async def test_without_targets_nothing_runs(tmp_path: Path) -> None:
     async with pushing_to({}, tmp_path) as it:
-        pusher = Pusher(it.world.service, it.place, Pushed(), it.world.clock.timer)
+        pusher = PushScheduler(it.world.service, it.place, PushStats(), it.world.clock.timer)
         pusher.start()
         pusher.run_now()
         assert (pusher.status.state, pusher.status.next_run, pusher.status.queued) == ("idle", None, 0)
@@ -199,8 +205,8 @@ async def test_without_targets_nothing_runs(tmp_path: Path) -> None:
 async def test_a_server_pushes_a_change_for_real(tmp_path: Path) -> None:
     dav = MemoryDav()
     async with pushing_to(target(URL), tmp_path, transport=dav.transport) as it:
-        pushed = Pushed()
-        pusher = Pusher(it.world.service, it.place, pushed, it.world.clock.timer, sleep=_ticking(it))
+        pushed = PushStats()
+        pusher = PushScheduler(it.world.service, it.place, pushed, it.world.clock.timer, sleep=_ticking(it))
         pusher.start()
         await it.world.service.view(FEED)
         await _until(lambda: len(dav.objects) > 0 and pusher.status.state == "idle")
@@ -255,7 +261,7 @@ async def test_the_servers_pages_tell_of_pushes_and_a_sync_brings_one(tmp_path: 
 
 
 async def test_a_target_that_is_configured_no_more_is_no_failure_for_ever(tmp_path: Path) -> None:
-    failed = Last(GOOD_AT, replace(GOOD, error=NoServer("x", "away")))
+    failed = LastRun(GOOD_AT, replace(GOOD, error=NoServer("x", "away")))
     async with pushing_to(target(URL), tmp_path) as it:
         server = ServerState(it.world.clock, it.world.clock.timer, _ticking(it), it.place)
         server.pushed.last.update(t=failed, former=failed)
@@ -289,7 +295,7 @@ async def test_a_server_that_does_not_answer_delays_the_targets_of_no_other(tmp_
     hanging = asyncio.Event()
     runs: list[str] = []
 
-    async def push(name: str, _service: FeedService, _place: pushing.World) -> Report:
+    async def push(name: str, _service: FeedService, _place: pushing.PushContext) -> TargetReport:
         runs.append(name)
         if name == "dead":
             await hanging.wait()
@@ -297,7 +303,7 @@ async def test_a_server_that_does_not_answer_delays_the_targets_of_no_other(tmp_
 
     async with pushing_to(targets, tmp_path, more=MINE) as it:
         clock = it.world.clock
-        pusher = Pusher(it.world.service, it.place, Pushed(), clock.timer, push=push)
+        pusher = PushScheduler(it.world.service, it.place, PushStats(), clock.timer, push=push)
         for _ in range(2):
             pusher.run_now()
             await pusher.step()

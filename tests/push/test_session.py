@@ -15,7 +15,7 @@ from dav_memory import URL, Fault, answering, not_answering, refusing_the_connec
 from icsfeed.config.schema import PushTarget, Secret
 from icsfeed.errors import BadSetting, LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
 from icsfeed.push import session as caldav_http
-from icsfeed.push.session import Heard, Server, open_server
+from icsfeed.push.session import DavResponse, DavServer, open_server
 
 pytestmark = pytest.mark.anyio
 
@@ -33,16 +33,16 @@ class Waits:
 
 
 @asynccontextmanager
-async def reached(answer: Answer, waits: Waits, chance: float = 1.0) -> AsyncIterator[Server]:
+async def reached(answer: Answer, waits: Waits, chance: float = 1.0) -> AsyncIterator[DavServer]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        yield Server(client, waits, lambda: chance)
+        yield DavServer(client, waits, lambda: chance)
 
 
 def fails(fault: Fault) -> Answer:
     return lambda request: fault(request, lambda: httpx.Response(200))
 
 
-async def ask(server: Server) -> Heard:
+async def ask(server: DavServer) -> DavResponse:
     return await server.ask("PUT", URL, "the object", body=b"x")
 
 

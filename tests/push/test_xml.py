@@ -11,7 +11,7 @@ from icsfeed.push import xml
 BASE = "https://dav.example.com/alice/plane/"
 
 
-def read(*responses: str) -> list[xml.Answer]:
+def read(*responses: str) -> list[xml.MultistatusResponse]:
     return xml.read_multistatus(multistatus(*responses).content, BASE)
 
 

@@ -24,7 +24,7 @@ from icsfeed.server.connections import (
     PER_ADDRESS,
     SECONDS,
     Admission,
-    Bounded,
+    BoundedProtocol,
     Phase,
     dated,
     let_go_of_the_late,
@@ -104,7 +104,7 @@ async def _say(send: Any, body: bytes) -> None:
 def site() -> Iterator[Site]:
     config = uvicorn.Config(
         _app,
-        http=partial(Bounded, admission=Admission(1_000, lambda _: False)),  # type: ignore[arg-type]
+        http=partial(BoundedProtocol, admission=Admission(1_000, lambda _: False)),  # type: ignore[arg-type]
         port=0,
         log_config=None,
         lifespan="off",
@@ -360,7 +360,7 @@ async def _nothing() -> Any:
 async def test_the_late_are_looked_for_until_the_end() -> None:
     looked: list[float] = []
 
-    class Late(Bounded):
+    class Late(BoundedProtocol):
         def __init__(self) -> None:
             pass
 

@@ -10,11 +10,11 @@ import pytest
 import trustme
 
 from icsfeed.errors import BadSetting, Unfit
-from icsfeed.server.live_status import FOREIGN, LARGEST, State, state
+from icsfeed.server.live_status import FOREIGN, LARGEST, LiveState, state
 
 pytestmark = pytest.mark.anyio
 Site = Callable[[httpx.Request], httpx.Response]
-NOBODY = State(False, False, FOREIGN)
+NOBODY = LiveState(False, False, FOREIGN)
 GOOD = {"copies": {"acme": {"ready": True, "problem": None}}, "store": "ok", "configuration": "ok"}
 
 
@@ -29,17 +29,17 @@ def saying(body: object, status: int = 200) -> Site:
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        (GOOD, State(True, True)),
-        ({**GOOD, "copies": {}}, State(True, True)),
-        ({**GOOD, "store": "failing"}, State(True, True, {"store": "failing"})),
-        ({**GOOD, "configuration": "invalid"}, State(True, True, {"configuration": "invalid"})),
+        (GOOD, LiveState(True, True)),
+        ({**GOOD, "copies": {}}, LiveState(True, True)),
+        ({**GOOD, "store": "failing"}, LiveState(True, True, {"store": "failing"})),
+        ({**GOOD, "configuration": "invalid"}, LiveState(True, True, {"configuration": "invalid"})),
         (
             {**GOOD, "copies": {"acme": {"ready": True, "problem": "key refused"}}},
-            State(True, True, {"acme": "key refused"}),
+            LiveState(True, True, {"acme": "key refused"}),
         ),
         (
             {**GOOD, "copies": {"a": {"ready": False}, "b": {"ready": False, "problem": "unreachable"}}},
-            State(True, False, {"a": "not read yet", "b": "unreachable"}),
+            LiveState(True, False, {"a": "not read yet", "b": "unreachable"}),
         ),
         ({"status": "ok"}, NOBODY),
         ({"copies": ["acme"]}, NOBODY),
@@ -47,7 +47,7 @@ def saying(body: object, status: int = 200) -> Site:
         (["healthy"], NOBODY),
     ],
 )
-async def test_a_server_is_as_it_says(body: object, found: State) -> None:
+async def test_a_server_is_as_it_says(body: object, found: LiveState) -> None:
     assert await state("http://x/", transport=httpx.MockTransport(saying(body))) == found
 
 
@@ -64,8 +64,8 @@ async def test_what_is_no_server_of_ours_is_told_apart(answer: httpx.Response) -
     assert await state("http://x", transport=httpx.MockTransport(lambda _: answer)) == NOBODY
 
 
-@pytest.mark.parametrize(("said", "found"), [("healthy", State(True, True)), ("ok", NOBODY)])
-async def test_only_whether_it_lives(said: str, found: State) -> None:
+@pytest.mark.parametrize(("said", "found"), [("healthy", LiveState(True, True)), ("ok", NOBODY)])
+async def test_only_whether_it_lives(said: str, found: LiveState) -> None:
     def site(request: httpx.Request) -> httpx.Response:
         assert request.url.path == "/health"
         return httpx.Response(200, json={"status": said})
@@ -78,7 +78,7 @@ async def test_no_answer_is_a_state_too() -> None:
         raise httpx.ConnectTimeout("")
 
     found = await state("http://x", transport=httpx.MockTransport(site))
-    assert found == State(False, False, {"server": "no answer (ConnectTimeout)"})
+    assert found == LiveState(False, False, {"server": "no answer (ConnectTimeout)"})
     for url in ("http://x:port", "nonsense", "http://127.0.0.1:99999", "ftp://x", "http://a..b"):
         with pytest.raises(Unfit, match=r"web address|must begin with https://|host name"):
             await state(url)
@@ -98,7 +98,7 @@ async def test_the_authorities_of_the_environment_are_trusted(tmp_path: Path) ->
     async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         known = await state(url, only_live=True, environ={"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
-        assert known == State(True, True)
+        assert known == LiveState(True, True)
         assert "certificate" in (await state(url, only_live=True, environ={})).problems["server"].lower()
         with pytest.raises(BadSetting):
             await state(url, environ={"SSL_CERT_FILE": str(tmp_path / "missing.pem")})

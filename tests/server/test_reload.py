@@ -22,10 +22,10 @@ from icsfeed.config.file import fingerprint
 from icsfeed.config.schema import Auto, Config, Feed, Secret
 from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 from icsfeed.errors import ConfigError, Problem
-from icsfeed.plane.webhook import Touched
+from icsfeed.plane.webhook import WebhookChange
 from icsfeed.server.build import WorkspacePool
 from icsfeed.server.host import Host, hosted
-from icsfeed.server.reload import Reloading
+from icsfeed.server.reload import Reloader
 from icsfeed.store.store import open_store
 from icsfeed.web.state import ServerState
 
@@ -200,8 +200,8 @@ async def test_what_a_webhook_has_touched_is_read_though_the_configuration_chang
         await made.get("all")
         workspace = made.host.service.workspaces["demo"]
         project = sample_id("project", "PROP")
-        made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "Touched"})
-        touched = Touched(
+        made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "WebhookChange"})
+        touched = WebhookChange(
             event="issue",
             action="update",
             projects=frozenset({project}),
@@ -249,9 +249,9 @@ class File:
 
 
 @asynccontextmanager
-async def watched(made: Site) -> AsyncIterator[tuple[File, Steps, Reloading]]:
+async def watched(made: Site) -> AsyncIterator[tuple[File, Steps, Reloader]]:
     file, steps = File(), Steps()
-    reloading = Reloading(made.host, file.load, lambda: file.text, lambda _: None, steps.sleep)
+    reloading = Reloader(made.host, file.load, lambda: file.text, lambda _: None, steps.sleep)
     task = asyncio.create_task(reloading.run())
     await asyncio.sleep(0.05)
     yield file, steps, reloading
@@ -319,11 +319,11 @@ async def test_a_fault_while_loading_leaves_what_is_there(
             raise RuntimeError("a fault of ours")
 
         load = broken if when == "reading it" else lambda: CONFIG
-        await Reloading(made.host, load, lambda: None, broken).reload()
+        await Reloader(made.host, load, lambda: None, broken).reload()
         assert "the one before stays" in caplog.text
         assert (await made.health())["configuration"] == "invalid"
         assert (await made.get("all")).content == before.content
-        await Reloading(made.host, lambda: CONFIG, lambda: None, lambda _: None).reload()
+        await Reloader(made.host, lambda: CONFIG, lambda: None, lambda _: None).reload()
         assert (await made.health())["configuration"] == "ok"
 
 
@@ -334,7 +334,7 @@ async def test_a_webhook_just_before_a_change_of_its_workspace_is_not_lost() -> 
         made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "Newer"})
         watch = made.server.watch(made.host.service.workspaces["demo"], CONFIG.cache)
         watch.touch(
-            Touched(
+            WebhookChange(
                 event="issue",
                 action="update",
                 resources=frozenset({"issues"}),

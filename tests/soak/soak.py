@@ -34,11 +34,11 @@ from plane.faults import Fault, Faults
 from plane.sample import sample
 from simulated import BACKEND, LoopClock
 
-from icsfeed.cache.background import Watch
+from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.config.schema import Feed
 from icsfeed.demo.data import DemoProject
 from icsfeed.server.build import opened
-from icsfeed.store.backends import Place, PrivateFiles
+from icsfeed.store.backends import Backend, PrivateFiles
 from icsfeed.store.store import Store
 from icsfeed.web.app import create_app
 from icsfeed.web.state import ServerState
@@ -299,13 +299,13 @@ async def server(data: PlaneData, faults: Faults, clock: LoopClock, folder: Path
     """One life of the service, over the files of the one before."""
     config = settings(FEEDS)
     plane = create_plane(data, clock, faults=faults, limits=UNLIMITED)
-    store = Store(Place(Files(folder), "files"))
+    store = Store(Backend(Files(folder), "files"))
     transports = {"demo": httpx.ASGITransport(plane)}  # type: ignore[arg-type]
     async with opened(config, transports=transports, store=store, clock=clock, timer=clock.timer) as service:
         world = World(
             service, create_app(service, ServerState(clock, clock.timer)), data, faults, clock, HOST
         )
-        watch = asyncio.create_task(Watch(world.workspace, config.cache, clock.timer).run())
+        watch = asyncio.create_task(BackgroundRefresh(world.workspace, config.cache, clock.timer).run())
         async with world.client:
             yield world
         await ended([watch])

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from icsfeed.conditional import http_date
 from icsfeed.config.schema import Auto, Feed
-from icsfeed.web.fast_path import Shortcut
+from icsfeed.web.fast_path import FastPath
 from icsfeed.web.feed_response import FeedEndpoint
 from icsfeed.web.state import ServerState
 
@@ -43,10 +43,10 @@ async def refuse(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise Refused
 
 
-def alone(world: World) -> Shortcut:
+def alone(world: World) -> FastPath:
     """The shortcut with no server behind it."""
     endpoint = FeedEndpoint(world.service, ServerState(world.clock), "Accept-Encoding, Origin")
-    return Shortcut(world.service, endpoint, refuse)
+    return FastPath(world.service, endpoint, refuse)
 
 
 async def ask(app: Any, method: str, url: str, headers: list[tuple[str, str]]) -> httpx.Response:
@@ -161,7 +161,7 @@ async def test_what_was_begun_before_a_sync_is_not_at_hand_after_it(world: World
 
 async def test_readers_are_counted_by_both_ways(world: World) -> None:
     server = ServerState(world.clock)
-    shortcut = Shortcut(world.service, FeedEndpoint(world.service, server, ""), refuse)
+    shortcut = FastPath(world.service, FeedEndpoint(world.service, server, ""), refuse)
     etag = (await world.get("prop")).headers["etag"]
     await ask(shortcut, "GET", world.path("prop"), [("User-Agent", "Thunderbird/128")])
     await ask(shortcut, "GET", world.path("prop", "phone"), [("If-None-Match", etag)])

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Feed, Secret
 from icsfeed.web.middleware import URL_LONGEST
 from icsfeed.web.status.metrics import exposition
-from icsfeed.web.token_throttle import AT_ONCE, PAUSE, PER_MINUTE, TOGETHER, WAITING, WrongLinks
+from icsfeed.web.token_throttle import AT_ONCE, PAUSE, PER_MINUTE, TOGETHER, WAITING, TokenThrottle
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +99,7 @@ class Naps:
 async def test_wrong_links_are_slowed_then_refused_and_good_ones_served() -> None:
     async with serving(settings(FEEDS)) as world:
         naps = Naps()
-        world.server.wrong_links = WrongLinks(world.clock.timer, naps)
+        world.server.wrong_links = TokenThrottle(world.clock.timer, naps)
         statuses = [(await world.ask("GET", WRONG)).status_code for _ in range(PER_MINUTE + 20)]
         assert statuses == [404] * PER_MINUTE + [429] * 20
         assert naps.taken == [PAUSE] * (PER_MINUTE + 20 - AT_ONCE)
@@ -123,7 +123,7 @@ async def test_a_warning_names_whose_links_are_wrong_and_a_metric_counts(
     path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(settings(FEEDS)) as world:
-        world.server.wrong_links = WrongLinks(world.clock.timer, Naps())
+        world.server.wrong_links = TokenThrottle(world.clock.timer, Naps())
         for _ in range(PER_MINUTE + 20):
             await world.ask("GET", path)
         assert caplog.text.count("too many wrong links from 127.0.0.1") == 1
@@ -139,7 +139,7 @@ async def test_a_warning_names_whose_links_are_wrong_and_a_metric_counts(
 async def test_wrong_links_to_pages_count_too(path: str) -> None:
     async with serving(settings(FEEDS)) as world:
         naps = Naps()
-        world.server.wrong_links = WrongLinks(world.clock.timer, naps)
+        world.server.wrong_links = TokenThrottle(world.clock.timer, naps)
         statuses = [
             (await world.ask("GET", path, accept="text/html")).status_code for _ in range(PER_MINUTE + 1)
         ]
@@ -161,7 +161,7 @@ async def test_a_trusted_proxy_says_how_it_was_asked(
 
 async def test_a_flood_from_everywhere_waits_too() -> None:
     naps = Naps()
-    links = WrongLinks(Clock().timer, naps)
+    links = TokenThrottle(Clock().timer, naps)
     for n in range(TOGETHER):
         await links.hold(f"198.18.{n // 250}.{n % 250}")
     assert naps.taken == []
@@ -171,7 +171,7 @@ async def test_a_flood_from_everywhere_waits_too() -> None:
 
 async def test_when_too_many_wait_connections_are_closed_instead() -> None:
     gate = asyncio.Event()
-    links = WrongLinks(Clock().timer, Naps(gate))
+    links = TokenThrottle(Clock().timer, Naps(gate))
     for _ in range(AT_ONCE):
         await links.hold("203.0.113.9")
     waiting = [asyncio.create_task(links.hold(f"198.51.100.{n % 20}")) for n in range(TOGETHER + WAITING)]
@@ -185,7 +185,7 @@ async def test_when_too_many_wait_connections_are_closed_instead() -> None:
 
 
 async def test_one_that_goes_away_waits_no_longer() -> None:
-    links = WrongLinks(Clock().timer, Naps(asyncio.Event()))
+    links = TokenThrottle(Clock().timer, Naps(asyncio.Event()))
     for _ in range(AT_ONCE):
         await links.hold("203.0.113.9")
     for _ in range(WAITING + 1):
@@ -197,7 +197,7 @@ async def test_one_that_goes_away_waits_no_longer() -> None:
 
 
 async def test_neighbours_in_an_ipv6_network_count_as_one() -> None:
-    links = WrongLinks(Clock().timer, Naps())
+    links = TokenThrottle(Clock().timer, Naps())
     last = [await links.hold(f"2001:db8::{n:x}") for n in range(PER_MINUTE + 1)][-1]
     assert last is not None
     assert last.status_code == 429
@@ -223,7 +223,7 @@ async def test_so_they_do_for_webhooks_and_admin_tokens(method: str, path: str) 
 @pytest.mark.parametrize("proxies", [(), ("127.0.0.1/32",)])
 async def test_forwarded_addresses_count_only_from_trusted_proxies(proxies: tuple[str, ...]) -> None:
     async with serving(settings(FEEDS, trusted_proxies=proxies)) as world:
-        world.server.wrong_links = WrongLinks(world.clock.timer, Naps())
+        world.server.wrong_links = TokenThrottle(world.clock.timer, Naps())
         statuses = {
             (await world.ask("GET", WRONG, x_forwarded_for=f"203.0.113.{n}")).status_code
             for n in range(PER_MINUTE + 1)

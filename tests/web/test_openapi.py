@@ -15,7 +15,7 @@ from plane import faults as f
 from icsfeed.config.schema import AuthProxy, Config, Feed, Secret
 from icsfeed.feeds.narrowing import FIELDS
 from icsfeed.feeds.query import parse_query
-from icsfeed.web.token_throttle import PER_MINUTE, WrongLinks
+from icsfeed.web.token_throttle import PER_MINUTE, TokenThrottle
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +96,7 @@ async def _everywhere(asking: Asking, world: World) -> None:
 
 
 async def _links(asking: Asking, world: World) -> None:
-    world.server.wrong_links = WrongLinks(world.clock.timer, _at_once)
+    world.server.wrong_links = TokenThrottle(world.clock.timer, _at_once)
     revoked = world.service.links.page_path("team", "carl")
     embed = world.service.links.embed_path("team", "carl")
     for path in (revoked, embed, f"{revoked}.ics", *("/feeds/x.ics", "/embed/x", "/feeds/icsf_x/property")):

@@ -21,7 +21,7 @@ from plane.sample import sample
 from plane.world import RECORDINGS
 from test_background import Time, inline_loop
 
-from icsfeed.cache.background import Watch
+from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.config.schema import Config, Secret
 from icsfeed.demo.sample import sample_id
 from icsfeed.model import Needs, Project
@@ -94,7 +94,7 @@ class Hooks:
         return found
 
     @property
-    def watch(self) -> Watch:
+    def watch(self) -> BackgroundRefresh:
         return self.webhooks._watches["demo"]
 
     @property

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from icsfeed.web.pages.items import Item
+from icsfeed.web.pages.items import PageItem
 from icsfeed.web.pages.month import is_within
 
 UNDATED_SHOWN = 50
@@ -18,16 +18,16 @@ class Agenda(Struct, frozen=True):
     `total` counts the items on the days of all parts; `earlier`, `later`: there are others before or after.
     """
 
-    overdue: tuple[Item, ...] = ()
-    days: tuple[tuple[date, tuple[Item, ...]], ...] = ()
-    undated: tuple[Item, ...] = ()
+    overdue: tuple[PageItem, ...] = ()
+    days: tuple[tuple[date, tuple[PageItem, ...]], ...] = ()
+    undated: tuple[PageItem, ...] = ()
     total: int = 0
     earlier: bool = False
     later: bool = False
 
 
 def agenda(
-    items: Sequence[Item], first: date, last: date, today: date, *, skip: int = 0, limit: int = 100
+    items: Sequence[PageItem], first: date, last: date, today: date, *, skip: int = 0, limit: int = 100
 ) -> Agenda:
     """The list from `first` to `last`, both inclusive: `limit` items of it after the first `skip`.
 
@@ -47,26 +47,26 @@ def agenda(
     )
 
 
-def upcoming(items: Iterable[Item], today: date, limit: int) -> tuple[Item, ...]:
+def upcoming(items: Iterable[PageItem], today: date, limit: int) -> tuple[PageItem, ...]:
     """The next items that are not done, soonest due first. What is overdue is not among them."""
     ahead = [item for item in items if item.last is not None and item.last >= today and not item.done]
     return tuple(sorted(ahead, key=lambda item: (item.last, item.order))[:limit])
 
 
-def overdue(items: Iterable[Item], today: date) -> tuple[Item, ...]:
+def overdue(items: Iterable[PageItem], today: date) -> tuple[PageItem, ...]:
     """What is overdue, the longest first."""
     return tuple(sorted((item for item in items if item.is_overdue(today)), key=lambda item: item.order))
 
 
-def first_after(items: Iterable[Item], day: date) -> date | None:
+def first_after(items: Iterable[PageItem], day: date) -> date | None:
     """The first day after this one on which an item begins; None: there is none."""
     return min((item.first for item in items if item.first is not None and item.first > day), default=None)
 
 
-def _by_day(items: Iterable[Item], first: date, last: date) -> list[Item]:
+def _by_day(items: Iterable[PageItem], first: date, last: date) -> list[PageItem]:
     within = (item for item in items if is_within(item, first, last))
     return sorted(within, key=lambda item: (_day(item, first), item.order))
 
 
-def _day(item: Item, first: date) -> date:
+def _day(item: PageItem, first: date) -> date:
     return max(item.first or first, first)

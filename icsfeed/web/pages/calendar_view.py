@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from icsfeed.errors import BadParameter
 from icsfeed.web.pages.agenda import Agenda, agenda, first_after
-from icsfeed.web.pages.items import Item
+from icsfeed.web.pages.items import PageItem
 from icsfeed.web.pages.month import DAY, Week, is_within, listed, month_weeks, next_month, week, week_start
 
 View: TypeAlias = Literal["month", "week", "agenda", "day"]
@@ -24,7 +24,7 @@ LISTED = 90
 AGENDA_DAYS, AGENDA_ITEMS = 28, 60
 
 
-class Scene(Struct, frozen=True, kw_only=True):
+class CalendarView(Struct, frozen=True, kw_only=True):
     """One page. `first` and `last` are the days that it is about; either `weeks` or `agenda` holds them.
 
     `listed`: how many entries each list behind `+n more` has. `previous`, `next`: the days to go on
@@ -48,11 +48,11 @@ class Scene(Struct, frozen=True, kw_only=True):
 
 
 def scene_of(
-    items: Sequence[Item], view: View, day: date, today: date, first_weekday: int, skip: int = 0
-) -> Scene:
+    items: Sequence[PageItem], view: View, day: date, today: date, first_weekday: int, skip: int = 0
+) -> CalendarView:
     """The page of these items that shows `day`. `skip`: of an agenda, how many items came before."""
     first, last = _bounds(view, day, first_weekday)
-    scene = Scene(view=view, day=day, first=first, last=last, skip=skip)
+    scene = CalendarView(view=view, day=day, first=first, last=last, skip=skip)
     if view in ("month", "week"):
         weeks = _weeks(items, view, first, first_weekday)
         count = sum(is_within(item, first, last) for item in items)
@@ -106,7 +106,7 @@ def _bounds(view: View, day: date, first_weekday: int) -> tuple[date, date]:
             return day, day
 
 
-def _weeks(items: Sequence[Item], view: View, first: date, first_weekday: int) -> tuple[Week, ...]:
+def _weeks(items: Sequence[PageItem], view: View, first: date, first_weekday: int) -> tuple[Week, ...]:
     if view == "month":
         return month_weeks(items, first, first_weekday, LANES[view])
     return (week(items, first, LANES[view]),)
@@ -121,7 +121,7 @@ def _shown(day: date | None) -> date | None:
     return day if day is not None and is_shown(day) else None
 
 
-def _on_its_way(scene: Scene, items: Sequence[Item]) -> Scene:
+def _on_its_way(scene: CalendarView, items: Sequence[PageItem]) -> CalendarView:
     """The scene with what there is before and after it."""
     length = scene.last - scene.first + DAY
     before = (scene.first - DAY).replace(day=1) if scene.view == "month" else scene.first - length

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.feeds.service import FeedService
-from icsfeed.web.pages.render import Pages, page_answer, page_request
+from icsfeed.web.pages.render import PageRenderer, page_answer, page_request
 from icsfeed.web.responses import READ
 
 
@@ -26,7 +26,9 @@ class Operation(Struct, frozen=True):
 
 @route("/docs", http_method=READ, summary="These routes, for people", include_in_schema=False)
 async def docs(
-    request: Request[Any, Any, Any], service: NamedDependency[FeedService], pages: NamedDependency[Pages]
+    request: Request[Any, Any, Any],
+    service: NamedDependency[FeedService],
+    pages: NamedDependency[PageRenderer],
 ) -> Response[str]:
     """The same as `/openapi.json`, to read."""
     operations = operations_of(request.app.openapi_schema.to_schema())

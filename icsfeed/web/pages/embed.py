@@ -11,10 +11,10 @@ from icsfeed.feeds.query import parse_query
 from icsfeed.feeds.service import FeedService
 from icsfeed.web.client_address import reader_of
 from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, PUBLIC_EMBED, described
-from icsfeed.web.pages.calendar_view import Scene, parse_date, parse_skip, parse_view, scene_of
+from icsfeed.web.pages.calendar_view import CalendarView, parse_date, parse_skip, parse_view, scene_of
 from icsfeed.web.pages.errors import refusal, trouble
-from icsfeed.web.pages.feed_view import Sheet, Sheets
-from icsfeed.web.pages.render import PageRequest, Pages, page_answer, page_request
+from icsfeed.web.pages.feed_view import FeedView, FeedViews
+from icsfeed.web.pages.render import PageRenderer, PageRequest, page_answer, page_request
 from icsfeed.web.responses import READ
 from icsfeed.web.state import ServerState
 
@@ -33,8 +33,8 @@ async def private_embed(
     name: FromPath[str],
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
-    pages: NamedDependency[Pages],
-    sheets: NamedDependency[Sheets],
+    pages: NamedDependency[PageRenderer],
+    sheets: NamedDependency[FeedViews],
     server: NamedDependency[ServerState],
 ) -> Response[str]:
     """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
@@ -52,8 +52,8 @@ async def public_embed(
     name: FromPath[str],
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
-    pages: NamedDependency[Pages],
-    sheets: NamedDependency[Sheets],
+    pages: NamedDependency[PageRenderer],
+    sheets: NamedDependency[FeedViews],
     server: NamedDependency[ServerState],
 ) -> Response[str]:
     """The same of a calendar that the configuration calls public."""
@@ -64,8 +64,8 @@ async def public_embed(
 async def _embed(
     request: Request[Any, Any, Any],
     service: FeedService,
-    pages: Pages,
-    sheets: Sheets,
+    pages: PageRenderer,
+    sheets: FeedViews,
     name: str,
     token: str | None,
 ) -> Response[str]:
@@ -88,7 +88,7 @@ async def _embed(
     return page_answer(html, framed_by=framed_by)
 
 
-def _html(pages: Pages, ask: PageRequest, sheet: Sheet) -> str:
+def _html(pages: PageRenderer, ask: PageRequest, sheet: FeedView) -> str:
     refresh = "" if ask.get("refresh") == "off" else str(REFRESH)
     return pages.html(
         "embed.html",
@@ -100,7 +100,7 @@ def _html(pages: Pages, ask: PageRequest, sheet: Sheet) -> str:
     )
 
 
-def scene_asked(ask: PageRequest, sheet: Sheet) -> Scene:
+def scene_asked(ask: PageRequest, sheet: FeedView) -> CalendarView:
     """The part of the calendar that the parameters ask for. Raises BadParameter."""
     day = parse_date(ask.get("date"), sheet.today)
     view, skip = parse_view(ask.get("view")), parse_skip(ask.get("skip"))

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
 from icsfeed.feeds.links import Grant
 from icsfeed.feeds.service import FeedService
-from icsfeed.web.pages.render import PageRequest, Pages, message_answer, page_request, wants_html
+from icsfeed.web.pages.render import PageRenderer, PageRequest, message_answer, page_request, wants_html
 from icsfeed.web.responses import NOT_FOUND, plain_answer
 
 log = logging.getLogger("icsfeed.pages")
@@ -20,7 +20,7 @@ log = logging.getLogger("icsfeed.pages")
 def refusal(
     request: Request[Any, Any, Any],
     service: FeedService,
-    pages: Pages,
+    pages: PageRenderer,
     grant: Grant | None,
     framed_by: Iterable[str] = (),
 ) -> Response[str]:
@@ -37,7 +37,7 @@ def refusal(
 
 
 def trouble(
-    pages: Pages, ask: PageRequest, error: FeedError | BadParameter, framed_by: Iterable[str] = ()
+    pages: PageRenderer, ask: PageRequest, error: FeedError | BadParameter, framed_by: Iterable[str] = ()
 ) -> Response[str]:
     """The answer where a page cannot be made of a feed."""
     headers: Mapping[str, str] = {}

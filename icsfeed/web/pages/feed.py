@@ -15,12 +15,12 @@ from icsfeed.feeds.narrowing import FIELDS, URL_LIMIT, query_string, with_query
 from icsfeed.feeds.query import parse_query
 from icsfeed.feeds.service import FeedService
 from icsfeed.web.pages.agenda import overdue, upcoming
-from icsfeed.web.pages.calendar_view import Scene, parse_date, scene_of
+from icsfeed.web.pages.calendar_view import CalendarView, parse_date, scene_of
 from icsfeed.web.pages.errors import refusal, trouble
-from icsfeed.web.pages.feed_view import Sheet, Sheets
-from icsfeed.web.pages.items import Item
-from icsfeed.web.pages.link_builder import Choices, choices_of, parts_asked, unoffered
-from icsfeed.web.pages.render import PageRequest, Pages, Pairs, page_answer, page_request
+from icsfeed.web.pages.feed_view import FeedView, FeedViews
+from icsfeed.web.pages.items import PageItem
+from icsfeed.web.pages.link_builder import FilterChoices, choices_of, parts_asked, unoffered
+from icsfeed.web.pages.render import PageRenderer, PageRequest, Pairs, page_answer, page_request
 
 APPS = (
     *("google", "outlook-web", "outlook", "apple", "ios"),
@@ -34,7 +34,7 @@ FRAME_HEIGHT = 960
 """Pixels: a month of six weeks, without a scroll bar."""
 
 
-class Addresses(Struct, frozen=True):
+class FeedAddresses(Struct, frozen=True):
     """Where a feed, narrowed, is for apps, people and frames. `too_long`: some apps would cut it.
 
     `subscribe`: by app, what opens it with the feed.
@@ -47,11 +47,11 @@ class Addresses(Struct, frozen=True):
     too_long: bool
 
 
-class Seen(Struct, frozen=True):
+class NarrowedFeed(Struct, frozen=True):
     """A feed, whole and as parameters narrow it. `wrong`: the one that could not be used, if any."""
 
-    whole: Sheet
-    sheet: Sheet
+    whole: FeedView
+    sheet: FeedView
     narrowing: str = ""
     wrong: str | None = None
 
@@ -62,14 +62,14 @@ class FeedPage(Struct, frozen=True, kw_only=True):
     `others`: what is asked for beside what the form offers.
     """
 
-    sheet: Sheet
-    scene: Scene
+    sheet: FeedView
+    scene: CalendarView
     total: int
-    late: Sequence[Item]
-    next: Sequence[Item]
-    addresses: Addresses
+    late: Sequence[PageItem]
+    next: Sequence[PageItem]
+    addresses: FeedAddresses
     qr: Markup | None
-    choices: Choices
+    choices: FilterChoices
     checked: Mapping[str, frozenset[str]]
     others: Pairs
     narrowed: bool
@@ -82,8 +82,8 @@ class FeedPage(Struct, frozen=True, kw_only=True):
 async def feed_page(
     request: Request[Any, Any, Any],
     service: FeedService,
-    pages: Pages,
-    sheets: Sheets,
+    pages: PageRenderer,
+    sheets: FeedViews,
     name: str,
     token: str | None,
 ) -> Response[str]:
@@ -111,19 +111,19 @@ async def feed_page(
     return feed_page_answer(html, seen)
 
 
-async def seen_of(sheets: Sheets, ask: PageRequest, name: str) -> Seen:
+async def seen_of(sheets: FeedViews, ask: PageRequest, name: str) -> NarrowedFeed:
     """Feed `name` as its parameters narrow it; the whole feed where they cannot be used. Raises FeedError."""
     whole, narrowing = await sheets.sheet(name), query_string(ask.parameters)
     if not narrowing:
-        return Seen(whole, whole)
+        return NarrowedFeed(whole, whole)
     try:
-        return Seen(whole, await sheets.sheet(name, parse_query(ask.parameters)), narrowing)
+        return NarrowedFeed(whole, await sheets.sheet(name, parse_query(ask.parameters)), narrowing)
     except BadParameter as error:
-        return Seen(whole, whole, wrong=error.field)
+        return NarrowedFeed(whole, whole, wrong=error.field)
 
 
 def feed_page_html(
-    pages: Pages, ask: PageRequest, page: FeedPage, service: FeedService, **values: object
+    pages: PageRenderer, ask: PageRequest, page: FeedPage, service: FeedService, **values: object
 ) -> str:
     """The page of a page. `values` are what /me adds."""
     return pages.html(
@@ -139,12 +139,12 @@ def feed_page_html(
     )
 
 
-def feed_page_answer(html: str, seen: Seen) -> Response[str]:
+def feed_page_answer(html: str, seen: NarrowedFeed) -> Response[str]:
     """The page, as an error where its parameters cannot be used."""
     return page_answer(html, HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK)
 
 
-def feed_page_of(service: FeedService, ask: PageRequest, seen: Seen, subscriber: str) -> FeedPage:
+def feed_page_of(service: FeedService, ask: PageRequest, seen: NarrowedFeed, subscriber: str) -> FeedPage:
     """What the page shows to a subscriber. Raises BadParameter for a `date` that is none."""
     whole, sheet, narrowing = seen.whole, seen.sheet, seen.narrowing
     day = parse_date(ask.get("date"), sheet.today)
@@ -186,13 +186,13 @@ def qr_code(text: str) -> Markup:
 
 def _addresses(
     service: FeedService, base: str, name: str, subscriber: str, narrowing: str, title: str
-) -> Addresses:
+) -> FeedAddresses:
     own = {
         what: with_query(url, narrowing)
         for what, url in service.links.addresses(name, base, subscriber).items()
     }
     ics = own["ics"]
-    return Addresses(
+    return FeedAddresses(
         ics=ics,
         page=own["page"],
         embed=own["embed"],

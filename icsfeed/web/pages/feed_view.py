@@ -13,9 +13,9 @@ from icsfeed.config.schema import Feed
 from icsfeed.errors import FeedError, UnknownFeed
 from icsfeed.feeds.calendar import Day
 from icsfeed.feeds.query import Query
-from icsfeed.feeds.service import FeedService, Look
-from icsfeed.single_flight import Joined
-from icsfeed.web.pages.items import Item, items_of
+from icsfeed.feeds.service import FeedInput, FeedService
+from icsfeed.single_flight import SingleFlight
+from icsfeed.web.pages.items import PageItem, items_of
 
 ITEMS_KEPT = 200_000
 """Items of all feeds and narrowings that are kept at most; what was not read for the longest goes first."""
@@ -28,7 +28,7 @@ Key = tuple[str, Query]
 _WHOLE = Query()
 
 
-class Sheet(Struct, frozen=True, weakref=True):
+class FeedView(Struct, frozen=True, weakref=True):
     """A feed for a page: title, items in order, and when its issues were last read of Plane.
 
     `stale_since` is set once Plane could not be read for longer than the feed lets pass unsaid.
@@ -39,30 +39,30 @@ class Sheet(Struct, frozen=True, weakref=True):
     feed: Feed
     title: str
     description: str
-    items: Sequence[Item]
+    items: Sequence[PageItem]
     today: date
     read_at: datetime
     stale_since: datetime | None
     unread: int = 0
 
 
-class Kept(Struct, frozen=True):
+class CachedView(Struct, frozen=True):
     """A sheet, and what it was made of: it holds while that does."""
 
     stamp: tuple[object, ...]
     day: Day
-    sheet: Sheet
+    sheet: FeedView
 
 
-class Sheets:
+class FeedViews:
     """The sheets of a service's feeds."""
 
     def __init__(self, service: FeedService) -> None:
         self._service = service
-        self._kept: LRUCache[Key, Kept] = LRUCache(ITEMS_KEPT, _size)
-        self._making: Joined[Sheet] = Joined()
+        self._kept: LRUCache[Key, CachedView] = LRUCache(ITEMS_KEPT, _size)
+        self._making: SingleFlight[FeedView] = SingleFlight()
 
-    async def sheet(self, name: str, query: Query = _WHOLE) -> Sheet:
+    async def sheet(self, name: str, query: Query = _WHOLE) -> FeedView:
         """The feed as `query` narrows it; what was last made of it where that fails now.
 
         Raises UnknownFeed, BadParameter when the query cannot be used, NoCopy and other FeedErrors.
@@ -77,31 +77,31 @@ class Sheets:
             today = self._service.today()
             return last.sheet if last.sheet.today == today else replace(last.sheet, today=today)
 
-    async def _current(self, name: str, query: Query) -> Sheet:
+    async def _current(self, name: str, query: Query) -> FeedView:
         look = await self._service.look(name, query)
         kept = self._kept.get((name, query))
         if kept is None or (kept.stamp, kept.day) != (look.view.stamp, look.day):
             return await self._make(look)
         if kept.sheet.read_at != look.view.read_at:
-            kept = Kept(kept.stamp, kept.day, replace(kept.sheet, read_at=look.view.read_at))
+            kept = CachedView(kept.stamp, kept.day, replace(kept.sheet, read_at=look.view.read_at))
             self._kept[name, query] = kept
         return kept.sheet
 
-    async def _make(self, look: Look) -> Sheet:
+    async def _make(self, look: FeedInput) -> FeedView:
         """Made once for all who ask meanwhile: a page of an intranet has many readers at a time."""
         key = look.name, look.query
         sheet = await self._making.result(key, lambda: asyncio.to_thread(_made, self._service, look))
-        self._kept[key] = Kept(look.view.stamp, look.day, sheet)
+        self._kept[key] = CachedView(look.view.stamp, look.day, sheet)
         return sheet
 
 
-def _size(kept: Kept) -> int:
+def _size(kept: CachedView) -> int:
     return min(len(kept.sheet.items) + ITEMS_LEAST, ITEMS_KEPT)
 
 
-def _made(service: FeedService, look: Look) -> Sheet:
+def _made(service: FeedService, look: FeedInput) -> FeedView:
     calendar = service.calendar_of(look)
-    return Sheet(
+    return FeedView(
         name=look.name,
         feed=look.feed,
         title=calendar.header.name,

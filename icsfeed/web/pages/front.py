@@ -6,12 +6,12 @@ from litestar import Request, Response
 
 from icsfeed.feeds.service import FeedService
 from icsfeed.web.client_address import signed_in
-from icsfeed.web.pages.render import Pages, page_answer, page_request
+from icsfeed.web.pages.render import PageRenderer, page_answer, page_request
 from icsfeed.web.state import ServerState
 
 
 def front_page(
-    request: Request[Any, Any, Any], service: FeedService, pages: Pages, server: ServerState
+    request: Request[Any, Any, Any], service: FeedService, pages: PageRenderer, server: ServerState
 ) -> Response[str]:
     """The front page. Who is signed in finds the way to their own calendars."""
     known = signed_in(request, service.config.auth_proxy, server.proxy_guesses) is not None

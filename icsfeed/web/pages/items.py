@@ -31,7 +31,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
 
 
-class Item(Struct, frozen=True, kw_only=True):
+class PageItem(Struct, frozen=True, kw_only=True):
     """One component for a page. `first` and `last` are its days, both inclusive; both None: undated.
 
     `done` is as the feed shows it; `color` a CSS3 name. `facts.group` tells what an open item is.
@@ -59,7 +59,7 @@ class Item(Struct, frozen=True, kw_only=True):
         return bool(group and group not in DONE_GROUPS and self.last and self.last < today)
 
 
-def items_of(calendar: Calendar, details: Details) -> tuple[Item, ...]:
+def items_of(calendar: Calendar, details: Details) -> tuple[PageItem, ...]:
     """The items of a feed in order. `details` are the feed's: they decide which facts there are."""
     issues = {issue_uid(issue.id): (snapshot, issue) for snapshot, issue in calendar.selection.issues}
     made = [_item(component, issues, details) for component in calendar.components]
@@ -73,9 +73,9 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in ends).upper()[:2]
 
 
-def _item(component: Component, issues: Mapping[str, tuple[Snapshot, Issue]], details: Details) -> Item:
+def _item(component: Component, issues: Mapping[str, tuple[Snapshot, Issue]], details: Details) -> PageItem:
     found = issues.get(component.uid.replace("-start@", "@"))
-    return Item(
+    return PageItem(
         title=component.summary,
         first=component.first or component.last,
         last=component.last,

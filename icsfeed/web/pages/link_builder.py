@@ -8,14 +8,14 @@ from icsfeed.config.schema import Feed
 from icsfeed.feeds.query import may_remind, shown_fields, tells_done, tells_start
 from icsfeed.feeds.select import NONE
 from icsfeed.model import Priority, StateGroup
-from icsfeed.web.pages.items import RANK, Item
+from icsfeed.web.pages.items import RANK, PageItem
 
 GROUPS: tuple[StateGroup, ...] = ("backlog", "unstarted", "started", "completed", "cancelled")
 LONGEST = 200
 """Names of one kind that are offered at most: a form stays a form."""
 
 
-class Choices(Struct, frozen=True):
+class FilterChoices(Struct, frozen=True):
     """The values there are, by parameter. `what`: the feed may be narrowed by what its issues are.
 
     `done`, `dates`, `alarm`: whether it may be asked for other marks of what is done, days, reminders.
@@ -32,16 +32,16 @@ class Choices(Struct, frozen=True):
     assignee: tuple[str, ...] = ()
 
 
-def choices_of(items: Sequence[Item], feed: Feed) -> Choices:
+def choices_of(items: Sequence[PageItem], feed: Feed) -> FilterChoices:
     """The choices of a whole feed. One that is busy offers none but days."""
     if feed.details == "busy":
-        return Choices(what=False)
+        return FilterChoices(what=False)
     facts = [item.facts for item in items if item.kind == "issue"]
     groups, priorities = {fact.group for fact in facts}, {item.priority for item in items}
     shown = shown_fields(feed)
     # Below full details, categories stand for the labels: they may be other things too.
     labelled = feed.details == "full" or feed.categories == ("labels",)
-    return Choices(
+    return FilterChoices(
         what=True,
         done=tells_done(feed),
         dates=tells_start(feed),
@@ -57,7 +57,7 @@ def choices_of(items: Sequence[Item], feed: Feed) -> Choices:
 
 
 def unoffered(
-    parameters: Iterable[tuple[str, str]], choices: Choices, alarms: Collection[str]
+    parameters: Iterable[tuple[str, str]], choices: FilterChoices, alarms: Collection[str]
 ) -> tuple[tuple[str, str], ...]:
     """What these parameters ask for and a form of choices and alarms has no field for.
 
@@ -83,7 +83,7 @@ def parts_asked(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def _offered(choices: Choices) -> Mapping[str, Sequence[str]]:
+def _offered(choices: FilterChoices) -> Mapping[str, Sequence[str]]:
     return {
         "priority": choices.priority,
         "state": (*choices.group, *choices.state),

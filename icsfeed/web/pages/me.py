@@ -12,22 +12,22 @@ from msgspec import Struct
 from icsfeed.cache.snapshots import View
 from icsfeed.config.schema import Feed
 from icsfeed.errors import BadParameter, FeedError
-from icsfeed.feeds.calendar import Material, title_of
-from icsfeed.feeds.personal import Mine, of_projects, own_feeds, person_with, project_feeds
+from icsfeed.feeds.calendar import FeedData, title_of
+from icsfeed.feeds.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
 from icsfeed.feeds.service import FeedService
 from icsfeed.single_flight import worked
 from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
 from icsfeed.web.pages.errors import refusal, trouble
 from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, feed_page_of, seen_of
-from icsfeed.web.pages.feed_view import Sheets
+from icsfeed.web.pages.feed_view import FeedViews
 from icsfeed.web.pages.memberships import Memberships
-from icsfeed.web.pages.render import PageRequest, Pages, message_answer, page_request
+from icsfeed.web.pages.render import PageRenderer, PageRequest, message_answer, page_request
 from icsfeed.web.responses import NEVER_STORED, READ
 from icsfeed.web.state import ServerState
 
 
-class Own(Struct, frozen=True):
+class OwnCalendar(Struct, frozen=True):
     """A calendar of the person's: its name on the page and the way to it."""
 
     title: str
@@ -44,8 +44,8 @@ class Own(Struct, frozen=True):
 async def me(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
-    pages: NamedDependency[Pages],
-    sheets: NamedDependency[Sheets],
+    pages: NamedDependency[PageRenderer],
+    sheets: NamedDependency[FeedViews],
     memberships: NamedDependency[Memberships],
     server: NamedDependency[ServerState],
 ) -> Response[str]:
@@ -76,12 +76,12 @@ async def me(
     return answer
 
 
-async def mine_of(service: FeedService, memberships: Memberships, email: str) -> Sequence[Mine]:
+async def mine_of(service: FeedService, memberships: Memberships, email: str) -> Sequence[PersonalFeed]:
     """The feeds of the person with this address in all workspaces: their own first."""
     feeds = {name: feed for name, feed in service.config.feeds.items() if service.links.is_served(feed)}
     feeds.update(await service.auto_feeds())
-    own: list[Mine] = []
-    shared: list[Mine] = []
+    own: list[PersonalFeed] = []
+    shared: list[PersonalFeed] = []
     for workspace, roster in (await service.rosters()).items():
         person = person_with(email, roster.people.values())
         if person is not None:
@@ -98,13 +98,15 @@ def _of_workspace(service: FeedService, feeds: dict[str, Feed], workspace: str) 
     return {name: feed for name, feed in feeds.items() if service.workspace_of(feed) == workspace}
 
 
-async def _owns(service: FeedService, ask: PageRequest, mine: Sequence[Mine], chosen: Mine) -> Sequence[Own]:
+async def _owns(
+    service: FeedService, ask: PageRequest, mine: Sequence[PersonalFeed], chosen: PersonalFeed
+) -> Sequence[OwnCalendar]:
     """The way to each calendar. Titles that two have are told apart by the feeds' names."""
     rosters = await service.rosters()
     titles = [await _title(service, rosters, own) for own in mine]
     kept = [(name, value) for name, value in ask.parameters if name in ("lang", "theme") and value]
     return [
-        Own(
+        OwnCalendar(
             title=title if titles.count(title) == 1 else f"{title} ({own.name})",
             href="?" + urlencode([("feed", own.name), *kept]),
             current=own == chosen,
@@ -113,12 +115,12 @@ async def _owns(service: FeedService, ask: PageRequest, mine: Sequence[Mine], ch
     ]
 
 
-async def _title(service: FeedService, rosters: Mapping[str, View], own: Mine) -> str:
+async def _title(service: FeedService, rosters: Mapping[str, View], own: PersonalFeed) -> str:
     """A calendar's title, for which its issues are not read; one that cannot be told goes by its name."""
     try:
         feed = await service.feed(own.name)
         name = service.workspace_of(feed)
-        material = Material(rosters[name].projects, rosters[name].people, (), ())
+        material = FeedData(rosters[name].projects, rosters[name].people, (), ())
         workspace = service.config.workspaces[name].title or name
         return title_of(own.name, feed, feed.language or service.config.language, material, workspace)
     except FeedError:

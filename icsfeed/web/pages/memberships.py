@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from icsfeed.cache.ttl import Copies
+from icsfeed.cache.ttl import TtlCache
 from icsfeed.cache.workspace import Workspace
 from icsfeed.errors import PlaneError
 from icsfeed.feeds.service import FeedService
@@ -24,7 +24,7 @@ class Memberships:
     ) -> None:
         self._service = service
         ttl = float(service.config.cache.members)
-        self._members: Copies[Key, frozenset[str]] = Copies(ttl, timer, clock)
+        self._members: TtlCache[Key, frozenset[str]] = TtlCache(ttl, timer, clock)
 
     async def of(self, workspace: str, projects: Iterable[Project], person: str) -> frozenset[str]:
         """The ids of those projects that the person (by id) is, or was once, a member of.

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from msgspec import Struct
 
-from icsfeed.web.pages.items import RANK, Item
+from icsfeed.web.pages.items import RANK, PageItem
 
 DAY = timedelta(days=1)
 FEWEST = 3
@@ -15,7 +15,7 @@ FEWEST = 3
 class Bar(Struct, frozen=True):
     """An item drawn over `days` days of one week. `before`, `after`: it goes on outside of it."""
 
-    item: Item
+    item: PageItem
     lane: int
     days: int
     before: bool
@@ -30,7 +30,7 @@ class Cell(Struct, frozen=True):
 
     day: date
     bars: tuple[Bar, ...] = ()
-    more: tuple[Item, ...] = ()
+    more: tuple[PageItem, ...] = ()
     count: int = 0
 
 
@@ -42,7 +42,7 @@ def week_start(day: date, first_weekday: int) -> date:
     return day - (day.weekday() - first_weekday) % 7 * DAY
 
 
-def month_weeks(items: Iterable[Item], month: date, first_weekday: int, lanes: int) -> tuple[Week, ...]:
+def month_weeks(items: Iterable[PageItem], month: date, first_weekday: int, lanes: int) -> tuple[Week, ...]:
     """The weeks that a month needs, whole: 4 to 6 of them, with days of its neighbours."""
     first = month.replace(day=1)
     last = next_month(first) - DAY
@@ -51,12 +51,12 @@ def month_weeks(items: Iterable[Item], month: date, first_weekday: int, lanes: i
     return tuple(week(shown, week_start(first, first_weekday) + days * DAY, lanes) for days in starts)
 
 
-def week(items: Iterable[Item], start: date, lanes: int) -> Week:
+def week(items: Iterable[PageItem], start: date, lanes: int) -> Week:
     """Seven days from `start`. Each item takes the first lane that is free on all of its days."""
     end = start + 6 * DAY
     taken: set[tuple[int, int]] = set()
     bars: dict[int, list[Bar]] = {}
-    more: dict[int, list[Item]] = {}
+    more: dict[int, list[PageItem]] = {}
     count = [0] * 7
     for first, last, item in _clipped(items, start, end):
         days = range(first, last + 1)
@@ -81,7 +81,7 @@ def next_month(month: date) -> date:
     return (month.replace(day=1) + 32 * DAY).replace(day=1)
 
 
-def is_within(item: Item, first: date, last: date) -> bool:
+def is_within(item: PageItem, first: date, last: date) -> bool:
     """Whether one of its days is one of these."""
     return item.last is not None and item.last >= first and _first(item) <= last
 
@@ -98,11 +98,11 @@ def listed(weeks: Iterable[Week], limit: int) -> int:
     return each if each >= FEWEST else 0
 
 
-def _first(item: Item) -> date:
+def _first(item: PageItem) -> date:
     return item.first or item.last or date.max
 
 
-def _clipped(items: Iterable[Item], start: date, end: date) -> list[tuple[int, int, Item]]:
+def _clipped(items: Iterable[PageItem], start: date, end: date) -> list[tuple[int, int, PageItem]]:
     found = [
         ((max(_first(item), start) - start).days, (min(item.last or end, end) - start).days, item)
         for item in items
@@ -111,7 +111,7 @@ def _clipped(items: Iterable[Item], start: date, end: date) -> list[tuple[int, i
     return sorted(found, key=_place)
 
 
-def _place(bar: tuple[int, int, Item]) -> tuple[object, ...]:
+def _place(bar: tuple[int, int, PageItem]) -> tuple[object, ...]:
     """Earlier ones first, then longer ones, what is still to do, and what is urgent."""
     first, last, item = bar
     return (first, first - last, item.done, RANK[item.priority], item.order)

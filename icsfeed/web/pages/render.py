@@ -19,7 +19,7 @@ from icsfeed.l10n.languages import chosen
 from icsfeed.l10n.localization import Localization
 from icsfeed.l10n.words import LANGUAGES
 from icsfeed.negotiation import accepts_html
-from icsfeed.single_flight import Joined, worked
+from icsfeed.single_flight import SingleFlight, worked
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
 from icsfeed.web.pages.calendar_view import is_shown
@@ -67,14 +67,14 @@ class PageRequest(Struct, frozen=True):
         return "?" + urlencode([*kept, *new], safe=",!")
 
 
-class Pages:
+class PageRenderer:
     """The templates, filled in with our own words."""
 
     def __init__(self, assets: Assets) -> None:
         self._kept: LRUCache[Hashable, tuple[Sequence[ref[object]], str]] = LRUCache(
             HTML_KEPT, lambda kept: len(kept[1])
         )
-        self._making: Joined[str] = Joined()
+        self._making: SingleFlight[str] = SingleFlight()
         self._environment = Environment(
             loader=PackageLoader("icsfeed.web.pages"),
             autoescape=True,
@@ -179,7 +179,7 @@ def page_answer(
 
 
 def message_answer(
-    pages: Pages,
+    pages: PageRenderer,
     ask: PageRequest,
     key: str,
     status: int,

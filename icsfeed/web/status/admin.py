@@ -16,10 +16,10 @@ from icsfeed.cache.sync import LastSync
 from icsfeed.config.schema import Config, Secret
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import WORDS
-from icsfeed.push.scheduler import Last, Pusher
+from icsfeed.push.scheduler import LastRun, PushScheduler
 from icsfeed.web.client_address import reader_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
-from icsfeed.web.pages.render import Pages, wants_html
+from icsfeed.web.pages.render import PageRenderer, wants_html
 from icsfeed.web.responses import NEVER_STORED, error_answer, timestamp
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.metrics import TEXT_FORMAT, exposition
@@ -111,7 +111,7 @@ async def sync_now(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pusher: NamedDependency[Pusher],
+    pusher: NamedDependency[PushScheduler],
 ) -> Response[Any]:
     """Starts a sync and does not wait for it; then all is pushed. 409 while one is under way; 10 an hour.
 
@@ -121,7 +121,7 @@ async def sync_now(
     return sync_answer(request, service, answer) if wants_html(request) else answer
 
 
-def _sync(service: FeedService, server: ServerState, pusher: Pusher) -> Response[Any]:
+def _sync(service: FeedService, server: ServerState, pusher: PushScheduler) -> Response[Any]:
     async def push() -> None:
         pusher.run_now()
 
@@ -147,7 +147,7 @@ def _sync(service: FeedService, server: ServerState, pusher: Pusher) -> Response
 async def sync_status(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pusher: NamedDependency[Pusher],
+    pusher: NamedDependency[PushScheduler],
 ) -> Response[Any]:
     """Whether something is being read or pushed, the last sync, the next one, and how much waits."""
     workspaces, pushes = tuple(service.workspaces.values()), pusher.status
@@ -174,7 +174,7 @@ def _row(sync: LastSync) -> dict[str, Any]:
     }
 
 
-def _pushed(last: Last | None) -> dict[str, Any] | None:
+def _pushed(last: LastRun | None) -> dict[str, Any] | None:
     """A target's last run, without the addresses in it; None: there was none yet."""
     if last is None:
         return None
@@ -196,8 +196,8 @@ async def status(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pages: NamedDependency[Pages],
-    pusher: NamedDependency[Pusher],
+    pages: NamedDependency[PageRenderer],
+    pusher: NamedDependency[PushScheduler],
 ) -> Response[Any]:
     """Workspaces, feeds, their readers, and pushes; a page for a browser. `?links=1` shows the links too."""
     with_links = request.query_params.get("links") == "1"

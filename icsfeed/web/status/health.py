@@ -11,10 +11,10 @@ from icsfeed import __version__
 from icsfeed.cache.workspace import Workspace
 from icsfeed.errors import PushError
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.scheduler import Pusher, Status
+from icsfeed.push.scheduler import PushScheduler, PushStatus
 from icsfeed.web.openapi import HEALTH, PAGE, READY, ROBOTS, ROOT, described
 from icsfeed.web.pages.front import front_page
-from icsfeed.web.pages.render import Pages, wants_html
+from icsfeed.web.pages.render import PageRenderer, wants_html
 from icsfeed.web.responses import NEVER_STORED, READ, Clock, timestamp
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.report import sync_state
@@ -27,7 +27,7 @@ async def root(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pages: NamedDependency[Pages],
+    pages: NamedDependency[PageRenderer],
 ) -> Response[Any]:
     """Name, version and uptime (whole seconds), or a page for a browser. Never a feed's name."""
     if wants_html(request):
@@ -86,7 +86,7 @@ async def ready(
 async def api_health(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pusher: NamedDependency[Pusher],
+    pusher: NamedDependency[PushScheduler],
 ) -> Response[dict[str, Any]]:
     """Version, uptime, figures, and the age of each workspace's copy. It never touches Plane."""
     workspaces, now, pushes = service.workspaces, server.clock(), pusher.status
@@ -123,7 +123,7 @@ def _plane_connection(service: FeedService) -> str:
     return errors[0] if errors else "ok" if all(one.refreshes.last for one in workspaces) else "not read yet"
 
 
-def _caldav_connection(pushes: Status) -> str:
+def _caldav_connection(pushes: PushStatus) -> str:
     """`ok`, the kind of the first error, `not tried yet` or `not configured`: in words that name nothing."""
     runs = pushes.last.values()
     errors = [last.report.error for last in runs if last and isinstance(last.report.error, PushError)]

@@ -7,15 +7,20 @@ from litestar import Request, Response
 
 from icsfeed.doctor.clients import LARGE
 from icsfeed.feeds.service import FeedService
-from icsfeed.web.pages.render import Pages, message_answer, page_answer, page_request
+from icsfeed.web.pages.render import PageRenderer, message_answer, page_answer, page_request
 from icsfeed.web.responses import NEVER_STORED
-from icsfeed.web.status.report import Report
+from icsfeed.web.status.report import ServerReport
 
 SYNCS = {HTTPStatus.ACCEPTED: "started", HTTPStatus.CONFLICT: "running"}
 
 
 def status_page(
-    request: Request[Any, Any, Any], service: FeedService, pages: Pages, report: Report, *, with_links: bool
+    request: Request[Any, Any, Any],
+    service: FeedService,
+    pages: PageRenderer,
+    report: ServerReport,
+    *,
+    with_links: bool,
 ) -> Response[str]:
     """The report as a page. Links are masked unless they were asked for: who has one can read the feed."""
     ask = page_request(request, service.config)
@@ -36,7 +41,7 @@ def sync_answer(
 
 
 def refused_page(
-    request: Request[Any, Any, Any], service: FeedService, pages: Pages, answer: Response[Any]
+    request: Request[Any, Any, Any], service: FeedService, pages: PageRenderer, answer: Response[Any]
 ) -> Response[str]:
     """What a browser shows when no token was given, or a wrong one; the browser asks for it before."""
     status = answer.status_code or HTTPStatus.UNAUTHORIZED

@@ -9,7 +9,7 @@ from icsfeed import __version__
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Feed
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.scheduler import Last, Status
+from icsfeed.push.scheduler import LastRun, PushStatus
 from icsfeed.web.reader_log import Reader
 from icsfeed.web.state import ServerState
 
@@ -79,7 +79,7 @@ class PushReport(Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-class Report(Struct, frozen=True):
+class ServerReport(Struct, frozen=True):
     """The whole. `problems`: of a newer configuration that cannot be used; `store`: how it fails."""
 
     version: str
@@ -93,10 +93,12 @@ class Report(Struct, frozen=True):
     pushes: tuple[PushReport, ...]
 
 
-async def report(service: FeedService, server: ServerState, pushes: Status, *, with_links: bool) -> Report:
+async def report(
+    service: FeedService, server: ServerState, pushes: PushStatus, *, with_links: bool
+) -> ServerReport:
     """The state of everything, from what is known: Plane is asked only for what is not fresh."""
     feeds = {**service.config.feeds, **await service.auto_feeds()}
-    return Report(
+    return ServerReport(
         version=__version__,
         started=server.started,
         now=server.clock(),
@@ -109,7 +111,7 @@ async def report(service: FeedService, server: ServerState, pushes: Status, *, w
     )
 
 
-def _push(name: str, last: Last | None) -> PushReport:
+def _push(name: str, last: LastRun | None) -> PushReport:
     if last is None:
         return PushReport(name, None, {}, 0, ())
     found = last.report
@@ -190,7 +192,7 @@ def _waits(workspace: Workspace) -> Iterator[float]:
         yield workspace.known.issues.left(project.id)
 
 
-def sync_state(service: FeedService, server: ServerState, pushes: Status) -> str:
+def sync_state(service: FeedService, server: ServerState, pushes: PushStatus) -> str:
     """`running` while something is read or pushed, `error` when that failed the last time, else `idle`."""
     workspaces = service.workspaces.values()
     reading = server.sync.is_running or any(workspace.refreshes.under_way for workspace in workspaces)

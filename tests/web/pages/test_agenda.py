@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from test_month import DAY, item
 
 from icsfeed.web.pages.agenda import agenda, first_after, overdue, upcoming
-from icsfeed.web.pages.items import Facts, Item
+from icsfeed.web.pages.items import Facts, PageItem
 
 TODAY = date(2026, 11, 25)
 OPEN = Facts(state="Todo", group="unstarted")
-UNDATED = Item(title="undated", first=None, last=None)
+UNDATED = PageItem(title="undated", first=None, last=None)
 
 
-def _titles(items: tuple[Item, ...]) -> list[str]:
+def _titles(items: tuple[PageItem, ...]) -> list[str]:
     return [one.title for one in items]
 
 
@@ -66,7 +66,7 @@ def test_only_the_first_part_has_the_overdue_and_only_the_last_the_undated() -> 
     ),
     st.integers(1, 7),
 )
-def test_the_parts_together_hold_each_item_of_the_days_once(items: list[Item], limit: int) -> None:
+def test_the_parts_together_hold_each_item_of_the_days_once(items: list[PageItem], limit: int) -> None:
     last = TODAY + timedelta(days=27)
     parts = [
         agenda(items, TODAY, last, TODAY, skip=skip, limit=limit)

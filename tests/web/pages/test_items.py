@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from making import LABELS, TODAY, calendar, issue, material, period, snapshot
 
 from icsfeed.config.schema import Details, Feed
-from icsfeed.web.pages.items import Facts, Item, initials, items_of
+from icsfeed.web.pages.items import Facts, PageItem, initials, items_of
 
 EVERYTHING = Feed(everything=True, include=("issues", "cycles", "modules"))
 
 
-def _items(feed: Feed, *issues: object) -> tuple[Item, ...]:
+def _items(feed: Feed, *issues: object) -> tuple[PageItem, ...]:
     snap = snapshot(*issues, periods=[period()])  # type: ignore[arg-type]
     return items_of(calendar(feed, material(snap)), feed.details)
 
 
-def _item(feed: Feed = EVERYTHING, **changes: object) -> Item:
+def _item(feed: Feed = EVERYTHING, **changes: object) -> PageItem:
     found = _items(feed, issue(1, **changes))
     return next(item for item in found if item.kind != "cycle")
 
@@ -45,7 +45,7 @@ def test_the_facts_beside_an_item_are_those_that_its_description_holds(
 
 def test_a_busy_feeds_page_says_nothing_that_its_ics_hides() -> None:
     item = _item(Feed(everything=True, details="busy"), **RICH, name="Secret plan", priority="urgent")
-    assert item == Item(title="Busy", first=date(2026, 12, 1), last=date(2026, 12, 1))
+    assert item == PageItem(title="Busy", first=date(2026, 12, 1), last=date(2026, 12, 1))
 
 
 def test_labels_below_full_details_are_the_categories_that_the_feed_chose() -> None:

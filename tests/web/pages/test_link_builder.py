@@ -4,11 +4,11 @@ import pytest
 from making import calendar, issue, material, period, snapshot
 
 from icsfeed.config.schema import Feed
-from icsfeed.web.pages.items import Facts, Item, items_of
-from icsfeed.web.pages.link_builder import LONGEST, Choices, choices_of, unoffered
+from icsfeed.web.pages.items import Facts, PageItem, items_of
+from icsfeed.web.pages.link_builder import LONGEST, FilterChoices, choices_of, unoffered
 
 
-def _choices(feed: Feed) -> Choices:
+def _choices(feed: Feed) -> FilterChoices:
     snap = snapshot(
         issue(1, priority="low", state="started", labels=("l-docs", "l-bug"), assignees=("u-bob", "u-anna")),
         issue(2, priority="urgent", state="completed"),
@@ -19,7 +19,7 @@ def _choices(feed: Feed) -> Choices:
 
 
 def test_a_full_feed_offers_all_that_is_in_it_in_its_order() -> None:
-    assert _choices(Feed(everything=True, include=("issues", "cycles"))) == Choices(
+    assert _choices(Feed(everything=True, include=("issues", "cycles"))) == FilterChoices(
         what=True,
         done=True,
         dates=True,
@@ -47,12 +47,12 @@ def test_categories_that_are_no_labels_are_not_offered_as_labels() -> None:
 
 
 def test_a_busy_feed_offers_nothing_of_what_it_hides() -> None:
-    assert _choices(Feed(everything=True, details="busy")) == Choices(what=False)
+    assert _choices(Feed(everything=True, details="busy")) == FilterChoices(what=False)
 
 
 def test_an_endless_list_of_names_is_cut() -> None:
     items = [
-        Item(title="x", first=None, last=None, facts=Facts(labels=(f"label {n}",)))
+        PageItem(title="x", first=None, last=None, facts=Facts(labels=(f"label {n}",)))
         for n in range(LONGEST + 50)
     ]
     assert len(choices_of(items, Feed(everything=True)).label) == LONGEST
@@ -79,6 +79,6 @@ def test_what_is_asked_for_and_not_offered_is_found(
 
 
 def test_a_label_with_a_comma_in_its_name_is_one_choice() -> None:
-    items = [Item(title="x", first=None, last=None, facts=Facts(labels=("red, green",)))]
+    items = [PageItem(title="x", first=None, last=None, facts=Facts(labels=("red, green",)))]
     choices = choices_of(items, Feed(everything=True))
     assert unoffered([("label", "red, green")], choices, ()) == ()

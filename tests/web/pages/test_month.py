@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.web.pages.items import Item
+from icsfeed.web.pages.items import PageItem
 from icsfeed.web.pages.month import Cell, Week, listed, month_weeks, next_month, week, week_start
 
 MONDAY = date(2026, 11, 23)
 DAY = timedelta(days=1)
 
 
-def item(first: int, last: int | None = None, **changes: object) -> Item:
+def item(first: int, last: int | None = None, **changes: object) -> PageItem:
     """An item by days from Monday, 23 November 2026."""
     begin, end = MONDAY + first * DAY, MONDAY + (first if last is None else last) * DAY
-    return Item(**{"title": f"{first}-{last}", "first": begin, "last": end, **changes})  # type: ignore[arg-type]
+    return PageItem(**{"title": f"{first}-{last}", "first": begin, "last": end, **changes})  # type: ignore[arg-type]
 
 
 def drawn(row: Week) -> list[tuple[int, int, int, str]]:
@@ -57,13 +57,15 @@ def test_a_bar_says_whether_its_item_goes_on(
     assert (bar.days, bar.before, bar.after) == (days, before, after)
 
 
-@pytest.mark.parametrize("outside", [item(-2, -1), item(7, 9), Item(title="undated", first=None, last=None)])
-def test_what_is_on_no_day_of_the_week_is_not_in_it(outside: Item) -> None:
+@pytest.mark.parametrize(
+    "outside", [item(-2, -1), item(7, 9), PageItem(title="undated", first=None, last=None)]
+)
+def test_what_is_on_no_day_of_the_week_is_not_in_it(outside: PageItem) -> None:
     assert all(cell == Cell(cell.day) for cell in week([outside], MONDAY, 3))
 
 
 def test_an_item_without_a_first_day_is_on_its_last() -> None:
-    assert drawn(week([Item(title="due", first=None, last=MONDAY)], MONDAY, 1)) == [(0, 0, 1, "due")]
+    assert drawn(week([PageItem(title="due", first=None, last=MONDAY)], MONDAY, 1)) == [(0, 0, 1, "due")]
 
 
 def test_what_is_to_do_and_urgent_gets_the_lanes() -> None:
@@ -82,7 +84,9 @@ spans = st.tuples(st.integers(-10, 16), st.integers(0, 12)).map(lambda pair: ite
 
 
 @given(st.lists(spans, max_size=30), st.integers(1, 6))
-def test_each_day_shows_or_lists_all_that_is_on_it_and_no_bars_meet(items: list[Item], lanes: int) -> None:
+def test_each_day_shows_or_lists_all_that_is_on_it_and_no_bars_meet(
+    items: list[PageItem], lanes: int
+) -> None:
     row = week(items, MONDAY, lanes)
     for day, cell in enumerate(row):
         over = [bar for start in range(day + 1) for bar in row[start].bars if start + bar.days > day]

@@ -16,8 +16,8 @@ from plane import faults as f
 
 from icsfeed.config.schema import Embed, Feed
 from icsfeed.web.pages.assets import Assets
-from icsfeed.web.pages.feed_view import Sheets
-from icsfeed.web.pages.render import Pages
+from icsfeed.web.pages.feed_view import FeedViews
+from icsfeed.web.pages.render import PageRenderer
 
 pytestmark = pytest.mark.anyio
 
@@ -210,7 +210,7 @@ async def test_a_page_is_as_fresh_as_its_feed() -> None:
 
 async def test_the_items_of_a_feed_are_made_once_for_all_who_ask_at_a_time() -> None:
     async with serving(CONFIG) as world:
-        sheets = Sheets(world.service)
+        sheets = FeedViews(world.service)
         made = await asyncio.gather(*(sheets.sheet("property") for _ in range(20)))
         assert len({id(sheet) for sheet in made}) == 1
         assert await sheets.sheet("property") is made[0]
@@ -221,7 +221,7 @@ async def test_the_items_of_a_feed_are_made_once_for_all_who_ask_at_a_time() -> 
 
 @pytest.mark.parametrize("items", [1, 10_000])
 async def test_a_page_is_filled_in_once_while_it_is_of_the_same(items: int) -> None:
-    pages = Pages(Assets())
+    pages = PageRenderer(Assets())
     made: list[str] = []
 
     def make() -> str:

@@ -16,7 +16,7 @@ from plane.sample import sample
 from prometheus_client.parser import text_string_to_metric_families
 
 from icsfeed.config.schema import Config, Feed, Secret
-from icsfeed.web.state import Loaded
+from icsfeed.web.state import LoadedConfig
 from icsfeed.web.status.admin import given_token
 
 pytestmark = pytest.mark.anyio
@@ -357,7 +357,7 @@ async def test_health_says_what_is_wrong_in_words_that_give_nothing_away(world: 
 
 async def test_health_says_that_a_newer_configuration_cannot_be_used(world: World) -> None:
     await world.get("everything")
-    world.server.loaded = Loaded(world.clock.now, ("feeds.secret-plan.color: must be a colour",))
+    world.server.loaded = LoadedConfig(world.clock.now, ("feeds.secret-plan.color: must be a colour",))
     answer = await world.ask("GET", "/api/v1/health")
     assert (answer.json()["status"], answer.json()["configuration"]) == ("degraded", "invalid")
     assert "secret-plan" not in answer.text

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from plane import faults as f
 from plane.sample import sample
 
-from icsfeed.cache.background import Watch
+from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.demo.data import DemoProject
 from icsfeed.demo.sample import sample_id
 
@@ -16,8 +16,8 @@ FORBIDDEN = b'{"detail":"You do not have permission to perform this action."}'
 HIDDEN = ("plane.example.com", "acme-demo", "PROP", "OPS", "WEB", "property", "api/v1", "http")
 
 
-def _watch(world: World) -> Watch:
-    return Watch(world.workspace, world.service.config.cache, world.clock.timer)
+def _watch(world: World) -> BackgroundRefresh:
+    return BackgroundRefresh(world.workspace, world.service.config.cache, world.clock.timer)
 
 
 async def test_unread_is_503_with_a_reason_and_read_is_200() -> None:
@@ -134,5 +134,5 @@ async def test_every_active_workspace_counts() -> None:
         await _watch(world).refresh_stale()
         answer = await world.ask("GET", "/health/ready")
         assert (answer.status_code, answer.json()["reasons"]) == (503, {"two": "not read yet"})
-        await Watch(world.service.workspaces["two"], config.cache, clock.timer).refresh_stale()
+        await BackgroundRefresh(world.service.workspaces["two"], config.cache, clock.timer).refresh_stale()
         assert (await world.ask("GET", "/health/ready")).status_code == 200

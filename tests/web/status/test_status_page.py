@@ -16,8 +16,8 @@ from test_pages import page, policy, words
 from icsfeed.config.schema import Feed, Secret
 from icsfeed.l10n.localization import Localization
 from icsfeed.web.pages.assets import Assets
-from icsfeed.web.pages.render import PageRequest, Pages
-from icsfeed.web.state import Loaded
+from icsfeed.web.pages.render import PageRenderer, PageRequest
+from icsfeed.web.state import LoadedConfig
 from icsfeed.web.status.report import PushReport, report
 
 pytestmark = pytest.mark.anyio
@@ -118,7 +118,7 @@ async def test_the_button_is_limited_like_the_route(world: World) -> None:
 async def test_it_says_what_is_wrong() -> None:
     async with serving(quick(CONFIG), clock=Clock()) as world:
         world.faults.add("", f.server_error(), None)
-        world.server.loaded = Loaded(world.clock.now, ("feeds.x: must say what it holds",))
+        world.server.loaded = LoadedConfig(world.clock.now, ("feeds.x: must say what it holds",))
         said = words(await status(world))
         assert "demo Not ready" in said
         assert "Last error" in said
@@ -141,7 +141,7 @@ async def test_every_targets_last_run_is_shown(world: World) -> None:
     pushes = (PushReport("team", NOW, done, 9, ("no <room>",)), PushReport("new", None, {}, 0, ()))
     whole = replace(found, pushes=pushes)
     ask = PageRequest(parameters=(), l10n=Localization("en", ZoneInfo("UTC")), theme="auto", base="", root="")
-    html = Pages(Assets()).html("status.html", ask, report=whole, with_links=False, sync=None, large=1)
+    html = PageRenderer(Assets()).html("status.html", ask, report=whole, with_links=False, sync=None, large=1)
     said = " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
     assert (
         "Pushes team Last run Nov 23, 10:00 AM Created 1 Updated 2 Taken over 3 Deleted 4 Left alone 5"
