@@ -9,7 +9,7 @@ from icalendar import Calendar as Theirs
 from icalendar import Event
 from measure import Row, in_turns, on_the_wire, times_faster, times_the_cost
 
-from icsfeed.cache.revisions import History, carried_on
+from icsfeed.cache.revisions import History, with_revisions
 from icsfeed.feeds.parts import RenderedIssues, parts
 from icsfeed.feeds.rendered import Rendered, digest, render
 from icsfeed.ics.component import Component
@@ -39,7 +39,7 @@ class Renderer:
     def changed(self) -> Rendered:
         """The feed once more, after one of its issues has changed."""
         self.turn += 1
-        new = carried_on(self.snapshot, corpus.edited(self.snapshot, self.turn), corpus.NOW)
+        new = with_revisions(self.snapshot, corpus.edited(self.snapshot, self.turn), corpus.NOW)
         self.snapshot, self.made = new, RenderedIssues(new, self.style, self.made)
         return self.feed("everything")
 

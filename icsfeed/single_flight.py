@@ -10,7 +10,7 @@ FEW = 50
 T = TypeVar("T")
 
 
-async def worked(items: int, work: Callable[[], T]) -> T:
+async def run_in_thread(items: int, work: Callable[[], T]) -> T:
     """Work on so many items: on the spot where that takes less than the way to a thread and back."""
     return work() if items <= FEW else await asyncio.to_thread(work)
 

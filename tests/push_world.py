@@ -16,7 +16,7 @@ from icsfeed.demo.rows import Row
 from icsfeed.push import run as pushing
 from icsfeed.push.claim import mark_of
 from icsfeed.push.object import is_ours, read_object
-from icsfeed.push.plan import DesiredObject, is_right, wanted_of
+from icsfeed.push.plan import DesiredObject, desired_objects, is_right
 from icsfeed.push.report import TargetReport
 from icsfeed.push.session import open_server
 from icsfeed.store.store import Store, open_store
@@ -69,7 +69,7 @@ class Pushing:
     async def wanted(self) -> dict[str, DesiredObject]:
         """What the feed holds."""
         calendar = await self.world.service.calendar(FEED)
-        return wanted_of(calendar.components, self.mark)
+        return desired_objects(calendar.components, self.mark)
 
     @property
     def mark(self) -> str:

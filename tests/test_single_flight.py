@@ -5,14 +5,14 @@ from threading import get_ident
 
 import pytest
 
-from icsfeed.single_flight import FEW, SingleFlight, worked
+from icsfeed.single_flight import FEW, SingleFlight, run_in_thread
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(("items", "here"), [(0, True), (FEW, True), (FEW + 1, False)])
 async def test_much_work_goes_to_a_thread(items: int, here: bool) -> None:
-    assert (await worked(items, get_ident) == get_ident()) is here
+    assert (await run_in_thread(items, get_ident) == get_ident()) is here
 
 
 async def test_who_asks_meanwhile_gets_the_same() -> None:

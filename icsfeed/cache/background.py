@@ -69,7 +69,7 @@ class BackgroundRefresh:
     async def run(self) -> None:
         """Read everything once, and then keep it and what other replicas read fresh, without end."""
         keeping = self._workspace.keeping
-        looks = (self.refresh_stale, keeping.hear) if keeping.is_shared else (self.refresh_stale,)
+        looks = (self.refresh_stale, keeping.sync_from_peers) if keeping.is_shared else (self.refresh_stale,)
         await asyncio.gather(*(self._repeat(look) for look in looks))
 
     async def _repeat(self, look: Callable[[], Awaitable[None]]) -> None:

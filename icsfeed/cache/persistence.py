@@ -180,7 +180,7 @@ class Persistence:
         """Whether there may be other replicas."""
         return self._store.is_shared
 
-    async def hear(self) -> None:
+    async def sync_from_peers(self) -> None:
         """Take in what other replicas have read, once one of them has kept something new."""
         news = await self._store.get(self._key("news"))
         if news is not None and news != self._news:
@@ -287,7 +287,7 @@ class Persistence:
         if state is not None:
             budget.restore(state, self._clock().timestamp())
 
-    async def hear_of_budget(self, budget: Budget) -> None:
+    async def sync_budget_from_peers(self, budget: Budget) -> None:
         """Take in what other replicas have learned of it meanwhile, where there may be any."""
         if self.is_shared:
             await self.adopt_budget(budget)

@@ -26,7 +26,7 @@ class History(Struct, frozen=True):
     styled: datetime | None = None
 
 
-def carried_on(old: Snapshot | None, new: Snapshot, now: datetime) -> Snapshot:
+def with_revisions(old: Snapshot | None, new: Snapshot, now: datetime) -> Snapshot:
     """The new read with the revisions that the old one knew, and those that differ from it now.
 
     Without an old snapshot Plane's own times hold. `completed` keeps the first moment seen while an

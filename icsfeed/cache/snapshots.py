@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from icsfeed.cache.revisions import carried_on
+from icsfeed.cache.revisions import with_revisions
 from icsfeed.cache.ttl import TtlCache
 from icsfeed.config.schema import Cache
 from icsfeed.model import Issue, Label, Needs, Period, PeriodKind, Person, Project, Snapshot, State
@@ -285,7 +285,7 @@ class Snapshots:
             for period in (periods or {}).values()
         }
         new = Snapshot(project, issues[0], states, labels, people, periods, unreadable=issues[1])
-        return carried_on(self._first.get(project.id), new, self._seen(project))
+        return with_revisions(self._first.get(project.id), new, self._seen(project))
 
     def _first_stamp(self, project: Project) -> tuple[object, ...]:
         """Equal as long as what is known of a project before everything was read is the same."""
@@ -309,7 +309,7 @@ class Snapshots:
         if old is None or self._stamps[project.id] != stamp:
             new = Snapshot(project, issues[0], states, labels, people, periods, unreadable=issues[1])
             before = old or self._first.pop(project.id, None)
-            self._snapshots[project.id] = carried_on(before, new, self._seen(project))
+            self._snapshots[project.id] = with_revisions(before, new, self._seen(project))
             self._stamps[project.id] = stamp
         self._read_at[project.id] = self.issues.read_at(project.id) or self._clock()
         return self._snapshots[project.id]

@@ -342,7 +342,7 @@ class Workspace:
         """
         if urgency == "reader":
             for errand in self._errands:
-                errand.hurry()
+                errand.raise_priority()
         task = self._flights.task(work, lambda: self._guarded(start, urgency))
         await asyncio.wait({task}, timeout=max(0.0, until - self._timer()))
 
@@ -352,7 +352,7 @@ class Workspace:
         errand = RequestPriority(self.budget, urgency, self._told_to_wait)
         self._errands.add(errand)
         try:
-            await self.keeping.hear_of_budget(self.budget)
+            await self.keeping.sync_budget_from_peers(self.budget)
             await start(self.plane.on(errand))
         except PlaneError as error:
             self._failed(self._rest, error)

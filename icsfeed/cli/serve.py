@@ -25,7 +25,7 @@ from icsfeed.config.file import fingerprint
 from icsfeed.config.values import secrets_of
 from icsfeed.push.run import PushContext
 from icsfeed.server.build import WorkspacePool, utc_now
-from icsfeed.server.connections import Admission, BoundedProtocol, dated, let_go_of_the_late
+from icsfeed.server.connections import Admission, BoundedProtocol, close_slow_connections, dated
 from icsfeed.server.host import hosted
 from icsfeed.server.listening import address_of, leave, open_listener, open_unix_listener
 from icsfeed.server.live_status import ServedAddress
@@ -238,7 +238,7 @@ async def listen(
     )
     server = UvicornServer(settings, answers, systemd)
     connections = server.server_state.connections
-    beside = [keep_alive(systemd, os.environ, os.getpid()), let_go_of_the_late(connections)]
+    beside = [keep_alive(systemd, os.environ, os.getpid()), close_slow_connections(connections)]
     tasks = [asyncio.create_task(work) for work in beside]
     try:
         await server.serve(sockets=[listener])

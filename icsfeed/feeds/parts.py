@@ -1,7 +1,7 @@
 """Components as they stand in feeds: each written once, and shared by all feeds that show it so.
 
-Nothing here decides what a feed says: `RenderedIssues` gives what issue_components and write give, and is tested
-against them. It only remembers, so that a change of one issue costs the writing of one.
+Nothing here decides what a feed says: `RenderedIssues` gives what issue_components and write give, and is
+tested against them. It only remembers, so that a change of one issue costs the writing of one.
 """
 
 from collections.abc import Iterable, Sequence

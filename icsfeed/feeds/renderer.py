@@ -16,7 +16,7 @@ from icsfeed.feeds.parts import RenderedComponent, RenderedIssues
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.rendered import Rendered, digest, render, render_dated
 from icsfeed.model import Snapshot
-from icsfeed.single_flight import worked
+from icsfeed.single_flight import run_in_thread
 from icsfeed.store.store import Store
 
 HISTORY_LOCK = 2.0
@@ -76,7 +76,7 @@ class Renderer:
                 made = calendar.parts(parts)
                 return *render(calendar.header, made, history, own, self._clock()), calendar
 
-            rendered, remembered, calendar = await worked(_issues(view), work)
+            rendered, remembered, calendar = await run_in_thread(_issues(view), work)
             self._histories[name] = remembered
             if remembered != history:
                 await self._store.put_record(f"history/{name}", remembered)
@@ -106,7 +106,7 @@ class Renderer:
             earliest = _changed(base, made, query, day)
             return self._part(calendar, made, earliest, last), calendar
 
-        return await worked(_issues(view), work)
+        return await run_in_thread(_issues(view), work)
 
     async def _history(self, name: str) -> History | None:
         """The feed's history; with a store that replicas share, as any of them has left it."""

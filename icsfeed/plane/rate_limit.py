@@ -125,7 +125,7 @@ class RequestPriority:
         """Wait until a request may be sent; send it inside, and tell the `RequestSlot` what became of it."""
         return self._budget._request(self)
 
-    def hurry(self) -> None:
+    def raise_priority(self) -> None:
         """Somebody waits for it now: what is in the queue moves up, and so does all that follows."""
         self.urgency = "reader"
         self._budget._wake()

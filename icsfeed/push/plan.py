@@ -101,7 +101,7 @@ Accepted: TypeAlias = tuple[str, str]
 """The hash that we wrote and the facts that the server made of it: its way of storing things."""
 
 
-def wanted_of(
+def desired_objects(
     components: Iterable[Component], owner: str, *, strip_emoji: bool = False
 ) -> dict[str, DesiredObject]:
     """What a collection should hold, by UID, in the order of a feed; without what XML cannot hold."""
@@ -293,7 +293,7 @@ def holding_back(missing: Sequence[MissingPart], *, force: bool) -> str:
     return ", ".join(parts[:5]) + more
 
 
-def decided_again(
+def decide_again(
     action: Action, item: DesiredObject | None, found: RemoteObject | None, claim: Claim
 ) -> Action:
     """What an action becomes when the server says that the object was changed meanwhile (412).

@@ -26,10 +26,10 @@ from icsfeed.push.plan import (
     DeletionLimits,
     RemoteObject,
     deletions,
+    desired_objects,
     guard,
     holding_back,
     plan,
-    wanted_of,
 )
 from icsfeed.push.read_feed import FeedContents, read
 from icsfeed.push.report import PushProgress, TargetReport
@@ -264,7 +264,9 @@ class _PushRun:
     ) -> ObjectWriter:
         target, claim, tally = self._target, self._claim, self._tally
         components = reading.calendar.components
-        wanted = await asyncio.to_thread(wanted_of, components, claim.mark, strip_emoji=target.strip_emoji)
+        wanted = await asyncio.to_thread(
+            desired_objects, components, claim.mark, strip_emoji=target.strip_emoji
+        )
         tally.force = force
         ours = present
         if not force:

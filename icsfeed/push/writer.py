@@ -17,7 +17,7 @@ from icsfeed.push.plan import (
     Action,
     DesiredObject,
     RemoteObject,
-    decided_again,
+    decide_again,
     has_emoji,
     is_right,
 )
@@ -126,7 +126,7 @@ class ObjectWriter:
         if body is not None:
             found = self._recognised(RemoteObject(action.href, body.etag, read_object(body.data)))
         self._know(action.href, found)
-        return decided_again(action, item, found, self._claim)
+        return decide_again(action, item, found, self._claim)
 
     async def _write(self, action: Action, item: DesiredObject | None) -> None:
         if item is None:

@@ -21,7 +21,7 @@ from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from icsfeed.conditional import http_date
-from icsfeed.web.proxies import counted_as
+from icsfeed.web.proxies import rate_limit_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -82,7 +82,7 @@ class Admission:
 
     def admit(self, address: str) -> bool:
         """Whether there is room for one more; `leave` gives it back."""
-        key = counted_as(address)
+        key = rate_limit_key(address)
         if self._count >= self._capacity:
             log.warning("%d connections are open: more are refused", self._capacity)
             return False
@@ -100,7 +100,7 @@ class Admission:
 
     def leave(self, address: str) -> None:
         """A connection that was admitted has ended."""
-        key = counted_as(address)
+        key = rate_limit_key(address)
         self._open[key] -= 1
         self._count -= 1
         if not self._open[key]:
@@ -108,7 +108,7 @@ class Admission:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. What it waits for, and since when, is looked at by `let_go_of_the_late`."""
+    """One connection. What it waits for, and since when, is looked at by `close_slow_connections`."""
 
     _refusal: bytes | None = None
     """The answer to what is not read: what could not be parsed, and all after it."""
@@ -189,7 +189,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _begin(self, phase: Phase) -> None:
         self._unread, self._phase, self._since = 0, phase, self.loop.time()
 
-    def let_go_if_late(self, now: float) -> None:
+    def close_if_slow(self, now: float) -> None:
         """End the connection when its client has taken too long.
 
         Between requests, when all is sent, uvicorn's own time-out applies.
@@ -222,14 +222,14 @@ def _refused(status: HTTPStatus, text: str) -> bytes:
     return f"HTTP/1.1 {status.value} {status.phrase}\r\n{headers}{kind}\r\n{text}".encode()
 
 
-async def let_go_of_the_late(connections: Iterable[Any]) -> None:
+async def close_slow_connections(connections: Iterable[Any]) -> None:
     """Look at all connections again and again, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(LOOK)
         for connection in tuple(connections):
             if isinstance(connection, BoundedProtocol):
-                connection.let_go_if_late(loop.time())
+                connection.close_if_slow(loop.time())
 
 
 def dated(app: ASGIApp, clock: Callable[[], datetime]) -> ASGIApp:

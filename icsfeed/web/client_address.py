@@ -9,7 +9,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from icsfeed.config.schema import AuthProxy
 from icsfeed.web.limits import GuessLimiter
-from icsfeed.web.proxies import belongs, read_address
+from icsfeed.web.proxies import is_in_networks, read_address
 
 PEER = "icsfeed.peer"
 PROOF_HEADER = "x-icsfeed-proxy-secret"
@@ -26,7 +26,7 @@ def keeping_peer(app: ASGIApp) -> ASGIApp:
     return handle
 
 
-def reader_of(request: Request[Any, Any, Any]) -> str:
+def client_of(request: Request[Any, Any, Any]) -> str:
     """The address of whoever asks, as far as it is known."""
     return request.client.host if request.client else ""
 
@@ -34,7 +34,7 @@ def reader_of(request: Request[Any, Any, Any]) -> str:
 def is_within(address: str, networks: Collection[str]) -> bool:
     """Whether an IP address is in one of these networks."""
     found = read_address(address)
-    return found is not None and belongs(found, networks)
+    return found is not None and is_in_networks(found, networks)
 
 
 def signed_in(request: Request[Any, Any, Any], proxy: AuthProxy | None, guesses: GuessLimiter) -> str | None:
@@ -43,7 +43,7 @@ def signed_in(request: Request[Any, Any, Any], proxy: AuthProxy | None, guesses:
     Only a connection from the proxy itself counts, whatever X-Forwarded-For says, with the secret where there
     is one, and only one header: a second one would be somebody else's.
     """
-    peer = str(request.scope.get(PEER, reader_of(request)))
+    peer = str(request.scope.get(PEER, client_of(request)))
     if (
         proxy is None
         or not is_within(peer, proxy.networks)

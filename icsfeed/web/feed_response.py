@@ -158,7 +158,7 @@ class FeedEndpoint:
         try:
             name, grant = await self._service.access(file.removesuffix(".ics"), token)
         except NoCopy as error:
-            self._server.audience.answered(HTTPStatus.SERVICE_UNAVAILABLE)
+            self._server.reader_log.answered(HTTPStatus.SERVICE_UNAVAILABLE)
             return _not_yet(error.retry_after, error.waiting)
         asked = feed_request(request.scope, name, grant, public=token is None)
         return AsgiResponse(await self.answer(asked._replace(query=request.query_params.multi_items())))
@@ -170,13 +170,15 @@ class FeedEndpoint:
             missing = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
             answer: (
                 CalendarResponse | RestyledResponse | Response[Any]
-            ) = await self._server.wrong_links.slowly(missing, asked.address)
+            ) = await self._server.token_throttle.slowly(missing, asked.address)
         else:
             answer = await self._granted(asked, grant)
         status = answer.status_code or HTTPStatus.OK
-        self._server.audience.answered(status)
+        self._server.reader_log.answered(status)
         if grant is not None and status != HTTPStatus.NOT_FOUND:
-            self._server.audience.read(asked.name, grant.subscriber, asked.headers.get("user-agent"), status)
+            self._server.reader_log.read(
+                asked.name, grant.subscriber, asked.headers.get("user-agent"), status
+            )
         if isinstance(answer, CalendarResponse | RestyledResponse):
             return answer
         answer.headers["Vary"] = self._vary

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from icsfeed.feeds.service import FeedService
-from icsfeed.web.client_address import reader_of
+from icsfeed.web.client_address import client_of
 from icsfeed.web.feed_response import FeedEndpoint
 from icsfeed.web.openapi import CALENDAR_PAGE, CONDITIONS, FEED, PUBLIC_FEED, described
 from icsfeed.web.pages.feed import feed_page
@@ -68,6 +68,6 @@ async def _counted(
     server: ServerState, request: Request[Any, Any, Any], page: Response[str]
 ) -> Response[str]:
     """A page, which no app reads, counts among the answers and for no reader."""
-    page = await server.wrong_links.slowly(page, reader_of(request))
-    server.audience.answered(page.status_code or HTTPStatus.OK)
+    page = await server.token_throttle.slowly(page, client_of(request))
+    server.reader_log.answered(page.status_code or HTTPStatus.OK)
     return page

@@ -8,7 +8,7 @@ from math import ceil
 from cachetools import TTLCache
 from msgspec import Struct
 
-from icsfeed.web.proxies import counted_as
+from icsfeed.web.proxies import rate_limit_key
 
 log = logging.getLogger("icsfeed.limits")
 
@@ -72,7 +72,7 @@ class GuessLimiter:
 
     def refused(self, address: str) -> Allowance | None:
         """The refusal while an address is limited; None: its guess may be looked at."""
-        key = counted_as(address)
+        key = rate_limit_key(address)
         if self._limiter.look(key).remaining:
             return None
         self.counts["refused"] += 1
@@ -80,7 +80,7 @@ class GuessLimiter:
 
     def wrong(self, address: str) -> Allowance:
         """Count a wrong guess. The one that uses up the allowance is logged with its address."""
-        key = counted_as(address)
+        key = rate_limit_key(address)
         allowance = self._limiter.take(key)
         self.counts["wrong"] += 1
         if not allowance.remaining:

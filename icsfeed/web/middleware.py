@@ -11,7 +11,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from icsfeed.config.schema import Config
 from icsfeed.web.client_address import is_within
-from icsfeed.web.proxies import believed, is_allowed_host
+from icsfeed.web.proxies import client_address, is_allowed_host
 from icsfeed.web.responses import Clock, error_answer
 
 URL_LONGEST = 8192
@@ -34,7 +34,7 @@ def behind_proxies(app: ASGIApp, config: Config) -> ASGIApp:
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["client"]:
             peer, port = scope["client"]
-            found = believed(peer, _values(scope, b"x-forwarded-for"), config.trusted_proxies)
+            found = client_address(peer, _values(scope, b"x-forwarded-for"), config.trusted_proxies)
             scope["client"] = (found, port if found == peer else 0)
             if is_within(peer, config.trusted_proxies):
                 scope["scheme"] = _scheme(scope)

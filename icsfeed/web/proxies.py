@@ -25,12 +25,12 @@ def read_address(text: str) -> Address | None:
     return getattr(found, "ipv4_mapped", None) or found
 
 
-def belongs(address: Address, networks: Collection[str]) -> bool:
+def is_in_networks(address: Address, networks: Collection[str]) -> bool:
     """Whether an address belongs to one of these networks."""
     return any(address in ip_network(network) for network in networks)
 
 
-def believed(peer: str, forwarded: Iterable[str], proxies: Collection[str]) -> str:
+def client_address(peer: str, forwarded: Iterable[str], proxies: Collection[str]) -> str:
     """The address of whoever asked first, as far as proxies that are trusted say so.
 
     `forwarded`: the values of X-Forwarded-For in their order. Each proxy adds who spoke to it at the end,
@@ -40,7 +40,7 @@ def believed(peer: str, forwarded: Iterable[str], proxies: Collection[str]) -> s
     if address is None:
         return peer or UNKNOWN
     for hop in reversed(_hops(forwarded)):
-        if not belongs(address, proxies):
+        if not is_in_networks(address, proxies):
             break
         before = read_address(hop)
         if before is None:
@@ -53,7 +53,7 @@ def _hops(forwarded: Iterable[str]) -> Sequence[str]:
     return [hop for value in forwarded for hop in value.split(",") if hop.strip()]
 
 
-def counted_as(address: str) -> str:
+def rate_limit_key(address: str) -> str:
     """What an address is counted as where it is limited: of IPv6 the network that is one customer's."""
     found = read_address(address)
     if isinstance(found, IPv6Address):

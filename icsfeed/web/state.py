@@ -49,7 +49,7 @@ class ServerState:
         self.timer = timer
         self.started = clock()
         self.loaded = LoadedConfig(self.started)
-        self.audience = ReaderLog(clock)
+        self.reader_log = ReaderLog(clock)
         self.deliveries = Deliveries(timer)
         self.sync = Sync(clock, timer)
         self.syncs = Limiter(SYNCS_PER_HOUR, AN_HOUR, timer)
@@ -57,7 +57,7 @@ class ServerState:
         self.proxy_guesses = GuessLimiter(
             "secrets of the sign-in proxy", Limiter(WRONG_PER_MINUTE, 60.0, timer)
         )
-        self.wrong_links = TokenThrottle(timer, sleep)
+        self.token_throttle = TokenThrottle(timer, sleep)
         self.pushed = PushStats()
         self._pushes = pushes
         self._sleep = sleep

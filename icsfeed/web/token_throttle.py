@@ -13,7 +13,7 @@ from http import HTTPStatus
 from litestar import Response
 
 from icsfeed.web.limits import Limiter
-from icsfeed.web.proxies import counted_as
+from icsfeed.web.proxies import rate_limit_key
 from icsfeed.web.responses import plain_answer
 
 AT_ONCE, PER_MINUTE = 20, 100
@@ -43,10 +43,10 @@ class TokenThrottle:
 
     async def hold(self, address: str) -> Response[str] | None:
         """Wait, where there are many; what must be answered then, or None: what would have been at once."""
-        own, together = self._each.take(counted_as(address)), self._all.take("")
+        own, together = self._each.take(rate_limit_key(address)), self._all.take("")
         self.counts["wrong" if own.granted else "refused"] += 1
         if own.granted and not own.remaining:
-            log.warning("too many wrong links from %s: more of them are refused", counted_as(address))
+            log.warning("too many wrong links from %s: more of them are refused", rate_limit_key(address))
         if together.granted and own.remaining >= PER_MINUTE - AT_ONCE:
             return None
         log.warning(

@@ -17,10 +17,10 @@ from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.config.schema import WorkspaceConfig
 from icsfeed.errors import WebhookError
 from icsfeed.plane.webhook import WebhookChange, is_signed, read
-from icsfeed.web.client_address import is_within, reader_of
+from icsfeed.web.client_address import client_of, is_within
 from icsfeed.web.limits import Limiter
 from icsfeed.web.openapi import SIGNATURE, WEBHOOK, described
-from icsfeed.web.proxies import counted_as
+from icsfeed.web.proxies import rate_limit_key
 from icsfeed.web.responses import NEVER_STORED, error_answer
 
 BODY_LIMIT = 1024 * 1024
@@ -63,7 +63,7 @@ class Webhooks:
         `body`: None where it is too large. Whatever comes counts for its address; a genuine one above the
         limit is told so, and handed on all the same: Plane does not send it again.
         """
-        allowance = self._deliveries.limiter.take(counted_as(address))
+        allowance = self._deliveries.limiter.take(rate_limit_key(address))
         headers = allowance.headers()
         if not allowance.granted:
             names = self._senders(body, signature, address) if body else ()
@@ -149,7 +149,7 @@ async def plane_webhook(
     request: Request[Any, Any, Any], webhooks: NamedDependency[Webhooks]
 ) -> Response[Any]:
     """Takes a delivery of Plane, signed in X-Plane-Signature; what it touches is read again at once."""
-    address = reader_of(request)
+    address = client_of(request)
     try:
         body = await request.body()
     except RequestEntityTooLarge:

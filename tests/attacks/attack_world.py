@@ -116,7 +116,7 @@ def target() -> Iterator[Target]:
 
     async def live() -> None:
         async with serving(attacked()) as world:
-            world.server.wrong_links = TokenThrottle(world.clock.timer, _no_pause)
+            world.server.token_throttle = TokenThrottle(world.clock.timer, _no_pause)
             config = uvicorn.Config(
                 world.app,
                 http=partial(BoundedProtocol, admission=Admission(1_000, lambda _: True)),  # type: ignore[arg-type]

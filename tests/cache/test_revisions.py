@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from making import BOB, LABELS, NOW, PROP, STATES, UPDATED, by_id, component, issue, lines, period, snapshot
 from msgspec.structs import replace
 
-from icsfeed.cache.revisions import carried_on
+from icsfeed.cache.revisions import with_revisions
 from icsfeed.feeds.mapping import Style, period_component
 from icsfeed.model import Label, Period, Snapshot, State
 from icsfeed.text import MENTION, deflated
@@ -72,9 +72,9 @@ def cycle_changed(**changes: Any) -> dict[str, Any]:
 def test_a_change_that_updated_at_does_not_tell_is_dated_when_it_was_first_seen(
     changes: dict[str, Any],
 ) -> None:
-    new = carried_on(OLD, replace(OLD, **changes), NOW + SECOND / 3)
+    new = with_revisions(OLD, replace(OLD, **changes), NOW + SECOND / 3)
     assert new.touched["i1"] == NOW
-    again = carried_on(new, replace(new, touched={}), NOW + HOUR)
+    again = with_revisions(new, replace(new, touched={}), NOW + HOUR)
     assert again.touched["i1"] == NOW
     before, after = component(ISSUE, OLD), component(new.issues["i1"], new)
     assert after.revised == NOW > before.revised
@@ -83,7 +83,7 @@ def test_a_change_that_updated_at_does_not_tell_is_dated_when_it_was_first_seen(
 
 def test_a_renamed_label_dates_the_issues_that_have_it_whether_they_have_a_state_or_not() -> None:
     old = snapshot(issue(1, state=None, labels=("l-bug",)), issue(2, state=None), issue(3, state="started"))
-    new = carried_on(old, replace(old, labels=named(LABELS, "l-bug", "Defect")), NOW)
+    new = with_revisions(old, replace(old, labels=named(LABELS, "l-bug", "Defect")), NOW)
     assert new.touched == {"i1": NOW}
 
 
@@ -103,7 +103,7 @@ def test_a_renamed_label_dates_the_issues_that_have_it_whether_they_have_a_state
     ],
 )
 def test_what_does_not_show_or_is_told_needs_no_date_of_ours(changes: dict[str, Any]) -> None:
-    assert "i1" not in carried_on(OLD, replace(OLD, **changes), NOW).touched
+    assert "i1" not in with_revisions(OLD, replace(OLD, **changes), NOW).touched
 
 
 @pytest.mark.parametrize(
@@ -125,21 +125,21 @@ def test_what_does_not_show_or_is_told_needs_no_date_of_ours(changes: dict[str, 
 def test_cycles_and_modules_are_dated_as_issues_are(
     changes: dict[str, Any], touched: datetime | None
 ) -> None:
-    assert carried_on(OLD, replace(OLD, **changes), NOW).touched.get("c7") == touched
+    assert with_revisions(OLD, replace(OLD, **changes), NOW).touched.get("c7") == touched
 
 
 def test_without_an_old_snapshot_planes_own_times_hold() -> None:
-    assert carried_on(None, OLD, NOW) is OLD
+    assert with_revisions(None, OLD, NOW) is OLD
 
 
 def test_what_is_new_has_planes_own_time() -> None:
-    new = carried_on(snapshot(), OLD, NOW)
+    new = with_revisions(snapshot(), OLD, NOW)
     assert not new.touched
     assert component(ISSUE, new).revised == UPDATED
 
 
 def test_what_is_gone_is_forgotten() -> None:
-    assert not carried_on(replace(OLD, touched={"i1": NOW, "c7": NOW}), snapshot(), NOW).touched
+    assert not with_revisions(replace(OLD, touched={"i1": NOW, "c7": NOW}), snapshot(), NOW).touched
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_a_revision_is_kept_until_planes_own_passes_it(
     touched: datetime | None, updated: datetime, revised: datetime
 ) -> None:
     old = replace(OLD, touched={"i1": touched} if touched else {})
-    new = carried_on(old, replace(OLD, **issue_changed(updated=updated)), NOW + HOUR)
+    new = with_revisions(old, replace(OLD, **issue_changed(updated=updated)), NOW + HOUR)
     assert component(new.issues["i1"], new).revised == revised
 
 
 def test_two_changes_in_one_second_are_two_revisions() -> None:
-    once = carried_on(OLD, replace(OLD, **issue_changed(name="x")), NOW)
-    twice = carried_on(once, replace(OLD, **issue_changed(name="y")), NOW + SECOND / 2)
+    once = with_revisions(OLD, replace(OLD, **issue_changed(name="x")), NOW)
+    twice = with_revisions(once, replace(OLD, **issue_changed(name="y")), NOW + SECOND / 2)
     assert twice.touched["i1"] == NOW + SECOND
 
 
@@ -179,7 +179,7 @@ def test_an_issue_keeps_the_moment_it_was_first_seen_done(
     old: datetime | None, new: datetime | None, kept: datetime | None
 ) -> None:
     snaps = [snapshot(issue(completed=completed)) for completed in (old, new)]
-    carried = carried_on(snaps[0], snaps[1], NOW)
+    carried = with_revisions(snaps[0], snaps[1], NOW)
     assert carried.issues["i1"].completed == kept
     assert not carried.touched
 
@@ -224,7 +224,7 @@ def test_a_changed_component_is_always_revised_later_and_no_revision_runs_backwa
 ) -> None:
     old, *others = reads
     for read, tick in zip(others, clock, strict=False):
-        new = carried_on(old, read, UPDATED + tick)
+        new = with_revisions(old, read, UPDATED + tick)
         for before, after in zip(shown(old), shown(new), strict=True):
             stamps = [(int(one["SEQUENCE"]), one["LAST-MODIFIED"]) for one in (before, after)]
             assert stamps == sorted(stamps)

@@ -24,7 +24,7 @@ from making import (
 )
 from msgspec.structs import replace
 
-from icsfeed.cache.revisions import carried_on, differing
+from icsfeed.cache.revisions import differing, with_revisions
 from icsfeed.config.schema import Feed
 from icsfeed.feeds.mapping import Style, issue_components
 from icsfeed.feeds.parts import RenderedComponent, RenderedIssues, parts
@@ -111,7 +111,7 @@ def following(old: Snapshot, steps: Sequence[Change]) -> Snapshot:
     new = old
     for step in steps:
         new = step(new)
-    return carried_on(old, new, NOW + timedelta(hours=1))
+    return with_revisions(old, new, NOW + timedelta(hours=1))
 
 
 def plainly(item: Issue, snap: Snapshot, style: Style, parents: frozenset[str]) -> list[bytes]:

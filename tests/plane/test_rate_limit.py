@@ -372,7 +372,7 @@ async def test_an_errand_that_becomes_urgent_moves_up() -> None:
 
     tasks = [asyncio.create_task(taken(budget, "background", order, "other")), asyncio.create_task(run())]
     await settled()
-    errand.hurry()
+    errand.raise_priority()
     await gather(*tasks)
     assert order == ["errand", "other"]
 

@@ -22,14 +22,14 @@ from icsfeed.push.plan import (
     MissingPart,
     PushPlan,
     RemoteObject,
-    decided_again,
+    decide_again,
     deletions,
+    desired_objects,
     guard,
     has_emoji,
     is_right,
     name_of,
     plan,
-    wanted_of,
 )
 
 OWNER, BASE = "team@abcdefghijkl", "/alice/plane/"
@@ -56,12 +56,12 @@ def kinds(
     wanted: Iterable[Component], *present: RemoteObject, adopt: Adopt = False
 ) -> list[tuple[Kind, str]]:
     """The plan in short: what is done where."""
-    made = plan(wanted_of(wanted, OWNER), present, Claim(OWNER, adopt), BASE)
+    made = plan(desired_objects(wanted, OWNER), present, Claim(OWNER, adopt), BASE)
     return [(action.kind, action.href.removeprefix(BASE)) for action in made.actions]
 
 
 def test_a_new_item_is_created_at_its_standard_address() -> None:
-    made = plan(wanted_of([ONE], OWNER), [], CLAIM, BASE)
+    made = plan(desired_objects([ONE], OWNER), [], CLAIM, BASE)
     assert made == PushPlan((Action("create", ONE.uid, "/alice/plane/plane-issue-i1.ics"),), 0)
 
 
@@ -73,7 +73,7 @@ def test_what_is_right_is_left_alone_and_what_is_not_is_updated_where_it_lies() 
 
 @pytest.mark.parametrize("mark", ["hash", "facts"])
 def test_an_object_that_somebody_changed_is_restored(mark: str) -> None:
-    found = plan(wanted_of([ONE], OWNER), [there(ONE, **{mark: "x"})], CLAIM, BASE)
+    found = plan(desired_objects([ONE], OWNER), [there(ONE, **{mark: "x"})], CLAIM, BASE)
     assert found.actions == (Action("update", ONE.uid, at(ONE), '"1"'),)
 
 
@@ -106,7 +106,7 @@ def test_of_two_of_ours_the_one_at_the_standard_address_stays() -> None:
 def test_what_another_program_wrote_is_taken_over_only_when_that_is_asked_for() -> None:
     theirs = there(ONE, BASE + "theirs.ics", owner="")
     assert kinds([ONE], theirs, adopt=True) == [("adopt", "theirs.ics")]
-    (conflict,) = plan(wanted_of([ONE], OWNER), [theirs], CLAIM, BASE).actions
+    (conflict,) = plan(desired_objects([ONE], OWNER), [theirs], CLAIM, BASE).actions
     assert (conflict.kind, conflict.href) == ("conflict", BASE + "theirs.ics")
     assert "`adopt: true`" in conflict.reason
 
@@ -140,7 +140,7 @@ def test_a_second_one_that_is_not_ours_is_told_beside_ours(adopt: bool) -> None:
     ],
 )
 def test_what_is_not_ours_is_never_replaced(present: RemoteObject, reason: str, adopt: bool) -> None:
-    made = plan(wanted_of([ONE], OWNER), [present], Claim(OWNER, adopt), BASE)
+    made = plan(desired_objects([ONE], OWNER), [present], Claim(OWNER, adopt), BASE)
     conflict = made.of("conflict")[0]
     assert (conflict.href, reason in conflict.reason) == (present.href, True)
     assert not made.of(*WRITES)
@@ -162,26 +162,26 @@ def test_an_object_that_cannot_be_read_is_never_deleted() -> None:
 
 def test_an_object_that_held_ours_and_cannot_be_read_now_is_not_made_a_second_time() -> None:
     hidden = RemoteObject(BASE + "moved.ics", '"1"', None, was=ONE.uid)
-    made = plan(wanted_of([ONE], OWNER), [hidden], CLAIM, BASE)
+    made = plan(desired_objects([ONE], OWNER), [hidden], CLAIM, BASE)
     (conflict,) = made.of("conflict")
     assert (conflict.href, "cannot be read now" in conflict.reason) == (hidden.href, True)
     assert not made.of(*WRITES)
 
 
 def test_what_a_server_makes_of_things_is_accepted_for_as_long_as_the_same_is_wanted() -> None:
-    wanted = wanted_of([ONE], OWNER)
+    wanted = desired_objects([ONE], OWNER)
     odd = there(ONE, facts="odd")
     accepted = {ONE.uid: (wanted[ONE.uid].hash, "odd")}
     assert plan(wanted, [odd], CLAIM, BASE, accepted=accepted).of("leave")
     assert plan(wanted, [there(ONE)], CLAIM, BASE, accepted=accepted).of("leave")
     assert plan(wanted, [there(ONE, facts="odder")], CLAIM, BASE, accepted=accepted).of("update")
-    newer = wanted_of([replace(ONE, summary="newer")], OWNER)
+    newer = desired_objects([replace(ONE, summary="newer")], OWNER)
     assert plan(newer, [odd], CLAIM, BASE, accepted=accepted).of("update")
     assert plan(newer, [odd], CLAIM, BASE, accepted={ONE.uid: ("old", "odd")}).of("update")
 
 
 def test_actions_come_in_the_order_of_the_feed_with_deletions_last() -> None:
-    made = plan(wanted_of([THREE, ONE], OWNER), [there(TWO)], CLAIM, BASE)
+    made = plan(desired_objects([THREE, ONE], OWNER), [there(TWO)], CLAIM, BASE)
     assert [(action.kind, action.uid) for action in made.actions] == [
         ("create", ONE.uid),
         ("create", THREE.uid),
@@ -209,12 +209,12 @@ def test_an_address_is_plain_ascii_and_another_one_for_another_uid(one: str, oth
 
 def test_emoji_are_taken_out_where_that_is_asked_for() -> None:
     made = replace(ONE, summary="Party 🎉 now", description="a 👍🏽 b ✓ ü", categories=("🎉", "ok 🎉"))
-    (item,) = wanted_of([made], OWNER, strip_emoji=True).values()
+    (item,) = desired_objects([made], OWNER, strip_emoji=True).values()
     shown = item.component
     assert (shown.summary, shown.description, shown.categories) == ("Party  now", "a  b ✓ ü", ("ok",))
-    (bare,) = wanted_of([replace(ONE, summary="🎉")], OWNER, strip_emoji=True).values()
+    (bare,) = desired_objects([replace(ONE, summary="🎉")], OWNER, strip_emoji=True).values()
     assert bare.component.summary == "(no title)"
-    (kept,) = wanted_of([made], OWNER).values()
+    (kept,) = desired_objects([made], OWNER).values()
     assert kept.component == made
     assert [has_emoji(one) for one in (made, shown, ONE)] == [True, False, False]
     assert kept.hash != item.hash
@@ -222,10 +222,10 @@ def test_emoji_are_taken_out_where_that_is_asked_for() -> None:
 
 def test_what_xml_cannot_hold_is_in_no_object() -> None:
     made = replace(ONE, summary="a\ufffeb \ufffd", description="c\uffff", categories=("\uffff", "d\ufffe"))
-    (item,) = wanted_of([made], OWNER).values()
+    (item,) = desired_objects([made], OWNER).values()
     shown = item.component
     assert (shown.summary, shown.description, shown.categories) == ("ab \ufffd", "c", ("d",))
-    (same,) = wanted_of([ONE], OWNER).values()
+    (same,) = desired_objects([ONE], OWNER).values()
     assert same.component is ONE
 
 
@@ -285,7 +285,7 @@ def test_nothing_is_deleted_after_half_a_read_not_even_by_force(force: bool) -> 
     assert guard(planned(0, 100), 99, DeletionLimits(), [LOST], force=force) is None
 
 
-ITEM: DesiredObject = wanted_of([ONE], OWNER)[ONE.uid]
+ITEM: DesiredObject = desired_objects([ONE], OWNER)[ONE.uid]
 FOREIGN = RemoteObject(at(ONE), '"2"', PERSON)
 OLD = replace(ONE, summary="old")
 
@@ -323,7 +323,7 @@ def test_a_changed_object_is_decided_again(
     action: Kind, item: DesiredObject | None, found: RemoteObject | None, kind: Kind, etag: str
 ) -> None:
     claim = ADOPTING if action == "adopt" else CLAIM
-    again = decided_again(Action(action, ONE.uid, at(ONE), '"1"'), item, found, claim)
+    again = decide_again(Action(action, ONE.uid, at(ONE), '"1"'), item, found, claim)
     assert (again.kind, again.etag, again.uid, again.href) == (kind, etag, ONE.uid, at(ONE))
     assert bool(again.reason) == (kind in ("conflict", "rejected"))
 
@@ -343,7 +343,7 @@ COLLECTIONS = st.lists(OBJECTS, max_size=8).map(
 def test_a_plan_is_for_each_wanted_item_once_and_after_it_nothing_is_left_to_do(
     feed: list[Component], present: list[RemoteObject], adopt: bool
 ) -> None:
-    wanted = wanted_of(feed, OWNER)
+    wanted = desired_objects(feed, OWNER)
     made = plan(wanted, present, Claim(OWNER, adopt), BASE)
     settled = made.of("leave", *WRITES)
     conflicts = {action.uid for action in made.of("conflict")}
@@ -423,7 +423,7 @@ def test_objects_of_a_former_feed_are_taken_over_where_it_is_named(
 def test_leftovers_are_deleted_with_force_and_under_the_guards(
     missing: tuple[MissingPart, ...], refused: bool
 ) -> None:
-    made = plan(wanted_of([ONE], OWNER), [there(TWO, owner="")], ADOPTING, BASE)
+    made = plan(desired_objects([ONE], OWNER), [there(TWO, owner="")], ADOPTING, BASE)
     assert [action.kind for action in made.actions] == ["create", "leftover"]
     assert (deletions(made, force=False), guard(made, 1, DeletionLimits(), missing)) == ((), None)
     assert [action.uid for action in deletions(made, force=True)] == [TWO.uid]

@@ -26,8 +26,8 @@ from icsfeed.server.connections import (
     Admission,
     BoundedProtocol,
     Phase,
+    close_slow_connections,
     dated,
-    let_go_of_the_late,
 )
 
 HEADER_SECONDS, BODY_SECONDS, EXCHANGE_SECONDS = (SECONDS[phase] for phase in Phase)
@@ -67,7 +67,7 @@ class Site(NamedTuple):
 
         def look() -> None:
             for connection in tuple(self.connections):
-                connection.let_go_if_late(self.loop.time() + seconds)
+                connection.close_if_slow(self.loop.time() + seconds)
             done.set()
 
         done = threading.Event()
@@ -364,11 +364,11 @@ async def test_the_late_are_looked_for_until_the_end() -> None:
         def __init__(self) -> None:
             pass
 
-        def let_go_if_late(self, now: float) -> None:
+        def close_if_slow(self, now: float) -> None:
             looked.append(now)
             task.cancel()
 
-    task = asyncio.create_task(let_go_of_the_late({Late(), object()}))
+    task = asyncio.create_task(close_slow_connections({Late(), object()}))
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(looked) == 1

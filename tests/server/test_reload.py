@@ -192,7 +192,7 @@ async def test_counts_limits_and_readers_outlive_a_configuration() -> None:
         report = (await made.client.get("/status", headers=bearer)).json()
         feeds = {feed["name"]: feed for feed in report["feeds"]}
         assert [reader["app"] for reader in feeds["property"]["readers"]] == ["ICSx5"]
-        assert made.server.audience.answers[200] == 1
+        assert made.server.reader_log.answers[200] == 1
 
 
 async def test_what_a_webhook_has_touched_is_read_though_the_configuration_changes() -> None:

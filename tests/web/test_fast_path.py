@@ -165,6 +165,6 @@ async def test_readers_are_counted_by_both_ways(world: World) -> None:
     etag = (await world.get("prop")).headers["etag"]
     await ask(shortcut, "GET", world.path("prop"), [("User-Agent", "Thunderbird/128")])
     await ask(shortcut, "GET", world.path("prop", "phone"), [("If-None-Match", etag)])
-    assert server.audience.answers == {200: 1, 304: 1}
-    found = {(one.subscriber, one.status) for one in server.audience.readers("prop")}
+    assert server.reader_log.answers == {200: 1, 304: 1}
+    found = {(one.subscriber, one.status) for one in server.reader_log.readers("prop")}
     assert found == {("", 200), ("phone", 304)}

@@ -99,7 +99,7 @@ class Naps:
 async def test_wrong_links_are_slowed_then_refused_and_good_ones_served() -> None:
     async with serving(settings(FEEDS)) as world:
         naps = Naps()
-        world.server.wrong_links = TokenThrottle(world.clock.timer, naps)
+        world.server.token_throttle = TokenThrottle(world.clock.timer, naps)
         statuses = [(await world.ask("GET", WRONG)).status_code for _ in range(PER_MINUTE + 20)]
         assert statuses == [404] * PER_MINUTE + [429] * 20
         assert naps.taken == [PAUSE] * (PER_MINUTE + 20 - AT_ONCE)
@@ -123,7 +123,7 @@ async def test_a_warning_names_whose_links_are_wrong_and_a_metric_counts(
     path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(settings(FEEDS)) as world:
-        world.server.wrong_links = TokenThrottle(world.clock.timer, Naps())
+        world.server.token_throttle = TokenThrottle(world.clock.timer, Naps())
         for _ in range(PER_MINUTE + 20):
             await world.ask("GET", path)
         assert caplog.text.count("too many wrong links from 127.0.0.1") == 1
@@ -139,7 +139,7 @@ async def test_a_warning_names_whose_links_are_wrong_and_a_metric_counts(
 async def test_wrong_links_to_pages_count_too(path: str) -> None:
     async with serving(settings(FEEDS)) as world:
         naps = Naps()
-        world.server.wrong_links = TokenThrottle(world.clock.timer, naps)
+        world.server.token_throttle = TokenThrottle(world.clock.timer, naps)
         statuses = [
             (await world.ask("GET", path, accept="text/html")).status_code for _ in range(PER_MINUTE + 1)
         ]
@@ -223,7 +223,7 @@ async def test_so_they_do_for_webhooks_and_admin_tokens(method: str, path: str) 
 @pytest.mark.parametrize("proxies", [(), ("127.0.0.1/32",)])
 async def test_forwarded_addresses_count_only_from_trusted_proxies(proxies: tuple[str, ...]) -> None:
     async with serving(settings(FEEDS, trusted_proxies=proxies)) as world:
-        world.server.wrong_links = TokenThrottle(world.clock.timer, Naps())
+        world.server.token_throttle = TokenThrottle(world.clock.timer, Naps())
         statuses = {
             (await world.ask("GET", WRONG, x_forwarded_for=f"203.0.113.{n}")).status_code
             for n in range(PER_MINUTE + 1)

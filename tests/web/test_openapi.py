@@ -96,7 +96,7 @@ async def _everywhere(asking: Asking, world: World) -> None:
 
 
 async def _links(asking: Asking, world: World) -> None:
-    world.server.wrong_links = TokenThrottle(world.clock.timer, _at_once)
+    world.server.token_throttle = TokenThrottle(world.clock.timer, _at_once)
     revoked = world.service.links.page_path("team", "carl")
     embed = world.service.links.embed_path("team", "carl")
     for path in (revoked, embed, f"{revoked}.ics", *("/feeds/x.ics", "/embed/x", "/feeds/icsf_x/property")):

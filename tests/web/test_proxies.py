@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.web.proxies import believed, counted_as, host_of, is_allowed_host, read_address
+from icsfeed.web.proxies import client_address, host_of, is_allowed_host, rate_limit_key, read_address
 
 INSIDE = ("10.0.0.0/8", "127.0.0.1/32", "fd00::/8")
 READER = "203.0.113.9"
@@ -33,21 +33,21 @@ READER = "203.0.113.9"
     ],
 )
 def test_only_proxies_are_believed(peer: str, forwarded: list[str], address: str) -> None:
-    assert believed(peer, forwarded, INSIDE) == address
+    assert client_address(peer, forwarded, INSIDE) == address
 
 
 def test_without_proxies_nobody_is_believed() -> None:
-    assert believed("10.0.0.1", [READER], ()) == "10.0.0.1"
+    assert client_address("10.0.0.1", [READER], ()) == "10.0.0.1"
 
 
 @given(st.lists(st.text(max_size=60), max_size=4))
 def test_whatever_is_forwarded_a_stranger_stays_who_it_is(forwarded: list[str]) -> None:
-    assert believed(READER, forwarded, INSIDE) == READER
+    assert client_address(READER, forwarded, INSIDE) == READER
 
 
 @given(st.lists(st.text('0123456789abcdef.:,[]" ', max_size=60), max_size=4))
 def test_whatever_a_proxy_forwards_there_is_an_address(forwarded: list[str]) -> None:
-    assert read_address(believed("10.0.0.1", forwarded, INSIDE))
+    assert read_address(client_address("10.0.0.1", forwarded, INSIDE))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_whatever_a_proxy_forwards_there_is_an_address(forwarded: list[str]) -> 
     ],
 )
 def test_one_customers_addresses_count_as_one(address: str, key: str) -> None:
-    assert counted_as(address) == key
+    assert rate_limit_key(address) == key
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class CalendarView(Struct, frozen=True, kw_only=True):
     size: int = AGENDA_ITEMS
 
 
-def scene_of(
+def calendar_view_of(
     items: Sequence[PageItem], view: View, day: date, today: date, first_weekday: int, skip: int = 0
 ) -> CalendarView:
     """The page of these items that shows `day`. `skip`: of an agenda, how many items came before."""

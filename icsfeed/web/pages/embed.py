@@ -9,9 +9,9 @@ from litestar.params import FromPath
 from icsfeed.errors import BadParameter, FeedError, NoCopy
 from icsfeed.feeds.query import parse_query
 from icsfeed.feeds.service import FeedService
-from icsfeed.web.client_address import reader_of
+from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, PUBLIC_EMBED, described
-from icsfeed.web.pages.calendar_view import CalendarView, parse_date, parse_skip, parse_view, scene_of
+from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of, parse_date, parse_skip, parse_view
 from icsfeed.web.pages.errors import refusal, trouble
 from icsfeed.web.pages.feed_view import FeedView, FeedViews
 from icsfeed.web.pages.render import PageRenderer, PageRequest, page_answer, page_request
@@ -39,7 +39,7 @@ async def private_embed(
 ) -> Response[str]:
     """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
     page = await _embed(request, service, pages, sheets, name, token)
-    return await server.wrong_links.slowly(page, reader_of(request))
+    return await server.token_throttle.slowly(page, client_of(request))
 
 
 @route(
@@ -58,7 +58,7 @@ async def public_embed(
 ) -> Response[str]:
     """The same of a calendar that the configuration calls public."""
     page = await _embed(request, service, pages, sheets, name, None)
-    return await server.wrong_links.slowly(page, reader_of(request))
+    return await server.token_throttle.slowly(page, client_of(request))
 
 
 async def _embed(
@@ -94,14 +94,14 @@ def _html(pages: PageRenderer, ask: PageRequest, sheet: FeedView) -> str:
         "embed.html",
         ask,
         sheet=sheet,
-        scene=scene_asked(ask, sheet),
+        scene=calendar_view_asked(ask, sheet),
         refresh=refresh,
         without_script=WITHOUT_SCRIPT,
     )
 
 
-def scene_asked(ask: PageRequest, sheet: FeedView) -> CalendarView:
+def calendar_view_asked(ask: PageRequest, sheet: FeedView) -> CalendarView:
     """The part of the calendar that the parameters ask for. Raises BadParameter."""
     day = parse_date(ask.get("date"), sheet.today)
     view, skip = parse_view(ask.get("view")), parse_skip(ask.get("skip"))
-    return scene_of(sheet.items, view, day, sheet.today, ask.l10n.first_weekday, skip)
+    return calendar_view_of(sheet.items, view, day, sheet.today, ask.l10n.first_weekday, skip)

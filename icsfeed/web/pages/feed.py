@@ -15,11 +15,11 @@ from icsfeed.feeds.narrowing import FIELDS, URL_LIMIT, query_string, with_query
 from icsfeed.feeds.query import parse_query
 from icsfeed.feeds.service import FeedService
 from icsfeed.web.pages.agenda import overdue, upcoming
-from icsfeed.web.pages.calendar_view import CalendarView, parse_date, scene_of
+from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of, parse_date
 from icsfeed.web.pages.errors import refusal, trouble
 from icsfeed.web.pages.feed_view import FeedView, FeedViews
 from icsfeed.web.pages.items import PageItem
-from icsfeed.web.pages.link_builder import FilterChoices, choices_of, parts_asked, unoffered
+from icsfeed.web.pages.link_builder import FilterChoices, filter_choices_of, parts_asked, unoffered
 from icsfeed.web.pages.render import PageRenderer, PageRequest, Pairs, page_answer, page_request
 
 APPS = (
@@ -97,7 +97,7 @@ async def feed_page(
     feed = service.config.feeds.get(name)
     ask = page_request(request, service.config, feed.language if feed else None)
     try:
-        seen = await seen_of(sheets, ask, name)
+        seen = await narrowed_feed_of(sheets, ask, name)
         # All of it that a page depends on, beside the sheets.
         key = ("page", name, grant.subscriber, ask.base, ask.parameters, ask.l10n.tag, ask.theme)
         html = await pages.once(
@@ -111,7 +111,7 @@ async def feed_page(
     return feed_page_answer(html, seen)
 
 
-async def seen_of(sheets: FeedViews, ask: PageRequest, name: str) -> NarrowedFeed:
+async def narrowed_feed_of(sheets: FeedViews, ask: PageRequest, name: str) -> NarrowedFeed:
     """Feed `name` as its parameters narrow it; the whole feed where they cannot be used. Raises FeedError."""
     whole, narrowing = await sheets.sheet(name), query_string(ask.parameters)
     if not narrowing:
@@ -148,12 +148,12 @@ def feed_page_of(service: FeedService, ask: PageRequest, seen: NarrowedFeed, sub
     """What the page shows to a subscriber. Raises BadParameter for a `date` that is none."""
     whole, sheet, narrowing = seen.whole, seen.sheet, seen.narrowing
     day = parse_date(ask.get("date"), sheet.today)
-    choices = choices_of(whole.items, whole.feed)
+    choices = filter_choices_of(whole.items, whole.feed)
     kept = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
     addresses = _addresses(service, ask.base, whole.name, subscriber, narrowing, sheet.title)
     return FeedPage(
         sheet=sheet,
-        scene=scene_of(sheet.items, "month", day, sheet.today, ask.l10n.first_weekday),
+        scene=calendar_view_of(sheet.items, "month", day, sheet.today, ask.l10n.first_weekday),
         total=len(whole.items),
         late=overdue(sheet.items, sheet.today),
         next=upcoming(sheet.items, sheet.today, NEXT_SHOWN),

@@ -32,7 +32,7 @@ class FilterChoices(Struct, frozen=True):
     assignee: tuple[str, ...] = ()
 
 
-def choices_of(items: Sequence[PageItem], feed: Feed) -> FilterChoices:
+def filter_choices_of(items: Sequence[PageItem], feed: Feed) -> FilterChoices:
     """The choices of a whole feed. One that is busy offers none but days."""
     if feed.details == "busy":
         return FilterChoices(what=False)

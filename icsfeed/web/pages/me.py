@@ -15,11 +15,11 @@ from icsfeed.errors import BadParameter, FeedError
 from icsfeed.feeds.calendar import FeedData, title_of
 from icsfeed.feeds.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
 from icsfeed.feeds.service import FeedService
-from icsfeed.single_flight import worked
+from icsfeed.single_flight import run_in_thread
 from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
 from icsfeed.web.pages.errors import refusal, trouble
-from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, feed_page_of, seen_of
+from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, feed_page_of, narrowed_feed_of
 from icsfeed.web.pages.feed_view import FeedViews
 from icsfeed.web.pages.memberships import Memberships
 from icsfeed.web.pages.render import PageRenderer, PageRequest, message_answer, page_request
@@ -61,14 +61,14 @@ async def me(
         return message_answer(pages, ask, "me none", HTTPStatus.OK, who=email)
     chosen = next((own for own in mine if own.name == ask.get("feed")), mine[0])
     try:
-        seen = await seen_of(sheets, ask, chosen.name)
+        seen = await narrowed_feed_of(sheets, ask, chosen.name)
         owns = await _owns(service, ask, mine, chosen)
 
         def work() -> str:
             page = feed_page_of(service, ask, seen, chosen.subscriber)
             return feed_page_html(pages, ask, page, service, person=email, mine=owns)
 
-        html = await worked(len(seen.whole.items), work)
+        html = await run_in_thread(len(seen.whole.items), work)
     except (FeedError, BadParameter) as error:
         return trouble(pages, ask, error)
     answer = feed_page_answer(html, seen)

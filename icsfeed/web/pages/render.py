@@ -19,7 +19,7 @@ from icsfeed.l10n.languages import chosen
 from icsfeed.l10n.localization import Localization
 from icsfeed.l10n.words import LANGUAGES
 from icsfeed.negotiation import accepts_html
-from icsfeed.single_flight import SingleFlight, worked
+from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
 from icsfeed.web.pages.calendar_view import is_shown
@@ -109,7 +109,7 @@ class PageRenderer:
         return await self._making.result(same, lambda: self._make(key, of, items, make))
 
     async def _make(self, key: Hashable, of: Sequence[object], items: int, make: Callable[[], str]) -> str:
-        html = await worked(items, make)
+        html = await run_in_thread(items, make)
         if len(html) <= HTML_KEPT:
             self._kept[key] = tuple(map(ref, of)), html
         return html

@@ -17,7 +17,7 @@ from icsfeed.config.schema import Config, Secret
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import WORDS
 from icsfeed.push.scheduler import LastRun, PushScheduler
-from icsfeed.web.client_address import reader_of
+from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
 from icsfeed.web.pages.render import PageRenderer, wants_html
 from icsfeed.web.responses import NEVER_STORED, error_answer, timestamp
@@ -53,7 +53,7 @@ class Admin:
         given = given_token(sent[0]) if len(sent) == 1 else None
         if given is None:
             return self._unauthorized({})
-        return self._checked(given, self._token, reader_of(request))
+        return self._checked(given, self._token, client_of(request))
 
     def _is_our_own(self, request: Request[Any, Any, Any]) -> bool:
         """Whether a page of ours, or no page at all, made the browser send this.

@@ -50,7 +50,7 @@ class Figures(Collector):
         answers = CounterMetricFamily(
             "icsfeed_feed_answers", "Answers at feed addresses, by HTTP status.", labels=["status"]
         )
-        for status, count in server.audience.answers.items():
+        for status, count in server.reader_log.answers.items():
             answers.add_metric([str(status)], count)
         yield answers
         webhooks = CounterMetricFamily(
@@ -67,7 +67,7 @@ class Figures(Collector):
         kinds = {
             "admin": server.admin_guesses.counts,
             "proxy": server.proxy_guesses.counts,
-            "link": server.wrong_links.counts,
+            "link": server.token_throttle.counts,
         }
         for kind, counts in kinds.items():
             for result in ("wrong", "refused"):

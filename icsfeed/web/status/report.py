@@ -164,7 +164,7 @@ def _feed(service: FeedService, server: ServerState, name: str, feed: Feed, with
         start_only=made.start_only if made else None,
         size=made.rendered.size if made else None,
         last_modified=made.rendered.last_modified if made else None,
-        readers=tuple(server.audience.readers(name)),
+        readers=tuple(server.reader_log.readers(name)),
     )
 
 

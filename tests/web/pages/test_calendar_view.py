@@ -14,10 +14,10 @@ from icsfeed.web.pages.calendar_view import (
     LATEST,
     VIEWS,
     View,
+    calendar_view_of,
     parse_date,
     parse_skip,
     parse_view,
-    scene_of,
 )
 
 TODAY = date(2026, 11, 25)
@@ -35,42 +35,44 @@ TODAY = date(2026, 11, 25)
 def test_a_page_has_its_days_and_leads_to_the_ones_before_and_after(
     view: View, first: tuple[int, int, int], last: tuple[int, int, int], previous: object, following: object
 ) -> None:
-    scene = scene_of([], view, TODAY, TODAY, 0)
+    scene = calendar_view_of([], view, TODAY, TODAY, 0)
     assert (scene.first, scene.last) == (date(*first), date(*last))
     assert (scene.previous, scene.next) == (date(*previous), date(*following))  # type: ignore[misc]
 
 
 def test_a_month_and_a_week_are_weeks_and_the_others_are_lists() -> None:
     items = [item(2), item(3)]
-    assert [len(scene_of(items, view, TODAY, TODAY, 0).weeks) for view in VIEWS] == [6, 1, 0, 0]
-    assert [scene_of(items, view, TODAY, TODAY, 0).agenda.total for view in VIEWS] == [0, 0, 2, 1]
-    assert [scene_of(items, view, TODAY, TODAY, 0).count for view in VIEWS] == [2, 2, 2, 1]
+    assert [len(calendar_view_of(items, view, TODAY, TODAY, 0).weeks) for view in VIEWS] == [6, 1, 0, 0]
+    assert [calendar_view_of(items, view, TODAY, TODAY, 0).agenda.total for view in VIEWS] == [0, 0, 2, 1]
+    assert [calendar_view_of(items, view, TODAY, TODAY, 0).count for view in VIEWS] == [2, 2, 2, 1]
 
 
 def test_an_empty_page_knows_the_next_day_with_an_item() -> None:
     items = [item(60)]
-    assert scene_of(items, "month", TODAY, TODAY, 0).ahead == items[0].first
-    assert scene_of(items, "month", items[0].first or TODAY, TODAY, 0).ahead is None
-    assert scene_of([], "month", TODAY, TODAY, 0).ahead is None
+    assert calendar_view_of(items, "month", TODAY, TODAY, 0).ahead == items[0].first
+    assert calendar_view_of(items, "month", items[0].first or TODAY, TODAY, 0).ahead is None
+    assert calendar_view_of([], "month", TODAY, TODAY, 0).ahead is None
 
 
 def test_a_day_of_a_neighbours_month_does_not_count() -> None:
-    assert scene_of([item(-28)], "month", TODAY, TODAY, 0).count == 0
+    assert calendar_view_of([item(-28)], "month", TODAY, TODAY, 0).count == 0
 
 
 def test_a_month_with_much_to_list_lists_none_of_it() -> None:
     crowd = [item(day, title=str(number)) for day in range(-22, 8) for number in range(9)]
-    assert scene_of(crowd, "month", TODAY, TODAY, 0).listed >= 3
-    assert scene_of(crowd * 3, "month", TODAY, TODAY, 0).listed >= 3
+    assert calendar_view_of(crowd, "month", TODAY, TODAY, 0).listed >= 3
+    assert calendar_view_of(crowd * 3, "month", TODAY, TODAY, 0).listed >= 3
     assert (
-        scene_of([item(day) for day in range(-30, 20) for _ in range(9)], "month", TODAY, TODAY, 0).listed
+        calendar_view_of(
+            [item(day) for day in range(-30, 20) for _ in range(9)], "month", TODAY, TODAY, 0
+        ).listed
         == 0
     )
 
 
 @given(st.sampled_from(VIEWS), st.dates(EARLIEST, LATEST), st.integers(0, 6))
 def test_every_day_that_may_be_asked_for_has_a_page(view: View, day: date, first_weekday: int) -> None:
-    scene = scene_of([], view, day, TODAY, first_weekday)
+    scene = calendar_view_of([], view, day, TODAY, first_weekday)
     assert scene.first <= day <= scene.last
     assert scene.previous is None or EARLIEST <= scene.previous < scene.first
     assert scene.next is None or scene.last < scene.next <= LATEST
@@ -79,14 +81,14 @@ def test_every_day_that_may_be_asked_for_has_a_page(view: View, day: date, first
 @pytest.mark.parametrize("day", [date(9001, 1, 1), date(9999, 12, 30)])
 def test_no_page_leads_to_a_day_that_has_no_page(day: date) -> None:
     late = replace(item(0), first=day, last=day)
-    assert scene_of([late], "month", TODAY, TODAY, 0).ahead is None
+    assert calendar_view_of([late], "month", TODAY, TODAY, 0).ahead is None
     with pytest.raises(BadParameter):
         parse_date(day.isoformat(), TODAY)
 
 
 def test_at_the_ends_of_time_there_is_no_way_on() -> None:
-    assert scene_of([], "day", EARLIEST, TODAY, 0).previous is None
-    assert scene_of([], "month", LATEST, TODAY, 0).next is None
+    assert calendar_view_of([], "day", EARLIEST, TODAY, 0).previous is None
+    assert calendar_view_of([], "month", LATEST, TODAY, 0).next is None
 
 
 def test_the_view_is_a_month_unless_another_is_named() -> None:
@@ -118,6 +120,6 @@ def test_the_number_of_items_to_skip() -> None:
 
 def test_a_page_of_a_long_list_says_where_it_is() -> None:
     items = [item(2, title=str(number)) for number in range(130)]
-    scene = scene_of(items, "day", TODAY, TODAY, 0, skip=60)
+    scene = calendar_view_of(items, "day", TODAY, TODAY, 0, skip=60)
     assert (scene.skip, scene.size, scene.agenda.earlier, scene.agenda.later) == (60, 60, True, True)
     assert sum(len(group) for _, group in scene.agenda.days) == 60

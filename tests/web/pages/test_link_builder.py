@@ -5,7 +5,7 @@ from making import calendar, issue, material, period, snapshot
 
 from icsfeed.config.schema import Feed
 from icsfeed.web.pages.items import Facts, PageItem, items_of
-from icsfeed.web.pages.link_builder import LONGEST, FilterChoices, choices_of, unoffered
+from icsfeed.web.pages.link_builder import LONGEST, FilterChoices, filter_choices_of, unoffered
 
 
 def _choices(feed: Feed) -> FilterChoices:
@@ -15,7 +15,7 @@ def _choices(feed: Feed) -> FilterChoices:
         issue(3),
         periods=[period()],
     )
-    return choices_of(items_of(calendar(feed, material(snap)), feed.details), feed)
+    return filter_choices_of(items_of(calendar(feed, material(snap)), feed.details), feed)
 
 
 def test_a_full_feed_offers_all_that_is_in_it_in_its_order() -> None:
@@ -55,7 +55,7 @@ def test_an_endless_list_of_names_is_cut() -> None:
         PageItem(title="x", first=None, last=None, facts=Facts(labels=(f"label {n}",)))
         for n in range(LONGEST + 50)
     ]
-    assert len(choices_of(items, Feed(everything=True)).label) == LONGEST
+    assert len(filter_choices_of(items, Feed(everything=True)).label) == LONGEST
 
 
 @pytest.mark.parametrize(
@@ -80,5 +80,5 @@ def test_what_is_asked_for_and_not_offered_is_found(
 
 def test_a_label_with_a_comma_in_its_name_is_one_choice() -> None:
     items = [PageItem(title="x", first=None, last=None, facts=Facts(labels=("red, green",)))]
-    choices = choices_of(items, Feed(everything=True))
+    choices = filter_choices_of(items, Feed(everything=True))
     assert unoffered([("label", "red, green")], choices, ()) == ()

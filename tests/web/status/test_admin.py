@@ -406,21 +406,21 @@ async def test_readers_are_counted_with_their_last_status_and_without_tokens(wor
     await world.get("property", "?priority=urgent", user_agent="HomeAssistant/1")
     carl = world.service.links.token("team", "carl")
     await world.ask("GET", f"/feeds/{carl}/team.ics", user_agent="Thunderbird")
-    audience = world.server.audience
-    found = [(reader.app, reader.status) for reader in audience.readers("property")]
+    reader_log = world.server.reader_log
+    found = [(reader.app, reader.status) for reader in reader_log.readers("property")]
     assert sorted(found) == [("Home Assistant", 200), ("Thunderbird", 304)]
-    assert {reader.at for reader in audience.readers("property")} == {world.clock.now}
-    assert [reader.subscriber for reader in audience.readers("team")] == ["carl"]
-    assert dict(audience.answers) == {200: 3, 304: 1}
-    assert "icsf_" not in repr(vars(audience))
+    assert {reader.at for reader in reader_log.readers("property")} == {world.clock.now}
+    assert [reader.subscriber for reader in reader_log.readers("team")] == ["carl"]
+    assert dict(reader_log.answers) == {200: 3, 304: 1}
+    assert "icsf_" not in repr(vars(reader_log))
 
 
 async def test_wrong_links_are_counted_and_nobody_is_remembered(world: World) -> None:
     for path in ("/feeds/icsf_wrong/property.ics", "/feeds/nothing.ics", f"{world.path('property')}x"):
         assert (await world.ask("GET", path)).status_code == 404
-    audience = world.server.audience
-    assert dict(audience.answers) == {404: 3}
-    assert not [*audience.readers("property"), *audience.readers("nothing")]
+    reader_log = world.server.reader_log
+    assert dict(reader_log.answers) == {404: 3}
+    assert not [*reader_log.readers("property"), *reader_log.readers("nothing")]
 
 
 # Metrics
