@@ -225,7 +225,7 @@ def reference() -> str:
 
 CONFIGURATION = """\
 The keys of `feeds.yaml`; `*` stands for a name that you choose. `icsfeed init` writes an example with
-comments, `icsfeed init --schema` prints a JSON schema for editors, and [running.md](running.md)
+comments, `icsfeed init --schema` prints a JSON schema for editors, and [administration.md](administration.md)
 explains how the keys work together. Where a list is allowed, a single value may be written without brackets.
 Lengths of time are written `90d`, `12h`, `30m`, `15s` or together (`1d 12h`); a plain number is seconds."""
 
