@@ -1,7 +1,7 @@
-"""Writes docs/reference.md from the code: `python docs/reference.py`. A test holds the file against it.
+"""Writes docs/reference.md from the code: `python docs/reference.py`. A test compares the file with the code.
 
-Every key, route, command, exit code, figure and log event there is; what they are for stands in
-feeds.example.yaml, README.md and running.md.
+It lists every configuration key, route, command, exit code, metric and log event. What a key means and
+what an exit code means is written here; a test fails when one is missing.
 """
 
 import ast
@@ -18,7 +18,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 import icsfeed
-from icsfeed.cli import support as running
+from icsfeed.cli import support
 from icsfeed.cli.commands import cli
 from icsfeed.config.json_schema import schema
 from icsfeed.demo.api import create_plane
@@ -32,48 +32,232 @@ from icsfeed.web.status.metrics import exposition
 PACKAGE = Path(icsfeed.__file__).parent
 TARGET = Path(__file__).with_name("reference.md")
 
-ENDS: Mapping[int, str] = {
-    0: "done",
-    1: "a fault of ours; the message says more",
-    2: "wrong arguments, or a name that does not exist",
-    3: "refused by a guard, which `--force` lifts",
-    4: "partly done: some feeds, apps or objects failed and are named",
-    65: "Plane's answers cannot be used",
-    69: "Plane or the server cannot be reached",
-    73: "a file cannot be written, or there is no room",
-    75: "busy, throttled, not ready, or Plane fails with an error of its own: try later",
-    76: "what answers is not Plane, or not a calendar",
-    77: "the key or password is refused, or may not do this",
-    78: "the configuration cannot be used",
-    130: "ended by Ctrl-C",
+EXIT_CODES: Mapping[int, str] = {
+    0: "Success.",
+    1: "Unexpected error in icsfeed; the message says more.",
+    2: "Wrong arguments, or a name that does not exist.",
+    3: "Refused by a guard: nothing was deleted. `--force` overrides it.",
+    4: "Partly done: some feeds, apps or objects failed; they are named.",
+    65: "Plane's answers cannot be used.",
+    69: "Plane, the calendar server or the icsfeed server cannot be reached.",
+    73: "A file cannot be written, or there is no space left.",
+    75: "Busy, rate limited, not ready, or Plane fails with an error of its own (HTTP 500): try again later.",
+    76: "The answer does not come from Plane, or is not a calendar or CalDAV.",
+    77: "The key or password was refused, or lacks access.",
+    78: "The configuration cannot be used.",
+    130: "Ended by Ctrl-C.",
+    143: "Ended by SIGTERM.",
 }
+
+GROUPS: Mapping[str, str] = {
+    "": "Server",
+    "workspaces": "Workspaces",
+    "feeds": "Feeds",
+    "auto": "Automatic feeds",
+    "push": "Push targets",
+    "cache": "Freshness",
+}
+"""The headings of the configuration keys, by the first part of a key; `""`: all others."""
+
+MEANINGS: Mapping[str, str] = {
+    "workspaces.*.url": "Plane's address, without `/api` and without the workspace.",
+    "workspaces.*.api_key": "Plane's API key. icsfeed sees what the key's owner sees, and only reads.",
+    "workspaces.*.api_key_file": "A file that holds the API key. It is read again when Plane refuses the "
+    "key.",
+    "workspaces.*.ca_file": "A PEM file of certificates to trust in addition to the system's.",
+    "workspaces.*.slug": "The workspace's slug in Plane. Default: the name that the workspace has here.",
+    "workspaces.*.web_url": "The address of Plane's web pages, for links back to issues. Default: `url`.",
+    "workspaces.*.active": "`false`: the workspace is not read, and its feeds answer 404.",
+    "workspaces.*.title": "The workspace's name for people, and the title of feeds over several projects. "
+    "Default: the name that the workspace has here.",
+    "workspaces.*.description": "A note about the workspace. It is not shown anywhere.",
+    "workspaces.*.projects": "The keys of the only projects that may be published. Default: every project "
+    "that the API key's owner has joined.",
+    "workspaces.*.webhook_from": "The addresses that may send webhooks. Default: any; the signature decides.",
+    "workspaces.*.webhook_secret": "The secret that Plane shows for its webhook.",
+    "workspaces.*.webhook_secret_file": "A file that holds the webhook secret.",
+    "workspaces.*.webhook_secret_old": "The previous webhook secret. While the secret is being changed, "
+    "both are accepted.",
+    "secret": "All links are derived from it; changing it changes every link. 32 characters or more. "
+    "Required unless every feed is public, none has `details: busy`, and `auto` is off.",
+    "secret_file": "A file that holds `secret`.",
+    "admin_token": "Gives access to `/status`, `/metrics`, `/webhooks/sync` and `/webhooks/status`. Without "
+    "it they are closed. 16 characters or more.",
+    "admin_token_file": "A file that holds `admin_token`.",
+    "feeds.*.workspace": "The workspace to read. Required when there are several.",
+    "feeds.*.project": "The issues of one project, by key, name or id.",
+    "feeds.*.projects": "The issues of these projects, by key, name or id.",
+    "feeds.*.assignee": "The issues assigned to one person, by e-mail address, display name or id; in all "
+    "projects, or in the ones that the feed names.",
+    "feeds.*.unassigned": "The issues assigned to nobody; in all projects, or in the ones that the feed "
+    "names.",
+    "feeds.*.everything": "All issues of the workspace.",
+    "feeds.*.where.priority": "Only issues with one of these priorities.",
+    "feeds.*.where.state": "Only issues in one of these states: names, or the groups `backlog`, "
+    "`unstarted`, `started`, `completed`, `cancelled`.",
+    "feeds.*.where.label": "Only issues with one of these labels; `none`: without a label.",
+    "feeds.*.where.assignee": "Only issues assigned to one of these people, by e-mail address, name or id; "
+    "`none`: to nobody.",
+    "feeds.*.where.cycle": "Only issues in one of these cycles; `none`: in no cycle. Costs additional "
+    "requests to Plane.",
+    "feeds.*.where.module": "Only issues in one of these modules; `none`: in no module. Costs additional "
+    "requests to Plane.",
+    "feeds.*.where.not.priority": "Excludes issues with one of these priorities.",
+    "feeds.*.where.not.state": "Excludes issues in one of these states or groups of states.",
+    "feeds.*.where.not.label": "Excludes issues with one of these labels.",
+    "feeds.*.where.not.assignee": "Excludes issues assigned to one of these people.",
+    "feeds.*.where.not.cycle": "Excludes issues in one of these cycles.",
+    "feeds.*.where.not.module": "Excludes issues in one of these modules.",
+    "feeds.*.window": "How far from today the feed reaches. Open overdue issues are always included.",
+    "feeds.*.window.past": "How far into the past. Default: no limit.",
+    "feeds.*.window.ahead": "How far into the future. Default: no limit.",
+    "feeds.*.include": "What the feed contains. Cycles and modules are events from their first to their "
+    "last day.",
+    "feeds.*.undated": "`true`: tasks without a due date are included. Only with `component: vtodo`.",
+    "feeds.*.active": "`false`: the feed's links answer 404; nothing else changes.",
+    "feeds.*.title": "The calendar's title. Default: from the name of the project, person or workspace.",
+    "feeds.*.description": "The calendar's description.",
+    "feeds.*.color": "The calendar's own colour. RFC 7986 allows names only, not `#rrggbb`.",
+    "feeds.*.language": "The language of this feed. Default: the server's `language`.",
+    "feeds.*.component": "`vevent`: events, for every calendar app. `vtodo`: tasks, for Thunderbird, "
+    "Evolution and task apps.",
+    "feeds.*.dates": "`due`: one event on the due date. `span`: one event from start date to due date. "
+    "`start-and-due`: two events of one day each.",
+    "feeds.*.done": "What happens to completed and cancelled issues. `cancelled`: marked as cancelled. "
+    "`keep`: unchanged. `check`: ✓ before the title. `drop`: left out.",
+    "feeds.*.details": "How much an event says. `full`: text, state, priority, people, labels, link. "
+    "`brief`: state, priority, link. `title`: the title only. `busy`: the word Busy.",
+    "feeds.*.summary": "The title of an event. `{key}` is `PROP-42`.",
+    "feeds.*.categories": "What apps show as categories.",
+    "feeds.*.colors": "The colour of events by priority, for this feed. Default: the server's `colors`.",
+    "feeds.*.alarm": "Reminders, counted from the start of the due day: `-PT15H` is 9:00 on the day before.",
+    "feeds.*.refresh": "How often apps should refresh the calendar. Google and Outlook decide for "
+    "themselves.",
+    "feeds.*.stale_notice": "After this long without a good answer from Plane, an event says so. `false`: "
+    "never.",
+    "feeds.*.overdue_digest": "`true`: one more event, on today's date, counts and lists the overdue issues.",
+    "feeds.*.public": "`true`: the feed is at `/feeds/NAME.ics` without a token, for everybody who can "
+    "reach the server.",
+    "feeds.*.subscribers": "Names that get a link of their own, in addition to the feed's link.",
+    "feeds.*.revoked": "Former subscribers. Their links show one event, *This calendar link was revoked*.",
+    "feeds.*.revision": "Increase it to rotate all links of this feed.",
+    "auto.projects": "`true`: a feed `project-KEY` for every project.",
+    "auto.assignees": "`true`: a feed `assignee-NAME` for every member.",
+    "push.*.feed": "The feed to write.",
+    "push.*.url": "The calendar's address; or the account's or server's address, with `collection`.",
+    "push.*.username": "The user name on the CalDAV server.",
+    "push.*.password": "The password on the CalDAV server, for Basic or Digest authentication.",
+    "push.*.password_file": "A file that holds the password.",
+    "push.*.token": "A bearer token, instead of user name and password.",
+    "push.*.token_file": "A file that holds the bearer token.",
+    "push.*.active": "`false`: the target is not written to.",
+    "push.*.collection": "The calendar's display name: icsfeed looks for a calendar of that name, and gives "
+    "that name to a calendar that it creates.",
+    "push.*.create": "`true`: create the calendar when it does not exist.",
+    "push.*.adopt": "`true`: take over unmarked objects with the same UIDs (CalPlaneBot's). A list: take "
+    "over the objects of these former feeds.",
+    "push.*.strip_emoji": "`true`: leave emoji out. SOGo 5.8 destroys objects with an emoji in some places.",
+    "push.*.allow_insecure": "`true`: send the password over plain http. Not needed for localhost.",
+    "push.*.max_delete_ratio": "A run deletes at most this share of icsfeed's own objects, or `min_delete`, "
+    "whichever is more; beyond that, only with `--force`.",
+    "push.*.min_delete": "A run may always delete this many of icsfeed's own objects.",
+    "push.*.ca_file": "A PEM file of certificates to trust in addition to the system's.",
+    "push.*.connect_timeout": "How long to wait for a connection.",
+    "push.*.read_timeout": "How long to wait for an answer.",
+    "public_url": "The address at which people and calendar apps reach the server; it may contain a path. "
+    "90 characters at most.",
+    "timezone": "Decides what *today* means: for windows, overdue issues and pages.",
+    "language": "The language of icsfeed's own words in descriptions and pages.",
+    "colors": "The colour of events by priority, for all feeds; `null`: none. Default: `urgent: red`, "
+    "`high: orange`, `medium: yellow`, `low: green`.",
+    "embed.frame_ancestors": "The pages that may show a feed in a frame. Default: none.",
+    "auth_proxy": "Turns on `/me`, where people who are signed in by a proxy find their own calendars.",
+    "auth_proxy.header": "The header in which the proxy sends the person's e-mail address.",
+    "auth_proxy.from": "The addresses from which the proxy connects. From any other address the header is "
+    "ignored.",
+    "auth_proxy.secret": "A secret that the proxy sends in `X-Icsfeed-Proxy-Secret`; it keeps out other "
+    "programs at those addresses. 32 characters or more.",
+    "auth_proxy.secret_file": "A file that holds the proxy's secret.",
+    "cors": "The pages whose scripts may read feeds (FullCalendar, for example), or a single `*`. Default: "
+    "none.",
+    "cache.workspaces": "Accepted, and not used by this version.",
+    "cache.projects": "How long the list of projects counts as fresh.",
+    "cache.issues": "How long issues count as fresh; for public feeds also the `max-age` of answers.",
+    "cache.cycles": "How long cycles, and which issues they contain, count as fresh.",
+    "cache.modules": "How long modules, and which issues they contain, count as fresh.",
+    "cache.members": "How long the list of members counts as fresh.",
+    "cache.states": "How long states count as fresh.",
+    "cache.labels": "How long labels count as fresh.",
+    "cache.deadline": "How long a reader waits for Plane before the last good copy is served.",
+    "cache.full": "Between full reads only changed issues are read; this is the time between full reads.",
+    "cache.webhook_ttl": "How far `cache.issues` may be stretched while webhooks arrive, where Plane's "
+    "request budget requires it.",
+    "sync_interval": "How often targets are pushed to when nothing has changed here: somebody may have "
+    "edited the calendar.",
+    "store": "Where the last good copies are kept: `file`, `memory`, or `redis://host:6379/0` (also "
+    "`rediss://`, `valkey://`). Default: `file`.",
+    "gzip": "`false`: answers are not compressed.",
+    "trusted_proxies": "The reverse proxies whose `X-Forwarded-For` is believed: for limits, `webhook_from` "
+    "and logs. Default: none.",
+    "allowed_hosts": "The host names that the server answers to. Default: any. It always answers on its own "
+    "loopback address.",
+    "log_addresses": "`true`: the log line of a request contains the reader's address.",
+}
+"""What each key of the configuration means, in a sentence or two."""
 
 
 def reference() -> str:
     """The whole file."""
-    routes, figures = asyncio.run(_server())
+    routes, metrics = asyncio.run(_server())
     parts: Iterable[tuple[str, str, Iterable[str]]] = (
-        ("Configuration", "Keys of `feeds.yaml`. `*` stands for a name of yours.", _keys()),
-        ("Routes", "", routes),
+        ("Configuration", CONFIGURATION, _keys()),
+        ("Routes", "`/docs` shows them with parameters and answers, `/openapi.json` describes them.", routes),
         ("Commands", "", _commands()),
         ("Exit codes", "", _exits()),
-        ("Figures", "What `/metrics` shows, in Prometheus' text format.", figures),
-        ("Log events", "What stands in the log, by level and logger; `…` is filled in.", _events()),
+        ("Metrics", "What `/metrics` shows, in Prometheus' text format.", metrics),
+        ("Log events", "By level and logger; `…` stands for a value.", _events()),
     )
-    text = (
-        "# Reference\n\nWritten by `python docs/reference.py` from the code, and held against it by a test.\n"
-    )
+    text = "# Reference\n\nGenerated from the code by `python docs/reference.py`; a test compares them.\n"
     for title, words, lines in parts:
-        text += "\n".join(filter(None, (f"\n## {title}\n", words and f"{words}\n", *lines))) + "\n"
+        text += "\n".join(filter(None, (f"\n## {title}\n", words and f"{words}\n", *lines))).rstrip() + "\n"
     return text
 
 
+CONFIGURATION = """\
+The keys of `feeds.yaml`; `*` stands for a name that you choose. `icsfeed init` writes an example with
+comments, `icsfeed init --schema` prints a JSON schema for editors, and [administration.md](administration.md)
+explains how the keys work together. Where a list is allowed, a single value may be written without brackets.
+Lengths of time are written `90d`, `12h`, `30m`, `15s` or together (`1d 12h`); a plain number is seconds."""
+
+
+def configuration_keys() -> Mapping[str, Mapping[str, Any]]:
+    """The schema of every key that takes a value, by path: `feeds.*.where.not.label`."""
+    properties = _properties(schema()["$defs"], "Config", "")
+    return {path: rule for path, rule in properties if not list(_inner(rule)) or "anyOf" in rule}
+
+
 def _keys() -> Iterator[str]:
-    found = schema()["$defs"]
-    yield "| key | takes | default |\n|---|---|---|"
-    for path, rule in _properties(found, "Config", ""):
-        if not list(_inner(rule)) or "anyOf" in rule:
-            yield f"| `{path}` | {_takes(rule)} | {_default(rule)} |"
+    rules = configuration_keys()
+    unexplained = sorted(rules.keys() ^ MEANINGS.keys())
+    if unexplained:
+        raise SystemExit(f"docs/reference.py: MEANINGS and the configuration differ in {unexplained}")
+    for group, title in GROUPS.items():
+        rows = (_row(path, rule) for path, rule in rules.items() if _group(path) == group)
+        table = "\n".join(("| key | meaning | type | default |\n|---|---|---|---|", *rows))
+        yield f"### {title}\n\n{table}\n"
+
+
+def _row(path: str, rule: Mapping[str, Any]) -> str:
+    return f"| `{path}` | {_cell(MEANINGS[path])} | {_type(rule)} | {_default(rule)} |"
+
+
+def _group(path: str) -> str:
+    first, dot, _ = path.partition(".")
+    return first if dot and first in GROUPS else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _properties(defs: Mapping[str, Any], name: str, at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -85,36 +269,40 @@ def _properties(defs: Mapping[str, Any], name: str, at: str) -> Iterator[tuple[s
 
 def _inner(rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The structs that a key's value may be, and how their keys are reached."""
-    for one in (rule, *rule.get("anyOf", ())):
-        if "$ref" in one:
-            yield one["$ref"].rpartition("/")[2], ""
-        elif "$ref" in (more := one.get("additionalProperties") or {}):
-            yield more["$ref"].rpartition("/")[2], "*."
+    for option in (rule, *rule.get("anyOf", ())):
+        if "$ref" in option:
+            yield option["$ref"].rpartition("/")[2], ""
+        elif "$ref" in (values := option.get("additionalProperties") or {}):
+            yield values["$ref"].rpartition("/")[2], "*."
 
 
-def _takes(rule: Mapping[str, Any]) -> str:
+def _type(rule: Mapping[str, Any]) -> str:
     """In words, as the schema has them."""
     options = rule.get("anyOf", [rule])
-    ours = [one for one in options if one.get("type") not in ("null", "integer")] or options
-    words = dict.fromkeys(_words(one) for one in ours)
-    listed = [word.removeprefix("a list: ") for word in words if word.startswith("a list: ")]
-    told = [
-        f"one or a list: {word}" if word in listed else word
+    shown = [option for option in options if option.get("type") not in ("null", "integer")] or options
+    words = dict.fromkeys(_words(option) for option in shown)
+    in_lists = [word.removeprefix("a list: ") for word in words if word.startswith("a list: ")]
+    single = [
+        f"one or a list: {word}" if word in in_lists else word
         for word in words
         if not word.startswith("a list: ")
     ]
-    return ", or ".join(told or words).replace("|", "\\|")
+    return _cell(", or ".join(single or words))
 
 
 def _words(rule: Mapping[str, Any]) -> str:
     if "enum" in rule:
-        return ", ".join(f"`{value}`" if value is not False else "`false`" for value in rule["enum"])
+        return ", ".join(f"`{value}`" for value in rule["enum"])
+    if rule.get("const") is False:
+        return "`false`"
     if "description" in rule:
         return str(rule["description"]).splitlines()[0]
     if rule.get("type") == "array" or "items" in rule:
-        return f"a list: {_takes(rule['items'])}"
+        return f"a list: {_type(rule['items'])}"
+    if rule.get("additionalProperties"):
+        return f"by priority: {_type(rule['additionalProperties'])}, or `null`"
     if "$ref" in rule or rule.get("type") == "object":
-        return "keys of its own"
+        return "the keys below"
     return {"boolean": "`true` or `false`", "string": "text"}.get(
         str(rule.get("type")), str(rule.get("type"))
     )
@@ -122,7 +310,19 @@ def _words(rule: Mapping[str, Any]) -> str:
 
 def _default(rule: Mapping[str, Any]) -> str:
     value = rule.get("default")
-    return "" if value in (None, {}, []) else f"`{json.dumps(value, ensure_ascii=False)}`".replace("|", "\\|")
+    if value in (None, {}, []):
+        return ""
+    if "a length of time" in _type(rule):
+        return f"`{_length(value)}`"
+    is_word = isinstance(value, str) and value.isalpha()
+    return f"`{value if is_word else _cell(json.dumps(value, ensure_ascii=False))}`"
+
+
+def _length(seconds: int) -> str:
+    """As the configuration writes it: `6h`."""
+    units = {"d": 86_400, "h": 3_600, "m": 60}
+    unit, size = next(((name, size) for name, size in units.items() if seconds % size == 0), ("s", 1))
+    return f"{seconds // size}{unit}"
 
 
 @asynccontextmanager
@@ -136,44 +336,58 @@ async def _demo() -> Any:
 
 
 async def _server() -> tuple[list[str], list[str]]:
-    """The routes as the server describes them, and the figures that it shows."""
+    """The routes as the server describes them, and the metrics that it shows."""
     async with _demo() as (service, server, app):
         described = app.openapi_schema.to_schema()
         text = exposition(service, server).decode()
-    routes = ["| route | what |\n|---|---|"]
+    routes = ["| route | purpose |\n|---|---|"]
     for path, methods in sorted(described["paths"].items()):
         words = {method["summary"] for method in methods.values()}
         names = ", ".join(sorted(method.upper() for method in methods))
         routes.append(f"| {names} `{path}` | {'; '.join(sorted(words))} |")
-    figures = ["| figure | type | what |\n|---|---|---|"]
+    metrics = ["| metric | type | meaning |\n|---|---|---|"]
     for family in sorted(text_string_to_metric_families(text), key=lambda family: family.name):
         suffix = "_total" if family.type == "counter" else ""
-        figures.append(f"| `{family.name}{suffix}` | {family.type} | {family.documentation} |")
-    return routes, figures
+        metrics.append(f"| `{family.name}{suffix}` | {family.type} | {family.documentation} |")
+    return routes, metrics
 
 
 def _commands() -> Iterator[str]:
+    whole = click.Context(cli, info_name="icsfeed", terminal_width=100, **cli.context_settings)
+    yield f"<!-- help -->\n{_help(whole)}\n"
     for name, command in sorted(cli.commands.items()):
-        context = click.Context(
-            command, info_name=f"icsfeed {name}", terminal_width=100, max_content_width=100
-        )
-        yield f"### {name}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
+        context = click.Context(command, info_name=name, parent=whole, terminal_width=100)
+        yield f"### {name}\n\n{_help(context)}\n"
+
+
+def _help(context: click.Context) -> str:
+    return f"```text\n{context.get_help().rstrip()}\n```"
+
+
+def exit_codes() -> Iterator[int]:
+    """The exit codes of the commands, from `cli/support.py`."""
+    yield from (code for _, code in support.EXIT_CODES)
+    yield from (value for name, value in vars(support).items() if name.isupper() and _is_exit_code(value))
+    yield from (0, 2, 130)  # done; click's own for wrong arguments; the shell's for Ctrl-C
+
+
+def _is_exit_code(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < 256 and not isinstance(value, bool)
 
 
 def _exits() -> Iterator[str]:
-    named = {value for name, value in vars(running).items() if name.isupper() and isinstance(value, int)}
-    used = {code for _, code in running.EXIT_CODES} | (named & ENDS.keys())
-    missing = used - ENDS.keys()
+    used = set(exit_codes())
+    missing = sorted(used - EXIT_CODES.keys())
     if missing:
-        raise SystemExit(f"docs/reference.py does not say what these exit codes mean: {sorted(missing)}")
+        raise SystemExit(f"docs/reference.py: EXIT_CODES does not say what these mean: {missing}")
     yield "| code | meaning |\n|---|---|"
-    yield from (f"| {code} | {words} |" for code, words in ENDS.items() if code in used | {0, 2, 130})
+    yield from (f"| {code} | {words} |" for code, words in EXIT_CODES.items() if code in used)
 
 
 def _events() -> Iterator[str]:
     yield "| level | logger | event |\n|---|---|---|"
-    found = (event for path in PACKAGE.rglob("*.py") for event in _logged(path))
-    yield from (f"| {level} | `{logger}` | {words} |" for level, logger, words in sorted(set(found)))
+    events = {event for path in PACKAGE.rglob("*.py") for event in _logged(path)}
+    yield from (f"| {level} | `{logger}` | {words} |" for level, logger, words in sorted(events))
 
 
 def _logged(path: Path) -> Iterator[tuple[str, str, str]]:
@@ -181,7 +395,7 @@ def _logged(path: Path) -> Iterator[tuple[str, str, str]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     loggers = [call.args[0] for call in calls if ast.unparse(call.func) == "logging.getLogger" and call.args]
-    own = next((str(one.value) for one in loggers if isinstance(one, ast.Constant)), "")
+    logger = next((str(name.value) for name in loggers if isinstance(name, ast.Constant)), "")
     levels = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR", "exception": "ERROR"}
     for call in calls:
         if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "log":
@@ -190,13 +404,14 @@ def _logged(path: Path) -> Iterator[tuple[str, str, str]]:
                 arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
             ]
             if texts:
-                yield level, own, _sentence(texts[0])
+                yield level, logger, _sentence(texts[0])
 
 
 def _sentence(template: str) -> str:
+    """The text of an event with its values left out."""
     for form in ("%s", "%d", "%.0f", "%.1f", "%r"):
         template = template.replace(form, "…")
-    return inspect.cleandoc(template).replace("|", "\\|")
+    return _cell(inspect.cleandoc(template))
 
 
 if __name__ == "__main__":

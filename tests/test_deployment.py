@@ -24,7 +24,7 @@ from icsfeed.web.client_address import PROOF_HEADER
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = (ROOT / "docs/compose.yaml").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+ADMINISTRATION = (ROOT / "docs/administration.md").read_text(encoding="utf-8")
 PROXY_SECRET = "what-is-between-proxy-and-icsfeed"
 PUBLIC = "https://cal.example.com"
 
@@ -159,7 +159,7 @@ def _upstream() -> Iterator[tuple[int, dict[str, str]]]:
         server.shutdown()
 
 
-@pytest.mark.parametrize("text", [COMPOSE, README.partition("```yml\n")[2].partition("```")[0]])
+@pytest.mark.parametrize("text", [COMPOSE, ADMINISTRATION.partition("```yml\n")[2].partition("```")[0]])
 def test_compose_builds_the_containerfile_which_docker_does_not_look_for(text: str) -> None:
     build = yaml.safe_load(text)["services"]["icsfeed"]["build"]
     folder = ROOT / "docs" if text == COMPOSE else ROOT
@@ -176,9 +176,8 @@ def test_the_compose_file_gives_no_more_rights_than_needed() -> None:
     assert all("environment" not in service or name == "caddy" for name, service in services.items())
 
 
-def test_the_short_one_in_the_readme_is_the_same_in_short() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(r"```yml\n(.*?)```", readme, re.DOTALL)
+def test_the_short_one_in_the_documents_is_the_same_in_short() -> None:
+    found = re.search(r"```yml\n(.*?)```", ADMINISTRATION, re.DOTALL)
     assert found is not None
     short, whole = yaml.safe_load(found[1])["services"], yaml.safe_load(COMPOSE)["services"]
     assert short.keys() == whole.keys()

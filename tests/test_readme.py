@@ -1,64 +1,65 @@
-"""The README tells the truth: its help is the program's, and its commands run."""
+"""The README is short and true: its commands exist, and what it names can be found."""
 
 import re
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
-import yaml
-from cli_world import SECRET, run
+from cli_world import run
 
 from icsfeed.cli.commands import cli
-from icsfeed.cli.support import EXIT_CODES
-from icsfeed.config.file import load
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"```(\w+)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WORDS = 1_200
+
+
+def _blocks(marker: str, text: str) -> list[str]:
+    """The code blocks that follow a `<!-- marker -->`."""
+    return re.findall(rf"<!-- {re.escape(marker)} -->\s*```\w+\n(.*?)\s*```", text, re.DOTALL)
 
 
 def _block(marker: str) -> str:
-    """The code block that follows a `<!-- marker -->`."""
-    found = re.search(rf"<!-- {re.escape(marker)} -->\s*```\w+\n(.*?)\s*```", README, re.DOTALL)
-    assert found is not None, f"the README has no {marker}"
-    return found[1]
+    """The one code block of the documents that follows a `<!-- marker -->`."""
+    found = [block for page in PAGES for block in _blocks(marker, page.read_text(encoding="utf-8"))]
+    assert len(found) == 1, f"the documents have {len(found)} blocks with the marker {marker}"
+    return found[0]
 
 
-def test_the_help_in_the_readme_is_the_programs(tmp_path: Path) -> None:
+def test_the_readme_is_read_in_five_minutes() -> None:
+    assert len(README.split()) <= WORDS
+
+
+def test_the_help_in_the_documents_is_the_programs(tmp_path: Path) -> None:
     shown = run("--help", cwd=tmp_path, env={"COLUMNS": "100"}).stdout
     assert _block("help") == shown.replace("python -m icsfeed", "icsfeed").rstrip()
 
 
 def test_every_command_is_in_the_readme() -> None:
-    assert all(f"`{name}`" in README or f"icsfeed {name}" in README for name in cli.commands)
-
-
-def test_every_exit_code_is_in_the_readme() -> None:
-    said = re.search(r"Exit codes: (.*?)\n\n", README, re.DOTALL)
-    assert said is not None
-    assert {code for _, code in EXIT_CODES} | {0, 1, 2, 3, 4} <= {int(n) for n in re.findall(r"\d+", said[1])}
+    assert [name for name in cli.commands if f"`icsfeed {name}`" not in README] == []
 
 
 @pytest.mark.parametrize("name", ["check", "serve", "urls", "init", "push"])
-def test_each_command_of_the_readme_is_one_that_there_is(name: str, tmp_path: Path) -> None:
-    """They are run for real in test_cli.py, and the two set-up lines by .ci/run."""
+def test_each_command_of_the_documents_is_one_that_there_is(name: str, tmp_path: Path) -> None:
+    """They are run for real in tests/cli, and the line for the tests by .ci/run."""
     line = _block(f"command: {name}").strip()
     assert line == f".venv/bin/icsfeed {name}"
     assert run(*line.split()[1:], "--help", cwd=tmp_path).returncode == 0
 
 
-@pytest.mark.parametrize("text", [text for kind, text in BLOCK.findall(README) if kind == "yaml"])
-def test_each_configuration_in_the_readme_loads(text: str, tmp_path: Path) -> None:
-    data = yaml.safe_load(dedent(text))
-    data.setdefault("secret", SECRET)
-    data.setdefault("workspaces", {"acme": {"url": "https://plane.example.com", "api_key": "key"}})
-    (tmp_path / "feeds.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
-    load(
-        tmp_path / "feeds.yaml",
-        {
-            "ICSFEED_SECRET": SECRET,
-            "PLANE_API_KEY": "key",
-            "PLANE_WEBHOOK_SECRET": "hook",
-            "DAV_PASSWORD": "word",
-        },
-    )
+@pytest.mark.parametrize(
+    ("marker", "last"),
+    [("command: demo", ".venv/bin/icsfeed demo"), ("command: tests", ".venv/bin/pytest -q")],
+)
+def test_the_readme_has_one_line_for_the_demo_and_one_for_the_tests(marker: str, last: str) -> None:
+    [line] = _blocks(marker, README)
+    assert line.splitlines() == [line]
+    assert line.startswith("python3 -m venv .venv && ")
+    assert line.endswith(f" && {last}")
+
+
+def test_the_tests_for_daily_work_are_there() -> None:
+    [named] = {line for line in README.splitlines() if line.startswith(".venv/bin/pytest -q tests/")}
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert named in contributing.splitlines()
+    assert [path for path in named.split()[2:] if not (ROOT / path).exists()] == []
