@@ -36,6 +36,7 @@ def test_a_host_name_takes_the_form_that_is_sent(host: str, sent: str) -> None:
         "xn--a.example",
         "xn--\u00fc",
         "xn--zzzzzzzz99999.x",
+        f"xn--{'Ü'.encode('punycode').decode()}.example",
         "a..b",
         ".",
         "",

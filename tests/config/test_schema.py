@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.config.schema import Config, Duration, Secret, WorkspaceConfig
+from icsfeed.config.schema import Auto, Config, Duration, Feed, Secret, WorkspaceConfig
 from icsfeed.config.values import LONGEST, parse_alarm, parse_duration
 from icsfeed.errors import Unfit
 from icsfeed.ics.colors import CSS3, color_name
@@ -106,6 +106,13 @@ def test_secrets_are_equal_when_their_values_are() -> None:
     assert Secret("a") == Secret("a") != Secret("b")
     assert len({Secret("a"), Secret("a")}) == 1
     assert Secret("a") != "a"
+
+
+def test_inactive_feeds_are_no_feeds() -> None:
+    rest = Feed(everything=True, active=False)
+    assert Config(workspaces={}, feeds={"f": rest}).has_no_feeds
+    assert not Config(workspaces={}, feeds={"f": rest, "g": Feed(everything=True)}).has_no_feeds
+    assert not Config(workspaces={}, auto=Auto(projects=True)).has_no_feeds
 
 
 def test_there_are_147_colours_and_each_has_a_value() -> None:

@@ -125,6 +125,22 @@ def test_a_feeds_style_is_its_own_then_the_servers() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("own", "asked", "limit"),
+    [
+        (Feed(), Feed(component="vtodo"), UNSET),
+        (Feed(details="title"), Feed(details="title", component="vtodo"), "done"),
+        (Feed(details="brief"), Feed(details="brief", component="vtodo"), "state"),
+        (Feed(details="title", component="vtodo"), Feed(details="title", component="vtodo"), UNSET),
+    ],
+)
+def test_tasks_that_a_query_asks_of_events_tell_no_more_than_these(
+    own: Feed, asked: Feed, limit: Any
+) -> None:
+    settings = config(feeds={"f": own})
+    assert style_of(settings, settings.workspaces["acme"], "acme", "f", asked).limit == limit
+
+
 def test_issues_link_to_planes_web_address_where_it_has_its_own() -> None:
     workspace = WorkspaceConfig(url="https://api.example.com", web_url="https://web.example.com/x")
     assert style_of(config(), workspace, "acme", "f", Feed()).web == "https://web.example.com/x/acme"

@@ -465,6 +465,20 @@ def test_a_tasks_status_is_its_states_group(state: str | None, status: str, done
 
 
 @pytest.mark.parametrize(
+    ("state", "done", "status"),
+    [
+        ("completed", "cancelled", "COMPLETED"),
+        ("cancelled", "check", "COMPLETED"),
+        ("completed", "keep", "NEEDS-ACTION"),
+        ("started", "cancelled", "NEEDS-ACTION"),
+    ],
+)
+def test_a_limited_task_tells_only_what_events_tell_of_done(state: str, done: str, status: str) -> None:
+    made = component(issue(state=state), component="vtodo", limit="done", done=done)
+    assert made.status == status
+
+
+@pytest.mark.parametrize(
     ("start", "due", "expected"),
     [
         (None, DUE, {"DUE;VALUE=DATE": "20261201"}),
