@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 
-from icsfeed.negotiation import weights
+from icsfeed.http_headers import weights
 
 _REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
 

@@ -15,10 +15,10 @@ from msgspec import Struct
 from icsfeed import __version__
 from icsfeed.config.schema import Config
 from icsfeed.feeds.narrowing import FIELDS
+from icsfeed.http_headers import accepts_html
 from icsfeed.l10n.languages import chosen
 from icsfeed.l10n.localization import Localization
 from icsfeed.l10n.words import LANGUAGES
-from icsfeed.negotiation import accepts_html
 from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
