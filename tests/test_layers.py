@@ -34,7 +34,7 @@ NARROW = {"doctor": ("icsfeed",), "demo": ("icsfeed", "config")}
 
 PURE = (
     *("errors.py", "model.py", "text.py", "hosts.py", "http_replies.py", "http_headers.py"),
-    *("l10n/languages.py", "l10n/words/__init__.py", "l10n/words/en.py", "l10n/words/de.py"),
+    *("l10n/words/__init__.py", "l10n/words/en.py", "l10n/words/de.py"),
     *("config/schema.py", "config/values.py", "config/checks.py", "config/decode.py", "config/scope.py"),
     *("ics/component.py", "ics/write.py", "ics/lines.py", "ics/colors.py"),
     *("plane/incremental.py", "plane/webhook.py", "cache/revisions.py"),
