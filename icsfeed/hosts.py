@@ -5,8 +5,6 @@ from ipaddress import IPv6Address
 
 import idna
 
-from icsfeed.errors import Unfit
-
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}|\*")
 _ADDRESS = re.compile(r"(https?)://(\[[^\]]*\]|[^/?#:]+)(?::([0-9]+))?(.*)", re.DOTALL)
 LONGEST = 253
@@ -22,9 +20,9 @@ def ascii_host(host: str) -> str:
         mapped = idna.uts46_remap(host, std3_rules=False)
         name = ".".join(map(_label, mapped.removesuffix(".").split(".")))
     except UnicodeError:  # idna.IDNAError is one
-        raise Unfit("the host name has a character that no host name can have") from None
+        raise ValueError("the host name has a character that no host name can have") from None
     if len(name) > LONGEST:
-        raise Unfit("the host name is longer than 253 characters")
+        raise ValueError("the host name is longer than 253 characters")
     return f"{name}." if mapped.endswith(".") else name
 
 
@@ -35,7 +33,9 @@ def _label(label: str) -> str:
             raise UnicodeError
     name = label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}"
     if not _LABEL.fullmatch(name):
-        raise Unfit("a part of the host name is empty, longer than 63, or has a character that none can have")
+        raise ValueError(
+            "a part of the host name is empty, longer than 63, or has a character that none can have"
+        )
     return name
 
 
@@ -50,7 +50,7 @@ def ascii_address(address: str) -> str:
         try:
             idna.ulabel(label)
         except UnicodeError:
-            raise Unfit(f"{label} is no part of a host name that can be asked (RFC 5891)") from None
+            raise ValueError(f"{label} is no part of a host name that can be asked (RFC 5891)") from None
     return f"{scheme}://{name}{f':{port}' if port else ''}{rest}"
 
 
@@ -67,11 +67,11 @@ def _host(host: str) -> str:
     try:
         return f"[{IPv6Address(host[1:-1])}]"
     except ValueError:
-        raise Unfit("what is in brackets is no IPv6 address") from None
+        raise ValueError("what is in brackets is no IPv6 address") from None
 
 
 def _parts(address: str) -> tuple[str, str, str | None, str]:
     found = _ADDRESS.fullmatch(address)
     if found is None:
-        raise Unfit("it is not a web address")
+        raise ValueError("it is not a web address")
     return found[1], found[2], found[3], found[4]

@@ -54,7 +54,10 @@ def web_address(text: str) -> httpx.URL:
     if url.scheme not in ("http", "https") or not host:
         raise Unfit("it must begin with https:// or http:// and a host")
     if ":" not in host:
-        ascii_host(host)
+        try:
+            ascii_host(host)
+        except ValueError as error:
+            raise Unfit(str(error)) from None
     if url.port is not None and not 0 < url.port <= LARGEST_PORT:
         raise Unfit("it is not a web address: its port must be from 1 to 65535")
     return url

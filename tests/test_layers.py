@@ -216,7 +216,7 @@ def test_a_breach_is_seen(module: str, source: str) -> None:
         ("feeds/select.py", "from icsfeed.model import Issue\nfrom datetime import datetime"),
         ("plane/client.py", "from icsfeed.plane import decode, rate_limit\nimport httpx, asyncio"),
         ("push/session.py", "from icsfeed.store.store import Store\nfrom icsfeed import __version__"),
-        ("config/schema.py", "from icsfeed.ics.colors import color_name"),
+        ("config/schema.py", "from icsfeed.ics.colors import CSS3"),
         ("store/store.py", "from litestar.stores.file import FileStore"),
         ("server/build.py", "import httpx\nfrom icsfeed.plane import client"),
         ("__main__.py", "from icsfeed.cli.commands import main"),

@@ -33,7 +33,7 @@ def test_the_schema_knows_every_key_and_accepts_one_value_for_a_list() -> None:
         ("Feed", "alarm", ["-PT15H", "P1D", "-15h", "${ALARM}"], ["PT", "soon", "15"]),
         ("Feed", "refresh", ["1h", "1d 12h", "${R}"], ["1 hour", "-1h"]),
         (
-            "Workspace",
+            "WorkspaceConfig",
             "url",
             ["https://plane.example.com", "https://${HOST}", "${URL}"],
             ["plane.example.com"],
