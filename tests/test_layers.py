@@ -29,14 +29,14 @@ LAYERS = (
 The modules that stand beside the packages (`errors`, `model`, `text` ...) are the lowest layer.
 """
 
-NARROW = {"doctor": ("icsfeed",), "demo": ("icsfeed", "config")}
+NARROW = {"doctor": ("icsfeed", "ics"), "demo": ("icsfeed", "config")}
 """Packages that import less than their layer allows."""
 
 PURE = (
     *("errors.py", "model.py", "text.py", "hosts.py", "http_headers.py"),
     *("l10n/words/__init__.py", "l10n/words/en.py", "l10n/words/de.py"),
     *("config/schema.py", "config/values.py", "config/checks.py", "config/decode.py", "config/scope.py"),
-    *("ics/component.py", "ics/write.py", "ics/lines.py", "ics/colors.py"),
+    *("ics/component.py", "ics/write.py", "ics/read.py", "ics/colors.py"),
     *("plane/incremental.py", "plane/webhook.py", "cache/revisions.py"),
     *("feeds/query.py", "feeds/narrowing.py", "feeds/select.py", "feeds/mapping.py", "feeds/notices.py"),
     *("feeds/calendar.py", "feeds/parts.py", "feeds/rendered.py", "feeds/tokens.py"),
