@@ -9,6 +9,7 @@ import httpx
 from msgspec import DecodeError, Struct, json
 
 from icsfeed.errors import ConfigError
+from icsfeed.files import replace_file
 from icsfeed.http import REQUEST_ERRORS, read_body, request_failure, trusted, web_address
 from icsfeed.store.backends import state_directory
 
@@ -44,7 +45,8 @@ class ServedAddress:
         with suppress(OSError, ConfigError):
             folder = state_directory(self._environ)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (folder / SERVED).write_text(self._kept, encoding="utf-8")
+            temporary = folder / f"{SERVED}-{os.getpid()}"
+            replace_file(folder / SERVED, self._kept.encode(), temporary)
 
     def forget(self) -> None:
         """Nothing is served there any more; another server's address stays."""
