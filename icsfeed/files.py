@@ -1,20 +1,48 @@
-"""One run at a time, over all processes of this machine: a lock on a file."""
+"""Files that several processes share: replaced in one step, and locks that end with their process."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from icsfeed.errors import ConfigError, Problem
 
 
+def replace_file(
+    path: Path, data: bytes, temporary: Path, *, mode: int = 0o666, modified: int | None = None
+) -> None:
+    """Replace a file in one step: whatever happens, it is the old one or the new one, whole. Raises OSError.
+
+    `temporary`: a path in the same folder that no other process writes to now. `mode` is narrowed by the
+    umask. `modified`: the time of the file, in seconds since 1970.
+    """
+    temporary.unlink(missing_ok=True)  # left by a process that was killed
+    try:
+        with open(temporary, "xb", opener=partial(os.open, mode=mode)) as file:
+            # The lock says that the writer lives: other processes remove temporary files without one.
+            with suppress(OSError):  # not on every network file system
+                flock(file, LOCK_EX)
+            file.write(data)
+            file.flush()
+            # Without fsync, ext4 and XFS may keep the new name of an empty file after a power failure.
+            os.fsync(file)
+            if modified is not None:
+                os.utime(temporary, (modified, modified))
+            temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 @contextmanager
 def file_lock(folder: Path, name: str) -> Iterator[bool]:
-    """True: nobody else on this machine holds it until the end; False: somebody does.
+    """Lock a name for all processes of this machine. Yields False where another one holds the lock.
 
-    The kernel lets go of it when the process dies, however it does. Raises ConfigError where the folder
-    cannot be written to.
+    The kernel releases it when the process dies, however it does. Raises ConfigError if the folder cannot
+    be written to.
     """
     path = folder / f"{sha256(name.encode()).hexdigest()[:16]}.lock"
     try:
@@ -24,8 +52,8 @@ def file_lock(folder: Path, name: str) -> Iterator[bool]:
         reason = f"{folder} cannot be written to: {error.strerror}"
         raise ConfigError("environment", [Problem("STATE_DIRECTORY", reason)]) from None
     with file:
-        held = False
+        is_held = False
         with suppress(OSError):
             flock(file, LOCK_EX | LOCK_NB)
-            held = True
-        yield held
+            is_held = True
+        yield is_held

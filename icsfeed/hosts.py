@@ -1,77 +1,76 @@
-"""Host names in the form that browsers and servers send: `xn--mller-kva.example` for `müller.example`."""
+"""Host names in the form that browsers and servers send: `xn--mller-kva.example` for `müller.example`.
+
+The functions raise ValueError with a text for people, which ends "must be a host name: ".
+"""
 
 import re
 from ipaddress import IPv6Address
 
 import idna
 
-from icsfeed.errors import Unfit
-
+MAX_HOST_LENGTH = 253
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}|\*")
 _ADDRESS = re.compile(r"(https?)://(\[[^\]]*\]|[^/?#:]+)(?::([0-9]+))?(.*)", re.DOTALL)
-LONGEST = 253
 _PORTS = {"http": 80, "https": 443}
 
 
 def ascii_host(host: str) -> str:
-    """The host name in lower case, its labels beyond ASCII converted as browsers do (UTS 46).
+    """Return the host name in lower case, its labels beyond ASCII converted as browsers do (UTS 46).
 
-    A `*` as a label, a dot at the end and `_` stay. Raises Unfit.
+    A `*` as a label, `_` and a dot at the end stay. Raises ValueError.
     """
+    labels = []
     try:
         mapped = idna.uts46_remap(host, std3_rules=False)
-        name = ".".join(map(_label, mapped.removesuffix(".").split(".")))
+        for label in mapped.removesuffix(".").split("."):
+            if label.startswith("xn--"):
+                letters = label[4:].encode("ascii").decode("punycode")
+                if idna.uts46_remap(letters, std3_rules=False) != letters:
+                    raise UnicodeError
+            labels.append(label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}")
     except UnicodeError:  # idna.IDNAError is one
-        raise Unfit("the host name has a character that no host name can have") from None
-    if len(name) > LONGEST:
-        raise Unfit("the host name is longer than 253 characters")
+        raise ValueError("the host name has a character that is not allowed in one") from None
+    if not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError("a label of the host name is empty, longer than 63, or has a character not allowed")
+    name = ".".join(labels)
+    if len(name) > MAX_HOST_LENGTH:
+        raise ValueError("the host name is longer than 253 characters")
     return f"{name}." if mapped.endswith(".") else name
 
 
-def _label(label: str) -> str:
-    if label.startswith("xn--"):
-        letters = label[4:].encode("ascii").decode("punycode")
-        if idna.uts46_remap(letters, std3_rules=False) != letters:
-            raise UnicodeError
-    name = label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}"
-    if not _LABEL.fullmatch(name):
-        raise Unfit("a part of the host name is empty, longer than 63, or has a character that none can have")
-    return name
-
-
 def ascii_address(address: str) -> str:
-    """An http or https address that can be asked, its host as `ascii_host` has it. Raises Unfit.
+    """Return an http or https address with its host as `ascii_host` gives it. Raises ValueError.
 
-    What IDNA 2008 forbids is refused: HTTP clients refuse it too.
+    What IDNA 2008 forbids (emoji) is refused here: HTTP clients refuse it too.
     """
-    scheme, host, port, rest = _parts(address)
-    name = _host(host)
-    for label in re.findall(r"xn--[^.]*", name):
+    scheme, host, port, rest = _split(address)
+    for label in re.findall(r"xn--[^.]*", host):
         try:
             idna.ulabel(label)
         except UnicodeError:
-            raise Unfit(f"{label} is no part of a host name that can be asked (RFC 5891)") from None
-    return f"{scheme}://{name}{f':{port}' if port else ''}{rest}"
+            raise ValueError(f"{label} is not a label that HTTP clients accept (RFC 5891)") from None
+    return f"{scheme}://{host}{f':{port}' if port else ''}{rest}"
 
 
 def ascii_origin(origin: str) -> str:
-    """An origin exactly as browsers send it: IPv6 in its short form, no default port. Raises Unfit."""
-    scheme, host, port, _ = _parts(origin)
+    """Return an origin exactly as browsers send it: IPv6 in its short form, no default port.
+
+    Raises ValueError.
+    """
+    scheme, host, port, _ = _split(origin)
     shown = "" if not port or int(port) == _PORTS[scheme] else f":{int(port)}"
-    return f"{scheme}://{_host(host)}{shown}"
+    return f"{scheme}://{host}{shown}"
 
 
-def _host(host: str) -> str:
+def _split(address: str) -> tuple[str, str, str | None, str]:
+    """Return scheme, converted host, port and the rest of a web address. Raises ValueError."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        raise ValueError("it is not a web address")
+    scheme, host, port, rest = match.groups()
     if not host.startswith("["):
-        return ascii_host(host)
+        return scheme, ascii_host(host), port, rest
     try:
-        return f"[{IPv6Address(host[1:-1])}]"
+        return scheme, f"[{IPv6Address(host[1:-1])}]", port, rest
     except ValueError:
-        raise Unfit("what is in brackets is no IPv6 address") from None
-
-
-def _parts(address: str) -> tuple[str, str, str | None, str]:
-    found = _ADDRESS.fullmatch(address)
-    if found is None:
-        raise Unfit("it is not a web address")
-    return found[1], found[2], found[3], found[4]
+        raise ValueError("what is in brackets is not an IPv6 address") from None

@@ -1,25 +1,37 @@
-"""HTTP clients with what the environment says of outgoing connections: proxies and trusted certificates.
+"""What all our HTTP clients need: proxies and certificates, bounded bodies, Retry-After, failures in words.
 
-httpx reads the same variables by itself, but fails on values that curl accepts (`NO_PROXY=[::1]`), and
-its errors name neither the variable nor the proxy.
+httpx reads the proxy variables by itself, but 0.28 fails on values that curl accepts (`NO_PROXY=[::1]`),
+and its errors name neither the variable nor the proxy.
 """
 
 import os
 import re
 import ssl
-from collections.abc import Mapping
+import zlib
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import httpx
 from msgspec import Struct
 
+from icsfeed import __version__
 from icsfeed.errors import BadSetting, Unfit
 from icsfeed.hosts import ascii_host
+from icsfeed.http_headers import parse_http_date
 
-LARGEST_PORT = 65535
+USER_AGENT = f"icsfeed/{__version__}"
+ACCEPT_ENCODING = "gzip"
+"""httpx would ask for all that is installed (br, zstd), and unpack whatever it receives in one go."""
+
+CHUNK_BYTES = 64 * 1024
+"""Bytes that are unpacked at once: a thousand times what was sent, where it was made to exhaust memory."""
+EXCERPT_LENGTH = 200
+"""Characters of a server's own words that are shown."""
+MAX_PORT = 65535
+_COMPRESSED = ("gzip", "x-gzip", "deflate")
 
 
 def open_http(
@@ -31,10 +43,10 @@ def open_http(
     limits: httpx.Limits | None = None,
     **options: Any,
 ) -> httpx.AsyncClient:
-    """A client for requests to `url`, and to where that redirects.
+    """Return a client for requests to `url`, and to where that redirects.
 
-    `ca_file` adds to the trusted certificates. `transport` replaces the network, and
-    then the environment is not read. Raises BadSetting that names the variable that cannot be used.
+    `ca_file` adds to the trusted certificates. `transport` replaces the network; then the environment is
+    not read. Raises BadSetting that names the variable which cannot be used.
     """
     if transport is None:
         context = trusted(environ, ca_file)
@@ -45,7 +57,7 @@ def open_http(
 
 
 def web_address(text: str) -> httpx.URL:
-    """The address that a person or a server gives, if it can be asked. Raises Unfit."""
+    """Parse an address that a person or a server gave. Raise Unfit if no request can be sent to it."""
     try:
         url = httpx.URL(text.strip())
         host = url.host  # httpx decodes it only here
@@ -54,31 +66,134 @@ def web_address(text: str) -> httpx.URL:
     if url.scheme not in ("http", "https") or not host:
         raise Unfit("it must begin with https:// or http:// and a host")
     if ":" not in host:
-        ascii_host(host)
-    if url.port is not None and not 0 < url.port <= LARGEST_PORT:
+        try:
+            ascii_host(host)
+        except ValueError as error:
+            raise Unfit(str(error)) from None
+    if url.port is not None and not 0 < url.port <= MAX_PORT:
         raise Unfit("it is not a web address: its port must be from 1 to 65535")
     return url
 
 
-def trusted(environ: Mapping[str, str], ca_file: str | None = None) -> ssl.SSLContext:
-    """The certificates to trust: those of SSL_CERT_FILE, SSL_CERT_DIR or httpx; and those of `ca_file`.
+def shorten(text: str) -> str:
+    """Return a server's own words as one line of at most 200 characters, for a message."""
+    return " ".join(text.split())[:EXCERPT_LENGTH]
 
-    With `ca_file` the system's own authorities count too. Raises BadSetting.
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return Retry-After in seconds from now (RFC 9110, 10.2.3); None where it is missing or cannot be read.
+
+    `headers` are looked up in lower case.
     """
-    file, folder = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
+    value = headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return float(value)
+    # A date is compared with the response's own Date, so that the two clocks need not agree.
+    until, now = parse_http_date(value), parse_http_date(headers.get("date", ""))
+    return max(0.0, (until - now).total_seconds()) if until and now else None
+
+
+async def body_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the body of a streamed response; a compressed one is unpacked in chunks of `CHUNK_BYTES` at most.
+
+    Raises httpx.DecodingError, with a text for people, for a coding other than gzip and deflate, for
+    several codings, and for a body that cannot be unpacked.
+    """
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    # Compressed twice, a kilobyte can hold gigabytes before anything is counted: httpx would unpack both.
+    if coding not in ("", "identity", *_COMPRESSED):
+        raise httpx.DecodingError("it is compressed in a way that was not asked for")
+    if coding not in _COMPRESSED:
+        async for received in response.aiter_bytes():
+            yield received
+        return
+    # httpx 0.28 unpacks each received chunk whole, whatever size it has then: so this is done here.
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib
+    is_empty = True
+    async for received in cast(httpx.AsyncByteStream, response.stream):
+        is_empty = is_empty and not received
+        try:
+            while chunk := unpacker.decompress(received, CHUNK_BYTES):
+                yield chunk
+                received = unpacker.unconsumed_tail
+        except zlib.error:
+            raise httpx.DecodingError("its compression is broken") from None
+    if not is_empty and not unpacker.eof:
+        raise httpx.DecodingError("its compression is cut off")
+
+
+async def read_body(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
+    """Return the first `limit` bytes of a body, unpacked, and whether that is all of it."""
+    body = bytearray()
+    async for chunk in body_chunks(response):
+        body += chunk
+        if len(body) > limit:
+            return bytes(body[:limit]), False
+    return bytes(body), True
+
+
+FailureKind: TypeAlias = Literal[
+    "timeout", "url", "redirect", "header", "encoding", "certificate", "tls", "connection"
+]
+
+REQUEST_ERRORS = (
+    *(TimeoutError, UnicodeError, ssl.SSLError),
+    *(httpx.TransportError, httpx.DecodingError, httpx.InvalidURL),
+)
+"""What a request and the reading of its response raise when the server, or the way to it, fails."""
+
+
+class RequestFailure(NamedTuple):
+    """Why there is no response: `text` says it in words that continue "Plane: "."""
+
+    kind: FailureKind
+    text: str
+
+
+def request_failure(error: Exception) -> RequestFailure:
+    """Return what one of `REQUEST_ERRORS` means."""
+    words = shorten(str(error))
+    match error:
+        case TimeoutError() | httpx.TimeoutException():
+            return RequestFailure("timeout", "no answer in time")
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return RequestFailure("url", "the url in the configuration is not a web address")
+        case UnicodeError():  # httpx 0.28 parses the host of a redirect even when it does not follow it.
+            return RequestFailure("redirect", "it redirects to what is not a web address")
+        case httpx.LocalProtocolError():  # Its text quotes the header: a key or a password.
+            return RequestFailure("header", "a header holds characters that cannot be sent")
+        case httpx.DecodingError():
+            return RequestFailure("encoding", words)
+    if "WRONG_VERSION_NUMBER" in words.upper():
+        return RequestFailure(
+            "tls", "it does not speak TLS there: try http:// in place of https://, or another port"
+        )
+    if "CERTIFICATE" in words.upper():
+        return RequestFailure("certificate", f"its TLS certificate is not accepted ({words})")
+    if isinstance(error, ssl.SSLError) or "SSL" in words.upper():
+        return RequestFailure("tls", f"TLS fails ({words}): is it https:// there, and on this port?")
+    return RequestFailure("connection", f"no connection ({words or type(error).__name__})")
+
+
+def trusted(environ: Mapping[str, str], ca_file: str | None = None) -> ssl.SSLContext:
+    """Return the certificates to trust: those of SSL_CERT_FILE, SSL_CERT_DIR or httpx; and of `ca_file`.
+
+    With `ca_file` the system's own authorities are trusted too. Raises BadSetting.
+    """
+    file, folders = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
     if file:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         _add_file(context, file, "SSL_CERT_FILE")
-    elif folder:
+    elif folders:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        _add_folders(context, folder)
+        _add_folders(context, folders)
     else:
         try:
             context = httpx.create_ssl_context(trust_env=False)
-        except OSError as error:  # Python opens the file of keys with every default context.
+        except OSError as error:  # Python opens SSLKEYLOGFILE with every default context.
             raise BadSetting("SSLKEYLOGFILE", f"the file cannot be written: {error.strerror}") from None
     if ca_file is not None:
-        if not (file or folder):
+        if not (file or folders):
             context.load_default_certs()
         _add_file(context, ca_file, "ca_file")
     return context
@@ -94,23 +209,19 @@ def _add_file(context: ssl.SSLContext, file: str, name: str) -> None:
 
 
 def _add_folders(context: ssl.SSLContext, folders: str) -> None:
-    """Folders of certificates under the names that `openssl rehash` gives: OpenSSL reads them late."""
-    found = [name for folder in folders.split(os.pathsep) for name in _names(folder)]
-    if not any(re.fullmatch(r"[0-9a-f]{8}\.[0-9]+", name) for name in found):
+    # OpenSSL opens a folder only while it verifies, and passes over one that is not prepared.
+    names: list[str] = []
+    for folder in folders.split(os.pathsep):
+        with suppress(OSError):
+            names += (path.name for path in Path(folder).iterdir())
+    if not any(re.fullmatch(r"[0-9a-f]{8}\.[0-9]+", name) for name in names):
         message = f"{folders} holds no certificates: it must be a folder prepared with `openssl rehash`"
         raise BadSetting("SSL_CERT_DIR", message)
     context.load_verify_locations(capath=folders)
 
 
-def _names(folder: str) -> list[str]:
-    try:
-        return [path.name for path in Path(folder).iterdir()]
-    except OSError:
-        return []
-
-
 class Proxy(Struct, frozen=True):
-    """A proxy and the variable that names it. `shown` is its address without a user name and password."""
+    """A proxy and the variable that names it. `shown` is its address without user name and password."""
 
     variable: str
     url: httpx.URL
@@ -118,26 +229,26 @@ class Proxy(Struct, frozen=True):
 
 
 class ProxyTransport(httpx.AsyncBaseTransport):
-    """Sends each request directly or through the proxy that the environment names for it.
+    """Sends each request directly, or through the proxy that the environment names for it.
 
     Errors of a proxied request say so. Raises BadSetting when its proxy cannot be used.
     """
 
     def __init__(self, environ: Mapping[str, str], context: ssl.SSLContext, limits: httpx.Limits) -> None:
         self._environ, self._context, self._limits = environ, context, limits
-        self._open: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
 
     def proxy_for(self, url: httpx.URL) -> Proxy | None:
-        """The proxy for requests to `url`; None: they go directly."""
+        """Return the proxy for requests to `url`; None: they go directly."""
         for name in (f"{url.scheme}_proxy", "all_proxy"):
             variable = name if name in self._environ else name.upper()
             if value := self._environ.get(variable, "").strip():
-                excluded = self._environ.get("no_proxy", self._environ.get("NO_PROXY", ""))
-                return None if is_excluded(url, excluded) else _proxy(variable, value)
+                no_proxy = self._environ.get("no_proxy", self._environ.get("NO_PROXY", ""))
+                return None if is_excluded(url, no_proxy) else _parse_proxy(variable, value)
         return None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """As httpx.AsyncBaseTransport."""
+        """Send a request, as httpx.AsyncBaseTransport says."""
         proxy = self.proxy_for(request.url)
         if proxy is None:
             return await self._transport(None).handle_async_request(request)
@@ -157,28 +268,25 @@ class ProxyTransport(httpx.AsyncBaseTransport):
 
     def _transport(self, proxy: Proxy | None) -> httpx.AsyncHTTPTransport:
         key = str(proxy.url) if proxy else ""
-        if key not in self._open:
-            self._open[key] = httpx.AsyncHTTPTransport(
+        if key not in self._transports:
+            # httpx accepts certificates to trust only for a proxy that is itself reached over TLS.
+            context = self._context if proxy and proxy.url.scheme == "https" else None
+            self._transports[key] = httpx.AsyncHTTPTransport(
                 verify=self._context,
                 limits=self._limits,
                 trust_env=False,
-                proxy=httpx.Proxy(proxy.url, ssl_context=_for_proxy(proxy, self._context)) if proxy else None,
+                proxy=httpx.Proxy(proxy.url, ssl_context=context) if proxy else None,
             )
-        return self._open[key]
+        return self._transports[key]
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for transport in self._open.values():
+        for transport in self._transports.values():
             await transport.aclose()
 
 
-def _for_proxy(proxy: Proxy, context: ssl.SSLContext) -> ssl.SSLContext | None:
-    """The certificates to trust of a proxy that is itself reached by TLS; httpx takes them for no other."""
-    return context if proxy.url.scheme == "https" else None
-
-
-def _proxy(variable: str, value: str) -> Proxy:
-    """Raises BadSetting. No message shows the value: it may hold a password."""
+def _parse_proxy(variable: str, value: str) -> Proxy:
+    """Raise BadSetting if a proxy cannot be used. No message shows the value: it may hold a password."""
     scheme = value.partition("://")[0].lower() if "://" in value else "http"
     if scheme not in ("http", "https"):
         shown = f"{scheme}://" if re.fullmatch("[a-z0-9+.-]{1,20}", scheme) else "its scheme"
@@ -192,9 +300,8 @@ def _proxy(variable: str, value: str) -> Proxy:
 
 
 def is_excluded(url: httpx.URL, no_proxy: str) -> bool:
-    """Whether NO_PROXY names this address: `*`, a domain, an IP address or network, with a port or without.
-
-    A domain includes its subdomains, as in curl.
+    """Return whether NO_PROXY names this address: `*`, a domain, an IP address or network, each with a port
+    or without. A domain includes its subdomains, as in curl.
     """
     return any(_names_host(entry, url) for entry in re.split(r"[\s,]+", no_proxy.lower()) if entry)
 
@@ -203,8 +310,12 @@ def _names_host(entry: str, url: httpx.URL) -> bool:
     if entry == "*":
         return True
     scheme, separator, rest = entry.rpartition("://")
-    host, port = _split(rest.rstrip("/"))
-    if (separator and scheme not in ("all", url.scheme)) or (port and port != str(_port(url))):
+    host, port = rest.rstrip("/"), ""
+    # An IPv6 address has a port only behind brackets.
+    if match := re.fullmatch(r"\[([^\]]*)\](/\d+)?(?::(\d+))?|([^:]+):(\d+)", host):
+        host, port = (match[1] or match[4] or "") + (match[2] or ""), match[3] or match[5] or ""
+    url_port = url.port or (443 if url.scheme == "https" else 80)
+    if (separator and scheme not in ("all", url.scheme)) or (port and port != str(url_port)):
         return False
     try:
         network = ip_network(host, strict=False)
@@ -216,15 +327,3 @@ def _names_host(entry: str, url: httpx.URL) -> bool:
         return ip_address(url.host) in network
     except ValueError:
         return False
-
-
-def _split(entry: str) -> tuple[str, str]:
-    """Host and port. An IPv6 address has a port only behind brackets."""
-    found = re.fullmatch(r"\[([^\]]*)\](/\d+)?(?::(\d+))?|([^:]+):(\d+)", entry)
-    if not found:
-        return entry, ""
-    return (found[1] + (found[2] or ""), found[3] or "") if found[1] is not None else (found[4], found[5])
-
-
-def _port(url: httpx.URL) -> int:
-    return url.port or (443 if url.scheme == "https" else 80)

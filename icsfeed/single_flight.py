@@ -1,41 +1,42 @@
-"""Work that must hold up nobody: in a thread where it is long, and once for all who ask for it at a time."""
+"""Work that blocks nobody: in a thread where it is long, and once for all who need the same result."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
-FEW = 50
+FEW_ITEMS = 50
 """Issues that take a millisecond or two to render, or to put on a page."""
 
 T = TypeVar("T")
 
 
 async def run_in_thread(items: int, work: Callable[[], T]) -> T:
-    """Work on so many items: on the spot where that takes less than the way to a thread and back."""
-    return work() if items <= FEW else await asyncio.to_thread(work)
+    """Do work on that many items in a thread, or right here where a thread would take longer."""
+    return work() if items <= FEW_ITEMS else await asyncio.to_thread(work)
 
 
 class SingleFlight(Generic[T]):
-    """Work that is under way, by key: whoever asks for the same meanwhile waits for the same result."""
+    """Running work, by key: a second caller of the same key waits for the result of the first."""
 
     def __init__(self) -> None:
-        self._under_way: dict[Hashable, asyncio.Task[T]] = {}
+        self._running: dict[Hashable, asyncio.Task[T]] = {}
 
     def task(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """What is under way for this key; begun now where nothing is."""
-        task = self._under_way.get(key)
+        """Return the running task for this key; start it where there is none."""
+        task = self._running.get(key)
         if task is None:
-            task = self._under_way[key] = asyncio.create_task(make())
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+            task = self._running[key] = asyncio.create_task(make())
+            task.add_done_callback(lambda _: self._running.pop(key, None))
         return task
 
     async def result(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What it gives, or raises. Who waits may be cancelled: the work goes on for the others."""
+        """Return what the work returns, or raise what it raises."""
+        # Shielded: a caller who is cancelled (a reader hangs up) must not end the work of the others.
         return await asyncio.shield(self.task(key, make))
 
     async def close(self) -> None:
-        """End what is under way."""
-        tasks = tuple(self._under_way.values())
+        """Cancel everything that is running."""
+        tasks = tuple(self._running.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

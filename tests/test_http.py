@@ -1,6 +1,9 @@
-"""Outgoing connections: proxies and certificates as the environment names them, and what errors say."""
+"""Outgoing requests: proxies and certificates, bounded bodies, Retry-After, and what errors say."""
 
 import asyncio
+import gzip
+import ssl
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,12 +11,24 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 
 from icsfeed.errors import BadSetting, ConfigError
-from icsfeed.http import is_excluded, open_http, trusted
+from icsfeed.http import (
+    REQUEST_ERRORS,
+    is_excluded,
+    open_http,
+    read_body,
+    request_failure,
+    retry_after,
+    shorten,
+    trusted,
+)
 
 pytestmark = pytest.mark.anyio
 PLANE = "https://plane.example.com/api/"
+NOON = "Wed, 25 Nov 2026 12:00:00 GMT"
 
 
 @asynccontextmanager
@@ -156,3 +171,91 @@ def test_a_file_of_tls_keys_that_cannot_be_written_is_named(monkeypatch: pytest.
     monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys")
     with pytest.raises(BadSetting, match="SSLKEYLOGFILE"):
         trusted({})
+
+
+@pytest.mark.parametrize(
+    ("value", "date", "seconds"),
+    [
+        ("7", "", 7),
+        (" 0 ", "", 0),
+        ("Wed, 25 Nov 2026 12:00:30 GMT", NOON, 30),
+        ("Wed, 25 Nov 2026 12:00:30 -0000", NOON, 30),
+        ("Wed, 25 Nov 2026 11:00:00 GMT", NOON, 0),
+        ("Wed, 25 Nov 2026 12:00:30 GMT", "", None),
+        ("Wed, 25 Nov 2026 12:00:30 GMT", "today", None),
+        *((value, NOON, None) for value in ("soon", "-5", "1.5", "", "Wed, 25 Nov 99999 12:00:30 GMT")),
+    ],
+)
+def test_a_wait_is_given_in_seconds_or_as_a_time_by_the_servers_own_clock(
+    value: str, date: str, seconds: float | None
+) -> None:
+    assert retry_after({"retry-after": value, **({"date": date} if date else {})}) == seconds
+
+
+@given(st.text(), st.text())
+def test_whatever_the_headers_hold_a_wait_is_a_number_of_seconds_or_nothing(value: str, date: str) -> None:
+    seconds = retry_after({"retry-after": value, "date": date})
+    assert seconds is None or seconds >= 0
+
+
+def test_the_words_of_others_are_one_line_that_is_not_long() -> None:
+    assert shorten(" a\r\n\tb  c ") == "a b c"
+    assert len(shorten("word " * 1000)) == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (TimeoutError(), "timeout", "no answer in time"),
+        (httpx.ReadTimeout("slow"), "timeout", "no answer in time"),
+        (httpx.InvalidURL("no"), "url", "not a web address"),
+        (httpx.UnsupportedProtocol("missing http://"), "url", "not a web address"),
+        (UnicodeError("label too long"), "redirect", "redirects to what is not a web address"),
+        (httpx.LocalProtocolError("Illegal header value b'hidden'"), "header", "cannot be sent"),
+        (httpx.DecodingError("its compression is broken"), "encoding", "its compression is broken"),
+        (httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong"), "tls", "does not speak TLS there"),
+        (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] expired"), "certificate", "expired"),
+        (ssl.SSLError(1, "[SSL: TLSV1_ALERT] alert"), "tls", "TLSV1_ALERT"),
+        (
+            httpx.ConnectError("All connection attempts\nfailed"),
+            "connection",
+            "All connection attempts failed",
+        ),
+        (httpx.ReadError(""), "connection", "no connection (ReadError)"),
+    ],
+)
+def test_a_failed_request_is_explained_without_its_secrets(error: Exception, kind: str, text: str) -> None:
+    assert isinstance(error, REQUEST_ERRORS)
+    failure = request_failure(error)
+    assert failure.kind == kind
+    assert text in failure.text
+    assert "hidden" not in failure.text
+
+
+@pytest.mark.parametrize(("limit", "is_whole"), [(5, False), (6, True), (7, True)])
+@pytest.mark.parametrize("coding", ["", "identity", "gzip", "X-GZIP", "deflate"])
+async def test_a_body_is_read_as_far_as_it_may_be(coding: str, limit: int, is_whole: bool) -> None:
+    zipped, body = gzip.compress(b"secret"), b"secret"
+    content = {"gzip": zipped, "X-GZIP": zipped, "deflate": zlib.compress(body)}.get(coding, body)
+    response = httpx.Response(200, headers={"Content-Encoding": coding}, stream=httpx.ByteStream(content))
+    assert await read_body(response, limit) == (b"secret"[:limit], is_whole)
+
+
+@pytest.mark.parametrize(
+    ("coding", "content", "reason"),
+    [
+        ("br", b"x", "not asked for"),
+        ("gzip, gzip", b"x", "not asked for"),
+        ("gzip", b"plain", "broken"),
+        ("gzip", gzip.compress(b"secret")[:-4], "cut off"),
+    ],
+)
+async def test_a_body_that_cannot_be_unpacked_says_why(coding: str, content: bytes, reason: str) -> None:
+    response = httpx.Response(200, headers={"Content-Encoding": coding}, stream=httpx.ByteStream(content))
+    with pytest.raises(httpx.DecodingError, match=reason):
+        await read_body(response, 100)
+
+
+async def test_an_empty_body_needs_no_compression() -> None:
+    response = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b""))
+    assert await read_body(response, 100) == (b"", True)

@@ -21,7 +21,7 @@ from icsfeed.config.values import Duration as Duration
 from icsfeed.config.values import Secret as Secret
 from icsfeed.errors import Unfit, did_you_mean
 from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
-from icsfeed.ics.colors import color_name
+from icsfeed.ics.colors import CSS3
 from icsfeed.model import Priority
 
 NO_FEEDS = "has no feeds that are active: name some under `feeds:`, or turn on `auto:`"
@@ -49,6 +49,25 @@ def _rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] 
     return Meta(description=words, pattern=whole, extra={"tidy": tidy} if tidy else None)
 
 
+def _host_rule(words: str, pattern: str, tidy: Callable[[str], str]) -> Meta:
+    """As `_rule`, where `tidy` is of hosts.py: the text of its ValueError is for people."""
+
+    def explained(text: str) -> str:
+        try:
+            return tidy(text)
+        except ValueError as error:
+            raise Unfit(str(error)) from None
+
+    return _rule(words, pattern, explained)
+
+
+def color_name(text: str) -> str:
+    """Return the name as CSS3 spells it, in lower case. Raise Unfit if it is not one of the 147."""
+    if text.lower() not in CSS3:
+        raise Unfit(f"it is none of those{did_you_mean(text, CSS3)}")
+    return text.lower()
+
+
 def _least(seconds: int, value: Duration) -> Duration:
     if value < seconds:
         raise ValueError("too short")
@@ -60,18 +79,6 @@ def _template(text: str) -> str:
         if name is not None and (name not in SUMMARY_FIELDS or form or conversion):
             raise Unfit(f"there is no {{{name}}}{did_you_mean(name, SUMMARY_FIELDS)}")
     return text
-
-
-def _without_slash(address: str) -> str:
-    return ascii_address(address).rstrip("/")
-
-
-def _origin(text: str) -> str:
-    return text if text == "*" else ascii_origin(text)
-
-
-def _host_name(text: str) -> str:
-    return ascii_host(text).removesuffix(".")
 
 
 def _network(text: str) -> str:
@@ -91,17 +98,30 @@ FeedName: TypeAlias = Annotated[
     ),
 ]
 _WEB = "an http or https address with a host and without user name, ? and #, such as"
-Url: TypeAlias = Annotated[str, _rule(f"{_WEB} https://plane.example.com", _ADDRESS, _without_slash)]
+Url: TypeAlias = Annotated[
+    str,
+    _host_rule(f"{_WEB} https://plane.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
+]
 CalendarUrl: TypeAlias = Annotated[
-    str, _rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
+    str, _host_rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
 ]
 Origin: TypeAlias = Annotated[
-    str, _rule("an exact origin such as https://intranet.example.com", rf"{_ORIGIN}|\*", _origin)
+    str,
+    _host_rule(
+        "an exact origin such as https://intranet.example.com",
+        rf"{_ORIGIN}|\*",
+        lambda origin: origin if origin == "*" else ascii_origin(origin),
+    ),
 ]
 _FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
 Template: TypeAlias = Annotated[str, _rule(f"text with no other fields than {_FIELDS}", tidy=_template)]
 HostName: TypeAlias = Annotated[
-    str, _rule("a host name such as cal.example.com or *.example.com", rf"(?:\*\.)?{_HOST}", _host_name)
+    str,
+    _host_rule(
+        "a host name such as cal.example.com or *.example.com",
+        rf"(?:\*\.)?{_HOST}",
+        lambda name: ascii_host(name).removesuffix("."),
+    ),
 ]
 Network: TypeAlias = Annotated[str, _rule("an IP address or network such as 10.0.0.0/8", tidy=_network)]
 HeaderName: TypeAlias = Annotated[

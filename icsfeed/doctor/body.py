@@ -1,21 +1,19 @@
 """A calendar as somebody sent it, right or wrong: what its bytes show to a program that reads them.
 
-Nothing is refused here: `read_body` tells what it finds, doctor/verdict.py what follows from it.
+Nothing is refused here: `read_body` reports what it finds, doctor/verdict.py what follows from it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from msgspec import Struct
 
-LONGEST = 75
+from icsfeed.ics.read import ParsedComponent, read
+
+MAX_LINE_OCTETS = 75
 """Octets in a content line without its line break (RFC 5545, 3.1)."""
 
-_BREAK = re.compile(r"\r\n|\n|\r")
-_PARAMETER = r';[A-Za-z0-9-]+=(?:"[^"\x00-\x1f]*"|[^";:,\x00-\x08\x0a-\x1f]*)(?:,(?:"[^"]*"|[^";:,]*))*'
-_LINE = re.compile(rf"([A-Za-z0-9-]+)((?:{_PARAMETER})*):([^\x00-\x08\x0a-\x1f\x7f]*)")
-_ZONE = re.compile(r';TZID=("?)([^";:]*)\1', re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VOLATILE = frozenset({"DTSTAMP", "LAST-MODIFIED", "CREATED", "UID"})
 """What sync programs leave out when they ask whether an event has changed."""
 
@@ -33,16 +31,19 @@ class ParsedItem(Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes it one: its UID, and of a changed occurrence which one."""
+        """The UID, and of a changed occurrence which one: together they identify an item."""
         return (self.value("UID"), self.value("RECURRENCE-ID"))
 
     def value(self, name: str) -> str:
-        """A property's value without its parameters; empty where it is missing."""
+        """Return a property's value without its parameters; empty where it is missing."""
         return self.values.get(name, "").partition(":")[2]
 
 
 class CalendarFile(Struct, frozen=True, kw_only=True):
-    """What was found. `malformed` and `overlong` are numbers of lines, from 1; `zones` what it defines."""
+    """What was found. `malformed` and `overlong` are line numbers, from 1.
+
+    `zones` are the time zones that it defines, `used_zones` those that its lines name.
+    """
 
     is_calendar: bool
     is_utf8: bool
@@ -56,107 +57,49 @@ class CalendarFile(Struct, frozen=True, kw_only=True):
     used_zones: frozenset[str]
 
     def of(self, kind: str) -> tuple[ParsedItem, ...]:
-        """The items of a kind: VEVENT or VTODO."""
+        """Return the items of a kind: VEVENT or VTODO."""
         return tuple(item for item in self.items if item.kind == kind)
 
 
-class _Line(NamedTuple):
-    number: int
-    name: str
-    parameters: str
-    value: str
-
-
-class _OpenComponent:
-    """A component while its lines are read."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.alarms = name, 0
-        self.values: dict[str, str] = {}
-        self.lines: list[str] = []
-
-    def add(self, line: _Line) -> None:
-        self.values[line.name] = f"{line.parameters}:{line.value}"
-        self.lines.append(f"{line.name}{line.parameters}:{line.value}")
-
-    def item(self) -> ParsedItem:
-        content = frozenset(line for line in self.lines if re.split("[;:]", line)[0] not in _VOLATILE)
-        return ParsedItem(self.name, self.values, content, self.alarms)
-
-
-class _ComponentParser:
-    """Goes through the lines of a calendar and collects its components."""
-
-    def __init__(self) -> None:
-        self.open: list[_OpenComponent] = []
-        self.closed: list[_OpenComponent] = []
-        self.malformed: list[int] = []
-
-    def take(self, line: _Line) -> None:
-        if line.name == "BEGIN":
-            self.open.append(_OpenComponent(line.value.strip().upper()))
-        elif line.name == "END":
-            self._end(line)
-        elif self.open:
-            self.open[-1].add(line)
-        else:
-            self.malformed.append(line.number)
-
-    def _end(self, line: _Line) -> None:
-        if not self.open or self.open[-1].name != line.value.strip().upper():
-            self.malformed.append(line.number)
-            return
-        part = self.open.pop()
-        if part.name == "VALARM" and self.open:
-            self.open[-1].alarms += 1
-        self.closed.append(part)
-
-
 def read_body(data: bytes) -> CalendarFile:
-    """What a calendar file shows; of something else only that it is none."""
-    text = data.decode("utf-8-sig", "replace")
-    raw = _BREAK.split(text)
-    walk = _ComponentParser()
-    for number, content in _unfolded(raw):
-        match = _LINE.fullmatch(content)
-        if match:
-            walk.take(_Line(number, match[1].upper(), match[2], match[3]))
-        else:
-            walk.malformed.append(number)
-    calendars = [part for part in walk.closed if part.name == "VCALENDAR"]
-    lines = [line for part in walk.closed for line in part.lines]
+    """Return what a calendar file shows; of something else only that it is not one."""
+    # A lone CR ends a line for some apps and not for others: here it does, so that what follows is looked at.
+    text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    parsed = read(text)
+    malformed = [*parsed.malformed, *parsed.unpaired]
+    parts = [part for outermost in parsed.components for part in outermost.walk()]
+    for part in parts:
+        # Strict apps drop the whole file for a control character, which our own reader tolerates.
+        malformed += [line.number for line in part.lines if _CONTROL.search(line.text)]
+        part.lines = [line for line in part.lines if not _CONTROL.search(line.text)]
+    closed = [part for part in parts if part.is_closed]
+    calendars = [part for part in closed if part.name == "VCALENDAR"]
+    lines = [line for part in closed for line in part.lines]
     return CalendarFile(
         is_calendar=text.lstrip()[:15].upper() == "BEGIN:VCALENDAR",
         is_utf8=_is_utf8(data),
-        is_whole=bool(calendars) and not walk.open,
+        is_whole=bool(calendars) and not parsed.is_cut_off,
         has_crlf=data.count(b"\n") == data.count(b"\r\n") == data.count(b"\r"),
-        malformed=tuple(sorted(walk.malformed)),
-        overlong=tuple(n for n, line in enumerate(raw, 1) if len(line.encode()) > LONGEST),
-        values=calendars[0].values if calendars else {},
-        items=tuple(part.item() for part in walk.closed if part.name in ("VEVENT", "VTODO")),
-        zones=frozenset(_zone_ids(walk.closed)),
-        used_zones=frozenset(match[2] for line in lines if (match := _ZONE.search(line.partition(":")[0]))),
+        malformed=tuple(sorted(malformed)),
+        overlong=tuple(
+            number for number, line in enumerate(text.split("\n"), 1) if len(line.encode()) > MAX_LINE_OCTETS
+        ),
+        values=_values(calendars[0]) if calendars else {},
+        items=tuple(_item(part) for part in closed if part.name in ("VEVENT", "VTODO")),
+        zones=frozenset(part.value("TZID") for part in closed if part.name == "VTIMEZONE"),
+        used_zones=frozenset(line.parameters["TZID"] for line in lines if "TZID" in line.parameters),
     )
 
 
-def _unfolded(raw: list[str]) -> Iterator[tuple[int, str]]:
-    """Whole content lines with the number of their first piece; empty ones are passed over."""
-    number, content = 0, ""
-    for at, piece in enumerate(raw, 1):
-        if piece[:1] in (" ", "\t") and content:
-            content += piece[1:]
-            continue
-        if content:
-            yield number, content
-        number, content = at, piece
-    if content:
-        yield number, content
+def _values(part: ParsedComponent) -> Mapping[str, str]:
+    return {line.name: line.text[len(line.name) :] for line in part.lines}
 
 
-def _zone_ids(parts: list[_OpenComponent]) -> Iterator[str]:
-    for part in parts:
-        if part.name == "VTIMEZONE":
-            yield part.values.get("TZID", "").partition(":")[2]
+def _item(part: ParsedComponent) -> ParsedItem:
+    lines = [line for line in part.lines if line.name not in _VOLATILE]
+    content = frozenset(line.name + line.text[len(line.name) :] for line in lines)
+    alarms = sum(inner.name == "VALARM" and inner.is_closed for inner in part.parts)
+    return ParsedItem(part.name, _values(part), content, alarms)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -17,9 +17,7 @@ import httpx
 from icsfeed.doctor.clients import CLIENTS
 from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations, Reply
 from icsfeed.errors import Unfit
-from icsfeed.http import open_http, web_address
-from icsfeed.http_bodies import pieces
-from icsfeed.http_replies import short
+from icsfeed.http import REQUEST_ERRORS, open_http, read_body, request_failure, web_address
 
 SIZE = 10 * 1024 * 1024
 """Bytes of a body, unpacked: what is beyond is not read."""
@@ -107,14 +105,8 @@ class _Probe:
         try:
             async with asyncio.timeout(seconds):
                 return await self._follow(method, url, headers, limit, started)
-        except httpx.DecodingError as error:
-            return NoResponse(str(error))
-        except (httpx.InvalidURL, UnicodeError):  # idna raises a UnicodeError.
-            return NoResponse("it redirects to what is no web address")
-        except (TimeoutError, httpx.TimeoutException):
-            return NoResponse("no answer in time")
-        except httpx.TransportError as error:
-            return NoResponse(f"no answer ({short(str(error)) or type(error).__name__})")
+        except REQUEST_ERRORS as error:
+            return NoResponse(request_failure(error).text)
 
     async def _follow(
         self, method: str, url: httpx.URL, headers: Mapping[str, str], limit: int, started: float
@@ -126,7 +118,7 @@ class _Probe:
             response = await self._client.send(request, stream=True)
             try:
                 if not response.has_redirect_location:
-                    body, is_whole = await _beginning(response, limit)
+                    body, is_whole = await read_body(response, limit)
                     found = {name.lower(): value for name, value in response.headers.items()}
                     return FeedResponse(
                         status=response.status_code,
@@ -138,7 +130,7 @@ class _Probe:
                     )
                 url = self._led(url, response.headers["location"])
             except (Unfit, ValueError, httpx.InvalidURL):
-                return NoResponse("it redirects to what is no web address")
+                return NoResponse("it redirects to what is not a web address")
             finally:
                 await response.aclose()
             if _origin(url) != _origin(self.url):
@@ -153,15 +145,6 @@ class _Probe:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return (url.scheme, url.host, url.port)
-
-
-async def _beginning(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
-    body = bytearray()
-    async for piece in pieces(response):
-        body += piece
-        if len(body) > limit:
-            return bytes(body[:limit]), False
-    return bytes(body), True
 
 
 async def _with_validator(probe: _Probe, reply: Reply, name: str, header: str) -> Reply | None:

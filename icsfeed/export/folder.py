@@ -11,6 +11,7 @@ from msgspec import DecodeError, json
 
 from icsfeed.errors import ExportBusy, ExportError
 from icsfeed.export.plan import usable_record
+from icsfeed.files import replace_file
 
 RECORD, LOCK, TEMPORARY = ".icsfeed-export.json", ".icsfeed-export.lock", ".icsfeed-tmp"
 
@@ -93,15 +94,4 @@ class ExportFolder:
         """The file is the old one or the new one, whole. Only one run at a time comes here."""
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}{TEMPORARY}")
-        try:
-            temporary.unlink(missing_ok=True)  # of a run that was cut off
-            with temporary.open("xb") as file:
-                file.write(body)
-                file.flush()
-                os.fsync(file)
-            if moment is not None:
-                os.utime(temporary, (moment, moment))
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        replace_file(target, body, temporary, modified=moment)

@@ -1,9 +1,7 @@
-"""The 147 colour names of CSS3: what COLOR may say (RFC 7986, 5.9), with the value other apps want."""
+"""The 147 colour names of CSS3: the values of COLOR (RFC 7986, 5.9), with the RGB value that Apple needs."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
-
-from icsfeed.errors import Unfit, did_you_mean
 
 CSS3: Mapping[str, str] = MappingProxyType(
     {
@@ -156,10 +154,3 @@ CSS3: Mapping[str, str] = MappingProxyType(
         "yellowgreen": "#9ACD32",
     }
 )
-
-
-def color_name(text: str) -> str:
-    """The name as CSS3 spells it, lower case. Raises Unfit when it is not one of the 147."""
-    if text.lower() not in CSS3:
-        raise Unfit(f"it is none of those{did_you_mean(text, CSS3)}")
-    return text.lower()

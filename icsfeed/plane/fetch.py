@@ -6,14 +6,11 @@ What Plane says when it refuses was recorded from v1.3.1; older versions say the
 import asyncio
 import os
 import re
-import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
 
 import httpx
 
-from icsfeed import __version__
-from icsfeed import http_bodies as bodies
 from icsfeed.errors import (
     BadAnswer,
     KeyRefused,
@@ -25,8 +22,16 @@ from icsfeed.errors import (
     Throttled,
     Unreachable,
 )
-from icsfeed.http import open_http
-from icsfeed.http_replies import retry_after, short
+from icsfeed.http import (
+    ACCEPT_ENCODING,
+    REQUEST_ERRORS,
+    USER_AGENT,
+    body_chunks,
+    open_http,
+    request_failure,
+    retry_after,
+    shorten,
+)
 from icsfeed.plane.json import decode
 from icsfeed.plane.rate_limit import RequestSlot, remaining_in
 
@@ -102,8 +107,8 @@ def open_client(
         headers={
             KEY_HEADER: _sent(api_key),
             b"Accept": b"application/json",
-            b"Accept-Encoding": bodies.ACCEPTED.encode(),
-            b"User-Agent": f"icsfeed/{__version__}".encode(),
+            b"Accept-Encoding": ACCEPT_ENCODING.encode(),
+            b"User-Agent": USER_AGENT.encode(),
         },
         timeout=httpx.Timeout(30, connect=10, pool=None),
         limits=httpx.Limits(max_connections=4),
@@ -156,15 +161,13 @@ async def fetch(
             if asked is not None:
                 _tell(asked, answer)
             body = await _bounded(answer, what, limit, turn or LargeResponseTurn(asyncio.Lock()), time_limit)
-    except httpx.DecodingError as error:
-        raise BadAnswer(what, str(error)) from None
-    except httpx.LocalProtocolError:
-        # Its text quotes the header that cannot be sent: the key.
-        raise KeyRefused(what, "the API key holds characters that no key has: copy it again") from None
-    except UnicodeError:  # httpx reads the host of a redirect, followed or not; idna raises this.
-        raise Unreachable(what, "it redirects to what is no web address") from None
-    except (TimeoutError, httpx.TransportError, httpx.InvalidURL, ssl.SSLError) as error:
-        raise Unreachable(what, _reason(error)) from None
+    except REQUEST_ERRORS as error:
+        failure = request_failure(error)
+        if failure.kind == "encoding":
+            raise BadAnswer(what, failure.text) from None
+        if failure.kind == "header":
+            raise KeyRefused(what, "the API key holds characters that no key has: copy it again") from None
+        raise Unreachable(what, failure.text) from None
     _raise_for(answer, body, what)
     return body
 
@@ -180,8 +183,8 @@ async def _bounded(
     response: httpx.Response, what: str, limit: int, turn: LargeResponseTurn, time_limit: asyncio.Timeout
 ) -> bytes:
     body = bytearray()
-    async for piece in bodies.pieces(response):
-        body += piece
+    async for chunk in body_chunks(response):
+        body += chunk
         if len(body) > limit:
             raise ResponseTooLarge(what, f"the answer is larger than {limit:,} bytes")
         if len(body) > LARGE_ANSWER:
@@ -245,7 +248,7 @@ def _detail(body: bytes) -> str:
 def _elsewhere(response: httpx.Response) -> str:
     """Where a redirect leads: scheme, host and port, and nothing that could hold a secret."""
     to = response.next_request
-    return short(f"{to.url.scheme}://{to.url.netloc.decode()}") if to else "another address"
+    return shorten(f"{to.url.scheme}://{to.url.netloc.decode()}") if to else "another address"
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -254,15 +257,3 @@ def _retry_after(response: httpx.Response) -> float | None:
         return None
     seconds = retry_after(response.headers)
     return RETRY_USUAL if seconds is None else min(max(seconds, RETRY_SHORTEST), RETRY_LONGEST)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return "no answer in time"
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return "the url in the configuration is not a web address"
-    if "WRONG_VERSION_NUMBER" in str(error).upper():
-        return "it does not speak TLS there: try http:// in the url, or another port"
-    if "CERTIFICATE" in str(error).upper():
-        return f"its TLS certificate is not accepted ({short(str(error))})"
-    return f"no connection ({short(str(error)) or type(error).__name__})"

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 from msgspec import Struct, field
 
 from icsfeed.errors import BadAnswer
-from icsfeed.http_replies import short
+from icsfeed.http import shorten
 from icsfeed.plane import decode as wire
 from icsfeed.plane import json as shapes
 from icsfeed.plane.fetch import LargeResponseTurn, PageTooLarge, ResponseTooLarge
@@ -175,7 +175,7 @@ def _page_of(body: bytes, what: str) -> Page:
     try:
         return shapes.page(body)
     except shapes.Unreadable as error:
-        raise BadAnswer(what, f"the answer is not a page of a list ({short(str(error))})") from None
+        raise BadAnswer(what, f"the answer is not a page of a list ({shorten(str(error))})") from None
     except ValueError:
         raise BadAnswer(what, "the answer is cut off, or not JSON") from None
 

@@ -23,7 +23,7 @@ from icsfeed.errors import (
     Rejected,
     UidTaken,
 )
-from icsfeed.http_replies import short
+from icsfeed.http import shorten
 from icsfeed.push import xml
 from icsfeed.push.session import DavResponse, DavServer
 
@@ -242,7 +242,7 @@ def _elsewhere(heard: DavResponse) -> str:
         to = urljoin(heard.url, heard.headers.get("location", "")).partition("?")[0]
     except ValueError:
         return "what is no web address"
-    return short(re.sub(r"//[^/@]*@", "//", to))
+    return shorten(re.sub(r"//[^/@]*@", "//", to))
 
 
 def _multistatus(heard: DavResponse, what: str) -> list[xml.MultistatusResponse]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from icsfeed.config.schema import ComponentKind, PushTarget
 from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav
-from icsfeed.http_replies import short
+from icsfeed.http import shorten
 from icsfeed.push import xml
 from icsfeed.push.collection import XML_TYPE, look, propfind
 from icsfeed.push.session import DavServer
@@ -92,7 +92,7 @@ def _same_server(base: str, href: str) -> str:
     """An address that the server gave. Raises NoCollection for one of another host: the login is for one."""
     path = xml.canonical(base, href)
     if path is None:
-        host = short(xml.host_of(base, href))
+        host = shorten(xml.host_of(base, href))
         raise NoCollection(base, f"it leads to {host}: if that is right, give its address in `url`")
     return xml.address(base, path)
 

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from icsfeed.feeds.mapping import is_our_uid
 from icsfeed.ics.component import Component
-from icsfeed.ics.lines import ContentLine, ParsedComponent, fold, read_parts, split_texts, unescape
-from icsfeed.ics.write import PRODID, write
+from icsfeed.ics.read import ContentLine, ParsedComponent, read, split_texts, unescape
+from icsfeed.ics.write import PRODID, fold, write
 from icsfeed.text import one_line
 
 OWNER, HASH = "X-ICSFEED-OWNER", "X-ICSFEED-HASH"
@@ -104,13 +104,12 @@ def _written(lines: Iterable[str]) -> bytes:
 
 def read_object(data: bytes) -> ParsedObject:
     """What an object says of itself. One that cannot be read has no UID."""
-    try:
-        calendars = read_parts(data.decode("utf-8", "replace"))
-    except ValueError:
+    parsed = read(data.decode("utf-8", "replace"))
+    if parsed.unpaired or parsed.is_cut_off:
         return ParsedObject()
-    if not calendars:
+    if not parsed.components:
         return ParsedObject(blank=True)
-    parts = [part for calendar in calendars for part in calendar.parts if part.name != "VTIMEZONE"]
+    parts = [part for calendar in parsed.components for part in calendar.parts if part.name != "VTIMEZONE"]
     uids = tuple(dict.fromkeys(unescape(part.value("UID")).strip() for part in parts))
     if len(uids) != 1 or not is_our_uid(uids[0]):
         return ParsedObject(uids)

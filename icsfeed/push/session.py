@@ -6,7 +6,6 @@ caldav.md, section 4, is the table of what an answer means and how often it is t
 import asyncio
 import os
 import random
-import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -16,12 +15,17 @@ from typing import Protocol
 import httpx
 from msgspec import Struct
 
-from icsfeed import __version__
 from icsfeed.config.schema import PushTarget
 from icsfeed.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
-from icsfeed.http import open_http
-from icsfeed.http_bodies import ACCEPTED, pieces
-from icsfeed.http_replies import retry_after, short
+from icsfeed.http import (
+    ACCEPT_ENCODING,
+    REQUEST_ERRORS,
+    USER_AGENT,
+    open_http,
+    read_body,
+    request_failure,
+    retry_after,
+)
 from icsfeed.push.xml import read_sentence
 
 ANSWER_LIMIT = 64 * 1024 * 1024
@@ -203,45 +207,25 @@ class DavServer:
                 asyncio.timeout(ANSWER_TIME),
                 self._client.stream(method, url, content=body, headers=headers) as response,
             ):
-                found = await _bounded(response, what)
-        except UnicodeError:  # httpx reads the host of a redirect, followed or not; idna raises this.
-            raise NotCalDav(what, "it redirects to what is no web address") from None
-        except (
-            TimeoutError,
-            httpx.TransportError,
-            httpx.InvalidURL,
-            ssl.SSLError,
-            httpx.DecodingError,
-        ) as error:
-            raise _translated(error, what) from None
+                answered, is_whole = await read_body(response, ANSWER_LIMIT)
+        except REQUEST_ERRORS as error:
+            raise _push_error(error, what) from None
+        if not is_whole:
+            raise NotCalDav(what, f"the answer is larger than {ANSWER_LIMIT:,} bytes")
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             raise LoginRefused(what, "the server does not accept the user name and password, or the token")
-        return DavResponse(response.status_code, response.headers, found, str(response.url))
+        return DavResponse(response.status_code, response.headers, answered, str(response.url))
 
 
-async def _bounded(response: httpx.Response, what: str) -> bytes:
-    body = bytearray()
-    async for piece in pieces(response):
-        body += piece
-        if len(body) > ANSWER_LIMIT:
-            raise NotCalDav(what, f"the answer is larger than {ANSWER_LIMIT:,} bytes")
-    return bytes(body)
-
-
-def _translated(error: Exception, what: str) -> PushError:
-    text = short(str(error))
-    if isinstance(error, httpx.DecodingError):
-        return NotCalDav(what, str(error))
-    if isinstance(error, httpx.LocalProtocolError):
-        # Its text quotes the header that cannot be sent: the password.
+def _push_error(error: Exception, what: str) -> PushError:
+    kind, text = request_failure(error)
+    if kind == "header":
         return LoginRefused(what, "the user name, password or token holds characters that cannot be sent")
-    if "CERTIFICATE" in text.upper():
-        return NotTrusted(what, f"its TLS certificate is not accepted ({text}); name your own CA in ca_file")
-    if isinstance(error, ssl.SSLError) or "SSL" in text.upper():
-        return NotTrusted(what, f"TLS fails ({text}): is it https:// there, and on this port?")
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return NoServer(what, "no answer in time")
-    return NoServer(what, f"no connection ({text or type(error).__name__})")
+    if kind in ("encoding", "redirect"):
+        return NotCalDav(what, text)
+    if kind == "certificate":
+        return NotTrusted(what, f"{text}; name your own CA in ca_file")
+    return (NotTrusted if kind == "tls" else NoServer)(what, text)
 
 
 def _nobody(_text: str) -> None:
@@ -279,8 +263,8 @@ async def open_server(
         environ=environ,
         auth=_auth(target),
         headers={
-            "User-Agent": f"icsfeed/{__version__}",
-            "Accept-Encoding": ACCEPTED,
+            "User-Agent": USER_AGENT,
+            "Accept-Encoding": ACCEPT_ENCODING,
             **_bearer(target),
         },
         timeout=httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=None),

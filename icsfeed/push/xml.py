@@ -15,7 +15,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from msgspec import Struct
 
-from icsfeed.http_replies import short
+from icsfeed.http import shorten
 
 DAV, CALDAV, APPLE = "{DAV:}", "{urn:ietf:params:xml:ns:caldav}", "{http://apple.com/ns/ical/}"
 
@@ -195,7 +195,7 @@ def read_sentence(body: bytes) -> str:
     except ValueError:
         plain = _UNSEEN.sub(" ", body.decode("utf-8", "replace"))
         texts = [unescape(_TAG.sub(" ", plain))]
-    return short("".join(c if c.isprintable() else " " for c in " ".join(texts)))
+    return shorten("".join(c if c.isprintable() else " " for c in " ".join(texts)))
 
 
 def _sentences(root: Element) -> Iterable[str]:

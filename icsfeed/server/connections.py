@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from icsfeed.conditional import http_date
+from icsfeed.http_headers import http_date
 from icsfeed.web.proxies import rate_limit_key
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import httpx
 from msgspec import DecodeError, Struct, json
 
 from icsfeed.errors import ConfigError
-from icsfeed.http import trusted, web_address
+from icsfeed.files import replace_file
+from icsfeed.http import REQUEST_ERRORS, read_body, request_failure, trusted, web_address
 from icsfeed.store.backends import state_directory
 
 SECONDS = 4.0
@@ -44,7 +45,8 @@ class ServedAddress:
         with suppress(OSError, ConfigError):
             folder = state_directory(self._environ)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (folder / SERVED).write_text(self._kept, encoding="utf-8")
+            temporary = folder / f"{SERVED}-{os.getpid()}"
+            replace_file(folder / SERVED, self._kept.encode(), temporary)
 
     def forget(self) -> None:
         """Nothing is served there any more; another server's address stays."""
@@ -83,8 +85,8 @@ async def state(
                 lives = (await _json(client, f"{url.rstrip('/')}/health")).get("status") == "healthy"
                 return LiveState(lives, lives, {} if lives else FOREIGN)
             return _read(await _json(client, f"{url.rstrip('/')}/api/v1/health"))
-    except httpx.TransportError as error:
-        return LiveState(False, False, {"server": f"no answer ({str(error) or type(error).__name__})"})
+    except REQUEST_ERRORS as error:
+        return LiveState(False, False, {"server": request_failure(error).text})
 
 
 def _read(body: Mapping[str, Any]) -> LiveState:
@@ -100,11 +102,9 @@ def _read(body: Mapping[str, Any]) -> LiveState:
 async def _json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     """The object that is answered, at any status; empty where it is none."""
     async with client.stream("GET", url) as answer:
-        body = b""
-        async for piece in answer.aiter_bytes():
-            body += piece
-            if len(body) > LARGEST:
-                return {}
+        body, is_whole = await read_body(answer, LARGEST)
+    if not is_whole:
+        return {}
     try:
         found = json.decode(body)
     except DecodeError:

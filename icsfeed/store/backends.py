@@ -1,15 +1,14 @@
 """The places that snapshots are kept in: private files, memory, Redis or Valkey."""
 
 import asyncio
-import os
 import re
+import secrets
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from tempfile import mkstemp
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +18,7 @@ from litestar.stores.file import FileStore
 from litestar.stores.memory import MemoryStore
 
 from icsfeed.errors import ConfigError, Problem
+from icsfeed.files import replace_file
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -104,18 +104,8 @@ def _replace(path: Path, data: bytes) -> None:
     """The file is the old one or the new one, whole, whatever happens. Raises OSError."""
     if not path.parent.is_dir():
         _prepare(path.parent)
-    descriptor, temporary = mkstemp(TEMPORARY, path.name, path.parent)  # 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            with suppress(OSError):  # not on every network file system
-                flock(file, LOCK_EX)
-            file.write(data)
-            file.flush()
-            os.fsync(file)
-            Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    temporary = path.with_name(f"{path.name}{secrets.token_hex(4)}{TEMPORARY}")
+    replace_file(path, data, temporary, mode=0o600)
 
 
 def _redis(address: str) -> Backend:

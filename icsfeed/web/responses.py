@@ -8,9 +8,8 @@ from litestar import Response
 from litestar.datastructures import Headers
 from litestar.enums import HttpMethod
 
-from icsfeed.conditional import http_date, is_unchanged
 from icsfeed.feeds.rendered import Rendered
-from icsfeed.negotiation import codings
+from icsfeed.http_headers import codings, http_date, is_unchanged
 
 Clock: TypeAlias = Callable[[], datetime]
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.config.schema import Auto, Config, Duration, Feed, Secret, WorkspaceConfig
+from icsfeed.config.schema import Auto, Config, Duration, Feed, Secret, WorkspaceConfig, color_name
 from icsfeed.config.values import LONGEST, parse_alarm, parse_duration
 from icsfeed.errors import Unfit
-from icsfeed.ics.colors import CSS3, color_name
+from icsfeed.ics.colors import CSS3
 
 HOUR, DAY = 3600, 86_400
 

@@ -104,14 +104,14 @@ async def test_a_password_goes_along_on_its_own_host_and_one_of_a_redirect_is_no
     ("site", "reason"),
     [
         (lambda r: httpx.Response(302, headers={"Location": str(r.url)}), f"more than {REDIRECTS} times"),
-        (lambda _: httpx.Response(302, headers={"Location": "ftp://x/"}), "what is no web address"),
-        (lambda _: httpx.Response(302, headers={"Location": "file:///etc/passwd"}), "no web address"),
-        (lambda _: httpx.Response(302, headers={"Location": "https://x:99999/"}), "no web address"),
-        (lambda _: httpx.Response(302, headers={"Location": "https://a..b/"}), "no web address"),
+        (lambda _: httpx.Response(302, headers={"Location": "ftp://x/"}), "what is not a web address"),
+        (lambda _: httpx.Response(302, headers={"Location": "file:///etc/passwd"}), "not a web address"),
+        (lambda _: httpx.Response(302, headers={"Location": "https://x:99999/"}), "not a web address"),
+        (lambda _: httpx.Response(302, headers={"Location": "https://a..b/"}), "not a web address"),
         (lambda _: httpx.Response(302, headers={"Location": "https://x:port/"}), "Invalid URL"),
         (
             lambda _: httpx.Response(302, headers={"Location": "https://xn--zzzzzzzz99999.x/"}),
-            "no web address",
+            "not a web address",
         ),
         (
             lambda _: httpx.Response(200, headers=GZIP, stream=httpx.ByteStream(b"no gzip")),
@@ -128,9 +128,9 @@ async def test_what_cannot_be_used_is_no_answer(site: Site, reason: str) -> None
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (httpx.ConnectError("refused"), "no answer (refused)"),
+        (httpx.ConnectError("refused"), "no connection (refused)"),
         (httpx.ReadTimeout("slow"), "no answer in time"),
-        (httpx.RemoteProtocolError(""), "no answer (RemoteProtocolError)"),
+        (httpx.RemoteProtocolError(""), "no connection (RemoteProtocolError)"),
     ],
 )
 async def test_no_connection_is_no_answer(error: Exception, reason: str) -> None:

@@ -76,7 +76,7 @@ MADE_UP = {
     "a redirect to no host name": (
         httpx.Response(308, headers={"location": "https://xn--zzzzzzzz99999.x/"}),
         Unreachable,
-        "no web address",
+        "not a web address",
     ),
     "cut off": (httpx.Response(200, content=b'{"results": [{"id"', headers=JSON), BadAnswer, "cut off"),
     "empty": (httpx.Response(200, content=b"", headers=JSON), BadAnswer, "cut off"),

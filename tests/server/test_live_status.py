@@ -78,7 +78,7 @@ async def test_no_answer_is_a_state_too() -> None:
         raise httpx.ConnectTimeout("")
 
     found = await state("http://x", transport=httpx.MockTransport(site))
-    assert found == LiveState(False, False, {"server": "no answer (ConnectTimeout)"})
+    assert found == LiveState(False, False, {"server": "no answer in time"})
     for url in ("http://x:port", "nonsense", "http://127.0.0.1:99999", "ftp://x", "http://a..b"):
         with pytest.raises(Unfit, match=r"web address|must begin with https://|host name"):
             await state(url)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from litestar.types import Receive, Scope, Send
 from msgspec.structs import replace
 
-from icsfeed.conditional import http_date
 from icsfeed.config.schema import Auto, Feed
+from icsfeed.http_headers import http_date
 from icsfeed.web.fast_path import FastPath
 from icsfeed.web.feed_response import FeedEndpoint
 from icsfeed.web.state import ServerState

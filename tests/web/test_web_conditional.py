@@ -10,8 +10,8 @@ import pytest
 from app_world import NOW, TODAY, Clock, World, serving, settings
 from plane.sample import sample
 
-from icsfeed.conditional import http_date
 from icsfeed.feeds.rendered import render_dated
+from icsfeed.http_headers import http_date
 from icsfeed.ics.write import Header
 from icsfeed.web.responses import ResponseChoice, feed_headers
 

@@ -1,6 +1,6 @@
-"""Our own words in feeds and pages, one module a language.
+"""Our own words in feeds and pages, one module for each language.
 
-To add one: copy en.py, translate it, list it here.
+To add a language: copy en.py, translate it, list it in `LANGUAGES` and in `Language` of config/schema.py.
 """
 
 from collections.abc import Mapping
@@ -11,5 +11,5 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": en.WORDS, "de": de.WORDS}
 
 
 def words(language: str) -> Mapping[str, str]:
-    """The words of a language that the configuration allows."""
+    """Return the words of a language, by the code that `language:` in the configuration takes."""
     return LANGUAGES[language]

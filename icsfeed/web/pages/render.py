@@ -15,10 +15,9 @@ from msgspec import Struct
 from icsfeed import __version__
 from icsfeed.config.schema import Config
 from icsfeed.feeds.narrowing import FIELDS
-from icsfeed.l10n.languages import chosen
-from icsfeed.l10n.localization import Localization
+from icsfeed.http_headers import accepts_html
+from icsfeed.l10n.localization import Localization, choose_language
 from icsfeed.l10n.words import LANGUAGES
-from icsfeed.negotiation import accepts_html
 from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
@@ -124,7 +123,7 @@ def page_request(request: Request[Any, Any, Any], config: Config, language: str 
     parameters = tuple(_known(request.query_params.multi_items()))
     given = {name: value for name, value in parameters if value}
     accept = listed(request.headers, "accept-language") or ""
-    tag = chosen(given.get("lang"), accept, LANGUAGES, language or config.language)
+    tag = choose_language(given.get("lang"), accept, language or config.language)
     theme = given.get("theme", "auto")
     return PageRequest(
         parameters=parameters,
