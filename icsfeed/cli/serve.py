@@ -26,10 +26,9 @@ from icsfeed.config.values import secrets_of
 from icsfeed.push.run import PushContext
 from icsfeed.server.build import WorkspacePool, utc_now
 from icsfeed.server.connections import Admission, BoundedProtocol, close_slow_connections, dated
-from icsfeed.server.host import hosted
 from icsfeed.server.listening import address_of, leave, open_listener, open_unix_listener
 from icsfeed.server.live_status import ServedAddress
-from icsfeed.server.reload import Reloader
+from icsfeed.server.reload import Reloader, hosted
 from icsfeed.server.systemd import Notifier, keep_alive, notifier
 from icsfeed.store.store import open_store
 from icsfeed.web.client_address import is_within
