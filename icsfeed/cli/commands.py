@@ -82,8 +82,9 @@ def demo(port: int, issues: int, as_json: bool) -> None:
     No configuration, no Plane, no key. Prints links that a calendar app on this machine can subscribe to.
     Ctrl-C ends it.
     """
-    from icsfeed.cli.serve import new_event_loop, serve_sample
+    from icsfeed.cli.serve import serve_sample
     from icsfeed.demo.settings import demo_config
+    from icsfeed.server.process import new_event_loop
 
     set_up_logs("WARNING")
     config = demo_config()
@@ -110,7 +111,8 @@ def serve(config_path: str | None, host: str, port: int, uds: str | None) -> Non
     It takes up a changed configuration by itself, or on SIGHUP; a wrong one leaves things as they are.
     Calendar services on the internet want https: put a reverse proxy before it.
     """
-    from icsfeed.cli.serve import new_event_loop, serve_file
+    from icsfeed.cli.serve import serve_file
+    from icsfeed.server.process import new_event_loop
 
     config = configuration(config_path)
 
