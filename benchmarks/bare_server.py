@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from icsfeed.cli.serve import listen, new_event_loop
+from icsfeed.server.listening import open_listener
+from icsfeed.server.process import listen, new_event_loop
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
         return
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(listen(app, "127.0.0.1", port, ready))
+        runner.run(listen(app, open_listener("127.0.0.1", port), ready))
 
 
 main()

@@ -54,6 +54,15 @@ EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
 )
 """By the first class that fits. The numbers are those of sysexits.h where it has one."""
 
+config_option = click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    help="The configuration. Default: $ICSFEED_CONFIG, else ./feeds.yaml, else /etc/icsfeed/feeds.yaml, else "
+    "the environment: PLANE_BASE_URL, PLANE_WORKSPACE, PLANE_API_KEY, ICSFEED_SECRET.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
 PATIENCE = 600
 """Seconds that a command waits for Plane, where a calendar app would be answered sooner."""
 

@@ -64,7 +64,7 @@ class DemoWorkspace(Struct):
 class DemoProject(Struct, eq=False):
     """A project and all that is in it, by id.
 
-    `links`: id of a cycle or module -> issue id -> link. `last` is the highest issue number in use.
+    `links`: id of a cycle or module -> issue id -> link.
     """
 
     slug: str
@@ -74,10 +74,8 @@ class DemoProject(Struct, eq=False):
     labels: dict[str, Row] = field(default_factory=dict)
     cycles: dict[str, Row] = field(default_factory=dict)
     modules: dict[str, Row] = field(default_factory=dict)
-    points: dict[str, Row] = field(default_factory=dict)
     issues: dict[str, Row] = field(default_factory=dict)
     links: dict[str, dict[str, Row]] = field(default_factory=dict)
-    last: int = 0
 
     def shown(self) -> list[Row]:
         """The issues that the API lists, oldest first.

@@ -115,7 +115,6 @@ def _add_issues(project: DemoProject, tasks: Iterable[SampleTask], today: date) 
         if task.parent:
             issue["parent"] = sample_id("issue", key, str(numbers[task.parent]))
         project.issues[issue["id"]] = issue
-        project.last = number
         for kind, name in (("cycle", task.cycle), ("module", task.module)):
             if name:
                 period = sample_id(kind, key, name)

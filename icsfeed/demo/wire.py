@@ -71,10 +71,6 @@ def page_not_found() -> PlaneRefusal:
     return PlaneRefusal(json_response(404, {"error": "Page not found."}))
 
 
-def no_such_object() -> PlaneRefusal:
-    return PlaneRefusal(json_response(404, {"error": "The requested resource does not exist."}))
-
-
 def no_permission() -> PlaneRefusal:
     """The same for a foreign, an unknown and a deleted project, and for a wrong workspace."""
     return PlaneRefusal(json_response(403, {"detail": "You do not have permission to perform this action."}))

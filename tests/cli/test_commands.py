@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -397,3 +399,10 @@ def test_help_fits_60_columns(tmp_path: Path) -> None:
         shown = run(*command, "--help", cwd=tmp_path, env={"COLUMNS": "60"}).stdout
         assert max(map(len, shown.splitlines())) <= 60, command
         assert "..." not in shown.partition("Commands:")[2]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = "import sys, icsfeed.cli.commands; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    heavy = {"asyncio", "httpx", "json", "litestar", "msgspec", "rich", "ssl", "uvicorn", "yaml"}
+    assert not heavy & set(done.stdout.split())

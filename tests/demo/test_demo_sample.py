@@ -79,7 +79,7 @@ def test_everything_an_issue_names_exists() -> None:
 def test_numbers_are_given_once() -> None:
     for project in sample(TODAY, issues=100).projects.values():
         numbers = Counter(issue["sequence_id"] for issue in project.issues.values())
-        assert set(numbers) == set(range(1, project.last + 1))
+        assert set(numbers) == set(range(1, len(project.issues) + 1))
 
 
 def test_a_large_sample_has_as_many_issues_as_asked_for() -> None:

@@ -23,12 +23,15 @@ class PlaneData(DemoData, kw_only=True, eq=False):
     """All workspaces. Every change stamps what it changes, with a time that never stands still.
 
     `clock` returns aware datetimes, `new_id` the ids of what is created. `zones`: user id -> time zone that
-    the user's keys get datetimes in; UTC unless named.
+    the user's keys get datetimes in; UTC unless named. `points`: estimate points by id. `last_numbers`:
+    project id -> highest issue number that was ever used.
     """
 
     clock: Callable[[], datetime] = utc_now
     new_id: Callable[[], str] = random_id
     zones: dict[str, str] = field(default_factory=dict)
+    points: dict[str, Row] = field(default_factory=dict)
+    last_numbers: dict[str, int] = field(default_factory=dict)
     last_stamp: str = ""
 
     def project_of(self, object_id: str) -> DemoProject:
@@ -49,11 +52,11 @@ class PlaneData(DemoData, kw_only=True, eq=False):
     def create_issue(self, project_id: str, fields: Mapping[str, Any], by: str | None = None) -> Row:
         """A new issue with the next number, in the default state unless `fields` names one."""
         project = self.projects[project_id]
-        project.last += 1
+        number = self.last_numbers[project_id] = self._last_number(project) + 1
         states = project.states.values()
         state = fields.get("state") or next((row["id"] for row in states if row["default"]), None)
         issue = issue_row(
-            base(self.new_id(), self._stamp(), by), project.row, project.last, {**fields, "state": state}
+            base(self.new_id(), self._stamp(), by), project.row, number, {**fields, "state": state}
         )
         issue["completed_at"] = issue["created_at"] if project.group(issue) == "completed" else None
         project.issues[issue["id"]] = issue
@@ -69,6 +72,7 @@ class PlaneData(DemoData, kw_only=True, eq=False):
     def delete_issue(self, issue_id: str) -> None:
         """Deletes it, and its place in cycles and modules. Sub-issues stay and lose their parent."""
         project = self.project_of(issue_id)
+        self.last_numbers[project.row["id"]] = self._last_number(project)
         del project.issues[issue_id]
         for links in project.links.values():
             links.pop(issue_id, None)
@@ -102,6 +106,13 @@ class PlaneData(DemoData, kw_only=True, eq=False):
         project = self.project_of(period_id)
         del project.links[period_id][issue_id]
         self.edit(project.issues[issue_id], project.issues[issue_id]["updated_by"])
+
+    def _last_number(self, project: DemoProject) -> int:
+        key = project.row["id"]
+        if key not in self.last_numbers:
+            numbers = (issue["sequence_id"] for issue in project.issues.values())
+            self.last_numbers[key] = max(numbers, default=0)
+        return self.last_numbers[key]
 
     def _stamp(self) -> str:
         """Now, or the microsecond after the last stamp if the clock has not moved."""

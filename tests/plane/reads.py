@@ -7,7 +7,11 @@ from icsfeed.demo import views
 from icsfeed.demo.access import RequestContext, project_member
 from icsfeed.demo.rows import Row
 from icsfeed.demo.views import View, list_view, select_fields
-from icsfeed.demo.wire import PlaneResponse, json_response, no_key, no_permission, no_such_object, went_wrong
+from icsfeed.demo.wire import PlaneRefusal, PlaneResponse, json_response, no_key, no_permission, went_wrong
+
+
+def no_such_object() -> PlaneRefusal:
+    return PlaneRefusal(json_response(404, {"error": "The requested resource does not exist."}))
 
 
 def nobody(_: RequestContext) -> None:

@@ -55,8 +55,8 @@ def load_recorded(folder: Path, clock: Callable[[], datetime] = recorded_clock) 
         project.members = project.members or _members(tape, row["identifier"])
     web = data.projects[tape.ids["projects"]["WEB"]]
     _add_periods(web, tape)
-    web.points = {point["id"]: point for point in _points(tape.rows("work-items-expand-all"))}
-    web.last = max(issue["seq"] for issue in tape.ids["issues_WEB"].values())
+    data.points = {point["id"]: point for point in _points(tape.rows("work-items-expand-all"))}
+    data.last_numbers[web.row["id"]] = max(issue["seq"] for issue in tape.ids["issues_WEB"].values())
     for key, files in FILES.items():
         _fill(data.projects[tape.ids["projects"][key]], tape, files)
     return data
@@ -133,7 +133,6 @@ def _fill(project: DemoProject, tape: _Tape, files: tuple[str, str, str, str]) -
     project.states = {row["id"]: row for row in tape.rows(files[0])}
     project.labels = {row["id"]: row for row in tape.rows(files[1])}
     project.issues = {row["id"]: row for row in reversed(tape.rows(files[2]))}
-    project.last = max([project.last, *(row["sequence_id"] for row in project.issues.values())])
 
 
 def _add_periods(project: DemoProject, tape: _Tape) -> None:

@@ -110,7 +110,7 @@ def _relations(data: PlaneData, project: DemoProject) -> Mapping[str, Callable[[
         "workspace": lambda _: {"name": space.name, "slug": space.slug, "id": space.id},
         "parent": parent,
         "state": state,
-        "estimate_point": lambda key: project.points.get(key, NO_POINT),
+        "estimate_point": lambda key: data.points.get(key, NO_POINT),
         "labels": lambda keys: [project.labels[key] for key in keys if key in project.labels],
         "assignees": lambda keys: [user(key) for key in keys],
     }

@@ -11,9 +11,9 @@ from icsfeed.demo.access import RequestContext
 from icsfeed.demo.data import MEMBER, DemoProject
 from icsfeed.demo.rows import Row
 from icsfeed.demo.views import select_fields
-from icsfeed.demo.wire import PlaneResponse, bad_request, json_response, no_such_object
+from icsfeed.demo.wire import PlaneResponse, bad_request, json_response
 from plane.data import PlaneData
-from plane.reads import first, shown_issues
+from plane.reads import first, no_such_object, shown_issues
 from plane.sanitize import sanitized
 
 PRIORITIES = ("urgent", "high", "medium", "low", "none")

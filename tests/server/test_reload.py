@@ -24,8 +24,7 @@ from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 from icsfeed.errors import ConfigError, Problem
 from icsfeed.plane.webhook import WebhookChange
 from icsfeed.server.build import WorkspacePool
-from icsfeed.server.host import Host, hosted
-from icsfeed.server.reload import Reloader
+from icsfeed.server.reload import Host, Reloader, hosted
 from icsfeed.store.store import open_store
 from icsfeed.web.state import ServerState
 
@@ -200,7 +199,7 @@ async def test_what_a_webhook_has_touched_is_read_though_the_configuration_chang
         await made.get("all")
         workspace = made.host.service.workspaces["demo"]
         project = sample_id("project", "PROP")
-        made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "WebhookChange"})
+        made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "Touched"})
         touched = WebhookChange(
             event="issue",
             action="update",
