@@ -8,25 +8,15 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.ics.component import Component
+from icsfeed.push.action import Action, DeletionLimits, DeletionRefusal, MissingPart, PushPlan
 from icsfeed.push.claim import Claim
 from icsfeed.push.object import ParsedObject, hash_of, read_object, write_object
-
-Kind: TypeAlias = Literal[
-    "leave", "create", "update", "adopt", "delete", "duplicate", "leftover", "conflict", "rejected"
-]
-"""`duplicate`: the second of two of ours with one UID, to be deleted. `rejected`: the server refuses it.
-
-`leftover`: what could be taken over, of an issue that the feed does not hold: deleted with --force.
-"""
-
-WRITES: frozenset[Kind] = frozenset({"create", "update", "adopt"})
-DELETES: frozenset[Kind] = frozenset({"delete", "duplicate"})
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _DOUBLE = "beside our object with this UID there is this one, which is not ours: delete it by hand"
@@ -60,41 +50,6 @@ class RemoteObject(Struct, frozen=True):
         if self.stored is None:
             return (self.was,) if self.was else ()
         return self.stored.uids
-
-
-class Action(Struct, frozen=True):
-    """What is to become of one object. `etag` is what it was when that was decided."""
-
-    kind: Kind
-    uid: str
-    href: str
-    etag: str = ""
-    reason: str = ""
-
-
-class PushPlan(Struct, frozen=True):
-    """The actions, in the order of the feed, and how many objects of the collection are ours."""
-
-    actions: tuple[Action, ...]
-    owned: int
-
-    def of(self, *kinds: Kind) -> tuple[Action, ...]:
-        """The actions of these kinds."""
-        return tuple(action for action in self.actions if action.kind in kinds)
-
-
-class DeletionLimits(Struct, frozen=True):
-    """How many of our objects a run may delete: `least` always, above it no more than `ratio` of all."""
-
-    least: int = 10
-    ratio: float = 0.25
-
-
-class DeletionRefusal(Struct, frozen=True):
-    """Why nothing is deleted. `final`: --force does not change it."""
-
-    reason: str
-    final: bool = False
 
 
 Accepted: TypeAlias = tuple[str, str]
@@ -249,13 +204,6 @@ def _surplus(
                 yield Action("delete", uid, one.href, one.etag)
 
 
-class MissingPart(Struct, frozen=True):
-    """A part of Plane that was not read in this run. `final`: with --force too nothing is deleted."""
-
-    part: str
-    final: bool = True
-
-
 def guard(
     made: PushPlan,
     wanted: int,
@@ -265,7 +213,7 @@ def guard(
     force: bool = False,
 ) -> DeletionRefusal | None:
     """Why a plan's deletions must not be done; None: they may. `wanted`: how many items the feed has."""
-    deletes = len(deletions(made, force=force))
+    deletes = len(made.deletions(force=force))
     unread = holding_back(missing, force=force)
     if not deletes:
         return None
@@ -279,11 +227,6 @@ def guard(
     if deletes > limits.least and deletes > limits.ratio * made.owned:
         return DeletionRefusal(f"{deletes} of {made.owned} objects would be deleted")
     return None
-
-
-def deletions(made: PushPlan, *, force: bool) -> tuple[Action, ...]:
-    """The deletions of a plan; those of leftovers only with `force`."""
-    return made.of(*DELETES, "leftover") if force else made.of(*DELETES)
 
 
 def holding_back(missing: Sequence[MissingPart], *, force: bool) -> str:

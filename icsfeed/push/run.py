@@ -2,12 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -16,23 +15,16 @@ from icsfeed.config.schema import PushTarget
 from icsfeed.errors import IcsfeedError, NoCollection, NoCopy, NoRoom, PushBusy, PushStopped
 from icsfeed.feeds.service import FeedService
 from icsfeed.files import file_lock
+from icsfeed.push.action import WRITES, DeletionLimits
 from icsfeed.push.claim import Claim, mark_of
 from icsfeed.push.collection import Collection, ListedObject
 from icsfeed.push.discovery import find, make
 from icsfeed.push.memory import TargetRecord, next_memory, recall, remember
 from icsfeed.push.object import ParsedObject, read_object
-from icsfeed.push.plan import (
-    WRITES,
-    DeletionLimits,
-    RemoteObject,
-    deletions,
-    desired_objects,
-    guard,
-    holding_back,
-    plan,
-)
+from icsfeed.push.plan import RemoteObject, desired_objects, guard, holding_back, plan
 from icsfeed.push.read_feed import FeedContents, read
 from icsfeed.push.report import PushProgress, TargetReport
+from icsfeed.push.scheduler import by_server
 from icsfeed.push.session import Connect, DavServer, open_server
 from icsfeed.push.writer import ObjectWriter, Progress
 from icsfeed.store.store import Store
@@ -65,18 +57,10 @@ def _nobody(_what: object) -> None:
     """Listens to nothing."""
 
 
-def by_server(targets: Mapping[str, PushTarget], names: Iterable[str]) -> Mapping[str, Sequence[str]]:
-    """The named targets by the server that they are on: one target never waits for another's server."""
-    found: dict[str, list[str]] = {}
-    for name in names:
-        found.setdefault(urlsplit(targets[name].url).netloc.lower(), []).append(name)
-    return found
-
-
 async def push(
     name: str,
     service: FeedService,
-    world: PushContext,
+    context: PushContext,
     *,
     dry_run: bool = False,
     force: bool = False,
@@ -89,25 +73,25 @@ async def push(
     What we raise on purpose is in the report, beside what was done before it. `waits` is told what we wait
     for. One that is cancelled tells `stopped` what was done until then.
     """
-    started, target = world.timer(), service.config.push[name]
+    started, target = context.timer(), service.config.push[name]
     tally = PushProgress(target.url)
     error: IcsfeedError | None = None
     try:
-        async with _alone(name, world):
+        async with _alone(name, context):
             claim = Claim(mark_of(target.feed, service.config), target.adopt)
-            run = _PushRun(name, target, claim, world, tally, waits)
+            run = _PushRun(name, target, claim, context, tally, waits)
             async with _reading(service, waits):
                 reading = await read(service, target.feed, PATIENCE)
             await run.go(reading, dry_run=dry_run, force=force, progress=progress)
     except asyncio.CancelledError:
         halted = PushStopped(name, "stopped before it was complete; the next push does the rest")
-        stopped(tally.report(name, target.feed, world.timer() - started, halted, dry_run=dry_run))
+        stopped(tally.report(name, target.feed, context.timer() - started, halted, dry_run=dry_run))
         raise
     except NoCopy as caught:
         error = service.why_unread(target.feed) or caught
     except IcsfeedError as caught:
         error = caught
-    return tally.report(name, target.feed, world.timer() - started, error, dry_run=dry_run)
+    return tally.report(name, target.feed, context.timer() - started, error, dry_run=dry_run)
 
 
 @asynccontextmanager
@@ -132,7 +116,7 @@ async def _reading(service: FeedService, waits: Callable[[str], None]) -> AsyncI
 async def push_all(
     names: Sequence[str],
     service: FeedService,
-    world: PushContext,
+    context: PushContext,
     take: Callable[[TargetReport], None],
     counts: Callable[[str, int, int], None],
     waits: Callable[[str, str], None],
@@ -151,7 +135,7 @@ async def push_all(
             report = await push(
                 name,
                 service,
-                world,
+                context,
                 dry_run=dry_run,
                 force=force,
                 progress=partial(counts, name),
@@ -164,10 +148,10 @@ async def push_all(
 
 
 @asynccontextmanager
-async def _alone(name: str, world: PushContext) -> AsyncIterator[None]:
+async def _alone(name: str, context: PushContext) -> AsyncIterator[None]:
     """Be the only run for this target, on this machine and among replicas. Raises PushBusy."""
-    with file_lock(world.folder(), name) as held:
-        async with world.store.lock(f"push/{name}", LOCK_SECONDS) as shared:
+    with file_lock(context.folder(), name) as held:
+        async with context.store.lock(f"push/{name}", LOCK_SECONDS) as shared:
             if not (held and shared):
                 raise PushBusy(name, "another run is writing to it; try later")
             yield
@@ -181,21 +165,21 @@ class _PushRun:
         name: str,
         target: PushTarget,
         claim: Claim,
-        world: PushContext,
+        context: PushContext,
         tally: PushProgress,
         waits: Callable[[str], None],
     ) -> None:
         self._name = name
         self._target = target
         self._claim = claim
-        self._world = world
+        self._context = context
         self._tally = tally
         self._waits = waits
 
     async def go(self, reading: FeedContents, *, dry_run: bool, force: bool, progress: Progress) -> None:
         """Everything, in the order of caldav.md. Raises what ends it early."""
-        memory = await recall(self._world.store, self._name, self._target)
-        async with self._world.connect(self._target) as server:
+        memory = await recall(self._context.store, self._name, self._target)
+        async with self._context.connect(self._target) as server:
             server.waits = self._waits
             if memory.one_at_a_time:
                 server.one_at_a_time()
@@ -239,7 +223,7 @@ class _PushRun:
         self, collection: Collection, listed: Mapping[str, ListedObject], memory: TargetRecord
     ) -> list[RemoteObject]:
         """All that is there. Only what its etag does not tell is read; what cannot be read is there too."""
-        known = memory.known(listed, self._world.clock())
+        known = memory.known(listed, self._context.clock())
         for path, one in listed.items():
             if not one.is_calendar:
                 known[path] = RemoteObject(path, one.etag, ParsedObject())
@@ -290,7 +274,7 @@ class _PushRun:
 
     async def _carry_out(self, writes: ObjectWriter, progress: Progress) -> None:
         made = self._tally.plan
-        changes, deletes = made.of(*WRITES), deletions(made, force=self._tally.force)
+        changes, deletes = made.of(*WRITES), made.deletions(force=self._tally.force)
         deletes = () if self._tally.refused else deletes
 
         def show() -> None:
@@ -320,7 +304,7 @@ class _PushRun:
             unknown=writes.unknown,
             accepted=writes.accepted,
             one_at_a_time=was_locked,
-            now=self._world.clock(),
+            now=self._context.clock(),
         )
         if found != memory:
-            await remember(self._world.store, self._name, found)
+            await remember(self._context.store, self._name, found)

@@ -2,18 +2,17 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import TypeAlias
+from urllib.parse import urlsplit
 
-from msgspec import Struct
-
-from icsfeed.errors import PushBusy
+from icsfeed.config.schema import PushTarget
+from icsfeed.errors import FeedError, PushBusy
+from icsfeed.feeds.query import Query
+from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.read_feed import stamp
-from icsfeed.push.report import LEFT_OVER, TargetReport
-from icsfeed.push.run import PushContext, by_server, push
+from icsfeed.push.report import LEFT_OVER, LastRun, PushStats, PushStatus, State, TargetReport
 
 TICK = 1.0
 """Seconds between looks at whether a feed has changed: Plane is not asked for that."""
@@ -22,48 +21,22 @@ DEBOUNCE, LONGEST = 5.0, 60.0
 AGAIN = 30.0
 """Seconds until the next attempt, where Plane could not be read whole, or another run was under way."""
 
-State: TypeAlias = Literal["idle", "running", "error"]
-Push: TypeAlias = Callable[[str, FeedService, PushContext], Awaitable[TargetReport]]
+Push: TypeAlias = Callable[[str, FeedService], Awaitable[TargetReport]]
+"""Pushes to the target of a name: `run.push` with its context."""
 
 log = logging.getLogger("icsfeed.push")
 
 
-class LastRun(Struct, frozen=True):
-    """A target's last run, and when it ended."""
-
-    at: datetime
-    report: TargetReport
-
-
-class PushStats:
-    """What pushes have done since the start of the server: it outlives a configuration.
-
-    `last`: the last run of each target. `counts`: objects by target and what was done with them.
-    """
-
-    def __init__(self) -> None:
-        self.last: dict[str, LastRun] = {}
-        self.counts: Counter[tuple[str, str]] = Counter()
-
-    def count(self, word: str) -> int:
-        """Objects of all targets with which this was done: created, updated, deleted ..."""
-        return sum(count for (_, done), count in self.counts.items() if done == word)
-
-
-class PushStatus(Struct, frozen=True):
-    """How the pushes are: `error` while the last run of some target was not good.
-
-    `queued`: how many targets wait. `last`: the last run of each target; None: there was none.
-    """
-
-    state: State
-    last: Mapping[str, LastRun | None]
-    next_run: datetime | None
-    queued: int
+def by_server(targets: Mapping[str, PushTarget], names: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """The named targets by the server that they are on: one target never waits for another's server."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(urlsplit(targets[name].url).netloc.lower(), []).append(name)
+    return found
 
 
 class PushScheduler:
-    """Pushes all active targets of a configuration; without a `world` none.
+    """Pushes all active targets of a configuration with `push`; without it none.
 
     Those on one server one after the other; a server that does not answer delays no other.
     `timer` gives monotonic seconds, `sleep` waits so many.
@@ -72,18 +45,18 @@ class PushScheduler:
     def __init__(
         self,
         service: FeedService,
-        world: PushContext | None,
+        push: Push | None,
         pushed: PushStats,
+        clock: Callable[[], datetime],
         timer: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        push: Push = push,
     ) -> None:
-        targets = service.config.push if world is not None else {}
+        targets = service.config.push if push is not None else {}
         self._targets = {name: target for name, target in targets.items() if target.active}
         self._service = service
-        self._world = world
         self._pushed = pushed
         self._interval = float(service.config.sync_interval)
+        self._clock = clock
         self._timer = timer
         self._sleep = sleep
         self._push = push
@@ -118,7 +91,7 @@ class PushScheduler:
         state: State = "running" if running else "error" if failed else "idle"
         soonest = min((self._at(name) for name in self._targets), default=None)
         left = None if soonest is None else timedelta(seconds=max(0.0, soonest - self._timer()))
-        next_run = None if left is None or self._world is None else self._world.clock() + left
+        next_run = None if left is None else self._clock() + left
         return PushStatus(state, last, next_run, len(self._waiting()))
 
     async def _run(self) -> None:
@@ -141,7 +114,7 @@ class PushScheduler:
     async def _look(self) -> None:
         """See which feeds are not as they were when they were last pushed."""
         for name, target in self._targets.items():
-            found = await stamp(self._service, target.feed)
+            found = await feed_stamp(self._service, target.feed)
             if found is not None and found != self._stamps.get(name):
                 self._stamps[name] = found
                 self._touch(name)
@@ -166,25 +139,24 @@ class PushScheduler:
 
     async def _push_one(self, name: str) -> None:
         """Push a target; whatever happens, the others go on."""
-        world = self._world
-        if world is None:
+        if self._push is None:
             return
         self._changed.pop(name, None)
         self._due[name] = self._timer() + self._interval
         try:
-            report = await self._push(name, self._service, world)
+            report = await self._push(name, self._service)
         except Exception:
             log.exception("target %s: unexpected error", name)
         else:
-            self._take(name, report, world.clock())
+            self._take(name, report)
 
-    def _take(self, name: str, report: TargetReport, now: datetime) -> None:
+    def _take(self, name: str, report: TargetReport) -> None:
         if isinstance(report.error, PushBusy) or (report.refused is not None and report.refused.final):
             self._due[name] = min(self._due[name], self._timer() + AGAIN)
         if isinstance(report.error, PushBusy):
             log.info("%s", report.error)
             return
-        self._pushed.last[name] = LastRun(now, report)
+        self._pushed.last[name] = LastRun(self._clock(), report)
         self._pushed.counts.update({(name, word): count for word, count in report.counts.items()})
         _tell(report)
 
@@ -206,3 +178,18 @@ def _tell(report: TargetReport) -> None:
         log.warning("target %s: %d %s", report.target, len(report.leftovers), LEFT_OVER)
     if report.error is not None:
         log.error("target %s: %s", report.target, report.error)
+
+
+async def feed_stamp(service: FeedService, name: str) -> tuple[object, ...] | None:
+    """Equal as long as what is known of the feed does not change; None: nothing is. No issue is read."""
+    try:
+        feed = await service.feed(name)
+        if not service.links.is_served(feed):
+            return None
+        workspace = service.workspaces[service.workspace_of(feed)]
+        projects = workspace.known.projects.get("") or ()
+        readable = workspace.readable(projects_of(name, feed, projects))
+        view = workspace.known.view(projects, readable, needs(feed, Query()))
+    except FeedError:
+        return None
+    return None if view is None else (*view.stamp, service.today())

@@ -10,20 +10,13 @@ from making import component, issue
 from msgspec.structs import replace
 
 from icsfeed.ics.component import Component
+from icsfeed.push.action import DELETES, WRITES, Action, DeletionLimits, Kind, MissingPart, PushPlan
 from icsfeed.push.claim import Adopt, Claim
 from icsfeed.push.object import ParsedObject, read_object, write_object
 from icsfeed.push.plan import (
-    DELETES,
-    WRITES,
-    Action,
-    DeletionLimits,
     DesiredObject,
-    Kind,
-    MissingPart,
-    PushPlan,
     RemoteObject,
     decide_again,
-    deletions,
     desired_objects,
     guard,
     has_emoji,
@@ -425,8 +418,8 @@ def test_leftovers_are_deleted_with_force_and_under_the_guards(
 ) -> None:
     made = plan(desired_objects([ONE], OWNER), [there(TWO, owner="")], ADOPTING, BASE)
     assert [action.kind for action in made.actions] == ["create", "leftover"]
-    assert (deletions(made, force=False), guard(made, 1, DeletionLimits(), missing)) == ((), None)
-    assert [action.uid for action in deletions(made, force=True)] == [TWO.uid]
+    assert (made.deletions(force=False), guard(made, 1, DeletionLimits(), missing)) == ((), None)
+    assert [action.uid for action in made.deletions(force=True)] == [TWO.uid]
     assert (guard(made, 1, DeletionLimits(), missing, force=True) is not None) is refused
 
 

@@ -8,7 +8,8 @@ from plane import faults as f
 from icsfeed.config.schema import Auto, Feed
 from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse
 from icsfeed.errors import FeedError
-from icsfeed.push.read_feed import read, stamp
+from icsfeed.push.read_feed import read
+from icsfeed.push.scheduler import feed_stamp
 
 pytestmark = pytest.mark.anyio
 
@@ -104,32 +105,32 @@ async def test_a_feed_that_is_off_is_an_error_and_has_no_stamp() -> None:
     async with serving(settings(FEEDS)) as world:
         with pytest.raises(FeedError, match="not active"):
             await read(world.service, "off")
-        assert await stamp(world.service, "off") is None
+        assert await feed_stamp(world.service, "off") is None
 
 
 async def test_a_stamp_changes_with_the_feed_and_with_the_day_and_reads_nothing() -> None:
     config = replace(settings(FEEDS), auto=Auto())
     async with serving(config) as world:
-        assert await stamp(world.service, "prop") is None
+        assert await feed_stamp(world.service, "prop") is None
         await world.service.view("all")
         asked = world.faults.count()
-        first = await stamp(world.service, "prop")
+        first = await feed_stamp(world.service, "prop")
         assert first is not None
-        assert (await stamp(world.service, "prop"), world.faults.count()) == (first, asked)
+        assert (await feed_stamp(world.service, "prop"), world.faults.count()) == (first, asked)
         world.clock.move(seconds=61)
         world.change("WEB", 1, name="Newer")
         await world.service.view("all")
-        assert await stamp(world.service, "prop") == first
+        assert await feed_stamp(world.service, "prop") == first
         world.change("PROP", 1, name="Newer")
         world.clock.move(seconds=61)
         await world.service.view("all")
-        second = await stamp(world.service, "prop")
+        second = await feed_stamp(world.service, "prop")
         assert second != first
         world.clock.move(days=1)
-        assert await stamp(world.service, "prop") != second
+        assert await feed_stamp(world.service, "prop") != second
 
 
 async def test_a_feed_of_nobody_has_no_stamp() -> None:
     async with serving(settings({"x": Feed(project="NOPE")})) as world:
         await world.service.auto_feeds()
-        assert await stamp(world.service, "x") is None
+        assert await feed_stamp(world.service, "x") is None

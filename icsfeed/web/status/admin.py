@@ -15,8 +15,8 @@ from msgspec import to_builtins
 from icsfeed.cache.sync import LastSync
 from icsfeed.config.schema import Config, Secret
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.report import WORDS
-from icsfeed.push.scheduler import LastRun, PushScheduler
+from icsfeed.push.report import WORDS, LastRun
+from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
 from icsfeed.web.pages.render import PageRenderer, wants_html
