@@ -14,8 +14,7 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Feed, PushTarget, Secret
 from icsfeed.demo.rows import Row
 from icsfeed.push import run as pushing
-from icsfeed.push.claim import mark_of
-from icsfeed.push.object import is_ours, read_object
+from icsfeed.push.object import is_ours, mark_of, read_object
 from icsfeed.push.plan import DesiredObject, desired_objects, is_right
 from icsfeed.push.report import TargetReport
 from icsfeed.push.session import open_server

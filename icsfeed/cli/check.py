@@ -24,7 +24,7 @@ from icsfeed.feeds.calendar import Calendar, FeedData
 from icsfeed.feeds.diagnose import unknown_names, why_empty
 from icsfeed.feeds.service import FeedService
 from icsfeed.model import Needs
-from icsfeed.push.claim import mark_of
+from icsfeed.push.object import mark_of
 from icsfeed.push.probe import trials
 from icsfeed.push.session import Connect, open_server
 from icsfeed.store.store import Store

@@ -10,9 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.config.schema import PushTarget
-from icsfeed.push.claim import Claim, feed_of
 from icsfeed.push.collection import ListedObject
-from icsfeed.push.object import ParsedObject
+from icsfeed.push.object import Claim, ParsedObject, feed_of
 from icsfeed.push.plan import Accepted, RemoteObject
 from icsfeed.store.store import Store
 

@@ -8,12 +8,16 @@ first of them too, so that other people's can be told from them.
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Literal, TypeAlias
 from urllib.parse import unquote
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from icsfeed.config.schema import Config
+from icsfeed.feeds.calendar import workspace_of
 from icsfeed.feeds.mapping import is_our_uid
+from icsfeed.feeds.tokens import installation
 from icsfeed.ics.component import Component
 from icsfeed.ics.lines import ContentLine, ParsedComponent, fold, read_parts, split_texts, unescape
 from icsfeed.ics.write import PRODID, write
@@ -32,6 +36,8 @@ _BACKSLASHED = re.compile(r"\\+[nN]")
 _OPENING = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:{PRODID}\r\nCALSCALE:GREGORIAN\r\n".encode()
 _PROJECT = re.compile(r"/projects/([^/]+)/")
 _ALARM, _ALARM_END = b"\r\nBEGIN:VALARM\r\n", b"\r\nEND:VALARM\r\n"
+
+Adopt: TypeAlias = tuple[str, ...] | Literal[False, True]
 
 
 class ParsedObject(Struct, frozen=True):
@@ -160,3 +166,67 @@ def _categories(part: ParsedComponent) -> set[str]:
     """As a set of words between commas: some servers split where a comma was escaped."""
     lists = (split_texts(line.value) for line in part.lines if line.name == "CATEGORIES")
     return {_blurred(word) for names in lists for name in names for word in name.split(",") if word.strip()}
+
+
+class Claim(Struct, frozen=True):
+    """Which objects belong to one target's feed.
+
+    `mark` is what it writes: `feed@installation`, because two installations may each have a feed of that
+    name. `adopt`: True takes over objects without a mark; a tuple those of these former feeds, which it
+    names as `feed` (of this installation, or of a version that marked objects with the feed only) or as
+    a whole mark.
+    """
+
+    mark: str
+    adopt: Adopt = False
+
+    @property
+    def feed(self) -> str:
+        """The feed's name."""
+        return feed_of(self.mark)
+
+    def owns(self, stored: ParsedObject | None) -> bool:
+        """Whether an object may be replaced and removed."""
+        return is_ours(stored, self.mark)
+
+    def is_earlier(self, stored: ParsedObject) -> bool:
+        """Whether it has the mark that versions without an installation in it wrote for this feed."""
+        return stored.owner == self.feed
+
+    def may_take(self, stored: ParsedObject | None) -> bool:
+        """Whether an object that is not ours may become so, where the feed holds its UID."""
+        if stored is None or not stored.uid or self.owns(stored):
+            return False
+        if not stored.owner:
+            return self.adopt is True
+        if self.is_earlier(stored):
+            return True
+        former = self.adopt if isinstance(self.adopt, tuple) else ()
+        feed, _, theirs = stored.owner.partition("@")
+        return stored.owner in former or (feed in former and theirs in ("", self.mark.partition("@")[2]))
+
+    def why_not(self, stored: ParsedObject) -> str:
+        """Why an object with a wanted UID is left alone, and what would take it over."""
+        if not stored.owner:
+            return "another program has written this UID here; `adopt: true` takes it over"
+        feed, _, theirs = stored.owner.partition("@")
+        if theirs in ("", self.mark.partition("@")[2]):
+            former = f"if this feed had that name before, `adopt: [{feed}]` takes it over"
+            return f"the feed {feed!r} has written this UID here; {former}"
+        former = f"if that is gone, or this one had another `secret`, `adopt: [{stored.owner}]` takes it over"
+        return f"the feed {feed!r} of another installation has written this UID here; {former}"
+
+
+def feed_of(mark: str) -> str:
+    """The name of the feed in a mark: feeds have no @ in their names."""
+    return mark.partition("@")[0]
+
+
+def mark_of(feed: str, config: Config) -> str:
+    """What a feed of this installation marks its objects with; equal on replicas and after restarts."""
+    if config.secret is not None:
+        return f"{feed}@{installation(config.secret.reveal())}"
+    # Only public feeds may do without a secret. Those of one Plane have the same UIDs anyway.
+    name = workspace_of(config, config.feeds[feed])
+    own = config.workspaces[name]
+    return f"{feed}@{installation(f'{own.url}/{own.slug or name}')}"

@@ -15,8 +15,7 @@ from msgspec.structs import replace
 
 from icsfeed.ics.component import Component
 from icsfeed.push.action import Action, DeletionLimits, DeletionRefusal, MissingPart, PushPlan
-from icsfeed.push.claim import Claim
-from icsfeed.push.object import ParsedObject, hash_of, read_object, write_object
+from icsfeed.push.object import Claim, ParsedObject, hash_of, read_object, write_object
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _DOUBLE = "beside our object with this UID there is this one, which is not ours: delete it by hand"

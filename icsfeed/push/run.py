@@ -16,11 +16,10 @@ from icsfeed.errors import IcsfeedError, NoCollection, NoCopy, NoRoom, PushBusy,
 from icsfeed.feeds.service import FeedService
 from icsfeed.files import file_lock
 from icsfeed.push.action import WRITES, DeletionLimits
-from icsfeed.push.claim import Claim, mark_of
 from icsfeed.push.collection import Collection, ListedObject
 from icsfeed.push.discovery import find, make
 from icsfeed.push.memory import TargetRecord, next_memory, recall, remember
-from icsfeed.push.object import ParsedObject, read_object
+from icsfeed.push.object import Claim, ParsedObject, mark_of, read_object
 from icsfeed.push.plan import RemoteObject, desired_objects, guard, holding_back, plan
 from icsfeed.push.read_feed import FeedContents, read
 from icsfeed.push.report import PushProgress, TargetReport

@@ -9,9 +9,8 @@ from msgspec import Struct
 
 from icsfeed.errors import Changed, Locked, ObjectError, PushError, Rejected
 from icsfeed.push.action import WRITES, Action
-from icsfeed.push.claim import Claim
 from icsfeed.push.collection import Collection
-from icsfeed.push.object import ParsedObject, read_object, write_object
+from icsfeed.push.object import Claim, ParsedObject, read_object, write_object
 from icsfeed.push.plan import (
     Accepted,
     DesiredObject,

@@ -5,17 +5,19 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import DUE, component, components, issue, parsed
+from making import DUE, component, components, config, issue, parsed
 from msgspec.structs import replace
 
+from icsfeed.config.schema import Feed, Secret
 from icsfeed.feeds.mapping import is_our_uid, probe_uid
 from icsfeed.ics.component import Component
-from icsfeed.push.object import ParsedObject, hash_of, is_ours, read_object, write_object
+from icsfeed.push.object import ParsedObject, feed_of, hash_of, is_ours, mark_of, read_object, write_object
 
 OWNER = "team"
 PLAIN = component(issue())
 ALARMED = replace(PLAIN, alarms=(timedelta(hours=-15), timedelta(hours=9)))
 TODO = component(issue(), component="vtodo")
+FEEDS = {"all": Feed(everything=True, public=True)}
 PERSON_ALARM = ("BEGIN:VALARM", "ACTION:DISPLAY", "DESCRIPTION:Mine", "TRIGGER:-PT5M", "END:VALARM")
 
 
@@ -241,3 +243,19 @@ def test_an_update_never_steps_back_behind_the_sequence_that_a_server_holds(held
     made = write_object(PLAIN, OWNER, old)
     assert f"SEQUENCE:{written}\r\n".encode() in made
     assert read_object(made).hash == hash_of(PLAIN)
+
+
+def test_a_mark_names_the_feed_and_the_installation() -> None:
+    one = mark_of("all", replace(config(), feeds=FEEDS))
+    other = mark_of("all", replace(config(), feeds=FEEDS, secret=Secret("t" * 32)))
+    assert feed_of(one) == feed_of(other) == "all"
+    assert one == mark_of("all", replace(config(), feeds=FEEDS))
+    assert one != other
+
+
+def test_without_a_secret_a_mark_names_the_workspace_of_plane() -> None:
+    bare = replace(config(), feeds=FEEDS, secret=None)
+    moved = {"acme": replace(bare.workspaces["acme"], url="https://other.example.com")}
+    assert mark_of("all", bare) == mark_of("all", bare)
+    assert mark_of("all", bare) != mark_of("all", replace(bare, workspaces=moved))
+    assert "plane.example.com" not in mark_of("all", bare)

@@ -11,8 +11,7 @@ from msgspec.structs import replace
 
 from icsfeed.ics.component import Component
 from icsfeed.push.action import DELETES, WRITES, Action, DeletionLimits, Kind, MissingPart, PushPlan
-from icsfeed.push.claim import Adopt, Claim
-from icsfeed.push.object import ParsedObject, read_object, write_object
+from icsfeed.push.object import Adopt, Claim, ParsedObject, read_object, write_object
 from icsfeed.push.plan import (
     DesiredObject,
     RemoteObject,
