@@ -73,21 +73,22 @@ class Collection:
         answers = _multistatus(heard, what)
         own = next((one for one in answers if one.path.rstrip("/") == self.path.rstrip("/")), None)
         if answers and all(one.status in GONE for one in answers):
-            raise _missing(self.url)  # xandikos 0.2 names an address of its own making in it
+            raise no_calendar(self.url)  # xandikos 0.2 names an address of its own making in it
         if own is None or any(one.status == HTTPStatus.INSUFFICIENT_STORAGE for one in answers):
             raise NotCalDav(what, "it is not whole; nothing was written")
         if xml.CALENDAR not in own.holds(xml.TYPE):
             raise NoCollection(
                 self.url, "it is not a calendar: give the calendar's address, or its `collection`"
             )
-        children = [one for one in answers if self._is_child(one)]
-        self._spelled = {one.path: one.href for one in children}
-        return {one.path: _listed(one) for one in children}
-
-    def _is_child(self, answer: xml.MultistatusResponse) -> bool:
-        name = answer.path.removeprefix(self.path)
-        inside = name not in ("", answer.path) and "/" not in name
-        return inside and answer.status not in GONE and xml.COLLECTION not in answer.holds(xml.TYPE)
+        listed = {}
+        for answer in answers:
+            name = answer.path.removeprefix(self.path)
+            is_child = name not in ("", answer.path) and "/" not in name
+            if is_child and answer.status not in GONE and xml.COLLECTION not in answer.holds(xml.TYPE):
+                kind = answer.text(xml.CONTENT_TYPE).lower()
+                listed[answer.path] = ListedObject(_etag(answer), not kind or "calendar" in kind)
+                self._spelled[answer.path] = answer.href
+        return listed
 
     async def read(self, paths: Iterable[str]) -> dict[str, ObjectBody]:
         """The objects at these paths, 100 in a request; what is not there, or not readable, is left out."""
@@ -102,7 +103,12 @@ class Collection:
         headers = {**XML_TYPE, "Depth": "1"}
         heard = await self.server.ask("REPORT", self.url, what, body=asked, headers=headers)
         if heard.status in GONE:
-            return await self._halves(paths)
+            # sabre/dav 1.8 answers 404 where one of the objects is gone: all but that one, in halves.
+            if not await self._is_there():
+                raise no_calendar(self.url)
+            middle = len(paths) // 2
+            halves = [paths[:middle], paths[middle:]] if middle else []
+            return {path: body for half in halves for path, body in (await self._multiget(half)).items()}
         answers = _multistatus(heard, what)
         known = frozenset(paths)
         return {
@@ -110,15 +116,6 @@ class Collection:
             for one in answers
             if one.path in known and xml.DATA in one.found
         }
-
-    async def _halves(self, paths: Sequence[str]) -> dict[str, ObjectBody]:
-        """For sabre/dav 1.8, which answers 404 where one of the objects is gone: all but that one."""
-        if not await self._is_there():
-            raise _missing(self.url)
-        if len(paths) == 1:
-            return {}
-        middle = len(paths) // 2
-        return {**await self._multiget(paths[:middle]), **await self._multiget(paths[middle:])}
 
     async def put(self, path: str, data: bytes, etag: str | None) -> str:
         """Write an object: a new one where `etag` is None, else in the place of the one that has it.
@@ -156,8 +153,10 @@ class Collection:
             return NoCollection(self.url, "the calendar does not take this kind of component (`component:`)")
         may_be_gone = status in (404, 405, 409) or (status == HTTPStatus.FORBIDDEN and not reasons)
         if may_be_gone and not await self._is_there():
-            return _missing(self.url)
-        return _refused(status, _preconditions(reasons), path, self.url, said)
+            return no_calendar(self.url)
+        # The preconditions of WebDAV and CalDAV; what servers add of their own says nothing.
+        named = sorted(one.rpartition("}")[2] for one in reasons if one.startswith((xml.DAV, xml.CALDAV)))
+        return _refused(status, named, path, self.url, said)
 
     async def _is_there(self) -> bool:
         answer = await look(self.server, self.url, f"the look at {self.url}", xml.TYPE)
@@ -182,12 +181,6 @@ def _refused(status: int, reasons: Sequence[str], path: str, url: str, said: str
     return Rejected(path, f"the server does not take it: {status}{why}{said}", status)
 
 
-def _preconditions(reasons: Iterable[str]) -> Sequence[str]:
-    """The names of the preconditions of WebDAV and CalDAV; what servers add of their own says nothing."""
-    spaces = (xml.DAV, xml.CALDAV)
-    return sorted(name.rpartition("}")[2] for name in reasons if name.startswith(spaces))
-
-
 def _status_inside(heard: DavResponse) -> int:
     """The status that a 207 for a single object holds."""
     try:
@@ -204,18 +197,13 @@ def _only_if(etag: str, path: str) -> Mapping[str, str]:
     return {"If-Match": etag.removeprefix("W/")}
 
 
-def _listed(answer: xml.MultistatusResponse) -> ListedObject:
-    kind = answer.text(xml.CONTENT_TYPE).lower()
-    return ListedObject(_etag(answer), not kind or "calendar" in kind)
-
-
 def _etag(answer: xml.MultistatusResponse) -> str:
     """Empty where there is none, or one that cannot be sent back in a header."""
     etag = answer.text(xml.ETAG)
     return etag if etag.isascii() and etag.isprintable() else ""
 
 
-def _missing(url: str) -> NoCollection:
+def no_calendar(url: str) -> NoCollection:
     return NoCollection(url, "there is no such calendar: make it, or set `create: true`", gone=True)
 
 
@@ -226,7 +214,7 @@ async def propfind(server: DavServer, url: str, what: str, depth: int, *names: s
     if heard.status == HTTPStatus.MULTI_STATUS:
         return heard
     if heard.status in GONE:
-        raise _missing(url)
+        raise no_calendar(url)
     if heard.status == HTTPStatus.FORBIDDEN:
         raise NoRight(what, "the account may not read there")
     if 300 <= heard.status < 400:

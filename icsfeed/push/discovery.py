@@ -1,18 +1,21 @@
 """Finding the calendar that a target means (RFC 4791, 6.2; RFC 6764), and making it."""
 
 import re
+from collections.abc import Mapping
 from html import unescape
 from http import HTTPStatus
 from urllib.parse import urljoin
 
 from msgspec import Struct
 
-from icsfeed.config.schema import ComponentKind, PushTarget
+from icsfeed.config.schema import ComponentKind, Feed, PushTarget
 from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav
 from icsfeed.http_replies import short
+from icsfeed.ics.write import Header
 from icsfeed.push import xml
-from icsfeed.push.collection import XML_TYPE, look, propfind
+from icsfeed.push.collection import XML_TYPE, Collection, ListedObject, look, no_calendar, propfind
 from icsfeed.push.session import DavServer
+from icsfeed.text import one_line
 
 ASKED = (xml.TYPE, xml.NAME, xml.PRINCIPAL, xml.HOME, xml.KINDS)
 WELL_KNOWN = "/.well-known/caldav"
@@ -26,13 +29,47 @@ class DiscoveredCalendar(Struct, frozen=True):
     exists: bool
 
 
+async def open_collection(
+    server: DavServer, target: PushTarget, known_url: str, feed: Feed, header: Header, *, dry_run: bool
+) -> tuple[Collection, Mapping[str, ListedObject]]:
+    """The collection of a target, and what it lists; looked for or made where that is needed.
+
+    `known_url`: where it was at the last push; empty: not known. Nothing is made in a dry run.
+    """
+    url = known_url or ("" if target.collection else target.url)
+    if url:
+        try:
+            collection = Collection(server, url)
+            return collection, await collection.list()
+        except NoCollection as error:
+            if not (known_url or (target.create and error.gone)):
+                raise
+    found = await find(server, target, feed.component)
+    collection = Collection(server, found.url)
+    if not found.exists:
+        if not target.create:
+            raise no_calendar(found.url)
+        if dry_run:
+            return collection, {}
+        title = one_line(target.collection or header.name)
+        await make(server, collection.url, title, header.color_hex, feed.component)
+    return collection, await collection.list()
+
+
 async def find(server: DavServer, target: PushTarget, kind: ComponentKind) -> DiscoveredCalendar:
     """The calendar of a target: at its url, or by the name `collection` among those of the account.
 
     Raises NoCollection where several have the name, where it is for the other kind of component,
     or where nothing at the url leads to calendars.
     """
-    own = await _own(server, target)
+    try:
+        own = await look(server, target.url, target.url, *ASKED)
+    except (NoCollection, NoRight, NotCalDav):
+        # A server's address may redirect, or be another program's (DAViCal's and SOGo's is Apache's own,
+        # which answers 405): well-known knows better.
+        if target.collection is None:
+            raise
+        own = None
     if own is not None and xml.CALENDAR in own.holds(xml.TYPE):
         _check_kind(own, kind, target.url)
         return DiscoveredCalendar(target.url, exists=True)
@@ -42,20 +79,6 @@ async def find(server: DavServer, target: PushTarget, kind: ComponentKind) -> Di
         return DiscoveredCalendar(target.url, exists=False)
     home = await _home(server, target.url, own)
     return await _named(server, home, target.collection, kind)
-
-
-async def _own(server: DavServer, target: PushTarget) -> xml.MultistatusResponse | None:
-    """What the target's url says of itself.
-
-    A server's address may redirect, or be another program's (DAViCal's and SOGo's is Apache's own, which
-    answers 405): well-known knows better.
-    """
-    try:
-        return await look(server, target.url, target.url, *ASKED)
-    except (NoCollection, NoRight, NotCalDav):
-        if target.collection is None:
-            raise
-        return None
 
 
 async def _home(server: DavServer, url: str, own: xml.MultistatusResponse | None) -> str:
@@ -105,7 +128,12 @@ async def _named(server: DavServer, home: str, name: str, kind: ComponentKind) -
     except ValueError as error:
         raise NotCalDav(home, str(error)) from None
     calendars = [one for one in answers if xml.CALENDAR in one.holds(xml.TYPE)]
-    same = [one for one in calendars if name in _names(one)]
+    same = [
+        one
+        for one in calendars
+        # DAViCal keeps the `&` of a name as `&amp;`.
+        if name in (shown := one.text(xml.NAME), unescape(shown), one.path.rstrip("/").rpartition("/")[2])
+    ]
     fitting = [one for one in same if not _kinds(one) or kind.upper() in _kinds(one)]
     if len(fitting) > 1:
         paths = ", ".join(one.path for one in fitting)
@@ -117,12 +145,6 @@ async def _named(server: DavServer, home: str, name: str, kind: ComponentKind) -
     return DiscoveredCalendar(
         _free_address(home, name, {one.path.rstrip("/") for one in answers}), exists=False
     )
-
-
-def _names(calendar: xml.MultistatusResponse) -> tuple[str, ...]:
-    """What it may be called. DAViCal keeps the `&` of a name as `&amp;`."""
-    shown = calendar.text(xml.NAME)
-    return (shown, unescape(shown), calendar.path.rstrip("/").rpartition("/")[2])
 
 
 def _free_address(home: str, name: str, taken: set[str]) -> str:

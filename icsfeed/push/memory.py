@@ -10,8 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.config.schema import PushTarget
-from icsfeed.push.collection import ListedObject
-from icsfeed.push.object import Claim, ParsedObject, feed_of
+from icsfeed.push.collection import Collection, ListedObject
+from icsfeed.push.object import Claim, ParsedObject, feed_of, read_object
 from icsfeed.push.plan import Accepted, RemoteObject
 from icsfeed.store.store import Store
 
@@ -46,20 +46,6 @@ class TargetRecord(Struct, frozen=True):
         """Whether etags may stand for what they were seen on."""
         return timedelta(0) <= now - self.read_at < TRUSTED_FOR
 
-    def known(self, listed: Mapping[str, ListedObject], now: datetime) -> dict[str, RemoteObject]:
-        """The listed objects of which it is known what they hold."""
-        found = {path: self.objects.get(path) for path in listed} if self.is_recent(now) else {}
-        return {
-            path: RemoteObject(path, one.etag, one.stored)
-            for path, one in found.items()
-            if one is not None and one.etag and one.etag == listed[path].etag
-        }
-
-    def uid_at(self, path: str) -> str:
-        """The UID of ours that was last seen there, whatever its etag; empty where there was none."""
-        known = self.objects.get(path)
-        return known.stored.uid if known is not None else ""
-
     def recognised(self, found: RemoteObject, claim: Claim) -> RemoteObject:
         """The object, as ours where we wrote that UID there and its mark is gone or of an earlier kind.
 
@@ -75,6 +61,31 @@ class TargetRecord(Struct, frozen=True):
         if was_ours and (not stored.owner or renewed):
             return replace(found, stored=replace(stored, owner=claim.mark, hash=""))
         return found
+
+
+async def remote_objects(
+    collection: Collection,
+    listed: Mapping[str, ListedObject],
+    memory: TargetRecord,
+    claim: Claim,
+    now: datetime,
+) -> list[RemoteObject]:
+    """All that is there. Only what its etag does not tell is read; what cannot be read is there too."""
+    found: dict[str, RemoteObject] = {}
+    for path, entry in listed.items():
+        record = memory.objects.get(path) if memory.is_recent(now) else None
+        if not entry.is_calendar:
+            found[path] = RemoteObject(path, entry.etag, ParsedObject())
+        elif record is not None and entry.etag and entry.etag == record.etag:
+            found[path] = RemoteObject(path, entry.etag, record.stored)
+    bodies = await collection.read(listed.keys() - found.keys())
+    for path, body in bodies.items():
+        found[path] = RemoteObject(path, body.etag or listed[path].etag, read_object(body.data))
+    for path in listed.keys() - found.keys():
+        before = memory.objects.get(path)
+        uid = before.stored.uid if before is not None else ""
+        found[path] = RemoteObject(path, listed[path].etag, None, uid)
+    return [memory.recognised(found[path], claim) for path in listed]
 
 
 async def recall(store: Store, name: str, target: PushTarget) -> TargetRecord:

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 
 from icsfeed.config.schema import ComponentKind, PushTarget
-from icsfeed.errors import NoCollection, Rejected
+from icsfeed.errors import Rejected
 from icsfeed.feeds.mapping import probe_uid
 from icsfeed.ics.component import Component
-from icsfeed.push.collection import Collection
+from icsfeed.push.collection import Collection, no_calendar
 from icsfeed.push.discovery import find
 from icsfeed.push.object import is_ours, read_object, write_object
 from icsfeed.push.plan import name_of
@@ -29,25 +29,21 @@ async def trials(
         found = await find(server, target, kind)
         if not found.exists:
             if not target.create:
-                raise NoCollection(found.url, "there is no such calendar: make it, or set `create: true`")
+                raise no_calendar(found.url)
             yield f"the server accepts the login; the first push makes {found.url}"
             return
         collection = Collection(server, found.url)
         listed = await collection.list()
         yield f"{collection.url} is a calendar with {len(listed)} objects"
-        await _write_one(collection, mark, kind)
+        probe = _probe(kind)
+        path = collection.path + name_of(probe.uid)
+        await collection.put(path, write_object(probe, mark), None)
+        body = (await collection.read([path])).get(path)
+        if body is not None:
+            await collection.delete(path, body.etag)
+        if body is None or not is_ours(read_object(body.data), mark):
+            raise Rejected(path, "what was read back is not what was written: see the server's log")
         yield "an object was written, read and deleted"
-
-
-async def _write_one(collection: Collection, mark: str, kind: ComponentKind) -> None:
-    probe = _probe(kind)
-    path = collection.path + name_of(probe.uid)
-    await collection.put(path, write_object(probe, mark), None)
-    body = (await collection.read([path])).get(path)
-    if body is not None:
-        await collection.delete(path, body.etag)
-    if body is None or not is_ours(read_object(body.data), mark):
-        raise Rejected(path, "it was written, and is not what it was when it is read: see the server's log")
 
 
 def _probe(kind: ComponentKind) -> Component:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -12,22 +12,21 @@ from msgspec import Struct
 
 from icsfeed.cache.budget_wait import waiting
 from icsfeed.config.schema import PushTarget
-from icsfeed.errors import IcsfeedError, NoCollection, NoCopy, NoRoom, PushBusy, PushStopped
+from icsfeed.errors import IcsfeedError, NoCopy, PushBusy, PushStopped
 from icsfeed.feeds.service import FeedService
 from icsfeed.files import file_lock
-from icsfeed.push.action import WRITES, DeletionLimits
-from icsfeed.push.collection import Collection, ListedObject
-from icsfeed.push.discovery import find, make
-from icsfeed.push.memory import TargetRecord, next_memory, recall, remember
-from icsfeed.push.object import Claim, ParsedObject, mark_of, read_object
+from icsfeed.push.action import DeletionLimits
+from icsfeed.push.collection import Collection
+from icsfeed.push.discovery import open_collection
+from icsfeed.push.memory import TargetRecord, next_memory, recall, remember, remote_objects
+from icsfeed.push.object import Claim, mark_of
 from icsfeed.push.plan import RemoteObject, desired_objects, guard, holding_back, plan
 from icsfeed.push.read_feed import FeedContents, read
 from icsfeed.push.report import PushProgress, TargetReport
 from icsfeed.push.scheduler import by_server
-from icsfeed.push.session import Connect, DavServer, open_server
+from icsfeed.push.session import Connect, open_server
 from icsfeed.push.writer import ObjectWriter, Progress
 from icsfeed.store.store import Store
-from icsfeed.text import one_line
 
 PATIENCE = 60.0
 """Seconds that a push waits for Plane longer than a reader does: nothing is deleted after half a read."""
@@ -76,12 +75,15 @@ async def push(
     tally = PushProgress(target.url)
     error: IcsfeedError | None = None
     try:
-        async with _alone(name, context):
-            claim = Claim(mark_of(target.feed, service.config), target.adopt)
-            run = _PushRun(name, target, claim, context, tally, waits)
-            async with _reading(service, waits):
-                reading = await read(service, target.feed, PATIENCE)
-            await run.go(reading, dry_run=dry_run, force=force, progress=progress)
+        with file_lock(context.folder(), name) as is_held:
+            async with context.store.lock(f"push/{name}", LOCK_SECONDS) as is_shared:
+                if not (is_held and is_shared):
+                    raise PushBusy(name, "another run is writing to it; try later")
+                claim = Claim(mark_of(target.feed, service.config), target.adopt)
+                run = _PushRun(name, target, claim, context, tally, waits)
+                async with _reading(service, waits):
+                    reading = await read(service, target.feed, PATIENCE)
+                await run.go(reading, dry_run=dry_run, force=force, progress=progress)
     except asyncio.CancelledError:
         halted = PushStopped(name, "stopped before it was complete; the next push does the rest")
         stopped(tally.report(name, target.feed, context.timer() - started, halted, dry_run=dry_run))
@@ -146,16 +148,6 @@ async def push_all(
     await asyncio.gather(*map(push_each, by_server(service.config.push, names).values()))
 
 
-@asynccontextmanager
-async def _alone(name: str, context: PushContext) -> AsyncIterator[None]:
-    """Be the only run for this target, on this machine and among replicas. Raises PushBusy."""
-    with file_lock(context.folder(), name) as held:
-        async with context.store.lock(f"push/{name}", LOCK_SECONDS) as shared:
-            if not (held and shared):
-                raise PushBusy(name, "another run is writing to it; try later")
-            yield
-
-
 class _PushRun:
     """One run for the target `name`. What it comes to is in the `tally`, whatever happens."""
 
@@ -183,58 +175,19 @@ class _PushRun:
             if memory.one_at_a_time:
                 server.one_at_a_time()
             try:
-                collection, listed = await self._opened(server, memory, reading, dry_run=dry_run)
+                feed, header = reading.feed, reading.calendar.header
+                collection, listed = await open_collection(
+                    server, self._target, memory.url, feed, header, dry_run=dry_run
+                )
                 self._tally.url = collection.url
-                present = await self._present(collection, listed, memory)
-                writes = await self._planned(reading, collection, present, memory, force=force)
+                now = self._context.clock()
+                present = await remote_objects(collection, listed, memory, self._claim, now)
+                writer = await self._planned(reading, collection, present, memory, force=force)
                 if not dry_run:
-                    await self._carry_out(writes, progress)
-                    await self._remember(collection, writes, memory, was_locked=server.was_locked)
+                    await writer.carry_out(progress)
+                    await self._remember(writer, collection.url, memory, was_locked=server.was_locked)
             finally:
                 self._tally.requests = server.requests
-
-    async def _opened(
-        self, server: DavServer, memory: TargetRecord, reading: FeedContents, *, dry_run: bool
-    ) -> tuple[Collection, Mapping[str, ListedObject]]:
-        """The collection, listed; looked for or made where that is needed."""
-        url = memory.url or ("" if self._target.collection else self._target.url)
-        if url:
-            try:
-                collection = Collection(server, url)
-                return collection, await collection.list()
-            except NoCollection as error:
-                if not (memory.url or (self._target.create and error.gone)):
-                    raise
-        kind, header = reading.feed.component, reading.calendar.header
-        found = await find(server, self._target, kind)
-        collection = Collection(server, found.url)
-        if not found.exists:
-            if not self._target.create:
-                text = "there is no such calendar: make it, or set `create: true`"
-                raise NoCollection(found.url, text, gone=True)
-            if dry_run:
-                return collection, {}
-            title = one_line(self._target.collection or header.name)
-            await make(server, collection.url, title, header.color_hex, kind)
-        return collection, await collection.list()
-
-    async def _present(
-        self, collection: Collection, listed: Mapping[str, ListedObject], memory: TargetRecord
-    ) -> list[RemoteObject]:
-        """All that is there. Only what its etag does not tell is read; what cannot be read is there too."""
-        known = memory.known(listed, self._context.clock())
-        for path, one in listed.items():
-            if not one.is_calendar:
-                known[path] = RemoteObject(path, one.etag, ParsedObject())
-        bodies = await collection.read(listed.keys() - known.keys())
-        for path, body in bodies.items():
-            known[path] = RemoteObject(path, body.etag or listed[path].etag, read_object(body.data))
-        return [
-            memory.recognised(known[path], self._claim)
-            if path in known
-            else RemoteObject(path, one.etag, None, memory.uid_at(path))
-            for path, one in listed.items()
-        ]
 
     async def _planned(
         self,
@@ -271,37 +224,17 @@ class _PushRun:
         recognised = partial(memory.recognised, claim=claim)
         return ObjectWriter(collection, wanted, claim, present, memory.accepted, tally, recognised)
 
-    async def _carry_out(self, writes: ObjectWriter, progress: Progress) -> None:
-        made = self._tally.plan
-        changes, deletes = made.of(*WRITES), made.deletions(force=self._tally.force)
-        deletes = () if self._tally.refused else deletes
-
-        def show() -> None:
-            progress(writes.settled, len(changes) + len(deletes))
-
-        try:
-            await writes.carry_out(changes, show)
-        except NoRoom:
-            if not deletes:
-                raise
-            # The deletions make room; then what did not fit is tried once more.
-            await writes.carry_out(deletes, show)
-            await writes.carry_out(writes.left(changes), show)
-        else:
-            await writes.carry_out(deletes, show)
-        await writes.verify()
-
     async def _remember(
-        self, collection: Collection, writes: ObjectWriter, memory: TargetRecord, *, was_locked: bool
+        self, writer: ObjectWriter, url: str, memory: TargetRecord, *, was_locked: bool
     ) -> None:
         found = next_memory(
             memory,
             self._target,
             self._claim.mark,
-            url=collection.url,
-            present=writes.present.values(),
-            unknown=writes.unknown,
-            accepted=writes.accepted,
+            url=url,
+            present=writer.present.values(),
+            unknown=writer.unknown,
+            accepted=writer.accepted,
             one_at_a_time=was_locked,
             now=self._context.clock(),
         )

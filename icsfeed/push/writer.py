@@ -1,13 +1,13 @@
 """The writes of one push: conditional, several at once, decided again where an object changed meanwhile."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from icsfeed.errors import Changed, Locked, ObjectError, PushError, Rejected
+from icsfeed.errors import Changed, Locked, NoRoom, ObjectError, PushError, Rejected
 from icsfeed.push.action import WRITES, Action
 from icsfeed.push.collection import Collection
 from icsfeed.push.object import Claim, ParsedObject, read_object, write_object
@@ -61,17 +61,29 @@ class ObjectWriter:
         self._written: dict[str, _Written] = {}
         self.unknown: set[str] = set()
 
-    @property
-    def settled(self) -> int:
-        """How many actions are done, or have failed for good."""
-        return len(self._tally.done) + len(self._tally.failures)
+    async def carry_out(self, progress: Progress) -> None:
+        """Writes first, deletions last; then read back what was written. Raises as `_do_all`."""
+        tally = self._tally
+        writes = tally.plan.of(*WRITES)
+        deletes = () if tally.refused else tally.plan.deletions(force=tally.force)
 
-    def left(self, actions: Iterable[Action]) -> Sequence[Action]:
-        """Those that are neither done nor have failed for good."""
-        settled = {action.href for action in self._tally.done} | {one.href for one in self._tally.failures}
-        return [action for action in actions if action.href not in settled]
+        def show() -> None:
+            progress(len(tally.done) + len(tally.failures), len(writes) + len(deletes))
 
-    async def carry_out(self, actions: Sequence[Action], progress: Callable[[], None]) -> None:
+        try:
+            await self._do_all(writes, show)
+        except NoRoom:
+            if not deletes:
+                raise
+            # The deletions make room; then what did not fit is tried once more.
+            await self._do_all(deletes, show)
+            settled = {one.href for one in tally.done} | {one.href for one in tally.failures}
+            await self._do_all([action for action in writes if action.href not in settled], show)
+        else:
+            await self._do_all(deletes, show)
+        await self._verify()
+
+    async def _do_all(self, actions: Sequence[Action], progress: Callable[[], None]) -> None:
         """All of them, four at a time; one that fails leaves the others alone.
 
         Raises the first PushError that is not about one object, once what was under way has ended.
@@ -108,15 +120,12 @@ class ObjectWriter:
                 self._failed(action, again.reason)
                 return
             if again.kind != "leave":
-                await self._write_again(again, item)
+                try:
+                    await self._write(again, item)
+                except Changed:
+                    reason = "the server refuses it again and again without a reason; it may be too large"
+                    raise Rejected(action.href, reason) from None
         self._tally.done.append(action)
-
-    async def _write_again(self, action: Action, item: DesiredObject | None) -> None:
-        try:
-            await self._write(action, item)
-        except Changed:
-            reason = "the server refuses it again and again without a reason; it may be too large"
-            raise Rejected(action.href, reason) from None
 
     async def _decided_again(self, action: Action, item: DesiredObject | None) -> Action:
         body = (await self._collection.read([action.href])).get(action.href)
@@ -151,7 +160,7 @@ class ObjectWriter:
         self.unknown.add(action.href)
         self._tally.failures.append(Failure(action.uid, action.href, reason, locked))
 
-    async def verify(self) -> None:
+    async def _verify(self) -> None:
         """Read back what was written: its etags as the server lists them, and what it made of our bytes."""
         bodies = await self._collection.read(self._written)
         odd = 0
@@ -160,9 +169,14 @@ class ObjectWriter:
             stored = read_object(body.data) if body is not None else None
             if body is None or stored is None or not self._claim.owns(stored):
                 self._tally.done.remove(action)
-                self._failed(action, self._why_lost(stored, action))
+                reason = f"it was written, and cannot be read back{self._hint(action)}"
+                if stored is not None and stored.uid:
+                    reason = "the server does not keep our marks (X- properties): it cannot be pushed to"
+                self._failed(action, reason)
                 if body is not None and stored is not None and stored.blank:
-                    await self._clear(action.href, body.etag)
+                    # Other apps fail on what the server made of our bytes.
+                    with suppress(ObjectError):
+                        await self._collection.delete(action.href, body.etag)
                 continue
             self._know(action.href, RemoteObject(action.href, body.etag, stored))
             written = self._written[action.href]
@@ -186,16 +200,6 @@ class ObjectWriter:
             return False
         self.accepted[item.component.uid] = (item.hash, stored.facts)
         return True
-
-    async def _clear(self, path: str, etag: str) -> None:
-        """Delete what the server made of our bytes: other apps fail on a ruin."""
-        with suppress(ObjectError):
-            await self._collection.delete(path, etag)
-
-    def _why_lost(self, stored: ParsedObject | None, action: Action) -> str:
-        if stored is not None and stored.uid:
-            return "the server does not keep our marks (X- properties): it cannot be pushed to"
-        return f"it was written, and cannot be read back{self._hint(action)}"
 
     def _hint(self, action: Action) -> str:
         """What may help where the server does not bear what an object holds."""
