@@ -6,8 +6,8 @@ How servers differ is in caldav.md; each method does what all of them bear.
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
-from urllib.parse import urljoin
 
 from msgspec import Struct
 
@@ -23,7 +23,6 @@ from icsfeed.errors import (
     Rejected,
     UidTaken,
 )
-from icsfeed.http_replies import short
 from icsfeed.push import xml
 from icsfeed.push.session import DavResponse, DavServer
 
@@ -143,7 +142,9 @@ class Collection:
         """What it means that a write was not done (caldav.md, 4)."""
         status, reasons = heard.status, xml.read_reasons(heard.body) - _CONDITIONS
         if status == HTTPStatus.MULTI_STATUS:
-            status = _status_inside(heard)
+            with suppress(ValueError):  # The answer is for this object alone.
+                statuses = [one.status for one in xml.read_multistatus(heard.body, heard.url)]
+                status = next((one for one in statuses if one >= 400), status)
         text = heard.body[:2000].decode("utf-8", "replace")
         said = self.server.said(heard)
         if reasons & _UID_TAKEN or (status in (400, 403, 409) and _TAKEN_TEXT.search(text)):
@@ -181,15 +182,6 @@ def _refused(status: int, reasons: Sequence[str], path: str, url: str, said: str
     return Rejected(path, f"the server does not take it: {status}{why}{said}", status)
 
 
-def _status_inside(heard: DavResponse) -> int:
-    """The status that a 207 for a single object holds."""
-    try:
-        statuses = [one.status for one in xml.read_multistatus(heard.body, heard.url)]
-    except ValueError:
-        return heard.status
-    return next((status for status in statuses if status >= 400), heard.status)
-
-
 def _only_if(etag: str, path: str) -> Mapping[str, str]:
     """If-Match compares strongly: of an etag that a proxy has weakened the strong form is sent."""
     if not etag:
@@ -218,19 +210,11 @@ async def propfind(server: DavServer, url: str, what: str, depth: int, *names: s
     if heard.status == HTTPStatus.FORBIDDEN:
         raise NoRight(what, "the account may not read there")
     if 300 <= heard.status < 400:
-        raise NoCollection(url, f"it redirects to {_elsewhere(heard)}: say that in `url`")
+        there = xml.shown_address(heard.url, heard.headers.get("location", ""))
+        raise NoCollection(url, f"it redirects to {there}: say that in `url`")
     if heard.status >= HTTPStatus.INTERNAL_SERVER_ERROR or heard.status == HTTPStatus.TOO_MANY_REQUESTS:
         raise NoServer(what, f"the server failed with {heard.status}, every time")
     raise NotCalDav(what, f"what answers ({heard.status}) is not CalDAV: check the url in the configuration")
-
-
-def _elsewhere(heard: DavResponse) -> str:
-    """Where a redirect leads, without what could be a secret."""
-    try:
-        to = urljoin(heard.url, heard.headers.get("location", "")).partition("?")[0]
-    except ValueError:
-        return "what is no web address"
-    return short(re.sub(r"//[^/@]*@", "//", to))
 
 
 def _multistatus(heard: DavResponse, what: str) -> list[xml.MultistatusResponse]:

@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from icsfeed.config.schema import ComponentKind, Feed, PushTarget
 from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav
-from icsfeed.http_replies import short
 from icsfeed.ics.write import Header
 from icsfeed.push import xml
 from icsfeed.push.collection import XML_TYPE, Collection, ListedObject, look, no_calendar, propfind
@@ -115,8 +114,8 @@ def _same_server(base: str, href: str) -> str:
     """An address that the server gave. Raises NoCollection for one of another host: the login is for one."""
     path = xml.canonical(base, href)
     if path is None:
-        host = short(xml.host_of(base, href))
-        raise NoCollection(base, f"it leads to {host}: if that is right, give its address in `url`")
+        there = xml.shown_address(base, href)
+        raise NoCollection(base, f"it leads to {there}: if that is right, give its address in `url`")
     return xml.address(base, path)
 
 
@@ -142,19 +141,13 @@ async def _named(server: DavServer, home: str, name: str, kind: ComponentKind) -
         _check_kind(same[0], kind, home)
     if fitting:
         return DiscoveredCalendar(xml.address(home, fitting[0].path), exists=True)
-    return DiscoveredCalendar(
-        _free_address(home, name, {one.path.rstrip("/") for one in answers}), exists=False
-    )
-
-
-def _free_address(home: str, name: str, taken: set[str]) -> str:
+    taken = {one.path.rstrip("/") for one in answers}
     base = home if home.endswith("/") else f"{home}/"
     word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "plane"
-    names = (word, *(f"{word}-{number}" for number in range(2, len(taken) + 3)))
-    addresses = (urljoin(base, f"{one}/") for one in names)
-    return next(
-        address for address in addresses if (xml.canonical(address, "") or "").rstrip("/") not in taken
-    )
+    segments = (word, *(f"{word}-{number}" for number in range(2, len(taken) + 3)))
+    urls = (urljoin(base, f"{segment}/") for segment in segments)
+    free = next(url for url in urls if (xml.canonical(url, "") or "").rstrip("/") not in taken)
+    return DiscoveredCalendar(free, exists=False)
 
 
 def _kinds(answer: xml.MultistatusResponse) -> frozenset[str]:

@@ -94,19 +94,21 @@ async def recall(store: Store, name: str, target: PushTarget) -> TargetRecord:
     return memory if memory is not None and memory.asked == _asked(target) else TargetRecord()
 
 
-def next_memory(
-    old: TargetRecord,
+async def remember(
+    store: Store,
+    name: str,
     target: PushTarget,
-    mark: str,
+    old: TargetRecord,
     *,
+    mark: str,
     url: str,
     present: Iterable[RemoteObject],
     unknown: Iterable[str],
     accepted: Mapping[str, Accepted],
     one_at_a_time: bool,
     now: datetime,
-) -> TargetRecord:
-    """What to remember for the next push. Of what cannot be read now the last is kept.
+) -> None:
+    """Keep for the next push what is known after this one. Of what cannot be read now the last is kept.
 
     `unknown`: the paths of objects of which it is not known what became of them: they are read again.
     """
@@ -117,14 +119,11 @@ def next_memory(
         path: ObjectRecord(one.etag, one.stored) for path, one in seen.items() if one.stored is not None
     }
     read_at = old.read_at if old.is_recent(now) else now
-    return TargetRecord(
+    memory = TargetRecord(
         _asked(target), url, read_at, objects, accepted, mark, old.one_at_a_time or one_at_a_time
     )
-
-
-async def remember(store: Store, name: str, memory: TargetRecord) -> None:
-    """Keep it for the next push."""
-    await store.put_record(_key(name), memory)
+    if memory != old:
+        await store.put_record(_key(name), memory)
 
 
 def _key(name: str) -> str:

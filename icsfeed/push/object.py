@@ -19,7 +19,7 @@ from icsfeed.feeds.calendar import workspace_of
 from icsfeed.feeds.mapping import is_our_uid
 from icsfeed.feeds.tokens import installation
 from icsfeed.ics.component import Component
-from icsfeed.ics.lines import ContentLine, ParsedComponent, fold, read_parts, split_texts, unescape
+from icsfeed.ics.lines import ParsedComponent, fold, read_parts, split_texts, unescape
 from icsfeed.ics.write import PRODID, write
 from icsfeed.text import one_line
 
@@ -91,17 +91,16 @@ def write_object(component: Component, owner: str, old: ParsedObject | None = No
     lines, mark, alarms = write(component).removesuffix(end).partition(_ALARM)
     marked = (mark + alarms).replace(_ALARM_END, f"\r\n{OWNER}:{owner}{_ALARM_END.decode()}".encode())
     marks = _written([f"{OWNER}:{owner}", f"{HASH}:{hash_of(component)}"])
-    extras, carried = _carried(old, alarms) if old is not None else (b"", b"")
+    extras, carried = old.extras if old is not None else (), list[str]()
+    # Alarms of others stay, unless one of ours goes off at the same time.
+    triggers = {line for line in alarms.decode().split("\r\n") if line.startswith("TRIGGER")}
+    for alarm in old.alarms if old is not None else ():
+        carried += alarm if triggers.isdisjoint(alarm) else ()
     if marked:
         lines, marked = lines + b"\r\n", marked.removeprefix(b"\r\n")
-    return b"".join((_OPENING, lines, marks, extras, marked, carried, end, b"END:VCALENDAR\r\n"))
-
-
-def _carried(old: ParsedObject, own: bytes) -> tuple[bytes, bytes]:
-    """The lines of others, and their alarms but those that do as one of our `own` does."""
-    triggers = {line for line in own.decode().split("\r\n") if line.startswith("TRIGGER")}
-    alarms = [alarm for alarm in old.alarms if triggers.isdisjoint(alarm)]
-    return _written(old.extras), b"".join(_written(alarm) for alarm in alarms)
+    return b"".join(
+        (_OPENING, lines, marks, _written(extras), marked, _written(carried), end, b"END:VCALENDAR\r\n")
+    )
 
 
 def _written(lines: Iterable[str]) -> bytes:
@@ -127,7 +126,9 @@ def read_object(data: bytes) -> ParsedObject:
         hash=first.value(HASH).strip(),
         facts=_facts(parts),
         revision=" ".join(first.value(name) for name in _REVISION),
-        extras=tuple(line.text for line in first.lines if _is_foreign(line)),
+        extras=tuple(
+            line.text for line in first.lines if line.name.startswith("X-") and line.name not in WRITTEN
+        ),
         alarms=tuple(tuple(part.texts()) for part in first.parts if not part.value(OWNER)),
         project=unquote(found[1]) if (found := _PROJECT.search(first.value("URL"))) else "",
     )
@@ -138,34 +139,28 @@ def is_ours(stored: ParsedObject | None, owner: str) -> bool:
     return stored is not None and bool(stored.uid) and stored.owner == owner
 
 
-def _is_foreign(line: ContentLine) -> bool:
-    return line.name.startswith("X-") and line.name not in WRITTEN
-
-
 def _facts(parts: Sequence[ParsedComponent]) -> str:
     """A digest of what people see, however a server escapes, orders and defaults it."""
-    seen = [
-        [
-            part.name,
-            *(_blurred(unescape(part.value(name))) for name in _TEXTS),
-            *(part.value(name).strip().upper() for name in (*_WORDS, *_VALUES)),
-            *(part.value(name).strip().lstrip("0") for name in _NUMBERS),
-            *sorted(_categories(part)),
-        ]
-        for part in parts
-    ]
+    seen = []
+    for part in parts:
+        lists = (split_texts(line.value) for line in part.lines if line.name == "CATEGORIES")
+        # A set of words between commas: xandikos 0.2 and Cyrus 3.6 split where a comma was escaped.
+        words = {word for names in lists for name in names for word in name.split(",") if word.strip()}
+        seen.append(
+            [
+                part.name,
+                *(_blurred(unescape(part.value(name))) for name in _TEXTS),
+                *(part.value(name).strip().upper() for name in (*_WORDS, *_VALUES)),
+                *(part.value(name).strip().lstrip("0") for name in _NUMBERS),
+                *sorted({_blurred(word) for word in words}),
+            ]
+        )
     return sha256(repr(seen).encode("utf-8", "replace")).hexdigest()
 
 
 def _blurred(text: str) -> str:
     """Without backslashes: some servers take a backslash before an N for a line break, escaped or not."""
     return _BACKSLASHED.sub("\n", text).replace("\\", "").strip()
-
-
-def _categories(part: ParsedComponent) -> set[str]:
-    """As a set of words between commas: some servers split where a comma was escaped."""
-    lists = (split_texts(line.value) for line in part.lines if line.name == "CATEGORIES")
-    return {_blurred(word) for names in lists for name in names for word in name.split(",") if word.strip()}
 
 
 class Claim(Struct, frozen=True):
@@ -205,8 +200,12 @@ class Claim(Struct, frozen=True):
         feed, _, theirs = stored.owner.partition("@")
         return stored.owner in former or (feed in former and theirs in ("", self.mark.partition("@")[2]))
 
-    def why_not(self, stored: ParsedObject) -> str:
+    def why_not(self, stored: ParsedObject | None) -> str:
         """Why an object with a wanted UID is left alone, and what would take it over."""
+        if stored is None:
+            return "the object that has this UID cannot be read now"
+        if not stored.uid:
+            return "an object that holds other events too has this UID"
         if not stored.owner:
             return "another program has written this UID here; `adopt: true` takes it over"
         feed, _, theirs = stored.owner.partition("@")

@@ -127,7 +127,10 @@ def plan(
         else:
             actions += _new(uid, others.get(uid, ()), taken, base + name_of(uid), claim)
     actions += _surplus(wanted, owned, base)
-    actions += _leftovers(wanted, present, claim)
+    for one in sorted(present, key=lambda one: one.href):
+        # What could be taken over, were its issue not gone: another program may still want it.
+        if one.stored is not None and one.stored.uid not in wanted and claim.may_take(one.stored):
+            actions.append(Action("leftover", one.stored.uid, one.href, one.etag))
     return PushPlan(tuple(actions), sum(map(len, owned.values())))
 
 
@@ -147,9 +150,18 @@ def _new(
         yield Action("update" if renewed else "adopt", uid, chosen.href, chosen.etag)
     for other in others:
         if other is not chosen:
-            yield _beside(uid, other, claim) if chosen else _conflict(uid, other, _whose(other, claim))
-    if not others:
-        yield _at_its_address(uid, href, taken.get(href))
+            yield _beside(uid, other, claim) if chosen else _conflict(uid, other, claim.why_not(other.stored))
+    if others:
+        return
+    there = taken.get(href)
+    if there is None:
+        yield Action("create", uid, href)
+    elif there.stored is not None and there.stored.blank:
+        # SOGo 5.8 left it, of an object of ours: nobody else writes to our addresses.
+        yield Action("update", uid, href, there.etag)
+    else:
+        reason = "another object, or one that cannot be read, is at this address"
+        yield Action("conflict", uid, href, reason=reason)
 
 
 def _beside(uid: str, other: RemoteObject, claim: Claim) -> Action:
@@ -159,36 +171,8 @@ def _beside(uid: str, other: RemoteObject, claim: Claim) -> Action:
     return _conflict(uid, other, _DOUBLE)
 
 
-def _leftovers(
-    wanted: Mapping[str, DesiredObject], present: Iterable[RemoteObject], claim: Claim
-) -> Iterator[Action]:
-    """Objects that could be taken over, were their issues not gone. Another program may still want them."""
-    for one in sorted(present, key=lambda one: one.href):
-        if one.stored is not None and one.stored.uid not in wanted and claim.may_take(one.stored):
-            yield Action("leftover", one.stored.uid, one.href, one.etag)
-
-
-def _at_its_address(uid: str, href: str, there: RemoteObject | None) -> Action:
-    """What becomes of a UID that is nowhere: nobody else makes objects at our address, but for ruins."""
-    if there is None:
-        return Action("create", uid, href)
-    if there.stored is not None and there.stored.blank:
-        return Action("update", uid, href, there.etag)
-    reason = "another object, or one that cannot be read, is at this address"
-    return Action("conflict", uid, href, reason=reason)
-
-
 def _conflict(uid: str, other: RemoteObject, reason: str) -> Action:
     return Action("conflict", uid, other.href, other.etag, reason)
-
-
-def _whose(other: RemoteObject, claim: Claim) -> str:
-    stored = other.stored
-    if stored is None:
-        return "the object that has this UID cannot be read now"
-    if not stored.uid:
-        return "an object that holds other events too has this UID"
-    return claim.why_not(stored)
 
 
 def _surplus(

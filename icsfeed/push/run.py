@@ -18,13 +18,13 @@ from icsfeed.files import file_lock
 from icsfeed.push.action import DeletionLimits
 from icsfeed.push.collection import Collection
 from icsfeed.push.discovery import open_collection
-from icsfeed.push.memory import TargetRecord, next_memory, recall, remember, remote_objects
+from icsfeed.push.memory import TargetRecord, recall, remember, remote_objects
 from icsfeed.push.object import Claim, mark_of
 from icsfeed.push.plan import RemoteObject, desired_objects, guard, holding_back, plan
 from icsfeed.push.read_feed import FeedContents, read
 from icsfeed.push.report import PushProgress, TargetReport
 from icsfeed.push.scheduler import by_server
-from icsfeed.push.session import Connect, open_server
+from icsfeed.push.session import Connect, ignore, open_server
 from icsfeed.push.writer import ObjectWriter, Progress
 from icsfeed.store.store import Store
 
@@ -47,14 +47,6 @@ class PushContext(Struct, frozen=True):
     connect: Connect = open_server
 
 
-def no_progress(_done: int, _total: int) -> None:
-    """For those who do not look."""
-
-
-def _nobody(_what: object) -> None:
-    """Listens to nothing."""
-
-
 async def push(
     name: str,
     service: FeedService,
@@ -62,9 +54,9 @@ async def push(
     *,
     dry_run: bool = False,
     force: bool = False,
-    progress: Progress = no_progress,
-    waits: Callable[[str], None] = _nobody,
-    stopped: Callable[[TargetReport], None] = _nobody,
+    progress: Progress = ignore,
+    waits: Callable[[str], None] = ignore,
+    stopped: Callable[[TargetReport], None] = ignore,
 ) -> TargetReport:
     """Make the collection of the target `name` hold exactly its feed, and say what was done.
 
@@ -185,7 +177,20 @@ class _PushRun:
                 writer = await self._planned(reading, collection, present, memory, force=force)
                 if not dry_run:
                     await writer.carry_out(progress)
-                    await self._remember(writer, collection.url, memory, was_locked=server.was_locked)
+                    await writer.verify()
+                    await remember(
+                        self._context.store,
+                        self._name,
+                        self._target,
+                        memory,
+                        mark=self._claim.mark,
+                        url=collection.url,
+                        present=writer.present.values(),
+                        unknown=writer.unknown,
+                        accepted=writer.accepted,
+                        one_at_a_time=server.was_locked,
+                        now=self._context.clock(),
+                    )
             finally:
                 self._tally.requests = server.requests
 
@@ -223,20 +228,3 @@ class _PushRun:
             tally.warnings.append(text)
         recognised = partial(memory.recognised, claim=claim)
         return ObjectWriter(collection, wanted, claim, present, memory.accepted, tally, recognised)
-
-    async def _remember(
-        self, writer: ObjectWriter, url: str, memory: TargetRecord, *, was_locked: bool
-    ) -> None:
-        found = next_memory(
-            memory,
-            self._target,
-            self._claim.mark,
-            url=url,
-            present=writer.present.values(),
-            unknown=writer.unknown,
-            accepted=writer.accepted,
-            one_at_a_time=was_locked,
-            now=self._context.clock(),
-        )
-        if found != memory:
-            await remember(self._context.store, self._name, found)

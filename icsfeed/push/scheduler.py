@@ -68,8 +68,14 @@ class PushScheduler:
 
     def start(self) -> None:
         """Push from now on, in the background, where there is something to push to."""
+
+        async def run() -> None:
+            while True:
+                await self.step()
+                await self._sleep(TICK)
+
         if self._targets:
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(run())
 
     async def close(self) -> None:
         """End it. A run in the middle is cut off; the next one repairs what that leaves."""
@@ -92,37 +98,22 @@ class PushScheduler:
         soonest = min((self._at(name) for name in self._targets), default=None)
         left = None if soonest is None else timedelta(seconds=max(0.0, soonest - self._timer()))
         next_run = None if left is None else self._clock() + left
-        return PushStatus(state, last, next_run, len(self._waiting()))
-
-    async def _run(self) -> None:
-        while True:
-            await self.step()
-            await self._sleep(TICK)
+        queued = self._changed.keys() | set(self._ready())
+        return PushStatus(state, last, next_run, len(queued))
 
     async def step(self) -> None:
         """Begin to push what is due now, where the server is not busy with an earlier push."""
-        await self._look()
-        for server, names in by_server(self._targets, self._ready()).items():
-            if server not in self._running or self._running[server].done():
-                self._running[server] = asyncio.create_task(self._push_each(names))
-        await asyncio.sleep(0)
-
-    async def _push_each(self, names: Iterable[str]) -> None:
-        for name in names:
-            await self._push_one(name)
-
-    async def _look(self) -> None:
-        """See which feeds are not as they were when they were last pushed."""
         for name, target in self._targets.items():
             found = await feed_stamp(self._service, target.feed)
             if found is not None and found != self._stamps.get(name):
                 self._stamps[name] = found
-                self._touch(name)
-
-    def _touch(self, name: str) -> None:
-        now = self._timer()
-        first, _ = self._changed.get(name, (now, now))
-        self._changed[name] = (first, now)
+                now = self._timer()
+                first, _ = self._changed.get(name, (now, now))
+                self._changed[name] = (first, now)
+        for server, names in by_server(self._targets, self._ready()).items():
+            if server not in self._running or self._running[server].done():
+                self._running[server] = asyncio.create_task(self._push_each(names))
+        await asyncio.sleep(0)
 
     def _at(self, name: str) -> float:
         """When a target is to be pushed next."""
@@ -134,31 +125,27 @@ class PushScheduler:
     def _ready(self) -> Sequence[str]:
         return [name for name in self._targets if self._at(name) <= self._timer()]
 
-    def _waiting(self) -> Sequence[str]:
-        return [name for name in self._targets if name in self._changed or name in self._ready()]
-
-    async def _push_one(self, name: str) -> None:
-        """Push a target; whatever happens, the others go on."""
-        if self._push is None:
-            return
-        self._changed.pop(name, None)
-        self._due[name] = self._timer() + self._interval
-        try:
-            report = await self._push(name, self._service)
-        except Exception:
-            log.exception("target %s: unexpected error", name)
-        else:
-            self._take(name, report)
-
-    def _take(self, name: str, report: TargetReport) -> None:
-        if isinstance(report.error, PushBusy) or (report.refused is not None and report.refused.final):
-            self._due[name] = min(self._due[name], self._timer() + AGAIN)
-        if isinstance(report.error, PushBusy):
-            log.info("%s", report.error)
-            return
-        self._pushed.last[name] = LastRun(self._clock(), report)
-        self._pushed.counts.update({(name, word): count for word, count in report.counts.items()})
-        _tell(report)
+    async def _push_each(self, names: Iterable[str]) -> None:
+        """Push to targets of one server, one after the other; one that fails leaves the others alone."""
+        for name in names:
+            if self._push is None:
+                return
+            self._changed.pop(name, None)
+            self._due[name] = self._timer() + self._interval
+            try:
+                report = await self._push(name, self._service)
+            except Exception:
+                log.exception("target %s: unexpected error", name)
+                continue
+            is_busy = isinstance(report.error, PushBusy)
+            if is_busy or (report.refused is not None and report.refused.final):
+                self._due[name] = min(self._due[name], self._timer() + AGAIN)
+            if is_busy:
+                log.info("%s", report.error)
+                continue
+            self._pushed.last[name] = LastRun(self._clock(), report)
+            self._pushed.counts.update({(name, word): count for word, count in report.counts.items()})
+            _tell(report)
 
 
 def _tell(report: TargetReport) -> None:

@@ -40,6 +40,10 @@ GIVE_UP = 5
 TRY_AGAIN = frozenset({423, 429, 500, 502, 503, 504})
 
 
+def ignore(*_args: object) -> None:
+    """Stand in for a callback that nobody gave."""
+
+
 class DavResponse(Struct, frozen=True):
     """An answer. `url` is where it came from."""
 
@@ -64,36 +68,21 @@ class Login(httpx.Auth):
             if self._turned:
                 yield from flow
                 return
-            response = yield from _forwarded(self._basic.auth_flow(request))
-            if response.status_code != HTTPStatus.UNAUTHORIZED or not _only_digest(response):
+            response = yield next(self._basic.auth_flow(request))
+            challenges = response.headers.get_list("www-authenticate")
+            offered = {challenge.split(" ")[0].lower() for challenge in challenges}
+            if response.status_code != HTTPStatus.UNAUTHORIZED or offered & {"basic", "digest"} != {"digest"}:
                 return
             self._turned = True
-            yield from _after(flow, response)
+            # The Digest flow takes the answer to the Basic request as that to its own first one.
+            next(flow)
+            with suppress(StopIteration):
+                yield flow.send(response)
         except (KeyError, ValueError, NotImplementedError, httpx.ProtocolError):
             reason = (
                 "the server asks for a kind of Digest, or the user name holds letters, that cannot be sent"
             )
             raise LoginRefused(str(request.url), reason) from None
-
-
-def _forwarded(
-    flow: Generator[httpx.Request, httpx.Response, None],
-) -> Generator[httpx.Request, httpx.Response, httpx.Response]:
-    return (yield next(flow))
-
-
-def _after(
-    flow: Generator[httpx.Request, httpx.Response, None], response: httpx.Response
-) -> Generator[httpx.Request, httpx.Response, None]:
-    """The rest of a flow whose first request was sent by another one, and answered so."""
-    next(flow)
-    with suppress(StopIteration):
-        yield flow.send(response)
-
-
-def _only_digest(response: httpx.Response) -> bool:
-    offered = [value.split(" ")[0].lower() for value in response.headers.get_list("www-authenticate")]
-    return "digest" in offered and "basic" not in offered
 
 
 class DavServer:
@@ -114,7 +103,7 @@ class DavServer:
     ) -> None:
         self.requests = 0
         self.was_locked = False
-        self.waits: Callable[[str], None] = _nobody
+        self.waits: Callable[[str], None] = ignore
         self._secrets = [*filter(None, secrets)]
         self._client = client
         self._sleep = sleep
@@ -124,7 +113,12 @@ class DavServer:
         self._under_way = 0
         self._turn = asyncio.Condition()
         self._given_up = 0
-        client.event_hooks["request"].append(self._count)
+
+        async def count(_request: httpx.Request) -> None:
+            self.requests += 1
+
+        # A hook and not `ask`: Digest sends a request of its own for each challenge.
+        client.event_hooks["request"].append(count)
 
     def one_at_a_time(self) -> None:
         """Send one request at a time from the start."""
@@ -161,23 +155,20 @@ class DavServer:
                 self._most = 1
                 self.was_locked |= heard.status == HTTPStatus.LOCKED
                 if attempt >= min(self._attempts, _attempts(heard.status)):
-                    return self._last(heard, what)
-            pause = self._pause(attempt) if wait is None else min(wait, LONGEST_ASKED)
+                    # Where many requests end so, it is the server, and not what it was asked.
+                    self._given_up += 1
+                    if self._given_up > GIVE_UP:
+                        raise NoServer(what, f"the server fails again and again ({heard.status})")
+                    return heard
+            if wait is not None:
+                pause = min(wait, LONGEST_ASKED)
+            else:
+                # Doubling up to a minute, each time between half of that and all of it.
+                longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (attempt - 1))
+                pause = longest * (1 + self._chance()) / 2
             self.waits(f"waiting {pause:.0f} s: {f'it answers {heard.status}' if heard else 'no answer'}")
             await self._sleep(pause)
             self.waits("")
-
-    def _last(self, heard: DavResponse, what: str) -> DavResponse:
-        """The answer to the last attempt. Where many end so, it is the server, and not what it was asked."""
-        self._given_up += 1
-        if self._given_up > GIVE_UP:
-            raise NoServer(what, f"the server fails again and again ({heard.status})")
-        return heard
-
-    def _pause(self, attempt: int) -> float:
-        """Doubling up to a minute, each time between half of that and all of it."""
-        longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (attempt - 1))
-        return longest * (1 + self._chance()) / 2
 
     @asynccontextmanager
     async def _lane(self) -> AsyncIterator[None]:
@@ -191,9 +182,6 @@ class DavServer:
             self._under_way -= 1
             async with self._turn:
                 self._turn.notify_all()
-
-    async def _count(self, _request: httpx.Request) -> None:
-        self.requests += 1
 
     async def _once(
         self, method: str, url: str, what: str, body: bytes, headers: Mapping[str, str]
@@ -244,10 +232,6 @@ def _translated(error: Exception, what: str) -> PushError:
     return NoServer(what, f"no connection ({text or type(error).__name__})")
 
 
-def _nobody(_text: str) -> None:
-    """Listens to no progress."""
-
-
 def _attempts(status: int) -> int:
     return ATTEMPTS_500 if status == HTTPStatus.INTERNAL_SERVER_ERROR else ATTEMPTS
 
@@ -274,15 +258,18 @@ async def open_server(
     `attempts`: of each request, where it may help. Raises LoginRefused for a token that no header can
     hold, and BadSetting when `ca_file` or the environment cannot be used.
     """
+    auth, headers = None, {"User-Agent": f"icsfeed/{__version__}", "Accept-Encoding": ACCEPTED}
+    if target.username is not None and target.password is not None:
+        auth = Login(target.username, target.password.reveal())
+    if target.token is not None:
+        if not target.token.reveal().isascii():
+            raise LoginRefused(target.url, "the token holds characters that cannot be sent")
+        headers["Authorization"] = f"Bearer {target.token.reveal()}"
     async with open_http(
         target.url,
         environ=environ,
-        auth=_auth(target),
-        headers={
-            "User-Agent": f"icsfeed/{__version__}",
-            "Accept-Encoding": ACCEPTED,
-            **_bearer(target),
-        },
+        auth=auth,
+        headers=headers,
         timeout=httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=None),
         limits=httpx.Limits(max_connections=AT_ONCE),
         follow_redirects=False,
@@ -297,17 +284,3 @@ def _secrets(target: PushTarget) -> Sequence[str]:
     plain = [one.reveal() for one in (target.password, target.token) if one is not None]
     pair = f"{target.username}:{target.password.reveal()}" if target.password else ""
     return [b64encode(pair.encode()).decode(), *plain]
-
-
-def _auth(target: PushTarget) -> httpx.Auth | None:
-    if target.username is None or target.password is None:
-        return None
-    return Login(target.username, target.password.reveal())
-
-
-def _bearer(target: PushTarget) -> Mapping[str, str]:
-    if target.token is None:
-        return {}
-    if not target.token.reveal().isascii():
-        raise LoginRefused(target.url, "the token holds characters that cannot be sent")
-    return {"Authorization": f"Bearer {target.token.reveal()}"}

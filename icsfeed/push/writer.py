@@ -62,7 +62,7 @@ class ObjectWriter:
         self.unknown: set[str] = set()
 
     async def carry_out(self, progress: Progress) -> None:
-        """Writes first, deletions last; then read back what was written. Raises as `_do_all`."""
+        """Writes first, deletions last. Raises as `_do_all`."""
         tally = self._tally
         writes = tally.plan.of(*WRITES)
         deletes = () if tally.refused else tally.plan.deletions(force=tally.force)
@@ -81,7 +81,6 @@ class ObjectWriter:
             await self._do_all([action for action in writes if action.href not in settled], show)
         else:
             await self._do_all(deletes, show)
-        await self._verify()
 
     async def _do_all(self, actions: Sequence[Action], progress: Callable[[], None]) -> None:
         """All of them, four at a time; one that fails leaves the others alone.
@@ -115,7 +114,12 @@ class ObjectWriter:
         try:
             await self._write(action, item)
         except Changed:
-            again = await self._decided_again(action, item)
+            body = (await self._collection.read([action.href])).get(action.href)
+            found = None
+            if body is not None:
+                found = self._recognised(RemoteObject(action.href, body.etag, read_object(body.data)))
+            self._know(action.href, found)
+            again = decide_again(action, item, found, self._claim)
             if again.kind in ("conflict", "rejected"):
                 self._failed(action, again.reason)
                 return
@@ -126,14 +130,6 @@ class ObjectWriter:
                     reason = "the server refuses it again and again without a reason; it may be too large"
                     raise Rejected(action.href, reason) from None
         self._tally.done.append(action)
-
-    async def _decided_again(self, action: Action, item: DesiredObject | None) -> Action:
-        body = (await self._collection.read([action.href])).get(action.href)
-        found = None
-        if body is not None:
-            found = self._recognised(RemoteObject(action.href, body.etag, read_object(body.data)))
-        self._know(action.href, found)
-        return decide_again(action, item, found, self._claim)
 
     async def _write(self, action: Action, item: DesiredObject | None) -> None:
         if item is None:
@@ -160,7 +156,7 @@ class ObjectWriter:
         self.unknown.add(action.href)
         self._tally.failures.append(Failure(action.uid, action.href, reason, locked))
 
-    async def _verify(self) -> None:
+    async def verify(self) -> None:
         """Read back what was written: its etags as the server lists them, and what it made of our bytes."""
         bodies = await self._collection.read(self._written)
         odd = 0

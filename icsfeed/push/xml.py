@@ -131,13 +131,13 @@ def address(base: str, path: str) -> str:
     return f"{own.scheme}://{own.netloc}{path}"
 
 
-def host_of(base: str, href: str) -> str:
-    """The host that a href leads to, for messages."""
+def shown_address(base: str, href: str) -> str:
+    """Where a href leads to, for messages: without a login and without a query, which may hold secrets."""
     try:
-        host = urlsplit(urljoin(base, href.strip())).netloc.rpartition("@")[2]
+        url = urlsplit(urljoin(base, href.strip()))
+        return short(f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}")
     except ValueError:
-        host = ""
-    return host or "what is no web address"
+        return "what is no web address"
 
 
 def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str | None, int]:
@@ -211,14 +211,16 @@ def _sentences(root: Element) -> Iterable[str]:
 def _parsed(body: bytes) -> Element:
     try:
         root = _root(body)
-        if _is_deep(root):
-            raise ValueError("its XML is nested too deeply")
     except DefusedXmlException:
         raise ValueError("its XML holds a DTD or entities") from None
     except (ParseError, LookupError, UnicodeError):
         raise ValueError("its XML is broken") from None
-    else:
-        return root
+    level = [root]
+    for _ in range(_DEEPEST):
+        level = [child for element in level for child in element]
+    if level:
+        raise ValueError("its XML is nested too deeply")
+    return root
 
 
 def _root(body: bytes) -> Element:
@@ -227,12 +229,3 @@ def _root(body: bytes) -> Element:
         return fromstring(body, forbid_dtd=True)
     except ParseError:
         return fromstring(_ILLEGAL.sub(b"", body), forbid_dtd=True)
-
-
-def _is_deep(root: Element) -> bool:
-    level = [root]
-    for _ in range(_DEEPEST):
-        level = [child for element in level for child in element]
-        if not level:
-            return False
-    return True
