@@ -1,25 +1,28 @@
-"""What a push may do to one object, the plan of a run, and the limits on its deletions: values only."""
+"""Values of a push plan: the action for each object, the plan of a run, and the limits on deletions."""
 
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-Kind: TypeAlias = Literal[
+ActionKind: TypeAlias = Literal[
     "leave", "create", "update", "adopt", "delete", "duplicate", "leftover", "conflict", "rejected"
 ]
-"""`duplicate`: the second of two of ours with one UID, to be deleted. `rejected`: the server refuses it.
+"""What is done with an object.
 
-`leftover`: what could be taken over, of an issue that the feed does not hold: deleted with --force.
+`adopt`: take over an object without our mark. `duplicate`: delete the second of two objects of ours with
+one UID. `leftover`: an object that we could adopt, of an issue that the feed does not hold; deleted only
+with --force. `conflict`: an object of somebody else has the UID or the address. `rejected`: the server
+refuses the object.
 """
 
-WRITES: frozenset[Kind] = frozenset({"create", "update", "adopt"})
-DELETES: frozenset[Kind] = frozenset({"delete", "duplicate"})
+WRITES: frozenset[ActionKind] = frozenset({"create", "update", "adopt"})
+DELETIONS: frozenset[ActionKind] = frozenset({"delete", "duplicate"})
 
 
 class Action(Struct, frozen=True):
-    """What is to become of one object. `etag` is what it was when that was decided."""
+    """One action. `etag`: the object's etag when the action was decided; empty for a new object."""
 
-    kind: Kind
+    kind: ActionKind
     uid: str
     href: str
     etag: str = ""
@@ -27,36 +30,39 @@ class Action(Struct, frozen=True):
 
 
 class PushPlan(Struct, frozen=True):
-    """The actions, in the order of the feed, and how many objects of the collection are ours."""
+    """The actions, in the order of the feed, and the number of objects in the collection that are ours."""
 
     actions: tuple[Action, ...]
     owned: int
 
-    def of(self, *kinds: Kind) -> tuple[Action, ...]:
-        """The actions of these kinds."""
+    def of(self, *kinds: ActionKind) -> tuple[Action, ...]:
+        """Return the actions of these kinds."""
         return tuple(action for action in self.actions if action.kind in kinds)
 
     def deletions(self, *, force: bool) -> tuple[Action, ...]:
-        """The deletions; those of leftovers only with `force`."""
-        return self.of(*DELETES, "leftover") if force else self.of(*DELETES)
+        """Return the deletions; with `force` those of leftovers, too."""
+        return self.of(*DELETIONS, "leftover") if force else self.of(*DELETIONS)
 
 
 class DeletionLimits(Struct, frozen=True):
-    """How many of our objects a run may delete: `least` always, above it no more than `ratio` of all."""
+    """How many of our objects one run may delete: `least` always, more only up to `ratio` of all of them.
+
+    `min_delete` and `max_delete_ratio` of the configuration.
+    """
 
     least: int = 10
     ratio: float = 0.25
 
 
 class DeletionRefusal(Struct, frozen=True):
-    """Why nothing is deleted. `final`: --force does not change it."""
+    """Why a run deletes nothing. `final`: --force does not override it."""
 
     reason: str
     final: bool = False
 
 
 class MissingPart(Struct, frozen=True):
-    """A part of Plane that was not read in this run. `final`: with --force too nothing is deleted."""
+    """A part of Plane that this run could not read. `final`: nothing is deleted, even with --force."""
 
     part: str
     final: bool = True

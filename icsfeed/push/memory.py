@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import PushTarget
 from icsfeed.push.collection import Collection, ListedObject
-from icsfeed.push.object import Claim, ParsedObject, feed_of, read_object
+from icsfeed.push.object import Claim, ParsedObject, feed_in_mark, read_object
 from icsfeed.push.plan import Accepted, RemoteObject
 from icsfeed.store.store import Store
 
-TRUSTED_FOR = timedelta(days=1)
+ETAGS_TRUSTED_FOR = timedelta(days=1)
 """How long an etag stands for what it was seen on: SOGo's start again after delete and create."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -44,9 +44,9 @@ class TargetRecord(Struct, frozen=True):
 
     def is_recent(self, now: datetime) -> bool:
         """Whether etags may stand for what they were seen on."""
-        return timedelta(0) <= now - self.read_at < TRUSTED_FOR
+        return timedelta(0) <= now - self.read_at < ETAGS_TRUSTED_FOR
 
-    def recognised(self, found: RemoteObject, claim: Claim) -> RemoteObject:
+    def with_our_mark(self, found: RemoteObject, claim: Claim) -> RemoteObject:
         """The object, as ours where we wrote that UID there and its mark is gone or of an earlier kind.
 
         Some apps drop X- properties when a person edits; and with the `secret` our mark changes. Its hash is
@@ -57,7 +57,7 @@ class TargetRecord(Struct, frozen=True):
             return found
         was_ours = known.stored.owner == (self.mark or claim.feed)
         untouched = bool(found.etag) and found.etag == known.etag
-        renewed = untouched and not claim.owns(stored) and feed_of(stored.owner) == claim.feed
+        renewed = untouched and not claim.owns(stored) and feed_in_mark(stored.owner) == claim.feed
         if was_ours and (not stored.owner or renewed):
             return replace(found, stored=replace(stored, owner=claim.mark, hash=""))
         return found
@@ -85,16 +85,16 @@ async def remote_objects(
         before = memory.objects.get(path)
         uid = before.stored.uid if before is not None else ""
         found[path] = RemoteObject(path, listed[path].etag, None, uid)
-    return [memory.recognised(found[path], claim) for path in listed]
+    return [memory.with_our_mark(found[path], claim) for path in listed]
 
 
-async def recall(store: Store, name: str, target: PushTarget) -> TargetRecord:
+async def load_record(store: Store, name: str, target: PushTarget) -> TargetRecord:
     """What is remembered of a target; nothing where its settings have changed."""
     memory = await store.get_record(_key(name), TargetRecord)
-    return memory if memory is not None and memory.asked == _asked(target) else TargetRecord()
+    return memory if memory is not None and memory.asked == _settings_of(target) else TargetRecord()
 
 
-async def remember(
+async def save_record(
     store: Store,
     name: str,
     target: PushTarget,
@@ -120,7 +120,7 @@ async def remember(
     }
     read_at = old.read_at if old.is_recent(now) else now
     memory = TargetRecord(
-        _asked(target), url, read_at, objects, accepted, mark, old.one_at_a_time or one_at_a_time
+        _settings_of(target), url, read_at, objects, accepted, mark, old.one_at_a_time or one_at_a_time
     )
     if memory != old:
         await store.put_record(_key(name), memory)
@@ -130,5 +130,5 @@ def _key(name: str) -> str:
     return f"push/{name}"
 
 
-def _asked(target: PushTarget) -> tuple[str, ...]:
+def _settings_of(target: PushTarget) -> tuple[str, ...]:
     return (target.url, target.collection or "", target.username or "")

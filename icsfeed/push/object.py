@@ -24,7 +24,7 @@ from icsfeed.ics.write import PRODID, write
 from icsfeed.text import one_line
 
 OWNER, HASH = "X-ICSFEED-OWNER", "X-ICSFEED-HASH"
-WRITTEN = frozenset({OWNER, HASH, "X-MICROSOFT-CDO-BUSYSTATUS"})
+OUR_X_PROPERTIES = frozenset({OWNER, HASH, "X-MICROSOFT-CDO-BUSYSTATUS"})
 """The X- properties that are ours: of others, what is in an object stays in it."""
 
 _TEXTS = ("SUMMARY", "DESCRIPTION", "LOCATION", "URL")
@@ -90,7 +90,7 @@ def write_object(component: Component, owner: str, old: ParsedObject | None = No
     end = f"END:{component.kind}\r\n".encode()
     lines, mark, alarms = write(component).removesuffix(end).partition(_ALARM)
     marked = (mark + alarms).replace(_ALARM_END, f"\r\n{OWNER}:{owner}{_ALARM_END.decode()}".encode())
-    marks = _written([f"{OWNER}:{owner}", f"{HASH}:{hash_of(component)}"])
+    marks = _folded([f"{OWNER}:{owner}", f"{HASH}:{hash_of(component)}"])
     extras, carried = old.extras if old is not None else (), list[str]()
     # Alarms of others stay, unless one of ours goes off at the same time.
     triggers = {line for line in alarms.decode().split("\r\n") if line.startswith("TRIGGER")}
@@ -99,11 +99,11 @@ def write_object(component: Component, owner: str, old: ParsedObject | None = No
     if marked:
         lines, marked = lines + b"\r\n", marked.removeprefix(b"\r\n")
     return b"".join(
-        (_OPENING, lines, marks, _written(extras), marked, _written(carried), end, b"END:VCALENDAR\r\n")
+        (_OPENING, lines, marks, _folded(extras), marked, _folded(carried), end, b"END:VCALENDAR\r\n")
     )
 
 
-def _written(lines: Iterable[str]) -> bytes:
+def _folded(lines: Iterable[str]) -> bytes:
     return "".join(f"{fold(one_line(line))}\r\n" for line in lines).encode()
 
 
@@ -124,22 +124,24 @@ def read_object(data: bytes) -> ParsedObject:
         uids,
         owner=first.value(OWNER).strip(),
         hash=first.value(HASH).strip(),
-        facts=_facts(parts),
+        facts=_digest(parts),
         revision=" ".join(first.value(name) for name in _REVISION),
         extras=tuple(
-            line.text for line in first.lines if line.name.startswith("X-") and line.name not in WRITTEN
+            line.text
+            for line in first.lines
+            if line.name.startswith("X-") and line.name not in OUR_X_PROPERTIES
         ),
         alarms=tuple(tuple(part.texts()) for part in first.parts if not part.value(OWNER)),
         project=unquote(found[1]) if (found := _PROJECT.search(first.value("URL"))) else "",
     )
 
 
-def is_ours(stored: ParsedObject | None, owner: str) -> bool:
+def has_mark(stored: ParsedObject | None, owner: str) -> bool:
     """Whether an object may be replaced and removed by the feed `owner`."""
     return stored is not None and bool(stored.uid) and stored.owner == owner
 
 
-def _facts(parts: Sequence[ParsedComponent]) -> str:
+def _digest(parts: Sequence[ParsedComponent]) -> str:
     """A digest of what people see, however a server escapes, orders and defaults it."""
     seen = []
     for part in parts:
@@ -149,16 +151,16 @@ def _facts(parts: Sequence[ParsedComponent]) -> str:
         seen.append(
             [
                 part.name,
-                *(_blurred(unescape(part.value(name))) for name in _TEXTS),
+                *(_normalised(unescape(part.value(name))) for name in _TEXTS),
                 *(part.value(name).strip().upper() for name in (*_WORDS, *_VALUES)),
                 *(part.value(name).strip().lstrip("0") for name in _NUMBERS),
-                *sorted({_blurred(word) for word in words}),
+                *sorted({_normalised(word) for word in words}),
             ]
         )
     return sha256(repr(seen).encode("utf-8", "replace")).hexdigest()
 
 
-def _blurred(text: str) -> str:
+def _normalised(text: str) -> str:
     """Without backslashes: some servers take a backslash before an N for a line break, escaped or not."""
     return _BACKSLASHED.sub("\n", text).replace("\\", "").strip()
 
@@ -178,29 +180,29 @@ class Claim(Struct, frozen=True):
     @property
     def feed(self) -> str:
         """The feed's name."""
-        return feed_of(self.mark)
+        return feed_in_mark(self.mark)
 
     def owns(self, stored: ParsedObject | None) -> bool:
         """Whether an object may be replaced and removed."""
-        return is_ours(stored, self.mark)
+        return has_mark(stored, self.mark)
 
-    def is_earlier(self, stored: ParsedObject) -> bool:
+    def has_former_mark(self, stored: ParsedObject) -> bool:
         """Whether it has the mark that versions without an installation in it wrote for this feed."""
         return stored.owner == self.feed
 
-    def may_take(self, stored: ParsedObject | None) -> bool:
+    def may_adopt(self, stored: ParsedObject | None) -> bool:
         """Whether an object that is not ours may become so, where the feed holds its UID."""
         if stored is None or not stored.uid or self.owns(stored):
             return False
         if not stored.owner:
             return self.adopt is True
-        if self.is_earlier(stored):
+        if self.has_former_mark(stored):
             return True
         former = self.adopt if isinstance(self.adopt, tuple) else ()
         feed, _, theirs = stored.owner.partition("@")
         return stored.owner in former or (feed in former and theirs in ("", self.mark.partition("@")[2]))
 
-    def why_not(self, stored: ParsedObject | None) -> str:
+    def conflict_reason(self, stored: ParsedObject | None) -> str:
         """Why an object with a wanted UID is left alone, and what would take it over."""
         if stored is None:
             return "the object that has this UID cannot be read now"
@@ -216,12 +218,12 @@ class Claim(Struct, frozen=True):
         return f"the feed {feed!r} of another installation has written this UID here; {former}"
 
 
-def feed_of(mark: str) -> str:
+def feed_in_mark(mark: str) -> str:
     """The name of the feed in a mark: feeds have no @ in their names."""
     return mark.partition("@")[0]
 
 
-def mark_of(feed: str, config: Config) -> str:
+def owner_mark(feed: str, config: Config) -> str:
     """What a feed of this installation marks its objects with; equal on replicas and after restarts."""
     if config.secret is not None:
         return f"{feed}@{installation(config.secret.reveal())}"

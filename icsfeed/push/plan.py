@@ -17,9 +17,9 @@ from icsfeed.ics.component import Component
 from icsfeed.push.action import Action, DeletionLimits, DeletionRefusal, MissingPart, PushPlan
 from icsfeed.push.object import Claim, ParsedObject, hash_of, read_object, write_object
 
-_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _DOUBLE = "beside our object with this UID there is this one, which is not ours: delete it by hand"
-_BEYOND = re.compile("[\U00010000-\U0010ffff]\ufe0f?")
+_BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]\ufe0f?")
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")
 """What a calendar may hold and XML may not, in which servers hand it out: they pass it on as it is."""
 
@@ -62,7 +62,7 @@ def desired_objects(
     found = {}
     for component in sorted(components, key=lambda component: component.sort_key):
         shown = _without(_NOT_IN_XML, component) if _holds(component, _NOT_IN_XML) else component
-        shown = _without(_BEYOND, shown) if strip_emoji else shown
+        shown = _without(_BEYOND_BMP, shown) if strip_emoji else shown
         facts = read_object(write_object(shown, owner)).facts
         found[shown.uid] = DesiredObject(shown, hash_of(shown), facts)
     return found
@@ -84,16 +84,16 @@ def _holds(component: Component, characters: re.Pattern[str]) -> bool:
 
 def has_emoji(component: Component) -> bool:
     """Whether it holds what `strip_emoji` takes out: beyond the BMP, SOGo 5.8 destroys objects on it."""
-    return _holds(component, _BEYOND)
+    return _holds(component, _BEYOND_BMP)
 
 
-def name_of(uid: str) -> str:
+def object_name(uid: str) -> str:
     """The last segment of a new object's address: plain ASCII, which every server returns as it was sent."""
     local = uid.partition("@")[0]
-    return f"{local if _PLAIN.fullmatch(local) else sha256(uid.encode()).hexdigest()}.ics"
+    return f"{local if _PLAIN_NAME.fullmatch(local) else sha256(uid.encode()).hexdigest()}.ics"
 
 
-def is_right(wanted: DesiredObject, stored: ParsedObject, accepted: Mapping[str, Accepted] = {}) -> bool:
+def is_up_to_date(wanted: DesiredObject, stored: ParsedObject, accepted: Mapping[str, Accepted] = {}) -> bool:
     """Whether an object is what it should be: nobody changed it but by adding alarms and X- properties."""
     known = ((wanted.hash, wanted.facts), accepted.get(wanted.component.uid))
     return stored.hash == wanted.hash and (stored.hash, stored.facts) in known
@@ -120,37 +120,41 @@ def plan(
     actions: list[Action] = []
     for uid, item in wanted.items():
         if uid in owned:
-            kept = _best(owned[uid], base + name_of(uid))
-            right = is_right(item, kept.stored or ParsedObject(), accepted)
+            kept = _preferred(owned[uid], base + object_name(uid))
+            right = is_up_to_date(item, kept.stored or ParsedObject(), accepted)
             actions.append(Action("leave" if right else "update", uid, kept.href, kept.etag))
-            actions += (_beside(uid, other, claim) for other in others.get(uid, ()))
+            actions += (_second_object(uid, other, claim) for other in others.get(uid, ()))
         else:
-            actions += _new(uid, others.get(uid, ()), taken, base + name_of(uid), claim)
-    actions += _surplus(wanted, owned, base)
+            actions += _plan_new(uid, others.get(uid, ()), taken, base + object_name(uid), claim)
+    actions += _plan_surplus(wanted, owned, base)
     for one in sorted(present, key=lambda one: one.href):
         # What could be taken over, were its issue not gone: another program may still want it.
-        if one.stored is not None and one.stored.uid not in wanted and claim.may_take(one.stored):
+        if one.stored is not None and one.stored.uid not in wanted and claim.may_adopt(one.stored):
             actions.append(Action("leftover", one.stored.uid, one.href, one.etag))
     return PushPlan(tuple(actions), sum(map(len, owned.values())))
 
 
-def _best(same: Iterable[RemoteObject], standard: str) -> RemoteObject:
+def _preferred(same: Iterable[RemoteObject], standard: str) -> RemoteObject:
     """Of several with one UID the one at the standard address, else the first by address."""
     return min(same, key=lambda one: (one.href != standard, one.href))
 
 
-def _new(
+def _plan_new(
     uid: str, others: Sequence[RemoteObject], taken: Mapping[str, RemoteObject], href: str, claim: Claim
 ) -> Iterator[Action]:
     """What becomes of a wanted UID that no object of ours holds."""
-    free = [one for one in others if claim.may_take(one.stored)]
-    chosen = _best(free, href) if free else None
+    free = [one for one in others if claim.may_adopt(one.stored)]
+    chosen = _preferred(free, href) if free else None
     if chosen is not None and chosen.stored is not None:
-        renewed = claim.is_earlier(chosen.stored)
+        renewed = claim.has_former_mark(chosen.stored)
         yield Action("update" if renewed else "adopt", uid, chosen.href, chosen.etag)
     for other in others:
         if other is not chosen:
-            yield _beside(uid, other, claim) if chosen else _conflict(uid, other, claim.why_not(other.stored))
+            yield (
+                _second_object(uid, other, claim)
+                if chosen
+                else _conflict(uid, other, claim.conflict_reason(other.stored))
+            )
     if others:
         return
     there = taken.get(href)
@@ -164,9 +168,9 @@ def _new(
         yield Action("conflict", uid, href, reason=reason)
 
 
-def _beside(uid: str, other: RemoteObject, claim: Claim) -> Action:
+def _second_object(uid: str, other: RemoteObject, claim: Claim) -> Action:
     """What becomes of a second object that has the UID of one that is ours, or becomes so."""
-    if other.stored is not None and other.stored.uid and claim.is_earlier(other.stored):
+    if other.stored is not None and other.stored.uid and claim.has_former_mark(other.stored):
         return Action("leftover", uid, other.href, other.etag)
     return _conflict(uid, other, _DOUBLE)
 
@@ -175,11 +179,11 @@ def _conflict(uid: str, other: RemoteObject, reason: str) -> Action:
     return Action("conflict", uid, other.href, other.etag, reason)
 
 
-def _surplus(
+def _plan_surplus(
     wanted: Mapping[str, DesiredObject], owned: Mapping[str, Sequence[RemoteObject]], base: str
 ) -> Iterator[Action]:
     for uid, same in sorted(owned.items()):
-        kept = _best(same, base + name_of(uid))
+        kept = _preferred(same, base + object_name(uid))
         for one in same:
             if one is not kept:
                 yield Action("duplicate", uid, one.href, one.etag)
@@ -187,7 +191,7 @@ def _surplus(
                 yield Action("delete", uid, one.href, one.etag)
 
 
-def guard(
+def refuse_deletions(
     made: PushPlan,
     wanted: int,
     limits: DeletionLimits,
@@ -197,7 +201,7 @@ def guard(
 ) -> DeletionRefusal | None:
     """Why a plan's deletions must not be done; None: they may. `wanted`: how many items the feed has."""
     deletes = len(made.deletions(force=force))
-    unread = holding_back(missing, force=force)
+    unread = unread_parts(missing, force=force)
     if not deletes:
         return None
     if unread:
@@ -212,14 +216,14 @@ def guard(
     return None
 
 
-def holding_back(missing: Sequence[MissingPart], *, force: bool) -> str:
+def unread_parts(missing: Sequence[MissingPart], *, force: bool) -> str:
     """The names of the parts because of which nothing may be deleted, the first few; empty: it may."""
     parts = [one.part for one in missing if one.final or not force]
     more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
     return ", ".join(parts[:5]) + more
 
 
-def decide_again(
+def decide_after_change(
     action: Action, item: DesiredObject | None, found: RemoteObject | None, claim: Claim
 ) -> Action:
     """What an action becomes when the server says that the object was changed meanwhile (412).
@@ -231,10 +235,10 @@ def decide_again(
             return replace(action, kind="leave")
         return replace(action, kind="create", etag="")
     ours = claim.owns(found.stored)
-    free = action.kind in ("adopt", "update", "leftover") and claim.may_take(found.stored)
+    free = action.kind in ("adopt", "update", "leftover") and claim.may_adopt(found.stored)
     if found.stored is None or found.stored.uids != (action.uid,) or not (ours or free):
         return replace(action, kind="conflict", reason="another object is at this address now")
-    if item is not None and ours and is_right(item, found.stored):
+    if item is not None and ours and is_up_to_date(item, found.stored):
         return replace(action, kind="leave", etag=found.etag)
     if found.etag == action.etag:
         reason = "the server refuses it without a reason; it may be too large"

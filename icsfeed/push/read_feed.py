@@ -32,13 +32,13 @@ class FeedContents(Struct, frozen=True):
     kept: frozenset[str] = frozenset()
     unjoined: frozenset[str] = frozenset()
 
-    def may_hold(self, one: RemoteObject, wanted: Collection[str]) -> bool:
+    def may_still_exist(self, one: RemoteObject, wanted: Collection[str]) -> bool:
         """Whether an object may be of an issue that is there, in a project that the key has left."""
         left = one.stored is not None and one.stored.project in self.unjoined and one.stored.uid not in wanted
         return left or not self.kept.isdisjoint(one.uids)
 
 
-async def read(service: FeedService, name: str, patience: float = 0.0) -> FeedContents:
+async def read_feed(service: FeedService, name: str, patience: float = 0.0) -> FeedContents:
     """The feed now. Waits for so many seconds more than a reader. Raises as `FeedService.rendered`."""
     feed = await service.feed(name)
     if not service.links.is_served(feed):

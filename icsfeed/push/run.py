@@ -18,17 +18,17 @@ from icsfeed.files import file_lock
 from icsfeed.push.action import DeletionLimits
 from icsfeed.push.collection import Collection
 from icsfeed.push.discovery import open_collection
-from icsfeed.push.memory import TargetRecord, recall, remember, remote_objects
-from icsfeed.push.object import Claim, mark_of
-from icsfeed.push.plan import RemoteObject, desired_objects, guard, holding_back, plan
-from icsfeed.push.read_feed import FeedContents, read
+from icsfeed.push.memory import TargetRecord, load_record, remote_objects, save_record
+from icsfeed.push.object import Claim, owner_mark
+from icsfeed.push.plan import RemoteObject, desired_objects, plan, refuse_deletions, unread_parts
+from icsfeed.push.read_feed import FeedContents, read_feed
 from icsfeed.push.report import PushProgress, TargetReport
-from icsfeed.push.scheduler import by_server
+from icsfeed.push.scheduler import group_by_server
 from icsfeed.push.session import Connect, ignore, open_server
 from icsfeed.push.writer import ObjectWriter, Progress
 from icsfeed.store.store import Store
 
-PATIENCE = 60.0
+PLANE_WAIT_SECONDS = 60.0
 """Seconds that a push waits for Plane longer than a reader does: nothing is deleted after half a read."""
 LOCK_SECONDS = 30.0
 """How long a replica that died in the middle keeps the others from pushing."""
@@ -71,10 +71,10 @@ async def push(
             async with context.store.lock(f"push/{name}", LOCK_SECONDS) as is_shared:
                 if not (is_held and is_shared):
                     raise PushBusy(name, "another run is writing to it; try later")
-                claim = Claim(mark_of(target.feed, service.config), target.adopt)
+                claim = Claim(owner_mark(target.feed, service.config), target.adopt)
                 run = _PushRun(name, target, claim, context, tally, waits)
                 async with _reading(service, waits):
-                    reading = await read(service, target.feed, PATIENCE)
+                    reading = await read_feed(service, target.feed, PLANE_WAIT_SECONDS)
                 await run.go(reading, dry_run=dry_run, force=force, progress=progress)
     except asyncio.CancelledError:
         halted = PushStopped(name, "stopped before it was complete; the next push does the rest")
@@ -137,7 +137,7 @@ async def push_all(
             )
             take(report)
 
-    await asyncio.gather(*map(push_each, by_server(service.config.push, names).values()))
+    await asyncio.gather(*map(push_each, group_by_server(service.config.push, names).values()))
 
 
 class _PushRun:
@@ -161,7 +161,7 @@ class _PushRun:
 
     async def go(self, reading: FeedContents, *, dry_run: bool, force: bool, progress: Progress) -> None:
         """Everything, in the order of caldav.md. Raises what ends it early."""
-        memory = await recall(self._context.store, self._name, self._target)
+        memory = await load_record(self._context.store, self._name, self._target)
         async with self._context.connect(self._target) as server:
             server.waits = self._waits
             if memory.one_at_a_time:
@@ -178,7 +178,7 @@ class _PushRun:
                 if not dry_run:
                     await writer.carry_out(progress)
                     await writer.verify()
-                    await remember(
+                    await save_record(
                         self._context.store,
                         self._name,
                         self._target,
@@ -211,7 +211,7 @@ class _PushRun:
         tally.force = force
         ours = present
         if not force:
-            ours = [one for one in present if not reading.may_hold(one, wanted)]
+            ours = [one for one in present if not reading.may_still_exist(one, wanted)]
         if len(ours) < len(present):
             text = (
                 "the key may not read a project any more: its objects stay as they are; --force deletes them"
@@ -219,12 +219,12 @@ class _PushRun:
             tally.warnings.append(f"{reading.error}; {text}" if reading.error else text)
         tally.plan = plan(wanted, ours, claim, collection.path, accepted=memory.accepted)
         limits = DeletionLimits(target.min_delete, target.max_delete_ratio)
-        tally.refused = guard(tally.plan, len(wanted), limits, reading.missing, force=force)
-        unread = holding_back(reading.missing, force=force)
+        tally.refused = refuse_deletions(tally.plan, len(wanted), limits, reading.missing, force=force)
+        unread = unread_parts(reading.missing, force=force)
         if unread:
             tally.unread = reading.error
             why = f" ({reading.error})" if reading.error else ""
             text = f"Plane was not read whole, and nothing is deleted in this run; missing: {unread}{why}"
             tally.warnings.append(text)
-        recognised = partial(memory.recognised, claim=claim)
-        return ObjectWriter(collection, wanted, claim, present, memory.accepted, tally, recognised)
+        with_our_mark = partial(memory.with_our_mark, claim=claim)
+        return ObjectWriter(collection, wanted, claim, present, memory.accepted, tally, with_our_mark)

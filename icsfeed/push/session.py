@@ -22,22 +22,22 @@ from icsfeed.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushEr
 from icsfeed.http import open_http
 from icsfeed.http_bodies import ACCEPTED, pieces
 from icsfeed.http_replies import retry_after, short
-from icsfeed.push.xml import read_sentence
+from icsfeed.push.xml import read_error_text
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked."""
-ANSWER_TIME = 600.0
+RESPONSE_SECONDS = 600.0
 """Seconds for one answer, whole: a server that sends a byte now and then must not hold a run for ever."""
-AT_ONCE = 4
-ATTEMPTS, ATTEMPTS_500 = 6, 4
+MAX_CONCURRENT_REQUESTS = 4
+MAX_ATTEMPTS, MAX_ATTEMPTS_AFTER_500 = 6, 4
 """The first one, and so many again."""
-FIRST_WAIT, LONGEST_WAIT, LONGEST_ASKED = 4.0, 60.0, 120.0
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, MAX_RETRY_AFTER_SECONDS = 4.0, 60.0, 120.0
 """Seconds between attempts, by our own word and at most by the server's: a restart takes a while."""
 
-GIVE_UP = 5
+MAX_FAILED_REQUESTS = 5
 """Requests that failed at every attempt, after which the whole run ends."""
 
-TRY_AGAIN = frozenset({423, 429, 500, 502, 503, 504})
+RETRIED_STATUSES = frozenset({423, 429, 500, 502, 503, 504})
 
 
 def ignore(*_args: object) -> None:
@@ -53,7 +53,7 @@ class DavResponse(Struct, frozen=True):
     url: str
 
 
-class Login(httpx.Auth):
+class BasicOrDigestAuth(httpx.Auth):
     """Basic at once; Digest from the first 401 on that offers nothing else, with what that asks for."""
 
     def __init__(self, username: str, password: str) -> None:
@@ -98,7 +98,7 @@ class DavServer:
         client: httpx.AsyncClient,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
-        attempts: int = ATTEMPTS,
+        attempts: int = MAX_ATTEMPTS,
         secrets: Sequence[str] = (),
     ) -> None:
         self.requests = 0
@@ -109,7 +109,7 @@ class DavServer:
         self._sleep = sleep
         self._chance = chance
         self._attempts = attempts
-        self._most = AT_ONCE
+        self._most = MAX_CONCURRENT_REQUESTS
         self._under_way = 0
         self._turn = asyncio.Condition()
         self._given_up = 0
@@ -126,7 +126,7 @@ class DavServer:
 
     def said(self, answer: DavResponse) -> str:
         """The server's own words for an error, to follow ours; without our password, if it repeats that."""
-        words = read_sentence(answer.body)
+        words = read_error_text(answer.body)
         for secret in self._secrets:
             words = words.replace(secret, "***")
         return f"; the server says: {words}" if words else ""
@@ -149,22 +149,22 @@ class DavServer:
                 if attempt >= self._attempts:
                     raise
                 heard, wait = None, None
-            if heard is not None and heard.status not in TRY_AGAIN:
+            if heard is not None and heard.status not in RETRIED_STATUSES:
                 return heard
             if heard is not None:
                 self._most = 1
                 self.was_locked |= heard.status == HTTPStatus.LOCKED
-                if attempt >= min(self._attempts, _attempts(heard.status)):
+                if attempt >= min(self._attempts, _max_attempts(heard.status)):
                     # Where many requests end so, it is the server, and not what it was asked.
                     self._given_up += 1
-                    if self._given_up > GIVE_UP:
+                    if self._given_up > MAX_FAILED_REQUESTS:
                         raise NoServer(what, f"the server fails again and again ({heard.status})")
                     return heard
             if wait is not None:
-                pause = min(wait, LONGEST_ASKED)
+                pause = min(wait, MAX_RETRY_AFTER_SECONDS)
             else:
                 # Doubling up to a minute, each time between half of that and all of it.
-                longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (attempt - 1))
+                longest = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (attempt - 1))
                 pause = longest * (1 + self._chance()) / 2
             self.waits(f"waiting {pause:.0f} s: {f'it answers {heard.status}' if heard else 'no answer'}")
             await self._sleep(pause)
@@ -188,7 +188,7 @@ class DavServer:
     ) -> DavResponse:
         try:
             async with (
-                asyncio.timeout(ANSWER_TIME),
+                asyncio.timeout(RESPONSE_SECONDS),
                 self._client.stream(method, url, content=body, headers=headers) as response,
             ):
                 found = await _bounded(response, what)
@@ -201,7 +201,7 @@ class DavServer:
             ssl.SSLError,
             httpx.DecodingError,
         ) as error:
-            raise _translated(error, what) from None
+            raise _push_error(error, what) from None
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             raise LoginRefused(what, "the server does not accept the user name and password, or the token")
         return DavResponse(response.status_code, response.headers, found, str(response.url))
@@ -216,7 +216,7 @@ async def _bounded(response: httpx.Response, what: str) -> bytes:
     return bytes(body)
 
 
-def _translated(error: Exception, what: str) -> PushError:
+def _push_error(error: Exception, what: str) -> PushError:
     text = short(str(error))
     if isinstance(error, httpx.DecodingError):
         return NotCalDav(what, str(error))
@@ -232,15 +232,15 @@ def _translated(error: Exception, what: str) -> PushError:
     return NoServer(what, f"no connection ({text or type(error).__name__})")
 
 
-def _attempts(status: int) -> int:
-    return ATTEMPTS_500 if status == HTTPStatus.INTERNAL_SERVER_ERROR else ATTEMPTS
+def _max_attempts(status: int) -> int:
+    return MAX_ATTEMPTS_AFTER_500 if status == HTTPStatus.INTERNAL_SERVER_ERROR else MAX_ATTEMPTS
 
 
 class Connect(Protocol):
     """How a target's server is reached: `open_server`, and what tests put in its place."""
 
     def __call__(
-        self, target: PushTarget, *, attempts: int = ATTEMPTS
+        self, target: PushTarget, *, attempts: int = MAX_ATTEMPTS
     ) -> AbstractAsyncContextManager[DavServer]: ...
 
 
@@ -250,7 +250,7 @@ async def open_server(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    attempts: int = ATTEMPTS,
+    attempts: int = MAX_ATTEMPTS,
     environ: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[DavServer]:
     """The server of a target, to be closed at the end. Redirects are not followed: the login is for one host.
@@ -260,7 +260,7 @@ async def open_server(
     """
     auth, headers = None, {"User-Agent": f"icsfeed/{__version__}", "Accept-Encoding": ACCEPTED}
     if target.username is not None and target.password is not None:
-        auth = Login(target.username, target.password.reveal())
+        auth = BasicOrDigestAuth(target.username, target.password.reveal())
     if target.token is not None:
         if not target.token.reveal().isascii():
             raise LoginRefused(target.url, "the token holds characters that cannot be sent")
@@ -271,7 +271,7 @@ async def open_server(
         auth=auth,
         headers=headers,
         timeout=httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=None),
-        limits=httpx.Limits(max_connections=AT_ONCE),
+        limits=httpx.Limits(max_connections=MAX_CONCURRENT_REQUESTS),
         follow_redirects=False,
         ca_file=target.ca_file,
         transport=transport,

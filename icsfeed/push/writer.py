@@ -15,12 +15,12 @@ from icsfeed.push.plan import (
     Accepted,
     DesiredObject,
     RemoteObject,
-    decide_again,
+    decide_after_change,
     has_emoji,
-    is_right,
+    is_up_to_date,
 )
 from icsfeed.push.report import Failure, PushProgress
-from icsfeed.push.session import AT_ONCE
+from icsfeed.push.session import MAX_CONCURRENT_REQUESTS
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with how many writes are done, and of how many."""
@@ -38,7 +38,7 @@ class ObjectWriter:
 
     `present`: the objects as they are known now, by path. `accepted`: what the server made of what we
     wrote (see push/plan.py). `unknown`: paths of which it is not known what became of them.
-    `recognised` says of an object whether it is ours although its mark is gone.
+    `with_our_mark` says of an object whether it is ours although its mark is gone.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ObjectWriter:
         present: Sequence[RemoteObject],
         accepted: Mapping[str, Accepted],
         tally: PushProgress,
-        recognised: Callable[[RemoteObject], RemoteObject],
+        with_our_mark: Callable[[RemoteObject], RemoteObject],
     ) -> None:
         self.present = {one.href: one for one in present}
         self.accepted = {uid: seen for uid, seen in accepted.items() if uid in wanted}
@@ -57,7 +57,7 @@ class ObjectWriter:
         self._wanted = wanted
         self._claim = claim
         self._tally = tally
-        self._recognised = recognised
+        self._recognised = with_our_mark
         self._written: dict[str, _Written] = {}
         self.unknown: set[str] = set()
 
@@ -105,7 +105,7 @@ class ObjectWriter:
                     stops.append(error)
                 progress()
 
-        await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(worker() for _ in range(MAX_CONCURRENT_REQUESTS)))
         if stops:
             raise stops[0]
 
@@ -119,7 +119,7 @@ class ObjectWriter:
             if body is not None:
                 found = self._recognised(RemoteObject(action.href, body.etag, read_object(body.data)))
             self._know(action.href, found)
-            again = decide_again(action, item, found, self._claim)
+            again = decide_after_change(action, item, found, self._claim)
             if again.kind in ("conflict", "rejected"):
                 self._failed(action, again.reason)
                 return
@@ -190,7 +190,7 @@ class ObjectWriter:
 
         `untouched`: its etag is that of our writing. Else its times tell: a person's app sets them anew.
         """
-        if is_right(item, stored, self.accepted) or stored.hash != item.hash:
+        if is_up_to_date(item, stored, self.accepted) or stored.hash != item.hash:
             return False
         if not untouched and stored.revision != written.stored.revision:
             return False
