@@ -23,7 +23,7 @@ from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.sample import FILLED
 from icsfeed.demo.settings import demo_config
 from icsfeed.push.object import write_object
-from icsfeed.push.plan import desired_objects, name_of
+from icsfeed.push.plan import desired_objects, object_name
 from icsfeed.push.run import PushContext, push
 from icsfeed.server.build import opened
 from icsfeed.store.store import open_store
@@ -228,7 +228,7 @@ async def _measured(rig: Rig) -> Results:
         async def files() -> int:
             wanted = desired_objects((await service.calendar("feed")).components, "feed")
             for uid, item in wanted.items():
-                path, data = rig.folder / "files" / name_of(uid), write_object(item.component, "feed")
+                path, data = rig.folder / "files" / object_name(uid), write_object(item.component, "feed")
                 if not path.exists() or path.read_bytes() != data:
                     path.write_bytes(data)
             return len(wanted)

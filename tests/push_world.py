@@ -14,9 +14,8 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Feed, PushTarget, Secret
 from icsfeed.demo.rows import Row
 from icsfeed.push import run as pushing
-from icsfeed.push.claim import mark_of
-from icsfeed.push.object import is_ours, read_object
-from icsfeed.push.plan import DesiredObject, desired_objects, is_right
+from icsfeed.push.object import has_mark, owner_mark, read_object
+from icsfeed.push.plan import DesiredObject, desired_objects, is_up_to_date
 from icsfeed.push.report import TargetReport
 from icsfeed.push.session import open_server
 from icsfeed.store.store import Store, open_store
@@ -74,7 +73,7 @@ class Pushing:
     @property
     def mark(self) -> str:
         """What our objects are marked with."""
-        return mark_of(FEED, self.world.service.config)
+        return owner_mark(FEED, self.world.service.config)
 
     async def forget(self) -> None:
         """Lose what was remembered of the collection."""
@@ -93,13 +92,13 @@ class Pushing:
         problems = []
         for name, text in contents.items():
             stored = read_object(text.encode())
-            if is_ours(stored, self.mark):
+            if has_mark(stored, self.mark):
                 problems += (
                     [f"{stored.uid} twice: {found[stored.uid]}, {name}"] if stored.uid in found else []
                 )
                 problems += [] if stored.uid in wanted else [f"{name} should be gone"]
                 found[stored.uid] = name
-                if stored.uid in wanted and not is_right(wanted[stored.uid], stored):
+                if stored.uid in wanted and not is_up_to_date(wanted[stored.uid], stored):
                     problems.append(f"{name} is not right")
         return problems + [f"{uid} is missing" for uid in wanted.keys() - found.keys()]
 

@@ -24,8 +24,8 @@ from icsfeed.feeds.calendar import Calendar, FeedData
 from icsfeed.feeds.diagnose import unknown_names, why_empty
 from icsfeed.feeds.service import FeedService
 from icsfeed.model import Needs
-from icsfeed.push.claim import mark_of
-from icsfeed.push.probe import trials
+from icsfeed.push.object import owner_mark
+from icsfeed.push.probe import try_target
 from icsfeed.push.session import Connect, open_server
 from icsfeed.store.store import Store
 
@@ -211,7 +211,9 @@ async def _target(
         return
     try:
         feed = await service.feed(target.feed)
-        async for text in trials(target, feed.component, mark_of(target.feed, service.config), connect):
+        async for text in try_target(
+            target, feed.component, owner_mark(target.feed, service.config), connect
+        ):
             yield Finding("ok", about, text)
     except (PushError, FeedError, ConfigError) as error:
         yield Finding("error", about, str(error), error)

@@ -117,9 +117,9 @@ def show_report(report: TargetReport) -> None:
         remedy = "" if report.refused.final else " (--force deletes them)"
         _complain(f"not deleted: {report.refused.reason}{remedy}", [one.href for one in report.spared])
     if report.leftovers:
-        from icsfeed.push.report import LEFT_OVER
+        from icsfeed.push.report import LEFTOVERS_TEXT
 
-        _complain(f"{len(report.leftovers)} {LEFT_OVER}", [one.href for one in report.leftovers])
+        _complain(f"{len(report.leftovers)} {LEFTOVERS_TEXT}", [one.href for one in report.leftovers])
     if report.error is not None:
         _complain(str(report.error), [])
 

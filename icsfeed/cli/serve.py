@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,7 @@ from icsfeed.cli.output import why_not_listening
 from icsfeed.cli.support import BUSY, load_configuration, push_folder, set_up_logs
 from icsfeed.config.file import fingerprint
 from icsfeed.config.values import secrets_of
-from icsfeed.push.run import PushContext
+from icsfeed.push.run import PushContext, push
 from icsfeed.server.build import WorkspacePool, utc_now
 from icsfeed.server.listening import open_listener, open_unix_listener
 from icsfeed.server.live_status import ServedAddress
@@ -44,7 +45,8 @@ async def serve_file(
     """Serve a configuration and what becomes of it, until a signal ends it. `path`: None: the environment."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     store = open_store(config.store.reveal(), os.environ)
-    server = ServerState(utc_now, pushes=PushContext(push_folder, store, utc_now))
+    context = PushContext(push_folder, store, utc_now)
+    server = ServerState(utc_now, push=partial(push, context=context))
     async with hosted(config, WorkspacePool(store), store, server) as site:
         reloading = Reloader(
             site,

@@ -6,8 +6,8 @@ How servers differ is in caldav.md; each method does what all of them bear.
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
-from urllib.parse import urljoin
 
 from msgspec import Struct
 
@@ -23,23 +23,24 @@ from icsfeed.errors import (
     Rejected,
     UidTaken,
 )
-from icsfeed.http import shorten
 from icsfeed.push import xml
 from icsfeed.push.session import DavResponse, DavServer
 
-BATCH = 100
+MAX_MULTIGET_HREFS = 100
 """Objects in one multiget."""
-WRITTEN = frozenset({200, 201, 204})
+SUCCESS_STATUSES = frozenset({200, 201, 204})
 """Exactly: xandikos 0.2 reports failures as 207."""
-GONE = frozenset({404, 410})
+GONE_STATUSES = frozenset({404, 410})
 
-_UID_TAKEN = frozenset({f"{xml.CALDAV}no-uid-conflict", f"{xml.CALDAV}unique-scheduling-object-resource"})
-_TAKEN_TEXT = re.compile(
+_UID_PRECONDITIONS = frozenset(
+    {f"{xml.CALDAV}no-uid-conflict", f"{xml.CALDAV}unique-scheduling-object-resource"}
+)
+_UID_TEXT = re.compile(
     r"\buid\b.{0,80}(?:already|exists|in use)|(?:deleted|existing).{0,80}\buid\b", re.I | re.S
 )
-_CONDITIONS = frozenset({f"{xml.DAV}if-match", f"{xml.DAV}if-none-match"})
+_HEADER_CONDITIONS = frozenset({f"{xml.DAV}if-match", f"{xml.DAV}if-none-match"})
 """What DAViCal names in a 412: the header that did not hold. That is no reason of its own."""
-_WRONG_KIND = f"{xml.CALDAV}supported-calendar-component"
+_COMPONENT_PRECONDITION = f"{xml.CALDAV}supported-calendar-component"
 XML_TYPE = {"Content-Type": "application/xml; charset=utf-8"}
 
 
@@ -62,7 +63,7 @@ class Collection:
 
     def __init__(self, server: DavServer, url: str) -> None:
         self.url = url if url.endswith("/") else f"{url}/"
-        self.path = xml.canonical(self.url, "") or "/"
+        self.path = xml.canonical_path(self.url, "") or "/"
         self.server = server
         self._spelled: dict[str, str] = {}
 
@@ -72,27 +73,32 @@ class Collection:
         heard = await propfind(self.server, self.url, what, 1, xml.TYPE, xml.ETAG, xml.CONTENT_TYPE)
         answers = _multistatus(heard, what)
         own = next((one for one in answers if one.path.rstrip("/") == self.path.rstrip("/")), None)
-        if answers and all(one.status in GONE for one in answers):
-            raise _missing(self.url)  # xandikos 0.2 names an address of its own making in it
+        if answers and all(one.status in GONE_STATUSES for one in answers):
+            raise no_calendar(self.url)  # xandikos 0.2 names an address of its own making in it
         if own is None or any(one.status == HTTPStatus.INSUFFICIENT_STORAGE for one in answers):
             raise NotCalDav(what, "it is not whole; nothing was written")
         if xml.CALENDAR not in own.holds(xml.TYPE):
             raise NoCollection(
                 self.url, "it is not a calendar: give the calendar's address, or its `collection`"
             )
-        children = [one for one in answers if self._is_child(one)]
-        self._spelled = {one.path: one.href for one in children}
-        return {one.path: _listed(one) for one in children}
-
-    def _is_child(self, answer: xml.MultistatusResponse) -> bool:
-        name = answer.path.removeprefix(self.path)
-        inside = name not in ("", answer.path) and "/" not in name
-        return inside and answer.status not in GONE and xml.COLLECTION not in answer.holds(xml.TYPE)
+        listed = {}
+        for answer in answers:
+            name = answer.path.removeprefix(self.path)
+            is_child = name not in ("", answer.path) and "/" not in name
+            if (
+                is_child
+                and answer.status not in GONE_STATUSES
+                and xml.COLLECTION not in answer.holds(xml.TYPE)
+            ):
+                kind = answer.text(xml.CONTENT_TYPE).lower()
+                listed[answer.path] = ListedObject(_etag(answer), not kind or "calendar" in kind)
+                self._spelled[answer.path] = answer.href
+        return listed
 
     async def read(self, paths: Iterable[str]) -> dict[str, ObjectBody]:
         """The objects at these paths, 100 in a request; what is not there, or not readable, is left out."""
         wanted = sorted(paths)
-        batches = [wanted[at : at + BATCH] for at in range(0, len(wanted), BATCH)]
+        batches = [wanted[at : at + MAX_MULTIGET_HREFS] for at in range(0, len(wanted), MAX_MULTIGET_HREFS)]
         found = await asyncio.gather(*map(self._multiget, batches))
         return {path: body for batch in found for path, body in batch.items()}
 
@@ -101,8 +107,13 @@ class Collection:
         asked = xml.multiget(self._spelled.get(path, path) for path in paths)
         headers = {**XML_TYPE, "Depth": "1"}
         heard = await self.server.ask("REPORT", self.url, what, body=asked, headers=headers)
-        if heard.status in GONE:
-            return await self._halves(paths)
+        if heard.status in GONE_STATUSES:
+            # sabre/dav 1.8 answers 404 where one of the objects is gone: all but that one, in halves.
+            if not await self._is_there():
+                raise no_calendar(self.url)
+            middle = len(paths) // 2
+            halves = [paths[:middle], paths[middle:]] if middle else []
+            return {path: body for half in halves for path, body in (await self._multiget(half)).items()}
         answers = _multistatus(heard, what)
         known = frozenset(paths)
         return {
@@ -111,60 +122,55 @@ class Collection:
             if one.path in known and xml.DATA in one.found
         }
 
-    async def _halves(self, paths: Sequence[str]) -> dict[str, ObjectBody]:
-        """For sabre/dav 1.8, which answers 404 where one of the objects is gone: all but that one."""
-        if not await self._is_there():
-            raise _missing(self.url)
-        if len(paths) == 1:
-            return {}
-        middle = len(paths) // 2
-        return {**await self._multiget(paths[:middle]), **await self._multiget(paths[middle:])}
-
     async def put(self, path: str, data: bytes, etag: str | None) -> str:
         """Write an object: a new one where `etag` is None, else in the place of the one that has it.
 
         Gives its etag now, empty where the server does not say. Raises Changed when the condition does not
         hold, and the PushError that fits anything else.
         """
-        condition = {"If-None-Match": "*"} if etag is None else _only_if(etag, path)
+        condition = {"If-None-Match": "*"} if etag is None else _if_match(etag, path)
         headers = {"Content-Type": "text/calendar; charset=utf-8", **condition}
         heard = await self.server.ask("PUT", self._url(path), path, body=data, headers=headers)
-        if heard.status not in WRITTEN:
+        if heard.status not in SUCCESS_STATUSES:
             raise await self._refusal(heard, path)
         return heard.headers.get("etag", "")
 
     async def delete(self, path: str, etag: str) -> None:
         """Delete the object that has this etag. One that is gone is as good. Raises as `put`."""
-        heard = await self.server.ask("DELETE", self._url(path), path, headers=_only_if(etag, path))
-        if heard.status not in WRITTEN | GONE:
+        heard = await self.server.ask("DELETE", self._url(path), path, headers=_if_match(etag, path))
+        if heard.status not in SUCCESS_STATUSES | GONE_STATUSES:
             raise await self._refusal(heard, path)
 
     def _url(self, path: str) -> str:
-        return xml.address(self.url, self._spelled.get(path, path))
+        return xml.absolute_url(self.url, self._spelled.get(path, path))
 
     async def _refusal(self, heard: DavResponse, path: str) -> PushError:
         """What it means that a write was not done (caldav.md, 4)."""
-        status, reasons = heard.status, xml.read_reasons(heard.body) - _CONDITIONS
+        status, reasons = heard.status, xml.read_preconditions(heard.body) - _HEADER_CONDITIONS
         if status == HTTPStatus.MULTI_STATUS:
-            status = _status_inside(heard)
+            with suppress(ValueError):  # The answer is for this object alone.
+                statuses = [one.status for one in xml.read_multistatus(heard.body, heard.url)]
+                status = next((one for one in statuses if one >= 400), status)
         text = heard.body[:2000].decode("utf-8", "replace")
         said = self.server.said(heard)
-        if reasons & _UID_TAKEN or (status in (400, 403, 409) and _TAKEN_TEXT.search(text)):
+        if reasons & _UID_PRECONDITIONS or (status in (400, 403, 409) and _UID_TEXT.search(text)):
             text = "the server has this UID elsewhere, in another calendar or its trash bin: remove it there"
             return UidTaken(path, f"{text}{said}")
-        if _WRONG_KIND in reasons:
+        if _COMPONENT_PRECONDITION in reasons:
             return NoCollection(self.url, "the calendar does not take this kind of component (`component:`)")
         may_be_gone = status in (404, 405, 409) or (status == HTTPStatus.FORBIDDEN and not reasons)
         if may_be_gone and not await self._is_there():
-            return _missing(self.url)
-        return _refused(status, _preconditions(reasons), path, self.url, said)
+            return no_calendar(self.url)
+        # The preconditions of WebDAV and CalDAV; what servers add of their own says nothing.
+        named = sorted(one.rpartition("}")[2] for one in reasons if one.startswith((xml.DAV, xml.CALDAV)))
+        return _error_for(status, named, path, self.url, said)
 
     async def _is_there(self) -> bool:
-        answer = await look(self.server, self.url, f"the look at {self.url}", xml.TYPE)
+        answer = await find_properties(self.server, self.url, f"the look at {self.url}", xml.TYPE)
         return answer is not None and xml.CALENDAR in answer.holds(xml.TYPE)
 
 
-def _refused(status: int, reasons: Sequence[str], path: str, url: str, said: str) -> PushError:
+def _error_for(status: int, reasons: Sequence[str], path: str, url: str, said: str) -> PushError:
     """By the status, where neither the UID nor the collection is the reason. `said`: the server's words."""
     if 300 <= status < 400:
         return NoCollection(url, "it redirects elsewhere: check the url in the configuration")
@@ -182,31 +188,11 @@ def _refused(status: int, reasons: Sequence[str], path: str, url: str, said: str
     return Rejected(path, f"the server does not take it: {status}{why}{said}", status)
 
 
-def _preconditions(reasons: Iterable[str]) -> Sequence[str]:
-    """The names of the preconditions of WebDAV and CalDAV; what servers add of their own says nothing."""
-    spaces = (xml.DAV, xml.CALDAV)
-    return sorted(name.rpartition("}")[2] for name in reasons if name.startswith(spaces))
-
-
-def _status_inside(heard: DavResponse) -> int:
-    """The status that a 207 for a single object holds."""
-    try:
-        statuses = [one.status for one in xml.read_multistatus(heard.body, heard.url)]
-    except ValueError:
-        return heard.status
-    return next((status for status in statuses if status >= 400), heard.status)
-
-
-def _only_if(etag: str, path: str) -> Mapping[str, str]:
+def _if_match(etag: str, path: str) -> Mapping[str, str]:
     """If-Match compares strongly: of an etag that a proxy has weakened the strong form is sent."""
     if not etag:
         raise Rejected(path, "the server gives it no etag, without which it cannot be replaced safely")
     return {"If-Match": etag.removeprefix("W/")}
-
-
-def _listed(answer: xml.MultistatusResponse) -> ListedObject:
-    kind = answer.text(xml.CONTENT_TYPE).lower()
-    return ListedObject(_etag(answer), not kind or "calendar" in kind)
 
 
 def _etag(answer: xml.MultistatusResponse) -> str:
@@ -215,7 +201,7 @@ def _etag(answer: xml.MultistatusResponse) -> str:
     return etag if etag.isascii() and etag.isprintable() else ""
 
 
-def _missing(url: str) -> NoCollection:
+def no_calendar(url: str) -> NoCollection:
     return NoCollection(url, "there is no such calendar: make it, or set `create: true`", gone=True)
 
 
@@ -225,24 +211,16 @@ async def propfind(server: DavServer, url: str, what: str, depth: int, *names: s
     heard = await server.ask("PROPFIND", url, what, body=xml.propfind(*names), headers=headers)
     if heard.status == HTTPStatus.MULTI_STATUS:
         return heard
-    if heard.status in GONE:
-        raise _missing(url)
+    if heard.status in GONE_STATUSES:
+        raise no_calendar(url)
     if heard.status == HTTPStatus.FORBIDDEN:
         raise NoRight(what, "the account may not read there")
     if 300 <= heard.status < 400:
-        raise NoCollection(url, f"it redirects to {_elsewhere(heard)}: say that in `url`")
+        there = xml.shown_address(heard.url, heard.headers.get("location", ""))
+        raise NoCollection(url, f"it redirects to {there}: say that in `url`")
     if heard.status >= HTTPStatus.INTERNAL_SERVER_ERROR or heard.status == HTTPStatus.TOO_MANY_REQUESTS:
         raise NoServer(what, f"the server failed with {heard.status}, every time")
     raise NotCalDav(what, f"what answers ({heard.status}) is not CalDAV: check the url in the configuration")
-
-
-def _elsewhere(heard: DavResponse) -> str:
-    """Where a redirect leads, without what could be a secret."""
-    try:
-        to = urljoin(heard.url, heard.headers.get("location", "")).partition("?")[0]
-    except ValueError:
-        return "what is no web address"
-    return shorten(re.sub(r"//[^/@]*@", "//", to))
 
 
 def _multistatus(heard: DavResponse, what: str) -> list[xml.MultistatusResponse]:
@@ -254,7 +232,9 @@ def _multistatus(heard: DavResponse, what: str) -> list[xml.MultistatusResponse]
         raise NotCalDav(what, f"{error}; nothing was written") from None
 
 
-async def look(server: DavServer, url: str, what: str, *names: str) -> xml.MultistatusResponse | None:
+async def find_properties(
+    server: DavServer, url: str, what: str, *names: str
+) -> xml.MultistatusResponse | None:
     """What the server says of one address; None where nothing is. Raises PushError."""
     try:
         answers = _multistatus(await propfind(server, url, what, 0, *names), what)
@@ -262,4 +242,4 @@ async def look(server: DavServer, url: str, what: str, *names: str) -> xml.Multi
         if not error.gone:
             raise
         return None
-    return next((one for one in answers if one.status not in GONE), None)
+    return next((one for one in answers if one.status not in GONE_STATUSES), None)

@@ -1,22 +1,24 @@
 """Finding the calendar that a target means (RFC 4791, 6.2; RFC 6764), and making it."""
 
 import re
+from collections.abc import Mapping
 from html import unescape
 from http import HTTPStatus
 from urllib.parse import urljoin
 
 from msgspec import Struct
 
-from icsfeed.config.schema import ComponentKind, PushTarget
+from icsfeed.config.schema import ComponentKind, Feed, PushTarget
 from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav
-from icsfeed.http import shorten
+from icsfeed.ics.write import Header
 from icsfeed.push import xml
-from icsfeed.push.collection import XML_TYPE, look, propfind
+from icsfeed.push.collection import XML_TYPE, Collection, ListedObject, find_properties, no_calendar, propfind
 from icsfeed.push.session import DavServer
+from icsfeed.text import one_line
 
-ASKED = (xml.TYPE, xml.NAME, xml.PRINCIPAL, xml.HOME, xml.KINDS)
+PROPERTIES = (xml.TYPE, xml.NAME, xml.PRINCIPAL, xml.HOME, xml.KINDS)
 WELL_KNOWN = "/.well-known/caldav"
-REDIRECTS = 5
+MAX_REDIRECTS = 5
 
 
 class DiscoveredCalendar(Struct, frozen=True):
@@ -26,13 +28,47 @@ class DiscoveredCalendar(Struct, frozen=True):
     exists: bool
 
 
-async def find(server: DavServer, target: PushTarget, kind: ComponentKind) -> DiscoveredCalendar:
+async def open_collection(
+    server: DavServer, target: PushTarget, known_url: str, feed: Feed, header: Header, *, dry_run: bool
+) -> tuple[Collection, Mapping[str, ListedObject]]:
+    """The collection of a target, and what it lists; looked for or made where that is needed.
+
+    `known_url`: where it was at the last push; empty: not known. Nothing is made in a dry run.
+    """
+    url = known_url or ("" if target.collection else target.url)
+    if url:
+        try:
+            collection = Collection(server, url)
+            return collection, await collection.list()
+        except NoCollection as error:
+            if not (known_url or (target.create and error.gone)):
+                raise
+    found = await find_calendar(server, target, feed.component)
+    collection = Collection(server, found.url)
+    if not found.exists:
+        if not target.create:
+            raise no_calendar(found.url)
+        if dry_run:
+            return collection, {}
+        title = one_line(target.collection or header.name)
+        await make_calendar(server, collection.url, title, header.color_hex, feed.component)
+    return collection, await collection.list()
+
+
+async def find_calendar(server: DavServer, target: PushTarget, kind: ComponentKind) -> DiscoveredCalendar:
     """The calendar of a target: at its url, or by the name `collection` among those of the account.
 
     Raises NoCollection where several have the name, where it is for the other kind of component,
     or where nothing at the url leads to calendars.
     """
-    own = await _own(server, target)
+    try:
+        own = await find_properties(server, target.url, target.url, *PROPERTIES)
+    except (NoCollection, NoRight, NotCalDav):
+        # A server's address may redirect, or be another program's (DAViCal's and SOGo's is Apache's own,
+        # which answers 405): well-known knows better.
+        if target.collection is None:
+            raise
+        own = None
     if own is not None and xml.CALENDAR in own.holds(xml.TYPE):
         _check_kind(own, kind, target.url)
         return DiscoveredCalendar(target.url, exists=True)
@@ -40,33 +76,19 @@ async def find(server: DavServer, target: PushTarget, kind: ComponentKind) -> Di
         if own is not None:
             raise NoCollection(target.url, "it is not a calendar: name the calendar in `collection`")
         return DiscoveredCalendar(target.url, exists=False)
-    home = await _home(server, target.url, own)
-    return await _named(server, home, target.collection, kind)
+    home = await _calendar_home(server, target.url, own)
+    return await _calendar_named(server, home, target.collection, kind)
 
 
-async def _own(server: DavServer, target: PushTarget) -> xml.MultistatusResponse | None:
-    """What the target's url says of itself.
-
-    A server's address may redirect, or be another program's (DAViCal's and SOGo's is Apache's own, which
-    answers 405): well-known knows better.
-    """
-    try:
-        return await look(server, target.url, target.url, *ASKED)
-    except (NoCollection, NoRight, NotCalDav):
-        if target.collection is None:
-            raise
-        return None
-
-
-async def _home(server: DavServer, url: str, own: xml.MultistatusResponse | None) -> str:
+async def _calendar_home(server: DavServer, url: str, own: xml.MultistatusResponse | None) -> str:
     """Where the account's calendars are: said by the address itself, by the account's, or by well-known."""
     for start in (own, None) if own is not None else (None,):
-        answer, at = (start, url) if start is not None else await _well_known(server, url)
+        answer, at = (start, url) if start is not None else await _follow_well_known(server, url)
         if answer is None:
             continue
         if not answer.href_in(xml.HOME) and answer.href_in(xml.PRINCIPAL):
             at = _same_server(at, answer.href_in(xml.PRINCIPAL))
-            answer = await look(server, at, at, *ASKED) or answer
+            answer = await find_properties(server, at, at, *PROPERTIES) or answer
         if answer.href_in(xml.HOME):
             return _same_server(at, answer.href_in(xml.HOME))
     raise NoCollection(
@@ -74,38 +96,45 @@ async def _home(server: DavServer, url: str, own: xml.MultistatusResponse | None
     )
 
 
-async def _well_known(server: DavServer, url: str) -> tuple[xml.MultistatusResponse | None, str]:
+async def _follow_well_known(server: DavServer, url: str) -> tuple[xml.MultistatusResponse | None, str]:
     """What /.well-known/caldav leads to, on this server."""
     at = urljoin(url, WELL_KNOWN)
-    for _ in range(REDIRECTS):
+    for _ in range(MAX_REDIRECTS):
         heard = await server.ask(
-            "PROPFIND", at, at, body=xml.propfind(*ASKED), headers={**XML_TYPE, "Depth": "0"}
+            "PROPFIND", at, at, body=xml.propfind(*PROPERTIES), headers={**XML_TYPE, "Depth": "0"}
         )
         if 300 <= heard.status < 400 and heard.headers.get("location"):
             at = _same_server(at, heard.headers["location"])
         else:
             break
-    return await look(server, at, at, *ASKED) if heard.status == HTTPStatus.MULTI_STATUS else None, at
+    return await find_properties(
+        server, at, at, *PROPERTIES
+    ) if heard.status == HTTPStatus.MULTI_STATUS else None, at
 
 
 def _same_server(base: str, href: str) -> str:
     """An address that the server gave. Raises NoCollection for one of another host: the login is for one."""
-    path = xml.canonical(base, href)
+    path = xml.canonical_path(base, href)
     if path is None:
-        host = shorten(xml.host_of(base, href))
-        raise NoCollection(base, f"it leads to {host}: if that is right, give its address in `url`")
-    return xml.address(base, path)
+        there = xml.shown_address(base, href)
+        raise NoCollection(base, f"it leads to {there}: if that is right, give its address in `url`")
+    return xml.absolute_url(base, path)
 
 
-async def _named(server: DavServer, home: str, name: str, kind: ComponentKind) -> DiscoveredCalendar:
+async def _calendar_named(server: DavServer, home: str, name: str, kind: ComponentKind) -> DiscoveredCalendar:
     """The calendar of this name in a calendar home, or the address at which it can be made."""
-    heard = await propfind(server, home, home, 1, *ASKED)
+    heard = await propfind(server, home, home, 1, *PROPERTIES)
     try:
         answers = xml.read_multistatus(heard.body, heard.url)
     except ValueError as error:
         raise NotCalDav(home, str(error)) from None
     calendars = [one for one in answers if xml.CALENDAR in one.holds(xml.TYPE)]
-    same = [one for one in calendars if name in _names(one)]
+    same = [
+        one
+        for one in calendars
+        # DAViCal keeps the `&` of a name as `&amp;`.
+        if name in (shown := one.text(xml.NAME), unescape(shown), one.path.rstrip("/").rpartition("/")[2])
+    ]
     fitting = [one for one in same if not _kinds(one) or kind.upper() in _kinds(one)]
     if len(fitting) > 1:
         paths = ", ".join(one.path for one in fitting)
@@ -113,26 +142,14 @@ async def _named(server: DavServer, home: str, name: str, kind: ComponentKind) -
     if same and not fitting:
         _check_kind(same[0], kind, home)
     if fitting:
-        return DiscoveredCalendar(xml.address(home, fitting[0].path), exists=True)
-    return DiscoveredCalendar(
-        _free_address(home, name, {one.path.rstrip("/") for one in answers}), exists=False
-    )
-
-
-def _names(calendar: xml.MultistatusResponse) -> tuple[str, ...]:
-    """What it may be called. DAViCal keeps the `&` of a name as `&amp;`."""
-    shown = calendar.text(xml.NAME)
-    return (shown, unescape(shown), calendar.path.rstrip("/").rpartition("/")[2])
-
-
-def _free_address(home: str, name: str, taken: set[str]) -> str:
+        return DiscoveredCalendar(xml.absolute_url(home, fitting[0].path), exists=True)
+    taken = {one.path.rstrip("/") for one in answers}
     base = home if home.endswith("/") else f"{home}/"
     word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "plane"
-    names = (word, *(f"{word}-{number}" for number in range(2, len(taken) + 3)))
-    addresses = (urljoin(base, f"{one}/") for one in names)
-    return next(
-        address for address in addresses if (xml.canonical(address, "") or "").rstrip("/") not in taken
-    )
+    segments = (word, *(f"{word}-{number}" for number in range(2, len(taken) + 3)))
+    urls = (urljoin(base, f"{segment}/") for segment in segments)
+    free = next(url for url in urls if (xml.canonical_path(url, "") or "").rstrip("/") not in taken)
+    return DiscoveredCalendar(free, exists=False)
 
 
 def _kinds(answer: xml.MultistatusResponse) -> frozenset[str]:
@@ -148,14 +165,16 @@ def _check_kind(answer: xml.MultistatusResponse, kind: ComponentKind, url: str) 
         raise NoCollection(url, f"the calendar takes {takes} only: the feed's `component` is {kind}")
 
 
-async def make(server: DavServer, url: str, title: str, color: str | None, kind: ComponentKind) -> None:
+async def make_calendar(
+    server: DavServer, url: str, title: str, color: str | None, kind: ComponentKind
+) -> None:
     """Make a calendar, unless it is there by now. Raises PushError. `color`: #RRGGBB."""
     what = f"the making of {url}"
     body = xml.mkcalendar(title, color, "VTODO" if kind == "vtodo" else "VEVENT")
     heard = await server.ask("MKCALENDAR", url, what, body=body, headers=XML_TYPE)
     if heard.status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
         return
-    found = await look(server, url, what, xml.TYPE)
+    found = await find_properties(server, url, what, xml.TYPE)
     if found is not None and xml.CALENDAR in found.holds(xml.TYPE):
         return
     if heard.status == HTTPStatus.FORBIDDEN:

@@ -8,29 +8,18 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.ics.component import Component
-from icsfeed.push.claim import Claim
-from icsfeed.push.object import ParsedObject, hash_of, read_object, write_object
+from icsfeed.push.action import Action, DeletionLimits, DeletionRefusal, MissingPart, PushPlan
+from icsfeed.push.object import Claim, ParsedObject, hash_of, read_object, write_object
 
-Kind: TypeAlias = Literal[
-    "leave", "create", "update", "adopt", "delete", "duplicate", "leftover", "conflict", "rejected"
-]
-"""`duplicate`: the second of two of ours with one UID, to be deleted. `rejected`: the server refuses it.
-
-`leftover`: what could be taken over, of an issue that the feed does not hold: deleted with --force.
-"""
-
-WRITES: frozenset[Kind] = frozenset({"create", "update", "adopt"})
-DELETES: frozenset[Kind] = frozenset({"delete", "duplicate"})
-
-_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _DOUBLE = "beside our object with this UID there is this one, which is not ours: delete it by hand"
-_BEYOND = re.compile("[\U00010000-\U0010ffff]\ufe0f?")
+_BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]\ufe0f?")
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")
 """What a calendar may hold and XML may not, in which servers hand it out: they pass it on as it is."""
 
@@ -62,41 +51,6 @@ class RemoteObject(Struct, frozen=True):
         return self.stored.uids
 
 
-class Action(Struct, frozen=True):
-    """What is to become of one object. `etag` is what it was when that was decided."""
-
-    kind: Kind
-    uid: str
-    href: str
-    etag: str = ""
-    reason: str = ""
-
-
-class PushPlan(Struct, frozen=True):
-    """The actions, in the order of the feed, and how many objects of the collection are ours."""
-
-    actions: tuple[Action, ...]
-    owned: int
-
-    def of(self, *kinds: Kind) -> tuple[Action, ...]:
-        """The actions of these kinds."""
-        return tuple(action for action in self.actions if action.kind in kinds)
-
-
-class DeletionLimits(Struct, frozen=True):
-    """How many of our objects a run may delete: `least` always, above it no more than `ratio` of all."""
-
-    least: int = 10
-    ratio: float = 0.25
-
-
-class DeletionRefusal(Struct, frozen=True):
-    """Why nothing is deleted. `final`: --force does not change it."""
-
-    reason: str
-    final: bool = False
-
-
 Accepted: TypeAlias = tuple[str, str]
 """The hash that we wrote and the facts that the server made of it: its way of storing things."""
 
@@ -108,7 +62,7 @@ def desired_objects(
     found = {}
     for component in sorted(components, key=lambda component: component.sort_key):
         shown = _without(_NOT_IN_XML, component) if _holds(component, _NOT_IN_XML) else component
-        shown = _without(_BEYOND, shown) if strip_emoji else shown
+        shown = _without(_BEYOND_BMP, shown) if strip_emoji else shown
         facts = read_object(write_object(shown, owner)).facts
         found[shown.uid] = DesiredObject(shown, hash_of(shown), facts)
     return found
@@ -130,16 +84,16 @@ def _holds(component: Component, characters: re.Pattern[str]) -> bool:
 
 def has_emoji(component: Component) -> bool:
     """Whether it holds what `strip_emoji` takes out: beyond the BMP, SOGo 5.8 destroys objects on it."""
-    return _holds(component, _BEYOND)
+    return _holds(component, _BEYOND_BMP)
 
 
-def name_of(uid: str) -> str:
+def object_name(uid: str) -> str:
     """The last segment of a new object's address: plain ASCII, which every server returns as it was sent."""
     local = uid.partition("@")[0]
-    return f"{local if _PLAIN.fullmatch(local) else sha256(uid.encode()).hexdigest()}.ics"
+    return f"{local if _PLAIN_NAME.fullmatch(local) else sha256(uid.encode()).hexdigest()}.ics"
 
 
-def is_right(wanted: DesiredObject, stored: ParsedObject, accepted: Mapping[str, Accepted] = {}) -> bool:
+def is_up_to_date(wanted: DesiredObject, stored: ParsedObject, accepted: Mapping[str, Accepted] = {}) -> bool:
     """Whether an object is what it should be: nobody changed it but by adding alarms and X- properties."""
     known = ((wanted.hash, wanted.facts), accepted.get(wanted.component.uid))
     return stored.hash == wanted.hash and (stored.hash, stored.facts) in known
@@ -166,82 +120,70 @@ def plan(
     actions: list[Action] = []
     for uid, item in wanted.items():
         if uid in owned:
-            kept = _best(owned[uid], base + name_of(uid))
-            right = is_right(item, kept.stored or ParsedObject(), accepted)
+            kept = _preferred(owned[uid], base + object_name(uid))
+            right = is_up_to_date(item, kept.stored or ParsedObject(), accepted)
             actions.append(Action("leave" if right else "update", uid, kept.href, kept.etag))
-            actions += (_beside(uid, other, claim) for other in others.get(uid, ()))
+            actions += (_second_object(uid, other, claim) for other in others.get(uid, ()))
         else:
-            actions += _new(uid, others.get(uid, ()), taken, base + name_of(uid), claim)
-    actions += _surplus(wanted, owned, base)
-    actions += _leftovers(wanted, present, claim)
+            actions += _plan_new(uid, others.get(uid, ()), taken, base + object_name(uid), claim)
+    actions += _plan_surplus(wanted, owned, base)
+    for one in sorted(present, key=lambda one: one.href):
+        # What could be taken over, were its issue not gone: another program may still want it.
+        if one.stored is not None and one.stored.uid not in wanted and claim.may_adopt(one.stored):
+            actions.append(Action("leftover", one.stored.uid, one.href, one.etag))
     return PushPlan(tuple(actions), sum(map(len, owned.values())))
 
 
-def _best(same: Iterable[RemoteObject], standard: str) -> RemoteObject:
+def _preferred(same: Iterable[RemoteObject], standard: str) -> RemoteObject:
     """Of several with one UID the one at the standard address, else the first by address."""
     return min(same, key=lambda one: (one.href != standard, one.href))
 
 
-def _new(
+def _plan_new(
     uid: str, others: Sequence[RemoteObject], taken: Mapping[str, RemoteObject], href: str, claim: Claim
 ) -> Iterator[Action]:
     """What becomes of a wanted UID that no object of ours holds."""
-    free = [one for one in others if claim.may_take(one.stored)]
-    chosen = _best(free, href) if free else None
+    free = [one for one in others if claim.may_adopt(one.stored)]
+    chosen = _preferred(free, href) if free else None
     if chosen is not None and chosen.stored is not None:
-        renewed = claim.is_earlier(chosen.stored)
+        renewed = claim.has_former_mark(chosen.stored)
         yield Action("update" if renewed else "adopt", uid, chosen.href, chosen.etag)
     for other in others:
         if other is not chosen:
-            yield _beside(uid, other, claim) if chosen else _conflict(uid, other, _whose(other, claim))
-    if not others:
-        yield _at_its_address(uid, href, taken.get(href))
+            yield (
+                _second_object(uid, other, claim)
+                if chosen
+                else _conflict(uid, other, claim.conflict_reason(other.stored))
+            )
+    if others:
+        return
+    there = taken.get(href)
+    if there is None:
+        yield Action("create", uid, href)
+    elif there.stored is not None and there.stored.blank:
+        # SOGo 5.8 left it, of an object of ours: nobody else writes to our addresses.
+        yield Action("update", uid, href, there.etag)
+    else:
+        reason = "another object, or one that cannot be read, is at this address"
+        yield Action("conflict", uid, href, reason=reason)
 
 
-def _beside(uid: str, other: RemoteObject, claim: Claim) -> Action:
+def _second_object(uid: str, other: RemoteObject, claim: Claim) -> Action:
     """What becomes of a second object that has the UID of one that is ours, or becomes so."""
-    if other.stored is not None and other.stored.uid and claim.is_earlier(other.stored):
+    if other.stored is not None and other.stored.uid and claim.has_former_mark(other.stored):
         return Action("leftover", uid, other.href, other.etag)
     return _conflict(uid, other, _DOUBLE)
-
-
-def _leftovers(
-    wanted: Mapping[str, DesiredObject], present: Iterable[RemoteObject], claim: Claim
-) -> Iterator[Action]:
-    """Objects that could be taken over, were their issues not gone. Another program may still want them."""
-    for one in sorted(present, key=lambda one: one.href):
-        if one.stored is not None and one.stored.uid not in wanted and claim.may_take(one.stored):
-            yield Action("leftover", one.stored.uid, one.href, one.etag)
-
-
-def _at_its_address(uid: str, href: str, there: RemoteObject | None) -> Action:
-    """What becomes of a UID that is nowhere: nobody else makes objects at our address, but for ruins."""
-    if there is None:
-        return Action("create", uid, href)
-    if there.stored is not None and there.stored.blank:
-        return Action("update", uid, href, there.etag)
-    reason = "another object, or one that cannot be read, is at this address"
-    return Action("conflict", uid, href, reason=reason)
 
 
 def _conflict(uid: str, other: RemoteObject, reason: str) -> Action:
     return Action("conflict", uid, other.href, other.etag, reason)
 
 
-def _whose(other: RemoteObject, claim: Claim) -> str:
-    stored = other.stored
-    if stored is None:
-        return "the object that has this UID cannot be read now"
-    if not stored.uid:
-        return "an object that holds other events too has this UID"
-    return claim.why_not(stored)
-
-
-def _surplus(
+def _plan_surplus(
     wanted: Mapping[str, DesiredObject], owned: Mapping[str, Sequence[RemoteObject]], base: str
 ) -> Iterator[Action]:
     for uid, same in sorted(owned.items()):
-        kept = _best(same, base + name_of(uid))
+        kept = _preferred(same, base + object_name(uid))
         for one in same:
             if one is not kept:
                 yield Action("duplicate", uid, one.href, one.etag)
@@ -249,14 +191,7 @@ def _surplus(
                 yield Action("delete", uid, one.href, one.etag)
 
 
-class MissingPart(Struct, frozen=True):
-    """A part of Plane that was not read in this run. `final`: with --force too nothing is deleted."""
-
-    part: str
-    final: bool = True
-
-
-def guard(
+def refuse_deletions(
     made: PushPlan,
     wanted: int,
     limits: DeletionLimits,
@@ -265,8 +200,8 @@ def guard(
     force: bool = False,
 ) -> DeletionRefusal | None:
     """Why a plan's deletions must not be done; None: they may. `wanted`: how many items the feed has."""
-    deletes = len(deletions(made, force=force))
-    unread = holding_back(missing, force=force)
+    deletes = len(made.deletions(force=force))
+    unread = unread_parts(missing, force=force)
     if not deletes:
         return None
     if unread:
@@ -281,19 +216,14 @@ def guard(
     return None
 
 
-def deletions(made: PushPlan, *, force: bool) -> tuple[Action, ...]:
-    """The deletions of a plan; those of leftovers only with `force`."""
-    return made.of(*DELETES, "leftover") if force else made.of(*DELETES)
-
-
-def holding_back(missing: Sequence[MissingPart], *, force: bool) -> str:
+def unread_parts(missing: Sequence[MissingPart], *, force: bool) -> str:
     """The names of the parts because of which nothing may be deleted, the first few; empty: it may."""
     parts = [one.part for one in missing if one.final or not force]
     more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
     return ", ".join(parts[:5]) + more
 
 
-def decide_again(
+def decide_after_change(
     action: Action, item: DesiredObject | None, found: RemoteObject | None, claim: Claim
 ) -> Action:
     """What an action becomes when the server says that the object was changed meanwhile (412).
@@ -305,10 +235,10 @@ def decide_again(
             return replace(action, kind="leave")
         return replace(action, kind="create", etag="")
     ours = claim.owns(found.stored)
-    free = action.kind in ("adopt", "update", "leftover") and claim.may_take(found.stored)
+    free = action.kind in ("adopt", "update", "leftover") and claim.may_adopt(found.stored)
     if found.stored is None or found.stored.uids != (action.uid,) or not (ours or free):
         return replace(action, kind="conflict", reason="another object is at this address now")
-    if item is not None and ours and is_right(item, found.stored):
+    if item is not None and ours and is_up_to_date(item, found.stored):
         return replace(action, kind="leave", etag=found.etag)
     if found.etag == action.etag:
         reason = "the server refuses it without a reason; it may be too large"

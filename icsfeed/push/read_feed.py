@@ -12,7 +12,8 @@ from icsfeed.feeds.calendar import Calendar
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.service import FeedInput, FeedService
-from icsfeed.push.plan import MissingPart, RemoteObject
+from icsfeed.push.action import MissingPart
+from icsfeed.push.plan import RemoteObject
 
 
 class FeedContents(Struct, frozen=True):
@@ -31,13 +32,13 @@ class FeedContents(Struct, frozen=True):
     kept: frozenset[str] = frozenset()
     unjoined: frozenset[str] = frozenset()
 
-    def may_hold(self, one: RemoteObject, wanted: Collection[str]) -> bool:
+    def may_still_exist(self, one: RemoteObject, wanted: Collection[str]) -> bool:
         """Whether an object may be of an issue that is there, in a project that the key has left."""
         left = one.stored is not None and one.stored.project in self.unjoined and one.stored.uid not in wanted
         return left or not self.kept.isdisjoint(one.uids)
 
 
-async def read(service: FeedService, name: str, patience: float = 0.0) -> FeedContents:
+async def read_feed(service: FeedService, name: str, patience: float = 0.0) -> FeedContents:
     """The feed now. Waits for so many seconds more than a reader. Raises as `FeedService.rendered`."""
     feed = await service.feed(name)
     if not service.links.is_served(feed):
@@ -68,18 +69,3 @@ def _only(look: FeedInput, is_wanted: Callable[[str], bool]) -> FeedInput:
         for held in (look.view.snapshots, look.view.linked)
     )
     return replace(look, view=replace(look.view, snapshots=snapshots, linked=linked))
-
-
-async def stamp(service: FeedService, name: str) -> tuple[object, ...] | None:
-    """Equal as long as what is known of the feed does not change; None: nothing is. No issue is read."""
-    try:
-        feed = await service.feed(name)
-        if not service.links.is_served(feed):
-            return None
-        workspace = service.workspaces[service.workspace_of(feed)]
-        projects = workspace.known.projects.get("") or ()
-        readable = workspace.readable(projects_of(name, feed, projects))
-        view = workspace.known.view(projects, readable, needs(feed, Query()))
-    except FeedError:
-        return None
-    return None if view is None else (*view.stamp, service.today())

@@ -1,15 +1,16 @@
-"""What a push did, for people, scripts and the status page."""
+"""Reports of pushes, for people, scripts and the status page; this module imports no other part of a push."""
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from icsfeed.errors import IcsfeedError
-from icsfeed.push.plan import Action, DeletionRefusal, Kind, PushPlan, deletions
+from icsfeed.push.action import Action, ActionKind, DeletionRefusal, PushPlan
 
-COUNTED: Mapping[Kind, str] = {
+RESULTS: Mapping[ActionKind, str] = {
     "create": "created",
     "update": "updated",
     "adopt": "adopted",
@@ -20,16 +21,20 @@ COUNTED: Mapping[Kind, str] = {
 }
 
 
-LEFT_OVER = (
-    "objects of issues that are gone, by another program, a former feed or an earlier version of icsfeed; "
+"""The result that is counted for an action. `conflict` and `rejected` are reported as failures."""
+
+LEFTOVERS_TEXT = (
+    "objects of removed issues, written by another program, a former feed or an earlier version of icsfeed; "
     "if nobody needs them, `icsfeed push --force` deletes them"
 )
 
-WORDS: tuple[str, ...] = tuple(dict.fromkeys(COUNTED.values()))
+State: TypeAlias = Literal["idle", "running", "error"]
+
+RESULT_NAMES: tuple[str, ...] = tuple(dict.fromkeys(RESULTS.values()))
 
 
 class Failure(Struct, frozen=True):
-    """One object that is not as it should be, and why. `locked`: only for now."""
+    """One object that could not be brought up to date, and why. `locked`: the server's lock is temporary."""
 
     uid: str
     href: str
@@ -38,11 +43,11 @@ class Failure(Struct, frozen=True):
 
 
 class TargetReport(Struct, frozen=True, kw_only=True):
-    """One run for one target. `error` ended it early; `refused` kept `spared` from being deleted.
+    """One run for one target.
 
-    `leftovers` are objects of issues that are gone, not by us but to be taken over: --force deletes them.
-    `unread`: why Plane was not read whole. `actions`: what a dry run would do. `counts`: objects by
-    what was done with them.
+    `counts`: objects by result (RESULT_NAMES). `error`: what ended the run early. `refused`: why the
+    objects of `spared` were not deleted. `leftovers`: see ActionKind. `unread`: why Plane was not read
+    completely. `actions`: what a dry run would do; None: it was no dry run. `seconds`: how long it took.
     """
 
     target: str
@@ -62,24 +67,24 @@ class TargetReport(Struct, frozen=True, kw_only=True):
 
     @property
     def is_good(self) -> bool:
-        """Whether the collection is now as it should be."""
+        """Return whether the collection now holds exactly the feed."""
         return not (self.error or self.refused or self.failures or self.unread)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is not as it should be, in sentences."""
-        found = [*self.warnings, *(f"{failure.href}: {failure.reason}" for failure in self.failures)]
-        found += [self.refused.reason] if self.refused else []
-        found += [f"{len(self.leftovers)} {LEFT_OVER}"] if self.leftovers else []
-        return (*found, *([str(self.error)] if self.error else []))
+        """Return everything that went wrong, one sentence each."""
+        problems = [*self.warnings, *(f"{failure.href}: {failure.reason}" for failure in self.failures)]
+        problems += [self.refused.reason] if self.refused else []
+        problems += [f"{len(self.leftovers)} {LEFTOVERS_TEXT}"] if self.leftovers else []
+        return (*problems, *([str(self.error)] if self.error else []))
 
     def as_json(self) -> dict[str, Any]:
-        """For `--json`: plain values, every key always there but `actions`, which a dry run has."""
+        """Return the report for `--json`: every key is always present, except `actions` (dry runs only)."""
         shown: dict[str, Any] = {
             "target": self.target,
             "feed": self.feed,
             "url": self.url,
-            **{name: self.counts.get(name, 0) for name in WORDS},
+            **{name: self.counts.get(name, 0) for name in RESULT_NAMES},
             "failed": [
                 {"uid": failure.uid, "href": failure.href, "reason": failure.reason}
                 for failure in self.failures
@@ -99,8 +104,46 @@ class TargetReport(Struct, frozen=True, kw_only=True):
         return shown
 
 
+class LastRun(Struct, frozen=True):
+    """The last run of a target, and when it ended."""
+
+    at: datetime
+    report: TargetReport
+
+
+class PushStats:
+    """Results of all pushes since the server started; a reload of the configuration keeps them.
+
+    `last`: the last run by target. `counts`: numbers of objects by target and result.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, LastRun] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def count(self, result: str) -> int:
+        """Return the number of objects of all targets with this result: created, updated, deleted ..."""
+        return sum(count for (_, name), count in self.counts.items() if name == result)
+
+
+class PushStatus(Struct, frozen=True):
+    """The state of the scheduler: `error` if the last run of any target was not good.
+
+    `last`: the last run by target; None: there was none yet. `queued`: the number of waiting targets.
+    """
+
+    state: State
+    last: Mapping[str, LastRun | None]
+    next_run: datetime | None
+    queued: int
+
+
 class PushProgress:
-    """What a run has come to so far: after an error too there is something to report."""
+    """The results of a run so far, from which a report can be made even after an error.
+
+    `plan`: empty until there is one. `done`: actions that succeeded. `force`: deletions of leftovers
+    are allowed. `unread`: why Plane was not read completely.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -116,24 +159,24 @@ class PushProgress:
     def report(
         self, target: str, feed: str, seconds: float, error: IcsfeedError | None, *, dry_run: bool
     ) -> TargetReport:
-        """The report of the run."""
-        deletes = deletions(self.plan, force=self.force)
-        kept = frozenset(deletes if self.refused else ())
+        """Return the report of the run. `error`: what ended it early. A dry run reports what it would do."""
+        deletes = self.plan.deletions(force=self.force)
+        spared = frozenset(deletes if self.refused else ())
         leftovers = frozenset(() if self.force else self.plan.of("leftover"))
-        planned = tuple(action for action in self.plan.actions if action not in kept | leftovers)
+        planned = tuple(action for action in self.plan.actions if action not in spared | leftovers)
         done = planned if dry_run else (*self.plan.of("leave"), *self.done)
-        conflicts = [Failure(one.uid, one.href, one.reason) for one in self.plan.of("conflict")]
+        conflicts = [Failure(action.uid, action.href, action.reason) for action in self.plan.of("conflict")]
         return TargetReport(
             target=target,
             feed=feed,
             url=self.url,
-            counts=Counter(COUNTED[action.kind] for action in done if action.kind in COUNTED),
+            counts=Counter(RESULTS[action.kind] for action in done if action.kind in RESULTS),
             failures=(*conflicts, *self.failures),
             refused=self.refused,
             spared=deletes if self.refused else (),
             leftovers=() if self.force else self.plan.of("leftover"),
             warnings=tuple(self.warnings),
-            actions=tuple(one for one in planned if one.kind != "leave") if dry_run else None,
+            actions=tuple(action for action in planned if action.kind != "leave") if dry_run else None,
             requests=self.requests,
             seconds=seconds,
             error=error,

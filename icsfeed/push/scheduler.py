@@ -1,89 +1,62 @@
-"""Pushes inside the server: after a change of a pushed feed, now and then, and when told to."""
+"""Pushes inside the server: after a feed has changed, at a fixed interval, and on request."""
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import TypeAlias
+from urllib.parse import urlsplit
 
-from msgspec import Struct
-
-from icsfeed.errors import PushBusy
+from icsfeed.config.schema import PushTarget
+from icsfeed.errors import FeedError, PushBusy
+from icsfeed.feeds.query import Query
+from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.read_feed import stamp
-from icsfeed.push.report import LEFT_OVER, TargetReport
-from icsfeed.push.run import PushContext, by_server, push
+from icsfeed.push.report import LEFTOVERS_TEXT, LastRun, PushStats, PushStatus, State, TargetReport
 
-TICK = 1.0
-"""Seconds between looks at whether a feed has changed: Plane is not asked for that."""
-DEBOUNCE, LONGEST = 5.0, 60.0
-"""Seconds from the last change to the push, and from the first one while changes go on."""
-AGAIN = 30.0
-"""Seconds until the next attempt, where Plane could not be read whole, or another run was under way."""
+TICK_SECONDS = 1.0
+"""Seconds between checks whether a feed has changed. A check sends no request to Plane."""
+DEBOUNCE_SECONDS, MAX_DEBOUNCE_SECONDS = 5.0, 60.0
+"""Seconds from the last change to the push, and at most from the first of several changes."""
+RETRY_SECONDS = 30.0
+"""Seconds to the next attempt if Plane could not be read completely, or another run was in progress."""
 
-State: TypeAlias = Literal["idle", "running", "error"]
-Push: TypeAlias = Callable[[str, FeedService, PushContext], Awaitable[TargetReport]]
+Push: TypeAlias = Callable[[str, FeedService], Awaitable[TargetReport]]
+"""Push to the target with this name: `run.push` with its context."""
 
 log = logging.getLogger("icsfeed.push")
 
 
-class LastRun(Struct, frozen=True):
-    """A target's last run, and when it ended."""
-
-    at: datetime
-    report: TargetReport
-
-
-class PushStats:
-    """What pushes have done since the start of the server: it outlives a configuration.
-
-    `last`: the last run of each target. `counts`: objects by target and what was done with them.
-    """
-
-    def __init__(self) -> None:
-        self.last: dict[str, LastRun] = {}
-        self.counts: Counter[tuple[str, str]] = Counter()
-
-    def count(self, word: str) -> int:
-        """Objects of all targets with which this was done: created, updated, deleted ..."""
-        return sum(count for (_, done), count in self.counts.items() if done == word)
-
-
-class PushStatus(Struct, frozen=True):
-    """How the pushes are: `error` while the last run of some target was not good.
-
-    `queued`: how many targets wait. `last`: the last run of each target; None: there was none.
-    """
-
-    state: State
-    last: Mapping[str, LastRun | None]
-    next_run: datetime | None
-    queued: int
+def group_by_server(targets: Mapping[str, PushTarget], names: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """Return the names of targets by host, so that no target waits for the time-outs of another server."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(urlsplit(targets[name].url).netloc.lower(), []).append(name)
+    return groups
 
 
 class PushScheduler:
-    """Pushes all active targets of a configuration; without a `world` none.
+    """Pushes to all active targets of a configuration; to none if `push` is None.
 
-    Those on one server one after the other; a server that does not answer delays no other.
-    `timer` gives monotonic seconds, `sleep` waits so many.
+    Targets on the same server are pushed to one after the other; a server that does not answer delays
+    only its own targets. `timer` returns monotonic seconds; `sleep` waits for a number of seconds.
     """
 
     def __init__(
         self,
         service: FeedService,
-        world: PushContext | None,
-        pushed: PushStats,
+        push: Push | None,
+        stats: PushStats,
+        clock: Callable[[], datetime],
         timer: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        push: Push = push,
     ) -> None:
-        targets = service.config.push if world is not None else {}
+        targets = service.config.push if push is not None else {}
         self._targets = {name: target for name, target in targets.items() if target.active}
         self._service = service
-        self._world = world
-        self._pushed = pushed
+        self._stats = stats
         self._interval = float(service.config.sync_interval)
+        self._clock = clock
         self._timer = timer
         self._sleep = sleep
         self._push = push
@@ -94,115 +67,124 @@ class PushScheduler:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Push from now on, in the background, where there is something to push to."""
+        """Start the background task, if there are targets."""
+
+        async def run() -> None:
+            while True:
+                await self.step()
+                await self._sleep(TICK_SECONDS)
+
         if self._targets:
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(run())
 
     async def close(self) -> None:
-        """End it. A run in the middle is cut off; the next one repairs what that leaves."""
+        """Stop. A run in progress is cancelled; the next push completes it."""
         tasks = [*self._running.values(), *([self._task] if self._task is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def run_now(self) -> None:
-        """Push everything at once; what is under way once more."""
+        """Make every target due now; one that is being pushed to is pushed to again afterwards."""
         self._due = dict.fromkeys(self._targets, self._timer())
 
     @property
     def status(self) -> PushStatus:
-        """How the pushes are."""
-        last = {name: self._pushed.last.get(name) for name in self._targets}
-        failed = any(one is not None and not one.report.is_good for one in last.values())
+        """Return the current state."""
+        last = {name: self._stats.last.get(name) for name in self._targets}
+        failed = any(run is not None and not run.report.is_good for run in last.values())
         running = any(not task.done() for task in self._running.values())
         state: State = "running" if running else "error" if failed else "idle"
-        soonest = min((self._at(name) for name in self._targets), default=None)
-        left = None if soonest is None else timedelta(seconds=max(0.0, soonest - self._timer()))
-        next_run = None if left is None or self._world is None else self._world.clock() + left
-        return PushStatus(state, last, next_run, len(self._waiting()))
-
-    async def _run(self) -> None:
-        while True:
-            await self.step()
-            await self._sleep(TICK)
+        next_due = min((self._due_at(name) for name in self._targets), default=None)
+        next_run = None
+        if next_due is not None:
+            next_run = self._clock() + timedelta(seconds=max(0.0, next_due - self._timer()))
+        queued = self._changed.keys() | set(self._ready())
+        return PushStatus(state, last, next_run, len(queued))
 
     async def step(self) -> None:
-        """Begin to push what is due now, where the server is not busy with an earlier push."""
-        await self._look()
-        for server, names in by_server(self._targets, self._ready()).items():
+        """Start pushes to the targets that are due, except on servers with a push still in progress."""
+        for name, target in self._targets.items():
+            stamp = await feed_stamp(self._service, target.feed)
+            if stamp is not None and stamp != self._stamps.get(name):
+                self._stamps[name] = stamp
+                now = self._timer()
+                first, _ = self._changed.get(name, (now, now))
+                self._changed[name] = (first, now)
+        for server, names in group_by_server(self._targets, self._ready()).items():
             if server not in self._running or self._running[server].done():
                 self._running[server] = asyncio.create_task(self._push_each(names))
         await asyncio.sleep(0)
 
-    async def _push_each(self, names: Iterable[str]) -> None:
-        for name in names:
-            await self._push_one(name)
-
-    async def _look(self) -> None:
-        """See which feeds are not as they were when they were last pushed."""
-        for name, target in self._targets.items():
-            found = await stamp(self._service, target.feed)
-            if found is not None and found != self._stamps.get(name):
-                self._stamps[name] = found
-                self._touch(name)
-
-    def _touch(self, name: str) -> None:
-        now = self._timer()
-        first, _ = self._changed.get(name, (now, now))
-        self._changed[name] = (first, now)
-
-    def _at(self, name: str) -> float:
-        """When a target is to be pushed next."""
+    def _due_at(self, name: str) -> float:
+        """Return the timer's seconds at which a target is due."""
         if name not in self._changed:
             return self._due[name]
         first, last = self._changed[name]
-        return min(self._due[name], last + DEBOUNCE, first + LONGEST)
+        return min(self._due[name], last + DEBOUNCE_SECONDS, first + MAX_DEBOUNCE_SECONDS)
 
     def _ready(self) -> Sequence[str]:
-        return [name for name in self._targets if self._at(name) <= self._timer()]
+        return [name for name in self._targets if self._due_at(name) <= self._timer()]
 
-    def _waiting(self) -> Sequence[str]:
-        return [name for name in self._targets if name in self._changed or name in self._ready()]
-
-    async def _push_one(self, name: str) -> None:
-        """Push a target; whatever happens, the others go on."""
-        world = self._world
-        if world is None:
-            return
-        self._changed.pop(name, None)
-        self._due[name] = self._timer() + self._interval
-        try:
-            report = await self._push(name, self._service, world)
-        except Exception:
-            log.exception("target %s: unexpected error", name)
-        else:
-            self._take(name, report, world.clock())
-
-    def _take(self, name: str, report: TargetReport, now: datetime) -> None:
-        if isinstance(report.error, PushBusy) or (report.refused is not None and report.refused.final):
-            self._due[name] = min(self._due[name], self._timer() + AGAIN)
-        if isinstance(report.error, PushBusy):
-            log.info("%s", report.error)
-            return
-        self._pushed.last[name] = LastRun(now, report)
-        self._pushed.counts.update({(name, word): count for word, count in report.counts.items()})
-        _tell(report)
+    async def _push_each(self, names: Iterable[str]) -> None:
+        """Push to targets of one server, one after the other; an unexpected error ends only its own push."""
+        for name in names:
+            if self._push is None:
+                return
+            # Before the push begins, not after it: a change that arrives meanwhile is pushed by the next one.
+            self._changed.pop(name, None)
+            self._due[name] = self._timer() + self._interval
+            try:
+                report = await self._push(name, self._service)
+            except Exception:
+                log.exception("target %s: unexpected error", name)
+                continue
+            is_busy = isinstance(report.error, PushBusy)
+            if is_busy or (report.refused is not None and report.refused.final):
+                self._due[name] = min(self._due[name], self._timer() + RETRY_SECONDS)
+            if is_busy:
+                log.info("%s", report.error)
+                continue
+            self._stats.last[name] = LastRun(self._clock(), report)
+            self._stats.counts.update({(name, result): count for result, count in report.counts.items()})
+            _log_report(report)
 
 
-def _tell(report: TargetReport) -> None:
-    """What an operator should know of a run; nothing of one that changed nothing."""
-    done = {word: count for word, count in report.counts.items() if word != "kept" and count}
-    if done:
-        words = ", ".join(f"{count} {word}" for word, count in done.items())
-        log.info("target %s: %s in %d requests", report.target, words, report.requests)
+def _log_report(report: TargetReport) -> None:
+    """Log what an operator should know about a run: nothing if it changed nothing and all is well."""
+    changes = ", ".join(
+        f"{count} {name}" for name, count in report.counts.items() if name != "kept" and count
+    )
+    if changes:
+        log.info("target %s: %s in %d requests", report.target, changes, report.requests)
     for warning in report.warnings:
         log.warning("target %s: %s", report.target, warning)
     for failure in report.failures:
         log.error("target %s: %s: %s", report.target, failure.href, failure.reason)
     if report.refused is not None and not report.refused.final:
         reason = report.refused.reason
-        log.error("target %s: nothing deleted: %s; `icsfeed push --force` does it", report.target, reason)
+        log.error(
+            "target %s: nothing deleted: %s; to delete, run `icsfeed push --force`", report.target, reason
+        )
     if report.leftovers:
-        log.warning("target %s: %d %s", report.target, len(report.leftovers), LEFT_OVER)
+        log.warning("target %s: %d %s", report.target, len(report.leftovers), LEFTOVERS_TEXT)
     if report.error is not None:
         log.error("target %s: %s", report.target, report.error)
+
+
+async def feed_stamp(service: FeedService, name: str) -> tuple[object, ...] | None:
+    """Return a value that changes when the feed's cached data or the date changes; None: nothing is cached.
+
+    Compares stamps of snapshots only: it sends no request and renders nothing.
+    """
+    try:
+        feed = await service.feed(name)
+        if not service.links.is_served(feed):
+            return None
+        workspace = service.workspaces[service.workspace_of(feed)]
+        projects = workspace.known.projects.get("") or ()
+        readable = workspace.readable(projects_of(name, feed, projects))
+        view = workspace.known.view(projects, readable, needs(feed, Query()))
+    except FeedError:
+        return None
+    return None if view is None else (*view.stamp, service.today())

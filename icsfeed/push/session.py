@@ -26,22 +26,26 @@ from icsfeed.http import (
     request_failure,
     retry_after,
 )
-from icsfeed.push.xml import read_sentence
+from icsfeed.push.xml import read_error_text
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked."""
-ANSWER_TIME = 600.0
+RESPONSE_SECONDS = 600.0
 """Seconds for one answer, whole: a server that sends a byte now and then must not hold a run for ever."""
-AT_ONCE = 4
-ATTEMPTS, ATTEMPTS_500 = 6, 4
+MAX_CONCURRENT_REQUESTS = 4
+MAX_ATTEMPTS, MAX_ATTEMPTS_AFTER_500 = 6, 4
 """The first one, and so many again."""
-FIRST_WAIT, LONGEST_WAIT, LONGEST_ASKED = 4.0, 60.0, 120.0
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, MAX_RETRY_AFTER_SECONDS = 4.0, 60.0, 120.0
 """Seconds between attempts, by our own word and at most by the server's: a restart takes a while."""
 
-GIVE_UP = 5
+MAX_FAILED_REQUESTS = 5
 """Requests that failed at every attempt, after which the whole run ends."""
 
-TRY_AGAIN = frozenset({423, 429, 500, 502, 503, 504})
+RETRIED_STATUSES = frozenset({423, 429, 500, 502, 503, 504})
+
+
+def ignore(*_args: object) -> None:
+    """Stand in for a callback that nobody gave."""
 
 
 class DavResponse(Struct, frozen=True):
@@ -53,7 +57,7 @@ class DavResponse(Struct, frozen=True):
     url: str
 
 
-class Login(httpx.Auth):
+class BasicOrDigestAuth(httpx.Auth):
     """Basic at once; Digest from the first 401 on that offers nothing else, with what that asks for."""
 
     def __init__(self, username: str, password: str) -> None:
@@ -68,36 +72,21 @@ class Login(httpx.Auth):
             if self._turned:
                 yield from flow
                 return
-            response = yield from _forwarded(self._basic.auth_flow(request))
-            if response.status_code != HTTPStatus.UNAUTHORIZED or not _only_digest(response):
+            response = yield next(self._basic.auth_flow(request))
+            challenges = response.headers.get_list("www-authenticate")
+            offered = {challenge.split(" ")[0].lower() for challenge in challenges}
+            if response.status_code != HTTPStatus.UNAUTHORIZED or offered & {"basic", "digest"} != {"digest"}:
                 return
             self._turned = True
-            yield from _after(flow, response)
+            # The Digest flow takes the answer to the Basic request as that to its own first one.
+            next(flow)
+            with suppress(StopIteration):
+                yield flow.send(response)
         except (KeyError, ValueError, NotImplementedError, httpx.ProtocolError):
             reason = (
                 "the server asks for a kind of Digest, or the user name holds letters, that cannot be sent"
             )
             raise LoginRefused(str(request.url), reason) from None
-
-
-def _forwarded(
-    flow: Generator[httpx.Request, httpx.Response, None],
-) -> Generator[httpx.Request, httpx.Response, httpx.Response]:
-    return (yield next(flow))
-
-
-def _after(
-    flow: Generator[httpx.Request, httpx.Response, None], response: httpx.Response
-) -> Generator[httpx.Request, httpx.Response, None]:
-    """The rest of a flow whose first request was sent by another one, and answered so."""
-    next(flow)
-    with suppress(StopIteration):
-        yield flow.send(response)
-
-
-def _only_digest(response: httpx.Response) -> bool:
-    offered = [value.split(" ")[0].lower() for value in response.headers.get_list("www-authenticate")]
-    return "digest" in offered and "basic" not in offered
 
 
 class DavServer:
@@ -113,22 +102,27 @@ class DavServer:
         client: httpx.AsyncClient,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
-        attempts: int = ATTEMPTS,
+        attempts: int = MAX_ATTEMPTS,
         secrets: Sequence[str] = (),
     ) -> None:
         self.requests = 0
         self.was_locked = False
-        self.waits: Callable[[str], None] = _nobody
+        self.waits: Callable[[str], None] = ignore
         self._secrets = [*filter(None, secrets)]
         self._client = client
         self._sleep = sleep
         self._chance = chance
         self._attempts = attempts
-        self._most = AT_ONCE
+        self._most = MAX_CONCURRENT_REQUESTS
         self._under_way = 0
         self._turn = asyncio.Condition()
         self._given_up = 0
-        client.event_hooks["request"].append(self._count)
+
+        async def count(_request: httpx.Request) -> None:
+            self.requests += 1
+
+        # A hook and not `ask`: Digest sends a request of its own for each challenge.
+        client.event_hooks["request"].append(count)
 
     def one_at_a_time(self) -> None:
         """Send one request at a time from the start."""
@@ -136,7 +130,7 @@ class DavServer:
 
     def said(self, answer: DavResponse) -> str:
         """The server's own words for an error, to follow ours; without our password, if it repeats that."""
-        words = read_sentence(answer.body)
+        words = read_error_text(answer.body)
         for secret in self._secrets:
             words = words.replace(secret, "***")
         return f"; the server says: {words}" if words else ""
@@ -159,29 +153,26 @@ class DavServer:
                 if attempt >= self._attempts:
                     raise
                 heard, wait = None, None
-            if heard is not None and heard.status not in TRY_AGAIN:
+            if heard is not None and heard.status not in RETRIED_STATUSES:
                 return heard
             if heard is not None:
                 self._most = 1
                 self.was_locked |= heard.status == HTTPStatus.LOCKED
-                if attempt >= min(self._attempts, _attempts(heard.status)):
-                    return self._last(heard, what)
-            pause = self._pause(attempt) if wait is None else min(wait, LONGEST_ASKED)
+                if attempt >= min(self._attempts, _max_attempts(heard.status)):
+                    # Where many requests end so, it is the server, and not what it was asked.
+                    self._given_up += 1
+                    if self._given_up > MAX_FAILED_REQUESTS:
+                        raise NoServer(what, f"the server fails again and again ({heard.status})")
+                    return heard
+            if wait is not None:
+                pause = min(wait, MAX_RETRY_AFTER_SECONDS)
+            else:
+                # Doubling up to a minute, each time between half of that and all of it.
+                longest = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (attempt - 1))
+                pause = longest * (1 + self._chance()) / 2
             self.waits(f"waiting {pause:.0f} s: {f'it answers {heard.status}' if heard else 'no answer'}")
             await self._sleep(pause)
             self.waits("")
-
-    def _last(self, heard: DavResponse, what: str) -> DavResponse:
-        """The answer to the last attempt. Where many end so, it is the server, and not what it was asked."""
-        self._given_up += 1
-        if self._given_up > GIVE_UP:
-            raise NoServer(what, f"the server fails again and again ({heard.status})")
-        return heard
-
-    def _pause(self, attempt: int) -> float:
-        """Doubling up to a minute, each time between half of that and all of it."""
-        longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (attempt - 1))
-        return longest * (1 + self._chance()) / 2
 
     @asynccontextmanager
     async def _lane(self) -> AsyncIterator[None]:
@@ -196,15 +187,12 @@ class DavServer:
             async with self._turn:
                 self._turn.notify_all()
 
-    async def _count(self, _request: httpx.Request) -> None:
-        self.requests += 1
-
     async def _once(
         self, method: str, url: str, what: str, body: bytes, headers: Mapping[str, str]
     ) -> DavResponse:
         try:
             async with (
-                asyncio.timeout(ANSWER_TIME),
+                asyncio.timeout(RESPONSE_SECONDS),
                 self._client.stream(method, url, content=body, headers=headers) as response,
             ):
                 answered, is_whole = await read_body(response, ANSWER_LIMIT)
@@ -228,19 +216,15 @@ def _push_error(error: Exception, what: str) -> PushError:
     return (NotTrusted if kind == "tls" else NoServer)(what, text)
 
 
-def _nobody(_text: str) -> None:
-    """Listens to no progress."""
-
-
-def _attempts(status: int) -> int:
-    return ATTEMPTS_500 if status == HTTPStatus.INTERNAL_SERVER_ERROR else ATTEMPTS
+def _max_attempts(status: int) -> int:
+    return MAX_ATTEMPTS_AFTER_500 if status == HTTPStatus.INTERNAL_SERVER_ERROR else MAX_ATTEMPTS
 
 
 class Connect(Protocol):
     """How a target's server is reached: `open_server`, and what tests put in its place."""
 
     def __call__(
-        self, target: PushTarget, *, attempts: int = ATTEMPTS
+        self, target: PushTarget, *, attempts: int = MAX_ATTEMPTS
     ) -> AbstractAsyncContextManager[DavServer]: ...
 
 
@@ -250,7 +234,7 @@ async def open_server(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    attempts: int = ATTEMPTS,
+    attempts: int = MAX_ATTEMPTS,
     environ: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[DavServer]:
     """The server of a target, to be closed at the end. Redirects are not followed: the login is for one host.
@@ -258,17 +242,20 @@ async def open_server(
     `attempts`: of each request, where it may help. Raises LoginRefused for a token that no header can
     hold, and BadSetting when `ca_file` or the environment cannot be used.
     """
+    auth, headers = None, {"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING}
+    if target.username is not None and target.password is not None:
+        auth = BasicOrDigestAuth(target.username, target.password.reveal())
+    if target.token is not None:
+        if not target.token.reveal().isascii():
+            raise LoginRefused(target.url, "the token holds characters that cannot be sent")
+        headers["Authorization"] = f"Bearer {target.token.reveal()}"
     async with open_http(
         target.url,
         environ=environ,
-        auth=_auth(target),
-        headers={
-            "User-Agent": USER_AGENT,
-            "Accept-Encoding": ACCEPT_ENCODING,
-            **_bearer(target),
-        },
+        auth=auth,
+        headers=headers,
         timeout=httpx.Timeout(target.read_timeout, connect=target.connect_timeout, pool=None),
-        limits=httpx.Limits(max_connections=AT_ONCE),
+        limits=httpx.Limits(max_connections=MAX_CONCURRENT_REQUESTS),
         follow_redirects=False,
         ca_file=target.ca_file,
         transport=transport,
@@ -281,17 +268,3 @@ def _secrets(target: PushTarget) -> Sequence[str]:
     plain = [one.reveal() for one in (target.password, target.token) if one is not None]
     pair = f"{target.username}:{target.password.reveal()}" if target.password else ""
     return [b64encode(pair.encode()).decode(), *plain]
-
-
-def _auth(target: PushTarget) -> httpx.Auth | None:
-    if target.username is None or target.password is None:
-        return None
-    return Login(target.username, target.password.reveal())
-
-
-def _bearer(target: PushTarget) -> Mapping[str, str]:
-    if target.token is None:
-        return {}
-    if not target.token.reveal().isascii():
-        raise LoginRefused(target.url, "the token holds characters that cannot be sent")
-    return {"Authorization": f"Bearer {target.token.reveal()}"}

@@ -1,28 +1,26 @@
 """The writes of one push: conditional, several at once, decided again where an object changed meanwhile."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from icsfeed.errors import Changed, Locked, ObjectError, PushError, Rejected
-from icsfeed.push.claim import Claim
+from icsfeed.errors import Changed, Locked, NoRoom, ObjectError, PushError, Rejected
+from icsfeed.push.action import WRITES, Action
 from icsfeed.push.collection import Collection
-from icsfeed.push.object import ParsedObject, read_object, write_object
+from icsfeed.push.object import Claim, ParsedObject, read_object, write_object
 from icsfeed.push.plan import (
-    WRITES,
     Accepted,
-    Action,
     DesiredObject,
     RemoteObject,
-    decide_again,
+    decide_after_change,
     has_emoji,
-    is_right,
+    is_up_to_date,
 )
 from icsfeed.push.report import Failure, PushProgress
-from icsfeed.push.session import AT_ONCE
+from icsfeed.push.session import MAX_CONCURRENT_REQUESTS
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with how many writes are done, and of how many."""
@@ -40,7 +38,7 @@ class ObjectWriter:
 
     `present`: the objects as they are known now, by path. `accepted`: what the server made of what we
     wrote (see push/plan.py). `unknown`: paths of which it is not known what became of them.
-    `recognised` says of an object whether it is ours although its mark is gone.
+    `with_our_mark` says of an object whether it is ours although its mark is gone.
     """
 
     def __init__(
@@ -51,7 +49,7 @@ class ObjectWriter:
         present: Sequence[RemoteObject],
         accepted: Mapping[str, Accepted],
         tally: PushProgress,
-        recognised: Callable[[RemoteObject], RemoteObject],
+        with_our_mark: Callable[[RemoteObject], RemoteObject],
     ) -> None:
         self.present = {one.href: one for one in present}
         self.accepted = {uid: seen for uid, seen in accepted.items() if uid in wanted}
@@ -59,21 +57,32 @@ class ObjectWriter:
         self._wanted = wanted
         self._claim = claim
         self._tally = tally
-        self._recognised = recognised
+        self._recognised = with_our_mark
         self._written: dict[str, _Written] = {}
         self.unknown: set[str] = set()
 
-    @property
-    def settled(self) -> int:
-        """How many actions are done, or have failed for good."""
-        return len(self._tally.done) + len(self._tally.failures)
+    async def carry_out(self, progress: Progress) -> None:
+        """Writes first, deletions last. Raises as `_do_all`."""
+        tally = self._tally
+        writes = tally.plan.of(*WRITES)
+        deletes = () if tally.refused else tally.plan.deletions(force=tally.force)
 
-    def left(self, actions: Iterable[Action]) -> Sequence[Action]:
-        """Those that are neither done nor have failed for good."""
-        settled = {action.href for action in self._tally.done} | {one.href for one in self._tally.failures}
-        return [action for action in actions if action.href not in settled]
+        def show() -> None:
+            progress(len(tally.done) + len(tally.failures), len(writes) + len(deletes))
 
-    async def carry_out(self, actions: Sequence[Action], progress: Callable[[], None]) -> None:
+        try:
+            await self._do_all(writes, show)
+        except NoRoom:
+            if not deletes:
+                raise
+            # The deletions make room; then what did not fit is tried once more.
+            await self._do_all(deletes, show)
+            settled = {one.href for one in tally.done} | {one.href for one in tally.failures}
+            await self._do_all([action for action in writes if action.href not in settled], show)
+        else:
+            await self._do_all(deletes, show)
+
+    async def _do_all(self, actions: Sequence[Action], progress: Callable[[], None]) -> None:
         """All of them, four at a time; one that fails leaves the others alone.
 
         Raises the first PushError that is not about one object, once what was under way has ended.
@@ -96,7 +105,7 @@ class ObjectWriter:
                     stops.append(error)
                 progress()
 
-        await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(worker() for _ in range(MAX_CONCURRENT_REQUESTS)))
         if stops:
             raise stops[0]
 
@@ -105,28 +114,22 @@ class ObjectWriter:
         try:
             await self._write(action, item)
         except Changed:
-            again = await self._decided_again(action, item)
+            body = (await self._collection.read([action.href])).get(action.href)
+            found = None
+            if body is not None:
+                found = self._recognised(RemoteObject(action.href, body.etag, read_object(body.data)))
+            self._know(action.href, found)
+            again = decide_after_change(action, item, found, self._claim)
             if again.kind in ("conflict", "rejected"):
                 self._failed(action, again.reason)
                 return
             if again.kind != "leave":
-                await self._write_again(again, item)
+                try:
+                    await self._write(again, item)
+                except Changed:
+                    reason = "the server refuses it again and again without a reason; it may be too large"
+                    raise Rejected(action.href, reason) from None
         self._tally.done.append(action)
-
-    async def _write_again(self, action: Action, item: DesiredObject | None) -> None:
-        try:
-            await self._write(action, item)
-        except Changed:
-            reason = "the server refuses it again and again without a reason; it may be too large"
-            raise Rejected(action.href, reason) from None
-
-    async def _decided_again(self, action: Action, item: DesiredObject | None) -> Action:
-        body = (await self._collection.read([action.href])).get(action.href)
-        found = None
-        if body is not None:
-            found = self._recognised(RemoteObject(action.href, body.etag, read_object(body.data)))
-        self._know(action.href, found)
-        return decide_again(action, item, found, self._claim)
 
     async def _write(self, action: Action, item: DesiredObject | None) -> None:
         if item is None:
@@ -162,9 +165,14 @@ class ObjectWriter:
             stored = read_object(body.data) if body is not None else None
             if body is None or stored is None or not self._claim.owns(stored):
                 self._tally.done.remove(action)
-                self._failed(action, self._why_lost(stored, action))
+                reason = f"it was written, and cannot be read back{self._hint(action)}"
+                if stored is not None and stored.uid:
+                    reason = "the server does not keep our marks (X- properties): it cannot be pushed to"
+                self._failed(action, reason)
                 if body is not None and stored is not None and stored.blank:
-                    await self._clear(action.href, body.etag)
+                    # Other apps fail on what the server made of our bytes.
+                    with suppress(ObjectError):
+                        await self._collection.delete(action.href, body.etag)
                 continue
             self._know(action.href, RemoteObject(action.href, body.etag, stored))
             written = self._written[action.href]
@@ -182,22 +190,12 @@ class ObjectWriter:
 
         `untouched`: its etag is that of our writing. Else its times tell: a person's app sets them anew.
         """
-        if is_right(item, stored, self.accepted) or stored.hash != item.hash:
+        if is_up_to_date(item, stored, self.accepted) or stored.hash != item.hash:
             return False
         if not untouched and stored.revision != written.stored.revision:
             return False
         self.accepted[item.component.uid] = (item.hash, stored.facts)
         return True
-
-    async def _clear(self, path: str, etag: str) -> None:
-        """Delete what the server made of our bytes: other apps fail on a ruin."""
-        with suppress(ObjectError):
-            await self._collection.delete(path, etag)
-
-    def _why_lost(self, stored: ParsedObject | None, action: Action) -> str:
-        if stored is not None and stored.uid:
-            return "the server does not keep our marks (X- properties): it cannot be pushed to"
-        return f"it was written, and cannot be read back{self._hint(action)}"
 
     def _hint(self, action: Action) -> str:
         """What may help where the server does not bear what an object holds."""

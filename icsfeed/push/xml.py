@@ -27,22 +27,22 @@ COLLECTION, CALENDAR = f"{DAV}collection", f"{CALDAV}calendar"
 ERROR, RESPONSE, HREF, STATUS = f"{DAV}error", f"{DAV}response", f"{DAV}href", f"{DAV}status"
 PROPSTAT, PROP = f"{DAV}propstat", f"{DAV}prop"
 
-SAFE = "/~!$&'()*+,;=:@-._"
+SAFE_IN_PATHS = "/~!$&'()*+,;=:@-._"
 """What stays as it is in a path: the unreserved, and what RFC 3986 allows in a segment."""
 
 _ILLEGAL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 """What XML 1.0 cannot hold, in UTF-8. Radicale, xandikos and others pass on what somebody's object holds."""
 
 _PREFIXES = {DAV: "d:", CALDAV: "c:", APPLE: "a:"}
-_DEEPEST = 64
-SENTENCE_BYTES = 4_096
+MAX_DEPTH = 64
+MAX_ERROR_BYTES = 4_096
 """As much of an error is read for what it says: pages of errors may be long."""
-_UNSEEN = re.compile(r"<(head|style|script|title)\b.*?</\1\s*>|<!--.*?-->", re.I | re.S)
+_INVISIBLE_HTML = re.compile(r"<(head|style|script|title)\b.*?</\1\s*>|<!--.*?-->", re.I | re.S)
 _TAG = re.compile(r"<[^<>]*>")
 
 
 class MultistatusResponse(Struct, frozen=True):
-    """One response of a multistatus. `path` as in `canonical`; `href` as the server spells its path.
+    """One response of a multistatus. `path` as in `canonical_path`; `href` as the server spells its path.
 
     `found`: the properties that it has. `status`: that of the whole response, or of what it lacks.
     """
@@ -114,7 +114,7 @@ def _bytes(root: Element) -> bytes:
     return body
 
 
-def canonical(base: str, href: str) -> str | None:
+def canonical_path(base: str, href: str) -> str | None:
     """The path of a href, resolved against the address `base`, in one spelling; None: on another server."""
     try:
         url, own = urlsplit(urljoin(base, href.strip())), urlsplit(base)
@@ -122,22 +122,22 @@ def canonical(base: str, href: str) -> str | None:
             return None
     except ValueError:
         return None
-    return quote(unquote_to_bytes(url.path or "/"), safe=SAFE)
+    return quote(unquote_to_bytes(url.path or "/"), safe=SAFE_IN_PATHS)
 
 
-def address(base: str, path: str) -> str:
+def absolute_url(base: str, path: str) -> str:
     """The address of a path on the server of `base`, whatever the path: urljoin takes `//x` for a host."""
     own = urlsplit(base)
     return f"{own.scheme}://{own.netloc}{path}"
 
 
-def host_of(base: str, href: str) -> str:
-    """The host that a href leads to, for messages."""
+def shown_address(base: str, href: str) -> str:
+    """Where a href leads to, for messages: without a login and without a query, which may hold secrets."""
     try:
-        host = urlsplit(urljoin(base, href.strip())).netloc.rpartition("@")[2]
+        url = urlsplit(urljoin(base, href.strip()))
+        return shorten(f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}")
     except ValueError:
-        host = ""
-    return host or "what is no web address"
+        return "what is no web address"
 
 
 def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str | None, int]:
@@ -149,10 +149,10 @@ def read_multistatus(body: bytes, base: str) -> list[MultistatusResponse]:
     root = _parsed(body)
     if root.tag != f"{DAV}multistatus":
         raise ValueError("it is no multistatus")
-    return [answer for response in root.iter(RESPONSE) for answer in _answers(response, base)]
+    return [answer for response in root.iter(RESPONSE) for answer in _responses(response, base)]
 
 
-def _answers(response: Element, base: str) -> Iterator[MultistatusResponse]:
+def _responses(response: Element, base: str) -> Iterator[MultistatusResponse]:
     """One for each href: of several that share a status (RFC 4918, 14.24) each has its own."""
     found: dict[str, Element] = {}
     statuses = [_status(response)]
@@ -165,7 +165,7 @@ def _answers(response: Element, base: str) -> Iterator[MultistatusResponse]:
     reasons = frozenset(element.tag for element in response.findall(f".//{ERROR}/*"))
     status = statuses[0] or (200 if found or not failures else failures[0])
     for href in response.findall(HREF):
-        path = canonical(base, href.text or "")
+        path = canonical_path(base, href.text or "")
         if path is not None:
             spelled = urlsplit(urljoin(base, (href.text or "").strip())).path or "/"
             yield MultistatusResponse(path, spelled, status, found, reasons)
@@ -177,7 +177,7 @@ def _status(element: Element) -> int:
     return int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
 
 
-def read_reasons(body: bytes) -> frozenset[str]:
+def read_preconditions(body: bytes) -> frozenset[str]:
     """The preconditions that an error names, in a DAV:error or anywhere in a multistatus; none: none."""
     try:
         root = _parsed(body)
@@ -187,18 +187,18 @@ def read_reasons(body: bytes) -> frozenset[str]:
     return frozenset(element.tag for error in errors for element in error)
 
 
-def read_sentence(body: bytes) -> str:
+def read_error_text(body: bytes) -> str:
     """What an error says in words, of XML, HTML or plain text; empty where it says nothing."""
-    body = body[:SENTENCE_BYTES]
+    body = body[:MAX_ERROR_BYTES]
     try:
-        texts = _sentences(_parsed(body))
+        texts = _error_texts(_parsed(body))
     except ValueError:
-        plain = _UNSEEN.sub(" ", body.decode("utf-8", "replace"))
+        plain = _INVISIBLE_HTML.sub(" ", body.decode("utf-8", "replace"))
         texts = [unescape(_TAG.sub(" ", plain))]
     return shorten("".join(c if c.isprintable() else " " for c in " ".join(texts)))
 
 
-def _sentences(root: Element) -> Iterable[str]:
+def _error_texts(root: Element) -> Iterable[str]:
     """Of a page all; else what is for people (sabre/dav: s:message), or the text beside elements."""
     if root.tag.rpartition("}")[2].lower() == "html":
         body = next((one for one in root.iter() if one.tag.rpartition("}")[2].lower() == "body"), root)
@@ -211,14 +211,16 @@ def _sentences(root: Element) -> Iterable[str]:
 def _parsed(body: bytes) -> Element:
     try:
         root = _root(body)
-        if _is_deep(root):
-            raise ValueError("its XML is nested too deeply")
     except DefusedXmlException:
         raise ValueError("its XML holds a DTD or entities") from None
     except (ParseError, LookupError, UnicodeError):
         raise ValueError("its XML is broken") from None
-    else:
-        return root
+    level = [root]
+    for _ in range(MAX_DEPTH):
+        level = [child for element in level for child in element]
+    if level:
+        raise ValueError("its XML is nested too deeply")
+    return root
 
 
 def _root(body: bytes) -> Element:
@@ -227,12 +229,3 @@ def _root(body: bytes) -> Element:
         return fromstring(body, forbid_dtd=True)
     except ParseError:
         return fromstring(_ILLEGAL.sub(b"", body), forbid_dtd=True)
-
-
-def _is_deep(root: Element) -> bool:
-    level = [root]
-    for _ in range(_DEEPEST):
-        level = [child for element in level for child in element]
-        if not level:
-            return False
-    return True

@@ -12,8 +12,8 @@ from icsfeed.cache.sync import Sync
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.run import PushContext
-from icsfeed.push.scheduler import PushScheduler, PushStats
+from icsfeed.push.report import PushStats
+from icsfeed.push.scheduler import Push, PushScheduler
 from icsfeed.web.limits import GuessLimiter, Limiter
 from icsfeed.web.reader_log import ReaderLog
 from icsfeed.web.responses import Clock
@@ -35,7 +35,7 @@ class LoadedConfig(Struct, frozen=True):
 class ServerState:
     """Since when the server runs, who reads, what was counted and limited; and the watch of each workspace.
 
-    `timer` gives monotonic seconds; `sleep` waits so many. `pushes`: what pushes run in; None: none do.
+    `timer` gives monotonic seconds; `sleep` waits so many. `push` pushes to one target; None: no pushes.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ServerState:
         clock: Clock,
         timer: Callable[[], float] = monotonic,
         sleep: Sleep = asyncio.sleep,
-        pushes: PushContext | None = None,
+        push: Push | None = None,
     ) -> None:
         self.clock = clock
         self.timer = timer
@@ -59,7 +59,7 @@ class ServerState:
         )
         self.token_throttle = TokenThrottle(timer, sleep)
         self.pushed = PushStats()
-        self._pushes = pushes
+        self._push = push
         self._sleep = sleep
         self._watches: dict[Workspace, BackgroundRefresh] = {}
 
@@ -76,7 +76,7 @@ class ServerState:
 
     def pusher(self, service: FeedService) -> PushScheduler:
         """What pushes the targets of this configuration."""
-        return PushScheduler(service, self._pushes, self.pushed, self.timer, self._sleep)
+        return PushScheduler(service, self._push, self.pushed, self.clock, self.timer, self._sleep)
 
     async def leave(self, workspace: Workspace) -> None:
         """A server no longer watches this workspace; the watch ends with the last of them."""

@@ -18,7 +18,8 @@ from icsfeed.cli.check import check
 from icsfeed.config.schema import Auto, Feed, Secret
 from icsfeed.demo.sample import sample_id
 from icsfeed.plane.webhook import read as read_delivery
-from icsfeed.push.read_feed import read, stamp
+from icsfeed.push.read_feed import read_feed
+from icsfeed.push.scheduler import feed_stamp
 from icsfeed.store.store import open_store
 
 pytestmark = pytest.mark.anyio
@@ -132,11 +133,11 @@ async def test_a_project_that_may_not_be_read_is_left_out_and_everything_says_so
         assert "may not read this" in await status(world)
         found = [one async for one in check(world.service)]
         assert any(one.level == "error" and "project OPS" in one.text for one in found)
-        reading = await read(world.service, "all")
+        reading = await read_feed(world.service, "all")
         assert [part.final for part in reading.missing] == [False], (
             "where a push had more before, nothing is deleted"
         )
-        assert await stamp(world.service, "all") is not None
+        assert await feed_stamp(world.service, "all") is not None
 
 
 async def test_nobody_waits_for_a_project_that_may_not_be_read() -> None:

@@ -12,7 +12,7 @@ from push_world import Pushing, pushing_to
 from test_push_servers import plane
 
 from icsfeed.feeds.mapping import issue_uid
-from icsfeed.push.plan import name_of
+from icsfeed.push.plan import object_name
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ async def test_an_event_that_a_person_invited_somebody_to_can_still_be_corrected
         async with pushing_to(plane(dav), tmp_path) as it:
             await it.push()
             row = it.issues("PROP")[0]
-            name, person = name_of(issue_uid(row["id"])), dav.person()
+            name, person = object_name(issue_uid(row["id"])), dav.person()
             person.edit(name, "END:VEVENT", invited)
             before = int(re.findall(r"SEQUENCE:(\d+)", person.get(name))[0]) + 1
             person.edit(name, f"SEQUENCE:{before - 1}", f"SEQUENCE:{before}")

@@ -9,7 +9,7 @@ from dav_memory import CALENDAR, HOST, multistatus, status
 
 from icsfeed.config.schema import ComponentKind, PushTarget
 from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav, PushError
-from icsfeed.push.discovery import DiscoveredCalendar, find, make
+from icsfeed.push.discovery import DiscoveredCalendar, find_calendar, make_calendar
 from icsfeed.push.session import DavServer
 
 pytestmark = pytest.mark.anyio
@@ -92,7 +92,7 @@ async def test_a_calendar_is_found_by_name_from_wherever_the_account_is_known(st
         ("0", "/page/"): httpx.Response(200, content=b"<html>hello"),
     }
     async with site(more) as server:
-        assert await find(server, target(start, name), "vevent") == DiscoveredCalendar(
+        assert await find_calendar(server, target(start, name), "vevent") == DiscoveredCalendar(
             f"{HOST}/cal/alice/plane/", exists=True
         )
 
@@ -100,7 +100,7 @@ async def test_a_calendar_is_found_by_name_from_wherever_the_account_is_known(st
 async def test_a_calendar_at_the_address_is_the_one_whatever_its_name() -> None:
     async with site() as server:
         for name in (None, "Another"):
-            found = await find(server, target("/cal/alice/plane/", name), "vevent")
+            found = await find_calendar(server, target("/cal/alice/plane/", name), "vevent")
             assert found == DiscoveredCalendar(f"{HOST}/cal/alice/plane/", exists=True)
         assert server.requests == 2
 
@@ -108,7 +108,7 @@ async def test_a_calendar_at_the_address_is_the_one_whatever_its_name() -> None:
 @pytest.mark.parametrize("name", ["R&D '26", "R&amp;D &#039;26"])
 async def test_a_name_that_the_server_has_escaped_is_found_and_not_made_again(name: str) -> None:
     async with site() as server:
-        found = await find(server, target("/", name), "vevent")
+        found = await find_calendar(server, target("/", name), "vevent")
     assert found == DiscoveredCalendar(f"{HOST}/cal/alice/odd/", exists=True)
 
 
@@ -117,7 +117,7 @@ async def test_of_two_with_one_name_the_one_that_takes_the_component_is_meant(
     kind: ComponentKind, path: str
 ) -> None:
     async with site() as server:
-        assert (await find(server, target("/", "Both"), kind)).url == f"{HOST}/cal/alice/{path}/"
+        assert (await find_calendar(server, target("/", "Both"), kind)).url == f"{HOST}/cal/alice/{path}/"
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ async def test_of_two_with_one_name_the_one_that_takes_the_component_is_meant(
 )
 async def test_a_missing_calendar_has_an_address_at_which_it_can_be_made(name: str, path: str) -> None:
     async with site() as server:
-        assert await find(server, target("/", name), "vevent") == DiscoveredCalendar(
+        assert await find_calendar(server, target("/", name), "vevent") == DiscoveredCalendar(
             f"{HOST}/cal/alice/{path}/", exists=False
         )
-        here = await find(server, target("/cal/alice/new/"), "vevent")
+        here = await find_calendar(server, target("/cal/alice/new/"), "vevent")
     assert here == DiscoveredCalendar(f"{HOST}/cal/alice/new/", exists=False)
 
 
@@ -148,7 +148,7 @@ async def test_what_cannot_be_the_calendar_is_told_with_what_to_do(
 ) -> None:
     async with site() as server:
         with pytest.raises(NoCollection) as error:
-            await find(server, where, kind)
+            await find_calendar(server, where, kind)
     assert words in str(error.value)
 
 
@@ -173,14 +173,14 @@ async def test_what_cannot_be_the_calendar_is_told_with_what_to_do(
 async def test_another_host_is_named_and_not_asked(more: Mapping[tuple[str, str], httpx.Response]) -> None:
     async with site(more) as server:
         with pytest.raises(NoCollection, match=r"evil\.example\.com"):
-            await find(server, target("/", "Plane issues"), "vevent")
+            await find_calendar(server, target("/", "Plane issues"), "vevent")
 
 
 @pytest.mark.parametrize("href", ["mailto:alice", "http://[evil/"])
 async def test_what_is_no_web_address_is_not_followed(href: str) -> None:
     async with site({("0", "/"): multistatus(response("/", PRINCIPAL.replace("/alice/", href)))}) as server:
         with pytest.raises(NoCollection, match="it leads to"):
-            await find(server, target("/", "Plane issues"), "vevent")
+            await find_calendar(server, target("/", "Plane issues"), "vevent")
 
 
 async def test_a_path_that_looks_like_another_host_is_a_path_of_this_server() -> None:
@@ -189,7 +189,7 @@ async def test_a_path_that_looks_like_another_host_is_a_path_of_this_server() ->
     async with site(
         {("0", "/"): multistatus(response("/", account)), ("0", "//evil.example.com/"): home}
     ) as it:
-        found = await find(it, target("/", "Plane issues"), "vevent")
+        found = await find_calendar(it, target("/", "Plane issues"), "vevent")
     assert found == DiscoveredCalendar(f"{HOST}/cal/alice/plane/", exists=True)
 
 
@@ -197,27 +197,27 @@ async def test_a_circle_of_redirects_ends() -> None:
     around = httpx.Response(301, headers={"Location": "/.well-known/caldav"})
     async with site({("0", "/.well-known/caldav"): around}) as server:
         with pytest.raises(NoCollection):
-            await find(server, target("/nothing/", "Plane issues"), "vevent")
+            await find_calendar(server, target("/nothing/", "Plane issues"), "vevent")
         assert server.requests < 10
 
 
 async def test_a_listing_of_calendars_that_cannot_be_read_is_told() -> None:
     async with site({("1", "/cal/alice/"): httpx.Response(207, content=b"<broken")}) as server:
         with pytest.raises(NotCalDav):
-            await find(server, target("/", "Plane issues"), "vevent")
+            await find_calendar(server, target("/", "Plane issues"), "vevent")
 
 
 @pytest.mark.parametrize("code", [200, 201, 204])
 async def test_a_calendar_is_made(code: int) -> None:
     async with site({("MKCALENDAR", "/new/"): httpx.Response(code)}) as server:
-        await make(server, f"{HOST}/new/", "New", "#ff6347", "vtodo")
+        await make_calendar(server, f"{HOST}/new/", "New", "#ff6347", "vtodo")
         assert server.requests == 1
 
 
 @pytest.mark.parametrize("code", [403, 405, 409])
 async def test_a_calendar_that_is_there_by_now_is_as_good(code: int) -> None:
     async with site({("MKCALENDAR", "/cal/alice/plane/"): httpx.Response(code)}) as server:
-        await make(server, f"{HOST}/cal/alice/plane/", "New", None, "vevent")
+        await make_calendar(server, f"{HOST}/cal/alice/plane/", "New", None, "vevent")
 
 
 @pytest.mark.parametrize(
@@ -234,5 +234,5 @@ async def test_a_calendar_that_is_there_by_now_is_as_good(code: int) -> None:
 async def test_a_calendar_that_cannot_be_made_is_told(code: int, kind: type[PushError], words: str) -> None:
     async with site({("MKCALENDAR", "/new/"): httpx.Response(code)}) as server:
         with pytest.raises(kind) as error:
-            await make(server, f"{HOST}/new/", "New", None, "vevent")
+            await make_calendar(server, f"{HOST}/new/", "New", None, "vevent")
     assert words in str(error.value)

@@ -5,17 +5,27 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import DUE, component, components, issue, parsed
+from making import DUE, component, components, config, issue, parsed
 from msgspec.structs import replace
 
+from icsfeed.config.schema import Feed, Secret
 from icsfeed.feeds.mapping import is_our_uid, probe_uid
 from icsfeed.ics.component import Component
-from icsfeed.push.object import ParsedObject, hash_of, is_ours, read_object, write_object
+from icsfeed.push.object import (
+    ParsedObject,
+    feed_in_mark,
+    has_mark,
+    hash_of,
+    owner_mark,
+    read_object,
+    write_object,
+)
 
 OWNER = "team"
 PLAIN = component(issue())
 ALARMED = replace(PLAIN, alarms=(timedelta(hours=-15), timedelta(hours=9)))
 TODO = component(issue(), component="vtodo")
+FEEDS = {"all": Feed(everything=True, public=True)}
 PERSON_ALARM = ("BEGIN:VALARM", "ACTION:DISPLAY", "DESCRIPTION:Mine", "TRIGGER:-PT5M", "END:VALARM")
 
 
@@ -46,8 +56,8 @@ def test_an_object_is_one_component_with_nothing_of_a_feed(made: Component) -> N
 def test_an_object_says_whose_it_is_and_what_it_was_made_of(made: Component) -> None:
     stored = read_object(write_object(made, OWNER))
     assert (stored.uid, stored.owner, stored.hash) == (made.uid, OWNER, hash_of(made))
-    assert is_ours(stored, OWNER)
-    assert not is_ours(stored, "other")
+    assert has_mark(stored, OWNER)
+    assert not has_mark(stored, "other")
     assert (stored.extras, stored.alarms) == ((), ())
 
 
@@ -216,7 +226,7 @@ def test_any_texts_at_all_are_the_same_facts_when_read_back(
 
 @given(st.binary())
 def test_any_bytes_at_all_are_read(data: bytes) -> None:
-    assert not is_ours(read_object(data), OWNER)
+    assert not has_mark(read_object(data), OWNER)
 
 
 def _after(made: Component, old: ParsedObject) -> bytes:
@@ -241,3 +251,19 @@ def test_an_update_never_steps_back_behind_the_sequence_that_a_server_holds(held
     made = write_object(PLAIN, OWNER, old)
     assert f"SEQUENCE:{written}\r\n".encode() in made
     assert read_object(made).hash == hash_of(PLAIN)
+
+
+def test_a_mark_names_the_feed_and_the_installation() -> None:
+    one = owner_mark("all", replace(config(), feeds=FEEDS))
+    other = owner_mark("all", replace(config(), feeds=FEEDS, secret=Secret("t" * 32)))
+    assert feed_in_mark(one) == feed_in_mark(other) == "all"
+    assert one == owner_mark("all", replace(config(), feeds=FEEDS))
+    assert one != other
+
+
+def test_without_a_secret_a_mark_names_the_workspace_of_plane() -> None:
+    bare = replace(config(), feeds=FEEDS, secret=None)
+    moved = {"acme": replace(bare.workspaces["acme"], url="https://other.example.com")}
+    assert owner_mark("all", bare) == owner_mark("all", bare)
+    assert owner_mark("all", bare) != owner_mark("all", replace(bare, workspaces=moved))
+    assert "plane.example.com" not in owner_mark("all", bare)

@@ -31,7 +31,7 @@ from icsfeed.config.schema import Feed, PushTarget
 from icsfeed.errors import NoCopy
 from icsfeed.push.memory import TargetRecord
 from icsfeed.push.object import read_object
-from icsfeed.push.plan import name_of
+from icsfeed.push.plan import object_name
 from icsfeed.push.report import TargetReport
 
 pytestmark = pytest.mark.anyio
@@ -292,7 +292,7 @@ async def test_an_object_that_changes_between_listing_and_writing_is_decided_ane
     async with pushing(dav, tmp_path) as it:
         await it.push()
         row = it.issues("PROP")[0]
-        name = name_of(f"plane-issue-{row['id']}@calplanebot")
+        name = object_name(f"plane-issue-{row['id']}@calplanebot")
         it.world.data.patch_issue(row["id"], {"name": "Newer"})
 
         def edited(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
@@ -311,7 +311,7 @@ async def test_an_object_that_becomes_a_strangers_is_left_to_them(tmp_path: Path
     async with pushing(dav, tmp_path) as it:
         await it.push()
         one, other = it.issues("PROP")[:2]
-        names = [name_of(f"plane-issue-{row['id']}@calplanebot") for row in (one, other)]
+        names = [object_name(f"plane-issue-{row['id']}@calplanebot") for row in (one, other)]
         it.world.data.patch_issue(one["id"], {"name": "Newer"})
         it.world.data.delete_issue(other["id"])
         stranger = b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:party\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
@@ -332,7 +332,7 @@ async def test_one_object_that_goes_away_is_no_reason_to_read_none_of_the_others
     dav = MemoryDav(multigets_all=True)
     async with pushing(dav, tmp_path) as it:
         wanted = list(await it.wanted())
-        gone = name_of(wanted[3])
+        gone = object_name(wanted[3])
 
         def deleted(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
             dav.objects.pop(gone)
@@ -413,7 +413,7 @@ async def test_an_unreadable_object_of_ours_is_kept_and_told(tmp_path: Path) -> 
         await it.push()
         await it.forget()
         row = it.issues("PROP")[0]
-        name = name_of(f"plane-issue-{row['id']}@calplanebot")
+        name = object_name(f"plane-issue-{row['id']}@calplanebot")
 
         def without_it(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
             kept = dav.objects.pop(name)
@@ -437,7 +437,7 @@ async def test_a_server_that_looks_at_no_condition_still_loses_nothing(tmp_path:
     dav = MemoryDav(unconditional=True, multigets_absent=absent)
     party = b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:party\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
     async with pushing(dav, tmp_path) as it:
-        taken = name_of(next(iter(await it.wanted())))
+        taken = object_name(next(iter(await it.wanted())))
         dav.objects = {"party.ics": party, taken: party}
         report = await it.push()
         assert len(report.failures) == 1
@@ -465,7 +465,7 @@ async def test_what_a_server_makes_of_objects_is_accepted_and_told_once(tmp_path
         row = it.issues("PROP")[0]
         it.world.data.patch_issue(row["id"], {"name": "Newer"})
         assert (await it.push()).counts["updated"] == 1
-        name = name_of(f"plane-issue-{row['id']}@calplanebot")
+        name = object_name(f"plane-issue-{row['id']}@calplanebot")
         dav.objects[name] = dav.objects[name].replace(b"SUMMARY:", b"SUMMARY:Changed ")
         assert (await it.push()).counts["updated"] == 1
         assert b"Changed" not in dav.objects[name]
@@ -476,7 +476,7 @@ async def test_an_edit_between_writing_and_reading_back_is_not_taken_for_the_ser
 ) -> None:
     dav = MemoryDav()
     async with pushing(dav, tmp_path) as it:
-        name = name_of(next(iter(await it.wanted())))
+        name = object_name(next(iter(await it.wanted())))
 
         def edited(_request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
             text = dav.objects[name].replace(b"SUMMARY:", b"SUMMARY:Changed ")
@@ -512,7 +512,7 @@ async def test_a_ruin_that_an_earlier_push_has_left_is_put_right_without_emoji(t
     async with pushing(dav, tmp_path, stripped) as it:
         row = it.issues("PROP")[0]
         it.world.data.patch_issue(row["id"], {"name": "Party 🎉"})
-        name = name_of(f"plane-issue-{row['id']}@calplanebot")
+        name = object_name(f"plane-issue-{row['id']}@calplanebot")
         dav.objects[name] = RUIN
         report = await it.push()
         assert (report.is_good, report.counts["updated"]) == (True, 1)
@@ -542,7 +542,7 @@ async def test_an_object_of_ours_that_cannot_be_read_for_now_is_not_made_a_secon
     dav = MemoryDav()
     async with pushing(dav, tmp_path) as it:
         await it.push()
-        dav.objects["moved.ics"] = dav.objects.pop(name_of(next(iter(await it.wanted()))))
+        dav.objects["moved.ics"] = dav.objects.pop(object_name(next(iter(await it.wanted()))))
         assert (await it.push()).is_good
         dav.objects["moved.ics"] += b"\r\n"
         before = set(dav.objects)
@@ -560,7 +560,7 @@ async def test_etags_are_not_trusted_for_longer_than_a_day(tmp_path: Path) -> No
     dav = MemoryDav(tagging=lambda _data: '"1"')
     async with pushing(dav, tmp_path) as it:
         await it.push()
-        name = name_of(next(iter(await it.wanted())))
+        name = object_name(next(iter(await it.wanted())))
         dav.objects[name] = dav.objects[name].replace(b"SUMMARY:", b"SUMMARY:Changed ")
         assert (await it.push()).requests == 1
         it.world.clock.move(days=1)

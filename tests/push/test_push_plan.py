@@ -10,26 +10,18 @@ from making import component, issue
 from msgspec.structs import replace
 
 from icsfeed.ics.component import Component
-from icsfeed.push.claim import Adopt, Claim
-from icsfeed.push.object import ParsedObject, read_object, write_object
+from icsfeed.push.action import DELETIONS, WRITES, Action, ActionKind, DeletionLimits, MissingPart, PushPlan
+from icsfeed.push.object import Adopt, Claim, ParsedObject, read_object, write_object
 from icsfeed.push.plan import (
-    DELETES,
-    WRITES,
-    Action,
-    DeletionLimits,
     DesiredObject,
-    Kind,
-    MissingPart,
-    PushPlan,
     RemoteObject,
-    decide_again,
-    deletions,
+    decide_after_change,
     desired_objects,
-    guard,
     has_emoji,
-    is_right,
-    name_of,
+    is_up_to_date,
+    object_name,
     plan,
+    refuse_deletions,
 )
 
 OWNER, BASE = "team@abcdefghijkl", "/alice/plane/"
@@ -40,7 +32,7 @@ PERSON = ParsedObject(("party@example.com",))
 
 
 def at(made: Component) -> str:
-    return BASE + name_of(made.uid)
+    return BASE + object_name(made.uid)
 
 
 def there(
@@ -54,7 +46,7 @@ def there(
 
 def kinds(
     wanted: Iterable[Component], *present: RemoteObject, adopt: Adopt = False
-) -> list[tuple[Kind, str]]:
+) -> list[tuple[ActionKind, str]]:
     """The plan in short: what is done where."""
     made = plan(desired_objects(wanted, OWNER), present, Claim(OWNER, adopt), BASE)
     return [(action.kind, action.href.removeprefix(BASE)) for action in made.actions]
@@ -81,24 +73,24 @@ def test_alarms_and_properties_that_others_added_are_no_difference() -> None:
     stored = there(ONE).stored
     assert stored is not None
     added = replace(stored, extras=("X-THEIRS:1",), alarms=(("BEGIN:VALARM", "END:VALARM"),))
-    assert kinds([ONE], RemoteObject(at(ONE), '"1"', added)) == [("leave", name_of(ONE.uid))]
+    assert kinds([ONE], RemoteObject(at(ONE), '"1"', added)) == [("leave", object_name(ONE.uid))]
 
 
 def test_what_the_feed_does_not_hold_any_more_is_deleted_if_it_is_ours() -> None:
     other = there(TWO, owner="other")
     unmarked = there(THREE, owner="")
     found = kinds([], there(ONE), other, unmarked, RemoteObject(BASE + "p.ics", '"1"', PERSON))
-    assert found == [("delete", name_of(ONE.uid))]
+    assert found == [("delete", object_name(ONE.uid))]
     assert kinds([], unmarked) == []
 
 
 def test_of_two_of_ours_the_one_at_the_standard_address_stays() -> None:
     found = kinds([ONE], there(ONE, BASE + "a.ics"), there(ONE))
-    assert found == [("leave", name_of(ONE.uid)), ("duplicate", "a.ics")]
+    assert found == [("leave", object_name(ONE.uid)), ("duplicate", "a.ics")]
     found = kinds([ONE], there(ONE, BASE + "b.ics"), there(ONE, BASE + "a.ics"))
     assert found == [("leave", "a.ics"), ("duplicate", "b.ics")]
     assert kinds([], there(ONE), there(ONE, BASE + "b.ics")) == [
-        ("delete", name_of(ONE.uid)),
+        ("delete", object_name(ONE.uid)),
         ("duplicate", "b.ics"),
     ]
 
@@ -113,13 +105,13 @@ def test_what_another_program_wrote_is_taken_over_only_when_that_is_asked_for() 
 
 def test_of_several_that_another_program_wrote_one_is_taken_over_and_the_rest_reported() -> None:
     found = kinds([ONE], there(ONE, BASE + "a.ics", owner=""), there(ONE, owner=""), adopt=True)
-    assert found == [("adopt", name_of(ONE.uid)), ("conflict", "a.ics")]
+    assert found == [("adopt", object_name(ONE.uid)), ("conflict", "a.ics")]
 
 
 @pytest.mark.parametrize("adopt", [False, True])
 def test_a_second_one_that_is_not_ours_is_told_beside_ours(adopt: bool) -> None:
     found = kinds([ONE], there(ONE), there(ONE, BASE + "a.ics", owner=""), adopt=adopt)
-    assert found == [("leave", name_of(ONE.uid)), ("conflict", "a.ics")]
+    assert found == [("leave", object_name(ONE.uid)), ("conflict", "a.ics")]
 
 
 @pytest.mark.parametrize("adopt", [False, True])
@@ -148,8 +140,8 @@ def test_what_is_not_ours_is_never_replaced(present: RemoteObject, reason: str, 
 
 def test_a_ruin_at_our_address_is_written_anew_and_one_elsewhere_is_left() -> None:
     ruin = read_object(b"(null)")
-    assert kinds([ONE], RemoteObject(at(ONE), '"1"', ruin)) == [("update", name_of(ONE.uid))]
-    assert kinds([ONE], RemoteObject(BASE + "a.ics", '"1"', ruin)) == [("create", name_of(ONE.uid))]
+    assert kinds([ONE], RemoteObject(at(ONE), '"1"', ruin)) == [("update", object_name(ONE.uid))]
+    assert kinds([ONE], RemoteObject(BASE + "a.ics", '"1"', ruin)) == [("create", object_name(ONE.uid))]
     assert kinds([ONE], there(ONE, BASE + "a.ics"), RemoteObject(at(ONE), '"1"', ruin)) == [
         ("leave", "a.ics")
     ]
@@ -197,14 +189,14 @@ def test_actions_come_in_the_order_of_the_feed_with_deletions_last() -> None:
     ],
 )
 def test_an_address_is_the_uid_without_its_at(uid: str, name: str) -> None:
-    assert name_of(uid) == name
+    assert object_name(uid) == name
 
 
 @given(st.text(), st.text())
 def test_an_address_is_plain_ascii_and_another_one_for_another_uid(one: str, other: str) -> None:
-    found = name_of(f"{one}@calplanebot")
+    found = object_name(f"{one}@calplanebot")
     assert re.fullmatch(r"[A-Za-z0-9._-]+\.ics", found)
-    assert "@" in one or "@" in other or (found == name_of(f"{other}@calplanebot")) == (one == other)
+    assert "@" in one or "@" in other or (found == object_name(f"{other}@calplanebot")) == (one == other)
 
 
 def test_emoji_are_taken_out_where_that_is_asked_for() -> None:
@@ -250,10 +242,10 @@ def planned(deletes: int, owned: int) -> PushPlan:
 def test_the_guard_refuses_an_emptied_feed_and_more_than_ten_and_a_quarter(
     deletes: int, owned: int, wanted: int, refused: bool
 ) -> None:
-    found = guard(planned(deletes, owned), wanted, DeletionLimits())
+    found = refuse_deletions(planned(deletes, owned), wanted, DeletionLimits())
     assert (found is not None) is refused
     assert found is None or not found.final
-    assert guard(planned(deletes, owned), wanted, DeletionLimits(), force=True) is None
+    assert refuse_deletions(planned(deletes, owned), wanted, DeletionLimits(), force=True) is None
 
 
 @pytest.mark.parametrize(
@@ -266,12 +258,12 @@ def test_the_guard_refuses_an_emptied_feed_and_more_than_ten_and_a_quarter(
     ],
 )
 def test_how_much_may_be_deleted_is_configurable(limits: DeletionLimits, deletes: int, refused: bool) -> None:
-    assert (guard(planned(deletes, 10), 1, limits) is not None) is refused
+    assert (refuse_deletions(planned(deletes, 10), 1, limits) is not None) is refused
 
 
 def test_duplicates_count_as_deletions() -> None:
     made = PushPlan((Action("duplicate", "u", "/1"),), 2)
-    assert guard(made, 0, DeletionLimits()) is not None
+    assert refuse_deletions(made, 0, DeletionLimits()) is not None
 
 
 LOST = MissingPart("the states of WEB")
@@ -279,10 +271,10 @@ LOST = MissingPart("the states of WEB")
 
 @pytest.mark.parametrize("force", [False, True])
 def test_nothing_is_deleted_after_half_a_read_not_even_by_force(force: bool) -> None:
-    found = guard(planned(1, 100), 99, DeletionLimits(), [LOST], force=force)
+    found = refuse_deletions(planned(1, 100), 99, DeletionLimits(), [LOST], force=force)
     assert found is not None
     assert (found.final, "the states of WEB" in found.reason) == (True, True)
-    assert guard(planned(0, 100), 99, DeletionLimits(), [LOST], force=force) is None
+    assert refuse_deletions(planned(0, 100), 99, DeletionLimits(), [LOST], force=force) is None
 
 
 ITEM: DesiredObject = desired_objects([ONE], OWNER)[ONE.uid]
@@ -320,10 +312,10 @@ OLD = replace(ONE, summary="old")
     ],
 )
 def test_a_changed_object_is_decided_again(
-    action: Kind, item: DesiredObject | None, found: RemoteObject | None, kind: Kind, etag: str
+    action: ActionKind, item: DesiredObject | None, found: RemoteObject | None, kind: ActionKind, etag: str
 ) -> None:
     claim = ADOPTING if action == "adopt" else CLAIM
-    again = decide_again(Action(action, ONE.uid, at(ONE), '"1"'), item, found, claim)
+    again = decide_after_change(Action(action, ONE.uid, at(ONE), '"1"'), item, found, claim)
     assert (again.kind, again.etag, again.uid, again.href) == (kind, etag, ONE.uid, at(ONE))
     assert bool(again.reason) == (kind in ("conflict", "rejected"))
 
@@ -349,12 +341,12 @@ def test_a_plan_is_for_each_wanted_item_once_and_after_it_nothing_is_left_to_do(
     conflicts = {action.uid for action in made.of("conflict")}
     assert {action.uid for action in settled} | conflicts == set(wanted)
     assert len({action.uid for action in settled}) == len(settled)
-    touched = {action.href for action in made.of("update", "adopt", *DELETES)}
+    touched = {action.href for action in made.of("update", "adopt", *DELETIONS)}
     ours = {one.href for one in present if one.stored and one.stored.owner == OWNER}
     assert touched - {action.href for action in made.of("adopt")} <= ours
     after = _after(made, wanted, present)
     again = plan(wanted, after, Claim(OWNER, adopt), BASE)
-    assert not again.of(*WRITES, *DELETES)
+    assert not again.of(*WRITES, *DELETIONS)
     assert again.owned == len(settled)
     assert [one for one in after if one.href not in touched and one.href in {p.href for p in present}] == [
         one for one in present if one.href not in touched
@@ -366,7 +358,7 @@ def _after(
 ) -> list[RemoteObject]:
     """The collection once the plan was carried out."""
     objects = {one.href: one for one in present}
-    for action in made.of(*DELETES):
+    for action in made.of(*DELETIONS):
         del objects[action.href]
     for action in made.of(*WRITES):
         objects[action.href] = there(wanted[action.uid].component, action.href)
@@ -376,9 +368,9 @@ def _after(
 def test_right_means_our_hash_and_what_people_see() -> None:
     stored = there(ONE).stored
     assert stored is not None
-    assert is_right(ITEM, stored)
-    assert not is_right(ITEM, replace(stored, facts="x"))
-    assert not is_right(ITEM, replace(stored, hash="x"))
+    assert is_up_to_date(ITEM, stored)
+    assert not is_up_to_date(ITEM, replace(stored, facts="x"))
+    assert not is_up_to_date(ITEM, replace(stored, hash="x"))
 
 
 OLD_MARK, OTHER_MARK = "team", "team@zzzzzzzzzzzz"
@@ -386,15 +378,15 @@ OLD_MARK, OTHER_MARK = "team", "team@zzzzzzzzzzzz"
 
 def test_two_installations_with_a_feed_of_one_name_leave_each_other_alone() -> None:
     theirs = there(TWO, owner=OTHER_MARK)
-    assert kinds([ONE], there(ONE), theirs) == [("leave", name_of(ONE.uid))]
-    assert kinds([TWO], theirs) == [("conflict", name_of(TWO.uid))]
+    assert kinds([ONE], there(ONE), theirs) == [("leave", object_name(ONE.uid))]
+    assert kinds([TWO], theirs) == [("conflict", object_name(TWO.uid))]
 
 
 def test_a_mark_without_an_installation_is_renewed_and_never_a_reason_to_delete() -> None:
-    assert kinds([ONE], there(ONE, owner=OLD_MARK)) == [("update", name_of(ONE.uid))]
-    assert kinds([], there(ONE, owner=OLD_MARK)) == [("leftover", name_of(ONE.uid))]
+    assert kinds([ONE], there(ONE, owner=OLD_MARK)) == [("update", object_name(ONE.uid))]
+    assert kinds([], there(ONE, owner=OLD_MARK)) == [("leftover", object_name(ONE.uid))]
     found = kinds([ONE], there(ONE), there(ONE, BASE + "b.ics", owner=OLD_MARK))
-    assert found == [("leave", name_of(ONE.uid)), ("leftover", "b.ics")]
+    assert found == [("leave", object_name(ONE.uid)), ("leftover", "b.ics")]
 
 
 @pytest.mark.parametrize(
@@ -412,10 +404,10 @@ def test_a_mark_without_an_installation_is_renewed_and_never_a_reason_to_delete(
     ],
 )
 def test_objects_of_a_former_feed_are_taken_over_where_it_is_named(
-    adopt: Adopt, owner: str, kind: Kind
+    adopt: Adopt, owner: str, kind: ActionKind
 ) -> None:
-    assert kinds([ONE], there(ONE, owner=owner), adopt=adopt) == [(kind, name_of(ONE.uid))]
-    leftovers = [] if kind == "conflict" else [("leftover", name_of(ONE.uid))]
+    assert kinds([ONE], there(ONE, owner=owner), adopt=adopt) == [(kind, object_name(ONE.uid))]
+    leftovers = [] if kind == "conflict" else [("leftover", object_name(ONE.uid))]
     assert kinds([], there(ONE, owner=owner), adopt=adopt) == leftovers
 
 
@@ -425,15 +417,15 @@ def test_leftovers_are_deleted_with_force_and_under_the_guards(
 ) -> None:
     made = plan(desired_objects([ONE], OWNER), [there(TWO, owner="")], ADOPTING, BASE)
     assert [action.kind for action in made.actions] == ["create", "leftover"]
-    assert (deletions(made, force=False), guard(made, 1, DeletionLimits(), missing)) == ((), None)
-    assert [action.uid for action in deletions(made, force=True)] == [TWO.uid]
-    assert (guard(made, 1, DeletionLimits(), missing, force=True) is not None) is refused
+    assert (made.deletions(force=False), refuse_deletions(made, 1, DeletionLimits(), missing)) == ((), None)
+    assert [action.uid for action in made.deletions(force=True)] == [TWO.uid]
+    assert (refuse_deletions(made, 1, DeletionLimits(), missing, force=True) is not None) is refused
 
 
 def test_a_part_that_may_be_ignored_keeps_deletions_back_until_they_are_forced() -> None:
     lost = [MissingPart("the project WEB, which the key cannot see any more", final=False)]
-    found = guard(planned(1, 100), 99, DeletionLimits(), lost)
+    found = refuse_deletions(planned(1, 100), 99, DeletionLimits(), lost)
     assert found is not None
     assert (found.final, "the project WEB" in found.reason) == (False, True)
-    assert guard(planned(1, 100), 99, DeletionLimits(), lost, force=True) is None
-    assert guard(planned(1, 100), 99, DeletionLimits(), [*lost, LOST], force=True) is not None
+    assert refuse_deletions(planned(1, 100), 99, DeletionLimits(), lost, force=True) is None
+    assert refuse_deletions(planned(1, 100), 99, DeletionLimits(), [*lost, LOST], force=True) is not None

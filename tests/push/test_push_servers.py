@@ -16,8 +16,8 @@ from icsfeed.config.schema import Feed, PushTarget, Secret
 from icsfeed.errors import LoginRefused, NoCollection, PushBusy
 from icsfeed.feeds.mapping import issue_uid
 from icsfeed.push.object import read_object
-from icsfeed.push.plan import name_of
-from icsfeed.push.session import AT_ONCE
+from icsfeed.push.plan import object_name
+from icsfeed.push.session import MAX_CONCURRENT_REQUESTS
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ async def test_the_first_push_makes_the_calendar_and_writes_everything_once(
         assert report.requests == wanted + 4 + -(-wanted // 100)
         contents = dav.person().contents()
         assert await it.held(contents) == []
-        assert set(contents) == {name_of(uid) for uid in await it.wanted()}
+        assert set(contents) == {object_name(uid) for uid in await it.wanted()}
 
 
 async def test_where_nothing_has_changed_a_push_is_one_request(dav: DavServer, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_ten_changes_of_each_kind_are_a_request_each_and_at_most_four_more
         }
         assert report.is_good
         # xandikos tells the first few that are written at the same time to wait (423).
-        assert report.requests <= 40 + 4 + (0 if dav.user else AT_ONCE)
+        assert report.requests <= 40 + 4 + (0 if dav.user else MAX_CONCURRENT_REQUESTS)
         assert await it.held(dav.person().contents()) == []
 
 
@@ -175,7 +175,7 @@ async def test_what_people_change_while_we_write_is_decided_anew(dav: DavServer,
     async with pushing_to(plane(dav), tmp_path, transport=disturbed) as it:
         await it.push()
         one, other, third = [row["id"] for row in it.issues()[:3]]
-        edited, deleted, gone = [name_of(issue_uid(issue)) for issue in (one, other, third)]
+        edited, deleted, gone = [object_name(issue_uid(issue)) for issue in (one, other, third)]
         it.world.data.patch_issue(one, {"name": "Newer"})
         it.world.data.delete_issue(other)
         it.world.data.delete_issue(third)
@@ -201,7 +201,7 @@ async def test_a_name_that_xml_cannot_hold_spoils_no_calendar(dav: DavServer, tm
         it.world.data.patch_issue(issue, {"name": "a\ufffeb\uffff"})
         assert (await it.push()).is_good
         assert await it.held(dav.person().contents()) == []
-        assert "ab" in dav.person().get(name_of(issue_uid(issue)))
+        assert "ab" in dav.person().get(object_name(issue_uid(issue)))
         assert (await it.push()).requests == 1
 
 
@@ -405,7 +405,7 @@ async def test_an_update_of_an_event_that_somebody_was_invited_to_has_a_higher_s
     async with pushing_to(plane(dav), tmp_path) as it:
         await it.push()
         row = it.issues("PROP")[0]
-        name = name_of(issue_uid(row["id"]))
+        name = object_name(issue_uid(row["id"]))
         text = dav.person().get(name)
         raised = int(re.search(r"SEQUENCE:(\d+)", text)[1]) + 500_000_000  # type: ignore[index]
         dav.person().edit(name, re.search(r"SEQUENCE:\d+", text)[0], f"SEQUENCE:{raised}")  # type: ignore[index]

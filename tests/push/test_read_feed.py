@@ -8,7 +8,8 @@ from plane import faults as f
 from icsfeed.config.schema import Auto, Feed
 from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse
 from icsfeed.errors import FeedError
-from icsfeed.push.read_feed import read, stamp
+from icsfeed.push.read_feed import read_feed
+from icsfeed.push.scheduler import feed_stamp
 
 pytestmark = pytest.mark.anyio
 
@@ -16,12 +17,12 @@ FEEDS = {"all": Feed(everything=True), "prop": Feed(project="PROP"), "off": Feed
 
 
 async def is_whole(world: World, name: str = "all") -> bool:
-    return not (await read(world.service, name)).missing
+    return not (await read_feed(world.service, name)).missing
 
 
 async def test_a_feed_that_was_read_without_error_is_whole_and_is_the_feed() -> None:
     async with serving(settings(FEEDS)) as world:
-        reading = await read(world.service, "prop")
+        reading = await read_feed(world.service, "prop")
         assert (reading.missing, reading.error, reading.feed) == ((), None, FEEDS["prop"])
         assert reading.calendar.components == (await world.service.calendar("prop")).components
 
@@ -42,7 +43,7 @@ async def test_a_part_that_could_not_be_read_lately_is_missing_by_its_name(part:
         assert await is_whole(world)
         world.faults.add(part, f.server_error(), None)
         world.clock.move(seconds=3_600)
-        reading = await read(world.service, "all")
+        reading = await read_feed(world.service, "all")
     assert (named in {one.part for one in reading.missing}, reading.error is None) == (True, False)
     assert all(one.final for one in reading.missing)
 
@@ -59,7 +60,7 @@ async def test_another_project_that_fails_does_not_matter() -> None:
 async def test_an_issue_that_could_not_be_understood_makes_it_less_than_whole() -> None:
     async with serving(settings(FEEDS)) as world:
         world.faults.add("/work-items/", f.malformed(created_at=None))
-        (missing,) = (await read(world.service, "all")).missing
+        (missing,) = (await read_feed(world.service, "all")).missing
         assert "that cannot be understood" in missing.part
 
 
@@ -86,7 +87,7 @@ async def test_what_was_fresh_when_the_run_began_is_not_missing_at_its_end(befor
             return await answer(call)
 
         world.faults.add("", slow, None)
-        assert (await read(world.service, "all", patience=10_000)).missing == ()
+        assert (await read_feed(world.service, "all", patience=10_000)).missing == ()
 
 
 async def test_what_was_not_fresh_when_the_run_began_is_missing_until_it_is_read() -> None:
@@ -97,39 +98,39 @@ async def test_what_was_not_fresh_when_the_run_began_is_missing_until_it_is_read
             copies.expire_all()
         world.faults.add("/labels/", f.server_error(), None)
         world.clock.move(seconds=1)
-        assert "the labels of WEB" in {one.part for one in (await read(world.service, "all")).missing}
+        assert "the labels of WEB" in {one.part for one in (await read_feed(world.service, "all")).missing}
 
 
 async def test_a_feed_that_is_off_is_an_error_and_has_no_stamp() -> None:
     async with serving(settings(FEEDS)) as world:
         with pytest.raises(FeedError, match="not active"):
-            await read(world.service, "off")
-        assert await stamp(world.service, "off") is None
+            await read_feed(world.service, "off")
+        assert await feed_stamp(world.service, "off") is None
 
 
 async def test_a_stamp_changes_with_the_feed_and_with_the_day_and_reads_nothing() -> None:
     config = replace(settings(FEEDS), auto=Auto())
     async with serving(config) as world:
-        assert await stamp(world.service, "prop") is None
+        assert await feed_stamp(world.service, "prop") is None
         await world.service.view("all")
         asked = world.faults.count()
-        first = await stamp(world.service, "prop")
+        first = await feed_stamp(world.service, "prop")
         assert first is not None
-        assert (await stamp(world.service, "prop"), world.faults.count()) == (first, asked)
+        assert (await feed_stamp(world.service, "prop"), world.faults.count()) == (first, asked)
         world.clock.move(seconds=61)
         world.change("WEB", 1, name="Newer")
         await world.service.view("all")
-        assert await stamp(world.service, "prop") == first
+        assert await feed_stamp(world.service, "prop") == first
         world.change("PROP", 1, name="Newer")
         world.clock.move(seconds=61)
         await world.service.view("all")
-        second = await stamp(world.service, "prop")
+        second = await feed_stamp(world.service, "prop")
         assert second != first
         world.clock.move(days=1)
-        assert await stamp(world.service, "prop") != second
+        assert await feed_stamp(world.service, "prop") != second
 
 
 async def test_a_feed_of_nobody_has_no_stamp() -> None:
     async with serving(settings({"x": Feed(project="NOPE")})) as world:
         await world.service.auto_feeds()
-        assert await stamp(world.service, "x") is None
+        assert await feed_stamp(world.service, "x") is None

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from push_world import FEED, Pushing, pushing_to, target
 from icsfeed.config.schema import Cache, Duration, Feed, Secret
 from icsfeed.errors import NoServer, PushBusy
 from icsfeed.feeds.service import FeedService
-from icsfeed.push import run as pushing
-from icsfeed.push.plan import DeletionRefusal
-from icsfeed.push.report import TargetReport
-from icsfeed.push.scheduler import LastRun, PushScheduler, PushStats
+from icsfeed.push.action import DeletionRefusal
+from icsfeed.push.report import LastRun, PushStats, TargetReport
+from icsfeed.push.run import push
+from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.app import create_app
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.metrics import exposition
@@ -43,7 +44,7 @@ class Recorded:
         self._world = world
         self._start = world.clock.seconds
 
-    async def __call__(self, name: str, _service: FeedService, _place: pushing.PushContext) -> TargetReport:
+    async def __call__(self, name: str, _service: FeedService) -> TargetReport:
         self.runs.append((name, self._world.clock.seconds - self._start))
         answer = self.answers.pop(0) if self.answers else GOOD
         if isinstance(answer, Exception):
@@ -58,8 +59,8 @@ class Recorded:
 class Rig:
     def __init__(self, it: Pushing, push: Recorded) -> None:
         self.it, self.push, self.pushed = it, push, PushStats()
-        service, timer = it.world.service, it.world.clock.timer
-        self.pusher = PushScheduler(service, it.place, self.pushed, timer, push=push)
+        clock = it.world.clock
+        self.pusher = PushScheduler(it.world.service, push, self.pushed, clock, clock.timer)
 
     async def seconds(self, count: int) -> None:
         """Lets so many seconds pass, with a look in each."""
@@ -195,7 +196,9 @@ async def test_the_log_tells_what_was_done_and_what_to_do(
 
 async def test_without_targets_nothing_runs(tmp_path: Path) -> None:
     async with pushing_to({}, tmp_path) as it:
-        pusher = PushScheduler(it.world.service, it.place, PushStats(), it.world.clock.timer)
+        pusher = PushScheduler(
+            it.world.service, Recorded(it.world), PushStats(), it.world.clock, it.world.clock.timer
+        )
         pusher.start()
         pusher.run_now()
         assert (pusher.status.state, pusher.status.next_run, pusher.status.queued) == ("idle", None, 0)
@@ -206,7 +209,9 @@ async def test_a_server_pushes_a_change_for_real(tmp_path: Path) -> None:
     dav = MemoryDav()
     async with pushing_to(target(URL), tmp_path, transport=dav.transport) as it:
         pushed = PushStats()
-        pusher = PushScheduler(it.world.service, it.place, pushed, it.world.clock.timer, sleep=_ticking(it))
+        clock = it.world.clock
+        run = partial(push, context=it.place)
+        pusher = PushScheduler(it.world.service, run, pushed, clock, clock.timer, _ticking(it))
         pusher.start()
         await it.world.service.view(FEED)
         await _until(lambda: len(dav.objects) > 0 and pusher.status.state == "idle")
@@ -226,7 +231,7 @@ async def test_the_servers_pages_tell_of_pushes_and_a_sync_brings_one(tmp_path: 
     dav, token = MemoryDav(), Secret("an admin token that nobody guesses")
     async with pushing_to(target(URL), tmp_path, transport=dav.transport, admin_token=token) as it:
         clock = it.world.clock
-        server = ServerState(clock, clock.timer, _ticking(it), it.place)
+        server = ServerState(clock, clock.timer, _ticking(it), partial(push, context=it.place))
         app = create_app(it.world.service, server)
         transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
         admin = {"Authorization": f"Bearer {token.reveal()}"}
@@ -263,7 +268,9 @@ async def test_the_servers_pages_tell_of_pushes_and_a_sync_brings_one(tmp_path: 
 async def test_a_target_that_is_configured_no_more_is_no_failure_for_ever(tmp_path: Path) -> None:
     failed = LastRun(GOOD_AT, replace(GOOD, error=NoServer("x", "away")))
     async with pushing_to(target(URL), tmp_path) as it:
-        server = ServerState(it.world.clock, it.world.clock.timer, _ticking(it), it.place)
+        server = ServerState(
+            it.world.clock, it.world.clock.timer, _ticking(it), partial(push, context=it.place)
+        )
         server.pushed.last.update(t=failed, former=failed)
         figures = exposition(it.world.service, server).decode()
     assert 'icsfeed_push_good{target="t"} 0.0' in figures
@@ -295,7 +302,7 @@ async def test_a_server_that_does_not_answer_delays_the_targets_of_no_other(tmp_
     hanging = asyncio.Event()
     runs: list[str] = []
 
-    async def push(name: str, _service: FeedService, _place: pushing.PushContext) -> TargetReport:
+    async def run(name: str, _service: FeedService) -> TargetReport:
         runs.append(name)
         if name == "dead":
             await hanging.wait()
@@ -303,7 +310,7 @@ async def test_a_server_that_does_not_answer_delays_the_targets_of_no_other(tmp_
 
     async with pushing_to(targets, tmp_path, more=MINE) as it:
         clock = it.world.clock
-        pusher = PushScheduler(it.world.service, it.place, PushStats(), clock.timer, push=push)
+        pusher = PushScheduler(it.world.service, run, PushStats(), clock, clock.timer)
         for _ in range(2):
             pusher.run_now()
             await pusher.step()

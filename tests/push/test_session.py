@@ -154,7 +154,7 @@ async def test_a_password_that_cannot_be_sent_is_refused_without_quoting_it() ->
 
 def test_a_user_name_and_a_password_may_hold_any_letters() -> None:
     request = httpx.Request("GET", URL)
-    next(caldav_http.Login("älice:x", "wönder land").auth_flow(request))
+    next(caldav_http.BasicOrDigestAuth("älice:x", "wönder land").auth_flow(request))
     assert request.headers["authorization"].startswith("Basic ")
 
 

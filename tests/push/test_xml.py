@@ -52,7 +52,7 @@ def test_requests_name_what_they_want() -> None:
     ],
 )
 def test_an_href_has_one_spelling_and_stays_on_its_server(href: str, path: str | None) -> None:
-    assert xml.canonical(BASE, href) == path
+    assert xml.canonical_path(BASE, href) == path
 
 
 def test_a_property_counts_only_where_it_was_found() -> None:
@@ -92,7 +92,7 @@ def test_a_status_that_cannot_be_read_is_none(line: str, code: int) -> None:
     ],
 )
 def test_the_reasons_of_a_refusal_are_read(body: bytes, names: set[str]) -> None:
-    assert xml.read_reasons(body) == names
+    assert xml.read_preconditions(body) == names
 
 
 @pytest.mark.parametrize("mark", ["\x00", "\x0b", "\x1f", "\ufffe", "\uffff"])
@@ -147,7 +147,7 @@ PIECES = st.lists(
     st.binary() | PIECES.map(lambda inner: f"<d:multistatus xmlns:d='DAV:'>{inner}</d:multistatus>".encode())
 )
 def test_any_bytes_at_all_are_read_or_refused(body: bytes) -> None:
-    xml.read_reasons(body)
+    xml.read_preconditions(body)
     try:
         answers = xml.read_multistatus(body, BASE)
     except ValueError:
@@ -177,11 +177,11 @@ def test_any_bytes_at_all_are_read_or_refused(body: bytes) -> None:
     ],
 )
 def test_an_error_says_in_words_what_its_markup_holds(body: bytes, said: str) -> None:
-    assert xml.read_sentence(body) == said
+    assert xml.read_error_text(body) == said
 
 
 @given(st.binary())
 def test_whatever_an_error_holds_its_sentence_is_one_short_line(body: bytes) -> None:
-    said = xml.read_sentence(body)
+    said = xml.read_error_text(body)
     assert len(said) <= 200
     assert said.isprintable()

@@ -15,8 +15,8 @@ from msgspec import to_builtins
 from icsfeed.cache.sync import LastSync
 from icsfeed.config.schema import Config, Secret
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.report import WORDS
-from icsfeed.push.scheduler import LastRun, PushScheduler
+from icsfeed.push.report import RESULT_NAMES, LastRun
+from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
 from icsfeed.web.pages.render import PageRenderer, wants_html
@@ -183,7 +183,7 @@ def _pushed(last: LastRun | None) -> dict[str, Any] | None:
         "timestamp": timestamp(last.at),
         "duration_seconds": round(report.seconds, 3),
         "status": "success" if report.is_good else "error",
-        **{word: report.counts.get(word, 0) for word in WORDS},
+        **{word: report.counts.get(word, 0) for word in RESULT_NAMES},
         "failed": len(report.failures),
         "errors": list(report.problems),
     }

@@ -11,7 +11,8 @@ from icsfeed import __version__
 from icsfeed.cache.workspace import Workspace
 from icsfeed.errors import PushError
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.scheduler import PushScheduler, PushStatus
+from icsfeed.push.report import PushStatus
+from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.openapi import HEALTH, PAGE, READY, ROBOTS, ROOT, described
 from icsfeed.web.pages.front import front_page
 from icsfeed.web.pages.render import PageRenderer, wants_html
