@@ -12,7 +12,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed.logs import about
-from icsfeed.web.user_agents import family
+from icsfeed.web.reader_log import family
 
 ASKED_BY_MACHINES = ("/health", "/health/ready", "/api/v1/health", "/metrics", "/robots.txt")
 """Routes that monitors ask all day: their lines come at DEBUG only."""
