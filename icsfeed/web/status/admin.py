@@ -14,17 +14,20 @@ from msgspec import to_builtins
 
 from icsfeed.cache.sync import LastSync
 from icsfeed.config.schema import Config, Secret
+from icsfeed.doctor.clients import LARGE
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import WORDS
 from icsfeed.push.scheduler import LastRun, PushScheduler
 from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
-from icsfeed.web.pages.render import PageRenderer, wants_html
+from icsfeed.web.pages.render import PageRenderer, message_answer, page_answer, page_request, wants_html
 from icsfeed.web.responses import NEVER_STORED, error_answer, timestamp
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.metrics import TEXT_FORMAT, exposition
-from icsfeed.web.status.page import refused_page, status_page, sync_answer
 from icsfeed.web.status.report import next_sync, report, sync_state
+
+SYNC_OUTCOMES = {HTTPStatus.ACCEPTED: "started", HTTPStatus.CONFLICT: "running"}
+"""What the status page says of a sync that its button has started; `limited` for any other status."""
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="icsfeed", charset="UTF-8"'}
 
@@ -118,7 +121,11 @@ async def sync_now(
     A browser, where a person has pressed the button of the status page, goes back to that page.
     """
     answer = _sync(service, server, pusher)
-    return sync_answer(request, service, answer) if wants_html(request) else answer
+    if not wants_html(request):
+        return answer
+    outcome = SYNC_OUTCOMES.get(HTTPStatus(answer.status_code or HTTPStatus.OK), "limited")
+    location = f"{page_request(request, service.config).root}/status?sync={outcome}"
+    return Response(b"", status_code=HTTPStatus.SEE_OTHER, headers={**NEVER_STORED, "Location": location})
 
 
 def _sync(service: FeedService, server: ServerState, pusher: PushScheduler) -> Response[Any]:
@@ -203,7 +210,12 @@ async def status(
     with_links = request.query_params.get("links") == "1"
     found = await report(service, server, pusher.status, with_links=with_links)
     if wants_html(request):
-        return status_page(request, service, pages, found, with_links=with_links)
+        ask = page_request(request, service.config)
+        sync = ask.get("sync") if ask.get("sync") in (*SYNC_OUTCOMES.values(), "limited") else None
+        html = pages.html("status.html", ask, report=found, with_links=with_links, sync=sync, large=LARGE)
+        # With "no-referrer" browsers send the form of the sync button with `Origin: null` (Fetch, 3.1).
+        headers = {**NEVER_STORED, "Vary": "Accept", "Referrer-Policy": "same-origin"}
+        return page_answer(html, headers=headers)
     return Response(to_builtins(found), headers={**NEVER_STORED, "Vary": "Accept"})
 
 
@@ -225,7 +237,10 @@ def admin_routes(config: Config, server: ServerState) -> Router:
         refusal = admin.refusal(request)
         if refusal is None or not wants_html(request):
             return refusal
-        return refused_page(request, request.app.state.service, request.app.state.pages, refusal)
+        state, status = request.app.state, refusal.status_code or HTTPStatus.UNAUTHORIZED
+        ask = page_request(request, state.service.config)
+        headers = {name: value for name, value in refusal.headers.items() if name.lower() != "content-type"}
+        return message_answer(state.pages, ask, "page admin", status, headers=headers)
 
     routes = [sync_now, sync_status, status, metrics]
     return Router("/", before_request=refuse, route_handlers=routes)

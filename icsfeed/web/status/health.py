@@ -12,9 +12,9 @@ from icsfeed.cache.workspace import Workspace
 from icsfeed.errors import PushError
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.scheduler import PushScheduler, PushStatus
+from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import HEALTH, PAGE, READY, ROBOTS, ROOT, described
-from icsfeed.web.pages.front import front_page
-from icsfeed.web.pages.render import PageRenderer, wants_html
+from icsfeed.web.pages.render import PageRenderer, page_answer, page_request, wants_html
 from icsfeed.web.responses import NEVER_STORED, READ, Clock, timestamp
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.report import sync_state
@@ -31,7 +31,17 @@ async def root(
 ) -> Response[Any]:
     """Name, version and uptime (whole seconds), or a page for a browser. Never a feed's name."""
     if wants_html(request):
-        return front_page(request, service, pages, server)
+        is_signed_in = signed_in(request, service.config.auth_proxy, server.proxy_guesses) is not None
+        html = pages.html(
+            "front.html",
+            page_request(request, service.config),
+            healthy=service.is_read,
+            signed_in=is_signed_in,
+        )
+        page = page_answer(html, headers={"Vary": "Accept"})
+        # The one page that search engines may list: it names no feed.
+        del page.headers["X-Robots-Tag"]
+        return page
     body = {
         "name": "icsfeed",
         "version": __version__,
