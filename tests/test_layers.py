@@ -45,7 +45,7 @@ PURE = (
     *("doctor/verdict.py", "doctor/body.py", "doctor/clients.py", "doctor/observations.py"),
     *("doctor/content_rules.py", "doctor/http_rules.py", "web/proxies.py"),
     *("web/pages/items.py", "web/pages/agenda.py", "web/pages/month.py", "web/pages/calendar_view.py"),
-    "web/pages/link_builder.py",
+    *("web/pages/link_builder.py", "web/pages/parameters.py"),
 )
 """No await, clock, file, network, randomness or environment, and no import of a module that has any."""
 

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -24,6 +25,8 @@ LEFT_OVER = (
     "objects of issues that are gone, by another program, a former feed or an earlier version of icsfeed; "
     "if nobody needs them, `icsfeed push --force` deletes them"
 )
+
+State: TypeAlias = Literal["idle", "running", "error"]
 
 WORDS: tuple[str, ...] = tuple(dict.fromkeys(COUNTED.values()))
 
@@ -139,3 +142,37 @@ class PushProgress:
             error=error,
             unread=self.unread,
         )
+
+
+class LastRun(Struct, frozen=True):
+    """A target's last run, and when it ended."""
+
+    at: datetime
+    report: TargetReport
+
+
+class PushStats:
+    """What pushes have done since the start of the server: it outlives a configuration.
+
+    `last`: the last run of each target. `counts`: objects by target and what was done with them.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, LastRun] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def count(self, word: str) -> int:
+        """Objects of all targets with which this was done: created, updated, deleted ..."""
+        return sum(count for (_, done), count in self.counts.items() if done == word)
+
+
+class PushStatus(Struct, frozen=True):
+    """How the pushes are: `error` while the last run of some target was not good.
+
+    `queued`: how many targets wait. `last`: the last run of each target; None: there was none.
+    """
+
+    state: State
+    last: Mapping[str, LastRun | None]
+    next_run: datetime | None
+    queued: int

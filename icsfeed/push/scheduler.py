@@ -2,17 +2,14 @@
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
-
-from msgspec import Struct
+from typing import TypeAlias
 
 from icsfeed.errors import PushBusy
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.read_feed import stamp
-from icsfeed.push.report import LEFT_OVER, TargetReport
+from icsfeed.push.report import LEFT_OVER, LastRun, PushStats, PushStatus, State, TargetReport
 from icsfeed.push.run import PushContext, by_server, push
 
 TICK = 1.0
@@ -22,44 +19,9 @@ DEBOUNCE, LONGEST = 5.0, 60.0
 AGAIN = 30.0
 """Seconds until the next attempt, where Plane could not be read whole, or another run was under way."""
 
-State: TypeAlias = Literal["idle", "running", "error"]
 Push: TypeAlias = Callable[[str, FeedService, PushContext], Awaitable[TargetReport]]
 
 log = logging.getLogger("icsfeed.push")
-
-
-class LastRun(Struct, frozen=True):
-    """A target's last run, and when it ended."""
-
-    at: datetime
-    report: TargetReport
-
-
-class PushStats:
-    """What pushes have done since the start of the server: it outlives a configuration.
-
-    `last`: the last run of each target. `counts`: objects by target and what was done with them.
-    """
-
-    def __init__(self) -> None:
-        self.last: dict[str, LastRun] = {}
-        self.counts: Counter[tuple[str, str]] = Counter()
-
-    def count(self, word: str) -> int:
-        """Objects of all targets with which this was done: created, updated, deleted ..."""
-        return sum(count for (_, done), count in self.counts.items() if done == word)
-
-
-class PushStatus(Struct, frozen=True):
-    """How the pushes are: `error` while the last run of some target was not good.
-
-    `queued`: how many targets wait. `last`: the last run of each target; None: there was none.
-    """
-
-    state: State
-    last: Mapping[str, LastRun | None]
-    next_run: datetime | None
-    queued: int
 
 
 class PushScheduler:

@@ -20,6 +20,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from icsfeed import __version__
 from icsfeed.config.schema import Config
 from icsfeed.feeds.service import FeedService
+from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.access_log import AccessLog
 from icsfeed.web.client_address import keeping_peer
 from icsfeed.web.fast_path import FastPath
@@ -32,8 +33,7 @@ from icsfeed.web.pages.docs import docs
 from icsfeed.web.pages.embed import private_embed, public_embed
 from icsfeed.web.pages.errors import refusal
 from icsfeed.web.pages.feed_view import FeedViews
-from icsfeed.web.pages.me import me
-from icsfeed.web.pages.memberships import Memberships
+from icsfeed.web.pages.me import Memberships, me
 from icsfeed.web.pages.render import PageRenderer, message_answer, page_request, wants_html
 from icsfeed.web.responses import NOT_FOUND, error_answer, plain_answer
 from icsfeed.web.state import ServerState
@@ -62,19 +62,33 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
 
     config, clock = service.config, server.clock
     watches = {name: server.watch(one, config.cache) for name, one in service.workspaces.items()}
-    pusher = server.pusher(service)
+    pusher = PushScheduler(service, server.push_context, server.pushed, server.timer, server.sleep)
     webhooks = Webhooks(config.workspaces, watches, clock, server.deliveries)
     vary = "Accept-Encoding, Origin" if config.cors else "Accept-Encoding"
     endpoint = FeedEndpoint(service, server, vary)
-    own = {"service": service, "server": server, "clock": clock, "webhooks": webhooks, "pusher": pusher}
-    ready_made = {**own, "endpoint": endpoint, **_for_pages(service, server)}
+    assets = Assets()
+    ready_made = {
+        "service": service,
+        "server": server,
+        "clock": clock,
+        "webhooks": webhooks,
+        "push_now": pusher.run_now,
+        "endpoint": endpoint,
+        "assets": assets,
+        "pages": PageRenderer(assets),
+        "sheets": FeedViews(service),
+        "memberships": Memberships(service, server.timer, server.clock),
+    }
     app = Litestar(
         [
             *(private_feed, public_feed, plane_webhook, admin_routes(config, server)),
             *(root, health, ready, api_health, robots, docs),
             *(private_embed, public_embed, me, static_file),
         ],
-        dependencies={name: _provided(value) for name, value in ready_made.items()},
+        dependencies={
+            **{name: _provided(value) for name, value in ready_made.items()},
+            "pushes": Provide(lambda: pusher.status, sync_to_thread=False),
+        },
         exception_handlers={HTTPException: _http_error, Exception: _unexpected},
         cors_config=_cors(config.cors),
         lifespan=[lifespan],
@@ -103,17 +117,6 @@ def _with_middleware(handler: ASGIApp, app: Litestar, config: Config, server: Se
     requests = AccessLog(server.timer, addresses=config.log_addresses)
     handler = requests.around(within_bounds(handler, config, server.clock))
     return keeping_peer(behind_proxies(handler, config))
-
-
-def _for_pages(service: FeedService, server: ServerState) -> dict[str, object]:
-    """What the handlers of pages ask for, by the names of their arguments."""
-    assets = Assets()
-    return {
-        "assets": assets,
-        "pages": PageRenderer(assets),
-        "sheets": FeedViews(service),
-        "memberships": Memberships(service, server.timer, server.clock),
-    }
 
 
 def _provided(value: object) -> Provide:

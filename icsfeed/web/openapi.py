@@ -20,7 +20,7 @@ from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
 from icsfeed.feeds.narrowing import FIELDS
 from icsfeed.feeds.query import DAYS_LIMIT
 from icsfeed.l10n.words import LANGUAGES
-from icsfeed.web.pages.calendar_view import VIEWS
+from icsfeed.web.pages.parameters import THEMES, VIEWS
 
 CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
 
@@ -133,7 +133,7 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "date": ("The day that a page shows.", _DAY),
     "skip": ("So many entries of an agenda are passed over.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
     "lang": (f"The language of a page: {', '.join(LANGUAGES)}, with a region or without.", _STRING),
-    "theme": ("The colours of a page.", _one_of(("auto", "light", "dark"))),
+    "theme": ("The colours of a page.", _one_of(THEMES)),
     "refresh": ("`off`: the page does not look for news.", _one_of(("off",))),
     "feed": ("The name of one of the person's calendars.", _STRING),
     "links": ("`1`: with the links, which can be read by who has them.", _one_of(("1",))),

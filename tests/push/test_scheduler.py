@@ -20,8 +20,8 @@ from icsfeed.errors import NoServer, PushBusy
 from icsfeed.feeds.service import FeedService
 from icsfeed.push import run as pushing
 from icsfeed.push.plan import DeletionRefusal
-from icsfeed.push.report import TargetReport
-from icsfeed.push.scheduler import LastRun, PushScheduler, PushStats
+from icsfeed.push.report import LastRun, PushStats, TargetReport
+from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.app import create_app
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.metrics import exposition

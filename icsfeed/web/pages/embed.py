@@ -11,9 +11,10 @@ from icsfeed.feeds.query import parse_query
 from icsfeed.feeds.service import FeedService
 from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, PUBLIC_EMBED, described
-from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of, parse_date, parse_skip, parse_view
+from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of
 from icsfeed.web.pages.errors import refusal, trouble
 from icsfeed.web.pages.feed_view import FeedView, FeedViews
+from icsfeed.web.pages.parameters import parse_date, parse_skip, parse_view
 from icsfeed.web.pages.render import PageRenderer, PageRequest, page_answer, page_request
 from icsfeed.web.responses import READ
 from icsfeed.web.state import ServerState

@@ -15,11 +15,12 @@ from icsfeed.feeds.narrowing import FIELDS, URL_LIMIT, query_string, with_query
 from icsfeed.feeds.query import parse_query
 from icsfeed.feeds.service import FeedService
 from icsfeed.web.pages.agenda import overdue, upcoming
-from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of, parse_date
+from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of
 from icsfeed.web.pages.errors import refusal, trouble
 from icsfeed.web.pages.feed_view import FeedView, FeedViews
 from icsfeed.web.pages.items import PageItem
 from icsfeed.web.pages.link_builder import FilterChoices, filter_choices_of, parts_asked, unoffered
+from icsfeed.web.pages.parameters import parse_date
 from icsfeed.web.pages.render import PageRenderer, PageRequest, Pairs, page_answer, page_request
 
 APPS = (

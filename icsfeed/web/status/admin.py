@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,8 +16,7 @@ from icsfeed.cache.sync import LastSync
 from icsfeed.config.schema import Config, Secret
 from icsfeed.doctor.clients import LARGE
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.report import WORDS
-from icsfeed.push.scheduler import LastRun, PushScheduler
+from icsfeed.push.report import WORDS, LastRun, PushStatus
 from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
 from icsfeed.web.pages.render import PageRenderer, message_answer, page_answer, page_request, wants_html
@@ -114,13 +113,13 @@ async def sync_now(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pusher: NamedDependency[PushScheduler],
+    push_now: NamedDependency[Callable[[], None]],
 ) -> Response[Any]:
     """Starts a sync and does not wait for it; then all is pushed. 409 while one is under way; 10 an hour.
 
     A browser, where a person has pressed the button of the status page, goes back to that page.
     """
-    answer = _sync(service, server, pusher)
+    answer = _sync(service, server, push_now)
     if not wants_html(request):
         return answer
     outcome = SYNC_OUTCOMES.get(HTTPStatus(answer.status_code or HTTPStatus.OK), "limited")
@@ -128,9 +127,9 @@ async def sync_now(
     return Response(b"", status_code=HTTPStatus.SEE_OTHER, headers={**NEVER_STORED, "Location": location})
 
 
-def _sync(service: FeedService, server: ServerState, pusher: PushScheduler) -> Response[Any]:
+def _sync(service: FeedService, server: ServerState, push_now: Callable[[], None]) -> Response[Any]:
     async def push() -> None:
-        pusher.run_now()
+        push_now()
 
     now = server.clock()
     if server.sync.is_running:
@@ -154,10 +153,10 @@ def _sync(service: FeedService, server: ServerState, pusher: PushScheduler) -> R
 async def sync_status(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pusher: NamedDependency[PushScheduler],
+    pushes: NamedDependency[PushStatus],
 ) -> Response[Any]:
     """Whether something is being read or pushed, the last sync, the next one, and how much waits."""
-    workspaces, pushes = tuple(service.workspaces.values()), pusher.status
+    workspaces = tuple(service.workspaces.values())
     cache, last = service.config.cache, server.sync.latest(workspaces)
     upcoming = next_sync(service, server.clock())
     body = {
@@ -204,11 +203,11 @@ async def status(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
     pages: NamedDependency[PageRenderer],
-    pusher: NamedDependency[PushScheduler],
+    pushes: NamedDependency[PushStatus],
 ) -> Response[Any]:
     """Workspaces, feeds, their readers, and pushes; a page for a browser. `?links=1` shows the links too."""
     with_links = request.query_params.get("links") == "1"
-    found = await report(service, server, pusher.status, with_links=with_links)
+    found = await report(service, server, pushes, with_links=with_links)
     if wants_html(request):
         ask = page_request(request, service.config)
         sync = ask.get("sync") if ask.get("sync") in (*SYNC_OUTCOMES.values(), "limited") else None

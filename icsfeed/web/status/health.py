@@ -11,7 +11,7 @@ from icsfeed import __version__
 from icsfeed.cache.workspace import Workspace
 from icsfeed.errors import PushError
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.scheduler import PushScheduler, PushStatus
+from icsfeed.push.report import PushStatus
 from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import HEALTH, PAGE, READY, ROBOTS, ROOT, described
 from icsfeed.web.pages.render import PageRenderer, page_answer, page_request, wants_html
@@ -96,10 +96,10 @@ async def ready(
 async def api_health(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pusher: NamedDependency[PushScheduler],
+    pushes: NamedDependency[PushStatus],
 ) -> Response[dict[str, Any]]:
     """Version, uptime, figures, and the age of each workspace's copy. It never touches Plane."""
-    workspaces, now, pushes = service.workspaces, server.clock(), pusher.status
+    workspaces, now = service.workspaces, server.clock()
     last = server.sync.latest(tuple(workspaces.values()))
     is_well = (
         service.is_read and pushes.state != "error" and service.store.healthy and not server.loaded.problems

@@ -9,7 +9,7 @@ from icsfeed import __version__
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Feed
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.scheduler import LastRun, PushStatus
+from icsfeed.push.report import LastRun, PushStatus
 from icsfeed.web.reader_log import Reader
 from icsfeed.web.state import ServerState
 
