@@ -1,13 +1,10 @@
 """The HTTP server: its routes, errors, start and stop. Everything it needs is handed to `create_app`."""
 
-import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from litestar import Litestar, Request, Response
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
@@ -19,11 +16,11 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed import __version__
 from icsfeed.config.schema import Config
+from icsfeed.errors import BadParameter, FeedError
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.access_log import AccessLog
 from icsfeed.web.client_address import keeping_peer
-from icsfeed.web.fast_path import FastPath
 from icsfeed.web.feed_response import FeedEndpoint
 from icsfeed.web.feeds import private_feed, public_feed
 from icsfeed.web.middleware import behind_proxies, within_bounds
@@ -31,17 +28,14 @@ from icsfeed.web.openapi import SECURITY
 from icsfeed.web.pages.assets import Assets, static_file
 from icsfeed.web.pages.docs import docs
 from icsfeed.web.pages.embed import private_embed, public_embed
-from icsfeed.web.pages.errors import refusal
+from icsfeed.web.pages.errors import http_error, page_error, unexpected_error
 from icsfeed.web.pages.feed_view import FeedViews
 from icsfeed.web.pages.me import Memberships, me
-from icsfeed.web.pages.render import PageRenderer, message_answer, page_request, wants_html
-from icsfeed.web.responses import NOT_FOUND, error_answer, plain_answer
+from icsfeed.web.pages.render import PageRenderer
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.admin import admin_routes
 from icsfeed.web.status.health import DESCRIPTION, api_health, health, ready, robots, root
 from icsfeed.web.webhooks import Webhooks, plane_webhook
-
-log = logging.getLogger("icsfeed.web")
 
 
 def create_app(service: FeedService, server: ServerState) -> Litestar:
@@ -73,7 +67,6 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         "clock": clock,
         "webhooks": webhooks,
         "push_now": pusher.run_now,
-        "endpoint": endpoint,
         "assets": assets,
         "pages": PageRenderer(assets),
         "sheets": FeedViews(service),
@@ -89,7 +82,12 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
             **{name: _provided(value) for name, value in ready_made.items()},
             "pushes": Provide(lambda: pusher.status, sync_to_thread=False),
         },
-        exception_handlers={HTTPException: _http_error, Exception: _unexpected},
+        exception_handlers={
+            HTTPException: http_error,
+            FeedError: page_error,
+            BadParameter: page_error,
+            Exception: unexpected_error,
+        },
         cors_config=_cors(config.cors),
         lifespan=[lifespan],
         openapi_config=OpenAPIConfig(
@@ -102,10 +100,9 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
             components=SECURITY,
         ),
         logging_config=None,
-        state=State(ready_made, deep_copy=False),
+        state=State({**ready_made, "endpoint": endpoint}, deep_copy=False),
     )
-    shortcut = FastPath(service, endpoint, _varying(vary, app.asgi_handler))
-    app.asgi_handler = _with_middleware(shortcut, app, config, server)
+    app.asgi_handler = _with_middleware(_varying(vary, app.asgi_handler), app, config, server)
     return app
 
 
@@ -152,9 +149,12 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
 def _varying(fields: str, app: ASGIApp) -> ASGIApp:
     """Says on what answers depend, on errors too; litestar's CORS puts `Origin` in the place of all else."""
 
+    vary = (b"vary", fields.encode())
+
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         async def saying(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            # Calendars say it themselves, which saves a look through their headers with each answer.
+            if message["type"] == "http.response.start" and vary not in message["headers"]:
                 headers = MutableScopeHeaders.from_message(message)
                 on_accept = "Accept" in headers.get("Vary", "").split(", ")
                 headers["Vary"] = f"{fields}, Accept" if on_accept else fields
@@ -163,34 +163,3 @@ def _varying(fields: str, app: ASGIApp) -> ASGIApp:
         await app(scope, receive, saying)
 
     return handle
-
-
-CODES: Mapping[int, str] = {
-    400: "INVALID_REQUEST",
-    404: "NOT_FOUND",
-    405: "METHOD_NOT_ALLOWED",
-    413: "TOO_LARGE",
-    429: "RATE_LIMITED",
-}
-
-
-def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """What litestar itself refuses: no such route, a method that is not allowed."""
-    if wants_html(request) and error.status_code == HTTPStatus.NOT_FOUND:
-        return refusal(request, request.app.state.service, request.app.state.pages, None)
-    if request.scope["path"].startswith("/feeds/") and error.status_code == HTTPStatus.NOT_FOUND:
-        return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
-    code = CODES.get(error.status_code, "INTERNAL_ERROR" if error.status_code >= 500 else "INVALID_REQUEST")
-    message = HTTPStatus(error.status_code).phrase
-    now = request.app.state.clock()
-    return error_answer(error.status_code, code, message, now=now, headers=error.headers)
-
-
-def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A fault of ours: logged whole, told in one sentence."""
-    log.error("unexpected error", exc_info=error)
-    if wants_html(request):
-        ask = page_request(request, request.app.state.service.config)
-        return message_answer(request.app.state.pages, ask, "page failed", 500)
-    now = request.app.state.clock()
-    return error_answer(500, "INTERNAL_ERROR", "The server failed. Its log says more.", now=now)

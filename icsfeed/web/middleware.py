@@ -12,7 +12,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from icsfeed.config.schema import Config
 from icsfeed.web.client_address import is_within
 from icsfeed.web.proxies import client_address, is_allowed_host
-from icsfeed.web.responses import Clock, error_answer
+from icsfeed.web.responses import Clock, error_answer, send_response
 
 URL_LONGEST = 8192
 """Bytes of path and query, as most proxies allow: a link has 200, narrowed by many labels 2,000."""
@@ -58,8 +58,7 @@ def within_bounds(app: ASGIApp, config: Config, clock: Clock) -> ASGIApp:
             await app(scope, receive, send)
             return
         status, message = REFUSALS[code]
-        answer = error_answer(status, code, message, now=clock())
-        await answer.to_asgi_response(app=None, request=None)(scope, receive, send)  # type: ignore[arg-type]
+        await send_response(error_answer(status, code, message, now=clock()), scope, receive, send)
 
     return handle
 

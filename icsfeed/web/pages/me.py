@@ -10,13 +10,14 @@ from urllib.parse import urlencode
 
 from litestar import Request, Response, route
 from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
 from msgspec import Struct
 
 from icsfeed.cache.snapshots import View
 from icsfeed.cache.ttl import TtlCache
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Feed
-from icsfeed.errors import BadParameter, FeedError, PlaneError
+from icsfeed.errors import FeedError, PlaneError
 from icsfeed.feeds.calendar import FeedData, title_of
 from icsfeed.feeds.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
 from icsfeed.feeds.service import FeedService
@@ -24,7 +25,6 @@ from icsfeed.model import Project
 from icsfeed.single_flight import run_in_thread
 from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
-from icsfeed.web.pages.errors import refusal, trouble
 from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, feed_page_of, narrowed_feed_of
 from icsfeed.web.pages.feed_view import FeedViews
 from icsfeed.web.pages.render import PageRenderer, PageRequest, message_answer, page_request
@@ -95,7 +95,7 @@ async def me(
 ) -> Response[str]:
     """The page of the person's own calendar; `feed` names another one of theirs."""
     if service.config.auth_proxy is None:
-        return refusal(request, service, pages, None)
+        raise NotFoundException
     ask = page_request(request, service.config)
     email = signed_in(request, service.config.auth_proxy, server.proxy_guesses)
     if email is None:
@@ -104,17 +104,14 @@ async def me(
     if not mine:
         return message_answer(pages, ask, "me none", HTTPStatus.OK, who=email)
     chosen = next((own for own in mine if own.name == ask.get("feed")), mine[0])
-    try:
-        seen = await narrowed_feed_of(sheets, ask, chosen.name)
-        owns = await _owns(service, ask, mine, chosen)
+    seen = await narrowed_feed_of(sheets, ask, chosen.name)
+    owns = await _owns(service, ask, mine, chosen)
 
-        def work() -> str:
-            page = feed_page_of(service, ask, seen, chosen.subscriber)
-            return feed_page_html(pages, ask, page, service, person=email, mine=owns)
+    def work() -> str:
+        page = feed_page_of(service, ask, seen, chosen.subscriber)
+        return feed_page_html(pages, ask, page, service, person=email, mine=owns)
 
-        html = await run_in_thread(len(seen.whole.items), work)
-    except (FeedError, BadParameter) as error:
-        return trouble(pages, ask, error)
+    html = await run_in_thread(len(seen.whole.items), work)
     answer = feed_page_answer(html, seen)
     answer.headers.update(NEVER_STORED)
     return answer
