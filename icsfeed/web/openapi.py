@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from litestar.enums import MediaType
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
     OpenAPIMediaType,
@@ -16,12 +19,14 @@ from litestar.openapi.spec import (
     SecurityScheme,
 )
 
+from icsfeed import __version__
 from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
 from icsfeed.feeds.narrowing import FIELDS
 from icsfeed.feeds.query import DAYS_LIMIT
 from icsfeed.l10n.words import LANGUAGES
 from icsfeed.web.pages.parameters import THEMES, VIEWS
 
+DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
 
 
@@ -154,6 +159,19 @@ SECURITY = Components(
         "basic": SecurityScheme(type="http", scheme="basic", description="The `admin_token` as password."),
     }
 )
+
+
+def openapi_config() -> OpenAPIConfig:
+    """Return litestar's settings: only the JSON, as litestar's own pages load scripts from a CDN."""
+    return OpenAPIConfig(
+        title="icsfeed",
+        version=__version__,
+        description=DESCRIPTION,
+        path="/openapi.json",
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type=MediaType.JSON)],
+        use_handler_docstrings=True,
+        components=SECURITY,
+    )
 
 
 def described(

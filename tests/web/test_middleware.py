@@ -11,7 +11,7 @@ from litestar.exceptions import TooManyRequestsException
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed, Secret
-from icsfeed.web.middleware import URL_LONGEST
+from icsfeed.web.middleware import MAX_URL_BYTES
 from icsfeed.web.status.metrics import exposition
 from icsfeed.web.token_throttle import (
     AT_ONCE_PER_MINUTE,
@@ -82,7 +82,7 @@ async def test_two_hosts_are_none(world: World) -> None:
 
 async def test_an_address_that_is_too_long_is_refused(world: World) -> None:
     path = world.path("property")
-    longest = f"{path}?x={'y' * (URL_LONGEST - len(path) - 2)}"
+    longest = f"{path}?x={'y' * (MAX_URL_BYTES - len(path) - 2)}"
     assert (await world.ask("GET", longest)).status_code == 200
     answer = await world.ask("GET", f"{longest}y")
     assert (answer.status_code, answer.json()["error_code"]) == (414, "URL_TOO_LONG")

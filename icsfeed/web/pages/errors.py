@@ -28,7 +28,7 @@ CODES: Mapping[int, str] = {
 }
 ERROR_RETRY_SECONDS = 300
 
-log = logging.getLogger("icsfeed.pages")
+log = logging.getLogger("icsfeed.web")
 
 
 async def open_link(

@@ -13,13 +13,11 @@ from icsfeed.errors import PushError
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import PushStatus
 from icsfeed.web.client_address import signed_in
-from icsfeed.web.openapi import HEALTH, PAGE, READY, ROBOTS, ROOT, described
+from icsfeed.web.openapi import DESCRIPTION, HEALTH, PAGE, READY, ROBOTS, ROOT, described
 from icsfeed.web.pages.render import PageRenderer, page_answer, page_request, wants_html
 from icsfeed.web.responses import NEVER_STORED, READ, Clock, timestamp
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.report import sync_state
-
-DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 
 
 @route("/", http_method=READ, operation_class=described(ROOT, PAGE), summary="What this server is")
