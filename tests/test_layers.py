@@ -43,9 +43,9 @@ PURE = (
     *("feeds/automatic_names.py", "feeds/personal.py", "feeds/diagnose.py"),
     *("push/action.py", "push/plan.py", "push/object.py", "export/plan.py"),
     *("doctor/verdict.py", "doctor/body.py", "doctor/clients.py", "doctor/observations.py"),
-    *("doctor/content_rules.py", "doctor/http_rules.py", "web/proxies.py", "web/user_agents.py"),
+    *("doctor/content_rules.py", "doctor/http_rules.py", "web/proxies.py"),
     *("web/pages/items.py", "web/pages/agenda.py", "web/pages/month.py", "web/pages/calendar_view.py"),
-    "web/pages/link_builder.py",
+    *("web/pages/link_builder.py", "web/pages/parameters.py"),
 )
 """No await, clock, file, network, randomness or environment, and no import of a module that has any."""
 

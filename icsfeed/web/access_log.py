@@ -12,14 +12,12 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed.logs import about
-from icsfeed.web.user_agents import family
+from icsfeed.web.reader_log import family
 
 ASKED_BY_MACHINES = ("/health", "/health/ready", "/api/v1/health", "/metrics", "/robots.txt")
 """Routes that monitors ask all day: their lines come at DEBUG only."""
 OPEN = (200, 304, 400, 503)
 """Answers of a feed's route that only a good link gets: then the name in the path is a feed's."""
-AT_ONCE = (200, 304)
-"""Those of the shortcut. Others before anything was routed are about the host, or another origin."""
 
 log = logging.getLogger("icsfeed.request")
 
@@ -57,8 +55,8 @@ class AccessLog:
 
     def _write(self, scope: Scope, status: int, size: int, seconds: float) -> None:
         template = scope.get("path_template")
-        name = _feed(scope["path"], status) if template or status in AT_ONCE else ""
-        route = str(template or (_shortcut(scope["path"]) if name else "none"))
+        name = _feed(scope["path"], status) if template else ""
+        route = str(template or "none")
         level = logging.DEBUG if route in ASKED_BY_MACHINES else logging.INFO
         if log.isEnabledFor(level):
             fields: dict[str, Any] = {"method": scope.get("method"), "route": route}
@@ -79,11 +77,6 @@ class AccessLog:
         if agent not in self._families:
             self._families[agent] = family(agent.decode("latin-1"))
         return self._families[agent]
-
-
-def _shortcut(path: str) -> str:
-    """The route of a feed that was answered before anything was routed."""
-    return "/feeds/{token}/{file}" if "/icsf_" in path else "/feeds/{file}"
 
 
 def _feed(path: str, status: int) -> str:

@@ -15,7 +15,7 @@ PEER = "icsfeed.peer"
 PROOF_HEADER = "x-icsfeed-proxy-secret"
 
 
-def keeping_peer(app: ASGIApp) -> ASGIApp:
+def remember_peer(app: ASGIApp) -> ASGIApp:
     """The app with the connection's own address kept, before X-Forwarded-For takes its place in the scope."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,7 +1,7 @@
 """The calendars over HTTP (clients.md, "Status of a feed URL"): access, preconditions, headers, body.
 
-One way of answering and of sending for all of them, whole or narrowed, plain or gzip. litestar's routes come
-here, and so does the shortcut (shortcut.py), which saves the routing.
+litestar routes requests for calendars to `FeedEndpoint`, an ASGI app, and not to a handler of its own: a
+handler costs twice as much (Request, dependencies, Response; litestar 2.25), and sends a body in one piece.
 """
 
 import asyncio
@@ -9,12 +9,14 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from cachetools import LRUCache
 from litestar import Request, Response
-from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from litestar.exceptions import HTTPException, NotFoundException
+from litestar.types import HTTPScope, Receive, Scope, Send
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
@@ -22,54 +24,57 @@ from icsfeed.feeds.links import Grant
 from icsfeed.feeds.query import Query, parse_query
 from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.feeds.service import FeedService
-from icsfeed.web.responses import NOT_FOUND, ResponseChoice, choice, error_answer, feed_headers, plain_answer
+from icsfeed.http_headers import codings, http_date, is_unchanged
+from icsfeed.web.responses import NOT_FOUND, error_answer, plain_answer, send_response
 from icsfeed.web.state import ServerState
 
-HEADERS = {
+READ_HEADERS = {
     name.encode(): name for name in ("accept-encoding", "if-none-match", "if-modified-since", "user-agent")
 }
-CACHED_HEADS = 2_000
-UNDER_WAY = 64 * 1024 * 1024
-"""Bytes of bodies that are sent and shared with nobody; more readers are asked to come again."""
-FULL_AGAIN = 30
-"""Seconds after which there may be room."""
+MAX_CACHED_HEADS = 2_000
+MAX_RESTYLED_BYTES = 64 * 1024 * 1024
+"""Bytes of restyled bodies that are sent at a time; more readers are asked to come back."""
+BUSY_RETRY_SECONDS = 30
+ERROR_RETRY_SECONDS = 300
+STALE_IF_ERROR_SECONDS = 86_400
 
 _WHOLE = Query()
 
-Head = list[tuple[bytes, bytes]]
+Head: TypeAlias = list[tuple[bytes, bytes]]
 
 log = logging.getLogger("icsfeed.web")
 
 
 class FeedRequest(NamedTuple):
-    """A request for the calendar `name`. `grant`: to whom its link opens it, if to anybody.
-
-    `public`: the link has no token. `query`: the parameters. `rendered`: the calendar, where it is at hand.
-    """
+    """A request for a calendar: by a public link or a secret one, the headers that matter, its query."""
 
     name: str
-    grant: Grant | None
-    public: bool
+    is_public: bool
     headers: Mapping[str, str]
-    address: str
     is_head: bool
-    query: Iterable[tuple[str, str]] = ()
-    rendered: Rendered | None = None
+    query: Iterable[tuple[str, str]]
+
+
+class ResponseChoice(NamedTuple):
+    """Which response a request for a calendar gets: as gzip or not; 304 or the calendar."""
+
+    is_gzip: bool
+    is_unchanged: bool
 
 
 class BodiesInFlight:
-    """The bodies of other styles that are being sent: at most `limit` bytes, those of equal ones once.
+    """The restyled bodies that are being sent: at most `limit` bytes, equal ones counted once.
 
-    Whoever has a link can ask for any number of styles (`?alarm=-PT1H`), and read them slowly.
+    Anybody with a link can ask for any number of styles (`?alarm=-PT1H`), and read them slowly.
     """
 
-    def __init__(self, limit: int = UNDER_WAY) -> None:
+    def __init__(self, limit: int = MAX_RESTYLED_BYTES) -> None:
         self._limit = limit
         self._readers: Counter[tuple[str, int]] = Counter()
 
     @contextmanager
-    def holding(self, etag: str, size: int) -> Iterator[bool]:
-        """Whether there is room for this body, until the end of the block."""
+    def reserve(self, etag: str, size: int) -> Iterator[bool]:
+        """Say whether there is room for this body, and hold it until the end of the block."""
         body, total = (etag, size), sum(held for _, held in self._readers)
         if self._readers and body not in self._readers and total + size > self._limit:
             yield False
@@ -83,28 +88,6 @@ class BodiesInFlight:
                 del self._readers[body]
 
 
-class RestyledResponse(Struct, frozen=True):
-    """An answer in a style of its own: 503 while other such bodies take all the room. An ASGI app."""
-
-    answer: "CalendarResponse"
-    etag: str
-    under_way: BodiesInFlight
-
-    @property
-    def status_code(self) -> int:
-        """That of the answer."""
-        return self.answer.status_code
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self.under_way.holding(self.etag, self.answer.size) as has_room:
-            if has_room:
-                await self.answer(scope, receive, send)
-                return
-        text = "Too many calendars of other styles are being read. Try again in a while."
-        full = plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": str(FULL_AGAIN)})
-        await full.to_asgi_response(app=None, request=None)(scope, receive, send)  # type: ignore[arg-type]
-
-
 class CalendarResponse(Struct, frozen=True):
     """200 or 304, an ASGI app. A body of `size` bytes is sent in pieces, each when there is room for it:
     the server's `send` waits for slow readers.
@@ -116,33 +99,48 @@ class CalendarResponse(Struct, frozen=True):
     pieces: Iterable[bytes] = ()
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.head})
+        # A copy: litestar's CORS middleware adds its headers to the list, which other responses share.
+        await send({"type": "http.response.start", "status": self.status_code, "headers": [*self.head]})
         left = self.size
         for piece in self.pieces:
             left -= len(piece)
             await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
             if left > 0:
-                # uvicorn's `send` returns at once when the reader has gone: others come first nevertheless.
+                # uvicorn's `send` returns at once when the reader has gone: let other requests run first.
                 await asyncio.sleep(0)
         if not self.size:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class AsgiResponse(Response[None]):
-    """An ASGI app where litestar wants a response of its own."""
+class RestyledResponse(Struct, frozen=True):
+    """A calendar in a style of its own: 503 while other such bodies take all the room. An ASGI app."""
 
-    def __init__(self, answer: ASGIApp) -> None:
-        super().__init__(None)
-        self._answer = answer
+    response: CalendarResponse
+    etag: str
+    in_flight: BodiesInFlight
 
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]
-        """The app as it is."""
-        return self._answer
+    @property
+    def status_code(self) -> int:
+        """Return that of the calendar."""
+        return self.response.status_code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.in_flight.reserve(self.etag, self.response.size) as has_room:
+            if has_room:
+                await self.response(scope, receive, send)
+                return
+        text = "Too many calendars of other styles are being read. Try again in a while."
+        headers = {"Retry-After": str(BUSY_RETRY_SECONDS)}
+        await send_response(plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, headers), scope, receive, send)
+
+
+AnyResponse: TypeAlias = CalendarResponse | RestyledResponse | Response[Any]
 
 
 class FeedEndpoint:
-    """Answers requests for the calendars of one configuration.
+    """Answers GET and HEAD requests for the calendars of one configuration: an ASGI app.
 
+    The path parameters are `file`, the name of a feed with `.ics`, and for secret links `token`.
     `vary`: the request headers that all answers of the server depend on.
     """
 
@@ -150,117 +148,140 @@ class FeedEndpoint:
         self._service = service
         self._server = server
         self._vary = vary
-        self._under_way = BodiesInFlight()
-        self._heads: LRUCache[tuple[str, str, bool, ResponseChoice], Head] = LRUCache(CACHED_HEADS)
+        self._in_flight = BodiesInFlight()
+        self._heads: LRUCache[tuple[str, str, bool, ResponseChoice], Head] = LRUCache(MAX_CACHED_HEADS)
 
-    async def response(self, request: Request[Any, Any, Any], file: str, token: str | None) -> Response[Any]:
-        """The answer for a route of litestar's; `file` is the feed's name with `.ics`."""
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        name, token = scope["path_params"]["file"].removesuffix(".ics"), scope["path_params"].get("token")
+        headers, grant = read_headers(scope["headers"]), None
+        response: AnyResponse
         try:
-            name, grant = await self._service.access(file.removesuffix(".ics"), token)
-        except NoCopy as error:
-            self._server.reader_log.answered(HTTPStatus.SERVICE_UNAVAILABLE)
-            return _not_yet(error.retry_after, error.waiting)
-        asked = feed_request(request.scope, name, grant, public=token is None)
-        return AsgiResponse(await self.answer(asked._replace(query=request.query_params.multi_items())))
-
-    async def answer(self, asked: FeedRequest) -> ASGIApp:
-        """The answer, counted; and remembered who read by a good link."""
-        grant = asked.grant
-        if grant is None:
-            missing = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
-            answer: (
-                CalendarResponse | RestyledResponse | Response[Any]
-            ) = await self._server.token_throttle.slowly(missing, asked.address)
-        else:
-            answer = await self._granted(asked, grant)
-        status = answer.status_code or HTTPStatus.OK
-        self._server.reader_log.answered(status)
-        if grant is not None and status != HTTPStatus.NOT_FOUND:
-            self._server.reader_log.read(
-                asked.name, grant.subscriber, asked.headers.get("user-agent"), status
-            )
-        if isinstance(answer, CalendarResponse | RestyledResponse):
-            return answer
-        answer.headers["Vary"] = self._vary
-        return answer.to_asgi_response(app=None, request=None)  # type: ignore[arg-type]
-
-    async def _granted(
-        self, asked: FeedRequest, grant: Grant
-    ) -> CalendarResponse | RestyledResponse | Response[Any]:
-        try:
-            query = parse_query(asked.query) if asked.query and not grant.revoked else _WHOLE
-            rendered = await self._rendered(asked, grant, query)
-            answer = await self._calendar(asked, rendered)
-            if query.restyles and isinstance(answer, CalendarResponse):
-                return RestyledResponse(answer, rendered.etag, self._under_way)
-            return answer
+            name, grant = await self._service.access(name, token)
+            if grant is None:
+                await self._server.token_throttle.delay(scope["client"][0] if scope["client"] else "")
+                raise NotFoundException(NOT_FOUND)
+            query = Request[Any, Any, Any](scope).query_params.multi_items() if scope["query_string"] else ()
+            request = FeedRequest(name, token is None, headers, scope["method"] == "HEAD", query)
+            response = await self._calendar(request, grant)
+        except HTTPException as error:
+            response = plain_answer(error.status_code, error.detail, error.headers)
         except BadParameter as error:
             details = {"field": error.field, "reason": error.reason}
             now = self._server.clock()
-            return error_answer(400, "INVALID_PARAMETER", str(error), now=now, details=details)
+            response = error_answer(400, "INVALID_PARAMETER", str(error), now=now, details=details)
         except UnknownFeed:
-            return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
+            response = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
         except NoCopy as error:
-            return _not_yet(error.retry_after, error.waiting)
+            response = _not_yet(error.retry_after, error.waiting)
         except FeedError as error:
             log.error("%s", error)
-            return _not_yet(300)
+            response = _not_yet(ERROR_RETRY_SECONDS)
+        status = response.status_code or HTTPStatus.OK
+        self._server.reader_log.answered(status)
+        if grant is not None and status != HTTPStatus.NOT_FOUND:
+            self._server.reader_log.read(name, grant.subscriber, headers.get("user-agent"), status)
+        await send_response(response, scope, receive, send)
 
-    async def _rendered(self, asked: FeedRequest, grant: Grant, query: Query) -> Rendered:
+    async def _calendar(self, request: FeedRequest, grant: Grant) -> AnyResponse:
+        """Return the response to a good link. Raise BadParameter or FeedError."""
+        query, service = _WHOLE, self._service
         if grant.revoked:
-            return self._service.revoked(asked.name)
-        return asked.rendered or await self._service.rendered(asked.name, query)
-
-    async def _calendar(self, asked: FeedRequest, rendered: Rendered) -> CalendarResponse | Response[str]:
-        compressor = self._service.compressor
-        chosen = choice(rendered, asked.headers, gzip=compressor is not None)
-        if chosen is None:
+            rendered = service.revoked(request.name)
+        elif request.query:
+            query = parse_query(request.query)
+            rendered = await service.rendered(request.name, query)
+        else:
+            # Most requests by far: apps poll all day. What was current a moment ago is not looked up again.
+            rendered = service.at_hand(request.name) or await service.rendered(request.name)
+        compressor = service.compressor
+        choice = choose(rendered, request.headers, gzip=compressor is not None)
+        if choice is None:
             text = "Accept-Encoding leaves no way to send this calendar."
             return plain_answer(HTTPStatus.NOT_ACCEPTABLE, text)
-        if chosen.unchanged:
-            return CalendarResponse(HTTPStatus.NOT_MODIFIED, self._head(asked, rendered, chosen, None))
-        body = await compressor.body(rendered) if compressor and chosen.zipped else None
-        size = rendered.size if body is None else len(body)
-        pieces = rendered.pieces() if body is None else _pieces(body)
-        head = self._head(asked, rendered, chosen, size)
-        if asked.is_head:
-            return CalendarResponse(HTTPStatus.OK, head)
-        return CalendarResponse(HTTPStatus.OK, head, size, pieces)
+        if choice.is_unchanged:
+            response = CalendarResponse(HTTPStatus.NOT_MODIFIED, self._head(request, rendered, choice, None))
+        else:
+            body = await compressor.body(rendered) if compressor and choice.is_gzip else None
+            size = rendered.size if body is None else len(body)
+            head = self._head(request, rendered, choice, size)
+            pieces = rendered.pieces() if body is None else _pieces(body)
+            response = CalendarResponse(HTTPStatus.OK, head, *(() if request.is_head else (size, pieces)))
+        return RestyledResponse(response, rendered.etag, self._in_flight) if query.restyles else response
 
-    def _head(self, asked: FeedRequest, rendered: Rendered, chosen: ResponseChoice, size: int | None) -> Head:
-        """The headers, made once for all who get this answer. `size`: of the body, where there is one."""
-        key = (rendered.etag, asked.name, asked.public, chosen)
+    def _head(
+        self, request: FeedRequest, rendered: Rendered, choice: ResponseChoice, size: int | None
+    ) -> Head:
+        """Return the headers, the same list for all who get this response. `size`: of the body, if any."""
+        key = (rendered.etag, request.name, request.is_public, choice)
         now = self._server.clock()
         head = self._heads.get(key)
         if head is None or rendered.last_modified > now:
-            age = int(self._service.config.cache.issues) if asked.public else None
-            sent = {**feed_headers(rendered, chosen, asked.name, age, now), "Vary": self._vary}
+            max_age = int(self._service.config.cache.issues) if request.is_public else None
+            headers = {**feed_headers(rendered, choice, request.name, max_age, now), "Vary": self._vary}
             if size is not None:
-                sent |= {"Content-Type": "text/calendar; charset=utf-8", "Content-Length": str(size)}
-            head = [(name.lower().encode(), value.encode("latin-1")) for name, value in sent.items()]
+                headers |= {"Content-Type": "text/calendar; charset=utf-8", "Content-Length": str(size)}
+            head = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
             if rendered.last_modified <= now:
                 self._heads[key] = head
         return head
 
 
-def feed_request(scope: HTTPScope, name: str, grant: Grant | None, *, public: bool) -> FeedRequest:
-    """What a request for the calendar `name` says of itself."""
-    address = scope["client"][0] if scope["client"] else ""
-    return FeedRequest(name, grant, public, _headers(scope["headers"]), address, scope["method"] == "HEAD")
+def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    """Return the headers that a response depends on, by name in lower case.
 
-
-def _headers(given: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    """The headers that answers depend on. A list may stand on several lines (RFC 9110, 5.3); a second date
-    leaves none that can be read.
+    A list may stand on several lines (RFC 9110, 5.3); with two dates, neither can be used.
     """
-    found: dict[str, str] = {}
-    for key, value in given:
-        if key in HEADERS:
-            name, line = HEADERS[key], value.decode("latin-1")
-            if name in found:
-                line = "" if name == "if-modified-since" else f"{found[name]}, {line}"
-            found[name] = line
-    return found
+    values: dict[str, str] = {}
+    for key, value in headers:
+        if key in READ_HEADERS:
+            name, line = READ_HEADERS[key], value.decode("latin-1")
+            if name in values:
+                line = "" if name == "if-modified-since" else f"{values[name]}, {line}"
+            values[name] = line
+    return values
+
+
+def choose(rendered: Rendered, headers: Mapping[str, str], *, gzip: bool) -> ResponseChoice | None:
+    """Return the response that these headers (lower case) ask for; None where they accept no coding we have.
+
+    A gzip body is another representation and has an ETag of its own (RFC 9110, 8.8.3); either of
+    the two is recognised, whatever encoding is asked for. `gzip`: whether we compress.
+    """
+    accepted = codings(headers.get("accept-encoding"))
+    coding = next((coding for coding in accepted if coding == "identity" or gzip), None)
+    if coding is None:
+        return None
+    etags = frozenset({rendered.etag, _gzip_etag(rendered)})
+    conditions = headers.get("if-none-match"), headers.get("if-modified-since")
+    return ResponseChoice(coding == "gzip", is_unchanged(etags, rendered.last_modified, *conditions))
+
+
+def feed_headers(
+    rendered: Rendered, choice: ResponseChoice, name: str, max_age: int | None, now: datetime
+) -> dict[str, str]:
+    """Return the headers of that response without those of its body: type and length.
+
+    `max_age`: for how many seconds shared caches may keep it; None: they may not. A feed may have changed
+    after `now`, by Plane's clock or because it changed twice in a second; Last-Modified must not lie in the
+    future (RFC 9110, 8.8.2.1).
+    """
+    headers = {
+        "ETag": _gzip_etag(rendered) if choice.is_gzip else rendered.etag,
+        "Last-Modified": http_date(min(rendered.last_modified, now)),
+        "Cache-Control": "private, no-cache"
+        if max_age is None
+        else f"public, max-age={max_age}, stale-if-error={STALE_IF_ERROR_SECONDS}",
+        "Content-Disposition": f'inline; filename="{name}.ics"',
+        "X-Robots-Tag": "noindex, nofollow",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    # A 304 has no body that could be encoded.
+    return {**headers, "Content-Encoding": "gzip"} if choice.is_gzip and not choice.is_unchanged else headers
+
+
+def _gzip_etag(rendered: Rendered) -> str:
+    return f'{rendered.etag[:-1]}-gzip"'
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:

@@ -1,83 +1,128 @@
-"""What every request passes first: whose it is, and whether it is within bounds.
+"""ASGI middleware around the server: who asks, by which address, and what is refused before routing.
 
-Bounds of the connection itself (slow clients, the size of headers) are in icsfeed/server/connections.py.
+Limits of the connection itself (slow clients, the size of headers) are in icsfeed/server/connections.py.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from urllib.parse import unquote, urlsplit
 
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.datastructures import MutableScopeHeaders
+from litestar.routes import BaseRoute
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed.config.schema import Config
 from icsfeed.web.client_address import is_within
 from icsfeed.web.proxies import client_address, is_allowed_host
-from icsfeed.web.responses import Clock, error_answer
+from icsfeed.web.responses import Clock, error_answer, send_response
 
-URL_LONGEST = 8192
-"""Bytes of path and query, as most proxies allow: a link has 200, narrowed by many labels 2,000."""
+MAX_URL_BYTES = 8192
+"""Path and query, as most proxies allow: a link has 200, narrowed by many labels 2,000."""
 
 HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x20\x7f/?#@\[\]\\,:\"<>]*)(?::[0-9]*)?")
 """Host and port (RFC 9110, 7.2), names beyond ASCII included: what is not allowed is not served anyway."""
 
 REFUSALS: Mapping[str, tuple[HTTPStatus, str]] = {
     "INVALID_HOST": (HTTPStatus.BAD_REQUEST, "One Host header must name this server, as it is known to it."),
-    "URL_TOO_LONG": (HTTPStatus.REQUEST_URI_TOO_LONG, f"The address is longer than {URL_LONGEST} bytes."),
+    "URL_TOO_LONG": (HTTPStatus.REQUEST_URI_TOO_LONG, f"The address is longer than {MAX_URL_BYTES} bytes."),
 }
 
 
-def behind_proxies(app: ASGIApp, config: Config) -> ASGIApp:
-    """The app, which sees as client, and as scheme, what the configuration's `trusted_proxies` say."""
+def trust_proxies(app: ASGIApp, config: Config) -> ASGIApp:
+    """Take client address and scheme from the X-Forwarded headers of the configuration's `trusted_proxies`.
+
+    uvicorn's ProxyHeadersMiddleware (0.54) does not know a proxy by its IPv4-mapped address, which sockets
+    for both families report (`::ffff:10.0.0.1`), and takes a hop that is no address for the client's.
+    """
     if not config.trusted_proxies:
         return app
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["client"]:
             peer, port = scope["client"]
-            found = client_address(peer, _values(scope, b"x-forwarded-for"), config.trusted_proxies)
-            scope["client"] = (found, port if found == peer else 0)
+            address = client_address(peer, _values(scope, b"x-forwarded-for"), config.trusted_proxies)
+            scope["client"] = (address, port if address == peer else 0)
             if is_within(peer, config.trusted_proxies):
-                scope["scheme"] = _scheme(scope)
+                schemes = [value.strip().lower() for value in _values(scope, b"x-forwarded-proto")]
+                if schemes in (["http"], ["https"]):
+                    scope["scheme"] = schemes[0]
         await app(scope, receive, send)
 
     return handle
 
 
-def _scheme(scope: Scope) -> str:
-    """What the reader's address begins with: the proxy's word, where it is one."""
-    said = [value.strip().lower() for value in _values(scope, b"x-forwarded-proto")]
-    return said[0] if len(said) == 1 and said[0] in ("http", "https") else scope["scheme"]
+def check_request(app: ASGIApp, config: Config, clock: Clock) -> ASGIApp:
+    """Refuse addresses that are too long, and hosts other than the configuration's `allowed_hosts`.
 
-
-def within_bounds(app: ASGIApp, config: Config, clock: Clock) -> ASGIApp:
-    """The app, which sees no address that is too long and no host but the configuration's `allowed_hosts`."""
+    litestar's AllowedHostsMiddleware (2.25) compares with the port and by case, refuses health checks by the
+    loopback address, and takes requests with several Host headers.
+    """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        code = _wrong(scope, config)
-        if code is None:
+        if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_URL_BYTES:
+            code = "URL_TOO_LONG"
+        elif not _is_host_allowed(scope, config):
+            code = "INVALID_HOST"
+        else:
             await app(scope, receive, send)
             return
         status, message = REFUSALS[code]
-        answer = error_answer(status, code, message, now=clock())
-        await answer.to_asgi_response(app=None, request=None)(scope, receive, send)  # type: ignore[arg-type]
+        await send_response(error_answer(status, code, message, now=clock()), scope, receive, send)
 
     return handle
 
 
-def _wrong(scope: Scope, config: Config) -> str | None:
-    if len(scope["raw_path"]) + len(scope["query_string"]) > URL_LONGEST:
-        return "URL_TOO_LONG"
+def _is_host_allowed(scope: Scope, config: Config) -> bool:
     hosts = [value for key, value in scope["headers"] if key == b"host"]
-    # HTTP/1.0, which some health checks of load balancers still speak, need not name a host.
-    if len(hosts) != 1 and (hosts or scope["http_version"] == "1.1"):
-        return "INVALID_HOST"
-    if hosts and not HOST.fullmatch(hosts[0]):
-        return "INVALID_HOST"
-    if config.allowed_hosts and not (
-        hosts and is_allowed_host(hosts[0].decode("latin-1"), config.allowed_hosts)
-    ):
-        return "INVALID_HOST"
-    return None
+    if not hosts:
+        # HTTP/1.0, which some health checks of load balancers still speak, need not name a host.
+        return scope["http_version"] != "1.1" and not config.allowed_hosts
+    if len(hosts) > 1 or not HOST.fullmatch(hosts[0]):
+        return False
+    return is_allowed_host(hosts[0].decode("latin-1"), config.allowed_hosts)
+
+
+def accept_prefix(app: ASGIApp, config: Config, routes: Iterable[BaseRoute]) -> ASGIApp:
+    """Serve the routes under the path of `public_url` too: some proxies strip it, and some pass it on.
+
+    It is taken off where one of our routes may follow, so that it may even be `/feeds`.
+    """
+    prefix = unquote(urlsplit(config.public_url or "").path)
+    if not prefix:
+        return app
+    paths = frozenset(route.path for route in routes)
+    first_segments = {path.split("/")[1] for path in paths}
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        rest = path.removeprefix(prefix) or "/"
+        if path not in paths and rest.startswith("/") and rest.split("/")[1] in first_segments:
+            scope["path"] = rest
+        await app(scope, receive, send)
+
+    return handle
+
+
+def add_vary(app: ASGIApp, fields: str) -> ASGIApp:
+    """Name the request headers that answers depend on, errors included.
+
+    litestar's CORS middleware (2.25) puts `Origin` in the place of all others, and only with its own headers.
+    """
+    vary = (b"vary", fields.encode())
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_vary(message: Message) -> None:
+            # Calendars have it already, which saves decoding their headers with each answer.
+            if message["type"] == "http.response.start" and vary not in message["headers"]:
+                headers = MutableScopeHeaders.from_message(message)
+                on_accept = "Accept" in headers.get("Vary", "").split(", ")
+                headers["Vary"] = f"{fields}, Accept" if on_accept else fields
+            await send(message)
+
+        await app(scope, receive, send_with_vary)
+
+    return handle
 
 
 def _values(scope: Scope, name: bytes) -> Iterable[str]:

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from litestar.enums import MediaType
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
     OpenAPIMediaType,
@@ -16,12 +19,14 @@ from litestar.openapi.spec import (
     SecurityScheme,
 )
 
+from icsfeed import __version__
 from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
 from icsfeed.feeds.narrowing import FIELDS
 from icsfeed.feeds.query import DAYS_LIMIT
 from icsfeed.l10n.words import LANGUAGES
-from icsfeed.web.pages.calendar_view import VIEWS
+from icsfeed.web.pages.parameters import THEMES, VIEWS
 
+DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
 
 
@@ -133,7 +138,7 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "date": ("The day that a page shows.", _DAY),
     "skip": ("So many entries of an agenda are passed over.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
     "lang": (f"The language of a page: {', '.join(LANGUAGES)}, with a region or without.", _STRING),
-    "theme": ("The colours of a page.", _one_of(("auto", "light", "dark"))),
+    "theme": ("The colours of a page.", _one_of(THEMES)),
     "refresh": ("`off`: the page does not look for news.", _one_of(("off",))),
     "feed": ("The name of one of the person's calendars.", _STRING),
     "links": ("`1`: with the links, which can be read by who has them.", _one_of(("1",))),
@@ -154,6 +159,19 @@ SECURITY = Components(
         "basic": SecurityScheme(type="http", scheme="basic", description="The `admin_token` as password."),
     }
 )
+
+
+def openapi_config() -> OpenAPIConfig:
+    """Return litestar's settings: only the JSON, as litestar's own pages load scripts from a CDN."""
+    return OpenAPIConfig(
+        title="icsfeed",
+        version=__version__,
+        description=DESCRIPTION,
+        path="/openapi.json",
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type=MediaType.JSON)],
+        use_handler_docstrings=True,
+        components=SECURITY,
+    )
 
 
 def described(

@@ -1,16 +1,44 @@
 """Who reads the feeds: answers by status, and when which app last asked by which link."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from cachetools import LRUCache
 from msgspec import Struct
 
-from icsfeed.web.user_agents import family
-
 KEPT = 5_000
 """Readers remembered at most; who was not seen for the longest goes first."""
+
+FAMILIES: Sequence[tuple[str, str]] = (
+    ("Google Calendar", r"google-calendar"),
+    ("Outlook", r"outlook|microsoft office|microsoft\.exchange|exchangeservicesclient|owa/"),
+    ("Thunderbird", r"thunderbird|lightning/"),
+    ("ICSx5", r"icsx5|icsdroid"),
+    ("DAVx5", r"davx5|davdroid"),
+    ("Nextcloud", r"nextcloud|sabre"),
+    ("Home Assistant", r"homeassistant|home assistant|home-assistant"),
+    ("Apple Calendar", r"calendaragent|dataaccessd|accountsd|calendar/.*cfnetwork|\bios/|mac ?os.*calendar"),
+    ("Fastmail", r"fastmail"),
+    ("Proton Calendar", r"proton"),
+    ("Yahoo Calendar", r"yahoocalendar|yahoo! ?slurp|ycal"),
+    ("Evolution", r"evolution|gnome-calendar"),
+    ("KOrganizer", r"korganizer|akonadi|kio/"),
+    ("vdirsyncer", r"vdirsyncer|pimsync"),
+    ("FullCalendar", r"fullcalendar"),
+    ("icsfeed", r"^icsfeed/"),
+    ("a crawler", r"bot\b|crawler|spider"),
+    ("a script", r"^(?:curl|wget|python|httpx|go-http|okhttp|java|node|libwww|aiohttp)"),
+    ("a browser", r"^mozilla/5\.0"),
+)
+"""Name and pattern, the more telling first: most apps also say that they are a browser."""
+
+OTHER, UNNAMED = "another app", "an app without a name"
+_FAMILIES = tuple((name, re.compile(pattern)) for name, pattern in FAMILIES)
+_LONGEST = 300
+"""Characters that are looked at: what names an app stands at the beginning."""
 
 
 class Reader(Struct, frozen=True):
@@ -48,3 +76,12 @@ class ReaderLog:
         """Who read a feed, the last first."""
         found = (reader for reader in self._readers.values() if reader.feed == feed)
         return sorted(found, key=lambda reader: reader.at, reverse=True)
+
+
+@lru_cache(maxsize=1_000)
+def family(user_agent: str | None) -> str:
+    """The app that sends this User-Agent, without its version: one of a few names."""
+    text = (user_agent or "").strip()[:_LONGEST].lower()
+    if not text:
+        return UNNAMED
+    return next((name for name, pattern in _FAMILIES if pattern.search(text)), OTHER)

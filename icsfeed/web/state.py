@@ -1,28 +1,34 @@
 """What a server keeps while its configuration is swapped for another."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from time import monotonic
+from typing import TYPE_CHECKING
 
+from cachetools import TTLCache
 from msgspec import Struct
 
 from icsfeed.cache.background import BackgroundRefresh, Sleep
 from icsfeed.cache.sync import Sync
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
-from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import PushStats
-from icsfeed.push.scheduler import Push, PushScheduler
 from icsfeed.web.limits import GuessLimiter, Limiter
 from icsfeed.web.reader_log import ReaderLog
 from icsfeed.web.responses import Clock
 from icsfeed.web.token_throttle import TokenThrottle
-from icsfeed.web.webhooks import Deliveries
+
+if TYPE_CHECKING:
+    from icsfeed.push.scheduler import Push
 
 AN_HOUR = 3600.0
 SYNCS_PER_HOUR = 10
 WRONG_PER_MINUTE = 10
+DELIVERIES_PER_MINUTE = 100
+DELIVERY_SECONDS, MAX_DELIVERIES = 86_400.0, 20_000
+"""How long, and how many, webhook deliveries are remembered so that a replayed one is recognised."""
 
 
 class LoadedConfig(Struct, frozen=True):
@@ -30,6 +36,16 @@ class LoadedConfig(Struct, frozen=True):
 
     at: datetime
     problems: tuple[str, ...] = ()
+
+
+class Deliveries:
+    """What is remembered of deliveries: `counts` by what became of them; when the `last` good one came."""
+
+    def __init__(self, timer: Callable[[], float]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.last: dict[str, datetime] = {}
+        self.limiter = Limiter(DELIVERIES_PER_MINUTE, 60.0, timer)
+        self.seen: TTLCache[bytes, bool] = TTLCache(maxsize=MAX_DELIVERIES, ttl=DELIVERY_SECONDS, timer=timer)
 
 
 class ServerState:
@@ -43,7 +59,7 @@ class ServerState:
         clock: Clock,
         timer: Callable[[], float] = monotonic,
         sleep: Sleep = asyncio.sleep,
-        push: Push | None = None,
+        push: "Push | None" = None,
     ) -> None:
         self.clock = clock
         self.timer = timer
@@ -59,8 +75,8 @@ class ServerState:
         )
         self.token_throttle = TokenThrottle(timer, sleep)
         self.pushed = PushStats()
-        self._push = push
-        self._sleep = sleep
+        self.push = push
+        self.sleep = sleep
         self._watches: dict[Workspace, BackgroundRefresh] = {}
 
     @property
@@ -71,12 +87,8 @@ class ServerState:
     def watch(self, workspace: Workspace, cache: Cache) -> BackgroundRefresh:
         """The one watch of this workspace."""
         if workspace not in self._watches:
-            self._watches[workspace] = BackgroundRefresh(workspace, cache, self.timer, self._sleep)
+            self._watches[workspace] = BackgroundRefresh(workspace, cache, self.timer, self.sleep)
         return self._watches[workspace]
-
-    def pusher(self, service: FeedService) -> PushScheduler:
-        """What pushes the targets of this configuration."""
-        return PushScheduler(service, self._push, self.pushed, self.clock, self.timer, self._sleep)
 
     async def leave(self, workspace: Workspace) -> None:
         """A server no longer watches this workspace; the watch ends with the last of them."""

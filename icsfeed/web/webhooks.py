@@ -1,14 +1,12 @@
 """Plane's webhooks: is a delivery genuine, what does it touch, and the answer before any work is done."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
-from cachetools import TTLCache
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
@@ -18,28 +16,15 @@ from icsfeed.config.schema import WorkspaceConfig
 from icsfeed.errors import WebhookError
 from icsfeed.plane.webhook import WebhookChange, is_signed, read
 from icsfeed.web.client_address import client_of, is_within
-from icsfeed.web.limits import Limiter
 from icsfeed.web.openapi import SIGNATURE, WEBHOOK, described
 from icsfeed.web.proxies import rate_limit_key
 from icsfeed.web.responses import NEVER_STORED, error_answer
+from icsfeed.web.state import Deliveries
 
 BODY_LIMIT = 1024 * 1024
 """Bytes: Plane sends the whole issue, and a description may be 200 KB."""
-A_MINUTE, A_DAY = 60.0, 86_400.0
-PER_MINUTE = 100
-REMEMBERED = 20_000
 
 log = logging.getLogger("icsfeed.webhook")
-
-
-class Deliveries:
-    """What is remembered of deliveries: `counts` by what became of them; when the `last` good one came."""
-
-    def __init__(self, timer: Callable[[], float]) -> None:
-        self.counts: Counter[str] = Counter()
-        self.last: dict[str, datetime] = {}
-        self.limiter = Limiter(PER_MINUTE, A_MINUTE, timer)
-        self.seen: TTLCache[bytes, bool] = TTLCache(maxsize=REMEMBERED, ttl=A_DAY, timer=timer)
 
 
 class Webhooks:

@@ -17,7 +17,7 @@ from icsfeed.config.schema import Auto, Feed
 from icsfeed.demo.settings import demo_config
 from icsfeed.feeds.compression import SMALL, Compressor
 from icsfeed.feeds.rendered import PIECE, Rendered
-from icsfeed.web.feed_response import UNDER_WAY
+from icsfeed.web.feed_response import MAX_RESTYLED_BYTES
 
 pytestmark = pytest.mark.anyio
 
@@ -133,13 +133,13 @@ async def test_bodies_of_many_styles_are_bounded_while_they_are_read(large: Worl
         elif statuses[-1] == 200:
             await over.wait()
 
-    count = UNDER_WAY // size + 5
+    count = MAX_RESTYLED_BYTES // size + 5
     readers = []
     for hour in range(1, count + 1):
         query = f"alarm=-PT{hour}H".encode()
         readers.append(asyncio.create_task(bodies(large, query, b"identity", send)))
         await answered.acquire()
-    assert statuses.count(200) * size <= UNDER_WAY
+    assert statuses.count(200) * size <= MAX_RESTYLED_BYTES
     assert statuses.count(503) >= 4
     assert (await large.get("all")).status_code == 200
     over.set()

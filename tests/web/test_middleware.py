@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 from app_world import Clock, World, serving, settings
+from litestar.exceptions import TooManyRequestsException
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed, Secret
-from icsfeed.web.middleware import URL_LONGEST
+from icsfeed.web.middleware import MAX_URL_BYTES
 from icsfeed.web.status.metrics import exposition
-from icsfeed.web.token_throttle import AT_ONCE, PAUSE, PER_MINUTE, TOGETHER, WAITING, TokenThrottle
+from icsfeed.web.token_throttle import (
+    AT_ONCE_PER_MINUTE,
+    MAX_WAITING,
+    PAUSE_SECONDS,
+    PER_MINUTE,
+    TOTAL_AT_ONCE_PER_MINUTE,
+    TokenThrottle,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +82,7 @@ async def test_two_hosts_are_none(world: World) -> None:
 
 async def test_an_address_that_is_too_long_is_refused(world: World) -> None:
     path = world.path("property")
-    longest = f"{path}?x={'y' * (URL_LONGEST - len(path) - 2)}"
+    longest = f"{path}?x={'y' * (MAX_URL_BYTES - len(path) - 2)}"
     assert (await world.ask("GET", longest)).status_code == 200
     answer = await world.ask("GET", f"{longest}y")
     assert (answer.status_code, answer.json()["error_code"]) == (414, "URL_TOO_LONG")
@@ -102,9 +110,9 @@ async def test_wrong_links_are_slowed_then_refused_and_good_ones_served() -> Non
         world.server.token_throttle = TokenThrottle(world.clock.timer, naps)
         statuses = [(await world.ask("GET", WRONG)).status_code for _ in range(PER_MINUTE + 20)]
         assert statuses == [404] * PER_MINUTE + [429] * 20
-        assert naps.taken == [PAUSE] * (PER_MINUTE + 20 - AT_ONCE)
+        assert naps.taken == [PAUSE_SECONDS] * (PER_MINUTE + 20 - AT_ONCE_PER_MINUTE)
         assert (await world.get("property")).status_code == 200
-        assert len(naps.taken) == PER_MINUTE + 20 - AT_ONCE
+        assert len(naps.taken) == PER_MINUTE + 20 - AT_ONCE_PER_MINUTE
         refused = await world.ask("GET", WRONG)
         named = ("retry-after", "content-type", "connection", "cache-control")
         assert [refused.headers[name] for name in named] == [
@@ -115,7 +123,7 @@ async def test_wrong_links_are_slowed_then_refused_and_good_ones_served() -> Non
         ]
         world.clock.move(61)
         assert (await world.ask("GET", WRONG)).status_code == 404
-        assert len(naps.taken) == PER_MINUTE + 21 - AT_ONCE
+        assert len(naps.taken) == PER_MINUTE + 21 - AT_ONCE_PER_MINUTE
 
 
 @pytest.mark.parametrize("path", [WRONG, "/embed/icsf_a/property"])
@@ -162,34 +170,37 @@ async def test_a_trusted_proxy_says_how_it_was_asked(
 async def test_a_flood_from_everywhere_waits_too() -> None:
     naps = Naps()
     links = TokenThrottle(Clock().timer, naps)
-    for n in range(TOGETHER):
-        await links.hold(f"198.18.{n // 250}.{n % 250}")
+    for n in range(TOTAL_AT_ONCE_PER_MINUTE):
+        await links.delay(f"198.18.{n // 250}.{n % 250}")
     assert naps.taken == []
-    assert await links.hold("203.0.113.9") is None
-    assert naps.taken == [PAUSE]
+    await links.delay("203.0.113.9")
+    assert naps.taken == [PAUSE_SECONDS]
 
 
 async def test_when_too_many_wait_connections_are_closed_instead() -> None:
     gate = asyncio.Event()
     links = TokenThrottle(Clock().timer, Naps(gate))
-    for _ in range(AT_ONCE):
-        await links.hold("203.0.113.9")
-    waiting = [asyncio.create_task(links.hold(f"198.51.100.{n % 20}")) for n in range(TOGETHER + WAITING)]
+    for _ in range(AT_ONCE_PER_MINUTE):
+        await links.delay("203.0.113.9")
+    waiting = [
+        asyncio.create_task(links.delay(f"198.51.100.{n % 20}"))
+        for n in range(TOTAL_AT_ONCE_PER_MINUTE + MAX_WAITING)
+    ]
     await asyncio.sleep(0)
-    refused = await links.hold("203.0.113.9")
-    assert refused is not None
-    assert (refused.status_code, refused.headers["Connection"]) == (429, "close")
+    with pytest.raises(TooManyRequestsException) as refused:
+        await links.delay("203.0.113.9")
+    assert refused.value.headers == {"Retry-After": "60", "Connection": "close"}
     gate.set()
-    await asyncio.gather(*waiting)
-    assert await links.hold("192.0.2.1") is None
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await links.delay("192.0.2.1")
 
 
 async def test_one_that_goes_away_waits_no_longer() -> None:
     links = TokenThrottle(Clock().timer, Naps(asyncio.Event()))
-    for _ in range(AT_ONCE):
-        await links.hold("203.0.113.9")
-    for _ in range(WAITING + 1):
-        task = asyncio.create_task(links.hold("203.0.113.9"))
+    for _ in range(AT_ONCE_PER_MINUTE):
+        await links.delay("203.0.113.9")
+    for _ in range(MAX_WAITING + 1):
+        task = asyncio.create_task(links.delay("203.0.113.9"))
         await asyncio.sleep(0)
         assert not task.done()
         task.cancel()
@@ -198,10 +209,11 @@ async def test_one_that_goes_away_waits_no_longer() -> None:
 
 async def test_neighbours_in_an_ipv6_network_count_as_one() -> None:
     links = TokenThrottle(Clock().timer, Naps())
-    last = [await links.hold(f"2001:db8::{n:x}") for n in range(PER_MINUTE + 1)][-1]
-    assert last is not None
-    assert last.status_code == 429
-    assert await links.hold("2001:db8:0:1::") is None
+    for n in range(PER_MINUTE):
+        await links.delay(f"2001:db8::{n:x}")
+    with pytest.raises(TooManyRequestsException):
+        await links.delay("2001:db8::ffff")
+    await links.delay("2001:db8:0:1::")
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/webhooks/plane"), ("GET", "/status")])

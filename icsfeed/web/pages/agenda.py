@@ -7,7 +7,6 @@ from itertools import groupby
 from msgspec import Struct
 
 from icsfeed.web.pages.items import PageItem
-from icsfeed.web.pages.month import is_within
 
 UNDATED_SHOWN = 50
 
@@ -64,7 +63,7 @@ def first_after(items: Iterable[PageItem], day: date) -> date | None:
 
 
 def _by_day(items: Iterable[PageItem], first: date, last: date) -> list[PageItem]:
-    within = (item for item in items if is_within(item, first, last))
+    within = (item for item in items if item.is_within(first, last))
     return sorted(within, key=lambda item: (_day(item, first), item.order))
 
 

@@ -1,22 +1,15 @@
 """What one page of a calendar shows: a month, a week, an agenda or a day around a date, and the way on."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from typing import Literal, TypeAlias, get_args
+from datetime import date, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from icsfeed.errors import BadParameter
 from icsfeed.web.pages.agenda import Agenda, agenda, first_after
 from icsfeed.web.pages.items import PageItem
-from icsfeed.web.pages.month import DAY, Week, is_within, listed, month_weeks, next_month, week, week_start
-
-View: TypeAlias = Literal["month", "week", "agenda", "day"]
-VIEWS: tuple[View, ...] = get_args(View)
-
-EARLIEST, LATEST = date(1900, 1, 1), date(9000, 12, 31)
-"""Days that pages show: whatever a page adds to them is a day too."""
+from icsfeed.web.pages.month import DAY, Week, listed, month_weeks, next_month, week, week_start
+from icsfeed.web.pages.parameters import View, is_shown
 
 LANES: Mapping[View, int] = {"month": 3, "week": 10}
 LISTED = 90
@@ -46,6 +39,10 @@ class CalendarView(Struct, frozen=True, kw_only=True):
     skip: int = 0
     size: int = AGENDA_ITEMS
 
+    def has_page(self, day: date) -> bool:
+        """Return whether a page may show this day: weeks at the ends of time have days that no link names."""
+        return is_shown(day)
+
 
 def calendar_view_of(
     items: Sequence[PageItem], view: View, day: date, today: date, first_weekday: int, skip: int = 0
@@ -55,42 +52,12 @@ def calendar_view_of(
     scene = CalendarView(view=view, day=day, first=first, last=last, skip=skip)
     if view in ("month", "week"):
         weeks = _weeks(items, view, first, first_weekday)
-        count = sum(is_within(item, first, last) for item in items)
+        count = sum(item.is_within(first, last) for item in items)
         scene = replace(scene, weeks=weeks, listed=listed(weeks, LISTED), count=count)
     else:
         found = agenda(items, first, last, today, skip=skip, limit=AGENDA_ITEMS)
         scene = replace(scene, agenda=found, count=found.total + len(found.overdue) + len(found.undated))
     return _on_its_way(scene, items)
-
-
-def parse_view(text: str | None) -> View:
-    """The view of this name; month by default. Raises BadParameter."""
-    view = next((view for view in VIEWS if view == (text or "month").lower()), None)
-    if view is None:
-        raise BadParameter("view", f"must be one of {', '.join(VIEWS)}")
-    return view
-
-
-def parse_date(text: str | None, today: date) -> date:
-    """A day as `2026-12-31`; today by default. Raises BadParameter."""
-    if not text:
-        return today
-    try:
-        day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC).date()
-    except ValueError:
-        raise BadParameter("date", "must be a date such as 2026-12-31") from None
-    if not is_shown(day):
-        raise BadParameter("date", f"must be from {EARLIEST.year} to {LATEST.year}")
-    return day
-
-
-def parse_skip(text: str | None) -> int:
-    """A whole number; 0 by default. Raises BadParameter."""
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise BadParameter("skip", "must be a whole number")
-    return int(text)
 
 
 def _bounds(view: View, day: date, first_weekday: int) -> tuple[date, date]:
@@ -110,11 +77,6 @@ def _weeks(items: Sequence[PageItem], view: View, first: date, first_weekday: in
     if view == "month":
         return month_weeks(items, first, first_weekday, LANES[view])
     return (week(items, first, LANES[view]),)
-
-
-def is_shown(day: date) -> bool:
-    """Whether there is a page of this day."""
-    return EARLIEST <= day <= LATEST
 
 
 def _shown(day: date | None) -> date | None:

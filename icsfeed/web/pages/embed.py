@@ -6,17 +6,15 @@ from litestar import Request, Response, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from icsfeed.errors import BadParameter, FeedError, NoCopy
 from icsfeed.feeds.query import parse_query
 from icsfeed.feeds.service import FeedService
-from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, PUBLIC_EMBED, described
-from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of, parse_date, parse_skip, parse_view
-from icsfeed.web.pages.errors import refusal, trouble
+from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of
+from icsfeed.web.pages.errors import open_link
 from icsfeed.web.pages.feed_view import FeedView, FeedViews
-from icsfeed.web.pages.render import PageRenderer, PageRequest, page_answer, page_request
+from icsfeed.web.pages.parameters import parse_date, parse_skip, parse_view
+from icsfeed.web.pages.render import PageRenderer, PageRequest, page_answer
 from icsfeed.web.responses import READ
-from icsfeed.web.state import ServerState
 
 REFRESH, WITHOUT_SCRIPT = 300, 900
 """Seconds after which an open page looks for news; without scripts it is loaded anew, less often."""
@@ -35,11 +33,9 @@ async def private_embed(
     service: NamedDependency[FeedService],
     pages: NamedDependency[PageRenderer],
     sheets: NamedDependency[FeedViews],
-    server: NamedDependency[ServerState],
 ) -> Response[str]:
     """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
-    page = await _embed(request, service, pages, sheets, name, token)
-    return await server.token_throttle.slowly(page, client_of(request))
+    return await _embed(request, service, pages, sheets, name, token)
 
 
 @route(
@@ -54,11 +50,9 @@ async def public_embed(
     service: NamedDependency[FeedService],
     pages: NamedDependency[PageRenderer],
     sheets: NamedDependency[FeedViews],
-    server: NamedDependency[ServerState],
 ) -> Response[str]:
     """The same of a calendar that the configuration calls public."""
-    page = await _embed(request, service, pages, sheets, name, None)
-    return await server.token_throttle.slowly(page, client_of(request))
+    return await _embed(request, service, pages, sheets, name, None)
 
 
 async def _embed(
@@ -69,23 +63,12 @@ async def _embed(
     name: str,
     token: str | None,
 ) -> Response[str]:
-    framed_by = service.config.embed.frame_ancestors
-    try:
-        name, grant = await service.access(name, token, "embed")
-    except NoCopy as error:
-        return trouble(pages, page_request(request, service.config), error, framed_by)
-    if grant is None or grant.revoked:
-        return refusal(request, service, pages, grant, framed_by)
-    feed = service.config.feeds.get(name)
-    ask = page_request(request, service.config, feed.language if feed else None)
-    try:
-        sheet = await sheets.sheet(name, parse_query(ask.parameters))
-        # All of it that a page depends on, beside the sheet.
-        key = ("embed", name, ask.parameters, ask.l10n.tag, ask.theme)
-        html = await pages.once(key, (sheet,), len(sheet.items), lambda: _html(pages, ask, sheet))
-    except (FeedError, BadParameter) as error:
-        return trouble(pages, ask, error, framed_by)
-    return page_answer(html, framed_by=framed_by)
+    ask, name, _ = await open_link(request, name, token, "embed")
+    sheet = await sheets.sheet(name, parse_query(ask.parameters))
+    # All of it that a page depends on, apart from the sheet.
+    key = ("embed", name, ask.parameters, ask.l10n.tag, ask.theme)
+    html = await pages.once(key, (sheet,), len(sheet.items), lambda: _html(pages, ask, sheet))
+    return page_answer(html, framed_by=service.config.embed.frame_ancestors)
 
 
 def _html(pages: PageRenderer, ask: PageRequest, sheet: FeedView) -> str:

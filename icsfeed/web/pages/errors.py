@@ -1,57 +1,109 @@
-"""What people read who ask for a page that is not there, is not theirs any more, or cannot be shown now."""
+"""What routes answer when they fail: litestar's exception handlers, and what links to pages raise.
+
+Calendars, whose readers are apps, answer for themselves (feed_response.py).
+"""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response
+from litestar.exceptions import HTTPException, NotFoundException
 from msgspec.structs import replace
 
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
 from icsfeed.feeds.links import Grant
-from icsfeed.feeds.service import FeedService
-from icsfeed.web.pages.render import PageRenderer, PageRequest, message_answer, page_request, wants_html
-from icsfeed.web.responses import NOT_FOUND, plain_answer
+from icsfeed.feeds.tokens import Kind
+from icsfeed.web.client_address import client_of
+from icsfeed.web.pages.render import PageRequest, message_answer, page_request, wants_html
+from icsfeed.web.responses import NOT_FOUND, error_answer, plain_answer
 
-log = logging.getLogger("icsfeed.pages")
+CODES: Mapping[int, str] = {
+    400: "INVALID_REQUEST",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "TOO_LARGE",
+    429: "RATE_LIMITED",
+}
+ERROR_RETRY_SECONDS = 300
+
+log = logging.getLogger("icsfeed.web")
 
 
-def refusal(
-    request: Request[Any, Any, Any],
-    service: FeedService,
-    pages: PageRenderer,
-    grant: Grant | None,
-    framed_by: Iterable[str] = (),
-) -> Response[str]:
-    """The answer to a link that opens nothing: the same for every reason but `revoked`.
+async def open_link(
+    request: Request[Any, Any, Any], name: str, token: str | None, kind: Kind
+) -> tuple[PageRequest, str, Grant]:
+    """Return how a page is asked for, the feed that its link opens, and to whom.
 
-    It is in the server's language, not the feed's: that would tell that there is such a feed.
+    Raise NotFoundException for a link that opens nothing, in the same time whatever the reason; HTTPException
+    with 410 for a revoked one, 429 for too many wrong ones; NoCopy while it is not known whose it is.
     """
-    if not wants_html(request):
-        return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
-    ask = page_request(request, service.config)
-    if grant is not None and grant.revoked:
-        return message_answer(pages, ask, "page revoked", HTTPStatus.GONE, framed_by=framed_by)
-    return message_answer(pages, ask, "page missing", HTTPStatus.NOT_FOUND, framed_by=framed_by)
+    state = request.app.state
+    name, grant = await state.service.access(name, token, kind)
+    if grant is None:
+        await state.server.token_throttle.delay(client_of(request))
+        raise NotFoundException
+    if grant.revoked:
+        raise HTTPException(status_code=HTTPStatus.GONE)
+    feed = state.service.config.feeds.get(name)
+    # From now on in the feed's language, errors too. Before, that would tell that there is such a feed.
+    request.state.ask = page_request(request, state.service.config, feed.language if feed else None)
+    return request.state.ask, name, grant
 
 
-def trouble(
-    pages: PageRenderer, ask: PageRequest, error: FeedError | BadParameter, framed_by: Iterable[str] = ()
-) -> Response[str]:
-    """The answer where a page cannot be made of a feed."""
-    headers: Mapping[str, str] = {}
+def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """Answer what litestar or `open_link` refuses: no such route or link, a method that is not allowed."""
+    status, is_routed = error.status_code, "path_template" in request.scope
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        if wants_html(request):
+            key = "page revoked" if status == HTTPStatus.GONE else "page missing"
+            return _message(request, key, status)
+        if is_routed or request.scope["path"].startswith("/feeds/"):
+            return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
+    if is_routed and status == HTTPStatus.TOO_MANY_REQUESTS:
+        return plain_answer(status, error.detail, error.headers)
+    code = CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_REQUEST")
+    now = request.app.state.clock()
+    return error_answer(status, code, HTTPStatus(status).phrase, now=now, headers=error.headers)
+
+
+def page_error(request: Request[Any, Any, Any], error: FeedError | BadParameter) -> Response[Any]:
+    """Answer where a page cannot be made of a feed."""
     if isinstance(error, BadParameter):
-        key, status = "page parameter", HTTPStatus.BAD_REQUEST
-        others = tuple((name, value) for name, value in ask.parameters if name != error.field)
-        ask = replace(ask, parameters=others)  # No link on the page leads to it again.
-        return message_answer(pages, ask, key, status, framed_by=framed_by, field=error.field)
+        return _message(request, "page parameter", HTTPStatus.BAD_REQUEST, without=error.field)
     if isinstance(error, UnknownFeed):
-        return message_answer(pages, ask, "page missing", HTTPStatus.NOT_FOUND, framed_by=framed_by)
-    if isinstance(error, NoCopy):
-        headers = {"Retry-After": str(error.retry_after)}
-    else:
+        return _message(request, "page missing", HTTPStatus.NOT_FOUND)
+    if not isinstance(error, NoCopy):
         log.error("%s", error)
-        headers = {"Retry-After": "300"}
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    return message_answer(pages, ask, "page unread", status, framed_by=framed_by, headers=headers)
+    seconds = error.retry_after if isinstance(error, NoCopy) else ERROR_RETRY_SECONDS
+    headers = {"Retry-After": str(seconds)}
+    return _message(request, "page unread", HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
+
+
+def unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer after a defect: it is logged in full, and the answer says nothing about it."""
+    log.error("unexpected error", exc_info=error)
+    if wants_html(request):
+        return _message(request, "page failed", HTTPStatus.INTERNAL_SERVER_ERROR)
+    now = request.app.state.clock()
+    return error_answer(500, "INTERNAL_ERROR", "The server failed. Its log says more.", now=now)
+
+
+def _message(
+    request: Request[Any, Any, Any],
+    key: str,
+    status: int,
+    *,
+    without: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Response[str]:
+    """Return a page of a heading and a sentence. No link on it has the parameter `without`."""
+    config, pages = request.app.state.service.config, request.app.state.pages
+    ask: PageRequest = request.state.get("ask") or page_request(request, config)
+    if without:
+        others = tuple((name, value) for name, value in ask.parameters if name != without)
+        ask = replace(ask, parameters=others)
+    framed_by = config.embed.frame_ancestors if request.scope["path"].startswith("/embed/") else ()
+    values = {"field": without} if without else {}
+    return message_answer(pages, ask, key, status, framed_by=framed_by, headers=headers, **values)

@@ -10,17 +10,18 @@ from litestar import Request, Response
 from markupsafe import Markup, escape
 from msgspec import Struct
 
-from icsfeed.errors import BadParameter, FeedError, NoCopy
+from icsfeed.errors import BadParameter
 from icsfeed.feeds.narrowing import FIELDS, URL_LIMIT, query_string, with_query
 from icsfeed.feeds.query import parse_query
 from icsfeed.feeds.service import FeedService
 from icsfeed.web.pages.agenda import overdue, upcoming
-from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of, parse_date
-from icsfeed.web.pages.errors import refusal, trouble
+from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of
+from icsfeed.web.pages.errors import open_link
 from icsfeed.web.pages.feed_view import FeedView, FeedViews
 from icsfeed.web.pages.items import PageItem
 from icsfeed.web.pages.link_builder import FilterChoices, filter_choices_of, parts_asked, unoffered
-from icsfeed.web.pages.render import PageRenderer, PageRequest, Pairs, page_answer, page_request
+from icsfeed.web.pages.parameters import parse_date
+from icsfeed.web.pages.render import PageRenderer, PageRequest, Pairs, page_answer
 
 APPS = (
     *("google", "outlook-web", "outlook", "apple", "ios"),
@@ -88,26 +89,16 @@ async def feed_page(
     token: str | None,
 ) -> Response[str]:
     """The page that a feed's link without `.ics` is for."""
-    try:
-        name, grant = await service.access(name, token)
-    except NoCopy as error:
-        return trouble(pages, page_request(request, service.config), error)
-    if grant is None or grant.revoked:
-        return refusal(request, service, pages, grant)
-    feed = service.config.feeds.get(name)
-    ask = page_request(request, service.config, feed.language if feed else None)
-    try:
-        seen = await narrowed_feed_of(sheets, ask, name)
-        # All of it that a page depends on, beside the sheets.
-        key = ("page", name, grant.subscriber, ask.base, ask.parameters, ask.l10n.tag, ask.theme)
-        html = await pages.once(
-            key,
-            (seen.whole, seen.sheet),
-            len(seen.whole.items),
-            lambda: feed_page_html(pages, ask, feed_page_of(service, ask, seen, grant.subscriber), service),
-        )
-    except (FeedError, BadParameter) as error:
-        return trouble(pages, ask, error)
+    ask, name, grant = await open_link(request, name, token, "feed")
+    seen = await narrowed_feed_of(sheets, ask, name)
+    # All of it that a page depends on, apart from the sheets.
+    key = ("page", name, grant.subscriber, ask.base, ask.parameters, ask.l10n.tag, ask.theme)
+    html = await pages.once(
+        key,
+        (seen.whole, seen.sheet),
+        len(seen.whole.items),
+        lambda: feed_page_html(pages, ask, feed_page_of(service, ask, seen, grant.subscriber), service),
+    )
     return feed_page_answer(html, seen)
 
 

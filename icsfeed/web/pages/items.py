@@ -53,6 +53,10 @@ class PageItem(Struct, frozen=True, kw_only=True):
         first = self.first or date.max
         return (first, self.last or date.max, RANK[self.priority], self.title)
 
+    def is_within(self, first: date, last: date) -> bool:
+        """Return whether one of its days is one of these."""
+        return self.last is not None and self.last >= first and (self.first or self.last) <= last
+
     def is_overdue(self, today: date) -> bool:
         """Whether it is open, as far as the feed tells, and its last day is over."""
         group = self.facts.group
@@ -64,13 +68,6 @@ def items_of(calendar: Calendar, details: Details) -> tuple[PageItem, ...]:
     issues = {issue_uid(issue.id): (snapshot, issue) for snapshot, issue in calendar.selection.issues}
     made = [_item(component, issues, details) for component in calendar.components]
     return tuple(sorted(made, key=lambda item: item.order))
-
-
-def initials(name: str) -> str:
-    """`AS` for Anna Schröder, `A` for anna: at most two letters, of the first and the last word."""
-    words = [word for word in name.split() if word[0].isalnum()] or name.split()
-    ends = (words[0], words[-1]) if len(words) > 1 else tuple(words)
-    return "".join(word[0] for word in ends).upper()[:2]
 
 
 def _item(component: Component, issues: Mapping[str, tuple[Snapshot, Issue]], details: Details) -> PageItem:

@@ -1,30 +1,39 @@
 """/me: their own calendars for a person whom a sign-in proxy vouches for."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 from litestar import Request, Response, route
 from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
 from msgspec import Struct
 
 from icsfeed.cache.snapshots import View
+from icsfeed.cache.ttl import TtlCache
+from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Feed
-from icsfeed.errors import BadParameter, FeedError
+from icsfeed.errors import FeedError, PlaneError
 from icsfeed.feeds.calendar import FeedData, title_of
 from icsfeed.feeds.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
 from icsfeed.feeds.service import FeedService
+from icsfeed.model import Project
 from icsfeed.single_flight import run_in_thread
 from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
-from icsfeed.web.pages.errors import refusal, trouble
 from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, feed_page_of, narrowed_feed_of
 from icsfeed.web.pages.feed_view import FeedViews
-from icsfeed.web.pages.memberships import Memberships
 from icsfeed.web.pages.render import PageRenderer, PageRequest, message_answer, page_request
 from icsfeed.web.responses import NEVER_STORED, READ
 from icsfeed.web.state import ServerState
+
+Key = tuple[str, str]
+
+log = logging.getLogger("icsfeed.pages")
 
 
 class OwnCalendar(Struct, frozen=True):
@@ -33,6 +42,41 @@ class OwnCalendar(Struct, frozen=True):
     title: str
     href: str
     current: bool
+
+
+class Memberships:
+    """The members of projects as they were last read, by workspace and project."""
+
+    def __init__(
+        self, service: FeedService, timer: Callable[[], float], clock: Callable[[], datetime]
+    ) -> None:
+        self._service = service
+        ttl = float(service.config.cache.members)
+        self._members: TtlCache[Key, frozenset[str]] = TtlCache(ttl, timer, clock)
+
+    async def of(self, workspace: str, projects: Iterable[Project], person: str) -> frozenset[str]:
+        """The ids of those projects that the person (by id) is, or was once, a member of.
+
+        Waits at most the deadline. Where Plane cannot be read, what was read last counts, or nothing.
+        """
+        asked = tuple(projects)
+        source = self._service.workspaces[workspace]
+        reads = [asyncio.ensure_future(self._read(source, project)) for project in asked]
+        if reads:
+            await asyncio.wait(reads, timeout=float(self._service.config.cache.deadline))
+        held = {project.id: self._members.get((workspace, project.id)) for project in asked}
+        return frozenset(id_ for id_, people in held.items() if people is not None and person in people)
+
+    async def _read(self, workspace: Workspace, project: Project) -> None:
+        async def members() -> frozenset[str]:
+            return frozenset(person.id for person in await workspace.plane.project_members(project))
+
+        if workspace.retry_after > 1:
+            return
+        try:
+            await self._members.look((workspace.name, project.id), members)
+        except PlaneError as error:
+            log.warning("workspace %s: %s", workspace.name, error)
 
 
 @route(
@@ -51,7 +95,7 @@ async def me(
 ) -> Response[str]:
     """The page of the person's own calendar; `feed` names another one of theirs."""
     if service.config.auth_proxy is None:
-        return refusal(request, service, pages, None)
+        raise NotFoundException
     ask = page_request(request, service.config)
     email = signed_in(request, service.config.auth_proxy, server.proxy_guesses)
     if email is None:
@@ -60,17 +104,14 @@ async def me(
     if not mine:
         return message_answer(pages, ask, "me none", HTTPStatus.OK, who=email)
     chosen = next((own for own in mine if own.name == ask.get("feed")), mine[0])
-    try:
-        seen = await narrowed_feed_of(sheets, ask, chosen.name)
-        owns = await _owns(service, ask, mine, chosen)
+    seen = await narrowed_feed_of(sheets, ask, chosen.name)
+    owns = await _owns(service, ask, mine, chosen)
 
-        def work() -> str:
-            page = feed_page_of(service, ask, seen, chosen.subscriber)
-            return feed_page_html(pages, ask, page, service, person=email, mine=owns)
+    def work() -> str:
+        page = feed_page_of(service, ask, seen, chosen.subscriber)
+        return feed_page_html(pages, ask, page, service, person=email, mine=owns)
 
-        html = await run_in_thread(len(seen.whole.items), work)
-    except (FeedError, BadParameter) as error:
-        return trouble(pages, ask, error)
+    html = await run_in_thread(len(seen.whole.items), work)
     answer = feed_page_answer(html, seen)
     answer.headers.update(NEVER_STORED)
     return answer

@@ -46,7 +46,7 @@ def month_weeks(items: Iterable[PageItem], month: date, first_weekday: int, lane
     """The weeks that a month needs, whole: 4 to 6 of them, with days of its neighbours."""
     first = month.replace(day=1)
     last = next_month(first) - DAY
-    shown = [item for item in items if is_within(item, first - 6 * DAY, last + 6 * DAY)]
+    shown = [item for item in items if item.is_within(first - 6 * DAY, last + 6 * DAY)]
     starts = range(0, (last - week_start(first, first_weekday)).days + 1, 7)
     return tuple(week(shown, week_start(first, first_weekday) + days * DAY, lanes) for days in starts)
 
@@ -81,11 +81,6 @@ def next_month(month: date) -> date:
     return (month.replace(day=1) + 32 * DAY).replace(day=1)
 
 
-def is_within(item: PageItem, first: date, last: date) -> bool:
-    """Whether one of its days is one of these."""
-    return item.last is not None and item.last >= first and _first(item) <= last
-
-
 def listed(weeks: Iterable[Week], limit: int) -> int:
     """How many entries each list behind `+n more` may have, so that all together are near `limit`.
 
@@ -106,7 +101,7 @@ def _clipped(items: Iterable[PageItem], start: date, end: date) -> list[tuple[in
     found = [
         ((max(_first(item), start) - start).days, (min(item.last or end, end) - start).days, item)
         for item in items
-        if is_within(item, start, end)
+        if item.is_within(start, end)
     ]
     return sorted(found, key=_place)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlencode, urlsplit
 from weakref import ref
 from zoneinfo import ZoneInfo
@@ -21,20 +21,13 @@ from icsfeed.l10n.words import LANGUAGES
 from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
-from icsfeed.web.pages.calendar_view import is_shown
-from icsfeed.web.pages.items import initials
+from icsfeed.web.pages.parameters import OWN, OWN_LENGTH, Theme
 from icsfeed.web.responses import NEVER_STORED, listed
 
-Theme: TypeAlias = Literal["auto", "light", "dark"]
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 HTML_KEPT = 16_000_000
 """Characters of pages that are kept as they were filled in: the same frame is asked for by many at a time."""
-
-OWN = frozenset({"view", "date", "skip", "lang", "theme", "refresh", "feed", "links", "sync"})
-"""The parameters of pages beside those that narrow a feed."""
-OWN_LENGTH = 100
-"""Characters of a value of theirs; none that is longer means anything, and each link would repeat it."""
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -86,7 +79,6 @@ class PageRenderer:
             languages={tag: words["language"] for tag, words in LANGUAGES.items()},
             initials=initials,
             clip=clip,
-            is_shown=is_shown,
             asset=assets.path,
         )
 
@@ -192,3 +184,10 @@ def message_answer(
     html = pages.html("message.html", ask, title=title, text=text)
     sent = {"Cache-Control": NEVER_STORED["Cache-Control"], **(headers or {})}
     return page_answer(html, status, framed_by=framed_by, headers=sent)
+
+
+def initials(name: str) -> str:
+    """`AS` for Anna Schröder, `A` for anna: at most two letters, of the first and the last word."""
+    words = [word for word in name.split() if word[0].isalnum()] or name.split()
+    ends = (words[0], words[-1]) if len(words) > 1 else tuple(words)
+    return "".join(word[0] for word in ends).upper()[:2]

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,17 +14,19 @@ from msgspec import to_builtins
 
 from icsfeed.cache.sync import LastSync
 from icsfeed.config.schema import Config, Secret
+from icsfeed.doctor.clients import LARGE
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.report import RESULT_NAMES, LastRun
-from icsfeed.push.scheduler import PushScheduler
+from icsfeed.push.report import RESULT_NAMES, LastRun, PushStatus
 from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
-from icsfeed.web.pages.render import PageRenderer, wants_html
+from icsfeed.web.pages.render import PageRenderer, message_answer, page_answer, page_request, wants_html
 from icsfeed.web.responses import NEVER_STORED, error_answer, timestamp
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.metrics import TEXT_FORMAT, exposition
-from icsfeed.web.status.page import refused_page, status_page, sync_answer
 from icsfeed.web.status.report import next_sync, report, sync_state
+
+SYNC_OUTCOMES = {HTTPStatus.ACCEPTED: "started", HTTPStatus.CONFLICT: "running"}
+"""What the status page says of a sync that its button has started; `limited` for any other status."""
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="icsfeed", charset="UTF-8"'}
 
@@ -111,19 +113,23 @@ async def sync_now(
     request: Request[Any, Any, Any],
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pusher: NamedDependency[PushScheduler],
+    push_now: NamedDependency[Callable[[], None]],
 ) -> Response[Any]:
     """Starts a sync and does not wait for it; then all is pushed. 409 while one is under way; 10 an hour.
 
     A browser, where a person has pressed the button of the status page, goes back to that page.
     """
-    answer = _sync(service, server, pusher)
-    return sync_answer(request, service, answer) if wants_html(request) else answer
+    answer = _sync(service, server, push_now)
+    if not wants_html(request):
+        return answer
+    outcome = SYNC_OUTCOMES.get(HTTPStatus(answer.status_code or HTTPStatus.OK), "limited")
+    location = f"{page_request(request, service.config).root}/status?sync={outcome}"
+    return Response(b"", status_code=HTTPStatus.SEE_OTHER, headers={**NEVER_STORED, "Location": location})
 
 
-def _sync(service: FeedService, server: ServerState, pusher: PushScheduler) -> Response[Any]:
+def _sync(service: FeedService, server: ServerState, push_now: Callable[[], None]) -> Response[Any]:
     async def push() -> None:
-        pusher.run_now()
+        push_now()
 
     now = server.clock()
     if server.sync.is_running:
@@ -147,10 +153,10 @@ def _sync(service: FeedService, server: ServerState, pusher: PushScheduler) -> R
 async def sync_status(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pusher: NamedDependency[PushScheduler],
+    pushes: NamedDependency[PushStatus],
 ) -> Response[Any]:
     """Whether something is being read or pushed, the last sync, the next one, and how much waits."""
-    workspaces, pushes = tuple(service.workspaces.values()), pusher.status
+    workspaces = tuple(service.workspaces.values())
     cache, last = service.config.cache, server.sync.latest(workspaces)
     upcoming = next_sync(service, server.clock())
     body = {
@@ -197,13 +203,18 @@ async def status(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
     pages: NamedDependency[PageRenderer],
-    pusher: NamedDependency[PushScheduler],
+    pushes: NamedDependency[PushStatus],
 ) -> Response[Any]:
     """Workspaces, feeds, their readers, and pushes; a page for a browser. `?links=1` shows the links too."""
     with_links = request.query_params.get("links") == "1"
-    found = await report(service, server, pusher.status, with_links=with_links)
+    found = await report(service, server, pushes, with_links=with_links)
     if wants_html(request):
-        return status_page(request, service, pages, found, with_links=with_links)
+        ask = page_request(request, service.config)
+        sync = ask.get("sync") if ask.get("sync") in (*SYNC_OUTCOMES.values(), "limited") else None
+        html = pages.html("status.html", ask, report=found, with_links=with_links, sync=sync, large=LARGE)
+        # With "no-referrer" browsers send the form of the sync button with `Origin: null` (Fetch, 3.1).
+        headers = {**NEVER_STORED, "Vary": "Accept", "Referrer-Policy": "same-origin"}
+        return page_answer(html, headers=headers)
     return Response(to_builtins(found), headers={**NEVER_STORED, "Vary": "Accept"})
 
 
@@ -225,7 +236,10 @@ def admin_routes(config: Config, server: ServerState) -> Router:
         refusal = admin.refusal(request)
         if refusal is None or not wants_html(request):
             return refusal
-        return refused_page(request, request.app.state.service, request.app.state.pages, refusal)
+        state, status = request.app.state, refusal.status_code or HTTPStatus.UNAUTHORIZED
+        ask = page_request(request, state.service.config)
+        headers = {name: value for name, value in refusal.headers.items() if name.lower() != "content-type"}
+        return message_answer(state.pages, ask, "page admin", status, headers=headers)
 
     routes = [sync_now, sync_status, status, metrics]
     return Router("/", before_request=refuse, route_handlers=routes)

@@ -12,15 +12,12 @@ from icsfeed.cache.workspace import Workspace
 from icsfeed.errors import PushError
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import PushStatus
-from icsfeed.push.scheduler import PushScheduler
-from icsfeed.web.openapi import HEALTH, PAGE, READY, ROBOTS, ROOT, described
-from icsfeed.web.pages.front import front_page
-from icsfeed.web.pages.render import PageRenderer, wants_html
+from icsfeed.web.client_address import signed_in
+from icsfeed.web.openapi import DESCRIPTION, HEALTH, PAGE, READY, ROBOTS, ROOT, described
+from icsfeed.web.pages.render import PageRenderer, page_answer, page_request, wants_html
 from icsfeed.web.responses import NEVER_STORED, READ, Clock, timestamp
 from icsfeed.web.state import ServerState
 from icsfeed.web.status.report import sync_state
-
-DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 
 
 @route("/", http_method=READ, operation_class=described(ROOT, PAGE), summary="What this server is")
@@ -32,7 +29,17 @@ async def root(
 ) -> Response[Any]:
     """Name, version and uptime (whole seconds), or a page for a browser. Never a feed's name."""
     if wants_html(request):
-        return front_page(request, service, pages, server)
+        is_signed_in = signed_in(request, service.config.auth_proxy, server.proxy_guesses) is not None
+        html = pages.html(
+            "front.html",
+            page_request(request, service.config),
+            healthy=service.is_read,
+            signed_in=is_signed_in,
+        )
+        page = page_answer(html, headers={"Vary": "Accept"})
+        # The one page that search engines may list: it names no feed.
+        del page.headers["X-Robots-Tag"]
+        return page
     body = {
         "name": "icsfeed",
         "version": __version__,
@@ -87,10 +94,10 @@ async def ready(
 async def api_health(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
-    pusher: NamedDependency[PushScheduler],
+    pushes: NamedDependency[PushStatus],
 ) -> Response[dict[str, Any]]:
     """Version, uptime, figures, and the age of each workspace's copy. It never touches Plane."""
-    workspaces, now, pushes = service.workspaces, server.clock(), pusher.status
+    workspaces, now = service.workspaces, server.clock()
     last = server.sync.latest(tuple(workspaces.values()))
     is_well = (
         service.is_read and pushes.state != "error" and service.store.healthy and not server.loaded.problems

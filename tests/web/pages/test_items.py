@@ -3,12 +3,10 @@
 from datetime import date
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from making import LABELS, TODAY, calendar, issue, material, period, snapshot
 
 from icsfeed.config.schema import Details, Feed
-from icsfeed.web.pages.items import Facts, PageItem, initials, items_of
+from icsfeed.web.pages.items import Facts, PageItem, items_of
 
 EVERYTHING = Feed(everything=True, include=("issues", "cycles", "modules"))
 
@@ -126,28 +124,6 @@ def test_items_come_by_day_and_the_urgent_first() -> None:
         issue(3, priority="urgent"),
     )
     assert [item.title for item in found] == ["[3] Issue 3", "[2] Issue 2", "[1] Issue 1"]
-
-
-@pytest.mark.parametrize(
-    ("name", "letters"),
-    [
-        ("anna", "A"),
-        ("Anna Schröder", "AS"),
-        ("Dan O'Brien, Jr.", "DJ"),
-        ("Eva Novák 🌿", "EN"),
-        ("🌿", "🌿"),
-        ("ß", "SS"),
-        ("", ""),
-        ("محمد علي", "مع"),
-    ],
-)
-def test_initials_are_of_the_first_and_the_last_word(name: str, letters: str) -> None:
-    assert initials(name) == letters
-
-
-@given(st.text())
-def test_initials_are_two_letters_at_most(name: str) -> None:
-    assert len(initials(name)) <= 2
 
 
 def test_label_names_without_a_letter_are_not_shown() -> None:

@@ -13,7 +13,7 @@ from test_pages import page, words
 
 from icsfeed.config.schema import AuthProxy, Auto, Config, Feed, Secret
 from icsfeed.demo.sample import sample_id
-from icsfeed.web.client_address import is_within, keeping_peer
+from icsfeed.web.client_address import is_within, remember_peer
 
 pytestmark = pytest.mark.anyio
 
@@ -133,7 +133,7 @@ async def test_whatever_is_forwarded_the_connections_own_address_counts() -> Non
             scope["client"] = ("10.1.2.3", 1)  # as X-Forwarded-For would
             await world.app(scope, receive, send)
 
-        for app, status in ((renamed, 200), (keeping_peer(renamed), 403)):
+        for app, status in ((renamed, 200), (remember_peer(renamed), 403)):
             transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
             async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
                 headers = {HEADER: "anna@example.com", "accept": "text/html"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.web.user_agents import FAMILIES, OTHER, UNNAMED, family
+from icsfeed.web.reader_log import FAMILIES, OTHER, UNNAMED, family
 
 AGENTS = [
     ("Google-Calendar-Importer", "Google Calendar"),

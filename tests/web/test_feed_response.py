@@ -1,4 +1,4 @@
-"""The shortcut answers as the route does, whatever is asked, and leaves to litestar what is not its own."""
+"""Calendars at hand: answered as those that are rendered first, and none that is out of date."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,14 +10,10 @@ from app_world import HOST, NOW, World, serving, settings
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
-from litestar.types import Receive, Scope, Send
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Auto, Feed
 from icsfeed.http_headers import http_date
-from icsfeed.web.fast_path import FastPath
-from icsfeed.web.feed_response import FeedEndpoint
-from icsfeed.web.state import ServerState
 
 pytestmark = pytest.mark.anyio
 
@@ -33,20 +29,6 @@ CORS = "https://intranet.example.com"
 async def world() -> AsyncIterator[World]:
     async with serving(settings(FEEDS, cors=(CORS,), auto=Auto(projects=True, assignees=True))) as world:
         yield world
-
-
-class Refused(Exception):
-    """The request was left to the server."""
-
-
-async def refuse(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise Refused
-
-
-def alone(world: World) -> FastPath:
-    """The shortcut with no server behind it."""
-    endpoint = FeedEndpoint(world.service, ServerState(world.clock), "Accept-Encoding, Origin")
-    return FastPath(world.service, endpoint, refuse)
 
 
 async def ask(app: Any, method: str, url: str, headers: list[tuple[str, str]]) -> httpx.Response:
@@ -80,7 +62,7 @@ asked = st.lists(st.tuples(named, some), max_size=5)
 @example("GET", "all", "", [("if-none-match", '"other"'), ("if-none-match", '"ETAG"')])
 @example("GET", "prop", "", [("if-none-match", '"other"'), ("if-modified-since", http_date(NOW))])
 @limits(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
-async def test_both_ways_say_the_same(
+async def test_a_calendar_at_hand_is_answered_as_one_that_is_looked_up(
     world: World, method: str, feed: str, query: str, headers: list[tuple[str, str]]
 ) -> None:
     url = world.path(feed) + query
@@ -92,44 +74,10 @@ async def test_both_ways_say_the_same(
     assert told(await ask(world.app, method, url, sent)) == told(short)
 
 
-@pytest.mark.parametrize("feed", ["all", "prop", "assignee-anna"])
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_feed_at_hand_needs_no_routing(world: World, feed: str, method: str) -> None:
-    long = await ask(world.app, method, world.path(feed), [])
-    assert told(await ask(alone(world), method, world.path(feed), [])) == told(long)
-    etag = long.headers["etag"]
-    assert (await ask(alone(world), method, world.path(feed), [("If-None-Match", etag)])).status_code == 304
-
-
-@pytest.mark.parametrize(
-    ("method", "url", "headers"),
-    [
-        ("POST", "/feeds/all.ics", []),
-        ("GET", "/feeds/all.ics?days=3", []),
-        ("GET", "/feeds/all.ics", [("Origin", CORS)]),
-        ("GET", "/feeds/all", []),
-        ("GET", "/feeds/nobody.ics", []),
-        ("GET", "/feeds/x/all.ics", []),
-        ("GET", "/feeds/prop.ics", []),
-        ("GET", "/feeds/x/y/all.ics", []),
-        ("GET", "/embed/all.ics", []),
-        ("GET", "/", []),
-    ],
-)
-async def test_all_else_is_left_to_the_server(
-    world: World, method: str, url: str, headers: list[tuple[str, str]]
-) -> None:
-    for feed in ("all", "prop"):
-        await world.get(feed)
-    with pytest.raises(Refused):
-        await ask(alone(world), method, url, headers)
-
-
-async def test_a_revoked_link_is_left_to_the_server(world: World) -> None:
-    await world.get("prop")
-    assert (await ask(alone(world), "GET", world.path("prop", "phone"), [])).status_code == 200
-    with pytest.raises(Refused):
-        await ask(alone(world), "GET", world.path("prop", "lost"), [])
+async def test_what_a_page_of_another_origin_was_told_is_told_to_nobody_else(world: World) -> None:
+    url = world.path("all")
+    assert "access-control-allow-origin" in (await ask(world.app, "GET", url, [("Origin", CORS)])).headers
+    assert "access-control-allow-origin" not in (await ask(world.app, "GET", url, [])).headers
 
 
 async def test_a_feed_is_at_hand_for_a_second(world: World) -> None:
@@ -159,12 +107,20 @@ async def test_what_was_begun_before_a_sync_is_not_at_hand_after_it(world: World
     assert b"After the sync" in (await world.get("all")).content
 
 
-async def test_readers_are_counted_by_both_ways(world: World) -> None:
-    server = ServerState(world.clock)
-    shortcut = FastPath(world.service, FeedEndpoint(world.service, server, ""), refuse)
+async def test_readers_of_what_is_at_hand_are_counted(world: World) -> None:
     etag = (await world.get("prop")).headers["etag"]
-    await ask(shortcut, "GET", world.path("prop"), [("User-Agent", "Thunderbird/128")])
-    await ask(shortcut, "GET", world.path("prop", "phone"), [("If-None-Match", etag)])
-    assert server.reader_log.answers == {200: 1, 304: 1}
-    found = {(one.subscriber, one.status) for one in server.reader_log.readers("prop")}
+    assert world.service.at_hand("prop") is not None
+    await ask(world.app, "GET", world.path("prop"), [("User-Agent", "Thunderbird/128")])
+    await ask(world.app, "GET", world.path("prop", "phone"), [("If-None-Match", etag)])
+    assert world.server.reader_log.answers == {200: 2, 304: 1}
+    found = {(one.subscriber, one.status) for one in world.server.reader_log.readers("prop")}
     assert found == {("", 200), ("phone", 304)}
+
+
+async def test_answers_with_pages_are_counted(world: World) -> None:
+    page = world.path("prop").removesuffix(".ics")
+    await ask(world.app, "GET", page, [("Accept", "text/html")])
+    await ask(world.app, "GET", "/feeds/unknown", [("Accept", "text/html")])
+    await ask(world.app, "GET", page + "?date=x", [("Accept", "text/html")])
+    assert world.server.reader_log.answers == {200: 1, 404: 1, 400: 1}
+    assert not world.server.reader_log.readers("prop")

@@ -1,0 +1,54 @@
+"""The parameters of pages beside those that narrow a feed: which there are, and how they are read."""
+
+from datetime import UTC, date, datetime
+from typing import Literal, TypeAlias, get_args
+
+from icsfeed.errors import BadParameter
+
+View: TypeAlias = Literal["month", "week", "agenda", "day"]
+Theme: TypeAlias = Literal["auto", "light", "dark"]
+VIEWS: tuple[View, ...] = get_args(View)
+THEMES: tuple[Theme, ...] = get_args(Theme)
+
+EARLIEST, LATEST = date(1900, 1, 1), date(9000, 12, 31)
+"""Days that pages show: whatever a page adds to them is a day too."""
+
+OWN = frozenset({"view", "date", "skip", "lang", "theme", "refresh", "feed", "links", "sync"})
+"""The parameters of pages beside those that narrow a feed."""
+OWN_LENGTH = 100
+"""Characters of a value of theirs; none that is longer means anything, and each link would repeat it."""
+
+
+def parse_view(text: str | None) -> View:
+    """The view of this name; month by default. Raises BadParameter."""
+    view = next((view for view in VIEWS if view == (text or "month").lower()), None)
+    if view is None:
+        raise BadParameter("view", f"must be one of {', '.join(VIEWS)}")
+    return view
+
+
+def parse_date(text: str | None, today: date) -> date:
+    """A day as `2026-12-31`; today by default. Raises BadParameter."""
+    if not text:
+        return today
+    try:
+        day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise BadParameter("date", "must be a date such as 2026-12-31") from None
+    if not is_shown(day):
+        raise BadParameter("date", f"must be from {EARLIEST.year} to {LATEST.year}")
+    return day
+
+
+def parse_skip(text: str | None) -> int:
+    """A whole number; 0 by default. Raises BadParameter."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise BadParameter("skip", "must be a whole number")
+    return int(text)
+
+
+def is_shown(day: date) -> bool:
+    """Whether there is a page of this day."""
+    return EARLIEST <= day <= LATEST
