@@ -1,7 +1,6 @@
 """Text for people: from Plane's HTML to plain text, cleaned, clipped, with names filled in.
 
-The rules are mapping.md's, section 2 (DESCRIPTION) and 4 (text rules). Nothing here raises: whatever
-a description or a name holds, some text comes out.
+Nothing here raises: whatever a description or a name holds, some text comes out.
 """
 
 import re
@@ -13,30 +12,30 @@ from itertools import islice
 from wcwidth import grapheme_boundary_before
 
 TOKEN_LIMIT = 20_000
-"""Tags and pieces of text that are looked at, of any length: one tag may hold a whole image."""
+"""Tags and pieces of text that are read, of any length: one tag may hold a whole image."""
 
 TEXT_LIMIT = 6_000
-"""Characters of plain text that are kept, before names are filled in. A calendar shows 1,500."""
+"""Characters of plain text, before names are filled in. A calendar shows 1,500."""
 
 ID_LIMIT = 100
-"""Characters of the id of somebody who is mentioned."""
+"""Characters of the id of a mentioned person."""
 
-LONG_WORDS = 100
-"""Characters of a piece of text that may hold what nobody reads."""
+LONG_TEXT = 100
+"""Characters from which a piece of text is searched for pasted files and addresses."""
 
 ADDRESS_LIMIT = 1_000
-"""Characters of a link's address that is shown: a longer one would leave no room for the text."""
+"""Characters of a link's address that is shown: a longer one would leave no space for the text."""
 
 MENTION = "\x1a"
-"""Stands on both sides of a user's id in `plain` text. A control character: no input keeps its own."""
+"""Stands on both sides of a user's id in the text of `html_to_text`. A control character: input has none."""
 
 _NEWLINES = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _BLANKS = re.compile(r"[ \t\n\f]{2,}|[\t\n\f]")
-"""Blanks that are not one space as they are."""
+"""White space other than single spaces."""
 
-_MENTIONING = b"@"
+_HAS_MENTIONS = b"@"
 _MENTIONED = re.compile(f"{MENTION}([^{MENTION}]*){MENTION}")
 
 
@@ -45,83 +44,83 @@ _INVISIBLE = re.compile(
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]*+"
 )
-"""Blanks, controls, and what Unicode calls default ignorable."""
+"""White space, control characters, and what Unicode calls default ignorable."""
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of it can be seen."""
+    """Return whether a person sees nothing of it."""
     return _INVISIBLE.fullmatch(text) is not None
 
 
 def multi_line(text: str) -> str:
-    """Text in which newline is the only line break and no other control character but tab is left.
+    """Return the text with newline as its only line break, and no other control character but tab.
 
     Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
     """
-    if text.replace("\n", "").isprintable():
+    if text.replace("\n", "").isprintable():  # nearly every text: saves three passes
         return text
     text = _CONTROLS.sub("", _NEWLINES.sub("\n", text))
     return _SURROGATES.sub("\ufffd", text)
 
 
 def one_line(text: str) -> str:
-    """The same on one line: each line break becomes a space."""
+    """Return the text as `multi_line` does, each line break as a space."""
     return multi_line(text).replace("\n", " ")
 
 
 def clip(text: str, limit: int) -> str:
-    """At most `limit` characters, cut between words where there are any, with `…` when cut.
+    """Return at most `limit` characters, with `…` when cut: between words where that loses less than half.
 
-    What people see as one character is never cut.
+    What a reader sees as one character (a grapheme cluster: an emoji with its skin tone) is never cut.
     """
     if len(text) <= limit:
         return text
     head = text[: _boundary(text, limit - 1)]
     if not text[len(head)].isspace():
-        kept = re.match(r"(?s)(.*\S)\s", head)
-        head = kept[1] if kept and len(kept[1]) > limit // 2 else head
+        whole_words = re.match(r"(?s)(.*\S)\s", head)
+        head = whole_words[1] if whole_words and len(whole_words[1]) > limit // 2 else head
     return head.rstrip() + "…"
 
 
 def _boundary(text: str, at: int) -> int:
-    """The last place up to `at` where no character ends up in two; `at` where one character is that long."""
+    """Return the last index up to `at` that is inside no character; `at` where one character is that long."""
     return grapheme_boundary_before(text, at + 1) or at
 
 
 def with_names(text: str, name_of: Callable[[str], str | None]) -> str:
-    """`plain` text with each mention as `@name`; someone unknown is `@…`."""
+    """Return a text of `html_to_text` with each mention as `@name`, an unknown person as `@…`."""
     if MENTION not in text:
         return text
-    return _MENTIONED.sub(lambda found: "@" + (name_of(found[1]) or "…"), text)
+    return _MENTIONED.sub(lambda match: "@" + (name_of(match[1]) or "…"), text)
 
 
-def deflated(text: str) -> bytes:
-    """`plain` text in a third of its room: there is one for each issue, and few are looked at again.
+def deflate(text: str) -> bytes:
+    """Compress a text of `html_to_text` to a third: there is one for each issue, and few are read again.
 
-    It begins with the sign for mentions where there are any.
+    It begins with `@` where it mentions somebody.
     """
     packed = zlib.compress(text.encode("utf-8", "surrogatepass"), 1) if text else b""
-    return _MENTIONING + packed if MENTION in text else packed
+    return _HAS_MENTIONS + packed if MENTION in text else packed
 
 
-def inflated(text: bytes) -> str:
-    """What was deflated."""
-    packed = text.removeprefix(_MENTIONING)
+def inflate(text: bytes) -> str:
+    """Return the text that was deflated."""
+    packed = text.removeprefix(_HAS_MENTIONS)
     return zlib.decompress(packed).decode("utf-8", "surrogatepass") if packed else ""
 
 
-def mentioned(text: bytes) -> list[str]:
-    """The ids of those whom a deflated text mentions."""
-    return _MENTIONED.findall(inflated(text)) if text.startswith(_MENTIONING) else []
+def mentioned_ids(text: bytes) -> list[str]:
+    """Return the ids of those whom a deflated text mentions."""
+    return _MENTIONED.findall(inflate(text)) if text.startswith(_HAS_MENTIONS) else []
 
 
 def fill(template: str, fields: Mapping[str, object]) -> str:
-    """A summary template (`[{sequence_id}] {name}`) filled in. Its fields were checked when it was read."""
+    """Fill in a summary template (`[{sequence_id}] {name}`), whose fields the configuration has checked."""
     return template.format_map(fields)
 
 
-def plain(html: str) -> str:
-    """What an issue's `description_html` says, as plain text (Plane v0.23 to v1.3.1's editor).
+def html_to_text(html: str) -> str:
+    """Return an issue's `description_html` as plain text (the editor of Plane v0.23 to v1.3.1).
 
     Paragraphs, list items, rows and quotes are lines; links keep their address; what is struck out stands
     between `~~`; images, scripts and styles are dropped; a mention is the user's id between two MENTIONs,
@@ -129,62 +128,42 @@ def plain(html: str) -> str:
     """
     if not html or html == "<p></p>":
         return ""
-    reader = _TextBuilder()
-    for found in islice(_tokens(_without_comments(_NOTHING.sub(_one_line_break, html))), TOKEN_LIMIT):
-        closing, tag, attributes, words = found.groups()
+    html = _EMPTY_RUN.sub(lambda match: "<br><br>" if match[1] else "", html)
+    builder = _TextBuilder()
+    for token in islice(_tokens(_COMMENT.sub("", html)), TOKEN_LIMIT):
+        closing, tag, attributes, words = token.groups()
         if words:
-            reader.words(words)
+            builder.words(words)
         elif tag:
-            (reader.close if closing else reader.open)(tag.lower(), attributes)
-        if reader.size > TEXT_LIMIT:
+            (builder.close if closing else builder.open)(tag.lower(), attributes)
+        if builder.size > TEXT_LIMIT:
             break
-    return _shorten(reader.text())
-
-
-def _one_line_break(found: re.Match[str]) -> str:
-    return "<br><br>" if found[1] else ""
+    text = builder.text()
+    if len(text) > TEXT_LIMIT:
+        text = text[: _boundary(text, TEXT_LIMIT)]
+        if text.count(MENTION) % 2:  # cut inside a mention
+            text = text[: text.rindex(MENTION)]
+    return text
 
 
 def _tokens(html: str) -> Iterator[re.Match[str]]:
-    """Tags and the text between them, as `_TOKEN` has them; what is silent is passed over whole."""
+    """Yield tags and the text between them as matches of `_TOKEN`, without the content of silent elements."""
     at = 0
     while at < len(html):
-        for found in _TOKEN.finditer(html, at):
-            yield found
-            closing, tag, attributes, _ = found.groups()
+        for token in _TOKEN.finditer(html, at):
+            yield token
+            closing, tag, attributes, _ = token.groups()
             if tag and tag.lower() in _SILENT and not closing and not attributes.endswith("/"):
-                end = re.compile(f"</{tag}", re.IGNORECASE).search(html, found.end())
+                # Only the element's own end tag ends a script: what looks like a tag inside it is not one.
+                end = re.compile(f"</{tag}", re.IGNORECASE).search(html, token.end())
                 at = end.start() if end else len(html)
                 break
         else:
             return
 
 
-def _without_comments(html: str) -> str:
-    if "<!--" not in html:
-        return html
-    return "".join(_around_comments(html))
-
-
-def _around_comments(html: str) -> Iterator[str]:
-    position = 0
-    while (start := html.find("<!--", position)) >= 0:
-        yield html[position:start]
-        end = html.find("-->", start)
-        if end < 0:
-            return
-        position = end + 3
-    yield html[position:]
-
-
-def _shorten(text: str) -> str:
-    if len(text) <= TEXT_LIMIT:
-        return text
-    head = text[: _boundary(text, TEXT_LIMIT)]
-    return head[: head.rindex(MENTION)] if head.count(MENTION) % 2 else head
-
-
-# Possessive throughout: each character is looked at once, whatever a description holds.
+# Quantifiers are possessive: each character is read once, so that no description takes quadratic time.
+_COMMENT = re.compile(r"<!(?=--)(?:.*?-->|.*)", re.DOTALL)
 _TOKEN = re.compile(
     r"""<(/?)([a-zA-Z][a-zA-Z0-9:-]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>"""
     r"""|<[!?][^<>]*+>"""
@@ -197,46 +176,34 @@ _BLOCKS = _HEADINGS.union(
     "article blockquote dd details div dl dt figure hr li ol p pre section table td th tr ul".split()  # noqa: SIM905
 )
 _SILENT = frozenset(
-    {
-        "annotation",
-        "annotation-xml",
-        "script",
-        "style",
-        "template",
-        "iframe",
-        "object",
-        "svg",
-        "head",
-        "title",
-        "noscript",
-    }
+    "annotation annotation-xml head iframe noscript object script style svg template title".split()  # noqa: SIM905
 )
 _STRUCK = frozenset({"s", "strike", "del"})
 _EMBEDDED = re.compile(
     r"(data:(?:[\w.+-]{1,40}/[\w.+-]{1,40})?(?:\s?;\s?[\w=.-]{1,40}){0,5}\s?,)\s?[^\s)\]\"']{100,}+",
     re.IGNORECASE,
 )
-"""A file that somebody pasted as text."""
+"""A file that was pasted as a data: URL."""
 _WRAPPED = re.compile(
     r"(?<![A-Za-z0-9+/])([A-Za-z0-9+/]{60})[A-Za-z0-9+/]*+"
     r"(?:\s++[A-Za-z0-9+/]{40,}+){3,}+(?:\s++[A-Za-z0-9+/]{20,}+)?={0,2}"
 )
-"""One in lines of base64."""
+"""A file that was pasted as lines of base64."""
 _RUN = re.compile(
     r"(?<![!-~])((?=[!-~]{0,99}[0-9])(?=[!-~]{0,99}[A-Z])(?=[!-~]{0,99}[a-z])[!-~]{100}"
     r"|https?://[!-~]{92})[!-~]{900,}+"
 )
-"""A file or an address that nobody reads: no word is as long, and of as many kinds of letters."""
-_UNSEEN = re.compile("[\u200b\u2060\ufeff\xad]{20,}+")
+"""A file or an address that nobody reads: no word is as long, with capitals, small letters and digits."""
+_INVISIBLE_RUN = re.compile("[\u200b\u2060\ufeff\xad]{20,}+")
 _ATTRIBUTES = r"""(?:[^<>"']++|"[^"]*+"|'[^']*+')*+"""
-_NOTHING = re.compile(
+_EMPTY_RUN = re.compile(
     rf"<(br)\s*+/?>(?:\s*+<br\s*+/?>){{2,}}+"
     rf"|<([a-z]++){_ATTRIBUTES}></\2>(?:\s*+<\2{_ATTRIBUTES}></\2>){{2,}}+",
     re.IGNORECASE,
 )
-"""Many empty elements in a row: they show as one blank line, or as nothing."""
-_LINKED = ("http://", "https://", "mailto:")
-_DEEPEST = 9
+"""Empty elements in a row, which a browser shows as one blank line, or as nothing."""
+_LINK_SCHEMES = ("http://", "https://", "mailto:")
+_MAX_LEVELS = 9
 """Levels of lists and quotes that are shown."""
 
 
@@ -244,14 +211,8 @@ def _attributes(source: str) -> dict[str, str]:
     return {name.lower(): unescape(a or b or c) for name, a, b, c in _ATTRIBUTE.findall(source)}
 
 
-def _first_number(attributes: str) -> int:
-    """The number that an ordered list begins with: the editor keeps it where a list is cut in two."""
-    start = _attributes(attributes).get("start", "")
-    return int(start) if re.fullmatch("-?[0-9]{1,9}", start) else 1
-
-
 class _List:
-    """An open list: `number` is the next item's, or None where items have bullets."""
+    """An open list. `number` is that of the next item; None: items have bullets."""
 
     def __init__(self, number: int | None) -> None:
         self.number = number
@@ -266,7 +227,7 @@ class _List:
 
 
 class _TextBuilder:
-    """Collects lines. `_line` is the one being written, `_bullet` what stands before it once."""
+    """Collects lines. `_line` is the current one, `_bullet` what stands before it once."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -281,14 +242,16 @@ class _TextBuilder:
 
     @property
     def size(self) -> int:
-        """Characters of text so far, without line breaks."""
+        """The number of characters so far, without line breaks."""
         return self._size + len(self._line)
 
     def text(self) -> str:
+        """Return all lines, with at most one empty line in a row."""
         self._break()
         return re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip("\n")
 
     def open(self, tag: str, attributes: str) -> None:
+        """Begin an element."""
         if tag == "mention-component":
             person = one_line(_attributes(attributes).get("entity_identifier", ""))[:ID_LIMIT]
             self._line += f"{MENTION}{person}{MENTION}"
@@ -309,22 +272,25 @@ class _TextBuilder:
             self._open_block(tag, attributes)
 
     def close(self, tag: str, _attributes: str) -> None:
+        """End an element."""
         if tag == "a" and self._link:
             self._end_link(*self._link)
             self._link = None
         elif tag in _STRUCK or (tag == "span" and self._spans and self._spans.pop()):
-            if self._struck:
-                self._end_strike()
+            if self._struck == 1:
+                self._mark_struck()
+            self._struck = max(0, self._struck - 1)
         elif tag in ("tr", "table") or (tag in _BLOCKS and not self._in_cell()):
             self._close_block(tag)
 
     def words(self, words: str) -> None:
+        """Add the text between two tags."""
         if "&" in words:
             words = unescape(words)
-        if len(words) > LONG_WORDS:
+        if len(words) > LONG_TEXT:
             for pattern in (_EMBEDDED, _WRAPPED, _RUN):
                 words = pattern.sub(r"\1…", words)
-            words = _UNSEEN.sub("", words)
+            words = _INVISIBLE_RUN.sub("", words)
         words = multi_line(words)
         if not self._pre:
             words = _BLANKS.sub(" ", words)
@@ -341,7 +307,10 @@ class _TextBuilder:
         if tag in _HEADINGS and self._lines:
             self._lines.append("")
         elif tag in ("ul", "ol"):
-            self._lists.append(_List(_first_number(attributes) if tag == "ol" else None))
+            # The editor gives the first number where a list is cut in two.
+            start = _attributes(attributes).get("start", "")
+            number = int(start) if re.fullmatch("-?[0-9]{1,9}", start) else 1
+            self._lists.append(_List(number if tag == "ol" else None))
         elif tag == "li":
             opened = self._lists[-1] if self._lists else _List(None)
             self._bullet = opened.bullet(_attributes(attributes).get("data-checked"))
@@ -366,7 +335,7 @@ class _TextBuilder:
             self._pre = max(0, self._pre - 1)
 
     def _in_cell(self) -> bool:
-        """Whether a table cell is open. Its paragraphs and lists stay on the row's line."""
+        """Return whether a table cell is open. Its paragraphs and lists stay on the line of the row."""
         if not (self._row and self._cells):
             return False
         if self._line and not self._line.endswith(" "):
@@ -375,7 +344,7 @@ class _TextBuilder:
 
     def _end_link(self, href: str, start: int) -> None:
         address = "".join(multi_line(href).split())
-        if not address.lower().startswith(_LINKED) or len(address) > ADDRESS_LIMIT:
+        if not address.lower().startswith(_LINK_SCHEMES) or len(address) > ADDRESS_LIMIT:
             return
         shown = self._line[start:].strip()
         if not shown:
@@ -387,11 +356,6 @@ class _TextBuilder:
         self._struck_from = self._struck_from if self._struck else len(self._line)
         self._struck += 1
 
-    def _end_strike(self) -> None:
-        self._struck -= 1
-        if not self._struck:
-            self._mark_struck()
-
     def _mark_struck(self) -> None:
         head, struck = self._line[: self._struck_from], self._line[self._struck_from :]
         shown = struck.strip()
@@ -399,15 +363,16 @@ class _TextBuilder:
             self._line = head + struck.replace(shown, f"~~{shown}~~", 1)
 
     def _break(self, keep_empty: bool = False) -> None:
-        if self._struck:
+        """End the current line."""
+        if self._struck:  # Each line has its own marks: bullets and quote signs stay outside of them.
             self._mark_struck()
         self._struck_from = 0
         line, self._line = self._line.rstrip(), ""
         self._link = (self._link[0], 0) if self._link else None
         if not line and not keep_empty:
             return
-        indent = "  " * min(len(self._lists) - 1, _DEEPEST)
+        indent = "  " * min(len(self._lists) - 1, _MAX_LEVELS)
         lead = indent + (self._bullet or ("  " if self._lists else ""))
         self._bullet = ""
         self._size += len(line)
-        self._lines.append(("> " * min(self._quotes, _DEEPEST) + lead + line).rstrip())
+        self._lines.append(("> " * min(self._quotes, _MAX_LEVELS) + lead + line).rstrip())

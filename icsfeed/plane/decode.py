@@ -28,7 +28,7 @@ from icsfeed.model import (
     StateGroup,
 )
 from icsfeed.plane.json import Unreadable
-from icsfeed.text import clip, deflated, one_line, plain
+from icsfeed.text import clip, deflate, html_to_text, one_line
 
 T = TypeVar("T")
 Row: TypeAlias = dict[str, Any]
@@ -90,7 +90,7 @@ def issue(row: Row, project: Project) -> Issue | None:
         name=_text(row, "name"),
         created=created,
         updated=_moment(row, "updated_at") if row.get("updated_at") else created,
-        text=deflated(plain(_text(row, "description_html"))),
+        text=deflate(html_to_text(_text(row, "description_html"))),
         priority=_choice(row.get("priority"), PRIORITIES, "none"),
         state=_link(row.get("state")),
         parent=_link(row.get("parent")),
