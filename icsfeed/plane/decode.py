@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 
+from icsfeed.html_text import html_to_text
 from icsfeed.model import (
     Issue,
     Label,
@@ -28,7 +29,7 @@ from icsfeed.model import (
     StateGroup,
 )
 from icsfeed.plane.json import Unreadable
-from icsfeed.text import clip, deflate, html_to_text, one_line
+from icsfeed.text import clip, deflate, one_line
 
 T = TypeVar("T")
 Row: TypeAlias = dict[str, Any]

@@ -24,8 +24,9 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Alarm, Feed, Filter, Window
 from icsfeed.feeds.calendar import Day, FeedData, style_of, tombstone
 from icsfeed.feeds.query import parse_query
+from icsfeed.html_text import html_to_text
 from icsfeed.model import Issue, Label, Period, Person, Snapshot
-from icsfeed.text import MENTION, deflate, html_to_text
+from icsfeed.text import MENTION, deflate
 
 
 def _id(kind: str, number: int) -> str:
