@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from icsfeed.config import schema as config_module
 from icsfeed.config.file import (
-    FILE_LIMIT,
+    MAX_FILE_BYTES,
     SECRET_FILES,
     example_text,
     find,
@@ -168,7 +168,11 @@ def test_files_of_secrets_may_be_named_by_a_variable(folder: Folder) -> None:
         ("admin_token_file: ${NOT_SET}", "admin_token_file", "NOT_SET is not set"),
         ("admin_token_file: 3", "admin_token_file", "write it in quotes"),
         ("admin_token_file: short", "admin_token", "needs 16 characters or more"),
-        ("admin_token: x\nadmin_token_file: short", "admin_token_file", "cannot stand beside admin_token"),
+        (
+            "admin_token: x\nadmin_token_file: short",
+            "admin_token_file",
+            "cannot be combined with admin_token",
+        ),
     ],
 )
 def test_a_file_that_holds_no_secret_is_a_problem(folder: Folder, line: str, path: str, words: str) -> None:
@@ -271,7 +275,7 @@ BROKEN: list[tuple[str | bytes, str]] = [
         "a0: &a0 {x: y}\n" + "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1},' * 9}]}}\n" for n in range(1, 9)),
         "more than",
     ),
-    ("#" * (FILE_LIMIT + 1), "is larger than 1024 KiB"),
+    ("#" * (MAX_FILE_BYTES + 1), "is larger than 1024 KiB"),
 ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icsfeed.config.schema import Config, Duration, Secret, WorkspaceConfig, color_name
-from icsfeed.config.values import LONGEST, parse_alarm, parse_duration
+from icsfeed.config.values import MAX_SECONDS, parse_alarm, parse_duration
 from icsfeed.errors import Unfit
 from icsfeed.ics.colors import CSS3
 
@@ -75,7 +75,7 @@ def test_what_is_no_alarm_is_refused(written: str) -> None:
 def test_lengths_are_in_bounds_or_refused(written: str) -> None:
     for read in (parse_duration, parse_alarm):
         with contextlib.suppress(ValueError):
-            assert abs(read(written)) <= LONGEST
+            assert abs(read(written)) <= MAX_SECONDS
 
 
 def test_a_duration_has_a_timedelta() -> None:
