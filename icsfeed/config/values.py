@@ -1,7 +1,7 @@
 """Types of the configuration that YAML does not have: durations, alarms, secrets."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from msgspec import Struct
@@ -86,17 +86,13 @@ def decode_value(kind: type, data: object) -> Duration | Alarm | Secret:
     raise ValueError(f"not a {kind.__name__}")
 
 
-def secrets_of(config: Struct) -> Iterable[str]:
-    """Return every secret in a configuration, at any depth."""
-    return tuple(_secrets_in(config))
-
-
-def _secrets_in(value: object) -> Iterator[str]:
+def secrets_of(value: object) -> Iterator[str]:
+    """Yield every secret in a configuration, or in a part of it, at any depth."""
     if isinstance(value, Secret):
         yield value.reveal()
     elif isinstance(value, Struct):
         for name in value.__struct_fields__:
-            yield from _secrets_in(getattr(value, name))
+            yield from secrets_of(getattr(value, name))
     elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _secrets_in(inner)
+        for item in value.values():
+            yield from secrets_of(item)
