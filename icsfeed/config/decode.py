@@ -19,7 +19,7 @@ from msgspec import UNSET, Struct, convert, structs
 from icsfeed.config.checks import Path, Violation, checks
 from icsfeed.config.schema import Config
 from icsfeed.config.values import decode_value
-from icsfeed.errors import ConfigError, Problem, Unfit
+from icsfeed.errors import ConfigError, InvalidValue, Problem
 
 MAX_DEPTH = 8
 """Mappings and lists inside each other, down to which problems are sorted."""
@@ -110,7 +110,7 @@ class _Decoder:
             return self.items(get_args(first)[0], data, at)
         try:
             return _leaf(kind, data)
-        except Unfit as error:
+        except InvalidValue as error:
             return self.reject(at, f"must be {_wanted(kind)}: {error}")
         except ValueError:
             return self.reject(at, _complaint(kind, data))
@@ -139,7 +139,7 @@ class _Decoder:
                 values[key] = value
             try:
                 _leaf(key_kind, key)
-            except (Unfit, ValueError):
+            except (InvalidValue, ValueError):
                 self.problems.append(Violation((*at, key), f"its name must be {_wanted(key_kind)}"))
         return values or UNSET
 
@@ -189,7 +189,7 @@ def _choices(kind: Any) -> list[Any]:
 
 
 def _leaf(kind: Any, data: object) -> Any:
-    """Read a single value. Raise Unfit, or ValueError (whose text is not for people), if it is wrong."""
+    """Read a single value. Raise InvalidValue if it is wrong, or ValueError, whose text is not for people."""
     if data is None and NoneType in _options(kind):
         return None
     for choice in _choices(kind):

@@ -19,7 +19,7 @@ from msgspec import Meta, Struct, field
 from icsfeed.config.values import Alarm as Alarm
 from icsfeed.config.values import Duration as Duration
 from icsfeed.config.values import Secret as Secret
-from icsfeed.errors import Unfit, did_you_mean
+from icsfeed.errors import InvalidValue, did_you_mean
 from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
 from icsfeed.ics.colors import CSS3
 from icsfeed.model import Priority
@@ -56,15 +56,15 @@ def _host_rule(words: str, pattern: str, tidy: Callable[[str], str]) -> Meta:
         try:
             return tidy(text)
         except ValueError as error:
-            raise Unfit(str(error)) from None
+            raise InvalidValue(str(error)) from None
 
     return _rule(words, pattern, explained)
 
 
 def color_name(text: str) -> str:
-    """Return the name as CSS3 spells it, in lower case. Raise Unfit if it is not one of the 147."""
+    """Return the name as CSS3 spells it, in lower case. Raise InvalidValue if it is not one of the 147."""
     if text.lower() not in CSS3:
-        raise Unfit(f"it is none of those{did_you_mean(text, CSS3)}")
+        raise InvalidValue(f"it is none of those{did_you_mean(text, CSS3)}")
     return text.lower()
 
 
@@ -75,10 +75,10 @@ def _at_least(minimum: int, value: Duration) -> Duration:
 
 
 def _template(text: str) -> str:
-    """Return a summary template. Raise Unfit or ValueError if it does more than name our fields."""
+    """Return a summary template. Raise InvalidValue or ValueError if it does more than name our fields."""
     for _, name, form, conversion in Formatter().parse(text):
         if name is not None and (name not in SUMMARY_FIELDS or form or conversion):
-            raise Unfit(f"there is no {{{name}}}{did_you_mean(name, SUMMARY_FIELDS)}")
+            raise InvalidValue(f"there is no {{{name}}}{did_you_mean(name, SUMMARY_FIELDS)}")
     return text
 
 

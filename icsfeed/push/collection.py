@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from icsfeed.errors import (
     Changed,
+    InsufficientStorage,
     Locked,
     NoCollection,
-    NoRight,
-    NoRoom,
+    NoPermission,
     NoServer,
     NotCalDav,
     PushError,
@@ -169,13 +169,13 @@ def _refused(status: int, reasons: Sequence[str], path: str, url: str, said: str
     if 300 <= status < 400:
         return NoCollection(url, "it redirects elsewhere: check the url in the configuration")
     if status == HTTPStatus.FORBIDDEN and (not reasons or "need-privileges" in reasons):
-        return NoRight(url, f"the account may not write there{said}")
+        return NoPermission(url, f"the account may not write there{said}")
     if status == HTTPStatus.PRECONDITION_FAILED and not reasons:
         return Changed(path, "it was changed meanwhile")
     if status == HTTPStatus.LOCKED:
         return Locked(path, f"it is locked, and stayed so{said}")
     if status == HTTPStatus.INSUFFICIENT_STORAGE:
-        return NoRoom(url, f"the account is full: make room, or give it more{said}")
+        return InsufficientStorage(url, f"the account is full: make room, or give it more{said}")
     if status in (429, 502, 503, 504):
         return NoServer(url, f"the server failed with {status}, every time{said}")
     why = f" ({', '.join(reasons)})" if reasons else ""
@@ -228,7 +228,7 @@ async def propfind(server: DavServer, url: str, what: str, depth: int, *names: s
     if heard.status in GONE:
         raise _missing(url)
     if heard.status == HTTPStatus.FORBIDDEN:
-        raise NoRight(what, "the account may not read there")
+        raise NoPermission(what, "the account may not read there")
     if 300 <= heard.status < 400:
         raise NoCollection(url, f"it redirects to {_elsewhere(heard)}: say that in `url`")
     if heard.status >= HTTPStatus.INTERNAL_SERVER_ERROR or heard.status == HTTPStatus.TOO_MANY_REQUESTS:

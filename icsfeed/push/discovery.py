@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 from msgspec import Struct
 
 from icsfeed.config.schema import ComponentKind, PushTarget
-from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav
+from icsfeed.errors import InsufficientStorage, NoCollection, NoPermission, NoServer, NotCalDav
 from icsfeed.http import shorten
 from icsfeed.push import xml
 from icsfeed.push.collection import XML_TYPE, look, propfind
@@ -52,7 +52,7 @@ async def _own(server: DavServer, target: PushTarget) -> xml.MultistatusResponse
     """
     try:
         return await look(server, target.url, target.url, *ASKED)
-    except (NoCollection, NoRight, NotCalDav):
+    except (NoCollection, NoPermission, NotCalDav):
         if target.collection is None:
             raise
         return None
@@ -159,9 +159,9 @@ async def make(server: DavServer, url: str, title: str, color: str | None, kind:
     if found is not None and xml.CALENDAR in found.holds(xml.TYPE):
         return
     if heard.status == HTTPStatus.FORBIDDEN:
-        raise NoRight(what, "the account may not make calendars there: make it by hand")
+        raise NoPermission(what, "the account may not make calendars there: make it by hand")
     if heard.status == HTTPStatus.INSUFFICIENT_STORAGE:
-        raise NoRoom(what, "the account is full")
+        raise InsufficientStorage(what, "the account is full")
     if heard.status in (429, 500, 502, 503, 504):
         raise NoServer(what, f"the server failed with {heard.status}, every time")
     raise NoCollection(what, f"the server does not make it ({heard.status}): make it by hand")

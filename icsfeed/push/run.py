@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from icsfeed.cache.budget_wait import waiting
 from icsfeed.config.schema import PushTarget
-from icsfeed.errors import IcsfeedError, NoCollection, NoCopy, NoRoom, PushBusy, PushStopped
+from icsfeed.errors import IcsfeedError, InsufficientStorage, NoCollection, NoCopy, PushBusy, PushStopped
 from icsfeed.feeds.service import FeedService
 from icsfeed.files import file_lock
 from icsfeed.push.claim import Claim, mark_of
@@ -298,7 +298,7 @@ class _PushRun:
 
         try:
             await writes.carry_out(changes, show)
-        except NoRoom:
+        except InsufficientStorage:
             if not deletes:
                 raise
             # The deletions make room; then what did not fit is tried once more.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from icsfeed.config.schema import Config, Duration, Secret, WorkspaceConfig, color_name
 from icsfeed.config.values import MAX_SECONDS, parse_alarm, parse_duration
-from icsfeed.errors import Unfit
+from icsfeed.errors import InvalidValue
 from icsfeed.ics.colors import CSS3
 
 HOUR, DAY = 3600, 86_400
@@ -116,7 +116,7 @@ def test_there_are_147_colours_and_each_has_a_value() -> None:
 
 def test_a_colour_name_is_lower_case() -> None:
     assert color_name("SteelBlue") == "steelblue"
-    with pytest.raises(Unfit, match="none of those"):
+    with pytest.raises(InvalidValue, match="none of those"):
         color_name("#ff0000")
-    with pytest.raises(Unfit, match="did you mean tomato"):
+    with pytest.raises(InvalidValue, match="did you mean tomato"):
         color_name("tomatoe")
