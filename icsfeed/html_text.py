@@ -180,8 +180,15 @@ class _TextBuilder:
     def close(self, tag: str, _attributes: str) -> None:
         """End an element."""
         if tag == "a" and self._link:
-            self._end_link(*self._link)
+            href, start = self._link
             self._link = None
+            address, shown = "".join(multi_line(href).split()), self._line[start:].strip()
+            if not address.lower().startswith(_LINK_SCHEMES) or len(address) > ADDRESS_LIMIT:
+                return
+            if not shown:
+                self._line += address
+            elif address.removeprefix("mailto:").rstrip("/") != shown.rstrip("/"):
+                self._line = f"{self._line.rstrip()} ({address})"
         elif tag in _STRUCK or (tag == "span" and self._spans and self._spans.pop()):
             if self._struck == 1:
                 self._mark_struck()
@@ -247,16 +254,6 @@ class _TextBuilder:
         if self._line and not self._line.endswith(" "):
             self._line += " "
         return True
-
-    def _end_link(self, href: str, start: int) -> None:
-        address = "".join(multi_line(href).split())
-        if not address.lower().startswith(_LINK_SCHEMES) or len(address) > ADDRESS_LIMIT:
-            return
-        shown = self._line[start:].strip()
-        if not shown:
-            self._line += address
-        elif address.removeprefix("mailto:").rstrip("/") != shown.rstrip("/"):
-            self._line = f"{self._line.rstrip()} ({address})"
 
     def _strike(self) -> None:
         self._struck_from = self._struck_from if self._struck else len(self._line)

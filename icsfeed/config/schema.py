@@ -68,13 +68,14 @@ def color_name(text: str) -> str:
     return text.lower()
 
 
-def _at_least(minimum: int, value: Duration) -> Duration:
+def at_least(minimum: int, value: Duration) -> Duration:
+    """Return a duration. Raise ValueError if it is shorter than the minimum, in seconds."""
     if value < minimum:
         raise ValueError("too short")
     return value
 
 
-def _template(text: str) -> str:
+def summary_template(text: str) -> str:
     """Return a summary template. Raise InvalidValue or ValueError if it does more than name our fields."""
     for _, name, form, conversion in Formatter().parse(text):
         if name is not None and (name not in SUMMARY_FIELDS or form or conversion):
@@ -111,7 +112,9 @@ Origin: TypeAlias = Annotated[
     ),
 ]
 _FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
-Template: TypeAlias = Annotated[str, _rule(f"text with no other fields than {_FIELDS}", tidy=_template)]
+Template: TypeAlias = Annotated[
+    str, _rule(f"text with no other fields than {_FIELDS}", tidy=summary_template)
+]
 HostName: TypeAlias = Annotated[
     str,
     _host_rule(
@@ -132,9 +135,9 @@ HeaderName: TypeAlias = Annotated[
 Color: TypeAlias = Annotated[str, _rule("a CSS3 colour name such as tomato", tidy=color_name)]
 Length: TypeAlias = Annotated[Duration, _rule("a length of time such as 90d, 12h 30m or 15s")]
 Ttl: TypeAlias = Annotated[
-    Duration, _rule("a length of time such as 5m, 1s or more", tidy=partial(_at_least, 1))
+    Duration, _rule("a length of time such as 5m, 1s or more", tidy=partial(at_least, 1))
 ]
-Refresh: TypeAlias = Annotated[Duration, _rule("a length of time, 5m or more", tidy=partial(_at_least, 300))]
+Refresh: TypeAlias = Annotated[Duration, _rule("a length of time, 5m or more", tidy=partial(at_least, 300))]
 Reminder: TypeAlias = Annotated[Alarm, _rule("a time from the start of the day such as -PT15H, -P1D or PT9H")]
 SecretText: TypeAlias = Annotated[Secret, _rule("text on one line, not empty")]
 Revision: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1, description="a whole number, 1 or more")]

@@ -20,8 +20,11 @@ def narrowed_to(data: Any, targets: Collection[str]) -> Any:
     if not push or not all(target and target.get("active") is not False for target in push.values()):
         return data
     # That a target adopts what another one's feed writes is a mistake that only both of them show.
-    if any(_adopts(target, other) for target in push.values() for other in all_targets.values()):
-        return data
+    feeds_pushed = [_section(all_targets, name).get("feed") for name in all_targets]
+    pushed = [feed for feed in feeds_pushed if isinstance(feed, str)]
+    for adopt in (target.get("adopt") for target in push.values()):
+        if any(feed in pushed for feed in (adopt if isinstance(adopt, list) else [adopt])):
+            return data
     feeds, workspaces = _section(data, "feeds"), _section(data, "workspaces")
     named = [_section(feeds, target.get("feed")).get("workspace") for target in push.values()]
     if not all(isinstance(workspace, str | None) for workspace in named):
@@ -46,8 +49,3 @@ def _section(data: Any, key: object) -> Mapping[Any, Any]:
     """Return the mapping under a key; an empty one where there is none, or something else."""
     section = data.get(key) if isinstance(data, Mapping) and isinstance(key, str) else None
     return section if isinstance(section, Mapping) else {}
-
-
-def _adopts(target: Mapping[Any, Any], other: Any) -> bool:
-    adopt, feed = target.get("adopt"), other.get("feed") if isinstance(other, Mapping) else None
-    return isinstance(feed, str) and (adopt == feed or (isinstance(adopt, list) and feed in adopt))
