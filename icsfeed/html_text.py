@@ -8,7 +8,7 @@ from itertools import islice
 from icsfeed.text import MENTION, grapheme_start, is_blank, multi_line, one_line
 
 TOKEN_LIMIT = 20_000
-"""Tags and pieces of text that are read, of any length: one tag may hold a whole image."""
+"""Tags and pieces of text that are read, of any length: one tag can contain an image."""
 
 TEXT_LIMIT = 6_000
 """Characters of plain text, before names are filled in. A calendar shows 1,500."""
@@ -73,7 +73,7 @@ _MAX_LEVELS = 9
 def html_to_text(html: str) -> str:
     """Return an issue's `description_html` as plain text (the editor of Plane v0.23 to v1.3.1).
 
-    Paragraphs, list items, rows and quotes are lines; links keep their address; what is struck out stands
+    Paragraphs, list items, rows and quotes are lines; links keep their address; struck-out text is put
     between `~~`; images, scripts and styles are dropped; a mention is the user's id between two MENTIONs,
     for `with_names`.
     """
@@ -133,7 +133,7 @@ class _List:
 
 
 class _TextBuilder:
-    """Collects lines. `_line` is the current one, `_bullet` what stands before it once."""
+    """Collects lines. `_line` is the current one, `_bullet` the prefix of the next line that ends."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -166,12 +166,13 @@ class _TextBuilder:
         elif tag in _STRUCK:
             self._strike()
         elif tag == "span":
+            # Pasted text is struck out by a style (Google Docs), which the end tag does not repeat.
             self._spans.append("line-through" in attributes.lower())
             if self._spans[-1]:
                 self._strike()
         elif tag == "br":
             self._break(keep_empty=True)
-        elif tag in ("td", "th") and self._row:
+        elif tag in ("td", "th") and self._row:  # A row is one line: its cells are separated by bars.
             self._line = self._line.rstrip() + (" | " if self._cells else "")
             self._cells += 1
         elif tag == "tr" or (tag in _BLOCKS and not self._in_cell()):

@@ -107,7 +107,7 @@ async def body_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
         async for received in response.aiter_bytes():
             yield received
         return
-    # httpx 0.28 unpacks each received chunk whole, whatever size it has then: so this is done here.
+    # Not by httpx 0.28, which unpacks each received chunk at once: 64 KiB can become 64 MiB.
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib
     is_empty = True
     async for received in cast(httpx.AsyncByteStream, response.stream):
@@ -144,7 +144,7 @@ REQUEST_ERRORS = (
 
 
 class RequestFailure(NamedTuple):
-    """Why there is no response: `text` says it in words that continue "Plane: "."""
+    """Why there is no usable response. `text` is for a person, and holds no secret."""
 
     kind: FailureKind
     text: str

@@ -15,8 +15,8 @@ Priority: TypeAlias = Literal["urgent", "high", "medium", "low", "none"]
 StateGroup: TypeAlias = Literal["backlog", "unstarted", "started", "completed", "cancelled"]
 PeriodKind: TypeAlias = Literal["cycle", "module"]
 
-# Structs with gc=False hold no reference cycles, and there are 100,000s of them: the garbage collector would
-# stop the server for as long as it takes to look at each.
+# Structs of which there are many, and which hold no reference cycles, have gc=False: else each full garbage
+# collection looks at all of them, and stops the server for as long.
 
 DONE_GROUPS: frozenset[str] = frozenset({"completed", "cancelled"})
 

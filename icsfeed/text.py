@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from wcwidth import grapheme_boundary_before
 
 MENTION = "\x1a"
-"""Stands on both sides of a user's id in the text of html_text.py. A control character: input has none."""
+"""On both sides of a user's id in the text of html_text.py. A control character: input loses its own."""
 
 _NEWLINES = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _HAS_MENTIONS = b"@"
+"""The first byte of a deflated text with mentions: it is found without inflating all others."""
 _MENTIONED = re.compile(f"{MENTION}([^{MENTION}]*){MENTION}")
 
 _INVISIBLE = re.compile(

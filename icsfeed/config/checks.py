@@ -51,7 +51,7 @@ def checks(config: Config, zones: Collection[str] | None) -> Iterator[Violation]
 
 def _violations(at: Path, rows: Iterable[Row]) -> Iterator[Violation]:
     # The first key of a row is where the problem is shown; without one it is the mapping itself. All of
-    # its keys must be usable: else the row may be wrong only because a default stands in for a bad value.
+    # its keys must be usable: else the row may be wrong only because a default replaces a bad value.
     for wrong, keys, message in rows:
         if wrong:
             first = keys.split(" ")[0]
@@ -70,7 +70,7 @@ def _server_rows(config: Config, zones: Collection[str] | None) -> Iterable[Row]
     short_token = config.admin_token and len(config.admin_token) < MIN_TOKEN_LENGTH
     proxy = config.auth_proxy
     short_proxy_secret = proxy and proxy.secret and len(proxy.secret) < MIN_SECRET_LENGTH
-    # The address may hold a password: the message repeats nothing of it but a near miss of `file`.
+    # The address may contain a password: the message repeats nothing of it.
     store = config.store.reveal()
     near = did_you_mean(store[:10], ("file", "memory"))
     usable_store = re.fullmatch(r"file|memory|(rediss?|valkeys?)://\S+", store)

@@ -105,7 +105,7 @@ class _Decoder:
             key_kind, item_kind = get_args(first)
             return self.mapping(key_kind, item_kind, data, at)
         if get_origin(first) is tuple:
-            if any(data is choice for choice in _choices(kind)):
+            if any(data is choice for choice in _choices(kind)):  # `adopt: true`
                 return data
             return self.items(get_args(first)[0], data, at)
         try:
@@ -126,6 +126,7 @@ class _Decoder:
                 given[fields[key].name] = read
         for name, field in fields.items():
             if field.required and field.name not in given:
+                # The struct must exist for the checks; that it holds a wrong value stays in `broken`.
                 given[field.name] = {} if get_origin(field.type) is Mapping else ""
                 if not any(_overlap((*at, name), path) for path in self.broken):
                     self.reject((*at, name), f"is missing: give it {_wanted(field.type)}")
@@ -150,6 +151,7 @@ class _Decoder:
             return item if item is UNSET else (item,)
         values = [self.value(kind, item, (*at, index)) for index, item in enumerate(data)]
         usable = tuple(value for value in values if value is not UNSET)
+        # Compared as read, so that two spellings of one value are found: `[Tomato, tomato]`.
         if len(set(usable)) < len(usable):
             self.reject(at, "lists something twice")
         return usable

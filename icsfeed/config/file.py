@@ -37,7 +37,7 @@ _OPENING, _CLOSING = "\ue000\ue001", "\ue002"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which `{a: ${NAME}}` needs no quotes: the braces of a variable are hidden from the parser."""
+    """YAML in which `{a: ${NAME}}` needs no quotes: the parser does not see the braces of a variable."""
 
     def __init__(self, text: str) -> None:
         super().__init__(re.sub(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}", rf"{_OPENING}\1{_CLOSING}", text))
@@ -268,7 +268,7 @@ def _read_files(data: Any, at: ConfigPath, folder: Path, problems: list[Violatio
             path = (*at, _step(key))
             _read_files(value, path, folder, problems)
             if key in FILES and isinstance(value, str) and path not in {problem.path for problem in problems}:
-                data[key] = str(folder / value)
+                data[key] = str(folder / value)  # a reload may have another working directory
                 try:
                     _read_into(data, key, folder / value)
                 except ValueError as error:
@@ -286,6 +286,7 @@ def _read_into(data: dict[str, Any], key: str, path: Path) -> None:
     if key in SECRET_FILES:
         data[plain] = text
         return
+    # Loaded here, so that a bad file is a problem with its path, and not the failure of the first request.
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (ssl.SSLError, ValueError):

@@ -49,7 +49,7 @@ def _as_written(kind: Any, made: dict[Any, Any]) -> Any:
 
 
 def _leaf_as_written(kind: Any, rule: Meta) -> Any:
-    """Return a constrained type as people write it; a value may be a `${NAME}`, or hold one."""
+    """Return a constrained type as people write it; a value can contain `${NAME}`."""
     patterns = {Duration: f"^(?:{PLAIN_DURATION})$", Alarm: f"^[+-]?(?:{ISO_DURATION}|{PLAIN_DURATION})$"}
     if kind not in (str, Secret, *patterns):
         return Annotated[kind, rule]

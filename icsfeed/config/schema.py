@@ -36,6 +36,7 @@ Language: TypeAlias = Literal["en", "de"]
 
 SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority")
 SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
+# The patterns are in the JSON schema too, for editors. hosts.py checks what they cannot express.
 _PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
 _HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"  # hosts.py checks what is beyond ASCII
 _ORIGIN = rf"https?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
@@ -45,6 +46,7 @@ _ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
 
 def _rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] | None = None) -> Meta:
     """Return a rule. `pattern` must match the whole text; `tidy` normalizes it, or raises ValueError."""
+    # `$` also matches before a final line break, which no value may have.
     whole = None if pattern is None else rf"^(?:{pattern})$(?!\n)"
     return Meta(description=words, pattern=whole, extra={"tidy": tidy} if tidy else None)
 
@@ -77,6 +79,7 @@ def at_least(minimum: int, value: Duration) -> Duration:
 
 def summary_template(text: str) -> str:
     """Return a summary template. Raise InvalidValue or ValueError if it does more than name our fields."""
+    # `{name.__class__}`, `{name!r}` and `{name:>99999}` would reach into objects, or make texts of any size.
     for _, name, form, conversion in Formatter().parse(text):
         if name is not None and (name not in SUMMARY_FIELDS or form or conversion):
             raise InvalidValue(f"there is no {{{name}}}{did_you_mean(name, SUMMARY_FIELDS)}")
@@ -88,6 +91,7 @@ FeedMark: TypeAlias = Annotated[
     str, _rule("true, false, or a list of former feeds", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:@[a-z2-7]{12})?")
 ]
 Slug: TypeAlias = Annotated[str, _rule("a slug: letters, digits, - and _", "[A-Za-z0-9_-]+")]
+# Links are /feeds/{token}/{name}.ics: a name that begins or ends like these parts would be taken for them.
 FeedName: TypeAlias = Annotated[
     str,
     _rule(
@@ -311,7 +315,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration. After decoding, its names and references are valid.
 
     `sync_interval`: seconds between two pushes while nothing changes here. `store` is `file`, `memory`, or
-    an address (redis://, valkey://) that may hold a password. `trusted_proxies`: whose X-Forwarded-For is
+    an address (redis://, valkey://), perhaps with a password. `trusted_proxies`: whose X-Forwarded-For is
     trusted. `allowed_hosts`: empty: any.
     """
 

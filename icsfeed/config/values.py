@@ -27,6 +27,7 @@ class Alarm(int):
     """Seconds from the start of the day to the reminder (negative: before), written `-PT15H`."""
 
 
+# Not a str: what is printed by mistake (a log line, a traceback, the repr of a struct) must not show it.
 class Secret:
     """A key, token or password. Only `reveal()` shows it: not repr(), str() or a log line."""
 
@@ -68,6 +69,7 @@ def _seconds(text: str, *patterns: str) -> int:
     """Return the sum of the five counts in a pattern: weeks, days, hours, minutes, seconds."""
     matches = (re.fullmatch(pattern, text.strip(), re.IGNORECASE) for pattern in patterns)
     match = next(filter(None, matches), None)
+    # Digits are limited in the pattern: int() of a very long text is slow, and refused beyond 4,300 digits.
     units = (604_800, 86_400, 3_600, 60, 1)
     total = sum(int(n or 0) * unit for n, unit in zip(match.groups(), units, strict=True)) if match else -1
     if not 0 <= total <= MAX_SECONDS:

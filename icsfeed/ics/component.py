@@ -48,10 +48,11 @@ class Component(Struct, frozen=True, kw_only=True):
 
     @property
     def sequence(self) -> int:
-        """Whole seconds from `created` to `revised`: it grows with each revision, and every replica agrees.
+        """Whole seconds from `created` to `revised`: it grows with each revision.
 
         At least `least_sequence`: an update must not be older than what a server holds (RFC 5546, 2.1.4).
         """
+        # Computed from the times, not counted: nothing is stored, and every replica gets the same number.
         length = self.revised.replace(microsecond=0) - self.created.replace(microsecond=0)
         return min(max(self.least_sequence, int(length.total_seconds())), MAX_SEQUENCE)
 
