@@ -182,7 +182,7 @@ WRAPPED = "\n".join(FILE[at : at + 76] for at in range(0, len(FILE), 76))
         pytest.param("<p>a</p>" + '<p class="x"></p>' * 60_000 + "b", "a\nb", id="empty paragraphs"),
     ],
 )
-def test_what_is_not_shown_takes_no_room_from_what_follows(html: str, text: str) -> None:
+def test_invisible_content_takes_no_space_from_what_follows(html: str, text: str) -> None:
     assert html_to_text(html) == text
 
 
@@ -211,7 +211,7 @@ def test_what_is_not_shown_takes_no_room_from_what_follows(html: str, text: str)
         pytest.param("a</s>b", "ab", id="never opened"),
     ],
 )
-def test_what_is_struck_out_says_so(html: str, text: str) -> None:
+def test_struck_out_text_is_marked(html: str, text: str) -> None:
     assert html_to_text(html) == text
 
 
@@ -236,7 +236,7 @@ UNITS = [
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("head", ["", "<a>" * 5000, "<ul>" * 5000, "<table><tr><td>", "<pre>"])
-def test_html_made_to_be_slow_is_read(head: str, unit: str) -> None:
+def test_html_that_is_made_to_be_slow_is_read(head: str, unit: str) -> None:
     assert len(html_to_text(head + unit * 40_000)) <= TEXT_LIMIT
 
 
@@ -287,7 +287,7 @@ markup = st.lists(
 
 @given(markup)
 @example("<mention-component><br><mention-component entity_identifier='\x1a'>")
-def test_whatever_comes_some_clean_text_goes_out(html: str) -> None:
+def test_any_html_becomes_clean_text(html: str) -> None:
     text = html_to_text(html)
     assert len(text) <= TEXT_LIMIT
     assert text == text.strip("\n")

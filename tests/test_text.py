@@ -32,7 +32,7 @@ from icsfeed.text import (
         pytest.param("🔑 é \u202e\u200b\ufeff", "🔑 é \u202e\u200b\ufeff", id="all else stays"),
     ],
 )
-def test_text_keeps_no_line_break_but_newline_and_no_control_but_tab(text: str, lines: str) -> None:
+def test_text_has_only_newline_as_line_break_and_only_tab_as_control(text: str, lines: str) -> None:
     assert multi_line(text) == lines
     assert one_line(text) == lines.replace("\n", " ")
 
@@ -81,7 +81,7 @@ def test_text_is_clipped_between_words(text: str, limit: int, clipped: str) -> N
 
 
 @given(st.text("ab \n", max_size=40), st.integers(1, 30))
-def test_clipped_text_has_at_most_so_many_characters(text: str, limit: int) -> None:
+def test_clipped_text_has_at_most_limit_characters(text: str, limit: int) -> None:
     clipped = clip(text, limit)
     assert len(clipped) <= limit
     assert text.startswith(clipped.removesuffix("…"))
@@ -114,7 +114,7 @@ BLANK = [
 
 
 @pytest.mark.parametrize("text", BLANK)
-def test_what_cannot_be_seen_is_blank(text: str) -> None:
+def test_invisible_text_is_blank(text: str) -> None:
     assert is_blank(text)
     assert not is_blank(text + "x")
     assert not is_blank(text + "·")
@@ -131,12 +131,12 @@ def test_a_template_is_filled_in() -> None:
 
 
 @given(st.text() | st.just("half a pair \ud83d"), st.lists(st.sampled_from(["u-1", "u-2"]), max_size=3))
-def test_a_text_that_was_deflated_comes_back_and_tells_whom_it_mentions(text: str, people: list[str]) -> None:
+def test_a_deflated_text_is_inflated_and_knows_whom_it_mentions(text: str, people: list[str]) -> None:
     text = text.replace(MENTION, "") + "".join(f" {MENTION}{person}{MENTION}" for person in people)
     assert inflate(deflate(text)) == text
     assert mentioned_ids(deflate(text)) == people
 
 
-def test_a_long_text_takes_less_room_than_it_did_and_none_takes_none() -> None:
+def test_a_long_text_gets_shorter_and_an_empty_one_stays_empty() -> None:
     assert len(deflate("The lift is out of order. " * 80)) < 200
     assert deflate("") == b""

@@ -55,7 +55,7 @@ def test_a_workspace_is_enough() -> None:
     assert (config.timezone, config.store.reveal(), config.gzip) == ("UTC", "file", True)
 
 
-def test_the_configuration_of_the_design_loads() -> None:
+def test_a_full_configuration_loads() -> None:
     data = whole(
         public_url="https://cal.example.com/plane/",
         timezone="Europe/Berlin",
@@ -243,10 +243,10 @@ ADDRESSES = [
 
 @pytest.mark.parametrize("address", [*ADDRESSES, "https://x:99999", "https://x\n", "javascript:1"])
 def test_an_address_is_http_with_a_host_and_without_a_user_name(address: str) -> None:
-    assert [one.path for one in problems(workspace(url=address))] == ["workspaces.acme.url"]
-    assert [one.path for one in problems(workspace(web_url=address))] == ["workspaces.acme.web_url"]
-    assert [one.path for one in problems(whole(public_url=address))] == ["public_url"]
-    assert [one.path for one in problems(target(url=address))] == ["push.t.url"]
+    assert [problem.path for problem in problems(workspace(url=address))] == ["workspaces.acme.url"]
+    assert [problem.path for problem in problems(workspace(web_url=address))] == ["workspaces.acme.web_url"]
+    assert [problem.path for problem in problems(whole(public_url=address))] == ["public_url"]
+    assert [problem.path for problem in problems(target(url=address))] == ["push.t.url"]
 
 
 @pytest.mark.parametrize(
@@ -264,14 +264,14 @@ def test_good_addresses_are_kept(address: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "A.b-c_d", "0", "x" * 64])
-def test_good_feed_names(name: str) -> None:
+def test_feed_names_that_links_can_contain_are_accepted(name: str) -> None:
     assert name in read(whole(feeds={name: {"everything": True}})).feeds
 
 
 @pytest.mark.parametrize(
     "name", ["", ".a", "-a", "a b", "a/b", "ä", "x" * 65, "a.ics", "A.ICS", "icsf_abc", "a\n", "a@b"]
 )
-def test_feed_names_that_no_link_could_hold(name: str) -> None:
+def test_feed_names_that_links_cannot_contain_are_refused(name: str) -> None:
     (problem,) = problems(whole(feeds={name: {"everything": True}}))
     assert "its name must be 1 to 64 of A-Z a-z 0-9" in problem.message
 
@@ -340,7 +340,7 @@ CHECKS: list[tuple[object, str, str]] = [
 @pytest.mark.parametrize(
     ("data", "path", "words"), CHECKS, ids=[f"{path}-{words[:20]}" for _, path, words in CHECKS]
 )
-def test_what_does_not_go_together_is_named_with_its_path(data: object, path: str, words: str) -> None:
+def test_keys_that_cannot_be_combined_are_named_with_their_path(data: object, path: str, words: str) -> None:
     (problem,) = problems(data)
     assert problem.path == path
     assert words in problem.message
@@ -365,7 +365,7 @@ def test_what_does_not_go_together_is_named_with_its_path(data: object, path: st
         target(feed="assignee-anna") | {"auto": {"assignees": True}},
     ],
 )
-def test_what_goes_together_is_accepted(data: object) -> None:
+def test_keys_that_can_be_combined_are_accepted(data: object) -> None:
     read(data)
 
 
@@ -402,7 +402,7 @@ def test_a_misspelt_key_is_one_problem_not_two() -> None:
     assert [problem.path for problem in problems(data)] == ["workspaces.acme.ulr", "feeds.f.projct"]
 
 
-def test_problems_known_before_are_kept_and_not_looked_at_again() -> None:
+def test_known_problems_are_reported_once() -> None:
     known = [Violation(("secret",), "the environment variable X is not set")]
     assert problems(whole(secret="", gzip=2), known=known) == [
         Problem("secret", "the environment variable X is not set"),
@@ -426,7 +426,7 @@ def test_the_error_names_its_source_and_lists_the_problems() -> None:
         (("ä\n",), '["\\u00e4\\n"]'),
     ],
 )
-def test_paths_are_for_people(path: tuple[str | int, ...], text: str) -> None:
+def test_paths_are_written_for_people(path: tuple[str | int, ...], text: str) -> None:
     assert dotted(path) == text
 
 
@@ -525,5 +525,5 @@ def _leaves(data: Any, at: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         (["old", "older@abcdefghijkl"], ("old", "older@abcdefghijkl")),
     ],
 )
-def test_what_a_target_adopts_is_a_word_or_a_list_of_former_feeds(given: object, meant: object) -> None:
+def test_adopt_is_a_boolean_or_a_list_of_former_feeds(given: object, meant: object) -> None:
     assert decode(target(adopt=given), "test").push["t"].adopt == meant

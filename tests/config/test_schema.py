@@ -1,4 +1,4 @@
-"""The values of a configuration: secrets, lengths of time, colours."""
+"""The values of a configuration: secrets, durations, colours."""
 
 import contextlib
 import copy
@@ -31,7 +31,7 @@ HOUR, DAY = 3600, 86_400
         (60, 60),
     ],
 )
-def test_a_length_of_time_is_read(written: str | int, seconds: int) -> None:
+def test_a_duration_is_read(written: str | int, seconds: int) -> None:
     assert parse_duration(written) == seconds
 
 
@@ -39,7 +39,7 @@ def test_a_length_of_time_is_read(written: str | int, seconds: int) -> None:
     "written",
     ["", " ", "d", "-3d", "1h 1d", "1d 1d", "1.5h", "5 m", "PT5M", "１d", "1y", -1, "99999999w", 10**30],
 )
-def test_what_is_no_length_of_time_is_refused(written: str | int) -> None:
+def test_a_text_that_is_not_a_duration_is_refused(written: str | int) -> None:
     with pytest.raises(ValueError, match="not a length"):
         parse_duration(written)
 
@@ -66,13 +66,13 @@ def test_an_alarm_is_read(written: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     "written", ["", "P", "PT", "-", "P1DT", "15", "--PT1H", "PT1H30", "P1H", "P99999999W"]
 )
-def test_what_is_no_alarm_is_refused(written: str) -> None:
+def test_a_text_that_is_not_an_alarm_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="not a length"):
         parse_alarm(written)
 
 
 @given(st.text(alphabet="PTWDHMSwdhms0123456789 +-", max_size=30))
-def test_lengths_are_in_bounds_or_refused(written: str) -> None:
+def test_durations_are_in_bounds_or_refused(written: str) -> None:
     for read in (parse_duration, parse_alarm):
         with contextlib.suppress(ValueError):
             assert abs(read(written)) <= MAX_SECONDS
