@@ -62,9 +62,8 @@ def _server_rows(config: Config, zones: Collection[str] | None) -> Iterable[Row]
     hint = did_you_mean(config.timezone, zones or ()) or "; write it as in Europe/Berlin"
     unknown_zone = zones is not None and config.timezone not in zones
     has_links = config.auto != Auto() or not all(feed.public for feed in config.feeds.values())
-    has_busy = any(
-        feed.details == "busy" for feed in config.feeds.values()
-    )  # its UIDs are keyed by the secret
+    # The UIDs of feeds that show only "Busy" are keyed by the secret: else they would say which issue it is.
+    has_busy = any(feed.details == "busy" for feed in config.feeds.values())
     unsigned = (has_links or has_busy) and not (config.secret or config.secret_file)
     short_secret = config.secret and len(config.secret) < MIN_SECRET_LENGTH
     short_token = config.admin_token and len(config.admin_token) < MIN_TOKEN_LENGTH
