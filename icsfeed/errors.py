@@ -1,45 +1,45 @@
-"""Everything that icsfeed raises on purpose.
+"""All errors that icsfeed raises on purpose.
 
     IcsfeedError
     ├── ConfigError            the configuration cannot be used; carries every problem
-    │   └── BadSetting         one variable of the environment, or one file, cannot be used
-    ├── FeedError              one feed cannot be made
+    │   └── BadSetting         one environment variable, or one file, cannot be used
+    ├── FeedError              a feed cannot be rendered
     │   ├── UnknownFeed        there is no feed of this name
     │   ├── NameNotFound       it names a project or person that the workspace does not have
-    │   ├── AmbiguousName      it names a person, and several fit
+    │   ├── AmbiguousName      it names a person, and several match
     │   └── NoCopy             Plane has not been read yet, and cannot be read now
     ├── ExportError            the folder of an export cannot be used
     │   └── ExportBusy         another export to it is running
-    ├── Unfit                  a host name, a web address, a colour cannot be used; says why
-    ├── BadParameter           a query parameter has a value that it cannot have
-    ├── WebhookError           a delivery of a webhook cannot be read
-    ├── PlaneError             Plane did not give what was asked
+    ├── InvalidValue           a host name, a web address, a colour cannot be used; says why
+    ├── BadParameter           a query parameter has a value that is not allowed
+    ├── WebhookError           the body of a webhook cannot be read
+    ├── PlaneError             a request to Plane failed
     │   ├── KeyRefused         the API key is missing, unknown, expired or disabled
-    │   ├── NoAccess           the key is good; this workspace or project is not open to it
+    │   ├── NoAccess           the key is valid but lacks access to this workspace or project
     │   ├── NotFound           there is nothing at this address
-    │   ├── Throttled          too many requests; says when to come back
+    │   ├── Throttled          too many requests; says when to retry
     │   ├── Unreachable        no answer: refused, timed out, TLS, or a gateway without a Plane (502 to 504)
     │   │   └── ServerError    Plane answers, and has failed (500)
-    │   ├── NotPlane           something answers there, and it is not Plane's API
+    │   ├── NotPlane           something answers there that is not Plane's API
     │   └── BadAnswer          Plane answers, and the answer cannot be used
     └── PushError              a calendar on a CalDAV server could not be written to
         ├── PushBusy           another run writes to it
-        ├── PushStopped        it was stopped in the middle
+        ├── PushStopped        the run was stopped
         ├── LoginRefused       the user name, password or token is not accepted
-        ├── NoRight            the account may not write there
+        ├── NoPermission       the account may not write there
         ├── NoCollection       there is no such calendar, or it is not one
         ├── NotTrusted         its TLS certificate is not accepted
-        ├── NoRoom             the account is full
-        ├── NoServer           no answer, or none but failures, in spite of several attempts
-        ├── NotCalDav          what it answers cannot be understood; nothing was written
+        ├── InsufficientStorage  the account is full
+        ├── NoServer           no answer, or only failures, after several attempts
+        ├── NotCalDav          its answers cannot be understood; nothing was written
         └── ObjectError        one object was not written
-            ├── Changed        it is not what it was (412): to be read and decided again
+            ├── Changed        it changed since it was listed (412): to be read and decided again
             ├── UidTaken       the server has this UID elsewhere
-            ├── Rejected       the server does not take it
-            └── Locked         somebody else holds it, in spite of several attempts
+            ├── Rejected       the server does not accept it
+            └── Locked         somebody else has locked it, after several attempts
 
-The text of an error is for a person and never holds a key, a token or a password.
-What a program needs is on the exception.
+The text of an error is for a person and never holds a key, a token or a password. What a program needs is
+in the attributes.
 """
 
 import re
@@ -50,7 +50,7 @@ from typing import NamedTuple
 
 
 class Problem(NamedTuple):
-    """One thing wrong with the configuration: where (`feeds.urgent.window`), and what to do."""
+    """One problem of the configuration: its path (`feeds.urgent.window`), and what to do about it."""
 
     path: str
     message: str
@@ -60,17 +60,16 @@ class Problem(NamedTuple):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean NAME?` with the known name that is nearest, whatever its case; empty: none is near."""
-    near = _nearest(name.casefold(), tuple(known))
-    return f"; did you mean {near}?" if near else ""
+    """Return `; did you mean NAME?` with the most similar known name; empty where none is similar."""
+    similar = _most_similar(name.casefold(), tuple(known))
+    return f"; did you mean {similar}?" if similar else ""
 
 
-@lru_cache(256)
-def _nearest(name: str, known: tuple[str, ...]) -> str | None:
-    """120 ms for 5,000 names: a feed whose person is gone asks at each poll."""
-    names = {one.casefold(): one for one in known}
-    near = get_close_matches(name, names, n=1)
-    return names[near[0]] if near else None
+@lru_cache(256)  # 120 ms for 5,000 names, and a feed whose person is gone asks at each poll
+def _most_similar(name: str, known: tuple[str, ...]) -> str | None:
+    names = {spelled.casefold(): spelled for spelled in known}
+    similar = get_close_matches(name, names, n=1)
+    return names[similar[0]] if similar else None
 
 
 class IcsfeedError(Exception):
@@ -78,12 +77,12 @@ class IcsfeedError(Exception):
 
     @property
     def kind(self) -> str:
-        """What is wrong in a word or two (`key refused`), without the names and addresses of the text."""
+        """The kind of error in a few words (`key refused`), without the names and addresses of the text."""
         return re.sub(r"(?<!^)(?=[A-Z])", " ", type(self).__name__).lower()
 
 
 class ConfigError(IcsfeedError):
-    """The configuration cannot be used. `problems` holds all of them, in the file's order."""
+    """The configuration cannot be used. `problems` are all that were found, in the order of the file."""
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         self.source = source
@@ -94,7 +93,7 @@ class ConfigError(IcsfeedError):
 
 
 class BadSetting(ConfigError):
-    """A variable of the environment, or a file that a key names, cannot be used. The text is one line."""
+    """An environment variable, or a file that a key names, cannot be used. The text is one line."""
 
     def __init__(self, name: str, message: str) -> None:
         problem = Problem(name, message)
@@ -103,7 +102,7 @@ class BadSetting(ConfigError):
 
 
 class FeedError(IcsfeedError):
-    """A feed cannot be made. `feed` is its name, `reason` the text without it."""
+    """A feed cannot be rendered. `feed` is its name, `reason` the text without the name."""
 
     def __init__(self, feed: str, message: str) -> None:
         self.feed, self.reason = feed, message
@@ -111,17 +110,17 @@ class FeedError(IcsfeedError):
 
 
 class UnknownFeed(FeedError):
-    """No feed has this name, neither in the configuration nor among the automatic ones.
-
-    `known`: the names there are.
-    """
+    """No feed has this name, neither in the configuration nor among the automatic ones (`known`)."""
 
     def __init__(self, feed: str, known: Iterable[str] = ()) -> None:
         super().__init__(feed, f"there is no such feed{did_you_mean(feed, known)}")
 
 
 class NameNotFound(FeedError):
-    """A feed names something that its workspace does not have (or that the key cannot see)."""
+    """A feed names something that its workspace does not have, or that the key cannot see.
+
+    `known` are the names in the workspace, `others` names to suggest as well.
+    """
 
     def __init__(
         self, feed: str, field: str, value: str, known: Sequence[str], others: Iterable[str] = ()
@@ -133,7 +132,7 @@ class NameNotFound(FeedError):
 
 
 class AmbiguousName(FeedError):
-    """A feed names a person by a name that several have. `candidates` are those people."""
+    """A feed names a person by a name that several people have. `candidates` are those people."""
 
     def __init__(self, feed: str, field: str, value: str, candidates: Sequence[str]) -> None:
         self.field, self.value, self.candidates = field, value, tuple(candidates)
@@ -142,9 +141,9 @@ class AmbiguousName(FeedError):
 
 
 class NoCopy(FeedError):
-    """There is no good copy of what the feed shows, and Plane does not answer now.
+    """There is no copy of what the feed shows, and Plane does not answer now.
 
-    `waiting`: what it waits for, where that is known.
+    `retry_after` is in seconds; `waiting`: what is waited for, where that is known.
     """
 
     def __init__(self, feed: str, retry_after: int, waiting: str | None = None) -> None:
@@ -153,12 +152,12 @@ class NoCopy(FeedError):
         super().__init__(feed, f"{reason}; try again in {retry_after} s")
 
 
-class Unfit(IcsfeedError):
-    """A value that cannot be used. Its text ends a sentence such as "must be a host name: "."""
+class InvalidValue(IcsfeedError):
+    """A value cannot be used. The text ends a sentence such as "must be a host name: "."""
 
 
 class BadParameter(IcsfeedError):
-    """A query parameter that we know has a value that we cannot use."""
+    """A known query parameter has a value that is not allowed."""
 
     def __init__(self, field: str, reason: str) -> None:
         self.field, self.reason = field, reason
@@ -166,9 +165,9 @@ class BadParameter(IcsfeedError):
 
 
 class WebhookError(IcsfeedError):
-    """A delivery of Plane's webhook that cannot be read. The text never repeats what was sent.
+    """The body of Plane's webhook cannot be read. The text repeats nothing of it.
 
-    `field` is the path in its body (`data.project`; empty: all of it). `missing`: it is not there, or null.
+    `field` is the path in the body (`data.project`; empty: all of it). `missing`: it is absent or null.
     """
 
     def __init__(self, field: str, reason: str, *, missing: bool = False) -> None:
@@ -177,15 +176,15 @@ class WebhookError(IcsfeedError):
 
 
 class ExportError(IcsfeedError):
-    """Nothing can be exported to this folder; nothing in it was touched."""
+    """The folder cannot be exported to; nothing in it was changed."""
 
 
 class ExportBusy(ExportError):
-    """Another run holds the folder."""
+    """Another export to the folder is running."""
 
 
 class PlaneError(IcsfeedError):
-    """Plane did not give what was asked. `what` says what was asked for, without the host's secrets."""
+    """A request to Plane failed. `what` names what was requested, without secrets."""
 
     def __init__(self, what: str, message: str) -> None:
         self.what = what
@@ -193,19 +192,19 @@ class PlaneError(IcsfeedError):
 
 
 class KeyRefused(PlaneError):
-    """401, or 403 'Given API token is not valid' (unknown, expired and disabled look alike)."""
+    """401, or 403 `Given API token is not valid`, which unknown, expired and disabled keys get alike."""
 
 
 class NoAccess(PlaneError):
-    """403 for a key that is good: a wrong workspace slug looks the same as a missing membership."""
+    """403 for a valid key: Plane answers alike for a wrong workspace slug and a missing membership."""
 
 
 class NotFound(PlaneError):
-    """404."""
+    """404: nothing is at this address."""
 
 
 class Throttled(PlaneError):
-    """429. `retry_after` is Plane's own word, in seconds."""
+    """429. `retry_after` is in seconds, as Plane says."""
 
     def __init__(self, what: str, retry_after: float) -> None:
         self.retry_after = retry_after
@@ -213,7 +212,7 @@ class Throttled(PlaneError):
 
 
 class Unreachable(PlaneError):
-    """No usable connection, or a gateway that has none. `retry_after` is set when the server gave one."""
+    """No connection, or a gateway that has none. `retry_after` (seconds) is set where the server gave it."""
 
     def __init__(self, what: str, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
@@ -221,19 +220,19 @@ class Unreachable(PlaneError):
 
 
 class ServerError(Unreachable):
-    """5xx by Plane itself: it was reached, and its own log says why it failed."""
+    """5xx from Plane itself: it was reached, and its own log says why it failed."""
 
 
 class NotPlane(PlaneError):
-    """The answer is not the API's: HTML, a login page, a redirect elsewhere."""
+    """The answer is not that of the API: HTML, a login page, a redirect elsewhere."""
 
 
 class BadAnswer(PlaneError):
-    """The answer is the API's, and unusable: cut off, a wrong shape, or pages that kept shifting."""
+    """The answer of the API cannot be used: cut off, a wrong shape, or pages that shift between reads."""
 
 
 class PushError(IcsfeedError):
-    """A calendar on a CalDAV server could not be written to. `what` says what was tried."""
+    """A calendar on a CalDAV server could not be written to. `what` names what was tried."""
 
     def __init__(self, what: str, message: str) -> None:
         self.what, self.reason = what, message
@@ -245,19 +244,19 @@ class PushBusy(PushError):
 
 
 class PushStopped(PushError):
-    """A person, or the end of the process, has stopped a run."""
+    """The run was stopped by a person or by the end of the process."""
 
 
 class LoginRefused(PushError):
-    """401."""
+    """401: the user name, password or token is not accepted."""
 
 
-class NoRight(PushError):
-    """403 without a precondition of CalDAV, or with need-privileges."""
+class NoPermission(PushError):
+    """403 without a precondition of CalDAV (RFC 4791, 1.3), or with need-privileges (RFC 3744)."""
 
 
 class NoCollection(PushError):
-    """The collection is not there (`gone`), is elsewhere (a redirect), is no calendar, or of another kind."""
+    """The collection does not exist (`gone`), has moved (a redirect), or is not a calendar of this kind."""
 
     def __init__(self, what: str, message: str, *, gone: bool = False) -> None:
         self.gone = gone
@@ -265,19 +264,19 @@ class NoCollection(PushError):
 
 
 class NotTrusted(PushError):
-    """TLS fails: the certificate, or no TLS at all."""
+    """TLS fails: the certificate is not accepted, or the server does not speak TLS."""
 
 
-class NoRoom(PushError):
-    """507."""
+class InsufficientStorage(PushError):
+    """507: the account is full."""
 
 
 class NoServer(PushError):
-    """Refused, timed out, reset, 429, 502 to 504: every attempt."""
+    """Refused, timed out, reset, 429, 502 to 504, at every attempt."""
 
 
 class NotCalDav(PushError):
-    """An answer that cannot be used: a listing in part, broken XML, too large, or not of CalDAV at all."""
+    """An answer cannot be used: an incomplete listing, broken XML, too large, or not CalDAV at all."""
 
 
 class ObjectError(PushError):
@@ -285,15 +284,15 @@ class ObjectError(PushError):
 
 
 class Changed(ObjectError):
-    """412 without another reason: the object is not what it was when it was listed."""
+    """412 without another reason: the object changed since it was listed."""
 
 
 class UidTaken(ObjectError):
-    """The server holds the UID at another address, perhaps in another calendar or in its trash bin."""
+    """The server has the UID at another address, perhaps in another calendar or in its trash bin."""
 
 
 class Rejected(ObjectError):
-    """400, 413, 415 and the like, or 500 every time: the server does not take this object.
+    """400, 413, 415 and the like, or 500 at every attempt: the server does not accept this object.
 
     `status`: what it answered; 0 where it was not asked.
     """
@@ -304,4 +303,4 @@ class Rejected(ObjectError):
 
 
 class Locked(ObjectError):
-    """423: every attempt."""
+    """423 at every attempt: somebody else has locked it."""

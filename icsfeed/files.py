@@ -14,7 +14,7 @@ from icsfeed.errors import ConfigError, Problem
 def replace_file(
     path: Path, data: bytes, temporary: Path, *, mode: int = 0o666, modified: int | None = None
 ) -> None:
-    """Replace a file in one step: whatever happens, it is the old one or the new one, whole. Raises OSError.
+    """Replace a file in one step: at any time it is the complete old or new one. Raises OSError.
 
     `temporary`: a path in the same folder that no other process writes to now. `mode` is narrowed by the
     umask. `modified`: the time of the file, in seconds since 1970.

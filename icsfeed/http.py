@@ -18,7 +18,7 @@ import httpx
 from msgspec import Struct
 
 from icsfeed import __version__
-from icsfeed.errors import BadSetting, Unfit
+from icsfeed.errors import BadSetting, InvalidValue
 from icsfeed.hosts import ascii_host
 from icsfeed.http_headers import parse_http_date
 
@@ -51,27 +51,27 @@ def open_http(
     if transport is None:
         context = trusted(environ, ca_file)
         transport = ProxyTransport(environ, context, limits or httpx.Limits())
-        with suppress(Unfit):  # The first request says what is wrong with an address.
+        with suppress(InvalidValue):  # The first request says what is wrong with an address.
             transport.proxy_for(web_address(url))
     return httpx.AsyncClient(transport=transport, trust_env=False, **options)
 
 
 def web_address(text: str) -> httpx.URL:
-    """Parse an address that a person or a server gave. Raise Unfit if no request can be sent to it."""
+    """Parse an address that a person or a server gave. Raise InvalidValue if no request can be sent to it."""
     try:
         url = httpx.URL(text.strip())
         host = url.host  # httpx decodes it only here
     except (httpx.InvalidURL, UnicodeError):
-        raise Unfit("it is not a web address") from None
+        raise InvalidValue("it is not a web address") from None
     if url.scheme not in ("http", "https") or not host:
-        raise Unfit("it must begin with https:// or http:// and a host")
+        raise InvalidValue("it must begin with https:// or http:// and a host")
     if ":" not in host:
         try:
             ascii_host(host)
         except ValueError as error:
-            raise Unfit(str(error)) from None
+            raise InvalidValue(str(error)) from None
     if url.port is not None and not 0 < url.port <= MAX_PORT:
-        raise Unfit("it is not a web address: its port must be from 1 to 65535")
+        raise InvalidValue("it is not a web address: its port must be from 1 to 65535")
     return url
 
 
@@ -107,7 +107,7 @@ async def body_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
         async for received in response.aiter_bytes():
             yield received
         return
-    # httpx 0.28 unpacks each received chunk whole, whatever size it has then: so this is done here.
+    # Not by httpx 0.28, which unpacks each received chunk at once: 64 KiB can become 64 MiB.
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib
     is_empty = True
     async for received in cast(httpx.AsyncByteStream, response.stream):
@@ -144,7 +144,7 @@ REQUEST_ERRORS = (
 
 
 class RequestFailure(NamedTuple):
-    """Why there is no response: `text` says it in words that continue "Plane: "."""
+    """Why there is no usable response. `text` is for a person, and holds no secret."""
 
     kind: FailureKind
     text: str
@@ -293,7 +293,7 @@ def _parse_proxy(variable: str, value: str) -> Proxy:
         raise BadSetting(variable, f"{shown} is not supported: name an http:// or https:// proxy")
     try:
         url = web_address(value if "://" in value else f"http://{value}")
-    except Unfit:
+    except InvalidValue:
         text = "is not the address of a proxy, such as http://proxy.example.com:3128"
         raise BadSetting(variable, text) from None
     return Proxy(variable, url, f"{url.scheme}://{url.netloc.decode()}")

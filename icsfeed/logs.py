@@ -1,6 +1,6 @@
 """Logging: one line for each event, as text or JSON, without secrets, and repeated failures counted.
 
-What an event is about is given beside its message: `log.info("words", extra=about(feed="anna"))`.
+What an event is about is given with its message: `log.info("words", extra=about(feed="anna"))`.
 """
 
 import logging
@@ -17,7 +17,7 @@ Form: TypeAlias = Literal["text", "json"]
 
 HIDDEN = "***"
 MIN_SECRET_LENGTH = 8
-"""Shorter values (`file`, `memory`) are words that may stand in any line."""
+"""Shorter values (`file`, `memory`) are words that can occur in any line."""
 QUIET_LOGGERS = ("httpx", "httpcore", "uvicorn")
 """Loggers that print whole URLs, our links among them, or what nobody needs to know."""
 SILENCE_SECONDS = 600.0

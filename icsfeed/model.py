@@ -1,9 +1,7 @@
-"""What icsfeed means by a project, an issue, a period and a snapshot.
+"""The domain model: projects, issues, periods (cycles and modules), and snapshots of a project.
 
-These are our words, not Plane's JSON: that lives in plane/client.py. Everything is frozen and
-joined by Plane's ids (UUID strings). Times are aware datetimes in UTC; dates are plain dates and
-never pass through a time zone here. What there is much of holds no cycles of references, and so is
-none of the garbage collector's business (`gc=False`): its rounds would stop the server for longer.
+Plane's JSON does not leave plane/decode.py. Everything here is frozen and refers to other things by Plane's
+ids (UUID strings). Times are aware datetimes in UTC; dates are plain dates, never converted between zones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +15,14 @@ Priority: TypeAlias = Literal["urgent", "high", "medium", "low", "none"]
 StateGroup: TypeAlias = Literal["backlog", "unstarted", "started", "completed", "cancelled"]
 PeriodKind: TypeAlias = Literal["cycle", "module"]
 
+# Structs of which there are many, and which hold no reference cycles, have gc=False: else each full garbage
+# collection looks at all of them, and stops the server for as long.
+
 DONE_GROUPS: frozenset[str] = frozenset({"completed", "cancelled"})
 
 
 class Project(Struct, frozen=True):
-    """A project the key has joined. `key` is Plane's identifier, the PROP of PROP-42."""
+    """A project. `key` is Plane's identifier, the PROP of PROP-42; `timezone` an IANA name."""
 
     id: str
     key: str
@@ -30,21 +31,21 @@ class Project(Struct, frozen=True):
 
 
 class OtherProject(Struct, frozen=True):
-    """A project that Plane lists and the key has not joined, or that is archived."""
+    """A project in Plane's list that the owner of the key has not joined, or that is archived."""
 
     project: Project
     archived: bool
 
 
 class Listing(Struct, frozen=True):
-    """The projects that Plane lists. `joined`: those to read, which are not archived either."""
+    """The projects that Plane lists. `joined`: those to read; none of them is archived."""
 
     joined: tuple[Project, ...]
     others: tuple[OtherProject, ...] = ()
 
 
 class Person(Struct, frozen=True, gc=False):
-    """A member of the workspace. `name` is the display name."""
+    """A member of the workspace. `name` is the display name; unknown texts are empty."""
 
     id: str
     name: str
@@ -53,7 +54,7 @@ class Person(Struct, frozen=True, gc=False):
 
 
 class State(Struct, frozen=True, gc=False):
-    """A workflow state and the group that says what it means."""
+    """A workflow state, and the group that says what it means."""
 
     id: str
     name: str
@@ -61,14 +62,14 @@ class State(Struct, frozen=True, gc=False):
 
 
 class Label(Struct, frozen=True, gc=False):
-    """A label."""
+    """A label of issues."""
 
     id: str
     name: str
 
 
 class Issue(Struct, frozen=True, gc=False):
-    """A work item. `text` is its description as plain text, mentions marked, deflated (text.py)."""
+    """A work item. `text` is its description: html_text.py's plain text, deflated by text.py."""
 
     id: str
     project: str
@@ -88,7 +89,10 @@ class Issue(Struct, frozen=True, gc=False):
 
 
 class Period(Struct, frozen=True):
-    """A cycle or a module. `end` is its last day, inclusive. `issues` is None when it was not read."""
+    """A cycle or a module. `end` is its last day, inclusive. `issues` (ids) is None when it was not read.
+
+    `total` and `done` are the numbers of issues that Plane gives, where it gives any.
+    """
 
     id: str
     kind: PeriodKind
@@ -104,11 +108,11 @@ class Period(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True, dict=True):
-    """One project as it was last read, whole.
+    """One project as it was last read, complete. Mappings are by id.
 
-    `touched` holds, by id of an issue or period, the moment its content was first seen changed
-    although Plane's `updated_at` had not moved (mapping.md, 5); see cache/revisions.py.
-    `unreadable` counts the issues that Plane sent and that could not be understood.
+    `touched` holds, by id of an issue or period, when its content was first seen changed although Plane's
+    `updated_at` was not: see cache/revisions.py. `unreadable` counts the issues of Plane's answer that could
+    not be decoded.
     """
 
     project: Project
@@ -122,34 +126,34 @@ class Snapshot(Struct, frozen=True, dict=True):
 
     @cached_property
     def links(self) -> Mapping[str, Sequence[Period]]:
-        """By issue, the cycles and modules that are known to hold it."""
-        found: dict[str, list[Period]] = {}
+        """By issue, the cycles and modules that are known to contain it."""
+        links: dict[str, list[Period]] = {}
         for period in self.periods.values():
             for issue in period.issues or ():
-                found.setdefault(issue, []).append(period)
-        return found
+                links.setdefault(issue, []).append(period)
+        return links
 
     def state_of(self, issue: Issue) -> State | None:
-        """The issue's state; None when it has none or it is not listed (triage states are not)."""
+        """Return the issue's state; None where it has none, or Plane does not list it (triage states)."""
         return self.states.get(issue.state) if issue.state else None
 
     def group_of(self, issue: Issue) -> StateGroup:
-        """The group of the issue's state. Without a known state it is open: backlog."""
+        """Return the group of the issue's state. Without a known state the issue is open: backlog."""
         state = self.state_of(issue)
         return state.group if state else "backlog"
 
     def is_done(self, issue: Issue) -> bool:
-        """Whether the issue is completed or cancelled."""
+        """Return whether the issue is completed or cancelled."""
         return self.group_of(issue) in DONE_GROUPS
 
     def revised(self, item: Issue | Period) -> datetime:
-        """When an item last changed: by Plane's word, or as we saw it ourselves."""
+        """Return when an item last changed: as Plane says, or as was seen here."""
         return max(item.updated, self.touched.get(item.id, item.updated))
 
     def progress(self, period: Period) -> tuple[int, int] | None:
-        """How many of a period's issues are completed, and of how many; None when that is not known."""
+        """Return how many of a period's issues are completed, and of how many; None where it is not known."""
         if period.issues is not None:
-            groups = [self.group_of(issue) for held in period.issues if (issue := self.issues.get(held))]
+            groups = [self.group_of(issue) for key in period.issues if (issue := self.issues.get(key))]
             return groups.count("completed"), len(groups)
         if period.total is None or period.done is None:
             return None
@@ -157,11 +161,11 @@ class Snapshot(Struct, frozen=True, dict=True):
 
 
 class Needs(Struct, frozen=True):
-    """What a feed needs of its projects beyond their issues.
+    """What a feed needs to know of its projects beyond their issues. Each costs requests to Plane.
 
-    `links`: which issues the open cycles and modules hold; `named`: those of the cycles and modules
-    with these names (folded case) too, ended or not; `all_periods`: of every one. `periods`: cycles and
-    modules are in the feed themselves.
+    `links`: the issues of open cycles and modules; `named`: also those of cycles and modules with these
+    names (case-folded), ended or not; `all_periods`: those of every one. `periods`: cycles and modules are
+    items of the feed.
     """
 
     links: bool = False
@@ -171,5 +175,5 @@ class Needs(Struct, frozen=True):
 
     @property
     def must_know_periods(self) -> bool:
-        """Whether the feed would be wrong without the cycles and modules, and not only say less."""
+        """Whether the feed would be wrong without the cycles and modules, and not only less detailed."""
         return self.periods or self.all_periods or bool(self.named)

@@ -1,413 +1,96 @@
-"""Text for people: from Plane's HTML to plain text, cleaned, clipped, with names filled in.
-
-The rules are mapping.md's, section 2 (DESCRIPTION) and 4 (text rules). Nothing here raises: whatever
-a description or a name holds, some text comes out.
-"""
+"""Text for people: cleaned, clipped, with names filled in. Nothing here raises, whatever a text holds."""
 
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from html import unescape
-from itertools import islice
+from collections.abc import Callable, Mapping
 
 from wcwidth import grapheme_boundary_before
 
-TOKEN_LIMIT = 20_000
-"""Tags and pieces of text that are looked at, of any length: one tag may hold a whole image."""
-
-TEXT_LIMIT = 6_000
-"""Characters of plain text that are kept, before names are filled in. A calendar shows 1,500."""
-
-ID_LIMIT = 100
-"""Characters of the id of somebody who is mentioned."""
-
-LONG_WORDS = 100
-"""Characters of a piece of text that may hold what nobody reads."""
-
-ADDRESS_LIMIT = 1_000
-"""Characters of a link's address that is shown: a longer one would leave no room for the text."""
-
 MENTION = "\x1a"
-"""Stands on both sides of a user's id in `plain` text. A control character: no input keeps its own."""
+"""On both sides of a user's id in the text of html_text.py. A control character: input loses its own."""
 
 _NEWLINES = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_BLANKS = re.compile(r"[ \t\n\f]{2,}|[\t\n\f]")
-"""Blanks that are not one space as they are."""
-
-_MENTIONING = b"@"
+_HAS_MENTIONS = b"@"
+"""The first byte of a deflated text with mentions: it is found without inflating all others."""
 _MENTIONED = re.compile(f"{MENTION}([^{MENTION}]*){MENTION}")
-
 
 _INVISIBLE = re.compile(
     "[\\s\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]*+"
 )
-"""Blanks, controls, and what Unicode calls default ignorable."""
+"""White space, control characters, and what Unicode calls default ignorable."""
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of it can be seen."""
+    """Return whether a person sees nothing of it."""
     return _INVISIBLE.fullmatch(text) is not None
 
 
 def multi_line(text: str) -> str:
-    """Text in which newline is the only line break and no other control character but tab is left.
+    """Return the text with newline as its only line break, and no other control character but tab.
 
     Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
     """
-    if text.replace("\n", "").isprintable():
+    if text.replace("\n", "").isprintable():  # nearly every text: saves three passes
         return text
     text = _CONTROLS.sub("", _NEWLINES.sub("\n", text))
     return _SURROGATES.sub("\ufffd", text)
 
 
 def one_line(text: str) -> str:
-    """The same on one line: each line break becomes a space."""
+    """Return the text as `multi_line` does, each line break as a space."""
     return multi_line(text).replace("\n", " ")
 
 
 def clip(text: str, limit: int) -> str:
-    """At most `limit` characters, cut between words where there are any, with `…` when cut.
+    """Return at most `limit` characters, with `…` when cut: between words where that loses less than half.
 
-    What people see as one character is never cut.
+    What a reader sees as one character (a grapheme cluster: an emoji with its skin tone) is never cut.
     """
     if len(text) <= limit:
         return text
-    head = text[: _boundary(text, limit - 1)]
+    head = text[: grapheme_start(text, limit - 1)]
     if not text[len(head)].isspace():
-        kept = re.match(r"(?s)(.*\S)\s", head)
-        head = kept[1] if kept and len(kept[1]) > limit // 2 else head
+        whole_words = re.match(r"(?s)(.*\S)\s", head)
+        head = whole_words[1] if whole_words and len(whole_words[1]) > limit // 2 else head
     return head.rstrip() + "…"
 
 
-def _boundary(text: str, at: int) -> int:
-    """The last place up to `at` where no character ends up in two; `at` where one character is that long."""
+def grapheme_start(text: str, at: int) -> int:
+    """Return the last index up to `at` that is inside no character; `at` where one character is that long."""
     return grapheme_boundary_before(text, at + 1) or at
 
 
 def with_names(text: str, name_of: Callable[[str], str | None]) -> str:
-    """`plain` text with each mention as `@name`; someone unknown is `@…`."""
+    """Return a text of html_text.py with each mention as `@name`, an unknown person as `@…`."""
     if MENTION not in text:
         return text
-    return _MENTIONED.sub(lambda found: "@" + (name_of(found[1]) or "…"), text)
+    return _MENTIONED.sub(lambda match: "@" + (name_of(match[1]) or "…"), text)
 
 
-def deflated(text: str) -> bytes:
-    """`plain` text in a third of its room: there is one for each issue, and few are looked at again.
+def deflate(text: str) -> bytes:
+    """Compress a text of html_text.py to a third: there is one for each issue, and few are read again.
 
-    It begins with the sign for mentions where there are any.
+    It begins with `@` where it mentions somebody.
     """
     packed = zlib.compress(text.encode("utf-8", "surrogatepass"), 1) if text else b""
-    return _MENTIONING + packed if MENTION in text else packed
+    return _HAS_MENTIONS + packed if MENTION in text else packed
 
 
-def inflated(text: bytes) -> str:
-    """What was deflated."""
-    packed = text.removeprefix(_MENTIONING)
+def inflate(text: bytes) -> str:
+    """Return the text that was deflated."""
+    packed = text.removeprefix(_HAS_MENTIONS)
     return zlib.decompress(packed).decode("utf-8", "surrogatepass") if packed else ""
 
 
-def mentioned(text: bytes) -> list[str]:
-    """The ids of those whom a deflated text mentions."""
-    return _MENTIONED.findall(inflated(text)) if text.startswith(_MENTIONING) else []
+def mentioned_ids(text: bytes) -> list[str]:
+    """Return the ids of those whom a deflated text mentions."""
+    return _MENTIONED.findall(inflate(text)) if text.startswith(_HAS_MENTIONS) else []
 
 
 def fill(template: str, fields: Mapping[str, object]) -> str:
-    """A summary template (`[{sequence_id}] {name}`) filled in. Its fields were checked when it was read."""
+    """Fill in a summary template (`[{sequence_id}] {name}`), whose fields the configuration has checked."""
     return template.format_map(fields)
-
-
-def plain(html: str) -> str:
-    """What an issue's `description_html` says, as plain text (Plane v0.23 to v1.3.1's editor).
-
-    Paragraphs, list items, rows and quotes are lines; links keep their address; what is struck out stands
-    between `~~`; images, scripts and styles are dropped; a mention is the user's id between two MENTIONs,
-    for `with_names`.
-    """
-    if not html or html == "<p></p>":
-        return ""
-    reader = _TextBuilder()
-    for found in islice(_tokens(_without_comments(_NOTHING.sub(_one_line_break, html))), TOKEN_LIMIT):
-        closing, tag, attributes, words = found.groups()
-        if words:
-            reader.words(words)
-        elif tag:
-            (reader.close if closing else reader.open)(tag.lower(), attributes)
-        if reader.size > TEXT_LIMIT:
-            break
-    return _shorten(reader.text())
-
-
-def _one_line_break(found: re.Match[str]) -> str:
-    return "<br><br>" if found[1] else ""
-
-
-def _tokens(html: str) -> Iterator[re.Match[str]]:
-    """Tags and the text between them, as `_TOKEN` has them; what is silent is passed over whole."""
-    at = 0
-    while at < len(html):
-        for found in _TOKEN.finditer(html, at):
-            yield found
-            closing, tag, attributes, _ = found.groups()
-            if tag and tag.lower() in _SILENT and not closing and not attributes.endswith("/"):
-                end = re.compile(f"</{tag}", re.IGNORECASE).search(html, found.end())
-                at = end.start() if end else len(html)
-                break
-        else:
-            return
-
-
-def _without_comments(html: str) -> str:
-    if "<!--" not in html:
-        return html
-    return "".join(_around_comments(html))
-
-
-def _around_comments(html: str) -> Iterator[str]:
-    position = 0
-    while (start := html.find("<!--", position)) >= 0:
-        yield html[position:start]
-        end = html.find("-->", start)
-        if end < 0:
-            return
-        position = end + 3
-    yield html[position:]
-
-
-def _shorten(text: str) -> str:
-    if len(text) <= TEXT_LIMIT:
-        return text
-    head = text[: _boundary(text, TEXT_LIMIT)]
-    return head[: head.rindex(MENTION)] if head.count(MENTION) % 2 else head
-
-
-# Possessive throughout: each character is looked at once, whatever a description holds.
-_TOKEN = re.compile(
-    r"""<(/?)([a-zA-Z][a-zA-Z0-9:-]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>"""
-    r"""|<[!?][^<>]*+>"""
-    r"""|([^<]++|<)"""
-)
-_ATTRIBUTE = re.compile(r"""([a-zA-Z_:][\w:.-]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++)))?""")
-
-_HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
-_BLOCKS = _HEADINGS.union(
-    "article blockquote dd details div dl dt figure hr li ol p pre section table td th tr ul".split()  # noqa: SIM905
-)
-_SILENT = frozenset(
-    {
-        "annotation",
-        "annotation-xml",
-        "script",
-        "style",
-        "template",
-        "iframe",
-        "object",
-        "svg",
-        "head",
-        "title",
-        "noscript",
-    }
-)
-_STRUCK = frozenset({"s", "strike", "del"})
-_EMBEDDED = re.compile(
-    r"(data:(?:[\w.+-]{1,40}/[\w.+-]{1,40})?(?:\s?;\s?[\w=.-]{1,40}){0,5}\s?,)\s?[^\s)\]\"']{100,}+",
-    re.IGNORECASE,
-)
-"""A file that somebody pasted as text."""
-_WRAPPED = re.compile(
-    r"(?<![A-Za-z0-9+/])([A-Za-z0-9+/]{60})[A-Za-z0-9+/]*+"
-    r"(?:\s++[A-Za-z0-9+/]{40,}+){3,}+(?:\s++[A-Za-z0-9+/]{20,}+)?={0,2}"
-)
-"""One in lines of base64."""
-_RUN = re.compile(
-    r"(?<![!-~])((?=[!-~]{0,99}[0-9])(?=[!-~]{0,99}[A-Z])(?=[!-~]{0,99}[a-z])[!-~]{100}"
-    r"|https?://[!-~]{92})[!-~]{900,}+"
-)
-"""A file or an address that nobody reads: no word is as long, and of as many kinds of letters."""
-_UNSEEN = re.compile("[\u200b\u2060\ufeff\xad]{20,}+")
-_ATTRIBUTES = r"""(?:[^<>"']++|"[^"]*+"|'[^']*+')*+"""
-_NOTHING = re.compile(
-    rf"<(br)\s*+/?>(?:\s*+<br\s*+/?>){{2,}}+"
-    rf"|<([a-z]++){_ATTRIBUTES}></\2>(?:\s*+<\2{_ATTRIBUTES}></\2>){{2,}}+",
-    re.IGNORECASE,
-)
-"""Many empty elements in a row: they show as one blank line, or as nothing."""
-_LINKED = ("http://", "https://", "mailto:")
-_DEEPEST = 9
-"""Levels of lists and quotes that are shown."""
-
-
-def _attributes(source: str) -> dict[str, str]:
-    return {name.lower(): unescape(a or b or c) for name, a, b, c in _ATTRIBUTE.findall(source)}
-
-
-def _first_number(attributes: str) -> int:
-    """The number that an ordered list begins with: the editor keeps it where a list is cut in two."""
-    start = _attributes(attributes).get("start", "")
-    return int(start) if re.fullmatch("-?[0-9]{1,9}", start) else 1
-
-
-class _List:
-    """An open list: `number` is the next item's, or None where items have bullets."""
-
-    def __init__(self, number: int | None) -> None:
-        self.number = number
-
-    def bullet(self, checked: str | None) -> str:
-        if checked is not None:
-            return "[x] " if checked == "true" else "[ ] "
-        if self.number is None:
-            return "- "
-        self.number += 1
-        return f"{self.number - 1}. "
-
-
-class _TextBuilder:
-    """Collects lines. `_line` is the one being written, `_bullet` what stands before it once."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._line = ""
-        self._bullet = ""
-        self._lists: list[_List] = []
-        self._spans: list[bool] = []
-        self._link: tuple[str, int] | None = None
-        self._quotes = self._pre = self._cells = 0
-        self._row = False
-        self._struck = self._struck_from = self._size = 0
-
-    @property
-    def size(self) -> int:
-        """Characters of text so far, without line breaks."""
-        return self._size + len(self._line)
-
-    def text(self) -> str:
-        self._break()
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip("\n")
-
-    def open(self, tag: str, attributes: str) -> None:
-        if tag == "mention-component":
-            person = one_line(_attributes(attributes).get("entity_identifier", ""))[:ID_LIMIT]
-            self._line += f"{MENTION}{person}{MENTION}"
-        elif tag == "a":
-            self._link = _attributes(attributes).get("href", ""), len(self._line)
-        elif tag in _STRUCK:
-            self._strike()
-        elif tag == "span":
-            self._spans.append("line-through" in attributes.lower())
-            if self._spans[-1]:
-                self._strike()
-        elif tag == "br":
-            self._break(keep_empty=True)
-        elif tag in ("td", "th") and self._row:
-            self._line = self._line.rstrip() + (" | " if self._cells else "")
-            self._cells += 1
-        elif tag == "tr" or (tag in _BLOCKS and not self._in_cell()):
-            self._open_block(tag, attributes)
-
-    def close(self, tag: str, _attributes: str) -> None:
-        if tag == "a" and self._link:
-            self._end_link(*self._link)
-            self._link = None
-        elif tag in _STRUCK or (tag == "span" and self._spans and self._spans.pop()):
-            if self._struck:
-                self._end_strike()
-        elif tag in ("tr", "table") or (tag in _BLOCKS and not self._in_cell()):
-            self._close_block(tag)
-
-    def words(self, words: str) -> None:
-        if "&" in words:
-            words = unescape(words)
-        if len(words) > LONG_WORDS:
-            for pattern in (_EMBEDDED, _WRAPPED, _RUN):
-                words = pattern.sub(r"\1…", words)
-            words = _UNSEEN.sub("", words)
-        words = multi_line(words)
-        if not self._pre:
-            words = _BLANKS.sub(" ", words)
-            self._line += words.lstrip() if not self._line or self._line.endswith(" ") else words
-            return
-        first, *others = words.split("\n")
-        self._line += first
-        for line in others:
-            self._break(keep_empty=True)
-            self._line = line
-
-    def _open_block(self, tag: str, attributes: str) -> None:
-        self._break()
-        if tag in _HEADINGS and self._lines:
-            self._lines.append("")
-        elif tag in ("ul", "ol"):
-            self._lists.append(_List(_first_number(attributes) if tag == "ol" else None))
-        elif tag == "li":
-            opened = self._lists[-1] if self._lists else _List(None)
-            self._bullet = opened.bullet(_attributes(attributes).get("data-checked"))
-        elif tag == "blockquote":
-            self._quotes += 1
-        elif tag == "pre":
-            self._pre += 1
-        elif tag == "hr":
-            self._lines.append("---")
-        elif tag == "tr":
-            self._row, self._cells = True, 0
-
-    def _close_block(self, tag: str) -> None:
-        self._break()
-        if tag in ("tr", "table"):
-            self._row = False
-        elif tag in ("ul", "ol") and self._lists:
-            self._lists.pop()
-        elif tag == "blockquote":
-            self._quotes = max(0, self._quotes - 1)
-        elif tag == "pre":
-            self._pre = max(0, self._pre - 1)
-
-    def _in_cell(self) -> bool:
-        """Whether a table cell is open. Its paragraphs and lists stay on the row's line."""
-        if not (self._row and self._cells):
-            return False
-        if self._line and not self._line.endswith(" "):
-            self._line += " "
-        return True
-
-    def _end_link(self, href: str, start: int) -> None:
-        address = "".join(multi_line(href).split())
-        if not address.lower().startswith(_LINKED) or len(address) > ADDRESS_LIMIT:
-            return
-        shown = self._line[start:].strip()
-        if not shown:
-            self._line += address
-        elif address.removeprefix("mailto:").rstrip("/") != shown.rstrip("/"):
-            self._line = f"{self._line.rstrip()} ({address})"
-
-    def _strike(self) -> None:
-        self._struck_from = self._struck_from if self._struck else len(self._line)
-        self._struck += 1
-
-    def _end_strike(self) -> None:
-        self._struck -= 1
-        if not self._struck:
-            self._mark_struck()
-
-    def _mark_struck(self) -> None:
-        head, struck = self._line[: self._struck_from], self._line[self._struck_from :]
-        shown = struck.strip()
-        if not is_blank(shown):
-            self._line = head + struck.replace(shown, f"~~{shown}~~", 1)
-
-    def _break(self, keep_empty: bool = False) -> None:
-        if self._struck:
-            self._mark_struck()
-        self._struck_from = 0
-        line, self._line = self._line.rstrip(), ""
-        self._link = (self._link[0], 0) if self._link else None
-        if not line and not keep_empty:
-            return
-        indent = "  " * min(len(self._lists) - 1, _DEEPEST)
-        lead = indent + (self._bullet or ("  " if self._lists else ""))
-        self._bullet = ""
-        self._size += len(line)
-        self._lines.append(("> " * min(self._quotes, _DEEPEST) + lead + line).rstrip())

@@ -17,7 +17,7 @@ from icsfeed.feeds.rendered import render
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import CLOSING, EMPTY, Header, opening, write
 from icsfeed.model import Issue, Label, Period, Person, Project, Snapshot, State, StateGroup
-from icsfeed.text import deflated
+from icsfeed.text import deflate
 
 CREATED = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
 UPDATED = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -50,7 +50,7 @@ def by_id(items: Iterable[Any]) -> dict[str, Any]:
 def issue(number: int = 1, **changes: Any) -> Issue:
     """An open issue of PROP, due on 1 December 2026. `text` as a person reads it."""
     if "text" in changes:
-        changes["text"] = deflated(changes["text"])
+        changes["text"] = deflate(changes["text"])
     plain = Issue(
         id=f"i{number}",
         project=PROP.id,

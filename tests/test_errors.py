@@ -67,7 +67,7 @@ def test_the_kind_of_a_failure_names_no_address() -> None:
     assert (error.kind, errors.NotPlane("it", "no").kind) == ("key refused", "not plane")
 
 
-def test_an_error_of_a_push_says_what_was_tried_and_has_a_short_name() -> None:
+def test_a_push_error_says_what_was_tried_and_has_a_short_kind() -> None:
     error = errors.NoCollection("https://dav.example.com/plane/", "there is no such calendar", gone=True)
     assert str(error) == "https://dav.example.com/plane/: there is no such calendar"
     assert (error.what, error.reason, error.gone) == (

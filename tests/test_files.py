@@ -10,21 +10,21 @@ from icsfeed.files import replace_file
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])
 def test_a_file_is_replaced_whole_with_its_mode_and_time(tmp_path: Path, mode: int) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-    with path.open("rb") as reader:
-        replace_file(path, b"new", tmp_path / "new", mode=mode, modified=1_700_000_000)
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+    with file.open("rb") as reader:
+        replace_file(file, b"new", tmp_path / "new", mode=mode, modified=1_700_000_000)
         assert reader.read() == b"old"
-    assert path.read_bytes() == b"new"
-    assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_mtime) == (mode, 1_700_000_000)
-    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    assert file.read_bytes() == b"new"
+    assert (stat.S_IMODE(file.stat().st_mode), file.stat().st_mtime) == (mode, 1_700_000_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "folder" / "inside").mkdir(parents=True)
     with pytest.raises(OSError, match="irectory"):
         replace_file(tmp_path / "folder", b"new", tmp_path / "new")
-    assert [one.name for one in tmp_path.iterdir()] == ["folder"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_no_proxy_names_hosts_domains_and_networks(url: str, no_proxy: str, excl
         ({"SSL_CERT_DIR": "/dev"}, "SSL_CERT_DIR"),
     ],
 )
-async def test_what_cannot_be_used_is_one_line_that_names_the_variable(
+async def test_an_unusable_value_is_one_line_that_names_the_variable(
     environ: Mapping[str, str], variable: str
 ) -> None:
     with pytest.raises(BadSetting) as refused:
@@ -125,7 +125,7 @@ async def test_what_cannot_be_used_is_one_line_that_names_the_variable(
         {"HTTPS_PROXY": "", "SSL_CERT_FILE": "", "SSL_CERT_DIR": ""},
     ],
 )
-async def test_a_variable_that_is_not_needed_stops_nothing(environ: Mapping[str, str]) -> None:
+async def test_a_wrong_variable_that_is_not_needed_is_ignored(environ: Mapping[str, str]) -> None:
     async with open_http(PLANE, environ=environ):
         pass
 
@@ -152,14 +152,14 @@ async def test_the_error_of_a_proxied_request_says_so_without_its_password(schem
     assert b"Proxy-Authorization: Basic" in asked[0]
 
 
-async def test_a_proxy_that_is_not_there_is_named(free_tcp_port: int) -> None:
+async def test_an_unreachable_proxy_is_named(free_tcp_port: int) -> None:
     environ = {"HTTPS_PROXY": f"http://127.0.0.1:{free_tcp_port}"}
     async with open_http(PLANE, environ=environ) as client:
         with pytest.raises(httpx.ProxyError, match=f"127.0.0.1:{free_tcp_port} that HTTPS_PROXY names"):
             await client.get(PLANE)
 
 
-def test_certificates_of_a_file_are_added_to_those_that_count(tmp_path: Path) -> None:
+def test_certificates_of_a_file_are_added_to_the_trusted_ones(tmp_path: Path) -> None:
     authority = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(str(authority))
     plain, more = len(trusted({}).get_ca_certs()), len(trusted({}, str(authority)).get_ca_certs())
@@ -186,19 +186,19 @@ def test_a_file_of_tls_keys_that_cannot_be_written_is_named(monkeypatch: pytest.
         *((value, NOON, None) for value in ("soon", "-5", "1.5", "", "Wed, 25 Nov 99999 12:00:30 GMT")),
     ],
 )
-def test_a_wait_is_given_in_seconds_or_as_a_time_by_the_servers_own_clock(
+def test_retry_after_is_in_seconds_or_a_date_by_the_servers_own_clock(
     value: str, date: str, seconds: float | None
 ) -> None:
     assert retry_after({"retry-after": value, **({"date": date} if date else {})}) == seconds
 
 
 @given(st.text(), st.text())
-def test_whatever_the_headers_hold_a_wait_is_a_number_of_seconds_or_nothing(value: str, date: str) -> None:
+def test_any_headers_give_seconds_or_nothing(value: str, date: str) -> None:
     seconds = retry_after({"retry-after": value, "date": date})
     assert seconds is None or seconds >= 0
 
 
-def test_the_words_of_others_are_one_line_that_is_not_long() -> None:
+def test_a_servers_words_become_one_short_line() -> None:
     assert shorten(" a\r\n\tb  c ") == "a b c"
     assert len(shorten("word " * 1000)) == 200
 
@@ -234,7 +234,7 @@ def test_a_failed_request_is_explained_without_its_secrets(error: Exception, kin
 
 @pytest.mark.parametrize(("limit", "is_whole"), [(5, False), (6, True), (7, True)])
 @pytest.mark.parametrize("coding", ["", "identity", "gzip", "X-GZIP", "deflate"])
-async def test_a_body_is_read_as_far_as_it_may_be(coding: str, limit: int, is_whole: bool) -> None:
+async def test_a_body_is_read_up_to_the_limit(coding: str, limit: int, is_whole: bool) -> None:
     zipped, body = gzip.compress(b"secret"), b"secret"
     content = {"gzip": zipped, "X-GZIP": zipped, "deflate": zlib.compress(body)}.get(coding, body)
     response = httpx.Response(200, headers={"Content-Encoding": coding}, stream=httpx.ByteStream(content))
@@ -256,6 +256,6 @@ async def test_a_body_that_cannot_be_unpacked_says_why(coding: str, content: byt
         await read_body(response, 100)
 
 
-async def test_an_empty_body_needs_no_compression() -> None:
+async def test_an_empty_body_counts_as_unpacked() -> None:
     response = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b""))
     assert await read_body(response, 100) == (b"", True)

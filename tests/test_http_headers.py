@@ -117,7 +117,7 @@ def test_no_header_is_an_error(if_none_match: str | None, if_modified_since: str
         (";;;,,,q=", False),
     ],
 )
-def test_gzip_is_the_best_for_those_who_take_it(header: str | None, wanted: bool) -> None:
+def test_gzip_is_preferred_for_clients_that_accept_it(header: str | None, wanted: bool) -> None:
     assert (codings(header)[:1] == ("gzip",)) is wanted
 
 
@@ -144,7 +144,9 @@ def test_gzip_is_the_best_for_those_who_take_it(header: str | None, wanted: bool
         ("gzip;q=0, *", ("identity",)),
     ],
 )
-def test_the_codings_that_are_taken_the_best_first(header: str | None, taken: tuple[Coding, ...]) -> None:
+def test_the_accepted_codings_are_listed_the_preferred_first(
+    header: str | None, taken: tuple[Coding, ...]
+) -> None:
     assert codings(header) == taken
 
 
@@ -162,7 +164,7 @@ def test_the_codings_that_are_taken_the_best_first(header: str | None, taken: tu
         ("", False),
     ],
 )
-def test_pages_are_for_those_who_take_html(accept: str, wanted: bool) -> None:
+def test_pages_are_for_clients_that_accept_html(accept: str, wanted: bool) -> None:
     assert accepts_html(accept) is wanted
 
 

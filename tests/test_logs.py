@@ -1,4 +1,4 @@
-"""No secret ever stands in the log."""
+"""The log shows no secrets, and no failure again and again."""
 
 import io
 import json
@@ -59,7 +59,7 @@ def _record(message: str, *arguments: object, error: BaseException | None = None
         (TOKEN + "aa", ()),
     ],
 )
-def test_tokens_are_hidden_wherever_they_stand(message: str, arguments: tuple[object, ...]) -> None:
+def test_tokens_are_hidden_wherever_they_are(message: str, arguments: tuple[object, ...]) -> None:
     line = RedactingFormatter().format(_record(message, *arguments))
     assert TOKEN[5:15].lower() not in line.lower()
     assert "icsf_***" in line
@@ -124,14 +124,14 @@ def _at(seconds: float, message: str, *arguments: object, **fields: object) -> l
     return record
 
 
-def test_what_an_event_is_about_stands_after_its_words() -> None:
+def test_what_an_event_is_about_follows_its_message() -> None:
     (line,) = _lines(
         "text", _at(0, "answered", feed="anna", ms=1.5, app='A "b"', link=TOKEN, key="a-secret-key")
     )
     assert line.endswith("""ERROR x: answered feed=anna ms=1.5 app="A 'b'" link=icsf_*** key=***""")
 
 
-def test_json_is_one_object_a_line() -> None:
+def test_json_is_one_object_for_each_line() -> None:
     lines = _lines("json", _at(0.5, 'said "%s"\n', "a-secret-key", feed="anna", status=200), _at(1, "other"))
     assert [json.loads(line) for line in lines] == [
         {
@@ -146,7 +146,7 @@ def test_json_is_one_object_a_line() -> None:
     ]
 
 
-def test_half_a_surrogate_pair_costs_no_line() -> None:
+def test_half_a_surrogate_pair_loses_no_line() -> None:
     (line,) = _lines("json", _at(0, "said %s", "\ud83d", feed="\udfff"))
     assert json.loads(line)["message"] == "said ?"
 
@@ -166,14 +166,14 @@ def test_a_traceback_is_inside_the_json_and_indented_in_text() -> None:
 @pytest.mark.parametrize(
     "text", ["a\nb", "a\r\nb", "a\x1b[31mb", "a\x00b", "a\u2028b", "a\x85b", "a\x9bb", "a\u202eb"]
 )
-def test_nobody_can_forge_a_line(text: str) -> None:
+def test_a_message_cannot_forge_a_line(text: str) -> None:
     (line,) = _lines("text", _at(0, "said %s", text, about=text))
     assert line.isprintable()
     (line,) = _lines("json", _at(0, "said %s", text, about=text))
     assert json.loads(line)["message"] == f"said {text}"
 
 
-def test_the_same_failure_is_told_once_in_a_while_and_counted() -> None:
+def test_a_repeated_failure_is_logged_once_in_a_while_and_counted() -> None:
     failures = [_at(10 * n, "%s; asking again in %.0f s", "no answer", 5.0 + n) for n in range(100)]
     lines = _lines("text", *failures)
     assert [line.partition("x: ")[2] for line in lines] == [
@@ -193,7 +193,7 @@ def test_the_same_failure_is_told_once_in_a_while_and_counted() -> None:
         ),
     ],
 )
-def test_other_failures_are_told(one: logging.LogRecord, other: logging.LogRecord) -> None:
+def test_other_failures_are_logged(one: logging.LogRecord, other: logging.LogRecord) -> None:
     assert len(_lines("json", one, other)) == 2
 
 
@@ -202,20 +202,20 @@ def test_numbers_in_an_error_do_not_make_it_another() -> None:
     assert len(_lines("text", *waits)) == 1
 
 
-def test_a_wrong_configuration_is_told_each_time() -> None:
+def test_a_wrong_configuration_is_logged_each_time() -> None:
     records = [_at(n, "not loaded: %s", "x: is wrong") for n in range(3)]
     for record in records:
         record.name = "icsfeed.config"
     assert len(_lines("text", *records)) == 3
 
 
-def test_what_is_no_failure_is_always_told() -> None:
+def test_events_that_are_not_failures_are_always_logged() -> None:
     record = _at(0, "answered")
     record.levelno = logging.INFO
     assert len(_lines("text", record, record, record)) == 3
 
 
-def test_the_level_is_kept_and_other_peoples_urls_are_not_logged() -> None:
+def test_the_level_is_set_and_urls_of_libraries_are_not_logged() -> None:
     with _logged("warning") as stream:
         logging.getLogger("icsfeed.x").info("quiet")
         logging.getLogger("icsfeed.x").warning("loud")
@@ -227,7 +227,7 @@ def test_the_level_is_kept_and_other_peoples_urls_are_not_logged() -> None:
     assert debug.getvalue() == ""
 
 
-def test_a_level_that_is_none_is_an_error() -> None:
+def test_an_unknown_level_is_an_error() -> None:
     with pytest.raises(ValueError, match="LOUD"), _logged("loud"):
         pass
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(("items", "here"), [(0, True), (FEW_ITEMS, True), (FEW_ITEMS + 1, False)])
-async def test_much_work_goes_to_a_thread(items: int, here: bool) -> None:
+async def test_long_work_is_done_in_a_thread(items: int, here: bool) -> None:
     assert (await run_in_thread(items, get_ident) == get_ident()) is here
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.model import Issue, Period, Snapshot
-from icsfeed.text import inflated, mentioned, with_names
+from icsfeed.text import inflate, mentioned_ids, with_names
 
 _SECOND = timedelta(seconds=1)
 
@@ -88,7 +88,7 @@ def _renamed(old: Snapshot, new: Snapshot) -> set[str]:
 def _referred(issue: Issue) -> Iterator[str]:
     yield from issue.labels
     yield from issue.assignees
-    yield from mentioned(issue.text)
+    yield from mentioned_ids(issue.text)
     if issue.state is not None:
         yield issue.state
 
@@ -148,7 +148,7 @@ def _shown(issue: Issue, snapshot: Snapshot) -> tuple[object, ...]:
 
     return (
         replace(issue, updated=issue.created, completed=None, labels=(), assignees=(), text=b""),
-        with_names(inflated(issue.text), name_of),
+        with_names(inflate(issue.text), name_of),
         snapshot.project.key,
         snapshot.project.name,
         (state.name, state.group) if state else None,

@@ -103,7 +103,7 @@ def status(address: str | None, url: str | None, live: bool, as_json: bool) -> N
     async def work() -> None:
         try:
             found = await state(asked, only_live=live)
-        except errors.Unfit as error:
+        except errors.InvalidValue as error:
             raise click.BadParameter(str(error), param_hint="URL") from None
         if as_json:
             show_json(msgspec.to_builtins(found))

@@ -93,7 +93,7 @@ def doctor(url: str, as_json: bool) -> None:
     async def work() -> None:
         try:
             seen, verdicts = await verdicts_of(url)
-        except errors.Unfit as error:
+        except errors.InvalidValue as error:
             raise click.BadParameter(str(error), param_hint="URL") from None
         if as_json:
             show_json(report(seen, verdicts))

@@ -1,7 +1,7 @@
-"""feeds.yaml, the environment and the files of secrets -> Config; and the example of it.
+"""feeds.yaml, the environment and the files of secrets to a Config; and the example configuration.
 
-The environment and the folders are arguments. Whatever a file holds, the outcome is a `Config` or
-a ConfigError with every problem in it.
+The environment and the folders are arguments. Whatever a file holds, the result is a `Config`, or a
+ConfigError with every problem in it.
 """
 
 import re
@@ -14,7 +14,7 @@ from zoneinfo import available_timezones
 
 import yaml
 
-from icsfeed.config.checks import Path as Place
+from icsfeed.config.checks import Path as ConfigPath
 from icsfeed.config.checks import Violation
 from icsfeed.config.decode import decode, dotted
 from icsfeed.config.schema import Config
@@ -22,40 +22,39 @@ from icsfeed.config.scope import narrowed_to
 from icsfeed.errors import ConfigError, Problem
 
 SYSTEM_FILE = Path("/etc/icsfeed/feeds.yaml")
-FILE_LIMIT = 1024 * 1024
-NODE_LIMIT = 100_000
-"""How many values a file may hold once its aliases are written out: thousands of feeds."""
+MAX_FILE_BYTES = 1024 * 1024
+MAX_VALUES = 100_000
+"""Values in a file once its aliases are expanded (thousands of feeds): aliases of aliases multiply."""
 
 SECRET_FILES = frozenset(
     {"secret_file", "admin_token_file", "api_key_file", "webhook_secret_file", "password_file", "token_file"}
 )
-PATHS = SECRET_FILES | {"ca_file"}
+FILES = SECRET_FILES | {"ca_file"}
 _BARE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")
-_KEPT = ("\ue000\ue001", "\ue002")
-"""What stands for `${` and `}` while YAML is parsed: characters of private use."""
+_OPENING, _CLOSING = "\ue000\ue001", "\ue002"
+"""Placeholders for `${` and `}` while YAML is parsed: characters of private use."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which `{a: ${NAME}}` needs no quotes: the braces of a variable are hidden from the parser."""
+    """YAML in which `{a: ${NAME}}` needs no quotes: the parser does not see the braces of a variable."""
 
     def __init__(self, text: str) -> None:
-        opening, closing = _KEPT
-        super().__init__(re.sub(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}", rf"{opening}\1{closing}", text))
+        super().__init__(re.sub(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}", rf"{_OPENING}\1{_CLOSING}", text))
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        """Return a value, with the braces of its variables."""
         node = super().compose_scalar_node(anchor)
-        opening, closing = _KEPT
-        node.value = node.value.replace(opening, "${").replace(closing, "}")
+        node.value = node.value.replace(_OPENING, "${").replace(_CLOSING, "}")
         return node
 
 
 def find(
     explicit: str | None, environ: Mapping[str, str], cwd: Path, system: Path = SYSTEM_FILE
 ) -> Path | None:
-    """The file to load: the one asked for, ICSFEED_CONFIG, feeds.yaml in `cwd`, the system's; or None.
+    """Return the file to load: `explicit`, ICSFEED_CONFIG, feeds.yaml in `cwd`, the system's; or None.
 
-    The first two need not exist: `load` says so.
+    The first two need not exist: `load` reports that.
     """
     if named := explicit or environ.get("ICSFEED_CONFIG"):
         return cwd / named
@@ -68,26 +67,28 @@ def load(
     zones: Collection[str] | None = None,
     targets: Collection[str] = (),
 ) -> Config:
-    """The configuration in a file, with `${NAME}` and `*_file` filled in. Raises ConfigError.
+    """Load the configuration in a file, with `${NAME}` and `*_file` filled in. Raises ConfigError.
 
-    `zones` are the time zones there are; None: this system's. SYNC_INTERVAL_SECONDS stands in for a
-    missing `sync_interval`. Paths in the file start at its folder;
-    in the result they are absolute when `path` is. `targets`: only what pushes to these need is read.
+    `zones` are all time zones; None: this system's. SYNC_INTERVAL_SECONDS replaces a missing
+    `sync_interval`. Paths in the file start at its folder; in the result they are absolute when `path` is.
+    `targets`: only what pushes to these need is read.
     """
-    found: list[Violation] = []
+    problems: list[Violation] = []
     try:
-        data = _parse(_read(path, FILE_LIMIT), found)
+        data = _parse(_read(path), problems)
     except ValueError as error:
         hint = "" if path.exists() else f"; `icsfeed init -o {path}` writes an example to start from"
         raise ConfigError(str(path), [Problem("", f"{error}{hint}")]) from None
-    data = narrowed_to(data, targets)
-    data = _with_interval(_with_variables(data, (), environ, found), environ)
-    _with_files(data, (), path.parent, found)
-    return decode(data, str(path), zones=available_timezones() if zones is None else zones, known=found)
+    # Narrowed before variables and files are read: what a push does not need may be missing.
+    data = _expand_variables(narrowed_to(data, targets), (), environ, problems)
+    if isinstance(data, dict) and environ.get("SYNC_INTERVAL_SECONDS"):
+        data = {"sync_interval": environ["SYNC_INTERVAL_SECONDS"], **data}
+    _read_files(data, (), path.parent, problems)
+    return decode(data, str(path), zones=available_timezones() if zones is None else zones, known=problems)
 
 
 def fingerprint(path: Path) -> bytes | None:
-    """Another value whenever the file holds something else; None: it cannot be read."""
+    """Return a value that changes with the content of a file; None: it cannot be read."""
     try:
         return sha256(path.read_bytes()).digest()
     except OSError:
@@ -95,7 +96,7 @@ def fingerprint(path: Path) -> bytes | None:
 
 
 def secret_in(path: Path) -> str | None:
-    """The secret in a file as it is now; None where there is none that can be read."""
+    """Return the secret that is in a file now; None where there is none that can be read."""
     try:
         return _secret(path) or None
     except ValueError:
@@ -103,9 +104,9 @@ def secret_in(path: Path) -> str | None:
 
 
 def from_environment(environ: Mapping[str, str], zones: Collection[str] | None = None) -> Config:
-    """One workspace without a file: a feed `all`, and one for each project and each member.
+    """Return a configuration of one workspace: a feed `all`, and one for each project and each member.
 
-    An empty variable counts as unset. Raises ConfigError; its problems name the variables.
+    An empty variable counts as unset. Raises ConfigError, whose problems name the variables.
     """
     slug = environ.get("PLANE_WORKSPACE") or "plane"
     data: dict[str, Any] = {
@@ -114,7 +115,7 @@ def from_environment(environ: Mapping[str, str], zones: Collection[str] | None =
         "auto": {"projects": True, "assignees": True},
         "cache": {},
     }
-    places: dict[str, Place] = {
+    paths: dict[str, ConfigPath] = {
         "PLANE_WORKSPACE": ("workspaces", slug),
         "PLANE_BASE_URL": ("workspaces", slug, "url"),
         "PLANE_API_KEY": ("workspaces", slug, "api_key"),
@@ -125,9 +126,12 @@ def from_environment(environ: Mapping[str, str], zones: Collection[str] | None =
         "ICSFEED_TIMEZONE": ("timezone",),
         "SYNC_INTERVAL_SECONDS": ("cache", "issues"),
     }
-    for variable, (*parents, last) in places.items():
+    for variable, (*parents, last) in paths.items():
         if environ.get(variable) and variable != "PLANE_WORKSPACE":
-            _at(data, parents)[last] = environ[variable]
+            mapping: Any = data
+            for step in parents:
+                mapping = mapping[step]
+            mapping[last] = environ[variable]
     unnamed = Violation(("PLANE_WORKSPACE",), "is missing: give it the slug, as in Plane's address")
     try:
         return decode(
@@ -137,66 +141,56 @@ def from_environment(environ: Mapping[str, str], zones: Collection[str] | None =
             known=[] if environ.get("PLANE_WORKSPACE") else [unnamed],
         )
     except ConfigError as error:
-        names = {dotted(place): variable for variable, place in places.items()}
+        names = {dotted(path): variable for variable, path in paths.items()}
         problems = [Problem(names.get(path, path), message) for path, message in error.problems]
         raise ConfigError(error.source, problems) from None
 
 
 def example_text() -> str:
-    """feeds.example.yaml: beside this package in a checkout, inside it in an installed wheel."""
+    """Return feeds.example.yaml: next to this package in a checkout, inside it in an installed wheel."""
     package = Path(__file__).resolve().parents[1]
-    inside, beside = package / "feeds.example.yaml", package.parent / "feeds.example.yaml"
-    return (inside if inside.is_file() else beside).read_text(encoding="utf-8")
+    inside, outside = package / "feeds.example.yaml", package.parent / "feeds.example.yaml"
+    return (inside if inside.is_file() else outside).read_text(encoding="utf-8")
 
 
-def _at(data: Any, place: Collection[str | int]) -> Any:
-    for step in place:
-        data = data[step]
-    return data
-
-
-def _read(path: Path, limit: int) -> str:
-    """A small text file. Raises ValueError with what to say, without the path."""
+def _read(path: Path) -> str:
+    """Read a small text file. Raises ValueError with a message for people, without the path."""
     try:
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            content = file.read(MAX_FILE_BYTES + 1)
         text = content.decode("utf-8-sig")
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError("cannot be read: it is not UTF-8 text") from None
-    if len(content) > limit:
-        raise ValueError(f"is larger than {limit // 1024} KiB")
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"is larger than {MAX_FILE_BYTES // 1024} KiB")
     return text
 
 
-def _parse(text: str, found: list[Violation]) -> Any:
-    """YAML to plain data; keys that are given twice become problems. Raises ValueError with what to say."""
+def _parse(text: str, problems: list[Violation]) -> Any:
+    """Parse YAML to plain data; duplicate keys become problems. Raises ValueError with a text for people."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None or node.tag == "tag:yaml.org,2002:null":
             raise ValueError("is empty: `icsfeed init` writes an example to start from")
-        if _size(node, {}) > NODE_LIMIT:
-            raise ValueError(f"holds more than {NODE_LIMIT} values, or an alias that holds itself")
-        found += _duplicates(node, (), set())
-        return _construct(loader, node)
+        if _size(node, {}) > MAX_VALUES:
+            raise ValueError(f"holds more than {MAX_VALUES} values, or an alias that holds itself")
+        problems += _duplicates(node, (), set())
+        try:
+            return loader.construct_document(node)
+        except (ValueError, OverflowError, LookupError, AttributeError, TypeError):
+            # PyYAML 6 lets these out for dates, numbers and tags that do not exist (2026-13-01).
+            raise ValueError("holds a date, number or tag that cannot be read: write it in quotes") from None
     except yaml.YAMLError as error:
-        raise ValueError(_syntax(error)) from None
+        raise ValueError(_syntax_message(error)) from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
 
 
-def _construct(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
-    """PyYAML fails in its own ways on dates, numbers and tags that cannot be (2026-13-01)."""
-    try:
-        return loader.construct_document(node)
-    except (ValueError, OverflowError, LookupError, AttributeError, TypeError):
-        raise ValueError("holds a date, number or tag that cannot be read: write it in quotes") from None
-
-
-def _syntax(error: yaml.YAMLError) -> str:
-    """Where and what, without the words of the file: they could be a secret that wants quotes."""
+def _syntax_message(error: yaml.YAMLError) -> str:
+    # Without the words of the file: they could be a secret that needs quotes.
     mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", None) or "")
     if not mark:
         return "holds a character that YAML does not allow"
@@ -206,16 +200,16 @@ def _syntax(error: yaml.YAMLError) -> str:
 
 
 def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
-    """Values in `node` with its aliases written out. One that holds itself is over the limit."""
+    """Return the number of values in a node with its aliases expanded; of one that holds itself, too many."""
     if id(node) not in sizes:
-        sizes[id(node)] = NODE_LIMIT + 1
+        sizes[id(node)] = MAX_VALUES + 1
         parts = [part for entry in node.value for part in (entry if isinstance(entry, tuple) else (entry,))]
         sizes[id(node)] = 1 + sum(_size(part, sizes) for part in parts if isinstance(part, yaml.Node))
     return sizes[id(node)]
 
 
-def _duplicates(node: yaml.Node, at: Place, seen: set[int]) -> Iterator[Violation]:
-    """Keys given twice in one mapping, which YAML forbids and PyYAML lets pass."""
+def _duplicates(node: yaml.Node, at: ConfigPath, seen: set[int]) -> Iterator[Violation]:
+    """Yield keys that one mapping holds twice, which YAML forbids and PyYAML 6 accepts."""
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -233,72 +227,71 @@ def _duplicates(node: yaml.Node, at: Place, seen: set[int]) -> Iterator[Violatio
             yield from _duplicates(value, (*at, name), seen)
 
 
-def _with_variables(data: Any, at: Place, environ: Mapping[str, str], found: list[Violation]) -> Any:
-    """The data with each `${NAME}` in its texts replaced; `$${` is a plain `${`."""
+def _expand_variables(
+    data: Any, at: ConfigPath, environ: Mapping[str, str], problems: list[Violation]
+) -> Any:
+    """Return the data with each `${NAME}` in its texts replaced; `$${` is a plain `${`."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] is None:
             if match[0] != "$${":
-                found.append(Violation(at, "holds a ${ without NAME}: write $${ for a plain ${"))
+                problems.append(Violation(at, "holds a ${ without NAME}: write $${ for a plain ${"))
             return "${"
         if match[1] not in environ:
-            found.append(Violation(at, f"the environment variable {match[1]} is not set"))
+            problems.append(Violation(at, f"the environment variable {match[1]} is not set"))
         return environ.get(match[1], "")
 
     if isinstance(data, str):
         if _BARE.fullmatch(data):
-            found.append(Violation(at, "is a $NAME: write ${NAME} to get the environment variable"))
+            problems.append(Violation(at, "is a $NAME: write ${NAME} to get the environment variable"))
         return _REFERENCE.sub(value, data)
     if isinstance(data, dict):
-        return {key: _with_variables(item, (*at, _step(key)), environ, found) for key, item in data.items()}
+        return {
+            key: _expand_variables(item, (*at, _step(key)), environ, problems) for key, item in data.items()
+        }
     if isinstance(data, list):
-        return [_with_variables(item, (*at, index), environ, found) for index, item in enumerate(data)]
+        return [_expand_variables(item, (*at, index), environ, problems) for index, item in enumerate(data)]
     return data
-
-
-def _with_interval(data: Any, environ: Mapping[str, str]) -> Any:
-    """The data, with SYNC_INTERVAL_SECONDS where the file says nothing of it."""
-    seconds = environ.get("SYNC_INTERVAL_SECONDS")
-    return {"sync_interval": seconds, **data} if seconds and isinstance(data, dict) else data
 
 
 def _step(key: object) -> str:
     return key if isinstance(key, str) else "?"
 
 
-def _with_files(data: Any, at: Place, folder: Path, found: list[Violation]) -> None:
+def _read_files(data: Any, at: ConfigPath, folder: Path, problems: list[Violation]) -> None:
     """Fill `api_key` from the file that `api_key_file` names, and so on; make paths absolute."""
     if isinstance(data, list):
         for index, item in enumerate(data):
-            _with_files(item, (*at, index), folder, found)
+            _read_files(item, (*at, index), folder, problems)
     if isinstance(data, dict):
         for key, value in list(data.items()):
-            place = (*at, _step(key))
-            _with_files(value, place, folder, found)
-            if key in PATHS and isinstance(value, str) and place not in {one.path for one in found}:
-                data[key] = str(folder / value)
+            path = (*at, _step(key))
+            _read_files(value, path, folder, problems)
+            if key in FILES and isinstance(value, str) and path not in {problem.path for problem in problems}:
+                data[key] = str(folder / value)  # a reload may have another working directory
                 try:
-                    _fill(data, key, folder / value)
+                    _read_into(data, key, folder / value)
                 except ValueError as error:
-                    found.append(Violation(place, str(error)))
+                    problems.append(Violation(path, str(error)))
 
 
-def _secret(path: Path) -> str:
-    return _read(path, FILE_LIMIT).removesuffix("\n").removesuffix("\r")
-
-
-def _fill(data: dict[str, Any], key: str, path: Path) -> None:
-    """Raises ValueError with what to say."""
+def _read_into(data: dict[str, Any], key: str, path: Path) -> None:
+    """Read a secret into its key, or check a certificate. Raises ValueError with a message for people."""
     plain = key.removesuffix("_file")
     if data.get(plain) is not None:
-        raise ValueError(f"cannot stand beside {plain}: keep one of them")
+        raise ValueError(f"cannot be combined with {plain}: keep one of them")
     text = _secret(path)
     if not text:
         raise ValueError("names an empty file")
     if key in SECRET_FILES:
         data[plain] = text
         return
+    # Loaded here, so that a bad file is a problem with its path, and not the failure of the first request.
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (ssl.SSLError, ValueError):
         raise ValueError("holds no certificate that can be used (PEM)") from None
+
+
+def _secret(path: Path) -> str:
+    return _read(path).removesuffix("\n").removesuffix("\r")

@@ -1,11 +1,11 @@
-"""The configuration as values: what feeds.yaml may say, and what follows from it.
+"""The configuration as frozen structs: every key of feeds.yaml, its type and its default.
 
-Frozen, strict structs. Nothing is read here: config/file.py turns YAML, the environment
-and secret files into plain data, config/decode.py turns that into a `Config` or a list of
-every problem in it.
+config/file.py turns YAML, the environment and secret files into plain data, and config/decode.py turns
+that into a `Config`, or a list of every problem in it.
 
-A type with a `_rule` says in words what it takes: they end the sentence "must be ..." of a problem,
-and describe the key in the JSON schema.
+To add a key: declare it here, document it in feeds.example.yaml, check what it is combined with in
+config/checks.py. The words of a `_rule` end the sentence "must be ..." of a problem, and describe the key in
+the JSON schema.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from msgspec import Meta, Struct, field
 from icsfeed.config.values import Alarm as Alarm
 from icsfeed.config.values import Duration as Duration
 from icsfeed.config.values import Secret as Secret
-from icsfeed.errors import Unfit, did_you_mean
+from icsfeed.errors import InvalidValue, did_you_mean
 from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
 from icsfeed.ics.colors import CSS3
 from icsfeed.model import Priority
@@ -36,53 +36,54 @@ Language: TypeAlias = Literal["en", "de"]
 
 SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority")
 SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
+# The patterns are in the JSON schema too, for editors. hosts.py checks what they cannot express.
 _PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
-_HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"  # hosts.py looks at what is beyond ASCII
+_HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"  # hosts.py checks what is beyond ASCII
 _ORIGIN = rf"https?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
 _LINE = r"[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
 _ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
 
 
 def _rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] | None = None) -> Meta:
-    """`pattern` must match the whole text; `tidy` gives its best spelling, or raises ValueError."""
+    """Return a rule. `pattern` must match the whole text; `tidy` normalizes it, or raises ValueError."""
+    # `$` also matches before a final line break, which no value may have.
     whole = None if pattern is None else rf"^(?:{pattern})$(?!\n)"
     return Meta(description=words, pattern=whole, extra={"tidy": tidy} if tidy else None)
 
 
 def _host_rule(words: str, pattern: str, tidy: Callable[[str], str]) -> Meta:
-    """As `_rule`, where `tidy` is of hosts.py: the text of its ValueError is for people."""
+    """Return a rule whose `tidy` is from hosts.py: the text of its ValueError is for people."""
 
     def explained(text: str) -> str:
         try:
             return tidy(text)
         except ValueError as error:
-            raise Unfit(str(error)) from None
+            raise InvalidValue(str(error)) from None
 
     return _rule(words, pattern, explained)
 
 
 def color_name(text: str) -> str:
-    """Return the name as CSS3 spells it, in lower case. Raise Unfit if it is not one of the 147."""
+    """Return the name as CSS3 spells it, in lower case. Raise InvalidValue if it is not one of the 147."""
     if text.lower() not in CSS3:
-        raise Unfit(f"it is none of those{did_you_mean(text, CSS3)}")
+        raise InvalidValue(f"it is none of those{did_you_mean(text, CSS3)}")
     return text.lower()
 
 
-def _least(seconds: int, value: Duration) -> Duration:
-    if value < seconds:
+def at_least(minimum: int, value: Duration) -> Duration:
+    """Return a duration. Raise ValueError if it is shorter than the minimum, in seconds."""
+    if value < minimum:
         raise ValueError("too short")
     return value
 
 
-def _template(text: str) -> str:
+def summary_template(text: str) -> str:
+    """Return a summary template. Raise InvalidValue or ValueError if it does more than name our fields."""
+    # `{name.__class__}`, `{name!r}` and `{name:>99999}` would reach into objects, or make texts of any size.
     for _, name, form, conversion in Formatter().parse(text):
         if name is not None and (name not in SUMMARY_FIELDS or form or conversion):
-            raise Unfit(f"there is no {{{name}}}{did_you_mean(name, SUMMARY_FIELDS)}")
+            raise InvalidValue(f"there is no {{{name}}}{did_you_mean(name, SUMMARY_FIELDS)}")
     return text
-
-
-def _network(text: str) -> str:
-    return str(ip_network(text, strict=False))
 
 
 Name: TypeAlias = Annotated[str, _rule("a name on one line, no space at its ends", _LINE)]
@@ -90,6 +91,7 @@ FeedMark: TypeAlias = Annotated[
     str, _rule("true, false, or a list of former feeds", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:@[a-z2-7]{12})?")
 ]
 Slug: TypeAlias = Annotated[str, _rule("a slug: letters, digits, - and _", "[A-Za-z0-9_-]+")]
+# Links are /feeds/{token}/{name}.ics: a name that begins or ends like these parts would be taken for them.
 FeedName: TypeAlias = Annotated[
     str,
     _rule(
@@ -114,7 +116,9 @@ Origin: TypeAlias = Annotated[
     ),
 ]
 _FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
-Template: TypeAlias = Annotated[str, _rule(f"text with no other fields than {_FIELDS}", tidy=_template)]
+Template: TypeAlias = Annotated[
+    str, _rule(f"text with no other fields than {_FIELDS}", tidy=summary_template)
+]
 HostName: TypeAlias = Annotated[
     str,
     _host_rule(
@@ -123,35 +127,40 @@ HostName: TypeAlias = Annotated[
         lambda name: ascii_host(name).removesuffix("."),
     ),
 ]
-Network: TypeAlias = Annotated[str, _rule("an IP address or network such as 10.0.0.0/8", tidy=_network)]
+Network: TypeAlias = Annotated[
+    str,
+    _rule(
+        "an IP address or network such as 10.0.0.0/8", tidy=lambda text: str(ip_network(text, strict=False))
+    ),
+]
 HeaderName: TypeAlias = Annotated[
     str, _rule("the name of a header such as X-Forwarded-Email", "[A-Za-z0-9-]+")
 ]
 Color: TypeAlias = Annotated[str, _rule("a CSS3 colour name such as tomato", tidy=color_name)]
 Length: TypeAlias = Annotated[Duration, _rule("a length of time such as 90d, 12h 30m or 15s")]
 Ttl: TypeAlias = Annotated[
-    Duration, _rule("a length of time such as 5m, 1s or more", tidy=partial(_least, 1))
+    Duration, _rule("a length of time such as 5m, 1s or more", tidy=partial(at_least, 1))
 ]
-Refresh: TypeAlias = Annotated[Duration, _rule("a length of time, 5m or more", tidy=partial(_least, 300))]
+Refresh: TypeAlias = Annotated[Duration, _rule("a length of time, 5m or more", tidy=partial(at_least, 300))]
 Reminder: TypeAlias = Annotated[Alarm, _rule("a time from the start of the day such as -PT15H, -P1D or PT9H")]
-Hidden: TypeAlias = Annotated[Secret, _rule("text on one line, not empty")]
+SecretText: TypeAlias = Annotated[Secret, _rule("text on one line, not empty")]
 Revision: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1, description="a whole number, 1 or more")]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number, 0 or more")]
 Ratio: TypeAlias = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):
-    """How far from today a feed reaches. None: no bound on that side."""
+    """How far from today a feed reaches. None: without limit."""
 
     past: Length | None = None
     ahead: Length | None = None
 
 
 class Match(Struct, frozen=True, forbid_unknown_fields=True):
-    """Values an issue must have: any of the values of a field, in every field that is given.
+    """Values that an issue must have: one of the values of a field, in every field that is given.
 
-    `state` takes groups (`started`) and names (`In Review`); `assignee` takes e-mail, display name,
-    id or `none`; `label`, `cycle` and `module` take names, or `none`. Upper and lower case are one.
+    `state` takes groups (`started`) and names (`In Review`); `assignee` takes e-mail, display name, id or
+    `none`; `label`, `cycle` and `module` take names or `none`. Case does not matter.
     """
 
     priority: tuple[Priority, ...] = ()
@@ -163,13 +172,13 @@ class Match(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Filter(Match, frozen=True, forbid_unknown_fields=True):
-    """A `where:`: what must match, and under `not` what must not."""
+    """The key `where`: what must match, and under `not` what must not."""
 
     exclude: Match = field(default=Match(), name="not")
 
 
 class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One feed: what it holds (scope, where, window, include), how it looks, who may read it."""
+    """One feed: what it holds (scope, where, window, include), how it looks, who has links to it."""
 
     workspace: Name | None = None
     project: Name | None = None
@@ -208,12 +217,12 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class WorkspaceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One Plane workspace. `projects` (keys) limits what leaves Plane through us.
 
-    `ca_file`: certificates to trust besides the system's. `webhook_from`: the networks that may send its
-    webhooks; none: all.
+    `ca_file`: certificates to trust in addition to the system's. `webhook_from`: the networks that may send
+    its webhooks; empty: all. `webhook_secret_old` is accepted too, while the secret is being changed.
     """
 
     url: Url
-    api_key: Hidden | None = None
+    api_key: SecretText | None = None
     api_key_file: str | None = None
     ca_file: str | None = None
     slug: Slug | None = None
@@ -223,34 +232,33 @@ class WorkspaceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     description: str | None = None
     projects: tuple[Name, ...] = ()
     webhook_from: tuple[Network, ...] = ()
-    webhook_secret: Hidden | None = None
+    webhook_secret: SecretText | None = None
     webhook_secret_file: str | None = None
-    webhook_secret_old: Hidden | None = None
+    webhook_secret_old: SecretText | None = None
 
 
 class Auto(Struct, frozen=True, forbid_unknown_fields=True):
-    """Feeds made without being named: one for each project, one for each member."""
+    """Automatic feeds: one for each project, one for each member."""
 
     projects: bool = False
     assignees: bool = False
 
 
 class PushTarget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A calendar on a CalDAV server that one feed is written to (caldav.md).
+    """A calendar on a CalDAV server that one feed is written to.
 
-    `collection` is the calendar's display name: it is looked for by that name when `url` is the
-    server's or the account's address, and it is given to a calendar that `create` makes.
-    `adopt`: true takes over objects with our UIDs and no mark (CalPlaneBot's); a list those that former
-    feeds wrote, by name. Deletions above `min_delete` objects and above `max_delete_ratio` of ours wait
-    for --force.
+    `collection` is the calendar's display name: it is found by that name when `url` is the address of the
+    server or the account, and a calendar that `create` makes gets it. `adopt`: true takes over objects
+    with our UIDs and no mark (CalPlaneBot's); a list, those that former feeds wrote, by name. A run that
+    would delete more than `min_delete` objects and more than `max_delete_ratio` of ours needs --force.
     """
 
     feed: Name
     url: CalendarUrl
     username: str | None = None
-    password: Hidden | None = None
+    password: SecretText | None = None
     password_file: str | None = None
-    token: Hidden | None = None
+    token: SecretText | None = None
     token_file: str | None = None
     active: bool = True
     collection: Name | None = None
@@ -266,29 +274,28 @@ class PushTarget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Embed(Struct, frozen=True, forbid_unknown_fields=True):
-    """Pages of which origins may show a feed in a frame. None: no page may."""
+    """The origins whose pages may show a feed in a frame. Empty: none."""
 
     frame_ancestors: tuple[Origin, ...] = ()
 
 
 class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networks": "from"}):
-    """A proxy that signs people in: the header it names their e-mail in, and where it calls from.
+    """A reverse proxy that signs people in: the header that holds their e-mail, and the proxy's addresses.
 
     `secret`: what it must send in X-Icsfeed-Proxy-Secret as well; None: nothing.
     """
 
     header: HeaderName
     networks: tuple[Network, ...]
-    secret: Hidden | None = None
+    secret: SecretText | None = None
     secret_file: str | None = None
 
 
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
-    """Seconds for which what was read of Plane counts as fresh; `deadline`: how long a reader waits.
+    """TTLs of what was read from Plane; `deadline`: when a waiting reader is served a stale copy. In seconds.
 
-    `webhook_ttl`: how far that of `issues` may stretch while webhooks arrive and the request budget has no
-    room. `full`: after so long issues are
-    read whole, and not only those that changed.
+    `webhook_ttl`: up to which the TTL of `issues` is stretched while webhooks arrive and the rate limit is
+    tight. `full`: after so long all issues are read, and not only those that changed.
     """
 
     workspaces: Ttl = Duration(300)
@@ -305,17 +312,17 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole configuration. After decoding, names and cross-references in it hold.
+    """The whole configuration. After decoding, its names and references are valid.
 
-    `sync_interval`: how often targets are pushed to although nothing has changed here.
-    `store` is `file`, `memory`, or an address (redis://, valkey://) that may hold a password.
-    `trusted_proxies`: whose X-Forwarded-For is believed. No `allowed_hosts`: any.
+    `sync_interval`: seconds between two pushes while nothing changes here. `store` is `file`, `memory`, or
+    an address (redis://, valkey://), perhaps with a password. `trusted_proxies`: whose X-Forwarded-For is
+    trusted. `allowed_hosts`: empty: any.
     """
 
     workspaces: Mapping[Slug, WorkspaceConfig]
-    secret: Hidden | None = None
+    secret: SecretText | None = None
     secret_file: str | None = None
-    admin_token: Hidden | None = None
+    admin_token: SecretText | None = None
     admin_token_file: str | None = None
     feeds: Mapping[FeedName, Feed] = {}
     auto: Auto = Auto()
@@ -329,7 +336,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cors: tuple[Origin, ...] = ()
     cache: Cache = Cache()
     sync_interval: Ttl = Duration(300)
-    store: Hidden = Secret("file")
+    store: SecretText = Secret("file")
     gzip: bool = True
     trusted_proxies: tuple[Network, ...] = ()
     allowed_hosts: tuple[HostName, ...] = ()
@@ -337,5 +344,5 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def has_no_feeds(self) -> bool:
-        """Whether nothing is to be served, configured or automatic."""
+        """Whether there is nothing to serve, neither configured nor automatic."""
         return not any(feed.active for feed in self.feeds.values()) and self.auto == Auto()

@@ -1,24 +1,25 @@
-"""Values of the configuration for which YAML has no type: lengths of time, reminders, secrets."""
+"""Types of the configuration that YAML does not have: durations, alarms, secrets."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from msgspec import Struct
 
-LONGEST = 36_500 * 86_400
-"""A century, in seconds: more is a mistake, and dates end in 9999."""
+MAX_SECONDS = 36_500 * 86_400
+"""A century: more is a mistake, and dates end in 9999."""
 
 _COUNTS = tuple(rf"(?:([0-9]{{1,9}}){unit})?" for unit in "wdhms")
-PLAIN_LENGTH = "(?=[0-9])" + " *".join(_COUNTS)
-ISO_LENGTH = f"P(?=[0-9T]){''.join(_COUNTS[:2]).upper()}(?:T(?=[0-9]){''.join(_COUNTS[2:]).upper()})?"
+PLAIN_DURATION = "(?=[0-9])" + " *".join(_COUNTS)
+ISO_DURATION = f"P(?=[0-9T]){''.join(_COUNTS[:2]).upper()}(?:T(?=[0-9]){''.join(_COUNTS[2:]).upper()})?"
 
 
 class Duration(int):
-    """A length of time in whole seconds, written `90d`, `12h`, `30m`, `15s` or together: `1d 12h`."""
+    """A duration in whole seconds, written `90d`, `12h`, `30m`, `15s` or together: `1d 12h`."""
 
     @property
     def delta(self) -> timedelta:
+        """The duration as a timedelta."""
         return timedelta(seconds=self)
 
 
@@ -26,8 +27,9 @@ class Alarm(int):
     """Seconds from the start of the day to the reminder (negative: before), written `-PT15H`."""
 
 
+# Not a str: what is printed by mistake (a log line, a traceback, the repr of a struct) must not show it.
 class Secret:
-    """A key, token or password. It shows only when asked with `reveal()`."""
+    """A key, token or password. Only `reveal()` shows it: not repr(), str() or a log line."""
 
     __slots__ = ("_value",)
 
@@ -35,6 +37,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
+        """Return the secret itself."""
         return self._value
 
     def __len__(self) -> int:
@@ -51,30 +54,31 @@ class Secret:
 
 
 def parse_duration(value: str | int) -> Duration:
-    """`90d`, `1w 2d 12h 30m 15s`; seconds as a number. Raises ValueError."""
+    """Parse `90d`, `1w 2d 12h 30m 15s`, or a number of seconds. Raise ValueError if it is neither."""
     text = str(value).strip()
-    return Duration(_seconds(f"{text}s" if text.isdecimal() else text, PLAIN_LENGTH))
+    return Duration(_seconds(f"{text}s" if text.isdecimal() else text, PLAIN_DURATION))
 
 
 def parse_alarm(text: str) -> Alarm:
-    """`-PT15H`, `PT9H`, `-P1D` (RFC 5545, 3.3.6), or `-15h`. Raises ValueError."""
+    """Parse `-PT15H`, `PT9H`, `-P1D` (RFC 5545, 3.3.6), or `-15h`. Raise ValueError if it is neither."""
     sign = -1 if text.strip().startswith("-") else 1
-    return Alarm(sign * _seconds(re.sub(r"^\s*[+-]", "", text), ISO_LENGTH, PLAIN_LENGTH))
+    return Alarm(sign * _seconds(re.sub(r"^\s*[+-]", "", text), ISO_DURATION, PLAIN_DURATION))
 
 
 def _seconds(text: str, *patterns: str) -> int:
-    """The sum of the five counts in a pattern: weeks, days, hours, minutes, seconds."""
+    """Return the sum of the five counts in a pattern: weeks, days, hours, minutes, seconds."""
     matches = (re.fullmatch(pattern, text.strip(), re.IGNORECASE) for pattern in patterns)
     match = next(filter(None, matches), None)
+    # Digits are limited in the pattern: int() of a very long text is slow, and refused beyond 4,300 digits.
     units = (604_800, 86_400, 3_600, 60, 1)
     total = sum(int(n or 0) * unit for n, unit in zip(match.groups(), units, strict=True)) if match else -1
-    if not 0 <= total <= LONGEST:
+    if not 0 <= total <= MAX_SECONDS:
         raise ValueError("not a length of time")
     return total
 
 
-def own_type(kind: type, data: object) -> Duration | Alarm | Secret:
-    """msgspec's `dec_hook` for the types above. Raises ValueError."""
+def decode_value(kind: type, data: object) -> Duration | Alarm | Secret:
+    """Decode a value of one of the types above, as the `dec_hook` of msgspec. Raises ValueError."""
     if kind is Duration and isinstance(data, int | str) and not isinstance(data, bool):
         return parse_duration(data)
     if kind is Alarm and isinstance(data, str):
@@ -84,17 +88,13 @@ def own_type(kind: type, data: object) -> Duration | Alarm | Secret:
     raise ValueError(f"not a {kind.__name__}")
 
 
-def secrets_of(config: Struct) -> Iterable[str]:
-    """Every secret of a configuration, wherever it stands in it."""
-    return tuple(_secrets_in(config))
-
-
-def _secrets_in(value: object) -> Iterator[str]:
+def secrets_of(value: object) -> Iterator[str]:
+    """Yield every secret in a configuration, or in a part of it, at any depth."""
     if isinstance(value, Secret):
         yield value.reveal()
     elif isinstance(value, Struct):
         for name in value.__struct_fields__:
-            yield from _secrets_in(getattr(value, name))
+            yield from secrets_of(getattr(value, name))
     elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _secrets_in(inner)
+        for item in value.values():
+            yield from secrets_of(item)

@@ -16,7 +16,7 @@ import httpx
 
 from icsfeed.doctor.clients import CLIENTS
 from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations, Reply
-from icsfeed.errors import Unfit
+from icsfeed.errors import InvalidValue
 from icsfeed.http import REQUEST_ERRORS, open_http, read_body, request_failure, web_address
 
 SIZE = 10 * 1024 * 1024
@@ -80,7 +80,7 @@ async def examine(
 
 
 def address(url: str) -> httpx.URL:
-    """The web address in what a person gives: webcal is https. Raises Unfit."""
+    """The web address in what a person gives: webcal is https. Raises InvalidValue."""
     return web_address(re.sub(r"^\s*webcals?:", "https:", url, flags=re.IGNORECASE))
 
 
@@ -129,7 +129,7 @@ class _Probe:
                         seconds=self._timer() - started,
                     )
                 url = self._led(url, response.headers["location"])
-            except (Unfit, ValueError, httpx.InvalidURL):
+            except (InvalidValue, ValueError, httpx.InvalidURL):
                 return NoResponse("it redirects to what is not a web address")
             finally:
                 await response.aclose()

@@ -13,7 +13,7 @@ WORKS, PARTLY, UNREACHABLE, NO_CALENDAR = 0, 4, 69, 76
 
 
 async def doctor(url: str) -> tuple[Observations, Sequence[Verdict]]:
-    """What was seen of the feed, and a verdict for each app. Raises Unfit when `url` is no address."""
+    """What was seen of the feed, and a verdict for each app. Raises InvalidValue when `url` is no address."""
     async with open_doctor(url) as client:
         seen = await examine(client, url)
     return seen, judge(seen)

@@ -15,7 +15,7 @@ from icsfeed.config.schema import Category, ComponentKind, DateMode, Details, Do
 from icsfeed.ics.component import Component, Status, is_writable
 from icsfeed.l10n.words import words
 from icsfeed.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State, StateGroup
-from icsfeed.text import clip, fill, inflated, is_blank, multi_line, one_line, with_names
+from icsfeed.text import clip, fill, inflate, is_blank, multi_line, one_line, with_names
 
 DOMAIN = "calplanebot"
 """The right side of every UID: fixed for ever, so that calendars made before us keep their events."""
@@ -263,7 +263,7 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
 
 
 def _text(issue: Issue, snapshot: Snapshot) -> str:
-    text = with_names(inflated(issue.text), lambda person: _person_name(snapshot, person))
+    text = with_names(inflate(issue.text), lambda person: _person_name(snapshot, person))
     return clip(text, TEXT_SHOWN)
 
 

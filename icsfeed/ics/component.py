@@ -1,30 +1,31 @@
-"""A calendar component as a value: what mapping.py decides and ics.py writes."""
+"""A calendar component as a value: what feeds/mapping.py decides and ics/write.py writes."""
 
 from datetime import date, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-SEQUENCE_LIMIT = 2**31 - 1
-EARLIEST = date(1000, 1, 1)
+MAX_SEQUENCE = 2**31 - 1
+"""INTEGER values have 32 bits (RFC 5545, 3.3.8)."""
+FIRST_WRITABLE_DAY = date(1000, 1, 1)
 
 Status: TypeAlias = Literal["CONFIRMED", "CANCELLED", "NEEDS-ACTION", "IN-PROCESS", "COMPLETED"]
 
 
 def is_writable(day: date) -> bool:
-    """Whether every parser reads an event on this day (mapping.md, 2d).
+    """Return whether every parser reads an event on this day.
 
-    9999-12-31 has no day after it, which an event ends on; old parsers refuse years before 1000.
+    An event ends on the day after, which 9999-12-31 does not have; old parsers refuse years before 1000.
     """
-    return EARLIEST <= day < date.max
+    return FIRST_WRITABLE_DAY <= day < date.max
 
 
 class Component(Struct, frozen=True, kw_only=True):
-    """One VEVENT or VTODO, all-day.
+    """One all-day VEVENT or VTODO.
 
-    `first` and `last` are its days, both inclusive; a VTODO without a due date has no `last`, and
-    `first` only when it is strictly before `last`. Texts are as a person would read them: not escaped.
-    `alarms` are offsets from the start of the day that matters (`last` of a deadline).
+    `first` and `last` are its days, both inclusive; a VTODO without a due date has no `last`, and one has
+    `first` only when that is before `last`. Texts are not escaped. `alarms` are offsets from the start of
+    the last day.
     """
 
     kind: Literal["VEVENT", "VTODO"]
@@ -47,14 +48,15 @@ class Component(Struct, frozen=True, kw_only=True):
 
     @property
     def sequence(self) -> int:
-        """Whole seconds from `created` to `revised`, as written (mapping.md, 5): grows whenever that does.
+        """Whole seconds from `created` to `revised`: it grows with each revision.
 
-        At least `least_sequence`: an update must not step back behind what a server holds (RFC 5546, 2.1.4).
+        At least `least_sequence`: an update must not be older than what a server holds (RFC 5546, 2.1.4).
         """
+        # Computed from the times, not counted: nothing is stored, and every replica gets the same number.
         length = self.revised.replace(microsecond=0) - self.created.replace(microsecond=0)
-        return min(max(self.least_sequence, int(length.total_seconds())), SEQUENCE_LIMIT)
+        return min(max(self.least_sequence, int(length.total_seconds())), MAX_SEQUENCE)
 
     @property
     def sort_key(self) -> tuple[date, str]:
-        """Components of a feed are sorted by date, then UID; undated ones come last."""
+        """The order in a feed: by date, then UID; undated ones come last."""
         return (self.first or self.last or date.max, self.uid)

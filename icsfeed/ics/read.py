@@ -1,6 +1,6 @@
 """A tolerant reader of iCalendar (RFC 5545, 3.1 and 3.4): whatever a text holds, as much as possible is read.
 
-What is wrong is reported by line number: some callers refuse it, others tell a person.
+What is wrong is reported by line number: the push refuses such an object, the doctor shows it to a person.
 """
 
 import re
@@ -83,6 +83,7 @@ def read(text: str) -> ParsedText:
             part = ParsedComponent(line.value.strip().upper(), [], [])
             (open_parts[-1].parts if open_parts else parsed.components).append(part)
             open_parts.append(part)
+        # An END that does not pair closes nothing: what follows it still belongs to the open component.
         elif line.name == "END" and open_parts and open_parts[-1].name == line.value.strip().upper():
             open_parts.pop().is_closed = True
         elif line.name in ("BEGIN", "END"):
@@ -101,7 +102,7 @@ def _unfold(text: str) -> Iterator[tuple[int, str]]:
     for current, line in enumerate(_LINE_BREAK.split(text), 1):
         if content and line[:1] in (" ", "\t"):
             content += line[1:]
-            continue
+            continue  # A fold has one blank: more belong to the text.
         if content:
             yield number, content
         number, content = current, line
@@ -115,6 +116,7 @@ def _read_line(number: int, content: str) -> ContentLine | None:
         return None
     at, parameters = name.end(), {}
     while match := _PARAMETER.match(content, at):
+        # A value in quotes may contain the colon that would end the parameters.
         parameters[match[1].upper()] = match[2].strip('"')
         at = match.end()
     if content[at : at + 1] != ":":

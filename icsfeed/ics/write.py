@@ -22,7 +22,7 @@ EMPTY = (
     "BEGIN:VTIMEZONE\r\nTZID:Etc/UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"
     "TZOFFSETFROM:+0000\r\nTZOFFSETTO:+0000\r\nTZNAME:UTC\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
 ).encode("ascii")
-"""What an empty feed holds: RFC 5545 wants a component, and this one shows nothing."""
+"""The content of an empty feed: RFC 5545 requires a component (3.6), and this one shows nothing."""
 
 _DAY = timedelta(days=1)
 
@@ -51,10 +51,10 @@ def fold(line: str) -> str:
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """What a VCALENDAR says of itself. `refresh` is in whole seconds; `color_hex` is `#RRGGBB`.
+    """What a VCALENDAR says about itself. `refresh` is in whole seconds; `color_hex` is `#RRGGBB`.
 
-    It has no UID (RFC 7986, 5.3): vdirsyncer 0.19 to 0.21 takes the first UID line of a file for the UID of
-    every item in it, and keeps one event of the feed (pimutils/vdirsyncer#1222).
+    It has no UID (RFC 7986, 5.3): vdirsyncer 0.19 to 0.21 uses the first UID of a file as the UID of every
+    item in it, and keeps one event of the feed (pimutils/vdirsyncer#1222).
     """
 
     name: str
@@ -67,13 +67,11 @@ class Header(Struct, frozen=True, kw_only=True):
 
 
 def opening(header: Header) -> bytes:
-    """A feed's content lines before its components; `CLOSING` comes after them."""
+    """Return a feed's content lines before its components; `CLOSING` comes after them."""
+    # Each fact is written twice where apps differ: by RFC 7986, and as Apple, Google and Outlook read it.
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODID}", "CALSCALE:GREGORIAN"]
     name, refresh = escape(one_line(header.name)), _duration(timedelta(seconds=header.refresh))
-    lines += [
-        fold(f"NAME:{name}"),
-        fold(f"X-WR-CALNAME:{name}"),
-    ]
+    lines += [fold(f"NAME:{name}"), fold(f"X-WR-CALNAME:{name}")]
     if header.description:
         description = escape(multi_line(header.description))
         lines += [fold(f"DESCRIPTION:{description}"), fold(f"X-WR-CALDESC:{description}")]
@@ -90,22 +88,35 @@ def opening(header: Header) -> bytes:
 
 
 def write(component: Component) -> bytes:
-    """One component's content lines, from BEGIN to END with the last line break.
+    """Return one component's content lines, from BEGIN to END with the last line break.
 
-    A VEVENT must not end on 9999-12-31: the day after, its DTEND, cannot be written.
+    Raises ValueError for a VEVENT without its days, and OverflowError for one that ends on 9999-12-31:
+    DTEND, the day after, cannot be written.
     """
-    todo = component.kind == "VTODO"
+    is_todo = component.kind == "VTODO"
     revised = _utc(component.revised)
     lines = [
         f"BEGIN:{component.kind}",
         fold(f"UID:{escape(one_line(component.uid))}"),
         f"DTSTAMP:{revised}",
-        *(_todo_dates(component) if todo else _event_dates(component)),
+        *_dates(component),
         fold(f"SUMMARY:{escape(one_line(component.summary))}"),
         f"STATUS:{component.status}",
     ]
-    lines += _optional(component)
-    if not todo:
+    if component.description:
+        lines.append(fold(f"DESCRIPTION:{escape(multi_line(component.description))}"))
+    if component.categories:
+        names = ",".join(escape(one_line(name)) for name in component.categories)
+        lines.append(fold(f"CATEGORIES:{names}"))
+    if component.color:
+        lines.append(f"COLOR:{component.color}")
+    if component.priority is not None:
+        lines.append(f"PRIORITY:{component.priority}")
+    if component.url:
+        lines.append(fold(f"URL:{one_line(component.url)}"))
+    if component.related_to:
+        lines.append(fold(f"RELATED-TO:{escape(one_line(component.related_to))}"))
+    if not is_todo:  # Outlook shows all-day events as free only for its own property.
         lines += ["TRANSP:TRANSPARENT", "X-MICROSOFT-CDO-BUSYSTATUS:FREE"]
     lines += [
         f"CREATED:{_utc(component.created)}",
@@ -118,16 +129,13 @@ def write(component: Component) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def _event_dates(component: Component) -> Iterable[str]:
-    if component.first is None or component.last is None:
-        raise ValueError(f"{component.uid}: an event needs its first and last day")
-    return (
-        f"DTSTART;VALUE=DATE:{_date(component.first)}",
-        f"DTEND;VALUE=DATE:{_date(component.last + _DAY)}",
-    )
-
-
-def _todo_dates(component: Component) -> Iterable[str]:
+def _dates(component: Component) -> Iterable[str]:
+    if component.kind == "VEVENT":
+        if component.first is None or component.last is None:
+            raise ValueError(f"{component.uid}: an event needs its first and last day")
+        yield f"DTSTART;VALUE=DATE:{_date(component.first)}"
+        yield f"DTEND;VALUE=DATE:{_date(component.last + _DAY)}"  # exclusive (RFC 5545, 3.6.1)
+        return
     if component.first is not None:
         yield f"DTSTART;VALUE=DATE:{_date(component.first)}"
     if component.last is not None:
@@ -138,25 +146,11 @@ def _todo_dates(component: Component) -> Iterable[str]:
         yield "PERCENT-COMPLETE:100"
 
 
-def _optional(component: Component) -> Iterable[str]:
-    if component.description:
-        yield fold(f"DESCRIPTION:{escape(multi_line(component.description))}")
-    if component.categories:
-        yield fold("CATEGORIES:" + ",".join(escape(one_line(name)) for name in component.categories))
-    if component.color:
-        yield f"COLOR:{component.color}"
-    if component.priority is not None:
-        yield f"PRIORITY:{component.priority}"
-    if component.url:
-        yield fold(f"URL:{one_line(component.url)}")
-    if component.related_to:
-        yield fold(f"RELATED-TO:{escape(one_line(component.related_to))}")
-
-
 def _alarms(component: Component) -> Iterable[str]:
-    """Alarms count from the start of the last day: one day's DTSTART, DUE, a day before a span's DTEND."""
     description = fold(f"DESCRIPTION:{escape(one_line(component.summary))}")
     for alarm in component.alarms:
+        # An offset counts from the start of the last day: from DTSTART of a single day, DUE of a task, and
+        # the day before DTEND of a span. Triggers count from DTSTART unless they say END (RFC 5545, 3.8.6.3).
         trigger = f"TRIGGER:{_duration(alarm)}"
         if component.kind == "VTODO":
             trigger = f"TRIGGER;RELATED=END:{_duration(alarm)}"
@@ -166,6 +160,7 @@ def _alarms(component: Component) -> Iterable[str]:
 
 
 def _date(day: date) -> str:
+    # Not strftime: for years before 1000 its %Y has three digits on Linux.
     return f"{day.year:04}{day.month:02}{day.day:02}"
 
 
@@ -175,7 +170,7 @@ def _utc(moment: datetime) -> str:
 
 
 def _duration(length: timedelta) -> str:
-    """A DURATION value (RFC 5545, 3.3.6): whole days as days, the rest as hours, minutes, seconds."""
+    """Return a DURATION (RFC 5545, 3.3.6): whole days as days, the rest as hours, minutes, seconds."""
     seconds = int(length.total_seconds())
     sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
     days, seconds = divmod(seconds, 86_400)

@@ -109,4 +109,5 @@ class Localization:
         short = get_day_names("abbreviated", "stand-alone", self.locale)
         wide = get_day_names("wide", "stand-alone", self.locale)
         order = [(self.first_weekday + day) % 7 for day in range(7)]
+        # German abbreviations end in a full stop ("Mo."), which is of no use at the head of a column.
         return [(short[day].rstrip("."), wide[day]) for day in order]

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 
+from icsfeed.html_text import html_to_text
 from icsfeed.model import (
     Issue,
     Label,
@@ -28,7 +29,7 @@ from icsfeed.model import (
     StateGroup,
 )
 from icsfeed.plane.json import Unreadable
-from icsfeed.text import clip, deflated, one_line, plain
+from icsfeed.text import clip, deflate, one_line
 
 T = TypeVar("T")
 Row: TypeAlias = dict[str, Any]
@@ -90,7 +91,7 @@ def issue(row: Row, project: Project) -> Issue | None:
         name=_text(row, "name"),
         created=created,
         updated=_moment(row, "updated_at") if row.get("updated_at") else created,
-        text=deflated(plain(_text(row, "description_html"))),
+        text=deflate(html_to_text(_text(row, "description_html"))),
         priority=_choice(row.get("priority"), PRIORITIES, "none"),
         state=_link(row.get("state")),
         parent=_link(row.get("parent")),

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from icsfeed.errors import (
     Changed,
+    InsufficientStorage,
     Locked,
     NoCollection,
-    NoRight,
-    NoRoom,
+    NoPermission,
     NoServer,
     NotCalDav,
     PushError,
@@ -175,13 +175,13 @@ def _error_for(status: int, reasons: Sequence[str], path: str, url: str, said: s
     if 300 <= status < 400:
         return NoCollection(url, "it redirects elsewhere: check the url in the configuration")
     if status == HTTPStatus.FORBIDDEN and (not reasons or "need-privileges" in reasons):
-        return NoRight(url, f"the account may not write there{said}")
+        return NoPermission(url, f"the account may not write there{said}")
     if status == HTTPStatus.PRECONDITION_FAILED and not reasons:
         return Changed(path, "it was changed meanwhile")
     if status == HTTPStatus.LOCKED:
         return Locked(path, f"it is locked, and stayed so{said}")
     if status == HTTPStatus.INSUFFICIENT_STORAGE:
-        return NoRoom(url, f"the account is full: make room, or give it more{said}")
+        return InsufficientStorage(url, f"the account is full: make room, or give it more{said}")
     if status in (429, 502, 503, 504):
         return NoServer(url, f"the server failed with {status}, every time{said}")
     why = f" ({', '.join(reasons)})" if reasons else ""
@@ -214,7 +214,7 @@ async def propfind(server: DavServer, url: str, what: str, depth: int, *names: s
     if heard.status in GONE_STATUSES:
         raise no_calendar(url)
     if heard.status == HTTPStatus.FORBIDDEN:
-        raise NoRight(what, "the account may not read there")
+        raise NoPermission(what, "the account may not read there")
     if 300 <= heard.status < 400:
         there = xml.shown_address(heard.url, heard.headers.get("location", ""))
         raise NoCollection(url, f"it redirects to {there}: say that in `url`")

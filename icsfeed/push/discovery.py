@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from msgspec import Struct
 
 from icsfeed.config.schema import ComponentKind, Feed, PushTarget
-from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav
+from icsfeed.errors import InsufficientStorage, NoCollection, NoPermission, NoServer, NotCalDav
 from icsfeed.ics.write import Header
 from icsfeed.push import xml
 from icsfeed.push.collection import XML_TYPE, Collection, ListedObject, find_properties, no_calendar, propfind
@@ -63,7 +63,7 @@ async def find_calendar(server: DavServer, target: PushTarget, kind: ComponentKi
     """
     try:
         own = await find_properties(server, target.url, target.url, *PROPERTIES)
-    except (NoCollection, NoRight, NotCalDav):
+    except (NoCollection, NoPermission, NotCalDav):
         # A server's address may redirect, or be another program's (DAViCal's and SOGo's is Apache's own,
         # which answers 405): well-known knows better.
         if target.collection is None:
@@ -178,9 +178,9 @@ async def make_calendar(
     if found is not None and xml.CALENDAR in found.holds(xml.TYPE):
         return
     if heard.status == HTTPStatus.FORBIDDEN:
-        raise NoRight(what, "the account may not make calendars there: make it by hand")
+        raise NoPermission(what, "the account may not make calendars there: make it by hand")
     if heard.status == HTTPStatus.INSUFFICIENT_STORAGE:
-        raise NoRoom(what, "the account is full")
+        raise InsufficientStorage(what, "the account is full")
     if heard.status in (429, 500, 502, 503, 504):
         raise NoServer(what, f"the server failed with {heard.status}, every time")
     raise NoCollection(what, f"the server does not make it ({heard.status}): make it by hand")

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from icsfeed.errors import Changed, Locked, NoRoom, ObjectError, PushError, Rejected
+from icsfeed.errors import Changed, InsufficientStorage, Locked, ObjectError, PushError, Rejected
 from icsfeed.push.action import WRITES, Action
 from icsfeed.push.collection import Collection
 from icsfeed.push.object import Claim, ParsedObject, read_object, write_object
@@ -72,7 +72,7 @@ class ObjectWriter:
 
         try:
             await self._do_all(writes, show)
-        except NoRoom:
+        except InsufficientStorage:
             if not deletes:
                 raise
             # The deletions make room; then what did not fit is tried once more.

@@ -71,7 +71,7 @@ async def state(
 ) -> LiveState:
     """How the server at `url` is; `only_live`: without its workspaces, which then count as ready.
 
-    Certificates are checked as for Plane; no proxy is asked. Raises Unfit where `url` is none, and
+    Certificates are checked as for Plane; no proxy is asked. Raises InvalidValue where `url` is none, and
     BadSetting.
     """
     if url.startswith(UNIX):

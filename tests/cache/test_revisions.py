@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from icsfeed.cache.revisions import with_revisions
 from icsfeed.feeds.mapping import Style, period_component
 from icsfeed.model import Label, Period, Snapshot, State
-from icsfeed.text import MENTION, deflated
+from icsfeed.text import MENTION, deflate
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -62,7 +62,7 @@ def cycle_changed(**changes: Any) -> dict[str, Any]:
         pytest.param(issue_changed(name="x"), id="name, in the same second"),
         pytest.param(issue_changed(due=date(2027, 1, 1)), id="date, in the same second"),
         pytest.param(
-            issue_changed(text=deflated("x"), updated=UPDATED + SECOND / 2), id="text, within the second"
+            issue_changed(text=deflate("x"), updated=UPDATED + SECOND / 2), id="text, within the second"
         ),
         pytest.param(
             issue_changed(name="x", updated=UPDATED - HOUR), id="name, and updated_at runs backwards"

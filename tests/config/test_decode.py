@@ -55,7 +55,7 @@ def test_a_workspace_is_enough() -> None:
     assert (config.timezone, config.store.reveal(), config.gzip) == ("UTC", "file", True)
 
 
-def test_the_configuration_of_the_design_loads() -> None:
+def test_a_full_configuration_loads() -> None:
     data = whole(
         public_url="https://cal.example.com/plane/",
         timezone="Europe/Berlin",
@@ -156,8 +156,8 @@ TYPES: list[tuple[object, str, str]] = [
         'workspaces["a b"]',
         "its name must be a slug",
     ),
-    (whole(feedz={}), "feedz", "is not a key here; did you mean feeds?"),
-    (whole(xyz=1), "xyz", "is not a key here; keys: workspaces, "),
+    (whole(feedz={}), "feedz", "unknown key; did you mean feeds?"),
+    (whole(xyz=1), "xyz", "unknown key; keys: workspaces, "),
     (whole(secret=12345678), "secret", "YAML reads this as a number: write it in quotes"),
     (whole(secret=""), "secret", "must be text on one line, not empty"),
     (whole(secret=[SECRET]), "secret", "must be text on one line"),
@@ -243,10 +243,10 @@ ADDRESSES = [
 
 @pytest.mark.parametrize("address", [*ADDRESSES, "https://x:99999", "https://x\n", "javascript:1"])
 def test_an_address_is_http_with_a_host_and_without_a_user_name(address: str) -> None:
-    assert [one.path for one in problems(workspace(url=address))] == ["workspaces.acme.url"]
-    assert [one.path for one in problems(workspace(web_url=address))] == ["workspaces.acme.web_url"]
-    assert [one.path for one in problems(whole(public_url=address))] == ["public_url"]
-    assert [one.path for one in problems(target(url=address))] == ["push.t.url"]
+    assert [problem.path for problem in problems(workspace(url=address))] == ["workspaces.acme.url"]
+    assert [problem.path for problem in problems(workspace(web_url=address))] == ["workspaces.acme.web_url"]
+    assert [problem.path for problem in problems(whole(public_url=address))] == ["public_url"]
+    assert [problem.path for problem in problems(target(url=address))] == ["push.t.url"]
 
 
 @pytest.mark.parametrize(
@@ -264,14 +264,14 @@ def test_good_addresses_are_kept(address: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "A.b-c_d", "0", "x" * 64])
-def test_good_feed_names(name: str) -> None:
+def test_feed_names_that_links_can_contain_are_accepted(name: str) -> None:
     assert name in read(whole(feeds={name: {"everything": True}})).feeds
 
 
 @pytest.mark.parametrize(
     "name", ["", ".a", "-a", "a b", "a/b", "ä", "x" * 65, "a.ics", "A.ICS", "icsf_abc", "a\n", "a@b"]
 )
-def test_feed_names_that_no_link_could_hold(name: str) -> None:
+def test_feed_names_that_links_cannot_contain_are_refused(name: str) -> None:
     (problem,) = problems(whole(feeds={name: {"everything": True}}))
     assert "its name must be 1 to 64 of A-Z a-z 0-9" in problem.message
 
@@ -307,14 +307,14 @@ CHECKS: list[tuple[object, str, str]] = [
     (workspace(api_key="a b"), "workspaces.acme.api_key", "copy it again"),
     (whole(feeds={"f": None}), "feeds.f", "must say what it holds: project, projects, assignee"),
     (whole(feeds={"f": {"unassigned": False}}), "feeds.f", "must say what it holds"),
-    (feed(projects=["A"]), "feeds.f.projects", "cannot stand beside project"),
-    (feed(everything=True), "feeds.f.everything", "cannot stand beside project"),
-    (feed(assignee="a", unassigned=True), "feeds.f.unassigned", "cannot stand beside assignee"),
+    (feed(projects=["A"]), "feeds.f.projects", "cannot be combined with project"),
+    (feed(everything=True), "feeds.f.everything", "cannot be combined with project"),
+    (feed(assignee="a", unassigned=True), "feeds.f.unassigned", "cannot be combined with assignee"),
     (feed(include=[]), "feeds.f.include", "is empty: list issues, cycles or modules"),
     (
         feed(overdue_digest=True, details="busy"),
         "feeds.f.overdue_digest",
-        "cannot stand beside details: busy",
+        "cannot be combined with details: busy",
     ),
     (feed(component="vtodo", include="cycles"), "feeds.f.include", "must be issues: component is vtodo"),
     (feed(undated=True), "feeds.f.undated", "needs component: vtodo"),
@@ -329,7 +329,7 @@ CHECKS: list[tuple[object, str, str]] = [
     (target(feed="g"), "push.t.feed", "is not the name of a feed; there is: f"),
     (target(adopt=["old", "f"]), "push.t.adopt", "names a feed that is pushed itself"),
     (target(feed="project-prop"), "push.t.feed", "is not the name of a feed"),
-    (target(token="x"), "push.t.token", "cannot stand beside a user name"),
+    (target(token="x"), "push.t.token", "cannot be combined with a user name"),
     (target(password=None), "push.t.password", "is missing: username needs it"),
     (target(username=None), "push.t.username", "is missing: the password needs it"),
     (target(username=None, password=None), "push.t", "needs username and password, or token"),
@@ -340,7 +340,7 @@ CHECKS: list[tuple[object, str, str]] = [
 @pytest.mark.parametrize(
     ("data", "path", "words"), CHECKS, ids=[f"{path}-{words[:20]}" for _, path, words in CHECKS]
 )
-def test_what_does_not_go_together_is_named_with_its_path(data: object, path: str, words: str) -> None:
+def test_keys_that_cannot_be_combined_are_named_with_their_path(data: object, path: str, words: str) -> None:
     (problem,) = problems(data)
     assert problem.path == path
     assert words in problem.message
@@ -365,7 +365,7 @@ def test_what_does_not_go_together_is_named_with_its_path(data: object, path: st
         target(feed="assignee-anna") | {"auto": {"assignees": True}},
     ],
 )
-def test_what_goes_together_is_accepted(data: object) -> None:
+def test_keys_that_can_be_combined_are_accepted(data: object) -> None:
     read(data)
 
 
@@ -402,7 +402,7 @@ def test_a_misspelt_key_is_one_problem_not_two() -> None:
     assert [problem.path for problem in problems(data)] == ["workspaces.acme.ulr", "feeds.f.projct"]
 
 
-def test_problems_known_before_are_kept_and_not_looked_at_again() -> None:
+def test_known_problems_are_reported_once() -> None:
     known = [Violation(("secret",), "the environment variable X is not set")]
     assert problems(whole(secret="", gzip=2), known=known) == [
         Problem("secret", "the environment variable X is not set"),
@@ -426,7 +426,7 @@ def test_the_error_names_its_source_and_lists_the_problems() -> None:
         (("ä\n",), '["\\u00e4\\n"]'),
     ],
 )
-def test_paths_are_for_people(path: tuple[str | int, ...], text: str) -> None:
+def test_paths_are_written_for_people(path: tuple[str | int, ...], text: str) -> None:
     assert dotted(path) == text
 
 
@@ -525,5 +525,5 @@ def _leaves(data: Any, at: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         (["old", "older@abcdefghijkl"], ("old", "older@abcdefghijkl")),
     ],
 )
-def test_what_a_target_adopts_is_a_word_or_a_list_of_former_feeds(given: object, meant: object) -> None:
+def test_adopt_is_a_boolean_or_a_list_of_former_feeds(given: object, meant: object) -> None:
     assert decode(target(adopt=given), "test").push["t"].adopt == meant

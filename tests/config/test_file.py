@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from icsfeed.config import schema as config_module
 from icsfeed.config.file import (
-    FILE_LIMIT,
+    MAX_FILE_BYTES,
     SECRET_FILES,
     example_text,
     find,
@@ -72,7 +72,7 @@ def test_a_file_is_loaded(folder: Folder) -> None:
     assert config.secret == Secret(SECRET)
 
 
-def test_the_configuration_of_the_design_loads_as_it_is_written(folder: Folder) -> None:
+def test_a_full_configuration_loads_as_it_is_written(folder: Folder) -> None:
     design = """
 public_url: https://cal.example.com  # may hold a path
 timezone: Europe/Berlin
@@ -137,7 +137,7 @@ def test_an_unset_variable_is_a_problem_at_its_path_and_the_only_one(folder: Fol
 
 
 @pytest.mark.parametrize("text", ["${}", "${a-b}", "${X:-y}", "${", "a${X", "${ X }"])
-def test_a_variable_that_cannot_be_says_how_to_write_one(folder: Folder, text: str) -> None:
+def test_a_malformed_variable_says_how_to_write_one(folder: Folder, text: str) -> None:
     (problem,) = folder.problems(HEAD + f"feeds: {{f: {{everything: true, title: '{text}'}}}}\n")
     assert problem == Problem("feeds.f.title", "holds a ${ without NAME}: write $${ for a plain ${")
 
@@ -150,7 +150,7 @@ def test_a_secret_comes_from_a_file_without_its_line_break(folder: Folder, conte
     assert config.secret_file == str(folder.path / "secret.txt")
 
 
-def test_files_of_secrets_may_be_named_by_a_variable(folder: Folder) -> None:
+def test_a_variable_may_name_the_file_of_a_secret(folder: Folder) -> None:
     folder.write("key", "plane_key\n")
     acme = "{url: https://x, api_key_file: ${CREDENTIALS_DIRECTORY}/key}"
     text = f"secret: {SECRET}\nworkspaces: {{acme: {acme}}}\n"
@@ -168,7 +168,11 @@ def test_files_of_secrets_may_be_named_by_a_variable(folder: Folder) -> None:
         ("admin_token_file: ${NOT_SET}", "admin_token_file", "NOT_SET is not set"),
         ("admin_token_file: 3", "admin_token_file", "write it in quotes"),
         ("admin_token_file: short", "admin_token", "needs 16 characters or more"),
-        ("admin_token: x\nadmin_token_file: short", "admin_token_file", "cannot stand beside admin_token"),
+        (
+            "admin_token: x\nadmin_token_file: short",
+            "admin_token_file",
+            "cannot be combined with admin_token",
+        ),
     ],
 )
 def test_a_file_that_holds_no_secret_is_a_problem(folder: Folder, line: str, path: str, words: str) -> None:
@@ -180,7 +184,7 @@ def test_a_file_that_holds_no_secret_is_a_problem(folder: Folder, line: str, pat
     assert "tiny-token" not in problem.message
 
 
-def test_a_certificate_authority_is_a_path_and_must_be_there(folder: Folder) -> None:
+def test_a_certificate_authority_is_a_path_that_must_exist(folder: Folder) -> None:
     push = (
         "feeds: {f: {everything: true}}\npush: {t: {feed: f, url: https://x/, token: t, ca_file: ca.pem}}\n"
     )
@@ -222,14 +226,14 @@ def test_keys_given_twice_are_problems_with_their_lines(folder: Folder) -> None:
     ]
 
 
-def test_anchors_and_merges_work_and_are_no_duplicates(folder: Folder) -> None:
+def test_anchors_and_merges_work_and_are_not_duplicates(folder: Folder) -> None:
     text = HEAD + "feeds:\n  a: &a {everything: true, done: keep}\n  b: {<<: *a, done: drop}\n"
     feeds = folder.load(text).feeds
     assert (feeds["a"].done, feeds["b"].done, feeds["b"].everything) == ("keep", "drop", True)
 
 
 @pytest.mark.parametrize("key", ["NO", "ON", "on", "Yes", "2024", "2024-01-31", "1:30", "0o7", "3.5"])
-def test_what_yaml_takes_for_something_else_is_kept_or_asks_for_quotes(folder: Folder, key: str) -> None:
+def test_values_that_yaml_reads_otherwise_are_read_back_or_need_quotes(folder: Folder, key: str) -> None:
     text = HEAD + f"feeds: {{f: {{projects: [A, {key}]}}}}\n"
     if isinstance(yaml.safe_load(key), str):
         assert folder.load(text).feeds["f"].projects == ("A", key)
@@ -271,12 +275,14 @@ BROKEN: list[tuple[str | bytes, str]] = [
         "a0: &a0 {x: y}\n" + "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1},' * 9}]}}\n" for n in range(1, 9)),
         "more than",
     ),
-    ("#" * (FILE_LIMIT + 1), "is larger than 1024 KiB"),
+    ("#" * (MAX_FILE_BYTES + 1), "is larger than 1024 KiB"),
 ]
 
 
 @pytest.mark.parametrize(("text", "words"), BROKEN, ids=[words[:40] for _, words in BROKEN])
-def test_what_is_no_configuration_is_one_clear_problem(folder: Folder, text: str | bytes, words: str) -> None:
+def test_a_file_that_is_not_a_configuration_is_one_clear_problem(
+    folder: Folder, text: str | bytes, words: str
+) -> None:
     (problem,) = folder.problems(text)
     assert problem.path == ""
     assert words in problem.message
@@ -288,7 +294,7 @@ def test_a_missing_file_is_a_problem(folder: Folder) -> None:
         load(folder.path / "nowhere.yaml", {}, ZONES)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_file(folder: Folder) -> None:
+def test_a_byte_order_mark_is_ignored(folder: Folder) -> None:
     assert folder.load(b"\xef\xbb\xbf" + HEAD.encode()).secret == Secret(SECRET)
 
 
@@ -303,7 +309,7 @@ def test_any_text_is_a_configuration_or_a_config_error(
         load(path, {}, ZONES)
 
 
-def test_the_file_is_the_one_asked_for_then_the_environments_then_ours_then_the_systems(
+def test_the_file_is_the_argument_then_the_environments_then_the_local_then_the_systems(
     tmp_path: Path,
 ) -> None:
     system = tmp_path / "etc.yaml"
@@ -386,7 +392,7 @@ def test_the_example_loads_with_all_that_is_commented_out(folder: Folder) -> Non
     assert set(config.push) == {"team", "by-token"}
 
 
-def test_what_the_example_shows_as_defaults_are_the_defaults(folder: Folder) -> None:
+def test_the_defaults_in_the_example_are_the_defaults(folder: Folder) -> None:
     folder.write("ca.pem", trustme.CA().cert_pem.bytes().decode())
     config = load(folder.write("feeds.yaml", _uncommented(example_text())), ENVIRON)
     bare = folder.load(HEAD)

@@ -1,4 +1,4 @@
-"""The values of a configuration: secrets, lengths of time, colours."""
+"""The values of a configuration: secrets, durations, colours."""
 
 import contextlib
 import copy
@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icsfeed.config.schema import Auto, Config, Duration, Feed, Secret, WorkspaceConfig, color_name
-from icsfeed.config.values import LONGEST, parse_alarm, parse_duration
-from icsfeed.errors import Unfit
+from icsfeed.config.values import MAX_SECONDS, parse_alarm, parse_duration
+from icsfeed.errors import InvalidValue
 from icsfeed.ics.colors import CSS3
 
 HOUR, DAY = 3600, 86_400
@@ -31,7 +31,7 @@ HOUR, DAY = 3600, 86_400
         (60, 60),
     ],
 )
-def test_a_length_of_time_is_read(written: str | int, seconds: int) -> None:
+def test_a_duration_is_read(written: str | int, seconds: int) -> None:
     assert parse_duration(written) == seconds
 
 
@@ -39,7 +39,7 @@ def test_a_length_of_time_is_read(written: str | int, seconds: int) -> None:
     "written",
     ["", " ", "d", "-3d", "1h 1d", "1d 1d", "1.5h", "5 m", "PT5M", "１d", "1y", -1, "99999999w", 10**30],
 )
-def test_what_is_no_length_of_time_is_refused(written: str | int) -> None:
+def test_a_text_that_is_not_a_duration_is_refused(written: str | int) -> None:
     with pytest.raises(ValueError, match="not a length"):
         parse_duration(written)
 
@@ -66,16 +66,16 @@ def test_an_alarm_is_read(written: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     "written", ["", "P", "PT", "-", "P1DT", "15", "--PT1H", "PT1H30", "P1H", "P99999999W"]
 )
-def test_what_is_no_alarm_is_refused(written: str) -> None:
+def test_a_text_that_is_not_an_alarm_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="not a length"):
         parse_alarm(written)
 
 
 @given(st.text(alphabet="PTWDHMSwdhms0123456789 +-", max_size=30))
-def test_lengths_are_in_bounds_or_refused(written: str) -> None:
+def test_durations_are_in_bounds_or_refused(written: str) -> None:
     for read in (parse_duration, parse_alarm):
         with contextlib.suppress(ValueError):
-            assert abs(read(written)) <= LONGEST
+            assert abs(read(written)) <= MAX_SECONDS
 
 
 def test_a_duration_has_a_timedelta() -> None:
@@ -123,7 +123,7 @@ def test_there_are_147_colours_and_each_has_a_value() -> None:
 
 def test_a_colour_name_is_lower_case() -> None:
     assert color_name("SteelBlue") == "steelblue"
-    with pytest.raises(Unfit, match="none of those"):
+    with pytest.raises(InvalidValue, match="none of those"):
         color_name("#ff0000")
-    with pytest.raises(Unfit, match="did you mean tomato"):
+    with pytest.raises(InvalidValue, match="did you mean tomato"):
         color_name("tomatoe")

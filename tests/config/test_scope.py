@@ -1,4 +1,4 @@
-"""What of a configuration a push to some targets needs."""
+"""The part of a configuration that a push to some targets needs."""
 
 from typing import Any
 
@@ -39,13 +39,13 @@ def test_an_automatic_feed_may_be_of_any_workspace() -> None:
 
 
 @pytest.mark.parametrize("change", [{"active": False}, {"adopt": ["theirs"]}, {"adopt": "theirs"}])
-def test_what_only_the_whole_shows_to_be_wrong_is_left_to_the_whole(change: dict[str, Any]) -> None:
+def test_a_problem_that_only_the_whole_shows_keeps_the_whole(change: dict[str, Any]) -> None:
     data = {**DATA, "push": {**DATA["push"], "team": {"feed": "all", **change}}}
     assert narrowed_to(data, ["team"]) is data
 
 
 @pytest.mark.parametrize("targets", [[], ["nope"], ["team", "nope"]])
-def test_without_targets_or_with_one_that_is_not_there_nothing_is_left_out(targets: list[str]) -> None:
+def test_without_targets_or_with_an_unknown_one_nothing_is_left_out(targets: list[str]) -> None:
     assert narrowed_to(DATA, targets) is DATA
 
 
@@ -58,7 +58,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("workspace", [["acme"], {"acme": None}, 1])
-def test_a_workspace_that_is_no_name_is_left_to_the_whole(workspace: object) -> None:
+def test_a_workspace_that_is_not_a_name_keeps_the_whole(workspace: object) -> None:
     other = {"workspace": workspace}
     for feed in ("all", "another"):
         data = {**DATA, "feeds": {**DATA["feeds"], feed: other}}
@@ -66,5 +66,5 @@ def test_a_workspace_that_is_no_name_is_left_to_the_whole(workspace: object) -> 
 
 
 @given(VALUES)
-def test_whatever_a_file_holds_comes_out_without_failing(data: object) -> None:
+def test_any_data_is_narrowed_without_failing(data: object) -> None:
     narrowed_to(data, ["t"])

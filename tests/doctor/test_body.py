@@ -29,7 +29,7 @@ def test_a_good_file_is_read_whole() -> None:
     assert body.of("VTODO") == (task,)
 
 
-def test_what_changes_by_itself_is_not_content() -> None:
+def test_volatile_properties_are_not_content() -> None:
     one = read_body(GOOD).items[0]
     other = read_body(GOOD.replace(b"DTSTAMP:2026", b"DTSTAMP:2027").replace(b"UID:a", b"UID:z")).items[0]
     assert one.content == other.content
@@ -55,7 +55,7 @@ def test_what_changes_by_itself_is_not_content() -> None:
         pytest.param(b"\r\n" + GOOD, "malformed", (), id="an empty line"),
     ],
 )
-def test_what_is_wrong_is_found(wrong: bytes, field: str, value: object) -> None:
+def test_each_mistake_is_found(wrong: bytes, field: str, value: object) -> None:
     assert getattr(read_body(wrong), field) == value
 
 

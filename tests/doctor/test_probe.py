@@ -9,7 +9,7 @@ import pytest
 from icsfeed.doctor.clients import CLIENTS
 from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations
 from icsfeed.doctor.probe import ALL, PEEK, REDIRECTS, SIZE, address, examine, open_doctor
-from icsfeed.errors import Unfit
+from icsfeed.errors import InvalidValue
 
 pytestmark = pytest.mark.anyio
 
@@ -219,5 +219,5 @@ def test_what_a_person_gives_becomes_an_address(given: str, address_: str) -> No
     "given", ["", "x", "ftp://x/", "file:///etc/passwd", "https://", "https://x:port/", "/feeds/x.ics"]
 )
 def test_what_is_no_web_address_is_refused(given: str) -> None:
-    with pytest.raises(Unfit, match=r"web address|must begin"):
+    with pytest.raises(InvalidValue, match=r"web address|must begin"):
         address(given)

@@ -24,8 +24,9 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Alarm, Feed, Filter, Window
 from icsfeed.feeds.calendar import Day, FeedData, style_of, tombstone
 from icsfeed.feeds.query import parse_query
+from icsfeed.html_text import html_to_text
 from icsfeed.model import Issue, Label, Period, Person, Snapshot
-from icsfeed.text import MENTION, deflated, plain
+from icsfeed.text import MENTION, deflate
 
 
 def _id(kind: str, number: int) -> str:
@@ -69,7 +70,7 @@ ISSUES = (
         priority="urgent",
         labels=(LABELS[0].id, LABELS[1].id),
         assignees=(BOB.id, ANNA.id),
-        text=deflated(plain(HTML)),
+        text=deflate(html_to_text(HTML)),
     ),
     _issue(
         2,
@@ -86,7 +87,7 @@ ISSUES = (
     ),
     _issue(5, "Paint the hall", date(2027, 2, 1), "cancelled", priority="low", parent=_id("c", 1)),
     _issue(6, "Find a name for the house", None, "backlog"),
-    _issue(7, "\x07", date(2026, 11, 20), None, text=deflated(f"{MENTION}gone{MENTION}, please")),
+    _issue(7, "\x07", date(2026, 11, 20), None, text=deflate(f"{MENTION}gone{MENTION}, please")),
 )
 PERIODS = (
     Period(

@@ -30,7 +30,7 @@ from icsfeed.feeds.mapping import (
     issue_uid,
     period_component,
 )
-from icsfeed.ics.component import SEQUENCE_LIMIT
+from icsfeed.ics.component import MAX_SEQUENCE
 from icsfeed.ics.write import write
 from icsfeed.model import Issue, Label, Person, Snapshot
 from icsfeed.text import MENTION
@@ -540,7 +540,7 @@ def test_an_items_revision_is_the_last_of_all_that_moved_it(
         pytest.param(CREATED, CREATED + HOUR, 3600, id="an hour later"),
         pytest.param(CREATED + HOUR, CREATED, 0, id="before it was made"),
         pytest.param(
-            datetime(1800, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC), SEQUENCE_LIMIT, id="cap"
+            datetime(1800, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC), MAX_SEQUENCE, id="cap"
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Content lines come back as they were written, and what others write is taken apart as RFC 5545 says."""
+"""What we write is read back as it was, and what others write is parsed as RFC 5545 says."""
 
 import pytest
 from hypothesis import given

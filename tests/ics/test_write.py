@@ -234,7 +234,7 @@ def test_an_event_ends_on_the_day_after(day: date, written: tuple[str, str]) -> 
     assert (found["DTSTART;VALUE=DATE"], found["DTEND;VALUE=DATE"]) == written
 
 
-def test_an_event_without_a_day_is_a_mistake_of_ours() -> None:
+def test_an_event_without_a_day_raises_an_error() -> None:
     with pytest.raises(ValueError, match="needs its first and last day"):
         write(component(issue(due=None)))
 

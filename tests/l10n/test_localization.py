@@ -35,12 +35,12 @@ DAY = date(2026, 11, 23)
         ("../../etc", "", "en"),
     ],
 )
-def test_the_first_known_language_that_is_wanted(asked: str | None, accept: str, tag: str) -> None:
+def test_the_first_accepted_language_that_we_have_is_chosen(asked: str | None, accept: str, tag: str) -> None:
     assert choose_language(asked, accept, "en") == tag
 
 
 @given(st.text(), st.text())
-def test_whatever_is_asked_a_known_language_answers(asked: str, accept: str) -> None:
+def test_any_request_gets_a_language_that_we_have(asked: str, accept: str) -> None:
     assert language_of(choose_language(asked, accept, "de")) in LANGUAGES
 
 
@@ -80,20 +80,20 @@ def test_dates_are_written_as_the_region_does(
     assert l10n.span(DAY, date(2026, 12, 6)).replace("\u2009", " ") == span
 
 
-def test_a_moment_is_told_in_the_zone() -> None:
+def test_a_moment_is_shown_in_the_time_zone() -> None:
     late = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
     assert Localization("de", BERLIN).moment(late) == "24. Nov., 00:30"
     assert Localization("en-GB", ZoneInfo("UTC")).moment(late) == "23 Nov, 23:30"
 
 
-def test_weeks_begin_where_the_region_has_it() -> None:
+def test_weeks_begin_on_the_day_of_the_region() -> None:
     american, german = Localization("en-US", BERLIN), Localization("de", BERLIN)
     assert (american.first_weekday, german.first_weekday) == (6, 0)
     assert american.weekdays()[0] == ("Sun", "Sunday")
     assert german.weekdays()[6] == ("So", "Sonntag")
 
 
-def test_counts_have_their_plural_and_numbers_their_signs() -> None:
+def test_counts_have_their_plural_and_numbers_their_separators() -> None:
     english, german = Localization("en", BERLIN), Localization("de", BERLIN)
     assert [english.count("item", number) for number in (0, 1, 2)] == ["0 items", "1 item", "2 items"]
     assert [german.count("item", number) for number in (1, 12_345)] == ["1 Eintrag", "12.345 Einträge"]
@@ -101,11 +101,11 @@ def test_counts_have_their_plural_and_numbers_their_signs() -> None:
 
 
 @pytest.mark.parametrize(("tag", "written"), [("en-XX", "en"), ("de-419", "de"), ("de-AT", "de-AT")])
-def test_a_region_that_nobody_knows_is_left_out(tag: str, written: str) -> None:
+def test_an_unknown_region_is_left_out(tag: str, written: str) -> None:
     assert Localization(tag, BERLIN).tag == written
 
 
-def test_words_are_filled_in_and_lines_told_apart() -> None:
+def test_words_are_filled_in_and_lines_split() -> None:
     l10n = Localization("en", BERLIN)
     assert l10n.say("until", day="Monday") == "until Monday"
     assert len(l10n.lines("app google steps")) == 4

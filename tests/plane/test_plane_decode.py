@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from icsfeed.model import Issue, OtherProject, Period, PeriodKind, Project
 from icsfeed.plane import decode as wire
 from icsfeed.plane.json import Unreadable
-from icsfeed.text import inflated
+from icsfeed.text import inflate
 from plane.test_plane_world import WEB, row
 
 OTHER = "11111111-1111-4111-8111-111111111111"
@@ -68,7 +68,7 @@ LENIENT: dict[str, tuple[dict[str, object], str, object]] = {
 @pytest.mark.parametrize(("fields", "attribute", "value"), LENIENT.values(), ids=LENIENT)
 def test_what_is_not_needed_may_be_anything(fields: dict[str, object], attribute: str, value: object) -> None:
     found = getattr(read(**fields), attribute)
-    assert (inflated(found) if attribute == "text" else found) == value
+    assert (inflate(found) if attribute == "text" else found) == value
 
 
 UNREADABLE: dict[str, tuple[dict[str, object], str]] = {

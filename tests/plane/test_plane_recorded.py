@@ -8,7 +8,7 @@ import pytest
 from icsfeed.errors import NoAccess
 from icsfeed.model import Label, Person, Project, State
 from icsfeed.plane.client import PlaneClient
-from icsfeed.text import inflated
+from icsfeed.text import inflate
 from plane.test_plane_world import WEB, always, connect, page, recording, replay, rows_of
 
 pytestmark = pytest.mark.anyio
@@ -75,8 +75,8 @@ async def test_names_are_kept_as_they_are_and_descriptions_become_text(plane: Pl
 
     assert issues[33].name == "X\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nUID:injected"
     assert issues[31].name == "   leading and trailing   "
-    assert "<" not in inflated(issues[35].text)
-    assert 0 < len(inflated(issues[36].text)) < 10_000
+    assert "<" not in inflate(issues[35].text)
+    assert 0 < len(inflate(issues[36].text)) < 10_000
 
 
 async def test_states_have_their_groups(plane: PlaneClient) -> None:

@@ -8,7 +8,7 @@ import pytest
 from dav_memory import CALENDAR, HOST, multistatus, status
 
 from icsfeed.config.schema import ComponentKind, PushTarget
-from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav, PushError
+from icsfeed.errors import InsufficientStorage, NoCollection, NoPermission, NoServer, NotCalDav, PushError
 from icsfeed.push.discovery import DiscoveredCalendar, find_calendar, make_calendar
 from icsfeed.push.session import DavServer
 
@@ -223,10 +223,10 @@ async def test_a_calendar_that_is_there_by_now_is_as_good(code: int) -> None:
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
     [
-        (403, NoRight, "by hand"),
+        (403, NoPermission, "by hand"),
         (405, NoCollection, "does not make it (405)"),
         (501, NoCollection, "by hand"),
-        (507, NoRoom, "full"),
+        (507, InsufficientStorage, "full"),
         (503, NoServer, "503, every time"),
         (404, NoCollection, "(404)"),
     ],

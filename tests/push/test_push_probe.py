@@ -11,7 +11,7 @@ from push_world import FEED, pushing_to, target
 
 from icsfeed.cli.check import Finding, check, worst
 from icsfeed.config.schema import PushTarget
-from icsfeed.errors import IcsfeedError, LoginRefused, NoCollection, NoRight, NoServer, Rejected
+from icsfeed.errors import IcsfeedError, LoginRefused, NoCollection, NoPermission, NoServer, Rejected
 from icsfeed.push.session import open_server
 
 pytestmark = pytest.mark.anyio
@@ -51,9 +51,9 @@ async def test_a_target_that_is_off_is_not_tried(tmp_path: Path) -> None:
         ("PROPFIND", answering(401), LoginRefused),
         ("PROPFIND", answering(404), NoCollection),
         ("PROPFIND", refusing_the_connection, NoServer),
-        ("PUT", answering(403), NoRight),
+        ("PUT", answering(403), NoPermission),
         ("PUT", answering(415), Rejected),
-        ("DELETE", answering(403), NoRight),
+        ("DELETE", answering(403), NoPermission),
     ],
 )
 async def test_the_first_thing_that_does_not_work_is_an_error_and_is_tried_once(

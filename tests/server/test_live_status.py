@@ -9,7 +9,7 @@ import httpx
 import pytest
 import trustme
 
-from icsfeed.errors import BadSetting, Unfit
+from icsfeed.errors import BadSetting, InvalidValue
 from icsfeed.server.live_status import FOREIGN, LARGEST, LiveState, state
 
 pytestmark = pytest.mark.anyio
@@ -80,7 +80,7 @@ async def test_no_answer_is_a_state_too() -> None:
     found = await state("http://x", transport=httpx.MockTransport(site))
     assert found == LiveState(False, False, {"server": "no answer in time"})
     for url in ("http://x:port", "nonsense", "http://127.0.0.1:99999", "ftp://x", "http://a..b"):
-        with pytest.raises(Unfit, match=r"web address|must begin with https://|host name"):
+        with pytest.raises(InvalidValue, match=r"web address|must begin with https://|host name"):
             await state(url)
 
 
