@@ -205,7 +205,9 @@ class FeedEndpoint:
             body = await compressor.body(rendered) if compressor and choice.is_gzip else None
             size = rendered.size if body is None else len(body)
             head = self._head(request, rendered, choice, size)
-            pieces = rendered.pieces() if body is None else _pieces(body)
+            pieces = rendered.pieces()
+            if body is not None:
+                pieces = (body[start : start + PIECE] for start in range(0, size, PIECE))
             response = CalendarResponse(HTTPStatus.OK, head, *(() if request.is_head else (size, pieces)))
         return RestyledResponse(response, rendered.etag, self._in_flight) if query.restyles else response
 
@@ -283,10 +285,6 @@ def feed_headers(
 
 def _gzip_etag(rendered: Rendered) -> str:
     return f'{rendered.etag[:-1]}-gzip"'
-
-
-def _pieces(body: bytes) -> Iterator[bytes]:
-    return (body[at : at + PIECE] for at in range(0, len(body), PIECE))
 
 
 def _not_yet(retry_after: int, waiting: str | None = None) -> Response[str]:

@@ -182,11 +182,14 @@ def described(
     @dataclass
     class Described(Operation):
         def __post_init__(self) -> None:
-            asked = [_parameter(name, "query", *QUERY[name]) for name in query]
-            sent = [_parameter(name, "header", text, _STRING) for name, text in headers.items()]
-            self.parameters = [*(self.parameters or ()), *asked, *sent]
-            said = sorted({**EVERYWHERE, **answers}.items())
-            self.responses = {str(status): _response(status, answer) for status, answer in said}
+            in_query = [_parameter(name, "query", *QUERY[name]) for name in query]
+            in_headers = [_parameter(name, "header", text, _STRING) for name, text in headers.items()]
+            self.parameters = [*(self.parameters or ()), *in_query, *in_headers]
+            self.responses = {}
+            for status, answer in sorted({**EVERYWHERE, **answers}.items()):
+                json = _ERROR if status >= 400 and status != 503 else _OBJECT
+                content = _content(answer.types, json) or None
+                self.responses[str(status)] = OpenAPIResponse(description=answer.text, content=content)
             if body:
                 self.request_body = RequestBody(content=_content((JSON,), _OBJECT), required=True)
             if 401 in answers and not body:
@@ -197,11 +200,6 @@ def described(
 
 def _parameter(name: str, where: str, text: str, schema: Schema) -> Parameter:
     return Parameter(name=name, param_in=where, description=text, schema=schema, required=False)
-
-
-def _response(status: int, answer: ResponseSpec) -> OpenAPIResponse:
-    json = _ERROR if status >= 400 and status != 503 else _OBJECT
-    return OpenAPIResponse(description=answer.text, content=_content(answer.types, json) or None)
 
 
 def _content(types: Iterable[str], json: Schema) -> dict[str, OpenAPIMediaType]:

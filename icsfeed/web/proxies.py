@@ -1,6 +1,6 @@
 """Whose request it is: the address behind proxies that the configuration names, and no other's word."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
@@ -39,7 +39,8 @@ def client_address(peer: str, forwarded: Iterable[str], proxies: Collection[str]
     address = read_address(peer)
     if address is None:
         return peer or UNKNOWN
-    for hop in reversed(_hops(forwarded)):
+    hops = [hop for value in forwarded for hop in value.split(",") if hop.strip()]
+    for hop in reversed(hops):
         if not is_in_networks(address, proxies):
             break
         before = read_address(hop)
@@ -47,10 +48,6 @@ def client_address(peer: str, forwarded: Iterable[str], proxies: Collection[str]
             break
         address = before
     return str(address)
-
-
-def _hops(forwarded: Iterable[str]) -> Sequence[str]:
-    return [hop for value in forwarded for hop in value.split(",") if hop.strip()]
 
 
 def rate_limit_key(address: str) -> str:

@@ -70,8 +70,14 @@ class Webhooks:
 
         Several are one of Plane's, read with different keys or for different projects.
         """
-        found = [name for name, own in self._settings.items() if is_signed(body, signature, _secrets(own))]
-        return [name for name in found if _may_send(self._settings[name], address)]
+        senders = []
+        for name, settings in self._settings.items():
+            # While Plane's secret is being changed, the old one counts too.
+            secrets = filter(None, (settings.webhook_secret, settings.webhook_secret_old))
+            is_genuine = is_signed(body, signature, [secret.reveal() for secret in secrets])
+            if is_genuine and (not settings.webhook_from or is_within(address, settings.webhook_from)):
+                senders.append(name)
+        return senders
 
     def _taken(self, names: Sequence[str], body: bytes, headers: Mapping[str, str]) -> Response[Any]:
         # The delivery id in the headers is not signed: a replay would carry a new one.
@@ -102,15 +108,6 @@ class Webhooks:
     ) -> Response[Any]:
         self._deliveries.counts[code.lower()] += 1
         return error_answer(status, code, message, now=self._clock(), details=details, headers=headers)
-
-
-def _secrets(settings: WorkspaceConfig) -> list[str]:
-    secrets = (settings.webhook_secret, settings.webhook_secret_old)
-    return [secret.reveal() for secret in secrets if secret is not None]
-
-
-def _may_send(settings: WorkspaceConfig, address: str) -> bool:
-    return not settings.webhook_from or is_within(address, settings.webhook_from)
 
 
 def _processed(touched: WebhookChange | None, message: str, headers: Mapping[str, str]) -> Response[Any]:

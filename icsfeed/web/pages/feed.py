@@ -64,7 +64,7 @@ class FeedPage(Struct, frozen=True, kw_only=True):
     """
 
     sheet: FeedView
-    scene: CalendarView
+    calendar: CalendarView
     total: int
     late: Sequence[PageItem]
     next: Sequence[PageItem]
@@ -123,7 +123,7 @@ def feed_page_html(
         **{"person": None, "mine": (), **values},
         page=page,
         sheet=page.sheet,
-        scene=page.scene,
+        calendar=page.calendar,
         apps=APPS,
         alarms=ALARMS,
         framed=bool(service.config.embed.frame_ancestors),
@@ -144,7 +144,7 @@ def feed_page_of(service: FeedService, ask: PageRequest, seen: NarrowedFeed, sub
     addresses = _addresses(service, ask.base, whole.name, subscriber, narrowing, sheet.title)
     return FeedPage(
         sheet=sheet,
-        scene=calendar_view_of(sheet.items, "month", day, sheet.today, ask.l10n.first_weekday),
+        calendar=calendar_view_of(sheet.items, "month", day, sheet.today, ask.l10n.first_weekday),
         total=len(whole.items),
         late=overdue(sheet.items, sheet.today),
         next=upcoming(sheet.items, sheet.today, NEXT_SHOWN),

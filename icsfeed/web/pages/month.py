@@ -98,15 +98,16 @@ def _first(item: PageItem) -> date:
 
 
 def _clipped(items: Iterable[PageItem], start: date, end: date) -> list[tuple[int, int, PageItem]]:
-    found = [
+    """Return the items in a week: first and last day, 0 to 6, in the order in which they take lanes."""
+    clipped = [
         ((max(_first(item), start) - start).days, (min(item.last or end, end) - start).days, item)
         for item in items
         if item.is_within(start, end)
     ]
-    return sorted(found, key=_place)
 
+    def order(bar: tuple[int, int, PageItem]) -> tuple[object, ...]:
+        """Put earlier ones first, then longer ones, what is still to do, and what is urgent."""
+        first, last, item = bar
+        return (first, first - last, item.done, RANK[item.priority], item.order)
 
-def _place(bar: tuple[int, int, PageItem]) -> tuple[object, ...]:
-    """Earlier ones first, then longer ones, what is still to do, and what is urgent."""
-    first, last, item = bar
-    return (first, first - last, item.done, RANK[item.priority], item.order)
+    return sorted(clipped, key=order)

@@ -22,7 +22,7 @@ from icsfeed.negotiation import accepts_html
 from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
-from icsfeed.web.pages.parameters import OWN, OWN_LENGTH, Theme
+from icsfeed.web.pages.parameters import MAX_VALUE_LENGTH, PAGE_PARAMETERS, Theme
 from icsfeed.web.responses import NEVER_STORED, listed
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
@@ -132,7 +132,7 @@ def _known(parameters: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
     return (
         (name, value)
         for name, value in dict.fromkeys(parameters)
-        if name in FIELDS or (name in OWN and len(value) <= OWN_LENGTH)
+        if name in FIELDS or (name in PAGE_PARAMETERS and len(value) <= MAX_VALUE_LENGTH)
     )
 
 

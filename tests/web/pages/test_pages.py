@@ -145,7 +145,7 @@ async def test_a_parameter_that_cannot_be_used_is_named(world: World) -> None:
 async def test_a_builder_with_a_bad_value_shows_the_whole_feed_and_what_is_wrong(world: World) -> None:
     answer = await page(world, f"{feed_path(world, 'property')}?from=2026-12-01&to=2026-11-01")
     assert answer.status_code == 400
-    assert "“to” has a value that cannot be used here." in words(answer)
+    assert "The value of “to” is not valid." in words(answer)
     assert "20 items" in words(answer)
 
 
@@ -185,7 +185,7 @@ async def test_a_feed_that_lost_its_project_shows_its_last_good_page() -> None:
         after = await page(world, embed_path(world, "property"))
         assert after.status_code == 200
         assert words(before).count("[") == words(after).count("[")
-        assert "may not read one project of this calendar" in words(after)
+        assert "cannot access one project of this calendar" in words(after)
 
 
 async def test_a_last_good_page_knows_what_day_it_is() -> None:
@@ -283,7 +283,7 @@ async def test_a_choice_longer_than_any_link_is_told_so(world: World, length: in
     query, fits = f"?lang=en&label={'z' * length}", length < 2_000
     answer = await page(world, feed_path(world, "property") + query)
     assert answer.status_code == (200 if fits else 400)
-    said = "more than 200 characters" if fits else "“label” has a value that cannot be used here."
+    said = "more than 200 characters" if fits else "The value of “label” is not valid."
     assert said in words(answer)
     assert ("Scan to open" in words(answer)) is not fits, "a code of so many characters cannot be read"
     for path in (embed_path(world, "property"), world.path("property")):
@@ -474,7 +474,7 @@ async def test_narrowing_narrows_pages_as_it_narrows_the_feed(world: World) -> N
 
 async def test_an_empty_page_leads_to_the_next_item(world: World) -> None:
     answer = await page(world, f"{embed_path(world, 'property')}?date=2026-05-01")
-    assert "Nothing is due in this period. Next item: Sunday, November 8, 2026." in words(answer)
+    assert "Nothing is due in this period. Next item: Sunday, November 8, 2026" in words(answer)
     last = await page(world, f"{embed_path(world, 'property')}?date=2031-05-01")
     assert words(last).count("Nothing is due in this period.") == 1
     assert "Next item" not in words(last)
@@ -583,8 +583,8 @@ async def test_the_page_has_steps_and_an_honest_line_for_each_app(world: World) 
         *("iPhone and iPad", "Thunderbird", "Android (ICSx⁵)", "Nextcloud", "Home Assistant"),
     ):
         assert app in said
-    assert said.count("Asks ") == 9
-    assert "every few hours; nothing can hurry it" in said
+    assert said.count("Updates ") == 9
+    assert "every few hours; this cannot be changed" in said
 
 
 async def test_the_page_lists_what_is_overdue_and_what_comes_next(world: World) -> None:

@@ -88,7 +88,7 @@ async def test_programs_get_json_at_the_same_address(world: World) -> None:
 @pytest.mark.parametrize("token", ["wrong", ""])
 async def test_others_get_a_calm_page_and_are_asked_for_the_token(world: World, token: str) -> None:
     answer = await status(world, token=token)
-    assert (answer.status_code, "needs the admin_token" in words(answer)) == (401, True)
+    assert (answer.status_code, "requires the admin_token" in words(answer)) == (401, True)
     assert answer.headers["www-authenticate"].startswith("Basic")
     for secret in ("property", "demo", "PROP", "icsf_"):
         assert secret not in answer.text
