@@ -26,7 +26,7 @@ from icsfeed.web.pages.feed_view import FeedViews
 from icsfeed.web.pages.me import Memberships, me
 from icsfeed.web.pages.render import PageRenderer
 from icsfeed.web.state import ServerState
-from icsfeed.web.status.admin import admin_routes
+from icsfeed.web.status.admin import metrics, status, sync_now, sync_status
 from icsfeed.web.status.health import api_health, health, ready, robots, root
 from icsfeed.web.webhooks import Webhooks, plane_webhook
 
@@ -77,7 +77,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     }
     app = Litestar(
         [
-            *(private_feed, public_feed, plane_webhook, admin_routes(config, server)),
+            *(private_feed, public_feed, plane_webhook, sync_now, sync_status, status, metrics),
             *(root, health, ready, api_health, robots, docs),
             *(private_embed, public_embed, me, static_file),
         ],

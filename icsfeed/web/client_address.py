@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from icsfeed.config.schema import AuthProxy
@@ -26,9 +27,9 @@ def remember_peer(app: ASGIApp) -> ASGIApp:
     return handle
 
 
-def client_of(request: Request[Any, Any, Any]) -> str:
-    """The address of whoever asks, as far as it is known."""
-    return request.client.host if request.client else ""
+def client_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Return the client's address, as far as it is known."""
+    return connection.client.host if connection.client else ""
 
 
 def is_within(address: str, networks: Collection[str]) -> bool:

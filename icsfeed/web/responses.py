@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from litestar import Response
 from litestar.datastructures import Headers
 from litestar.enums import HttpMethod
+from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 Clock: TypeAlias = Callable[[], datetime]
@@ -16,6 +17,16 @@ READ = (HttpMethod.GET, HttpMethod.HEAD)
 NOT_FOUND = "There is no calendar here. Ask for a new link."
 
 NEVER_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class ApiError(HTTPException):
+    """A refusal as JSON, with an `error_code` of its own (design.md, "Routes")."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.code = code
+        super().__init__(message, status_code=status, headers=dict(headers or {}))
 
 
 def listed(headers: Headers, name: str) -> str | None:
