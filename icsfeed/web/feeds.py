@@ -73,5 +73,5 @@ async def public_feed(
     pages: NamedDependency[PageRenderer],
     sheets: NamedDependency[FeedViews],
 ) -> Response[Any]:
-    """A calendar that the configuration calls public, or its page."""
+    """A calendar that is public by the configuration, or its page."""
     return await feed_page(request, service, pages, sheets, file, None)

@@ -20,7 +20,7 @@ NEVER_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"
 
 
 class ApiError(HTTPException):
-    """A refusal as JSON, with an `error_code` of its own (design.md, "Routes")."""
+    """A refusal as JSON, with an `error_code` of its own (docs/reference.md)."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -30,13 +30,13 @@ class ApiError(HTTPException):
 
 
 def listed(headers: Headers, name: str) -> str | None:
-    """A header that is a list, which may stand on several lines (RFC 9110, 5.3); None: it is not there."""
+    """Join a header that is a list, which may stand on several lines (RFC 9110, 5.3); None: it is absent."""
     lines = headers.getall(name, [])
     return ", ".join(lines) if lines else None
 
 
 def plain_answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response[str]:
-    """A short answer for a feed URL: calendar apps show nothing else well."""
+    """Return a short text: calendar apps show nothing else well."""
     return Response(
         f"{text}\n", status_code=status, headers={**NEVER_STORED, **(headers or {})}, media_type="text/plain"
     )
@@ -51,7 +51,7 @@ def error_answer(
     details: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response[dict[str, Any]]:
-    """An error in the format of design.md ("Routes")."""
+    """Return an error as JSON, in the format of all our routes."""
     body = {
         "status": "error",
         "message": message,
@@ -72,5 +72,5 @@ async def send_response(
 
 
 def timestamp(moment: datetime) -> str:
-    """A moment for JSON: RFC 3339 in UTC, whole seconds."""
+    """Format a time for JSON: RFC 3339 in UTC, whole seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -51,7 +51,7 @@ async def public_embed(
     pages: NamedDependency[PageRenderer],
     sheets: NamedDependency[FeedViews],
 ) -> Response[str]:
-    """The same of a calendar that the configuration calls public."""
+    """The same for a calendar that is public by the configuration."""
     return await _embed(request, service, pages, sheets, name, None)
 
 
