@@ -44,6 +44,7 @@ class AccessLog:
                     size += len(message.get("body", b""))
                 await send(message)
 
+            # Logged also when the client goes away and the request is cancelled: status 0.
             try:
                 await app(scope, receive, send_and_count)
             finally:

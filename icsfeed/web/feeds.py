@@ -22,6 +22,7 @@ def calendar_or_page(app: ASGIApp) -> ASGIApp:
     """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        # Not by dependency injection, which litestar (2.25) has for handlers only.
         state = scope["litestar_app"].state
         if scope["path_params"]["file"].endswith(".ics"):
             await state.endpoint(scope, receive, send)

@@ -44,6 +44,7 @@ class Limiter:
 
     def __init__(self, limit: int, seconds: float, timer: Callable[[], float]) -> None:
         self._limit, self._seconds, self._timer = limit, seconds, timer
+        # Bounded: a flood from many addresses drops the oldest windows instead of filling the memory.
         self._windows: TTLCache[str, _Window] = TTLCache(maxsize=10_000, ttl=seconds, timer=timer)
 
     def take(self, key: str) -> Allowance:

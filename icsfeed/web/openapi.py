@@ -183,6 +183,7 @@ def described(
             self.parameters = [*(self.parameters or ()), *in_query, *in_headers]
             self.responses = {}
             for status, answer in sorted({**EVERYWHERE, **answers}.items()):
+                # A 503 in JSON is that of /health/ready, which is no error body.
                 json = _ERROR if status >= 400 and status != 503 else _OBJECT
                 content = _content(answer.types, json) or None
                 self.responses[str(status)] = OpenAPIResponse(description=answer.text, content=content)

@@ -76,6 +76,7 @@ def is_allowed_host(header: str, allowed: Collection[str]) -> bool:
         return True
     host = host_of(header)
     address = read_address(host)
+    # Load balancers and containers check the health of a server by its loopback address.
     if host == "localhost" or (address is not None and address.is_loopback):
         return True
     return any(host == name or (name[:2] == "*." and host.endswith(name[1:])) for name in allowed)

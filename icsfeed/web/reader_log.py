@@ -78,6 +78,7 @@ class ReaderLog:
         return sorted(readers, key=lambda reader: reader.at, reverse=True)
 
 
+# The same few apps ask all day.
 @lru_cache(maxsize=1_000)
 def family(user_agent: str | None) -> str:
     """Return the app that sends this User-Agent, without its version: one of a few names."""

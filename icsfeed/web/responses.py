@@ -16,6 +16,9 @@ READ = (HttpMethod.GET, HttpMethod.HEAD)
 
 NOT_FOUND = "There is no calendar here. Ask for a new link."
 
+ERROR_RETRY_SECONDS = 300
+"""Retry-After where only an operator can correct what is wrong."""
+
 NEVER_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 

@@ -72,6 +72,7 @@ class ServerState:
         self.deliveries = Deliveries(timer)
         self.sync = Sync(clock, timer)
         self.syncs = Limiter(SYNCS_PER_HOUR, 3600.0, timer)
+        # A limit each: guesses of one secret must not lock out those who know the other.
         self.admin_guesses = GuessLimiter("admin tokens", Limiter(GUESSES_PER_MINUTE, 60.0, timer))
         self.proxy_guesses = GuessLimiter(
             "secrets of the sign-in proxy", Limiter(GUESSES_PER_MINUTE, 60.0, timer)
@@ -95,5 +96,6 @@ class ServerState:
 
     async def leave(self, workspace: Workspace) -> None:
         """Stop refreshing for one app; the refresh ends with the last app that uses the workspace."""
+        # While a configuration is replaced, the old app and the new one both use the workspace.
         if await self._watches[workspace].stop():
             del self._watches[workspace]

@@ -51,6 +51,7 @@ class Webhooks:
         allowance = self._deliveries.limiter.take(rate_limit_key(address))
         headers = allowance.headers()
         if not allowance.granted:
+            # The signature is checked above the limit too: a burst of changes in Plane is no attack.
             names = self._senders(body, signature, address) if body else ()
             if body and names:
                 self._accept(names, body, headers)
@@ -91,6 +92,7 @@ class Webhooks:
             code = "MISSING_REQUIRED_FIELD" if error.missing else "INVALID_PAYLOAD"
             details = {"field": error.field, "reason": error.reason}
             return self._refused(400, code, str(error), headers, details)
+        # Not earlier: a body that cannot be decoded is refused each time, and not called a replay.
         self._deliveries.seen[fingerprint] = True
         self._deliveries.counts["taken"] += 1
         for name in names:
@@ -133,6 +135,7 @@ async def plane_webhook(
     """Accepts a delivery from Plane, signed in X-Plane-Signature; what it changes is read again at once."""
     address = client_of(request)
     try:
+        # litestar raises while it reads, so that no large body is in memory.
         body = await request.body()
     except RequestEntityTooLarge:
         body = None

@@ -34,6 +34,7 @@ def agenda(
     """
 
     def day_of(item: PageItem) -> date:
+        # What began before the page is listed under its first day.
         return max(item.first or first, first)
 
     within = [item for item in items if item.is_within(first, last)]

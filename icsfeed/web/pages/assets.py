@@ -40,6 +40,7 @@ class Assets:
 
     def _add(self, name: str, body: bytes) -> None:
         stem, _, kind = name.rpartition(".")
+        # Editors leave other files in the folder.
         if kind in TYPES:
             self._names[name] = f"{stem}.{sha256(body).hexdigest()[:16]}.{kind}"
             self._bodies[self._names[name]] = body

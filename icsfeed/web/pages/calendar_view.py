@@ -59,6 +59,7 @@ def calendar_view_of(
     count = sum(item.is_within(first, last) for item in items)
     if not weeks:
         count = entries.total + len(entries.overdue) + len(entries.undated)
+    # Months differ in length, so the one before is found by its last day.
     before = (first - DAY).replace(day=1) if view == "month" else first - (last - first + DAY)
     after = last + DAY
     ahead = None if count else first_after(items, last)

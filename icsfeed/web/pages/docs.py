@@ -49,6 +49,7 @@ def operations_of(description: Mapping[str, Any]) -> tuple[Operation, ...]:
                 parameters=tuple(parameter["name"] for parameter in described.get("parameters", ())),
                 answers=tuple(described["responses"]),
             )
+            # A frozen Struct is a key: GET and HEAD of a route differ in nothing else.
             methods.setdefault(operation, []).append(method.upper())
     operations = [replace(operation, methods=tuple(names)) for operation, names in methods.items()]
     return tuple(sorted(operations, key=lambda operation: (operation.path, operation.methods)))

@@ -89,6 +89,7 @@ def items_of(calendar: Calendar, details: Details) -> tuple[PageItem, ...]:
 
 
 def _facts(component: Component, source: tuple[Snapshot, Issue] | None, details: Details) -> Facts:
+    # With less than brief details only categories, which the calendar shows too.
     if source is None or details not in ("full", "brief"):
         return Facts(labels=component.categories)
     snapshot, issue = source

@@ -68,6 +68,7 @@ def unoffered(
         "state": (*choices.group, *choices.state),
         "label": (*choices.label, NONE) if choices.label else (),
         "assignee": (*choices.assignee, NONE) if choices.assignee else (),
+        # Items do not say their cycle and module, so that these are only carried along.
         "cycle": (),
         "module": (),
     }

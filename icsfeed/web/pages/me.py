@@ -143,6 +143,7 @@ async def _owns(
 ) -> Sequence[OwnCalendar]:
     """Return each calendar with its link. Where two have the same title, the feed's name is added."""
     rosters = await service.rosters()
+    # Titles come from the rosters: to list the calendars, no issues are read.
     titles = [await _title(service, rosters, own) for own in mine]
     kept = [(name, value) for name, value in ask.parameters if name in ("lang", "theme") and value]
     return [

@@ -46,6 +46,7 @@ def month_weeks(items: Iterable[PageItem], month: date, first_weekday: int, lane
     """Return the whole weeks that a month needs: 4 to 6 of them, with days of the months around it."""
     first = month.replace(day=1)
     last = next_month(first) - DAY
+    # Six days more at both ends: as many as whole weeks can add to a month.
     shown = [item for item in items if item.is_within(first - 6 * DAY, last + 6 * DAY)]
     starts = range(0, (last - week_start(first, first_weekday)).days + 1, 7)
     return tuple(week(shown, week_start(first, first_weekday) + days * DAY, lanes) for days in starts)
@@ -63,6 +64,7 @@ def week(items: Iterable[PageItem], start: date, lanes: int) -> Week:
         for day in days:
             count[day] += 1
         lane = next((lane for lane in range(lanes) if all((lane, day) not in taken for day in days)), None)
+        # No lane is free on all of its days: it goes behind "+n more" on each of them.
         if lane is None:
             for day in days:
                 more.setdefault(day, []).append(item)

@@ -74,6 +74,7 @@ class PageRenderer:
         self._environment = Environment(
             loader=PackageLoader("icsfeed.web.pages"),
             autoescape=True,
+            # A misspelt name in a template fails, instead of showing nothing.
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -103,6 +104,7 @@ class PageRenderer:
         async def render_and_cache() -> str:
             html = await run_in_thread(items, render)
             if len(html) <= MAX_CACHED_CHARACTERS:
+                # Weak references: a cached page must not keep all items of a feed in memory.
                 self._cache[key] = tuple(map(ref, sources)), html
             return html
 

@@ -43,6 +43,7 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
     if config.admin_token is None:
         text = "No admin_token is configured: set one to use this."
         raise ApiError(HTTPStatus.FORBIDDEN, "ADMIN_NOT_CONFIGURED", text)
+    # Browsers send Basic credentials by themselves, whichever site's page makes the request.
     if not _is_same_site(connection, config.public_url):
         text = "This was sent by a page of another site, or public_url is not this server's address."
         raise ApiError(HTTPStatus.FORBIDDEN, "CROSS_SITE", text)
@@ -114,6 +115,7 @@ async def sync_now(
         if not wants_html(request):
             return response
         outcome = "started"
+    # 303, so that reloading the page does not start another sync (RFC 9110, 15.4.4).
     location = f"{page_request(request, service.config).root}/status?sync={outcome}"
     return Response(b"", status_code=HTTPStatus.SEE_OTHER, headers={**NEVER_STORED, "Location": location})
 

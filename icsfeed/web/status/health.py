@@ -83,6 +83,7 @@ async def ready(
     if not unready:
         return Response(body, headers=NEVER_STORED)
     body["waiting"] = {name: one.waiting for name, one in unready.items() if one.waiting}
+    # It cannot be ready before the workspace that waits longest.
     seconds = max(one.retry_after for one in unready.values())
     headers = {**NEVER_STORED, "Retry-After": str(seconds)}
     return Response(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)

@@ -129,6 +129,7 @@ class PushMetrics(Collector):
             objects.add_metric([target, word], count)
         good = GaugeMetricFamily("icsfeed_push_good", "1; 0: the last run failed.", labels=["target"])
         for target, last in self._pushed.last.items():
+            # A target that was removed from the configuration must not alert for its last failure.
             if target in self._targets:
                 good.add_metric([target], int(last.report.is_good))
         yield from (objects, good)
@@ -136,6 +137,7 @@ class PushMetrics(Collector):
 
 def exposition(service: FeedService, server: ServerState) -> bytes:
     """Return all metrics in Prometheus' text format. None is labelled with a feed's name or a token."""
+    # Not the process-wide registry, in which a replaced configuration would stay.
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ServerMetrics(service, server))
     registry.register(PlaneMetrics(service.workspaces, server.clock()))

@@ -152,6 +152,7 @@ def _projects(workspace: Workspace) -> Iterator[ProjectReport]:
 
 def _feed(service: FeedService, server: ServerState, name: str, feed: Feed, with_links: bool) -> FeedReport:
     made = service.made(name)
+    # The feed's own link first, revoked ones last.
     subscribed = (subscriber for subscriber in feed.subscribers if subscriber not in feed.revoked)
     subscribers = ("", *subscribed, *feed.revoked)
     return FeedReport(
@@ -186,6 +187,7 @@ def next_sync(service: FeedService, now: datetime) -> datetime | None:
     for workspace in service.workspaces.values():
         watched = [project for project in workspace.watched() if workspace.known.read_at(project)]
         waits += [workspace.known.issues.left(project.id) for project in watched]
+        # Nothing could be read yet: the next attempt comes after the backoff.
         if workspace.last_error and not watched:
             waits.append(workspace.retry_after)
     return now + timedelta(seconds=min(waits)) if waits else None
