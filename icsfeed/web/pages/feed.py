@@ -74,7 +74,7 @@ class FeedPage(Struct, frozen=True, kw_only=True):
     checked: Mapping[str, frozenset[str]]
     others: Pairs
     narrowed: bool
-    kept: Pairs
+    hidden: Pairs
     reset: str
     snippet: str
     wrong: str | None
@@ -140,7 +140,7 @@ def feed_page_of(service: FeedService, ask: PageRequest, seen: NarrowedFeed, sub
     whole, sheet, narrowing = seen.whole, seen.sheet, seen.narrowing
     day = parse_date(ask.get("date"), sheet.today)
     choices = filter_choices_of(whole.items, whole.feed)
-    kept = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
+    hidden = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
     addresses = _addresses(service, ask.base, whole.name, subscriber, narrowing, sheet.title)
     return FeedPage(
         sheet=sheet,
@@ -154,8 +154,8 @@ def feed_page_of(service: FeedService, ask: PageRequest, seen: NarrowedFeed, sub
         checked=_checked(ask.parameters),
         others=() if seen.wrong else unoffered(ask.parameters, choices, ALARMS),
         narrowed=bool(narrowing),
-        kept=kept,
-        reset="?" + urlencode(kept),
+        hidden=hidden,
+        reset="?" + urlencode(hidden),
         snippet=snippet_of(addresses.embed, sheet.title),
         wrong=seen.wrong,
     )
@@ -196,9 +196,9 @@ def _addresses(
 
 
 def _checked(parameters: Pairs) -> Mapping[str, frozenset[str]]:
-    """Return the values given for each narrowing parameter, whole and split at commas."""
-    given: dict[str, set[str]] = {name: set() for name in FIELDS}
+    """Return the values values_of for each narrowing parameter, whole and split at commas."""
+    values_of: dict[str, set[str]] = {name: set() for name in FIELDS}
     for name, value in parameters:
-        if name in given:
-            given[name].update((value.strip(), *(() if name == "alarm" else parts_asked(value))))
-    return {name: frozenset(value.casefold() for value in values) for name, values in given.items()}
+        if name in values_of:
+            values_of[name].update((value.strip(), *(() if name == "alarm" else parts_asked(value))))
+    return {name: frozenset(value.casefold() for value in values) for name, values in values_of.items()}

@@ -106,7 +106,7 @@ async def me(
     mine = await mine_of(service, memberships, email)
     if not mine:
         return message_answer(pages, ask, "me none", HTTPStatus.OK, who=email)
-    chosen = next((own for own in mine if own.name == ask.get("feed")), mine[0])
+    chosen = next((calendar for calendar in mine if calendar.name == ask.get("feed")), mine[0])
     seen = await narrowed_feed_of(sheets, ask, chosen.name)
     owns = await _owns(service, ask, mine, chosen)
 
@@ -144,25 +144,27 @@ async def _owns(
     """Return each calendar with its link. Where two have the same title, the feed's name is added."""
     rosters = await service.rosters()
     # Titles come from the rosters: to list the calendars, no issues are read.
-    titles = [await _title(service, rosters, own) for own in mine]
-    kept = [(name, value) for name, value in ask.parameters if name in ("lang", "theme") and value]
+    titles = [await _title(service, rosters, calendar) for calendar in mine]
+    theme_and_language = [
+        (name, value) for name, value in ask.parameters if name in ("lang", "theme") and value
+    ]
     return [
         OwnCalendar(
-            title=title if titles.count(title) == 1 else f"{title} ({own.name})",
-            href="?" + urlencode([("feed", own.name), *kept]),
-            current=own == chosen,
+            title=title if titles.count(title) == 1 else f"{title} ({calendar.name})",
+            href="?" + urlencode([("feed", calendar.name), *theme_and_language]),
+            current=calendar == chosen,
         )
-        for own, title in zip(mine, titles, strict=True)
+        for calendar, title in zip(mine, titles, strict=True)
     ]
 
 
-async def _title(service: FeedService, rosters: Mapping[str, View], own: PersonalFeed) -> str:
+async def _title(service: FeedService, rosters: Mapping[str, View], calendar: PersonalFeed) -> str:
     """Return a calendar's title without reading its issues; the feed's name where that fails."""
     try:
-        feed = await service.feed(own.name)
+        feed = await service.feed(calendar.name)
         name = service.workspace_of(feed)
-        material = FeedData(rosters[name].projects, rosters[name].people, (), ())
+        roster_only = FeedData(rosters[name].projects, rosters[name].people, (), ())
         workspace = service.config.workspaces[name].title or name
-        return title_of(own.name, feed, feed.language or service.config.language, material, workspace)
+        return title_of(calendar.name, feed, feed.language or service.config.language, roster_only, workspace)
     except FeedError:
-        return own.name
+        return calendar.name

@@ -147,7 +147,7 @@ async def sync_status(
     server: NamedDependency[ServerState],
     pushes: NamedDependency[PushStatus],
 ) -> Response[Any]:
-    """Whether something is being read or pushed, the last sync, the next one, and how much waits."""
+    """Whether something is being read or pushed, the last sync, the next one, and the queue length."""
     workspaces = tuple(service.workspaces.values())
     cache, last = service.config.cache, server.sync.latest(workspaces)
     upcoming = next_sync(service, server.clock())
@@ -197,15 +197,17 @@ async def status(
 ) -> Response[Any]:
     """Workspaces, feeds, their readers, and pushes; a page for a browser. `?links=1` shows the links too."""
     with_links = request.query_params.get("links") == "1"
-    found = await report(service, server, pushes, with_links=with_links)
+    server_report = await report(service, server, pushes, with_links=with_links)
     if wants_html(request):
         ask = page_request(request, service.config)
         sync = ask.get("sync") if ask.get("sync") in SYNC_OUTCOMES else None
-        html = pages.html("status.html", ask, report=found, with_links=with_links, sync=sync, large=LARGE)
+        html = pages.html(
+            "status.html", ask, report=server_report, with_links=with_links, sync=sync, large=LARGE
+        )
         # With "no-referrer" browsers send the form of the sync button with `Origin: null` (Fetch, 3.1).
         headers = {**NEVER_STORED, "Vary": "Accept", "Referrer-Policy": "same-origin"}
         return page_answer(html, headers=headers)
-    return Response(to_builtins(found), headers={**NEVER_STORED, "Vary": "Accept"})
+    return Response(to_builtins(server_report), headers={**NEVER_STORED, "Vary": "Accept"})
 
 
 @get("/metrics", operation_class=described(METRICS), guards=[require_admin], summary="Metrics for Prometheus")

@@ -67,24 +67,24 @@ async def ready(
 
     `unread` counts projects without access: `lost` ones are shown as they were, `closed` ones not.
     """
-    unready = {name: one for name, one in service.workspaces.items() if not one.is_ready}
+    unready = {name: workspace for name, workspace in service.workspaces.items() if not workspace.is_ready}
     reasons = {
-        name: one.last_error.kind if one.last_error else one.waiting or "not read yet"
-        for name, one in unready.items()
+        name: workspace.last_error.kind if workspace.last_error else workspace.waiting or "not read yet"
+        for name, workspace in unready.items()
     }
     body: dict[str, Any] = {
         "status": "unready" if unready else "ready",
         "reasons": reasons,
         "timestamp": timestamp(clock()),
     }
-    unread = {name: counts for name, one in service.workspaces.items() if (counts := one.unread)}
+    unread = {name: counts for name, workspace in service.workspaces.items() if (counts := workspace.unread)}
     if unread:
         body["unread"] = unread
     if not unready:
         return Response(body, headers=NEVER_STORED)
-    body["waiting"] = {name: one.waiting for name, one in unready.items() if one.waiting}
+    body["waiting"] = {name: workspace.waiting for name, workspace in unready.items() if workspace.waiting}
     # It cannot be ready before the workspace that waits longest.
-    seconds = max(one.retry_after for one in unready.values())
+    seconds = max(workspace.retry_after for workspace in unready.values())
     headers = {**NEVER_STORED, "Retry-After": str(seconds)}
     return Response(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
 
@@ -116,7 +116,7 @@ async def api_health(
         "uptime": server.uptime,
         "timestamp": timestamp(now),
         "metrics": {
-            "projects_synced": sum(one.projects_read for one in workspaces.values()),
+            "projects_synced": sum(workspace.projects_read for workspace in workspaces.values()),
             "events_created": server.pushed.count("created"),
             "events_updated": server.pushed.count("updated"),
             "events_deleted": server.pushed.count("deleted"),
@@ -135,8 +135,14 @@ async def api_health(
 def _plane_connection(service: FeedService) -> str:
     """Return `ok`, the kind of the first error, or `not read yet`: without names or addresses."""
     workspaces = service.workspaces.values()
-    errors = [one.last_error.kind for one in workspaces if one.last_error]
-    return errors[0] if errors else "ok" if all(one.refreshes.last for one in workspaces) else "not read yet"
+    errors = [workspace.last_error.kind for workspace in workspaces if workspace.last_error]
+    return (
+        errors[0]
+        if errors
+        else "ok"
+        if all(workspace.refreshes.last for workspace in workspaces)
+        else "not read yet"
+    )
 
 
 def _caldav_connection(pushes: PushStatus) -> str:

@@ -37,11 +37,11 @@ class ServerMetrics(Collector):
         yield GaugeMetricFamily("icsfeed_uptime_seconds", "Seconds since the start.", server.uptime)
         yield GaugeMetricFamily(
             "icsfeed_configuration_valid",
-            "1; 0 while a newer configuration cannot be used.",
+            "1; 0 while a newer configuration is rejected.",
             int(not server.loaded.problems),
         )
         yield GaugeMetricFamily(
-            "icsfeed_store_healthy", "1; 0 while copies cannot be kept.", int(store.healthy)
+            "icsfeed_store_healthy", "1; 0 while snapshots cannot be saved.", int(store.healthy)
         )
         answers = CounterMetricFamily(
             "icsfeed_feed_answers", "Answers at feed addresses, by HTTP status.", labels=["status"]
@@ -50,14 +50,14 @@ class ServerMetrics(Collector):
             answers.add_metric([str(status)], count)
         yield answers
         webhooks = CounterMetricFamily(
-            "icsfeed_webhooks", "Deliveries of Plane's webhooks, by what became of them.", labels=["result"]
+            "icsfeed_webhooks", "Deliveries of Plane's webhooks, by result.", labels=["result"]
         )
         for result, count in server.deliveries.counts.items():
             webhooks.add_metric([result], count)
         yield webhooks
         guesses = CounterMetricFamily(
             "icsfeed_wrong_tokens",
-            "Wrong tokens by kind; `refused`: sent while the address was limited, and not looked at.",
+            "Wrong tokens by kind; `refused`: not checked, while the address was limited.",
             labels=["kind", "result"],
         )
         kinds = {
@@ -96,15 +96,29 @@ class PlaneMetrics(Collector):
                 results.add_metric([name, result], count)
         yield from (requests, refreshes, results)
         gauges: Mapping[str, tuple[str, Callable[[Workspace], float | None]]] = {
-            "icsfeed_issues": ("Issues known.", lambda one: one.issue_count),
-            "icsfeed_projects": ("Projects known.", lambda one: len(one.known.projects.get("") or ())),
+            "icsfeed_issues": ("Issues in memory.", lambda workspace: workspace.issue_count),
+            "icsfeed_projects": (
+                "Projects in memory.",
+                lambda workspace: len(workspace.known.projects.get("") or ()),
+            ),
             "icsfeed_copy_age_seconds": (
                 "Age of the oldest project's issues.",
-                lambda one: (self._now - one.read_at).total_seconds() if one.read_at else None,
+                lambda workspace: (
+                    (self._now - workspace.read_at).total_seconds() if workspace.read_at else None
+                ),
             ),
-            "icsfeed_plane_budget_left": ("Requests that Plane allows now.", lambda one: one.budget.left),
-            "icsfeed_plane_budget_limit": ("Requests a minute for the key.", lambda one: one.budget.limit),
-            "icsfeed_workspace_ready": ("1 when every project has a copy.", lambda one: int(one.is_ready)),
+            "icsfeed_plane_budget_left": (
+                "Requests that Plane allows now.",
+                lambda workspace: workspace.budget.left,
+            ),
+            "icsfeed_plane_budget_limit": (
+                "Requests a minute for the key.",
+                lambda workspace: workspace.budget.limit,
+            ),
+            "icsfeed_workspace_ready": (
+                "1 when every project has been read.",
+                lambda workspace: int(workspace.is_ready),
+            ),
         }
         for name, (text, value_of) in gauges.items():
             gauge = GaugeMetricFamily(name, text, labels=["workspace"])
@@ -123,7 +137,7 @@ class PushMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         objects = CounterMetricFamily(
-            "icsfeed_push_objects", "Objects of calendars, by what was done.", labels=["target", "result"]
+            "icsfeed_push_objects", "Calendar objects, by what was done.", labels=["target", "result"]
         )
         for (target, word), count in self._pushed.counts.items():
             objects.add_metric([target, word], count)

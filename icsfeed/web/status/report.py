@@ -151,7 +151,7 @@ def _projects(workspace: Workspace) -> Iterator[ProjectReport]:
 
 
 def _feed(service: FeedService, server: ServerState, name: str, feed: Feed, with_links: bool) -> FeedReport:
-    made = service.made(name)
+    cached = service.made(name)
     # The feed's own link first, revoked ones last.
     subscribed = (subscriber for subscriber in feed.subscribers if subscriber not in feed.revoked)
     subscribers = ("", *subscribed, *feed.revoked)
@@ -169,11 +169,11 @@ def _feed(service: FeedService, server: ServerState, name: str, feed: Feed, with
             )
             for subscriber in subscribers
         ),
-        items=made.items if made else None,
-        undated=made.undated if made else None,
-        start_only=made.start_only if made else None,
-        size=made.rendered.size if made else None,
-        last_modified=made.rendered.last_modified if made else None,
+        items=cached.items if cached else None,
+        undated=cached.undated if cached else None,
+        start_only=cached.start_only if cached else None,
+        size=cached.rendered.size if cached else None,
+        last_modified=cached.rendered.last_modified if cached else None,
         readers=tuple(server.reader_log.readers(name)),
     )
 
