@@ -9,7 +9,6 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
-from icsfeed.config.schema import Config
 from icsfeed.errors import BadParameter, FeedError
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.scheduler import PushScheduler
@@ -27,7 +26,7 @@ from icsfeed.web.pages.feed_view import FeedViews
 from icsfeed.web.pages.me import Memberships, me
 from icsfeed.web.pages.render import PageRenderer
 from icsfeed.web.state import ServerState
-from icsfeed.web.status.admin import admin_routes
+from icsfeed.web.status.admin import metrics, status, sync_now, sync_status
 from icsfeed.web.status.health import api_health, health, ready, robots, root
 from icsfeed.web.webhooks import Webhooks, plane_webhook
 
@@ -58,6 +57,10 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         for workspace in service.workspaces.values():
             await server.leave(workspace)
 
+    cors = None
+    if config.cors:
+        exposed = ["ETag", "Last-Modified"]
+        cors = CORSConfig(allow_origins=list(config.cors), allow_methods=["GET"], expose_headers=exposed)
     vary = "Accept-Encoding, Origin" if config.cors else "Accept-Encoding"
     assets = Assets()
     # What handlers ask for, by the names of their arguments.
@@ -74,7 +77,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     }
     app = Litestar(
         [
-            *(private_feed, public_feed, plane_webhook, admin_routes(config, server)),
+            *(private_feed, public_feed, plane_webhook, sync_now, sync_status, status, metrics),
             *(root, health, ready, api_health, robots, docs),
             *(private_embed, public_embed, me, static_file),
         ],
@@ -83,7 +86,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
             "pushes": Provide(lambda: pusher.status, sync_to_thread=False),
         },
         exception_handlers=ERROR_HANDLERS,  # type: ignore[arg-type]
-        cors_config=_cors(config),
+        cors_config=cors,
         lifespan=[lifespan],
         openapi_config=openapi_config(),
         logging_config=None,  # litestar's prints the URLs that httpx asks for
@@ -99,10 +102,3 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
 
 def _constant(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
-
-
-def _cors(config: Config) -> CORSConfig | None:
-    if not config.cors:
-        return None
-    exposed = ["ETag", "Last-Modified"]
-    return CORSConfig(allow_origins=list(config.cors), allow_methods=["GET"], expose_headers=exposed)

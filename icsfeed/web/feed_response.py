@@ -25,7 +25,7 @@ from icsfeed.feeds.query import Query, parse_query
 from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import codings, http_date, is_unchanged
-from icsfeed.web.responses import NOT_FOUND, error_answer, plain_answer, send_response
+from icsfeed.web.responses import ERROR_RETRY_SECONDS, NOT_FOUND, error_answer, plain_answer, send_response
 from icsfeed.web.state import ServerState
 
 READ_HEADERS = {
@@ -35,7 +35,6 @@ MAX_CACHED_HEADS = 2_000
 MAX_RESTYLED_BYTES = 64 * 1024 * 1024
 """Bytes of restyled bodies that are sent at a time; more readers are asked to come back."""
 BUSY_RETRY_SECONDS = 30
-ERROR_RETRY_SECONDS = 300
 STALE_IF_ERROR_SECONDS = 86_400
 
 _WHOLE = Query()
@@ -157,9 +156,11 @@ class FeedEndpoint:
         response: AnyResponse
         try:
             name, grant = await self._service.access(name, token)
+            # One answer, in the same time, whether the feed is unknown or only the token is wrong.
             if grant is None:
                 await self._server.token_throttle.delay(scope["client"][0] if scope["client"] else "")
                 raise NotFoundException(NOT_FOUND)
+            # Most requests have no query, and to build a Request is not free.
             query = Request[Any, Any, Any](scope).query_params.multi_items() if scope["query_string"] else ()
             request = FeedRequest(name, token is None, headers, scope["method"] == "HEAD", query)
             response = await self._calendar(request, grant)
@@ -172,12 +173,14 @@ class FeedEndpoint:
         except UnknownFeed:
             response = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
         except NoCopy as error:
+            # 503, never an empty calendar: apps keep the dates they have, and ask again (clients.md).
             response = _not_yet(error.retry_after, error.waiting)
         except FeedError as error:
             log.error("%s", error)
             response = _not_yet(ERROR_RETRY_SECONDS)
         status = response.status_code or HTTPStatus.OK
         self._server.reader_log.answered(status)
+        # 404 by a good link: the feed is gone, as its project or person is.
         if grant is not None and status != HTTPStatus.NOT_FOUND:
             self._server.reader_log.read(name, grant.subscriber, headers.get("user-agent"), status)
         await send_response(response, scope, receive, send)
@@ -186,6 +189,7 @@ class FeedEndpoint:
         """Return the response to a good link. Raise BadParameter or FeedError."""
         query, service = _WHOLE, self._service
         if grant.revoked:
+            # Not 410: apps would keep showing the old dates without a word (clients.md).
             rendered = service.revoked(request.name)
         elif request.query:
             query = parse_query(request.query)
@@ -204,7 +208,10 @@ class FeedEndpoint:
             body = await compressor.body(rendered) if compressor and choice.is_gzip else None
             size = rendered.size if body is None else len(body)
             head = self._head(request, rendered, choice, size)
-            pieces = rendered.pieces() if body is None else _pieces(body)
+            pieces = rendered.pieces()
+            if body is not None:
+                pieces = (body[start : start + PIECE] for start in range(0, size, PIECE))
+            # HEAD has the Content-Length of GET, and no body (RFC 9110, 9.3.2).
             response = CalendarResponse(HTTPStatus.OK, head, *(() if request.is_head else (size, pieces)))
         return RestyledResponse(response, rendered.etag, self._in_flight) if query.restyles else response
 
@@ -221,6 +228,7 @@ class FeedEndpoint:
             if size is not None:
                 headers |= {"Content-Type": "text/calendar; charset=utf-8", "Content-Length": str(size)}
             head = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+            # Otherwise Last-Modified is `now`, which another response must not repeat.
             if rendered.last_modified <= now:
                 self._heads[key] = head
         return head
@@ -282,10 +290,6 @@ def feed_headers(
 
 def _gzip_etag(rendered: Rendered) -> str:
     return f'{rendered.etag[:-1]}-gzip"'
-
-
-def _pieces(body: bytes) -> Iterator[bytes]:
-    return (body[at : at + PIECE] for at in range(0, len(body), PIECE))
 
 
 def _not_yet(retry_after: int, waiting: str | None = None) -> Response[str]:

@@ -22,6 +22,7 @@ def calendar_or_page(app: ASGIApp) -> ASGIApp:
     """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        # Not by dependency injection, which litestar (2.25) has for handlers only.
         state = scope["litestar_app"].state
         if scope["path_params"]["file"].endswith(".ics"):
             await state.endpoint(scope, receive, send)
@@ -73,5 +74,5 @@ async def public_feed(
     pages: NamedDependency[PageRenderer],
     sheets: NamedDependency[FeedViews],
 ) -> Response[Any]:
-    """A calendar that the configuration calls public, or its page."""
+    """A calendar that is public by the configuration, or its page."""
     return await feed_page(request, service, pages, sheets, file, None)

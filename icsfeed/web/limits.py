@@ -1,4 +1,7 @@
-"""How often somebody may ask: a fixed window for each key, and what HTTP says of it."""
+"""Rate limits: a fixed window for each key, and its headers.
+
+litestar's RateLimitMiddleware (2.25) sends no Retry-After, and two of them share their counts.
+"""
 
 import logging
 from collections import Counter
@@ -14,7 +17,7 @@ log = logging.getLogger("icsfeed.limits")
 
 
 class Allowance(Struct, frozen=True):
-    """What is left of a window. `reset`: whole seconds until it is over. `granted`: this one may pass."""
+    """What is left of a window. `reset`: whole seconds until it ends. `granted`: this request may pass."""
 
     limit: int
     remaining: int
@@ -22,13 +25,13 @@ class Allowance(Struct, frozen=True):
     granted: bool
 
     def headers(self) -> Mapping[str, str]:
-        """The X-RateLimit headers, and Retry-After where it was refused."""
-        found = {
+        """Return the X-RateLimit headers, and Retry-After where the request was refused."""
+        headers = {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
             "X-RateLimit-Reset": str(self.reset),
         }
-        return found if self.granted else {**found, "Retry-After": str(self.reset)}
+        return headers if self.granted else {**headers, "Retry-After": str(self.reset)}
 
 
 class _Window:
@@ -41,6 +44,7 @@ class Limiter:
 
     def __init__(self, limit: int, seconds: float, timer: Callable[[], float]) -> None:
         self._limit, self._seconds, self._timer = limit, seconds, timer
+        # Bounded: a flood from many addresses drops the oldest windows instead of filling the memory.
         self._windows: TTLCache[str, _Window] = TTLCache(maxsize=10_000, ttl=seconds, timer=timer)
 
     def take(self, key: str) -> Allowance:
@@ -52,7 +56,7 @@ class Limiter:
         return self._allowance(window)
 
     def look(self, key: str) -> Allowance:
-        """What is left to a key, for a request that does not count."""
+        """Return what is left to a key, without counting a request."""
         return self._allowance(self._windows.get(key) or _Window(self._timer() + self._seconds))
 
     def _allowance(self, window: _Window) -> Allowance:
@@ -61,9 +65,9 @@ class Limiter:
 
 
 class GuessLimiter:
-    """Limits wrong guesses of a secret for an address, whether the next guess is right or wrong.
+    """Limits wrong guesses of a secret by address, whether the next guess is right or wrong.
 
-    `what` names the secret in the log. `counts`: guesses that were `wrong`, and those `refused` unread.
+    `what` names the secret in the log. `counts`: guesses that were `wrong`, and those `refused` unchecked.
     """
 
     def __init__(self, what: str, limiter: Limiter) -> None:
@@ -71,7 +75,7 @@ class GuessLimiter:
         self.counts: Counter[str] = Counter()
 
     def refused(self, address: str) -> Allowance | None:
-        """The refusal while an address is limited; None: its guess may be looked at."""
+        """Return the refusal while an address is limited; None: its guess may be checked."""
         key = rate_limit_key(address)
         if self._limiter.look(key).remaining:
             return None

@@ -1,4 +1,4 @@
-"""What OpenAPI says of the routes beyond what litestar sees: parameters, and answers with their types."""
+"""The OpenAPI description beyond what litestar infers: parameters, and responses with their types."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "
 
 
 class ResponseSpec(NamedTuple):
-    """An answer: what it means, and the types that it comes in; none: it has no body."""
+    """A response: what it means, and its media types; none: it has no body."""
 
     text: str
     types: tuple[str, ...] = ()
@@ -40,24 +40,20 @@ class ResponseSpec(NamedTuple):
 Answers = Mapping[int, ResponseSpec]
 
 EVERYWHERE: Answers = {
-    400: ResponseSpec("A parameter or the Host header cannot be used.", (JSON, HTML)),
+    400: ResponseSpec("A parameter or the Host header is not valid.", (JSON, HTML)),
     414: ResponseSpec("The address is too long.", (JSON,)),
     500: ResponseSpec("The server failed; its log says more.", (JSON, HTML)),
 }
-_LIMITED = ResponseSpec(
-    "Too many wrong links came from this address; Retry-After says when to ask again.", (TEXT,)
-)
-_MISSING = ResponseSpec(
-    "There is nothing by this link: it is wrong, or what it was for is gone.", (TEXT, HTML)
-)
-_REVOKED = ResponseSpec("The link was taken away (pages; of a calendar only a notice is left).", (HTML,))
+_LIMITED = ResponseSpec("Too many wrong links came from this address; see Retry-After.", (TEXT,))
+_MISSING = ResponseSpec("Nothing is found by this link: it is wrong, or its feed is gone.", (TEXT, HTML))
+_REVOKED = ResponseSpec("The link was revoked (pages only; the calendar then holds a notice).", (HTML,))
 PUBLIC_FEED: Answers = {
     200: ResponseSpec("The calendar, or without `.ics` its page.", (CALENDAR, HTML)),
-    304: ResponseSpec("The copy that If-None-Match or If-Modified-Since names is still good."),
+    304: ResponseSpec("The copy named by If-None-Match or If-Modified-Since is still current."),
     404: _MISSING,
-    406: ResponseSpec("Accept-Encoding excludes both gzip and the bare calendar.", (TEXT,)),
+    406: ResponseSpec("Accept-Encoding excludes both gzip and no encoding.", (TEXT,)),
     429: _LIMITED,
-    503: ResponseSpec("Plane could not be read yet; Retry-After says when to ask again.", (TEXT, HTML)),
+    503: ResponseSpec("Plane could not be read yet; see Retry-After.", (TEXT, HTML)),
 }
 PUBLIC_EMBED: Answers = {
     200: ResponseSpec("The page for a frame.", (HTML,)),
@@ -74,8 +70,8 @@ ME: Answers = {
     503: ResponseSpec("Plane could not be read yet.", (HTML,)),
 }
 WEBHOOK: Answers = {
-    200: ResponseSpec("Taken, or seen before.", (JSON,)),
-    401: ResponseSpec("The signature does not fit the body.", (JSON,)),
+    200: ResponseSpec("Accepted, or seen before.", (JSON,)),
+    401: ResponseSpec("The signature does not match the body.", (JSON,)),
     403: ResponseSpec("No `webhook_secret` is configured.", (JSON,)),
     413: ResponseSpec("The body is larger than 1 MiB.", (JSON,)),
     429: ResponseSpec("Too many deliveries from this address.", (JSON,)),
@@ -86,18 +82,18 @@ _ADMIN: Answers = {
     429: ResponseSpec("Too many wrong admin tokens, or too many syncs.", (JSON, HTML)),
 }
 SYNC: Answers = {
-    202: ResponseSpec("A sync has begun.", (JSON,)),
-    303: ResponseSpec("For a browser: back to the status page, which says what became of it."),
-    409: ResponseSpec("A sync is under way.", (JSON,)),
+    202: ResponseSpec("A sync was started.", (JSON,)),
+    303: ResponseSpec("For a browser: back to the status page, which shows the result."),
+    409: ResponseSpec("A sync is already running.", (JSON,)),
     **_ADMIN,
 }
 SYNCS: Answers = {200: ResponseSpec("How syncs went.", (JSON,)), **_ADMIN}
 STATUS: Answers = {200: ResponseSpec("The status, as a page for a browser.", (JSON, HTML)), **_ADMIN}
-METRICS: Answers = {200: ResponseSpec("The figures.", (TEXT,)), **_ADMIN}
+METRICS: Answers = {200: ResponseSpec("The metrics.", (TEXT,)), **_ADMIN}
 ROOT: Answers = {200: ResponseSpec("What this server is, as a page for a browser.", (JSON, HTML))}
-HEALTH: Answers = {200: ResponseSpec("It lives.", (JSON,))}
+HEALTH: Answers = {200: ResponseSpec("The server is running.", (JSON,))}
 READY: Answers = {
-    200: ResponseSpec("Every workspace has a copy.", (JSON,)),
+    200: ResponseSpec("Every workspace has been read.", (JSON,)),
     503: ResponseSpec("Not yet; `reasons` says why.", (JSON,)),
 }
 ROBOTS: Answers = {200: ResponseSpec("Everything may be read.", (TEXT,))}
@@ -112,7 +108,7 @@ _ERROR = Schema(
     },
 )
 _OBJECT, _STRING = Schema(type=OpenAPIType.OBJECT), Schema(type=OpenAPIType.STRING)
-_SEVERAL = "several with commas between them; a leading `!` excludes"
+_SEVERAL = "several are separated by commas; a leading `!` excludes"
 
 
 def _one_of(kind: object) -> Schema:
@@ -129,20 +125,20 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "module": (f"Only in these modules, or `none`: {_SEVERAL}.", _STRING),
     "from": ("The first day.", _DAY),
     "to": ("The last day.", _DAY),
-    "days": ("So many days from today.", Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=DAYS_LIMIT)),
-    "component": ("As events or as tasks.", _one_of(ComponentKind)),
-    "alarm": ("Reminders, such as `-PT15H`, with commas between them.", _STRING),
-    "done": ("What becomes of issues that are done.", _one_of(DoneMode)),
+    "days": ("This many days from today.", Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=DAYS_LIMIT)),
+    "component": ("As events or tasks.", _one_of(ComponentKind)),
+    "alarm": ("Reminders, such as `-PT15H`, separated by commas.", _STRING),
+    "done": ("How issues that are done are shown.", _one_of(DoneMode)),
     "dates": ("Which dates are shown.", _one_of(DateMode)),
     "view": ("What a page shows.", _one_of(VIEWS)),
     "date": ("The day that a page shows.", _DAY),
-    "skip": ("So many entries of an agenda are passed over.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
+    "skip": ("Skip this many entries of an agenda.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
     "lang": (f"The language of a page: {', '.join(LANGUAGES)}, with a region or without.", _STRING),
     "theme": ("The colours of a page.", _one_of(THEMES)),
-    "refresh": ("`off`: the page does not look for news.", _one_of(("off",))),
+    "refresh": ("`off`: the page does not refresh itself.", _one_of(("off",))),
     "feed": ("The name of one of the person's calendars.", _STRING),
-    "links": ("`1`: with the links, which can be read by who has them.", _one_of(("1",))),
-    "sync": ("What became of a sync, for the page.", _one_of(("started", "running", "limited"))),
+    "links": ("`1`: with the links, which let anyone read the feeds.", _one_of(("1",))),
+    "sync": ("The result of a sync, for the page.", _one_of(("started", "running", "limited"))),
 }
 PAGE = ("lang", "theme")
 CALENDAR_PAGE = (*FIELDS, "view", "date", "skip", *PAGE, "refresh")
@@ -177,16 +173,20 @@ def openapi_config() -> OpenAPIConfig:
 def described(
     answers: Answers, query: Iterable[str] = (), headers: Mapping[str, str] = {}, *, body: bool = False
 ) -> type[Operation]:
-    """What a route may be asked, and all that it answers, for its `operation_class`."""
+    """Return an `operation_class` that describes a route's parameters and all its responses."""
 
     @dataclass
     class Described(Operation):
         def __post_init__(self) -> None:
-            asked = [_parameter(name, "query", *QUERY[name]) for name in query]
-            sent = [_parameter(name, "header", text, _STRING) for name, text in headers.items()]
-            self.parameters = [*(self.parameters or ()), *asked, *sent]
-            said = sorted({**EVERYWHERE, **answers}.items())
-            self.responses = {str(status): _response(status, answer) for status, answer in said}
+            in_query = [_parameter(name, "query", *QUERY[name]) for name in query]
+            in_headers = [_parameter(name, "header", text, _STRING) for name, text in headers.items()]
+            self.parameters = [*(self.parameters or ()), *in_query, *in_headers]
+            self.responses = {}
+            for status, answer in sorted({**EVERYWHERE, **answers}.items()):
+                # A 503 in JSON is that of /health/ready, which is no error body.
+                json = _ERROR if status >= 400 and status != 503 else _OBJECT
+                content = _content(answer.types, json) or None
+                self.responses[str(status)] = OpenAPIResponse(description=answer.text, content=content)
             if body:
                 self.request_body = RequestBody(content=_content((JSON,), _OBJECT), required=True)
             if 401 in answers and not body:
@@ -197,11 +197,6 @@ def described(
 
 def _parameter(name: str, where: str, text: str, schema: Schema) -> Parameter:
     return Parameter(name=name, param_in=where, description=text, schema=schema, required=False)
-
-
-def _response(status: int, answer: ResponseSpec) -> OpenAPIResponse:
-    json = _ERROR if status >= 400 and status != 503 else _OBJECT
-    return OpenAPIResponse(description=answer.text, content=_content(answer.types, json) or None)
 
 
 def _content(types: Iterable[str], json: Schema) -> dict[str, OpenAPIMediaType]:

@@ -9,8 +9,8 @@ from functools import lru_cache
 from cachetools import LRUCache
 from msgspec import Struct
 
-KEPT = 5_000
-"""Readers remembered at most; who was not seen for the longest goes first."""
+MAX_READERS = 5_000
+"""Beyond that, the reader seen the longest time ago is forgotten."""
 
 FAMILIES: Sequence[tuple[str, str]] = (
     ("Google Calendar", r"google-calendar"),
@@ -33,16 +33,16 @@ FAMILIES: Sequence[tuple[str, str]] = (
     ("a script", r"^(?:curl|wget|python|httpx|go-http|okhttp|java|node|libwww|aiohttp)"),
     ("a browser", r"^mozilla/5\.0"),
 )
-"""Name and pattern, the more telling first: most apps also say that they are a browser."""
+"""Name and pattern, the more specific first: most apps also claim to be a browser."""
 
 OTHER, UNNAMED = "another app", "an app without a name"
 _FAMILIES = tuple((name, re.compile(pattern)) for name, pattern in FAMILIES)
-_LONGEST = 300
-"""Characters that are looked at: what names an app stands at the beginning."""
+_MAX_AGENT_LENGTH = 300
+"""Characters that are searched: the name of an app is at the beginning."""
 
 
 class Reader(Struct, frozen=True):
-    """One app that read by one link. `subscriber` is empty for the feed's own link, and a public one."""
+    """One app that read by one link. `subscriber` is empty for the feed's own link and for a public one."""
 
     feed: str
     subscriber: str
@@ -52,36 +52,37 @@ class Reader(Struct, frozen=True):
 
 
 class ReaderLog:
-    """Counts answers, and remembers readers. It never learns a token or an address.
+    """Counts answers and remembers readers, without tokens or addresses.
 
-    `answers` counts those of feed addresses by status, since `since`.
+    `answers` counts those at feed addresses by status, since `since`.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self.since = clock()
         self.answers: Counter[int] = Counter()
-        self._readers: LRUCache[tuple[str, str, str], Reader] = LRUCache(KEPT)
+        self._readers: LRUCache[tuple[str, str, str], Reader] = LRUCache(MAX_READERS)
 
     def answered(self, status: int) -> None:
-        """A feed address was answered with this status."""
+        """Count an answer at a feed address."""
         self.answers[status] += 1
 
     def read(self, feed: str, subscriber: str, user_agent: str | None, status: int) -> None:
-        """A good link was used. `status`: 200, 304, or 503 where there was no copy yet."""
+        """Remember who used a good link. `status`: 200, 304, or 503 where Plane had not been read yet."""
         app = family(user_agent)
         self._readers[feed, subscriber, app] = Reader(feed, subscriber, app, self._clock(), status)
 
     def readers(self, feed: str) -> Sequence[Reader]:
-        """Who read a feed, the last first."""
-        found = (reader for reader in self._readers.values() if reader.feed == feed)
-        return sorted(found, key=lambda reader: reader.at, reverse=True)
+        """Return the readers of a feed, the latest first."""
+        readers = (reader for reader in self._readers.values() if reader.feed == feed)
+        return sorted(readers, key=lambda reader: reader.at, reverse=True)
 
 
+# The same few apps ask all day.
 @lru_cache(maxsize=1_000)
 def family(user_agent: str | None) -> str:
-    """The app that sends this User-Agent, without its version: one of a few names."""
-    text = (user_agent or "").strip()[:_LONGEST].lower()
+    """Return the app that sends this User-Agent, without its version: one of a few names."""
+    text = (user_agent or "").strip()[:_MAX_AGENT_LENGTH].lower()
     if not text:
         return UNNAMED
     return next((name for name, pattern in _FAMILIES if pattern.search(text)), OTHER)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from litestar import Response
 from litestar.datastructures import Headers
 from litestar.enums import HttpMethod
+from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 Clock: TypeAlias = Callable[[], datetime]
@@ -15,17 +16,30 @@ READ = (HttpMethod.GET, HttpMethod.HEAD)
 
 NOT_FOUND = "There is no calendar here. Ask for a new link."
 
+ERROR_RETRY_SECONDS = 300
+"""Retry-After where only an operator can correct what is wrong."""
+
 NEVER_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
+class ApiError(HTTPException):
+    """A refusal as JSON, with an `error_code` of its own (docs/reference.md)."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.code = code
+        super().__init__(message, status_code=status, headers=dict(headers or {}))
+
+
 def listed(headers: Headers, name: str) -> str | None:
-    """A header that is a list, which may stand on several lines (RFC 9110, 5.3); None: it is not there."""
+    """Join a header that is a list, which may stand on several lines (RFC 9110, 5.3); None: it is absent."""
     lines = headers.getall(name, [])
     return ", ".join(lines) if lines else None
 
 
 def plain_answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response[str]:
-    """A short answer for a feed URL: calendar apps show nothing else well."""
+    """Return a short text: calendar apps show nothing else well."""
     return Response(
         f"{text}\n", status_code=status, headers={**NEVER_STORED, **(headers or {})}, media_type="text/plain"
     )
@@ -40,7 +54,7 @@ def error_answer(
     details: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response[dict[str, Any]]:
-    """An error in the format of design.md ("Routes")."""
+    """Return an error as JSON, in the format of all our routes."""
     body = {
         "status": "error",
         "message": message,
@@ -61,5 +75,5 @@ async def send_response(
 
 
 def timestamp(moment: datetime) -> str:
-    """A moment for JSON: RFC 3339 in UTC, whole seconds."""
+    """Format a time for JSON: RFC 3339 in UTC, whole seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""What a server keeps while its configuration is swapped for another."""
+"""What outlives a configuration when the server loads another: counts, limits, background refreshes."""
 
 import asyncio
 from collections import Counter
@@ -23,23 +23,25 @@ from icsfeed.web.token_throttle import TokenThrottle
 if TYPE_CHECKING:
     from icsfeed.push.scheduler import Push
 
-AN_HOUR = 3600.0
 SYNCS_PER_HOUR = 10
-WRONG_PER_MINUTE = 10
+GUESSES_PER_MINUTE = 10
 DELIVERIES_PER_MINUTE = 100
 DELIVERY_SECONDS, MAX_DELIVERIES = 86_400.0, 20_000
 """How long, and how many, webhook deliveries are remembered so that a replayed one is recognised."""
 
 
 class LoadedConfig(Struct, frozen=True):
-    """The configuration at work: when it was loaded. `problems`: of a newer one that cannot be used."""
+    """When the configuration in use was loaded. `problems`: of a newer one that was rejected."""
 
     at: datetime
     problems: tuple[str, ...] = ()
 
 
 class Deliveries:
-    """What is remembered of deliveries: `counts` by what became of them; when the `last` good one came."""
+    """Webhook deliveries: `counts` by result, and when the `last` good one came for each workspace.
+
+    `seen`: digests of bodies, to recognise replays.
+    """
 
     def __init__(self, timer: Callable[[], float]) -> None:
         self.counts: Counter[str] = Counter()
@@ -49,9 +51,9 @@ class Deliveries:
 
 
 class ServerState:
-    """Since when the server runs, who reads, what was counted and limited; and the watch of each workspace.
+    """Since when the server runs, who reads, what was counted and limited, and each workspace's refresh.
 
-    `timer` gives monotonic seconds; `sleep` waits so many. `push` pushes to one target; None: no pushes.
+    `timer` returns monotonic seconds; `sleep` waits so many. `push` pushes to one target; None: no pushes.
     """
 
     def __init__(
@@ -68,10 +70,11 @@ class ServerState:
         self.reader_log = ReaderLog(clock)
         self.deliveries = Deliveries(timer)
         self.sync = Sync(clock, timer)
-        self.syncs = Limiter(SYNCS_PER_HOUR, AN_HOUR, timer)
-        self.admin_guesses = GuessLimiter("admin tokens", Limiter(WRONG_PER_MINUTE, 60.0, timer))
+        self.syncs = Limiter(SYNCS_PER_HOUR, 3600.0, timer)
+        # A limit each: guesses of one secret must not lock out those who know the other.
+        self.admin_guesses = GuessLimiter("admin tokens", Limiter(GUESSES_PER_MINUTE, 60.0, timer))
         self.proxy_guesses = GuessLimiter(
-            "secrets of the sign-in proxy", Limiter(WRONG_PER_MINUTE, 60.0, timer)
+            "secrets of the sign-in proxy", Limiter(GUESSES_PER_MINUTE, 60.0, timer)
         )
         self.token_throttle = TokenThrottle(timer, sleep)
         self.pushed = PushStats()
@@ -81,16 +84,17 @@ class ServerState:
 
     @property
     def uptime(self) -> int:
-        """Whole seconds."""
+        """Return whole seconds since the start."""
         return int((self.clock() - self.started).total_seconds())
 
     def watch(self, workspace: Workspace, cache: Cache) -> BackgroundRefresh:
-        """The one watch of this workspace."""
+        """Return the background refresh of this workspace: the same one for every configuration."""
         if workspace not in self._watches:
             self._watches[workspace] = BackgroundRefresh(workspace, cache, self.timer, self.sleep)
         return self._watches[workspace]
 
     async def leave(self, workspace: Workspace) -> None:
-        """A server no longer watches this workspace; the watch ends with the last of them."""
+        """Stop refreshing for one app; the refresh ends with the last app that uses the workspace."""
+        # While a configuration is replaced, the old app and the new one both use the workspace.
         if await self._watches[workspace].stop():
             del self._watches[workspace]

@@ -45,6 +45,7 @@ class TokenThrottle:
         self.counts["wrong" if allowance.granted else "refused"] += 1
         if allowance.granted and not allowance.remaining:
             log.warning("too many wrong links from %s: refusing more of them", key)
+        # A person with an old link should not wait: only floods come to more.
         if total.granted and allowance.remaining >= PER_MINUTE - AT_ONCE_PER_MINUTE:
             return
         log.warning("many wrong links: answering slowly. `log_addresses: true` logs their addresses")
@@ -53,6 +54,7 @@ class TokenThrottle:
             try:
                 await self._sleep(PAUSE_SECONDS)
             finally:
+                # Also when the client goes away, which cancels the request.
                 self._waiting -= 1
             if allowance.granted:
                 return

@@ -1,4 +1,4 @@
-"""Plane's webhooks: is a delivery genuine, what does it touch, and the answer before any work is done."""
+"""Webhooks from Plane: whether a delivery is genuine, what it changes, and the answer before any work."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -21,14 +21,14 @@ from icsfeed.web.proxies import rate_limit_key
 from icsfeed.web.responses import NEVER_STORED, error_answer
 from icsfeed.web.state import Deliveries
 
-BODY_LIMIT = 1024 * 1024
-"""Bytes: Plane sends the whole issue, and a description may be 200 KB."""
+MAX_BODY_BYTES = 1024 * 1024
+"""Plane sends the whole issue, and a description may be 200 KB."""
 
 log = logging.getLogger("icsfeed.webhook")
 
 
 class Webhooks:
-    """What arrives at /webhooks/plane, for the workspaces that have a secret and a watch."""
+    """Answers /webhooks/plane for the workspaces that have a `webhook_secret`."""
 
     def __init__(
         self,
@@ -43,17 +43,18 @@ class Webhooks:
         self._deliveries = deliveries
 
     def answer(self, body: bytes | None, signature: str | None, address: str) -> Response[Any]:
-        """The answer to one delivery. A good one has been handed on; the answer does not wait for that.
+        """Answer one delivery. A genuine one has started a refresh; the answer does not wait for it.
 
-        `body`: None where it is too large. Whatever comes counts for its address; a genuine one above the
-        limit is told so, and handed on all the same: Plane does not send it again.
+        `body`: None where it is too large. All deliveries count for their address; a genuine one above the
+        limit is answered with 429, and used all the same: Plane does not send it again.
         """
         allowance = self._deliveries.limiter.take(rate_limit_key(address))
         headers = allowance.headers()
         if not allowance.granted:
+            # The signature is checked above the limit too: a burst of changes in Plane is no attack.
             names = self._senders(body, signature, address) if body else ()
             if body and names:
-                self._taken(names, body, headers)
+                self._accept(names, body, headers)
             return self._refused(429, "RATE_LIMITED", "Too many deliveries from this address.", headers)
         if not self._settings:
             text = "No webhook_secret is configured: set it to the secret that Plane shows for its webhook."
@@ -62,35 +63,42 @@ class Webhooks:
             return self._refused(413, "TOO_LARGE", "The body is larger than 1 MiB.", headers)
         names = self._senders(body, signature, address)
         if not names:
-            return self._refused(401, "INVALID_SIGNATURE", "The signature does not fit the body.", headers)
-        return self._taken(names, body, headers)
+            return self._refused(401, "INVALID_SIGNATURE", "The signature does not match the body.", headers)
+        return self._accept(names, body, headers)
 
     def _senders(self, body: bytes, signature: str | None, address: str) -> Sequence[str]:
-        """The workspaces whose secret has signed the body, and that take deliveries from the address.
+        """Return the workspaces whose secret signed the body, and that accept deliveries from the address.
 
-        Several are one of Plane's, read with different keys or for different projects.
+        Several may be one workspace of Plane, read with different keys or for different projects.
         """
-        found = [name for name, own in self._settings.items() if is_signed(body, signature, _secrets(own))]
-        return [name for name in found if _may_send(self._settings[name], address)]
+        senders = []
+        for name, settings in self._settings.items():
+            # While Plane's secret is being changed, the old one counts too.
+            secrets = filter(None, (settings.webhook_secret, settings.webhook_secret_old))
+            is_genuine = is_signed(body, signature, [secret.reveal() for secret in secrets])
+            if is_genuine and (not settings.webhook_from or is_within(address, settings.webhook_from)):
+                senders.append(name)
+        return senders
 
-    def _taken(self, names: Sequence[str], body: bytes, headers: Mapping[str, str]) -> Response[Any]:
+    def _accept(self, names: Sequence[str], body: bytes, headers: Mapping[str, str]) -> Response[Any]:
         # The delivery id in the headers is not signed: a replay would carry a new one.
         fingerprint = sha256(body).digest()
         if fingerprint in self._deliveries.seen:
             self._deliveries.counts["replayed"] += 1
             return _processed(None, "Seen before", headers)
         try:
-            touched = read(body)
+            change = read(body)
         except WebhookError as error:
             code = "MISSING_REQUIRED_FIELD" if error.missing else "INVALID_PAYLOAD"
             details = {"field": error.field, "reason": error.reason}
             return self._refused(400, code, str(error), headers, details)
+        # Not earlier: a body that cannot be decoded is refused each time, and not called a replay.
         self._deliveries.seen[fingerprint] = True
         self._deliveries.counts["taken"] += 1
         for name in names:
             self._deliveries.last[name] = self._clock()
-            self._watches[name].touch(touched)
-        return _processed(touched, "Issue sync triggered", headers)
+            self._watches[name].touch(change)
+        return _processed(change, "Issue sync triggered", headers)
 
     def _refused(
         self,
@@ -104,21 +112,12 @@ class Webhooks:
         return error_answer(status, code, message, now=self._clock(), details=details, headers=headers)
 
 
-def _secrets(settings: WorkspaceConfig) -> list[str]:
-    secrets = (settings.webhook_secret, settings.webhook_secret_old)
-    return [secret.reveal() for secret in secrets if secret is not None]
-
-
-def _may_send(settings: WorkspaceConfig, address: str) -> bool:
-    return not settings.webhook_from or is_within(address, settings.webhook_from)
-
-
-def _processed(touched: WebhookChange | None, message: str, headers: Mapping[str, str]) -> Response[Any]:
+def _processed(change: WebhookChange | None, message: str, headers: Mapping[str, str]) -> Response[Any]:
     body = {
         "status": "processed",
         "message": message,
-        "issue_id": touched.issue if touched else None,
-        "action": touched.action if touched else None,
+        "issue_id": change.issue if change else None,
+        "action": change.action if change else None,
     }
     return Response(body, status_code=HTTPStatus.OK, headers={**NEVER_STORED, **headers})
 
@@ -126,16 +125,17 @@ def _processed(touched: WebhookChange | None, message: str, headers: Mapping[str
 @post(
     "/webhooks/plane",
     status_code=200,
-    request_max_body_size=BODY_LIMIT,
+    request_max_body_size=MAX_BODY_BYTES,
     operation_class=described(WEBHOOK, headers=SIGNATURE, body=True),
     summary="Plane's webhook",
 )
 async def plane_webhook(
     request: Request[Any, Any, Any], webhooks: NamedDependency[Webhooks]
 ) -> Response[Any]:
-    """Takes a delivery of Plane, signed in X-Plane-Signature; what it touches is read again at once."""
+    """Accepts a delivery from Plane, signed in X-Plane-Signature; what it changes is read again at once."""
     address = client_of(request)
     try:
+        # litestar raises while it reads, so that no large body is in memory.
         body = await request.body()
     except RequestEntityTooLarge:
         body = None

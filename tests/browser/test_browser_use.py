@@ -207,7 +207,7 @@ def test_the_builder_says_what_cannot_be_used_and_recovers(served: Served, visit
     page.get_by_label("From").fill("2026-12-31")
     page.get_by_label("Until").fill("2026-12-01")
     page.get_by_label("Until").dispatch_event("change")
-    expect(page.get_by_role("alert")).to_contain_text("“to” has a value that cannot be used here.")
+    expect(page.get_by_role("alert")).to_contain_text("The value of “to” is not valid.")
     page.get_by_label("Until").fill("2027-12-01")
     page.get_by_label("Until").dispatch_event("change")
     expect(page.get_by_role("alert")).to_have_count(0)
@@ -251,7 +251,7 @@ def test_without_scripts_a_frame_works_and_loads_itself_anew(served: Served, vis
     page.get_by_role("link", name="Week").click()
     expect(page.locator("table.week")).to_be_visible()
     assert page.locator('meta[http-equiv="refresh"]').get_attribute("content") == "900"
-    page.get_by_role("link", name="This page loads itself anew").click()
+    page.get_by_role("link", name="Refreshes every 15 minutes").click()
     expect(page.locator("table.week")).to_be_visible()
     assert page.locator('meta[http-equiv="refresh"]').count() == 0
 
@@ -335,7 +335,7 @@ def test_a_frame_whose_link_is_taken_back_shows_nothing_any_more(served: Served,
     page.reload()
     before = page.locator("main").inner_text()
     refused = page.request.get(f"{served.url}/embed/x/few", headers={"Accept": "text/html"}).text()
-    gone, back = page.get_by_text("There is no calendar here"), page.locator(".chip").first
+    gone, back = page.get_by_text("Calendar not found"), page.locator(".chip").first
     for status, body in ((404, "<h1>404 page not found</h1>"), (410, refused), (404, refused)):
         answering(page, served.embed("few"), status, body)
         page.clock.fast_forward(301_000)

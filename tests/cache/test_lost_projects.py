@@ -71,7 +71,7 @@ async def test_after_access_is_lost_feeds_stay_and_everything_says_so(
         assert (health["status"], health["copies"]["demo"]["problem"]) == ("degraded", "no access")
         for kind in ("page", "embed"):
             page = await world.ask("GET", links["all"][kind], accept="text/html")
-            assert "may not read one project" in page.text
+            assert "cannot access one project" in page.text
         found = [one async for one in check(world.service)]
         assert any("project OPS" in one.text for one in found)
         world.clock.move(days=2)
@@ -129,7 +129,7 @@ async def test_a_project_that_may_not_be_read_is_left_out_and_everything_says_so
         ready = await world.ask("GET", "/health/ready")
         assert (ready.status_code, ready.json()["unread"]) == (200, {"demo": {"closed": 1}})
         page = await world.ask("GET", "/feeds/all", accept="text/html")
-        assert "may not read one project" in page.text
+        assert "cannot access one project" in page.text
         assert "may not read this" in await status(world)
         found = [one async for one in check(world.service)]
         assert any(one.level == "error" and "project OPS" in one.text for one in found)

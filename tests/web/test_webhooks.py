@@ -28,7 +28,7 @@ from icsfeed.model import Needs, Project
 from icsfeed.plane.webhook import read
 from icsfeed.web.app import create_app
 from icsfeed.web.state import ServerState
-from icsfeed.web.webhooks import BODY_LIMIT, Webhooks
+from icsfeed.web.webhooks import MAX_BODY_BYTES, Webhooks
 
 pytestmark = pytest.mark.anyio
 
@@ -305,9 +305,9 @@ async def test_a_replay_changes_nothing_and_is_counted() -> None:
 
 async def test_over_one_mebibyte_is_refused_and_counted() -> None:
     async with hooks() as one:
-        fits = delivery(id="x", text="a" * (BODY_LIMIT - 300))
+        fits = delivery(id="x", text="a" * (MAX_BODY_BYTES - 300))
         assert (await one.post(fits)).status_code == 200
-        for body in (b"a" * (BODY_LIMIT + 1), delivery(id="x", text="a" * BODY_LIMIT)):
+        for body in (b"a" * (MAX_BODY_BYTES + 1), delivery(id="x", text="a" * MAX_BODY_BYTES)):
             answer = await one.post(body)
             assert _error(answer) == (413, "TOO_LARGE")
         assert answer.headers["x-ratelimit-remaining"] == "97"

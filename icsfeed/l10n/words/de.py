@@ -30,32 +30,32 @@ WORDS = {
     "language": "Deutsch",
     "to content": "Zum Inhalt springen",
     "language of page": "Sprache",
-    "page missing title": "Hier ist kein Kalender",
-    "page missing text": "Prüfe, ob der Link vollständig ist, oder bitte die Person, von der er stammt, "
+    "page missing title": "Kalender nicht gefunden",
+    "page missing text": "Prüfe, ob der Link vollständig ist, oder bitte die Person, von der du ihn hast, "
     "um einen neuen.",
     "page revoked title": "Dieser Link wurde widerrufen",
     "page revoked text": "Bitte die Betreiber dieses Servers um einen neuen Link.",
-    "page parameter title": "Das lässt sich nicht zeigen",
-    "page parameter text": "„{field}“ hat einen Wert, der hier nicht verwendet werden kann.",
-    "page unread title": "Noch nicht gelesen",
-    "page unread text": "Der Server mit den Aufgaben ließ sich noch nicht lesen. Versuche es in ein paar "
-    "Minuten wieder.",
-    "page failed title": "Dieser Server hat einen Fehler gemacht",
-    "page failed text": "Den Grund finden die Betreiber im Protokoll. Versuche es in ein paar Minuten "
-    "wieder.",
-    "front title": "Kalender mit Projektterminen",
-    "front text": "Dieser Server zeigt die Termine eines Plane-Arbeitsbereichs in Kalender-Apps: Google, "
-    "Outlook, Apple, Thunderbird, auf dem Telefon und auf Intranetseiten. Plane wird dabei nur gelesen.",
+    "page parameter title": "Das lässt sich nicht anzeigen",
+    "page parameter text": "Der Wert von „{field}“ ist ungültig.",
+    "page unread title": "Noch nicht verfügbar",
+    "page unread text": "Der Server mit den Aufgaben konnte noch nicht gelesen werden. Versuche es in ein "
+    "paar Minuten wieder.",
+    "page failed title": "Etwas ist schiefgegangen",
+    "page failed text": "Die Betreiber dieses Servers finden den Grund im Protokoll. Versuche es in ein "
+    "paar Minuten wieder.",
+    "front title": "Projekttermine in deinem Kalender",
+    "front text": "Dieser Server zeigt die Termine eines Plane-Arbeitsbereichs in Kalender-Apps (Google, "
+    "Outlook, Apple, Thunderbird), auf dem Telefon und auf Intranetseiten. Plane wird dabei nur gelesen.",
     "front healthy": "Alle Kalender sind aktuell",
-    "front unhealthy": "Einige Kalender lassen sich gerade nicht lesen",
-    "front link title": "Woher kommt ein Link?",
-    "front link text": "Frage die Betreiber dieses Servers. Dein Link ist persönlich: Wer ihn hat, kann "
-    "den Kalender lesen.",
-    "front own": "Meine Kalender zeigen",
+    "front unhealthy": "Einige Kalender lassen sich gerade nicht aktualisieren",
+    "front link title": "So bekommst du einen Link",
+    "front link text": "Frage die Betreiber dieses Servers. Dein Link ist persönlich: Wer ihn hat, kann den "
+    "Kalender lesen.",
+    "front own": "Meine Kalender anzeigen",
     "me out title": "Du bist nicht angemeldet",
-    "me out text": "Melde dich an und öffne diese Seite noch einmal.",
+    "me out text": "Melde dich an und öffne diese Seite erneut.",
     "me none title": "Noch kein Kalender für dich",
-    "me none text": "Niemand im Arbeitsbereich hat die Adresse {who}, oder von dieser Person wird kein "
+    "me none text": "Niemand im Arbeitsbereich hat die Adresse {who}, oder für diese Person ist kein "
     "Kalender veröffentlicht.",
     "my calendars": "Meine Kalender",
     "signed in as": "Angemeldet als {who}",
@@ -77,8 +77,8 @@ WORDS = {
     "until": "bis {day}",
     "more one": "+{n} weiterer",
     "more other": "+{n} weitere",
-    "all of day one": "Der eine Eintrag dieses Tages",
-    "all of day other": "Alle {n} dieses Tages",
+    "all of day one": "Der eine Eintrag an diesem Tag",
+    "all of day other": "Alle {n} an diesem Tag",
     "item one": "{n} Eintrag",
     "item other": "{n} Einträge",
     "some of": "{n} von {total}",
@@ -86,19 +86,19 @@ WORDS = {
     "late other": "{n} überfällig",
     "overdue since": "fällig {day}",
     "undated heading": "Ohne Datum",
-    "parts of list": "Teile der Liste",
+    "parts of list": "Seiten der Liste",
     "earlier items": "Frühere Einträge",
     "later items": "Spätere Einträge",
-    "nothing here": "Hier ist nichts fällig.",
-    "next item on": "Der nächste Eintrag ist am {day}.",
+    "nothing here": "In diesem Zeitraum ist nichts fällig.",
+    "next item on": "Nächster Eintrag: {day}",
     "read at": "Zuletzt aus Plane gelesen:",
-    "opens in tab": "Einträge öffnen sich in Plane, in einem neuen Tab.",
-    "refresh off": "Diese Seite lädt sich alle 15 Minuten neu. Nicht mehr neu laden.",
+    "opens in tab": "Einträge werden in Plane geöffnet, in einem neuen Tab.",
+    "refresh off": "Wird alle 15 Minuten aktualisiert. Ausschalten",
     # Seiten: eines Feeds
-    "unread projects one": "Der Server darf ein Projekt dieses Kalenders nicht lesen: "
-    "seine Termine fehlen oder sind veraltet.",
-    "unread projects other": "Der Server darf {n} Projekte dieses Kalenders nicht lesen: "
-    "ihre Termine fehlen oder sind veraltet.",
+    "unread projects one": "Der Server hat keinen Zugriff auf ein Projekt dieses Kalenders: seine Termine "
+    "fehlen oder sind veraltet.",
+    "unread projects other": "Der Server hat keinen Zugriff auf {n} Projekte dieses Kalenders: ihre Termine "
+    "fehlen oder sind veraltet.",
     "subscribe title": "Abonnieren",
     "subscribe text": "Deine Kalender-App zeigt diese Termine dann neben deinen eigenen und hält sie "
     "aktuell.",
@@ -108,38 +108,39 @@ WORDS = {
     "open outlook-com": "Outlook.com",
     "open other": "Andere App",
     "calendar link": "Kalender-Link",
-    "narrowed link": "Kalender-Link dieser Auswahl",
+    "narrowed link": "Link zum gefilterten Kalender",
     "copy": "Kopieren",
     "copied": "Kopiert",
-    "secret link": "Dieser Link ist persönlich: Wer ihn hat, kann den Kalender lesen. Gib ihn mit Bedacht "
-    "weiter.",
+    "secret link": "Dieser Link ist persönlich: Wer ihn hat, kann den Kalender lesen. Gib ihn nur mit "
+    "Bedacht weiter.",
     "public link": "Dieser Kalender ist öffentlich: Wer diesen Server erreicht, kann ihn lesen.",
     "qr text": "Scannen, um diese Seite auf dem Telefon zu öffnen",
-    "too long": "Der Link dieser Auswahl hat mehr als 200 Zeichen; manche Kalender-Apps schneiden ihn ab. "
-    "Wähle weniger Werte.",
-    "next title": "Als Nächstes",
-    "coming": "Demnächst",
+    "too long": "Dieser Link hätte mehr als 200 Zeichen, und manche Kalender-Apps schneiden ihn ab. Wähle "
+    "weniger Werte.",
+    "next title": "Demnächst",
+    "coming": "Als Nächstes",
     "nothing ahead": "Ab heute ist nichts fällig.",
-    "build title": "Auswählen, was drin ist",
-    "build text": "Grenze den Kalender ein und nimm den Link deiner Auswahl. Hinzu kommt dabei nie etwas.",
+    "build title": "Diesen Kalender filtern",
+    "build text": "Wähle, was angezeigt wird, und nimm dann den Link zum gefilterten Kalender. Ein Filter "
+    "fügt nie etwas hinzu.",
     "build button": "Anwenden",
-    "build reset": "Alles zeigen",
+    "build reset": "Alles anzeigen",
     "build priority": "Priorität",
     "build state": "Status",
     "build states": "Nach Namen",
     "build none label": "ohne Label",
-    "build none assignee": "niemand",
-    "build others": "Außerdem verlangt",
+    "build none assignee": "nicht zugewiesen",
+    "build others": "Weitere Filter",
     "build window": "Zeitraum",
     "build days": "Nur die nächsten … Tage (und Überfälliges)",
     "build from": "Von",
     "build to": "Bis",
-    "build look": "Darstellung",
-    "build component": "Art",
+    "build look": "Anzeige",
+    "build component": "Anzeigen als",
     "build dates": "Daten",
     "build done": "Erledigtes",
     "build alarm": "Erinnerung",
-    "as feed": "Wie in diesem Kalender",
+    "as feed": "Vorgabe des Kalenders",
     "group backlog": "Backlog",
     "group unstarted": "Nicht begonnen",
     "group started": "Begonnen",
@@ -150,100 +151,100 @@ WORDS = {
     "dates due": "Am Fälligkeitstag",
     "dates span": "Vom Beginn bis zur Fälligkeit",
     "dates start-and-due": "Beginn und Fälligkeit, je ein Termin",
-    "done cancelled": "Als abgesagt markiert",
-    "done keep": "Wie alle anderen",
-    "done check": "Mit ✓",
-    "done drop": "Weggelassen",
+    "done cancelled": "Als abgesagt markieren",
+    "done keep": "Wie alle anderen anzeigen",
+    "done check": "Mit ✓ markieren",
+    "done drop": "Ausblenden",
     "alarm -P7D": "Eine Woche vorher",
     "alarm -P2D": "Zwei Tage vorher",
     "alarm -P1D": "Einen Tag vorher, um Mitternacht",
     "alarm -PT15H": "Am Vortag um 9:00",
     "alarm PT9H": "Am Tag selbst um 9:00",
-    "embed title": "Auf einer Seite zeigen",
-    "embed text": "So erscheint der Kalender auf einer Seite im Intranet. An die Adresse passen auch "
-    "view=week oder view=agenda, lang=en, theme=dark.",
-    "embed code": "HTML für die Seite",
-    "embed off": "Die Betreiber dieses Servers können Seiten erlauben, diesen Kalender in einem Rahmen zu "
-    "zeigen (embed: frame_ancestors).",
-    "embed look": "Den Kalender für Rahmen öffnen",
+    "embed title": "In eine Webseite einbetten",
+    "embed text": "Dieser HTML-Code zeigt den Kalender auf einer Seite im Intranet. An die Adresse kannst "
+    "du view=week oder view=agenda, lang=en und theme=dark anhängen.",
+    "embed code": "HTML-Code",
+    "embed off": "Die Betreiber dieses Servers können anderen Seiten erlauben, diesen Kalender einzubetten "
+    "(embed: frame_ancestors in der Konfiguration).",
+    "embed look": "Den einbettbaren Kalender öffnen",
     "apps title": "Schritt für Schritt",
     "app google": "Google Kalender",
     "app google steps": "Kopiere den Kalender-Link oben.\nÖffne calendar.google.com am Computer.\nWähle "
     "neben „Weitere Kalender“ das + und dann „Per URL“.\nFüge den Link ein und wähle „Kalender "
     "hinzufügen“.",
-    "app google asks": "Fragt alle paar Stunden nach; beschleunigen lässt sich das nicht. Lässt abgesagte "
-    "Termine, Erinnerungen und Aufgaben weg. Dieser Server muss aus dem Internet erreichbar sein.",
+    "app google asks": "Aktualisiert alle paar Stunden; das lässt sich nicht ändern. Zeigt keine abgesagten "
+    "Termine, Erinnerungen und Aufgaben. Dieser Server muss aus dem Internet erreichbar sein.",
     "app outlook-web": "Outlook im Web, Outlook 365",
     "app outlook-web steps": "Kopiere den Kalender-Link oben.\nÖffne den Kalender in Outlook im Web.\n"
     "Wähle „Kalender hinzufügen“ und dann „Aus dem Internet abonnieren“.\nFüge den Link ein, gib ihm "
     "einen Namen und wähle „Importieren“.",
-    "app outlook-web asks": "Fragt alle paar Stunden nach; beschleunigen lässt sich das nicht. Lässt "
-    "Aufgaben weg. Dieser Server muss aus dem Internet erreichbar sein.",
+    "app outlook-web asks": "Aktualisiert alle paar Stunden; das lässt sich nicht ändern. Zeigt keine "
+    "Aufgaben. Dieser Server muss aus dem Internet erreichbar sein.",
     "app outlook": "Outlook auf dem Desktop (klassisch)",
     "app outlook steps": "Kopiere den Kalender-Link oben.\nWähle im Kalender „Kalender hinzufügen“, dann "
     "„Aus dem Internet“.\nFüge den Link ein und bestätige.",
-    "app outlook asks": "Fragt nach, solange es geöffnet ist, beim Senden/Empfangen. Lässt Aufgaben weg.",
+    "app outlook asks": "Aktualisiert, solange es geöffnet ist, beim Senden/Empfangen. Zeigt keine Aufgaben.",
     "app apple": "Apple Kalender auf dem Mac",
-    "app apple steps": "Wähle oben „In Kalender-App abonnieren“; oder in Kalender „Ablage“, „Neues "
-    "Kalenderabonnement“, und füge den Link ein.\nStelle „Automatisch aktualisieren“ auf stündlich.\n"
-    "Entferne den Haken bei „Hinweise entfernen“, wenn du Erinnerungen möchtest.",
-    "app apple asks": "Fragt so oft nach, wie du wählst, ab alle 5 Minuten. Lässt Erinnerungen weg, wenn "
-    "du nichts anderes sagst, und Aufgaben.",
+    "app apple steps": "Wähle oben „Apple Kalender“; oder in Kalender „Ablage“, „Neues Kalenderabonnement“, "
+    "und füge den Link ein.\nStelle „Automatisch aktualisieren“ auf stündlich.\nEntferne den Haken bei "
+    "„Hinweise entfernen“, wenn du Erinnerungen möchtest.",
+    "app apple asks": "Aktualisiert so oft, wie du wählst, höchstens alle 5 Minuten. Zeigt keine Aufgaben, "
+    "und Erinnerungen nur, wenn du sie einschaltest.",
     "app ios": "iPhone und iPad",
-    "app ios steps": "Scanne den Code oben mit der Kamera und öffne die Seite.\nWähle „In Kalender-App "
-    "abonnieren“ und bestätige.\nOder: Kalender, „Kalender“, „Kalender hinzufügen“, „Kalenderabo "
-    "hinzufügen“, und füge den Link ein.",
-    "app ios asks": "Fragt so oft nach, wie es in Einstellungen, Kalender, Accounts, Datenabgleich steht. "
-    "Lässt Aufgaben weg, und Erinnerungen, wenn du nichts anderes sagst.",
+    "app ios steps": "Scanne den Code oben mit der Kamera und öffne die Seite.\nWähle „Apple Kalender“ und "
+    "bestätige.\nOder wähle Kalender, „Kalender“, „Kalender hinzufügen“, „Kalenderabo hinzufügen“, und füge "
+    "den Link ein.",
+    "app ios asks": "Aktualisiert so oft, wie in Einstellungen, Kalender, Accounts, Datenabgleich "
+    "eingestellt. Zeigt keine Aufgaben, und Erinnerungen nur, wenn du sie einschaltest.",
     "app thunderbird": "Thunderbird",
     "app thunderbird steps": "Kopiere den Kalender-Link oben.\nWähle „Neuer Kalender“ und dann „Im "
     "Netzwerk“.\nFüge den Link ein, lass den Benutzernamen leer und wähle „Kalender suchen“.\nWähle den "
     "Kalender aus und dann „Abonnieren“.",
-    "app thunderbird asks": "Fragt alle 30 Minuten nach, wenn du nichts anderes wählst. Zeigt alles: auch "
+    "app thunderbird asks": "Aktualisiert alle 30 Minuten, wenn du nichts anderes wählst. Zeigt alles, auch "
     "Erinnerungen und Aufgaben.",
     "app android": "Android (ICSx⁵)",
-    "app android steps": "Installiere ICSx⁵ aus F-Droid oder Google Play.\nScanne den Code oben, öffne "
-    "die Seite und wähle „In Kalender-App abonnieren“.\nOder kopiere den Link, wähle in ICSx⁵ das + und "
-    "füge ihn ein.",
-    "app android asks": "Fragt so oft nach, wie du in der App wählst. Lässt Aufgaben weg. Die Termine "
+    "app android steps": "Installiere ICSx⁵ aus F-Droid oder Google Play.\nScanne den Code oben, öffne die "
+    "Seite und wähle „Andere App“.\nOder kopiere den Link, wähle in ICSx⁵ das + und füge ihn ein.",
+    "app android asks": "Aktualisiert so oft, wie du in der App wählst. Zeigt keine Aufgaben. Die Termine "
     "erscheinen in jeder Kalender-App des Telefons.",
     "app nextcloud": "Nextcloud",
     "app nextcloud steps": "Kopiere den Kalender-Link oben.\nWähle in Nextclouds Kalender „Neuer "
     "Kalender“ und dann „Neues Abonnement aus Link“.\nFüge den Link ein und drücke Enter.",
-    "app nextcloud asks": "Fragt so oft nach, wie dieser Kalender empfiehlt, von Haus aus stündlich. "
-    "Lässt Erinnerungen und Aufgaben weg. Für einen Server im Intranet muss die Verwaltung private "
-    "Adressen erlauben.",
+    "app nextcloud asks": "Aktualisiert so oft, wie dieser Kalender empfiehlt, normalerweise stündlich. "
+    "Zeigt keine Erinnerungen und Aufgaben. Für einen Server im Intranet muss die Administration von "
+    "Nextcloud private Adressen erlauben.",
     "app home-assistant": "Home Assistant",
     "app home-assistant steps": "Kopiere den Kalender-Link oben.\nÖffne Einstellungen, Geräte & Dienste, "
     "Integration hinzufügen.\nWähle „Remote Calendar“, gib einen Namen ein und füge den Link ein.",
-    "app home-assistant asks": "Fragt einmal am Tag nach. Lässt Aufgaben und Erinnerungen weg; "
+    "app home-assistant asks": "Aktualisiert einmal am Tag. Zeigt keine Aufgaben und Erinnerungen; "
     "Automationen können auf die Termine reagieren.",
     # Seiten: für alle, die Programme schreiben
-    "docs title": "Routen dieses Servers",
-    "docs text": "Was Programme ihn fragen können, auf Englisch. Dasselbe als OpenAPI-Beschreibung:",
+    "docs title": "HTTP-API dieses Servers",
+    "docs text": "Was Programme abfragen können, auf Englisch. Dasselbe als OpenAPI-Beschreibung:",
     "docs parameters": "Parameter",
     "docs answers": "Antworten",
     # Seiten: für die Verwaltung
-    "page admin title": "Für die Verwaltung",
-    "page admin text": "Diese Seite braucht das admin_token der Konfiguration als Passwort; der "
+    "page admin title": "Nur für die Administration",
+    "page admin text": "Diese Seite verlangt das admin_token der Konfiguration als Passwort; der "
     "Benutzername ist beliebig.",
-    "status title": "Zustand dieses Servers",
-    "status since": "icsfeed {version}, läuft seit {started}; Konfiguration von {loaded}",
-    "status problems": "Die neuere Konfiguration ist nicht brauchbar; die vorige arbeitet weiter:",
-    "status store": "Die Ablage der letzten guten Kopien versagt: {error}",
-    "status sync": "Jetzt abgleichen",
-    "sync started": "Ein Abgleich wurde gestartet.",
-    "sync running": "Ein Abgleich läuft schon.",
-    "sync limited": "Ein Abgleich lässt sich zehnmal in der Stunde starten. Versuche es später.",
+    "status title": "Serverstatus",
+    "status since": "icsfeed {version}, läuft seit {started}; Konfiguration geladen {loaded}",
+    "status problems": "Die neue Konfiguration wurde abgelehnt; die vorige gilt weiter:",
+    "status store": "Gespeicherte Kopien lassen sich nicht lesen oder schreiben: {error}",
+    "status sync": "Jetzt synchronisieren",
+    "sync started": "Eine Synchronisierung wurde gestartet.",
+    "sync running": "Eine Synchronisierung läuft schon.",
+    "sync limited": "Eine Synchronisierung lässt sich zehnmal in der Stunde starten. Versuche es später "
+    "wieder.",
     "status workspaces": "Arbeitsbereiche",
     "status ready": "Bereit",
     "status unready": "Nicht bereit",
     "status read": "Älteste Kopie",
-    "status budget": "Anfragen, die diese Minute noch bleiben",
+    "status budget": "Verbleibende Anfragen in dieser Minute",
     "status of limit": "{left} von {limit}",
     "status error": "Letzter Fehler",
     "status webhook": "Letzter Webhook",
-    "status queue": "Wartet",
+    "status queue": "In der Warteschlange",
     "status never": "nie",
     "status none": "keiner",
     "status projects": "Projekte",
@@ -257,22 +258,22 @@ WORDS = {
     "status left out": "Ohne Fälligkeit",
     "status changed": "Letzte Änderung",
     "status size": "Größe",
-    "status large": "größer, als manche Apps nehmen",
+    "status large": "größer, als manche Apps annehmen",
     "status readers": "Leser",
     "status links": "Links",
-    "status show links": "Links zeigen",
+    "status show links": "Links anzeigen",
     "status hide links": "Links verbergen",
     "status hidden": "verborgen",
-    "status own link": "der des Feeds",
+    "status own link": "Hauptlink",
     "status revoked": "widerrufen",
     "status inactive": "nicht aktiv",
     "status public": "öffentlich",
-    "status not made": "noch nicht erstellt",
+    "status not made": "noch nicht erzeugt",
     "status pushes": "Übertragungen",
     "status last run": "Letzter Lauf",
     "push created": "Angelegt",
     "push updated": "Geändert",
     "push adopted": "Übernommen",
     "push deleted": "Gelöscht",
-    "push kept": "Belassen",
+    "push kept": "Unverändert",
 }

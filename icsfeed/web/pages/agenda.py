@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from icsfeed.web.pages.items import PageItem
 
-UNDATED_SHOWN = 50
+MAX_UNDATED = 50
 
 
 class Agenda(Struct, frozen=True):
@@ -28,44 +28,40 @@ class Agenda(Struct, frozen=True):
 def agenda(
     items: Sequence[PageItem], first: date, last: date, today: date, *, skip: int = 0, limit: int = 100
 ) -> Agenda:
-    """The list from `first` to `last`, both inclusive: `limit` items of it after the first `skip`.
+    """Return the list from `first` to `last`, both inclusive: `limit` items of it after the first `skip`.
 
-    A list that begins today has before it what is overdue, and after it what has no date.
+    A list that begins today shows what is overdue before it, and what has no date after it.
     """
-    found = _by_day(items, first, last)
-    later, current = skip + limit < len(found), first == today
-    days = groupby(found[skip : skip + limit], lambda item: _day(item, first))
+
+    def day_of(item: PageItem) -> date:
+        # What began before the page is listed under its first day.
+        return max(item.first or first, first)
+
+    within = [item for item in items if item.is_within(first, last)]
+    ordered = sorted(within, key=lambda item: (day_of(item), item.order))
+    later, current = skip + limit < len(ordered), first == today
     undated = [item for item in items if item.last is None and item.first is None]
     return Agenda(
         overdue=overdue(items, today) if current and not skip else (),
-        days=tuple((day, tuple(group)) for day, group in days),
-        undated=tuple(undated[:UNDATED_SHOWN]) if current and not later else (),
-        total=len(found),
+        days=tuple((day, tuple(group)) for day, group in groupby(ordered[skip : skip + limit], day_of)),
+        undated=tuple(undated[:MAX_UNDATED]) if current and not later else (),
+        total=len(ordered),
         earlier=skip > 0,
         later=later,
     )
 
 
 def upcoming(items: Iterable[PageItem], today: date, limit: int) -> tuple[PageItem, ...]:
-    """The next items that are not done, soonest due first. What is overdue is not among them."""
+    """Return the next items that are not done, soonest due first. What is overdue is not among them."""
     ahead = [item for item in items if item.last is not None and item.last >= today and not item.done]
     return tuple(sorted(ahead, key=lambda item: (item.last, item.order))[:limit])
 
 
 def overdue(items: Iterable[PageItem], today: date) -> tuple[PageItem, ...]:
-    """What is overdue, the longest first."""
+    """Return what is overdue, the longest first."""
     return tuple(sorted((item for item in items if item.is_overdue(today)), key=lambda item: item.order))
 
 
 def first_after(items: Iterable[PageItem], day: date) -> date | None:
-    """The first day after this one on which an item begins; None: there is none."""
+    """Return the first day after this one on which an item begins; None: there is none."""
     return min((item.first for item in items if item.first is not None and item.first > day), default=None)
-
-
-def _by_day(items: Iterable[PageItem], first: date, last: date) -> list[PageItem]:
-    within = (item for item in items if item.is_within(first, last))
-    return sorted(within, key=lambda item: (_day(item, first), item.order))
-
-
-def _day(item: PageItem, first: date) -> date:
-    return max(item.first or first, first)

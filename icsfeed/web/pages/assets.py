@@ -1,4 +1,7 @@
-"""Our own styles, scripts and icons: named by what is in them, so that browsers may keep them for ever."""
+"""Our styles, scripts and icons: their names hold a digest, so that browsers may cache them for a year.
+
+litestar's static files (2.25) ignore conditional requests.
+"""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -12,11 +15,11 @@ from icsfeed.ics.colors import CSS3
 from icsfeed.web.responses import READ, plain_answer
 
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-FOR_EVER = "public, max-age=31536000, immutable"
+IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 class Assets:
-    """The files of app/static. `path` gives a file's address under the server's root."""
+    """The files of static/ in memory, and a style sheet of colours."""
 
     def __init__(self) -> None:
         self._bodies: dict[str, bytes] = {}
@@ -28,21 +31,23 @@ class Assets:
         self._add("colors.css", color_classes(CSS3).encode())
 
     def path(self, name: str) -> str:
+        """Return a file's path under the server's root."""
         return f"/static/{self._names[name]}"
 
     def body(self, name: str) -> bytes | None:
-        """A file by its long name; None: there is none, or not any more."""
+        """Return a file by its name with the digest; None: there is none, or an older version is meant."""
         return self._bodies.get(name)
 
     def _add(self, name: str, body: bytes) -> None:
         stem, _, kind = name.rpartition(".")
+        # Editors leave other files in the folder.
         if kind in TYPES:
             self._names[name] = f"{stem}.{sha256(body).hexdigest()[:16]}.{kind}"
             self._bodies[self._names[name]] = body
 
 
 def color_classes(colors: Mapping[str, str]) -> str:
-    """A class for each colour that a feed may give its events: pages have no styles in their lines."""
+    """Return a class for each colour that a feed may give its events: our policy forbids inline styles."""
     return "".join(f".c-{name}{{--c:{value}}}\n" for name, value in colors.items())
 
 
@@ -54,5 +59,5 @@ async def static_file(
     body = assets.body(file)
     if body is None:
         return plain_answer(404, "There is no such file.")
-    headers = {"Cache-Control": FOR_EVER, "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": IMMUTABLE, "X-Content-Type-Options": "nosniff"}
     return Response(body, headers=headers, media_type=TYPES[file.rpartition(".")[2]])

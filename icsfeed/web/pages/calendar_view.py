@@ -1,10 +1,9 @@
-"""What one page of a calendar shows: a month, a week, an agenda or a day around a date, and the way on."""
+"""What one page of a calendar shows: a month, a week, an agenda or a day, and the pages before and after."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from icsfeed.web.pages.agenda import Agenda, agenda, first_after
 from icsfeed.web.pages.items import PageItem
@@ -12,17 +11,17 @@ from icsfeed.web.pages.month import DAY, Week, listed, month_weeks, next_month, 
 from icsfeed.web.pages.parameters import View, is_shown
 
 LANES: Mapping[View, int] = {"month": 3, "week": 10}
-LISTED = 90
-"""Entries behind all the `+n more` of a page: that of any feed stays below 100 KB."""
+MAX_LISTED = 90
+"""Entries behind all the `+n more` of a page: with these, the page of any feed stays below 100 KB."""
 AGENDA_DAYS, AGENDA_ITEMS = 28, 60
 
 
 class CalendarView(Struct, frozen=True, kw_only=True):
     """One page. `first` and `last` are the days that it is about; either `weeks` or `agenda` holds them.
 
-    `listed`: how many entries each list behind `+n more` has. `previous`, `next`: the days to go on
-    to, None at the ends of time. `ahead`: the next day with an item, where this page has none.
-    `skip`, `size`: of an agenda, how many items came before, and how many a page has.
+    `listed`: how many entries each list behind `+n more` has. `previous`, `next`: the days of the pages
+    before and after, None at the ends of the calendar. `ahead`: the next day with an item, where this page
+    has none. `skip`, `size`: of an agenda, how many items came before, and how many a page has.
     """
 
     view: View
@@ -40,27 +39,48 @@ class CalendarView(Struct, frozen=True, kw_only=True):
     size: int = AGENDA_ITEMS
 
     def has_page(self, day: date) -> bool:
-        """Return whether a page may show this day: weeks at the ends of time have days that no link names."""
+        """Return whether a page may show this day: the first and the last weeks have days that none shows."""
         return is_shown(day)
 
 
 def calendar_view_of(
     items: Sequence[PageItem], view: View, day: date, today: date, first_weekday: int, skip: int = 0
 ) -> CalendarView:
-    """The page of these items that shows `day`. `skip`: of an agenda, how many items came before."""
+    """Return the page of these items that shows `day`. `skip`: of an agenda, how many items came before."""
     first, last = _bounds(view, day, first_weekday)
-    scene = CalendarView(view=view, day=day, first=first, last=last, skip=skip)
-    if view in ("month", "week"):
-        weeks = _weeks(items, view, first, first_weekday)
-        count = sum(item.is_within(first, last) for item in items)
-        scene = replace(scene, weeks=weeks, listed=listed(weeks, LISTED), count=count)
+    weeks: tuple[Week, ...] = ()
+    entries = Agenda()
+    if view == "month":
+        weeks = month_weeks(items, first, first_weekday, LANES[view])
+    elif view == "week":
+        weeks = (week(items, first, LANES[view]),)
     else:
-        found = agenda(items, first, last, today, skip=skip, limit=AGENDA_ITEMS)
-        scene = replace(scene, agenda=found, count=found.total + len(found.overdue) + len(found.undated))
-    return _on_its_way(scene, items)
+        entries = agenda(items, first, last, today, skip=skip, limit=AGENDA_ITEMS)
+    count = sum(item.is_within(first, last) for item in items)
+    if not weeks:
+        count = entries.total + len(entries.overdue) + len(entries.undated)
+    # Months differ in length, so the one before is found by its last day.
+    before = (first - DAY).replace(day=1) if view == "month" else first - (last - first + DAY)
+    after = last + DAY
+    ahead = None if count else first_after(items, last)
+    return CalendarView(
+        view=view,
+        day=day,
+        first=first,
+        last=last,
+        weeks=weeks,
+        agenda=entries,
+        listed=listed(weeks, MAX_LISTED),
+        previous=before if is_shown(before) else None,
+        next=after if is_shown(after) else None,
+        ahead=ahead if ahead is not None and is_shown(ahead) else None,
+        count=count,
+        skip=skip,
+    )
 
 
 def _bounds(view: View, day: date, first_weekday: int) -> tuple[date, date]:
+    """Return the first and the last day of the page that shows `day`."""
     match view:
         case "month":
             return day.replace(day=1), next_month(day) - DAY
@@ -71,26 +91,3 @@ def _bounds(view: View, day: date, first_weekday: int) -> tuple[date, date]:
             return day, day + timedelta(days=AGENDA_DAYS - 1)
         case _:
             return day, day
-
-
-def _weeks(items: Sequence[PageItem], view: View, first: date, first_weekday: int) -> tuple[Week, ...]:
-    if view == "month":
-        return month_weeks(items, first, first_weekday, LANES[view])
-    return (week(items, first, LANES[view]),)
-
-
-def _shown(day: date | None) -> date | None:
-    return day if day is not None and is_shown(day) else None
-
-
-def _on_its_way(scene: CalendarView, items: Sequence[PageItem]) -> CalendarView:
-    """The scene with what there is before and after it."""
-    length = scene.last - scene.first + DAY
-    before = (scene.first - DAY).replace(day=1) if scene.view == "month" else scene.first - length
-    after = scene.last + DAY
-    return replace(
-        scene,
-        previous=_shown(before),
-        next=_shown(after),
-        ahead=_shown(None if scene.count else first_after(items, scene.last)),
-    )

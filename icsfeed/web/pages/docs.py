@@ -1,6 +1,6 @@
 """/docs: our OpenAPI description as a page, without a script."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Request, Response, route
@@ -14,7 +14,7 @@ from icsfeed.web.responses import READ
 
 
 class Operation(Struct, frozen=True):
-    """What may be asked of one path. `methods` do the same; `text` has paragraphs, with code in backticks."""
+    """One path, and `methods` that do the same on it; `text` has paragraphs, with code in backticks."""
 
     path: str
     methods: tuple[str, ...]
@@ -36,24 +36,20 @@ async def docs(
 
 
 def operations_of(description: Mapping[str, Any]) -> tuple[Operation, ...]:
-    """The operations of an OpenAPI description, by path; methods that do the same are one."""
-    found = [
-        operation for path, item in description["paths"].items() for operation in _operations(path, item)
-    ]
-    return tuple(sorted(found, key=lambda operation: (operation.path, operation.methods)))
-
-
-def _operations(path: str, item: Mapping[str, Mapping[str, Any]]) -> Iterator[Operation]:
+    """Return the operations of an OpenAPI description, by path; GET and HEAD that do the same are one."""
     methods: dict[Operation, list[str]] = {}
-    for method, said in item.items():
-        operation = Operation(
-            path=path,
-            methods=(),
-            summary=said["summary"],
-            text=tuple(" ".join(part.split()) for part in said.get("description", "").split("\n\n") if part),
-            parameters=tuple(parameter["name"] for parameter in said.get("parameters", ())),
-            answers=tuple(said["responses"]),
-        )
-        methods.setdefault(operation, []).append(method.upper())
-    for operation, named in methods.items():
-        yield replace(operation, methods=tuple(named))
+    for path, item in description["paths"].items():
+        for method, described in item.items():
+            paragraphs = described.get("description", "").split("\n\n")
+            operation = Operation(
+                path=path,
+                methods=(),
+                summary=described["summary"],
+                text=tuple(" ".join(paragraph.split()) for paragraph in paragraphs if paragraph),
+                parameters=tuple(parameter["name"] for parameter in described.get("parameters", ())),
+                answers=tuple(described["responses"]),
+            )
+            # A frozen Struct is a key: GET and HEAD of a route differ in nothing else.
+            methods.setdefault(operation, []).append(method.upper())
+    operations = [replace(operation, methods=tuple(names)) for operation, names in methods.items()]
+    return tuple(sorted(operations, key=lambda operation: (operation.path, operation.methods)))

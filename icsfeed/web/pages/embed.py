@@ -9,15 +9,15 @@ from litestar.params import FromPath
 from icsfeed.feeds.query import parse_query
 from icsfeed.feeds.service import FeedService
 from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, PUBLIC_EMBED, described
-from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of
+from icsfeed.web.pages.calendar_view import calendar_view_of
 from icsfeed.web.pages.errors import open_link
-from icsfeed.web.pages.feed_view import FeedView, FeedViews
+from icsfeed.web.pages.feed_view import FeedViews
 from icsfeed.web.pages.parameters import parse_date, parse_skip, parse_view
-from icsfeed.web.pages.render import PageRenderer, PageRequest, page_answer
+from icsfeed.web.pages.render import PageRenderer, page_answer
 from icsfeed.web.responses import READ
 
-REFRESH, WITHOUT_SCRIPT = 300, 900
-"""Seconds after which an open page looks for news; without scripts it is loaded anew, less often."""
+REFRESH_SECONDS, RELOAD_SECONDS = 300, 900
+"""How often an open page looks for changes; without scripts it is reloaded whole, less often."""
 
 
 @route(
@@ -51,7 +51,7 @@ async def public_embed(
     pages: NamedDependency[PageRenderer],
     sheets: NamedDependency[FeedViews],
 ) -> Response[str]:
-    """The same of a calendar that the configuration calls public."""
+    """The same for a calendar that is public by the configuration."""
     return await _embed(request, service, pages, sheets, name, None)
 
 
@@ -65,26 +65,21 @@ async def _embed(
 ) -> Response[str]:
     ask, name, _ = await open_link(request, name, token, "embed")
     sheet = await sheets.sheet(name, parse_query(ask.parameters))
+
+    def render() -> str:
+        day = parse_date(ask.get("date"), sheet.today)
+        view, skip = parse_view(ask.get("view")), parse_skip(ask.get("skip"))
+        calendar = calendar_view_of(sheet.items, view, day, sheet.today, ask.l10n.first_weekday, skip)
+        return pages.html(
+            "embed.html",
+            ask,
+            sheet=sheet,
+            calendar=calendar,
+            refresh="" if ask.get("refresh") == "off" else str(REFRESH_SECONDS),
+            without_script=RELOAD_SECONDS,
+        )
+
     # All of it that a page depends on, apart from the sheet.
     key = ("embed", name, ask.parameters, ask.l10n.tag, ask.theme)
-    html = await pages.once(key, (sheet,), len(sheet.items), lambda: _html(pages, ask, sheet))
+    html = await pages.once(key, (sheet,), len(sheet.items), render)
     return page_answer(html, framed_by=service.config.embed.frame_ancestors)
-
-
-def _html(pages: PageRenderer, ask: PageRequest, sheet: FeedView) -> str:
-    refresh = "" if ask.get("refresh") == "off" else str(REFRESH)
-    return pages.html(
-        "embed.html",
-        ask,
-        sheet=sheet,
-        scene=calendar_view_asked(ask, sheet),
-        refresh=refresh,
-        without_script=WITHOUT_SCRIPT,
-    )
-
-
-def calendar_view_asked(ask: PageRequest, sheet: FeedView) -> CalendarView:
-    """The part of the calendar that the parameters ask for. Raises BadParameter."""
-    day = parse_date(ask.get("date"), sheet.today)
-    view, skip = parse_view(ask.get("view")), parse_skip(ask.get("skip"))
-    return calendar_view_of(sheet.items, view, day, sheet.today, ask.l10n.first_weekday, skip)

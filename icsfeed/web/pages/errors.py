@@ -17,7 +17,14 @@ from icsfeed.feeds.links import Grant
 from icsfeed.feeds.tokens import Kind
 from icsfeed.web.client_address import client_of
 from icsfeed.web.pages.render import PageRequest, message_answer, page_request, wants_html
-from icsfeed.web.responses import NOT_FOUND, error_answer, plain_answer
+from icsfeed.web.responses import (
+    ERROR_RETRY_SECONDS,
+    NEVER_STORED,
+    NOT_FOUND,
+    ApiError,
+    error_answer,
+    plain_answer,
+)
 
 CODES: Mapping[int, str] = {
     400: "INVALID_REQUEST",
@@ -26,7 +33,6 @@ CODES: Mapping[int, str] = {
     413: "TOO_LARGE",
     429: "RATE_LIMITED",
 }
-ERROR_RETRY_SECONDS = 300
 
 log = logging.getLogger("icsfeed.web")
 
@@ -53,8 +59,13 @@ async def open_link(
 
 
 def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """Answer what litestar or `open_link` refuses: no such route or link, a method that is not allowed."""
-    status, is_routed = error.status_code, "path_template" in request.scope
+    """Answer what litestar and our routes refuse: no such route or link, no admin token, a wrong method."""
+    # litestar sets path_template when a route was found: only then is a 404 about a link.
+    status, is_routed, now = error.status_code, "path_template" in request.scope, request.app.state.clock()
+    if isinstance(error, ApiError):
+        if wants_html(request):
+            return _message(request, "page admin", status, headers={**NEVER_STORED, **(error.headers or {})})
+        return error_answer(status, error.code, error.detail, now=now, headers=error.headers)
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         if wants_html(request):
             key = "page revoked" if status == HTTPStatus.GONE else "page missing"
@@ -64,7 +75,6 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
     if is_routed and status == HTTPStatus.TOO_MANY_REQUESTS:
         return plain_answer(status, error.detail, error.headers)
     code = CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_REQUEST")
-    now = request.app.state.clock()
     return error_answer(status, code, HTTPStatus(status).phrase, now=now, headers=error.headers)
 
 
@@ -74,6 +84,7 @@ def page_error(request: Request[Any, Any, Any], error: FeedError | BadParameter)
         return _message(request, "page parameter", HTTPStatus.BAD_REQUEST, without=error.field)
     if isinstance(error, UnknownFeed):
         return _message(request, "page missing", HTTPStatus.NOT_FOUND)
+    # That Plane cannot be read is logged where it is read; the others are for an operator to correct.
     if not isinstance(error, NoCopy):
         log.error("%s", error)
     seconds = error.retry_after if isinstance(error, NoCopy) else ERROR_RETRY_SECONDS

@@ -1,4 +1,4 @@
-"""/feeds/{token}/{feed}: the page of a feed: subscribe, look, narrow, embed."""
+"""/feeds/{token}/{feed}: the page of a feed: subscribe, see the calendar, filter, embed."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -27,18 +27,18 @@ APPS = (
     *("google", "outlook-web", "outlook", "apple", "ios"),
     *("thunderbird", "android", "nextcloud", "home-assistant"),
 )
-"""In the order of the page; each has its words: a name, steps, how often it asks, what it leaves out."""
+"""In the order of the page; each has its words: a name, steps, how often it updates, what it leaves out."""
 
 ALARMS = ("-P7D", "-P2D", "-P1D", "-PT15H", "PT9H")
-NEXT_SHOWN = 6
+MAX_UPCOMING = 6
 FRAME_HEIGHT = 960
-"""Pixels: a month of six weeks, without a scroll bar."""
+"""In pixels: a month of six weeks without a scroll bar."""
 
 
 class FeedAddresses(Struct, frozen=True):
-    """Where a feed, narrowed, is for apps, people and frames. `too_long`: some apps would cut it.
+    """The addresses of a feed, narrowed, for apps, people and frames.
 
-    `subscribe`: by app, what opens it with the feed.
+    `subscribe`: by app, the link that opens it with the feed. `too_long`: some apps would cut the address.
     """
 
     ics: str
@@ -60,11 +60,11 @@ class NarrowedFeed(Struct, frozen=True):
 class FeedPage(Struct, frozen=True, kw_only=True):
     """All that the page of one feed shows. `wrong`: the parameter that could not be used, if any.
 
-    `others`: what is asked for beside what the form offers.
+    `others`: parameters that the form has no field for.
     """
 
     sheet: FeedView
-    scene: CalendarView
+    calendar: CalendarView
     total: int
     late: Sequence[PageItem]
     next: Sequence[PageItem]
@@ -74,7 +74,7 @@ class FeedPage(Struct, frozen=True, kw_only=True):
     checked: Mapping[str, frozenset[str]]
     others: Pairs
     narrowed: bool
-    kept: Pairs
+    hidden: Pairs
     reset: str
     snippet: str
     wrong: str | None
@@ -88,7 +88,7 @@ async def feed_page(
     name: str,
     token: str | None,
 ) -> Response[str]:
-    """The page that a feed's link without `.ics` is for."""
+    """Return the page at a feed's link without `.ics`."""
     ask, name, grant = await open_link(request, name, token, "feed")
     seen = await narrowed_feed_of(sheets, ask, name)
     # All of it that a page depends on, apart from the sheets.
@@ -103,7 +103,7 @@ async def feed_page(
 
 
 async def narrowed_feed_of(sheets: FeedViews, ask: PageRequest, name: str) -> NarrowedFeed:
-    """Feed `name` as its parameters narrow it; the whole feed where they cannot be used. Raises FeedError."""
+    """Return the feed as its parameters narrow it; whole where they cannot be used. Raise FeedError."""
     whole, narrowing = await sheets.sheet(name), query_string(ask.parameters)
     if not narrowing:
         return NarrowedFeed(whole, whole)
@@ -116,14 +116,14 @@ async def narrowed_feed_of(sheets: FeedViews, ask: PageRequest, name: str) -> Na
 def feed_page_html(
     pages: PageRenderer, ask: PageRequest, page: FeedPage, service: FeedService, **values: object
 ) -> str:
-    """The page of a page. `values` are what /me adds."""
+    """Render the page of a feed. `values` are what /me adds."""
     return pages.html(
         "feed.html",
         ask,
         **{"person": None, "mine": (), **values},
         page=page,
         sheet=page.sheet,
-        scene=page.scene,
+        calendar=page.calendar,
         apps=APPS,
         alarms=ALARMS,
         framed=bool(service.config.embed.frame_ancestors),
@@ -131,38 +131,38 @@ def feed_page_html(
 
 
 def feed_page_answer(html: str, seen: NarrowedFeed) -> Response[str]:
-    """The page, as an error where its parameters cannot be used."""
+    """Return the page, with status 400 where its parameters cannot be used."""
     return page_answer(html, HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK)
 
 
 def feed_page_of(service: FeedService, ask: PageRequest, seen: NarrowedFeed, subscriber: str) -> FeedPage:
-    """What the page shows to a subscriber. Raises BadParameter for a `date` that is none."""
+    """Return what the page shows to a subscriber. Raise BadParameter for a `date` that is not valid."""
     whole, sheet, narrowing = seen.whole, seen.sheet, seen.narrowing
     day = parse_date(ask.get("date"), sheet.today)
     choices = filter_choices_of(whole.items, whole.feed)
-    kept = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
+    hidden = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
     addresses = _addresses(service, ask.base, whole.name, subscriber, narrowing, sheet.title)
     return FeedPage(
         sheet=sheet,
-        scene=calendar_view_of(sheet.items, "month", day, sheet.today, ask.l10n.first_weekday),
+        calendar=calendar_view_of(sheet.items, "month", day, sheet.today, ask.l10n.first_weekday),
         total=len(whole.items),
         late=overdue(sheet.items, sheet.today),
-        next=upcoming(sheet.items, sheet.today, NEXT_SHOWN),
+        next=upcoming(sheet.items, sheet.today, MAX_UPCOMING),
         addresses=addresses,
         qr=None if addresses.too_long else qr_code(addresses.page),
         choices=choices,
         checked=_checked(ask.parameters),
         others=() if seen.wrong else unoffered(ask.parameters, choices, ALARMS),
         narrowed=bool(narrowing),
-        kept=kept,
-        reset="?" + urlencode(kept),
+        hidden=hidden,
+        reset="?" + urlencode(hidden),
         snippet=snippet_of(addresses.embed, sheet.title),
         wrong=seen.wrong,
     )
 
 
 def snippet_of(embed: str, title: str) -> str:
-    """The HTML that shows a calendar in another page."""
+    """Return the HTML that shows a calendar in another page."""
     return (
         f'<iframe src="{escape(embed)}" title="{escape(title)}" width="100%" height="{FRAME_HEIGHT}" '
         'loading="lazy" referrerpolicy="no-referrer" style="border:0"></iframe>'
@@ -170,7 +170,7 @@ def snippet_of(embed: str, title: str) -> str:
 
 
 def qr_code(text: str) -> Markup:
-    """A QR code of it as SVG without a size of its own."""
+    """Return a QR code of this text as SVG without a size of its own."""
     code = segno.make(text, error="m", micro=False)
     return Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))  # noqa: S704 - segno's own
 
@@ -178,41 +178,27 @@ def qr_code(text: str) -> Markup:
 def _addresses(
     service: FeedService, base: str, name: str, subscriber: str, narrowing: str, title: str
 ) -> FeedAddresses:
-    own = {
-        what: with_query(url, narrowing)
-        for what, url in service.links.addresses(name, base, subscriber).items()
-    }
-    ics = own["ics"]
-    return FeedAddresses(
-        ics=ics,
-        page=own["page"],
-        embed=own["embed"],
-        subscribe=_subscribe(ics, title),
-        too_long=len(ics) > URL_LIMIT,
-    )
-
-
-def _subscribe(ics: str, title: str) -> Mapping[str, str]:
-    """What opens each app with a feed's link.
-
-    Thunderbird and Android turn webcal: into plain http, and webcals: into https (clients.md). Apple and
-    Google's cid know webcal: alone, and try https first.
-    """
+    urls = service.links.addresses(name, base, subscriber)
+    ics, page, embed = (with_query(urls[what], narrowing) for what in ("ics", "page", "embed"))
     scheme, _, rest = ics.partition("://")
-    webcal, named = f"webcal://{rest}", f"url={quote(ics, safe='')}&name={quote(title, safe='')}"
-    return {
+    # Thunderbird and Android turn webcal: into plain http, and webcals: into https. Apple and Google's cid
+    # know webcal: alone, and try https first (clients.md).
+    webcal = f"webcal://{rest}"
+    named = f"url={quote(ics, safe='')}&name={quote(title, safe='')}"
+    subscribe = {
         "apple": webcal,
         "google": f"https://calendar.google.com/calendar/r?cid={quote(webcal, safe='')}",
         "outlook-365": f"https://outlook.office.com/calendar/0/addfromweb?{named}",
         "outlook-com": f"https://outlook.live.com/calendar/0/addfromweb?{named}",
         "other": f"webcals://{rest}" if scheme == "https" else webcal,
     }
+    return FeedAddresses(ics, page, embed, subscribe, too_long=len(ics) > URL_LIMIT)
 
 
 def _checked(parameters: Pairs) -> Mapping[str, frozenset[str]]:
-    """The values given for each narrowing parameter, whole and in their parts."""
-    given: dict[str, set[str]] = {name: set() for name in FIELDS}
+    """Return the values values_of for each narrowing parameter, whole and split at commas."""
+    values_of: dict[str, set[str]] = {name: set() for name in FIELDS}
     for name, value in parameters:
-        if name in given:
-            given[name].update((value.strip(), *(() if name == "alarm" else parts_asked(value))))
-    return {name: frozenset(value.casefold() for value in values) for name, values in given.items()}
+        if name in values_of:
+            values_of[name].update((value.strip(), *(() if name == "alarm" else parts_asked(value))))
+    return {name: frozenset(value.casefold() for value in values) for name, values in values_of.items()}

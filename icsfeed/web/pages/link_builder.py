@@ -11,12 +11,12 @@ from icsfeed.model import Priority, StateGroup
 from icsfeed.web.pages.items import RANK, PageItem
 
 GROUPS: tuple[StateGroup, ...] = ("backlog", "unstarted", "started", "completed", "cancelled")
-LONGEST = 200
-"""Names of one kind that are offered at most: a form stays a form."""
+MAX_NAMES = 200
+"""Names of one kind that are offered: with more, nobody reads the form."""
 
 
 class FilterChoices(Struct, frozen=True):
-    """The values there are, by parameter. `what`: the feed may be narrowed by what its issues are.
+    """The values to choose from, by parameter. `what`: the feed may be narrowed by what its issues are.
 
     `done`, `dates`, `alarm`: whether it may be asked for other marks of what is done, days, reminders.
     """
@@ -33,7 +33,7 @@ class FilterChoices(Struct, frozen=True):
 
 
 def filter_choices_of(items: Sequence[PageItem], feed: Feed) -> FilterChoices:
-    """The choices of a whole feed. One that is busy offers none but days."""
+    """Return the choices of a whole feed. One with `details: busy` offers only days."""
     if feed.details == "busy":
         return FilterChoices(what=False)
     facts = [item.facts for item in items if item.kind == "issue"]
@@ -59,12 +59,21 @@ def filter_choices_of(items: Sequence[PageItem], feed: Feed) -> FilterChoices:
 def unoffered(
     parameters: Iterable[tuple[str, str]], choices: FilterChoices, alarms: Collection[str]
 ) -> tuple[tuple[str, str], ...]:
-    """What these parameters ask for and a form of choices and alarms has no field for.
+    """Return what these parameters ask for and a form of these choices and alarms has no field for.
 
     It must stay in the form: without it, the next choice would show more than the one before.
     """
-    offered = {field: frozenset(map(str.casefold, values)) for field, values in _offered(choices).items()}
-    found = [
+    values_of: Mapping[str, Sequence[str]] = {
+        "priority": choices.priority,
+        "state": (*choices.group, *choices.state),
+        "label": (*choices.label, NONE) if choices.label else (),
+        "assignee": (*choices.assignee, NONE) if choices.assignee else (),
+        # Items do not say their cycle and module, so that these are only carried along.
+        "cycle": (),
+        "module": (),
+    }
+    offered = {field: frozenset(map(str.casefold, values)) for field, values in values_of.items()}
+    others = [
         (field, part)
         for field, value in parameters
         if field in offered and value.strip()
@@ -72,27 +81,16 @@ def unoffered(
         if part.casefold() not in offered[field] and value.strip().casefold() not in offered[field]
     ]
     reminders = [(field, value) for field, value in parameters if field == "alarm" and value.strip()]
-    found += [(field, value) for field, value in reminders if value.strip() not in alarms]
-    return tuple(dict.fromkeys(found))
+    others += [(field, value) for field, value in reminders if value.strip() not in alarms]
+    return tuple(dict.fromkeys(others))
 
 
 def parts_asked(value: str) -> tuple[str, ...]:
-    """The values that are listed in one; an exclusion is one value."""
+    """Split a value at its commas; an exclusion is one value."""
     if value.strip().startswith("!"):
         return (value.strip(),)
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def _offered(choices: FilterChoices) -> Mapping[str, Sequence[str]]:
-    return {
-        "priority": choices.priority,
-        "state": (*choices.group, *choices.state),
-        "label": (*choices.label, NONE) if choices.label else (),
-        "assignee": (*choices.assignee, NONE) if choices.assignee else (),
-        "cycle": (),
-        "module": (),
-    }
-
-
 def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({name for name in names if name}, key=str.casefold)[:LONGEST])
+    return tuple(sorted({name for name in names if name}, key=str.casefold)[:MAX_NAMES])

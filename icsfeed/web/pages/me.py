@@ -1,4 +1,4 @@
-"""/me: their own calendars for a person whom a sign-in proxy vouches for."""
+"""/me: the calendars of a person whom the sign-in proxy has authenticated."""
 
 import asyncio
 import logging
@@ -15,8 +15,6 @@ from msgspec import Struct
 
 from icsfeed.cache.snapshots import View
 from icsfeed.cache.ttl import TtlCache
-from icsfeed.cache.workspace import Workspace
-from icsfeed.config.schema import Feed
 from icsfeed.errors import FeedError, PlaneError
 from icsfeed.feeds.calendar import FeedData, title_of
 from icsfeed.feeds.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
@@ -37,7 +35,7 @@ log = logging.getLogger("icsfeed.pages")
 
 
 class OwnCalendar(Struct, frozen=True):
-    """A calendar of the person's: its name on the page and the way to it."""
+    """One of the person's calendars: its name on the page and its link."""
 
     title: str
     href: str
@@ -45,7 +43,10 @@ class OwnCalendar(Struct, frozen=True):
 
 
 class Memberships:
-    """The members of projects as they were last read, by workspace and project."""
+    """The members of projects as they were last read, by workspace and project.
+
+    Plane is asked only for people who sign in: with many projects, this is a request for each.
+    """
 
     def __init__(
         self, service: FeedService, timer: Callable[[], float], clock: Callable[[], datetime]
@@ -55,28 +56,30 @@ class Memberships:
         self._members: TtlCache[Key, frozenset[str]] = TtlCache(ttl, timer, clock)
 
     async def of(self, workspace: str, projects: Iterable[Project], person: str) -> frozenset[str]:
-        """The ids of those projects that the person (by id) is, or was once, a member of.
+        """Return the ids of those projects that the person (by id) is, or was, a member of.
 
-        Waits at most the deadline. Where Plane cannot be read, what was read last counts, or nothing.
+        Wait at most the deadline. Where Plane cannot be read, the members read last count, or none.
         """
-        asked = tuple(projects)
+        projects = tuple(projects)
         source = self._service.workspaces[workspace]
-        reads = [asyncio.ensure_future(self._read(source, project)) for project in asked]
+
+        async def read(project: Project) -> None:
+            async def members() -> frozenset[str]:
+                return frozenset(person.id for person in await source.plane.project_members(project))
+
+            if source.retry_after > 1:
+                return
+            try:
+                await self._members.look((workspace, project.id), members)
+            except PlaneError as error:
+                log.warning("workspace %s: %s", workspace, error)
+
+        reads = [asyncio.ensure_future(read(project)) for project in projects]
         if reads:
+            # Those that take longer go on in the background, for the next time.
             await asyncio.wait(reads, timeout=float(self._service.config.cache.deadline))
-        held = {project.id: self._members.get((workspace, project.id)) for project in asked}
-        return frozenset(id_ for id_, people in held.items() if people is not None and person in people)
-
-    async def _read(self, workspace: Workspace, project: Project) -> None:
-        async def members() -> frozenset[str]:
-            return frozenset(person.id for person in await workspace.plane.project_members(project))
-
-        if workspace.retry_after > 1:
-            return
-        try:
-            await self._members.look((workspace.name, project.id), members)
-        except PlaneError as error:
-            log.warning("workspace %s: %s", workspace.name, error)
+        members_of = {project.id: self._members.get((workspace, project.id)) for project in projects}
+        return frozenset(id_ for id_, people in members_of.items() if people and person in people)
 
 
 @route(
@@ -103,7 +106,7 @@ async def me(
     mine = await mine_of(service, memberships, email)
     if not mine:
         return message_answer(pages, ask, "me none", HTTPStatus.OK, who=email)
-    chosen = next((own for own in mine if own.name == ask.get("feed")), mine[0])
+    chosen = next((calendar for calendar in mine if calendar.name == ask.get("feed")), mine[0])
     seen = await narrowed_feed_of(sheets, ask, chosen.name)
     owns = await _owns(service, ask, mine, chosen)
 
@@ -112,13 +115,13 @@ async def me(
         return feed_page_html(pages, ask, page, service, person=email, mine=owns)
 
     html = await run_in_thread(len(seen.whole.items), work)
-    answer = feed_page_answer(html, seen)
-    answer.headers.update(NEVER_STORED)
-    return answer
+    response = feed_page_answer(html, seen)
+    response.headers.update(NEVER_STORED)
+    return response
 
 
 async def mine_of(service: FeedService, memberships: Memberships, email: str) -> Sequence[PersonalFeed]:
-    """The feeds of the person with this address in all workspaces: their own first."""
+    """Return the feeds of the person with this address in all workspaces: their own first."""
     feeds = {name: feed for name, feed in service.config.feeds.items() if service.links.is_served(feed)}
     feeds.update(await service.auto_feeds())
     own: list[PersonalFeed] = []
@@ -126,43 +129,42 @@ async def mine_of(service: FeedService, memberships: Memberships, email: str) ->
     for workspace, roster in (await service.rosters()).items():
         person = person_with(email, roster.people.values())
         if person is not None:
-            here = _of_workspace(service, feeds, workspace)
+            here = {name: feed for name, feed in feeds.items() if service.workspace_of(feed) == workspace}
             own += own_feeds(person, here, roster.people.values())
-            wanted = frozenset().union(*of_projects(here, roster.projects).values())
-            asked_for = [project for project in roster.projects if project.id in wanted]
-            member_of = await memberships.of(workspace, asked_for, person.id)
+            with_feeds = frozenset().union(*of_projects(here, roster.projects).values())
+            projects = [project for project in roster.projects if project.id in with_feeds]
+            member_of = await memberships.of(workspace, projects, person.id)
             shared += project_feeds(person, here, roster.projects, member_of)
     return [*own, *shared]
-
-
-def _of_workspace(service: FeedService, feeds: dict[str, Feed], workspace: str) -> dict[str, Feed]:
-    return {name: feed for name, feed in feeds.items() if service.workspace_of(feed) == workspace}
 
 
 async def _owns(
     service: FeedService, ask: PageRequest, mine: Sequence[PersonalFeed], chosen: PersonalFeed
 ) -> Sequence[OwnCalendar]:
-    """The way to each calendar. Titles that two have are told apart by the feeds' names."""
+    """Return each calendar with its link. Where two have the same title, the feed's name is added."""
     rosters = await service.rosters()
-    titles = [await _title(service, rosters, own) for own in mine]
-    kept = [(name, value) for name, value in ask.parameters if name in ("lang", "theme") and value]
+    # Titles come from the rosters: to list the calendars, no issues are read.
+    titles = [await _title(service, rosters, calendar) for calendar in mine]
+    theme_and_language = [
+        (name, value) for name, value in ask.parameters if name in ("lang", "theme") and value
+    ]
     return [
         OwnCalendar(
-            title=title if titles.count(title) == 1 else f"{title} ({own.name})",
-            href="?" + urlencode([("feed", own.name), *kept]),
-            current=own == chosen,
+            title=title if titles.count(title) == 1 else f"{title} ({calendar.name})",
+            href="?" + urlencode([("feed", calendar.name), *theme_and_language]),
+            current=calendar == chosen,
         )
-        for own, title in zip(mine, titles, strict=True)
+        for calendar, title in zip(mine, titles, strict=True)
     ]
 
 
-async def _title(service: FeedService, rosters: Mapping[str, View], own: PersonalFeed) -> str:
-    """A calendar's title, for which its issues are not read; one that cannot be told goes by its name."""
+async def _title(service: FeedService, rosters: Mapping[str, View], calendar: PersonalFeed) -> str:
+    """Return a calendar's title without reading its issues; the feed's name where that fails."""
     try:
-        feed = await service.feed(own.name)
+        feed = await service.feed(calendar.name)
         name = service.workspace_of(feed)
-        material = FeedData(rosters[name].projects, rosters[name].people, (), ())
+        roster_only = FeedData(rosters[name].projects, rosters[name].people, (), ())
         workspace = service.config.workspaces[name].title or name
-        return title_of(own.name, feed, feed.language or service.config.language, material, workspace)
+        return title_of(calendar.name, feed, feed.language or service.config.language, roster_only, workspace)
     except FeedError:
-        return own.name
+        return calendar.name

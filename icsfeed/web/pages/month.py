@@ -1,4 +1,4 @@
-"""Weeks of a calendar page: which item is drawn in which lane over which days, and what finds no room."""
+"""Weeks of a calendar page: which item is drawn in which lane over which days, and which do not fit."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -8,12 +8,12 @@ from msgspec import Struct
 from icsfeed.web.pages.items import RANK, PageItem
 
 DAY = timedelta(days=1)
-FEWEST = 3
-"""Entries of a list behind `+n more` that are worth opening it for."""
+MIN_LISTED = 3
+"""Entries of a list behind `+n more`; with fewer it is not worth opening."""
 
 
 class Bar(Struct, frozen=True):
-    """An item drawn over `days` days of one week. `before`, `after`: it goes on outside of it."""
+    """An item drawn over `days` days of one week. `before`, `after`: it continues outside the week."""
 
     item: PageItem
     lane: int
@@ -23,9 +23,9 @@ class Bar(Struct, frozen=True):
 
 
 class Cell(Struct, frozen=True):
-    """A day: the bars that begin in it, and the items that are on it and find no lane.
+    """A day: the bars that begin on it, and the items on it without a lane.
 
-    `count`: all that is on this day, whichever cell its bar begins in.
+    `count`: all items on this day, whichever cell their bars begin in.
     """
 
     day: date
@@ -38,21 +38,22 @@ Week = tuple[Cell, ...]
 
 
 def week_start(day: date, first_weekday: int) -> date:
-    """The first day of the week that `day` is in. `first_weekday`: 0 is Monday."""
+    """Return the first day of the week of `day`. `first_weekday`: 0 is Monday."""
     return day - (day.weekday() - first_weekday) % 7 * DAY
 
 
 def month_weeks(items: Iterable[PageItem], month: date, first_weekday: int, lanes: int) -> tuple[Week, ...]:
-    """The weeks that a month needs, whole: 4 to 6 of them, with days of its neighbours."""
+    """Return the whole weeks that a month needs: 4 to 6 of them, with days of the months around it."""
     first = month.replace(day=1)
     last = next_month(first) - DAY
+    # Six days more at both ends: as many as whole weeks can add to a month.
     shown = [item for item in items if item.is_within(first - 6 * DAY, last + 6 * DAY)]
     starts = range(0, (last - week_start(first, first_weekday)).days + 1, 7)
     return tuple(week(shown, week_start(first, first_weekday) + days * DAY, lanes) for days in starts)
 
 
 def week(items: Iterable[PageItem], start: date, lanes: int) -> Week:
-    """Seven days from `start`. Each item takes the first lane that is free on all of its days."""
+    """Return seven days from `start`. Each item takes the first lane that is free on all of its days."""
     end = start + 6 * DAY
     taken: set[tuple[int, int]] = set()
     bars: dict[int, list[Bar]] = {}
@@ -63,6 +64,7 @@ def week(items: Iterable[PageItem], start: date, lanes: int) -> Week:
         for day in days:
             count[day] += 1
         lane = next((lane for lane in range(lanes) if all((lane, day) not in taken for day in days)), None)
+        # No lane is free on all of its days: it goes behind "+n more" on each of them.
         if lane is None:
             for day in days:
                 more.setdefault(day, []).append(item)
@@ -77,12 +79,12 @@ def week(items: Iterable[PageItem], start: date, lanes: int) -> Week:
 
 
 def next_month(month: date) -> date:
-    """The first day of the month after it."""
+    """Return the first day of the month after this one."""
     return (month.replace(day=1) + 32 * DAY).replace(day=1)
 
 
 def listed(weeks: Iterable[Week], limit: int) -> int:
-    """How many entries each list behind `+n more` may have, so that all together are near `limit`.
+    """Return how many entries each list behind `+n more` may have, so that all together are near `limit`.
 
     0 where that would be too few to be of use.
     """
@@ -90,7 +92,7 @@ def listed(weeks: Iterable[Week], limit: int) -> int:
     if sum(lengths) <= limit:
         return max(lengths, default=0)
     each = limit // len(lengths)
-    return each if each >= FEWEST else 0
+    return each if each >= MIN_LISTED else 0
 
 
 def _first(item: PageItem) -> date:
@@ -98,15 +100,16 @@ def _first(item: PageItem) -> date:
 
 
 def _clipped(items: Iterable[PageItem], start: date, end: date) -> list[tuple[int, int, PageItem]]:
-    found = [
+    """Return the items in a week: first and last day, 0 to 6, in the order in which they take lanes."""
+    clipped = [
         ((max(_first(item), start) - start).days, (min(item.last or end, end) - start).days, item)
         for item in items
         if item.is_within(start, end)
     ]
-    return sorted(found, key=_place)
 
+    def order(bar: tuple[int, int, PageItem]) -> tuple[object, ...]:
+        """Put earlier ones first, then longer ones, what is still to do, and what is urgent."""
+        first, last, item = bar
+        return (first, first - last, item.done, RANK[item.priority], item.order)
 
-def _place(bar: tuple[int, int, PageItem]) -> tuple[object, ...]:
-    """Earlier ones first, then longer ones, what is still to do, and what is urgent."""
-    first, last, item = bar
-    return (first, first - last, item.done, RANK[item.priority], item.order)
+    return sorted(clipped, key=order)

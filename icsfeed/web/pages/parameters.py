@@ -1,4 +1,4 @@
-"""The parameters of pages beside those that narrow a feed: which there are, and how they are read."""
+"""The parameters of pages, apart from those that filter a feed: which there are, and how they are read."""
 
 from datetime import UTC, date, datetime
 from typing import Literal, TypeAlias, get_args
@@ -11,16 +11,15 @@ VIEWS: tuple[View, ...] = get_args(View)
 THEMES: tuple[Theme, ...] = get_args(Theme)
 
 EARLIEST, LATEST = date(1900, 1, 1), date(9000, 12, 31)
-"""Days that pages show: whatever a page adds to them is a day too."""
+"""Days that pages show: whatever a page adds to them is still a valid date."""
 
-OWN = frozenset({"view", "date", "skip", "lang", "theme", "refresh", "feed", "links", "sync"})
-"""The parameters of pages beside those that narrow a feed."""
-OWN_LENGTH = 100
-"""Characters of a value of theirs; none that is longer means anything, and each link would repeat it."""
+PAGE_PARAMETERS = frozenset({"view", "date", "skip", "lang", "theme", "refresh", "feed", "links", "sync"})
+MAX_VALUE_LENGTH = 100
+"""Characters of a value; no longer one means anything, and each link of a page would repeat it."""
 
 
 def parse_view(text: str | None) -> View:
-    """The view of this name; month by default. Raises BadParameter."""
+    """Return the view of this name, month by default. Raise BadParameter."""
     view = next((view for view in VIEWS if view == (text or "month").lower()), None)
     if view is None:
         raise BadParameter("view", f"must be one of {', '.join(VIEWS)}")
@@ -28,7 +27,7 @@ def parse_view(text: str | None) -> View:
 
 
 def parse_date(text: str | None, today: date) -> date:
-    """A day as `2026-12-31`; today by default. Raises BadParameter."""
+    """Read a day such as `2026-12-31`, today by default. Raise BadParameter."""
     if not text:
         return today
     try:
@@ -41,7 +40,7 @@ def parse_date(text: str | None, today: date) -> date:
 
 
 def parse_skip(text: str | None) -> int:
-    """A whole number; 0 by default. Raises BadParameter."""
+    """Read a whole number, 0 by default. Raise BadParameter."""
     if not text:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
@@ -50,5 +49,5 @@ def parse_skip(text: str | None) -> int:
 
 
 def is_shown(day: date) -> bool:
-    """Whether there is a page of this day."""
+    """Return whether there is a page of this day."""
     return EARLIEST <= day <= LATEST

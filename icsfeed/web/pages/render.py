@@ -1,4 +1,4 @@
-"""HTML for people: how a page is asked for, filled in and sent. What is on it is its own module's matter."""
+"""HTML pages: how they are requested, rendered and sent. What is on a page is in its own module."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -21,25 +21,25 @@ from icsfeed.l10n.words import LANGUAGES
 from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
-from icsfeed.web.pages.parameters import OWN, OWN_LENGTH, Theme
+from icsfeed.web.pages.parameters import MAX_VALUE_LENGTH, PAGE_PARAMETERS, Theme
 from icsfeed.web.responses import NEVER_STORED, listed
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
-HTML_KEPT = 16_000_000
-"""Characters of pages that are kept as they were filled in: the same frame is asked for by many at a time."""
+MAX_CACHED_CHARACTERS = 16_000_000
+"""Of rendered pages: the same frame is requested by many people at a time."""
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
 )
-"""Nothing runs and nothing loads but our own files: whatever an issue is called, it is text."""
+"""Only our own files run or load: even if markup in an issue's title got through, it could do nothing."""
 
 
 class PageRequest(Struct, frozen=True):
-    """How a page is asked for: the parameters it knows, language, theme, and the address of the server.
+    """How a page is requested: the parameters it knows, language, theme, and the address of the server.
 
-    `base` is what links for other programs start with, `root` the path of it, for links within pages.
+    `base` is the beginning of links for other programs, `root` its path, for links within pages.
     """
 
     parameters: Pairs
@@ -49,27 +49,31 @@ class PageRequest(Struct, frozen=True):
     root: str
 
     def get(self, name: str) -> str | None:
-        """The last value of a parameter that is not empty."""
+        """Return the last value of a parameter that is not empty."""
         return next((value for key, value in reversed(self.parameters) if key == name and value), None)
 
     def query(self, **changes: object) -> str:
-        """The same query with some parameters changed, or left out (None), for a link on the page."""
-        kept = [(name, value) for name, value in self.parameters if name not in changes and value]
-        new = [(name, str(value)) for name, value in changes.items() if value is not None]
-        return "?" + urlencode([*kept, *new], safe=",!")
+        """Return the same query with some parameters changed, or left out (None), for a link on the page."""
+        unchanged = [(name, value) for name, value in self.parameters if name not in changes and value]
+        changed = [(name, str(value)) for name, value in changes.items() if value is not None]
+        return "?" + urlencode([*unchanged, *changed], safe=",!")
 
 
 class PageRenderer:
-    """The templates, filled in with our own words."""
+    """Renders our Jinja templates with our own words.
+
+    Not with litestar's Template response (2.25), which renders on the event loop, and anew for each request.
+    """
 
     def __init__(self, assets: Assets) -> None:
-        self._kept: LRUCache[Hashable, tuple[Sequence[ref[object]], str]] = LRUCache(
-            HTML_KEPT, lambda kept: len(kept[1])
+        self._cache: LRUCache[Hashable, tuple[Sequence[ref[object]], str]] = LRUCache(
+            MAX_CACHED_CHARACTERS, lambda cached: len(cached[1])
         )
-        self._making: SingleFlight[str] = SingleFlight()
+        self._rendering: SingleFlight[str] = SingleFlight()
         self._environment = Environment(
             loader=PackageLoader("icsfeed.web.pages"),
             autoescape=True,
+            # A misspelt name in a template fails, instead of showing nothing.
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -83,60 +87,57 @@ class PageRenderer:
         )
 
     def html(self, template: str, ask: PageRequest, **values: object) -> str:
-        """A template's page, for somebody who asks so."""
+        """Render a template as the request asks for it."""
         l10n = ask.l10n
         return self._environment.get_template(template).render(ask=ask, l10n=l10n, t=l10n.say, **values)
 
-    async def once(self, key: Hashable, of: Sequence[object], items: int, make: Callable[[], str]) -> str:
-        """What `make` gave before for this key, as long as it was made of the same objects.
+    async def once(
+        self, key: Hashable, sources: Sequence[object], items: int, render: Callable[[], str]
+    ) -> str:
+        """Return what `render` gave before for this key, as long as its sources are the same objects.
 
-        They are not kept alive: one may hold all items of a feed. `items`: how many go into the page; with
-        many it is made in a thread.
+        They are not kept alive: one may hold all items of a feed. `items`: how many are on the page; one
+        with many is rendered in a thread.
         """
-        kept = self._kept.get(key)
-        if kept is not None and _are(kept[0], of):
-            return kept[1]
-        same = (key, *map(id, of))
-        return await self._making.result(same, lambda: self._make(key, of, items, make))
 
-    async def _make(self, key: Hashable, of: Sequence[object], items: int, make: Callable[[], str]) -> str:
-        html = await run_in_thread(items, make)
-        if len(html) <= HTML_KEPT:
-            self._kept[key] = tuple(map(ref, of)), html
-        return html
+        async def render_and_cache() -> str:
+            html = await run_in_thread(items, render)
+            if len(html) <= MAX_CACHED_CHARACTERS:
+                # Weak references: a cached page must not keep all items of a feed in memory.
+                self._cache[key] = tuple(map(ref, sources)), html
+            return html
 
-
-def _are(seen: Sequence[ref[object]], of: Sequence[object]) -> bool:
-    return all(known() is one for known, one in zip(seen, of, strict=True))
+        cached = self._cache.get(key)
+        if cached is not None:
+            seen, html = cached
+            if all(known() is source for known, source in zip(seen, sources, strict=True)):
+                return html
+        return await self._rendering.result((key, *map(id, sources)), render_and_cache)
 
 
 def page_request(request: Request[Any, Any, Any], config: Config, language: str | None = None) -> PageRequest:
-    """How a page is asked for. `language` is the feed's own, where neither address nor browser asks."""
-    parameters = tuple(_known(request.query_params.multi_items()))
-    given = {name: value for name, value in parameters if value}
+    """Return how a page is requested. `language` is the feed's, used when address and browser name none."""
+    # Those that pages know, each once: what clients add is in no link of ours.
+    parameters = tuple(
+        (name, value)
+        for name, value in dict.fromkeys(request.query_params.multi_items())
+        if name in FIELDS or (name in PAGE_PARAMETERS and len(value) <= MAX_VALUE_LENGTH)
+    )
+    values = {name: value for name, value in parameters if value}
     accept = listed(request.headers, "accept-language") or ""
-    tag = choose_language(given.get("lang"), accept, language or config.language)
-    theme = given.get("theme", "auto")
+    tag = choose_language(values.get("lang"), accept, language or config.language)
+    theme = values.get("theme", "auto")
     return PageRequest(
         parameters=parameters,
         l10n=Localization(tag, ZoneInfo(config.timezone)),
         theme=cast(Theme, theme) if theme in ("light", "dark") else "auto",
-        base=config.public_url or _asked_at(request),
+        base=config.public_url or _base_url(request),
         root=urlsplit(config.public_url or "").path,
     )
 
 
-def _known(parameters: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    """The parameters that pages know, each once: what clients add is in no link of ours."""
-    return (
-        (name, value)
-        for name, value in dict.fromkeys(parameters)
-        if name in FIELDS or (name in OWN and len(value) <= OWN_LENGTH)
-    )
-
-
-def _asked_at(request: Request[Any, Any, Any]) -> str:
-    """The server's address as the request has it; nothing where its Host header is none."""
+def _base_url(request: Request[Any, Any, Any]) -> str:
+    """Return the server's address as the request has it; empty where its Host header is not valid."""
     try:
         return str(request.base_url).rstrip("/")
     except ValueError:
@@ -144,7 +145,7 @@ def _asked_at(request: Request[Any, Any, Any]) -> str:
 
 
 def wants_html(request: Request[Any, Any, Any]) -> bool:
-    """Whether a person asks, with a browser."""
+    """Return whether a browser asks. litestar's `Accept` (2.25) takes programs' `*/*` for HTML."""
     return accepts_html(listed(request.headers, "accept") or "")
 
 
@@ -155,18 +156,18 @@ def page_answer(
     framed_by: Iterable[str] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response[str]:
-    """A page with the headers that keep it, and the token in its address, to itself.
+    """Return a page; its headers keep the token in its address from other sites.
 
     `framed_by`: the origins whose pages may show it in a frame.
     """
-    sent = {
+    defaults = {
         "Content-Security-Policy": POLICY.format(ancestors=" ".join(framed_by) or "'none'"),
         "Cache-Control": "private, no-cache",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "X-Robots-Tag": "noindex, nofollow",
     }
-    return Response(html, status_code=status, headers={**sent, **(headers or {})}, media_type="text/html")
+    return Response(html, status_code=status, headers={**defaults, **(headers or {})}, media_type="text/html")
 
 
 def message_answer(
@@ -179,15 +180,15 @@ def message_answer(
     headers: Mapping[str, str] | None = None,
     **values: object,
 ) -> Response[str]:
-    """A calm page of a heading and a sentence or two: `{key} title` and `{key} text` of our words."""
+    """Return a page of a heading and a sentence or two: `{key} title` and `{key} text` of our words."""
     title, text = ask.l10n.say(f"{key} title"), ask.l10n.say(f"{key} text", **values)
     html = pages.html("message.html", ask, title=title, text=text)
-    sent = {"Cache-Control": NEVER_STORED["Cache-Control"], **(headers or {})}
-    return page_answer(html, status, framed_by=framed_by, headers=sent)
+    headers = {"Cache-Control": NEVER_STORED["Cache-Control"], **(headers or {})}
+    return page_answer(html, status, framed_by=framed_by, headers=headers)
 
 
 def initials(name: str) -> str:
-    """`AS` for Anna Schröder, `A` for anna: at most two letters, of the first and the last word."""
+    """Return `AS` for Anna Schröder, `A` for anna: at most two letters, of the first and the last word."""
     words = [word for word in name.split() if word[0].isalnum()] or name.split()
     ends = (words[0], words[-1]) if len(words) > 1 else tuple(words)
     return "".join(word[0] for word in ends).upper()[:2]

@@ -1,6 +1,5 @@
-"""What the server says of itself to everybody: name, health, what crawlers may do."""
+"""What the server tells everybody about itself: name, health, what crawlers may do."""
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -8,7 +7,6 @@ from litestar import Request, Response, route
 from litestar.di import NamedDependency
 
 from icsfeed import __version__
-from icsfeed.cache.workspace import Workspace
 from icsfeed.errors import PushError
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import PushStatus
@@ -50,9 +48,9 @@ async def root(
     return Response(body, headers={"Vary": "Accept"})
 
 
-@route("/health", http_method=READ, operation_class=described(HEALTH), summary="Whether the process lives")
+@route("/health", http_method=READ, operation_class=described(HEALTH), summary="Liveness")
 async def health(clock: NamedDependency[Clock]) -> dict[str, str]:
-    """Says that the process lives; never touches Plane."""
+    """Says that the process is running; never asks Plane."""
     return {"status": "healthy", "timestamp": timestamp(clock())}
 
 
@@ -60,55 +58,65 @@ async def health(clock: NamedDependency[Clock]) -> dict[str, str]:
     "/health/ready",
     http_method=READ,
     operation_class=described(READY),
-    summary="Whether every feed can be served",
+    summary="Readiness",
 )
 async def ready(
     service: NamedDependency[FeedService], clock: NamedDependency[Clock]
 ) -> Response[dict[str, Any]]:
-    """200 once every active workspace has a good copy, else 503 with the reasons, and what is waited for.
+    """200 once every active workspace has been read, else 503 with the reasons, and what is waited for.
 
-    `unread` counts projects that the key may not read: `lost` ones are shown as they were, `closed` ones not.
+    `unread` counts projects without access: `lost` ones are shown as they were, `closed` ones not.
     """
-    unready = {name: one for name, one in service.workspaces.items() if not one.is_ready}
+    unready = {name: workspace for name, workspace in service.workspaces.items() if not workspace.is_ready}
     reasons = {
-        name: one.last_error.kind if one.last_error else one.waiting or "not read yet"
-        for name, one in unready.items()
+        name: workspace.last_error.kind if workspace.last_error else workspace.waiting or "not read yet"
+        for name, workspace in unready.items()
     }
     body: dict[str, Any] = {
         "status": "unready" if unready else "ready",
         "reasons": reasons,
         "timestamp": timestamp(clock()),
     }
-    unread = {name: counts for name, one in service.workspaces.items() if (counts := one.unread)}
+    unread = {name: counts for name, workspace in service.workspaces.items() if (counts := workspace.unread)}
     if unread:
         body["unread"] = unread
     if not unready:
         return Response(body, headers=NEVER_STORED)
-    body["waiting"] = {name: one.waiting for name, one in unready.items() if one.waiting}
-    seconds = max(one.retry_after for one in unready.values())
+    body["waiting"] = {name: workspace.waiting for name, workspace in unready.items() if workspace.waiting}
+    # It cannot be ready before the workspace that waits longest.
+    seconds = max(workspace.retry_after for workspace in unready.values())
     headers = {**NEVER_STORED, "Retry-After": str(seconds)}
     return Response(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
 
 
-@route("/api/v1/health", http_method=READ, operation_class=described(HEALTH), summary="How the server does")
+@route("/api/v1/health", http_method=READ, operation_class=described(HEALTH), summary="Server health")
 async def api_health(
     service: NamedDependency[FeedService],
     server: NamedDependency[ServerState],
     pushes: NamedDependency[PushStatus],
 ) -> Response[dict[str, Any]]:
-    """Version, uptime, figures, and the age of each workspace's copy. It never touches Plane."""
+    """Version, uptime, counts, and the age of each workspace's data. Never asks Plane."""
     workspaces, now = service.workspaces, server.clock()
     last = server.sync.latest(tuple(workspaces.values()))
     is_well = (
         service.is_read and pushes.state != "error" and service.store.healthy and not server.loaded.problems
     )
+    copies = {
+        name: {
+            "age_seconds": int((now - workspace.read_at).total_seconds()) if workspace.read_at else None,
+            "ready": workspace.is_ready,
+            "problem": workspace.last_error.kind if workspace.last_error else workspace.waiting,
+            "unread": workspace.unread,
+        }
+        for name, workspace in workspaces.items()
+    }
     body = {
         "status": "healthy" if is_well else "degraded",
         "version": __version__,
         "uptime": server.uptime,
         "timestamp": timestamp(now),
         "metrics": {
-            "projects_synced": sum(one.projects_read for one in workspaces.values()),
+            "projects_synced": sum(workspace.projects_read for workspace in workspaces.values()),
             "events_created": server.pushed.count("created"),
             "events_updated": server.pushed.count("updated"),
             "events_deleted": server.pushed.count("deleted"),
@@ -117,7 +125,7 @@ async def api_health(
             "caldav_connection": _caldav_connection(pushes),
             "plane_api_connection": _plane_connection(service),
         },
-        "copies": {name: _copy(one, now) for name, one in workspaces.items()},
+        "copies": copies,
         "store": "ok" if service.store.healthy else "failing",
         "configuration": "invalid" if server.loaded.problems else "ok",
     }
@@ -125,30 +133,25 @@ async def api_health(
 
 
 def _plane_connection(service: FeedService) -> str:
-    """`ok`, the kind of the first error, or `not read yet`: in words that name nothing."""
+    """Return `ok`, the kind of the first error, or `not read yet`: without names or addresses."""
     workspaces = service.workspaces.values()
-    errors = [one.last_error.kind for one in workspaces if one.last_error]
-    return errors[0] if errors else "ok" if all(one.refreshes.last for one in workspaces) else "not read yet"
+    errors = [workspace.last_error.kind for workspace in workspaces if workspace.last_error]
+    return (
+        errors[0]
+        if errors
+        else "ok"
+        if all(workspace.refreshes.last for workspace in workspaces)
+        else "not read yet"
+    )
 
 
 def _caldav_connection(pushes: PushStatus) -> str:
-    """`ok`, the kind of the first error, `not tried yet` or `not configured`: in words that name nothing."""
+    """Return `ok`, the kind of the first error, `not tried yet` or `not configured`."""
     runs = pushes.last.values()
     errors = [last.report.error for last in runs if last and isinstance(last.report.error, PushError)]
     if errors:
         return errors[0].kind
     return "not configured" if not runs else "not tried yet" if None in runs else "ok"
-
-
-def _copy(workspace: Workspace, now: datetime) -> dict[str, Any]:
-    """How old what is known of a workspace is: seconds since the oldest of its projects was read."""
-    read_at, error = workspace.read_at, workspace.last_error
-    return {
-        "age_seconds": int((now - read_at).total_seconds()) if read_at else None,
-        "ready": workspace.is_ready,
-        "problem": error.kind if error else workspace.waiting,
-        "unread": workspace.unread,
-    }
 
 
 @route(

@@ -1,4 +1,4 @@
-"""What an administrator wants to see of a server: its workspaces, feeds, readers, and what is wrong."""
+"""The status of a server for its administrator: workspaces, feeds, readers, pushes, and what is wrong."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -15,9 +15,9 @@ from icsfeed.web.state import ServerState
 
 
 class ProjectReport(Struct, frozen=True):
-    """A project as it is known. `unreadable`: issues that could not be understood.
+    """A project as it was last read. `unreadable`: issues that could not be decoded.
 
-    `lost_since`: since when Plane does not list it any more.
+    `lost_since`: since when Plane no longer lists it.
     """
 
     key: str
@@ -45,7 +45,7 @@ class WorkspaceReport(Struct, frozen=True):
 
 
 class LinkReport(Struct, frozen=True):
-    """One link of a feed. `path` is None until it is asked for: who has it can read the feed."""
+    """One link of a feed. `path` is None unless links were requested: it lets anyone read the feed."""
 
     subscriber: str
     revoked: bool
@@ -53,7 +53,7 @@ class LinkReport(Struct, frozen=True):
 
 
 class FeedReport(Struct, frozen=True):
-    """A feed, what is in it and what is not, since when, and who reads it. None: not rendered yet."""
+    """A feed, what is in it and what is left out, and who reads it. None: not rendered yet."""
 
     name: str
     title: str | None
@@ -78,9 +78,16 @@ class PushReport(Struct, frozen=True):
     requests: int
     problems: tuple[str, ...]
 
+    @classmethod
+    def of(cls, name: str, run: LastRun | None) -> "PushReport":
+        """Return the report of a target's last run."""
+        if run is None:
+            return cls(name, None, {}, 0, ())
+        return cls(name, run.at, dict(run.report.counts), run.report.requests, run.report.problems)
+
 
 class ServerReport(Struct, frozen=True):
-    """The whole. `problems`: of a newer configuration that cannot be used; `store`: how it fails."""
+    """All of it. `problems`: of a newer configuration that was rejected; `store`: how it fails."""
 
     version: str
     started: datetime
@@ -96,7 +103,7 @@ class ServerReport(Struct, frozen=True):
 async def report(
     service: FeedService, server: ServerState, pushes: PushStatus, *, with_links: bool
 ) -> ServerReport:
-    """The state of everything, from what is known: Plane is asked only for what is not fresh."""
+    """Return the state of everything from memory: Plane is asked only for rosters that are not fresh."""
     feeds = {**service.config.feeds, **await service.auto_feeds()}
     return ServerReport(
         version=__version__,
@@ -107,15 +114,8 @@ async def report(
         store=service.store.last_error,
         workspaces=tuple(_workspace(service, server, name) for name in service.workspaces),
         feeds=tuple(_feed(service, server, name, feed, with_links) for name, feed in feeds.items()),
-        pushes=tuple(_push(name, last) for name, last in pushes.last.items()),
+        pushes=tuple(PushReport.of(name, run) for name, run in pushes.last.items()),
     )
-
-
-def _push(name: str, last: LastRun | None) -> PushReport:
-    if last is None:
-        return PushReport(name, None, {}, 0, ())
-    found = last.report
-    return PushReport(name, last.at, dict(found.counts), found.requests, found.problems)
 
 
 def _workspace(service: FeedService, server: ServerState, name: str) -> WorkspaceReport:
@@ -151,49 +151,50 @@ def _projects(workspace: Workspace) -> Iterator[ProjectReport]:
 
 
 def _feed(service: FeedService, server: ServerState, name: str, feed: Feed, with_links: bool) -> FeedReport:
-    made = service.made(name)
+    cached = service.made(name)
+    # The feed's own link first, revoked ones last.
+    subscribed = (subscriber for subscriber in feed.subscribers if subscriber not in feed.revoked)
+    subscribers = ("", *subscribed, *feed.revoked)
     return FeedReport(
         name=name,
         title=feed.title,
         workspace=service.workspace_of(feed),
         active=service.links.is_served(feed),
         public=feed.public,
-        links=tuple(_links(service, name, feed, with_links)),
-        items=made.items if made else None,
-        undated=made.undated if made else None,
-        start_only=made.start_only if made else None,
-        size=made.rendered.size if made else None,
-        last_modified=made.rendered.last_modified if made else None,
+        links=tuple(
+            LinkReport(
+                subscriber,
+                subscriber in feed.revoked,
+                service.links.ics_path(name, subscriber) if with_links else None,
+            )
+            for subscriber in subscribers
+        ),
+        items=cached.items if cached else None,
+        undated=cached.undated if cached else None,
+        start_only=cached.start_only if cached else None,
+        size=cached.rendered.size if cached else None,
+        last_modified=cached.rendered.last_modified if cached else None,
         readers=tuple(server.reader_log.readers(name)),
     )
 
 
-def _links(service: FeedService, name: str, feed: Feed, with_links: bool) -> Iterator[LinkReport]:
-    names = ("", *(who for who in feed.subscribers if who not in feed.revoked), *feed.revoked)
-    for subscriber in names:
-        path = service.links.ics_path(name, subscriber) if with_links else None
-        yield LinkReport(subscriber, subscriber in feed.revoked, path)
-
-
 def next_sync(service: FeedService, now: datetime) -> datetime | None:
-    """When issues are read again: once a project is no longer fresh, or the rest after a failure is over.
+    """Return when issues are read again: a project is no longer fresh, or the backoff after a failure ends.
 
     None: not known.
     """
-    waits = [seconds for workspace in service.workspaces.values() for seconds in _waits(workspace)]
+    waits: list[float] = []
+    for workspace in service.workspaces.values():
+        watched = [project for project in workspace.watched() if workspace.known.read_at(project)]
+        waits += [workspace.known.issues.left(project.id) for project in watched]
+        # Nothing could be read yet: the next attempt comes after the backoff.
+        if workspace.last_error and not watched:
+            waits.append(workspace.retry_after)
     return now + timedelta(seconds=min(waits)) if waits else None
 
 
-def _waits(workspace: Workspace) -> Iterator[float]:
-    watched = [one for one in workspace.watched() if workspace.known.read_at(one)]
-    if workspace.last_error and not watched:
-        yield workspace.retry_after
-    for project in watched:
-        yield workspace.known.issues.left(project.id)
-
-
 def sync_state(service: FeedService, server: ServerState, pushes: PushStatus) -> str:
-    """`running` while something is read or pushed, `error` when that failed the last time, else `idle`."""
+    """Return `running` while something is read or pushed, `error` if that failed last time, else `idle`."""
     workspaces = service.workspaces.values()
     reading = server.sync.is_running or any(workspace.refreshes.under_way for workspace in workspaces)
     if reading or pushes.state == "running":

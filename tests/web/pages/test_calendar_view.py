@@ -27,9 +27,9 @@ TODAY = date(2026, 11, 25)
 def test_a_page_has_its_days_and_leads_to_the_ones_before_and_after(
     view: View, first: tuple[int, int, int], last: tuple[int, int, int], previous: object, following: object
 ) -> None:
-    scene = calendar_view_of([], view, TODAY, TODAY, 0)
-    assert (scene.first, scene.last) == (date(*first), date(*last))
-    assert (scene.previous, scene.next) == (date(*previous), date(*following))  # type: ignore[misc]
+    calendar = calendar_view_of([], view, TODAY, TODAY, 0)
+    assert (calendar.first, calendar.last) == (date(*first), date(*last))
+    assert (calendar.previous, calendar.next) == (date(*previous), date(*following))  # type: ignore[misc]
 
 
 def test_a_month_and_a_week_are_weeks_and_the_others_are_lists() -> None:
@@ -64,10 +64,10 @@ def test_a_month_with_much_to_list_lists_none_of_it() -> None:
 
 @given(st.sampled_from(VIEWS), st.dates(EARLIEST, LATEST), st.integers(0, 6))
 def test_every_day_that_may_be_asked_for_has_a_page(view: View, day: date, first_weekday: int) -> None:
-    scene = calendar_view_of([], view, day, TODAY, first_weekday)
-    assert scene.first <= day <= scene.last
-    assert scene.previous is None or EARLIEST <= scene.previous < scene.first
-    assert scene.next is None or scene.last < scene.next <= LATEST
+    calendar = calendar_view_of([], view, day, TODAY, first_weekday)
+    assert calendar.first <= day <= calendar.last
+    assert calendar.previous is None or EARLIEST <= calendar.previous < calendar.first
+    assert calendar.next is None or calendar.last < calendar.next <= LATEST
 
 
 @pytest.mark.parametrize("day", [date(9001, 1, 1), date(9999, 12, 30)])
@@ -85,6 +85,11 @@ def test_at_the_ends_of_time_there_is_no_way_on() -> None:
 
 def test_a_page_of_a_long_list_says_where_it_is() -> None:
     items = [item(2, title=str(number)) for number in range(130)]
-    scene = calendar_view_of(items, "day", TODAY, TODAY, 0, skip=60)
-    assert (scene.skip, scene.size, scene.agenda.earlier, scene.agenda.later) == (60, 60, True, True)
-    assert sum(len(group) for _, group in scene.agenda.days) == 60
+    calendar = calendar_view_of(items, "day", TODAY, TODAY, 0, skip=60)
+    assert (calendar.skip, calendar.size, calendar.agenda.earlier, calendar.agenda.later) == (
+        60,
+        60,
+        True,
+        True,
+    )
+    assert sum(len(group) for _, group in calendar.agenda.days) == 60

@@ -5,7 +5,7 @@ from making import calendar, issue, material, period, snapshot
 
 from icsfeed.config.schema import Feed
 from icsfeed.web.pages.items import Facts, PageItem, items_of
-from icsfeed.web.pages.link_builder import LONGEST, FilterChoices, filter_choices_of, unoffered
+from icsfeed.web.pages.link_builder import MAX_NAMES, FilterChoices, filter_choices_of, unoffered
 
 
 def _choices(feed: Feed) -> FilterChoices:
@@ -53,9 +53,9 @@ def test_a_busy_feed_offers_nothing_of_what_it_hides() -> None:
 def test_an_endless_list_of_names_is_cut() -> None:
     items = [
         PageItem(title="x", first=None, last=None, facts=Facts(labels=(f"label {n}",)))
-        for n in range(LONGEST + 50)
+        for n in range(MAX_NAMES + 50)
     ]
-    assert len(filter_choices_of(items, Feed(everything=True)).label) == LONGEST
+    assert len(filter_choices_of(items, Feed(everything=True)).label) == MAX_NAMES
 
 
 @pytest.mark.parametrize(

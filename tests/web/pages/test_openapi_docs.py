@@ -45,7 +45,7 @@ async def test_it_runs_nothing_and_is_guarded_as_other_pages_are(world: World) -
 async def test_it_is_a_page_whatever_is_accepted_and_in_german_too(world: World) -> None:
     assert (await world.ask("GET", "/docs", accept="*/*")).text == (await page(world, "/docs")).text
     assert (await world.ask("HEAD", "/docs")).content == b""
-    assert "Routen dieses Servers" in words(await page(world, "/docs?lang=de"))
+    assert "HTTP-API dieses Servers" in words(await page(world, "/docs?lang=de"))
 
 
 def test_methods_that_do_the_same_are_told_once() -> None:

@@ -107,7 +107,7 @@ async def test_a_link_that_opens_nothing_gives_one_calm_page_whatever_the_reason
     answers = [await page(world, path) for path in paths]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.content for answer in answers}) == 1
-    assert "There is no calendar here" in words(answers[0])
+    assert "Calendar not found" in words(answers[0])
     plain = [await world.ask("GET", path) for path in paths]
     assert {(answer.status_code, answer.text) for answer in plain} == {
         (404, "There is no calendar here. Ask for a new link.\n")
@@ -126,7 +126,7 @@ async def test_a_revoked_link_says_so_calmly(world: World, path_of: object) -> N
 async def test_addresses_that_are_nowhere_are_a_calm_page_for_people(world: World) -> None:
     for path in ("/nope", "/feeds/a/b/c", "/embed", "/me"):
         answer = await page(world, path)
-        assert (answer.status_code, "There is no calendar here" in words(answer)) == (404, True)
+        assert (answer.status_code, "Calendar not found" in words(answer)) == (404, True)
     assert (await world.ask("GET", "/nope")).json()["error_code"] == "NOT_FOUND"
 
 
@@ -134,9 +134,9 @@ async def test_a_parameter_that_cannot_be_used_is_named(world: World) -> None:
     for query, field in (("view=year", "view"), ("date=x", "date"), ("days=x", "days"), ("skip=x", "skip")):
         answer = await page(world, f"{embed_path(world, 'property')}?{query}")
         assert answer.status_code == 400
-        assert f"“{field}” has a value that cannot be used here." in words(answer)
+        assert f"The value of “{field}” is not valid." in words(answer)
     answer = await page(world, f"{feed_path(world, 'property')}?date=x")
-    assert (answer.status_code, "“date” has a value" in words(answer)) == (400, True)
+    assert (answer.status_code, "The value of “date”" in words(answer)) == (400, True)
     for path in (embed_path(world, "property"), feed_path(world, "property")):
         refused = await page(world, f"{path}?date=x&theme=dark")
         assert ("date=x" in refused.text, refused.status_code) == (False, 400), "no link leads here again"
@@ -145,7 +145,7 @@ async def test_a_parameter_that_cannot_be_used_is_named(world: World) -> None:
 async def test_a_builder_with_a_bad_value_shows_the_whole_feed_and_what_is_wrong(world: World) -> None:
     answer = await page(world, f"{feed_path(world, 'property')}?from=2026-12-01&to=2026-11-01")
     assert answer.status_code == 400
-    assert "“to” has a value that cannot be used here." in words(answer)
+    assert "The value of “to” is not valid." in words(answer)
     assert "20 items" in words(answer)
 
 
@@ -154,7 +154,7 @@ async def test_before_plane_was_read_a_page_says_so_and_when_to_come_again() -> 
         world.faults.add("", f.delayed(60), None)
         for path in (feed_path(world, "property"), embed_path(world, "property")):
             answer = await page(world, path)
-            assert (answer.status_code, "Not read yet" in words(answer)) == (503, True)
+            assert (answer.status_code, "Not available yet" in words(answer)) == (503, True)
             assert int(answer.headers["retry-after"]) >= 1
 
 
@@ -185,7 +185,7 @@ async def test_a_feed_that_lost_its_project_shows_its_last_good_page() -> None:
         after = await page(world, embed_path(world, "property"))
         assert after.status_code == 200
         assert words(before).count("[") == words(after).count("[")
-        assert "may not read one project of this calendar" in words(after)
+        assert "cannot access one project of this calendar" in words(after)
 
 
 async def test_a_last_good_page_knows_what_day_it_is() -> None:
@@ -283,7 +283,7 @@ async def test_a_choice_longer_than_any_link_is_told_so(world: World, length: in
     query, fits = f"?lang=en&label={'z' * length}", length < 2_000
     answer = await page(world, feed_path(world, "property") + query)
     assert answer.status_code == (200 if fits else 400)
-    said = "more than 200 characters" if fits else "“label” has a value that cannot be used here."
+    said = "more than 200 characters" if fits else "The value of “label” is not valid."
     assert said in words(answer)
     assert ("Scan to open" in words(answer)) is not fits, "a code of so many characters cannot be read"
     for path in (embed_path(world, "property"), world.path("property")):
@@ -474,10 +474,10 @@ async def test_narrowing_narrows_pages_as_it_narrows_the_feed(world: World) -> N
 
 async def test_an_empty_page_leads_to_the_next_item(world: World) -> None:
     answer = await page(world, f"{embed_path(world, 'property')}?date=2026-05-01")
-    assert "Nothing is due here. The next is on Sunday, November 8, 2026." in words(answer)
+    assert "Nothing is due in this period. Next item: Sunday, November 8, 2026" in words(answer)
     last = await page(world, f"{embed_path(world, 'property')}?date=2031-05-01")
-    assert words(last).count("Nothing is due here.") == 1
-    assert "The next is on" not in words(last)
+    assert words(last).count("Nothing is due in this period.") == 1
+    assert "Next item" not in words(last)
 
 
 async def test_done_items_are_shown_as_the_feed_has_them() -> None:
@@ -583,8 +583,8 @@ async def test_the_page_has_steps_and_an_honest_line_for_each_app(world: World) 
         *("iPhone and iPad", "Thunderbird", "Android (ICSx⁵)", "Nextcloud", "Home Assistant"),
     ):
         assert app in said
-    assert said.count("Asks ") == 9
-    assert "every few hours; nothing can hurry it" in said
+    assert said.count("Updates ") == 9
+    assert "every few hours; this cannot be changed" in said
 
 
 async def test_the_page_lists_what_is_overdue_and_what_comes_next(world: World) -> None:
@@ -596,7 +596,7 @@ async def test_the_page_lists_what_is_overdue_and_what_comes_next(world: World) 
 
 async def test_undated_tasks_are_listed_after_all_others(world: World) -> None:
     said = words(await page(world, f"{embed_path(world, 'tasks')}?view=agenda"))
-    assert said.index("Without a date") < said.index("Think about solar panels")
+    assert said.index("No date") < said.index("Think about solar panels")
 
 
 async def test_a_cycle_is_a_bar_over_its_weeks(world: World) -> None:
@@ -664,7 +664,7 @@ async def test_a_month_of_ten_thousand_issues_is_a_small_page() -> None:
 
 async def test_the_front_page_is_for_browsers_and_names_no_feed(world: World) -> None:
     answer = await page(world, "/")
-    assert "Calendars of project deadlines" in words(answer)
+    assert "Project deadlines in your calendar" in words(answer)
     assert answer.headers["vary"] == "Accept-Encoding, Accept"
     for secret in ("icsf_", "property", "Everything", "PROP", "anna", "Acme", "plane.example.com"):
         assert secret not in answer.text
@@ -675,11 +675,11 @@ async def test_the_front_page_is_for_browsers_and_names_no_feed(world: World) ->
 async def test_the_front_page_says_whether_the_server_is_well() -> None:
     async with serving(quick(CONFIG)) as world:
         world.faults.add("", f.server_error(), None)
-        assert "Some calendars cannot be read right now" in words(await page(world, "/"))
+        assert "Some calendars cannot be updated right now" in words(await page(world, "/"))
     async with serving(CONFIG) as world:
         await world.get("open")
         assert "All calendars are up to date" in words(await page(world, "/"))
         world.faults.add("", f.server_error(), None)
         world.clock.move(61)
         await world.get("open")
-        assert "Some calendars cannot be read right now" in words(await page(world, "/"))
+        assert "Some calendars cannot be updated right now" in words(await page(world, "/"))

@@ -88,7 +88,7 @@ async def test_programs_get_json_at_the_same_address(world: World) -> None:
 @pytest.mark.parametrize("token", ["wrong", ""])
 async def test_others_get_a_calm_page_and_are_asked_for_the_token(world: World, token: str) -> None:
     answer = await status(world, token=token)
-    assert (answer.status_code, "needs the admin_token" in words(answer)) == (401, True)
+    assert (answer.status_code, "requires the admin_token" in words(answer)) == (401, True)
     assert answer.headers["www-authenticate"].startswith("Basic")
     for secret in ("property", "demo", "PROP", "icsf_"):
         assert secret not in answer.text
@@ -123,8 +123,8 @@ async def test_it_says_what_is_wrong() -> None:
         said = words(await status(world))
         assert "demo Not ready" in said
         assert "Last error" in said
-        assert "The newer configuration cannot be used; the one before is at work: feeds.x: must" in said
-        assert "not made yet" in said
+        assert "The new configuration was rejected; the previous one is still in use: feeds.x: must" in said
+        assert "not rendered yet" in said
 
 
 async def test_a_feed_that_some_apps_would_not_take_is_marked() -> None:
@@ -132,7 +132,7 @@ async def test_a_feed_that_some_apps_would_not_take_is_marked() -> None:
         settings({"web": Feed(project="WEB")}, admin_token=Secret(TOKEN)), issues=2_000
     ) as world:
         await world.get("web")
-        assert "larger than some apps take" in words(await status(world))
+        assert "larger than some apps accept" in words(await status(world))
 
 
 async def test_every_targets_last_run_is_shown(world: World) -> None:
@@ -144,7 +144,7 @@ async def test_every_targets_last_run_is_shown(world: World) -> None:
     html = PageRenderer(Assets()).html("status.html", ask, report=whole, with_links=False, sync=None, large=1)
     said = " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
     assert (
-        "Pushes team Last run Nov 23, 10:00 AM Created 1 Updated 2 Taken over 3 Deleted 4 Left alone 5"
+        "Pushes team Last run Nov 23, 10:00 AM Created 1 Updated 2 Adopted 3 Deleted 4 Left unchanged 5"
         in said
     )
     assert "Last error no <room> new Last run never Last error none" in said

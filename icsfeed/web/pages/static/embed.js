@@ -1,5 +1,5 @@
-// Keeps a frame up to date: looks for news every few minutes and puts it in, without losing the
-// reader's place; a link that was taken back shows nothing any more. Where the page may not be fetched (a sandboxed frame), it is loaded anew.
+// Refreshes a frame every few minutes without losing the reader's place. After its link was revoked it shows
+// that and no calendar. Where the page may not be fetched (a sandboxed frame), it is reloaded.
 "use strict";
 (() => {
   const seconds = Number(document.querySelector("main").dataset.refresh);
@@ -24,27 +24,27 @@
     (same || links[Math.min(was.focus, links.length - 1)]).focus({ preventScroll: true });
   };
 
-  const look = async () => {
+  const refresh = async () => {
     if (document.hidden) return;
-    let answer;
+    let response;
     try {
-      answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      response = await fetch(location.href, { headers: { Accept: "text/html" } });
     } catch {
       if (window.origin === "null" && navigator.onLine) location.reload();
-      return; // no connection: what is shown stays, with the time it was read
+      return; // no connection: keep what is shown, with the time it was read
     }
-    if (!answer.ok && ![404, 410].includes(answer.status)) return;
-    const news = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (!news.getElementById("main")) return; // not of this server: a proxy's word is no news
+    if (!response.ok && ![404, 410].includes(response.status)) return;
+    const fetched = new DOMParser().parseFromString(await response.text(), "text/html");
+    if (!fetched.getElementById("main")) return; // not from this server: a proxy answers for it
     const was = place();
     for (const part of ["main", "footer"]) {
-      const [old, fresh] = [document.querySelector(part), news.querySelector(part)];
+      const [old, fresh] = [document.querySelector(part), fetched.querySelector(part)];
       if (fresh && old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
     }
-    document.title = news.title;
+    document.title = fetched.title;
     restore(was);
   };
 
-  setInterval(look, seconds * 1000);
-  document.addEventListener("visibilitychange", look);
+  setInterval(refresh, seconds * 1000);
+  document.addEventListener("visibilitychange", refresh);
 })();

@@ -1,4 +1,4 @@
-// Makes the pages handier: buttons that copy, and a link builder that shows its effect while one chooses.
+// Copy buttons, and a filter form that shows its effect at once.
 "use strict";
 (() => {
   const said = document.getElementById("said");
@@ -7,7 +7,7 @@
     try {
       await navigator.clipboard.writeText(field.value);
     } catch {
-      field.select(); // without https there is no clipboard: the old way
+      field.select(); // the clipboard API needs https (or localhost)
       document.execCommand("copy");
     }
   };
