@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from icsfeed.server.listening import open_listener
-from icsfeed.server.process import listen, new_event_loop
+from icsfeed.server.process import new_event_loop, serve_app
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
         return
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(listen(app, open_listener("127.0.0.1", port), ready))
+        runner.run(serve_app(app, open_listener("127.0.0.1", port), ready))
 
 
 main()

@@ -19,8 +19,9 @@ from plane.faults import Faults
 from icsfeed.demo.access import KeyLimits
 
 SECRET = "a-secret-of-more-than-thirty-two-letters"
-BARE = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
-"""The environment without anything that configures icsfeed."""
+KEPT = ("PATH", "PYTHONPATH", "HOME", "LANG", "SSL_CERT_FILE")
+BARE = {name: os.environ[name] for name in KEPT if name in os.environ}
+"""The environment without anything that configures icsfeed. PYTHONPATH names the checkout under test."""
 
 
 def run(*arguments: str, cwd: Path, env: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:

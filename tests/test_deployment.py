@@ -53,7 +53,7 @@ def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         )
         env = {"STATE_DIRECTORY": str(home / "state")}
         with running("serve", "--port", str(port), cwd=home, env=env) as server:
-            own = line_with(server, "listens on").split()[-1]
+            own = line_with(server, "listening on").split()[-1]
             feeds = json.loads(run("urls", "--json", cwd=home, env=env).stdout)["feeds"]
             private, public = (feeds[name]["ics"].removeprefix(PUBLIC) for name in ("property", "all"))
             with _proxy(request.param, work, port) as url:

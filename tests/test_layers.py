@@ -192,7 +192,7 @@ def test_the_pure_modules_are_there() -> None:
         ("plane/client.py", "import litestar"),
         ("web/app.py", "import httpx"),
         ("web/app.py", "import uvicorn"),
-        ("web/app.py", "from icsfeed.server.reload import Host"),
+        ("web/app.py", "from icsfeed.server.reload import ReloadableApp"),
         ("web/app.py", "from icsfeed.cli.commands import main"),
         ("web/app.py", "from icsfeed import cli"),
         ("doctor/probe.py", "from icsfeed.config.schema import Config"),

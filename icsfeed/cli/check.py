@@ -1,4 +1,4 @@
-"""`icsfeed check`: what works, what does not, and what to do, against the real Plane."""
+"""`icsfeed check`: what works, what does not, and what to do, tried with the real servers."""
 
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -20,7 +20,7 @@ from icsfeed.errors import (
     PushError,
     did_you_mean,
 )
-from icsfeed.feeds.calendar import Calendar, FeedData
+from icsfeed.feeds.calendar import FeedData
 from icsfeed.feeds.diagnose import unknown_names, why_empty
 from icsfeed.feeds.service import FeedService
 from icsfeed.model import Needs
@@ -30,10 +30,12 @@ from icsfeed.push.session import Connect, open_server
 from icsfeed.store.store import Store
 
 Level: TypeAlias = Literal["ok", "warning", "error"]
+MAX_MEMBERS = 20
+"""Names of members that are listed."""
 
 
 class Finding(NamedTuple):
-    """One line of the report. `about` is `workspace acme`, `feed urgent` or `target team`."""
+    """A line of the report. `about`: `workspace acme`, `feed urgent`, `target team` or a key."""
 
     level: Level
     about: str
@@ -42,66 +44,64 @@ class Finding(NamedTuple):
 
 
 async def check(service: FeedService, connect: Connect = open_server) -> AsyncIterator[Finding]:
-    """Try every active workspace, feed and target, one after the other."""
-    for finding in _settings(service.config):
+    """Try the configuration, then every workspace, feed and push target, one after the other."""
+    config = service.config
+    for finding in check_config(config):
         yield finding
-    for name, settings in service.config.workspaces.items():
-        if not settings.active:
+    for name, settings in config.workspaces.items():
+        if settings.active:
+            async for finding in check_workspace(service.workspaces[name], config):
+                yield finding
+        else:
             yield Finding("ok", f"workspace {name}", "is not active; its feeds answer 404")
-            continue
-        async for finding in _workspace(service.workspaces[name], service.config):
+    for name in (*config.feeds, *await service.auto_feeds()):
+        async for finding in check_feed(service, name):
             yield finding
-    for name in (*service.config.feeds, *await service.auto_feeds()):
-        async for finding in _feed(service, name):
-            yield finding
-    for name, target in service.config.push.items():
-        async for finding in _target(service, name, target, connect):
+    for name, target in config.push.items():
+        async for finding in check_target(service, name, target, connect):
             yield finding
 
 
-def _converted(config: Config) -> Iterator[tuple[str, str]]:
-    """The addresses with a host name beyond ASCII, as browsers and servers send it, and their paths."""
-    found = [("public_url", config.public_url or "")]
+def check_config(config: Config) -> Iterator[Finding]:
+    """Check what needs no server: host names in their ASCII form, missing feeds, an open sign-in proxy."""
+    addresses = [("public_url", config.public_url or "")]
     for name, workspace in config.workspaces.items():
-        found += [
-            (f"workspaces.{name}.url", workspace.url),
-            (f"workspaces.{name}.web_url", workspace.web_url or ""),
-        ]
-    found += [(f"push.{name}.url", target.url) for name, target in config.push.items()]
-    found += [("cors", origin) for origin in config.cors]
-    found += [("embed.frame_ancestors", origin) for origin in config.embed.frame_ancestors]
-    found += [("allowed_hosts", host) for host in config.allowed_hosts]
-    return ((path, address) for path, address in found if re.search(r"(^|[/.])xn--", address))
-
-
-def _settings(config: Config) -> Iterator[Finding]:
-    """What there is to say of a configuration by itself."""
-    for path, address in _converted(config):
-        yield Finding("ok", "configuration", f"{path} is {address}: host names are used in this form")
+        addresses.append((f"workspaces.{name}.url", workspace.url))
+        addresses.append((f"workspaces.{name}.web_url", workspace.web_url or ""))
+    addresses += [(f"push.{name}.url", target.url) for name, target in config.push.items()]
+    addresses += [("cors", origin) for origin in config.cors]
+    addresses += [("embed.frame_ancestors", origin) for origin in config.embed.frame_ancestors]
+    addresses += [("allowed_hosts", host) for host in config.allowed_hosts]
+    for path, address in addresses:
+        # Browsers and servers compare this form, which is not what was typed in.
+        if re.search(r"(^|[/.])xn--", address):
+            yield Finding("ok", "configuration", f"{path} is {address}: host names are used in this form")
     if config.has_no_feeds:
         yield Finding("warning", "configuration", NO_FEEDS)
     proxy = config.auth_proxy
     if proxy is not None and proxy.secret is None:
         text = (
-            f"has no secret: whoever reaches this port from {', '.join(proxy.networks)} can name any e-mail "
-            f"in {proxy.header}; set a secret, and let the proxy drop that header from requests"
+            f"has no secret: whoever can reach this port from {', '.join(proxy.networks)} can put any e-mail "
+            f"address into {proxy.header}; set a secret, and let the proxy drop that header from requests"
         )
         yield Finding("warning", "auth_proxy", text)
 
 
-async def store_finding(store: Store) -> Finding:
-    """Whether the place of the last good copies can be written and read."""
+async def check_store(store: Store) -> Finding:
+    """Check that the store of the last good copies can be written and read."""
     key = f"check-{uuid4().hex}"
     await store.put(key, b"check")
-    kept = await store.get(key)
+    value = await store.get(key)
     await store.remove(key)
-    if store.last_error is None and kept == b"check":
-        return Finding("ok", "store", "keeps what it is given")
-    text = store.last_error or "does not keep what it is given"
+    # A store that fails keeps the value in memory: that it is returned proves nothing.
+    if store.last_error is None and value == b"check":
+        return Finding("ok", "store", "can be written and read")
+    text = store.last_error or "does not return what was written to it"
     return Finding("error", "store", text, BadSetting("store", text))
 
 
-async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Finding]:
+async def check_workspace(workspace: Workspace, config: Config) -> AsyncIterator[Finding]:
+    """Check the API key, the projects that it has joined, and whether all of them can be read."""
     about = f"workspace {workspace.name}"
     try:
         version, person = await workspace.plane.version(), await workspace.plane.whoami()
@@ -111,18 +111,17 @@ async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Find
         return
     owner = f"the key of {person.name}" if person else "the key"
     yield Finding("ok", about, f"Plane {version or 'of an unknown version'} accepts {owner}")
-    keys = {project.key for project in listing.joined}
-    if not keys:
-        yield _not_joined(about, "the key has joined no project: add its owner to the projects")
+    if not listing.joined:
+        yield _no_access(about, "the key has joined no project: add its owner to the projects")
         return
-    yield Finding("ok", about, f"projects: {', '.join(sorted(keys))}")
+    keys = sorted({project.key for project in listing.joined})
+    yield Finding("ok", about, f"projects: {', '.join(keys)}")
     names = [name for project in listing.joined for name in (project.key, project.id)]
     for key in config.workspaces[workspace.name].projects:
         if key.casefold() not in map(str.casefold, names):
             hint = did_you_mean(key, names) or ": add its owner to the project, or remove it here"
-            text = f"the key has not joined project {key!r}{hint}"
-            yield _not_joined(about, text)
-    others = [one.project.key for one in listing.others if not one.archived]
+            yield _no_access(about, f"the key has not joined project {key!r}{hint}")
+    others = [other.project.key for other in listing.others if not other.archived]
     if others:
         yield Finding("ok", about, f"not joined, and so not read: {', '.join(sorted(others))}")
     view = await workspace.view(lambda projects: projects, Needs())
@@ -130,81 +129,70 @@ async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Find
         reason = workspace.last_error
         yield Finding("error", about, str(reason or "reading it takes longer than the deadline"), reason)
         return
-    yield Finding("ok", about, _people(view))
-    for finding in _unread(workspace, view, about):
+    for finding in _check_view(workspace, view, about):
         yield finding
+
+
+def _check_view(workspace: Workspace, view: View, about: str) -> Iterator[Finding]:
+    members = sorted(person.email or person.name for person in view.people.values())
+    shown = ", ".join(members[:MAX_MEMBERS]) + (", …" if len(members) > MAX_MEMBERS else "")
+    yield Finding("ok", about, f"members: {len(members)} ({shown})")
+    for project in view.unread:
+        if project.id in workspace.known.lost:
+            text = "is no longer listed; its last copy is shown: add the owner of the key to it again"
+            yield Finding("warning", about, f"project {project.key} {text}")
+        else:
+            text = f"the key lacks access to project {project.key}: feeds over several are served without it"
+            yield _no_access(about, text)
     unreadable = sum(snapshot.unreadable for snapshot in view.snapshots)
     if unreadable:
         yield Finding("warning", about, f"{unreadable} issues could not be read; the log names them")
 
 
-def _unread(workspace: Workspace, view: View, about: str) -> Iterator[Finding]:
-    for project in view.unread:
-        if project.id in workspace.known.lost:
-            text = "is not listed any more, its last copy is shown: add the key's owner to it again"
-            yield Finding("warning", about, f"project {project.key} {text}")
-        else:
-            text = f"the key may not read project {project.key}: feeds over several are served without it"
-            yield Finding("error", about, text, NoAccess(about, text))
-
-
-def _not_joined(about: str, text: str) -> Finding:
+def _no_access(about: str, text: str) -> Finding:
     return Finding("error", about, text, NoAccess(about, text))
 
 
-def _people(view: View) -> str:
-    names = sorted(person.email or person.name for person in view.people.values())
-    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return f"members: {len(names)} ({shown})"
-
-
-async def _feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
+async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
+    """Check that a feed can be rendered, and say what is in it, or why it is empty."""
     about = f"feed {name}"
     try:
         feed = await service.feed(name)
-        if service.links.is_served(feed):
-            view = await service.view(name)
-            calendar = await service.calendar(name)
-            size = (await service.rendered(name)).size
-        else:
+        if not service.links.is_served(feed):
             yield Finding("ok", about, "is not active")
             return
+        view = await service.view(name)
+        calendar = await service.calendar(name)
+        size = (await service.rendered(name)).size
     except NoCopy as error:
         yield Finding("error", about, "its workspace could not be read", error)
         return
     except FeedError as error:
         yield Finding("error", about, error.reason, error)
         return
-    material = FeedData(view.projects, view.people, view.snapshots, view.linked)
-    for unknown in unknown_names(feed, material):
+    data = FeedData(view.projects, view.people, view.snapshots, view.linked)
+    for unknown in unknown_names(feed, data):
         yield Finding("warning", about, f"its filter names an unknown {unknown}")
     if not calendar.count:
-        yield Finding("warning", about, f"is empty: {why_empty(name, feed, material, service.today())}")
+        yield Finding("warning", about, f"is empty: {why_empty(name, feed, data, service.today())}")
         return
-    yield Finding("ok", about, _contents(calendar, size))
+    left_out = (
+        (calendar.selection.undated, "undated"),
+        (calendar.selection.start_only, "with only a start date"),
+        (calendar.selection.beyond, "due on 9999-12-31 or before the year 1000, which no event can be"),
+    )
+    without = ", ".join(f"{count} {what}" for count, what in left_out if count)
+    contents = f"{calendar.count} items, {size:,} bytes"
+    yield Finding("ok", about, f"{contents}; not in it: {without}" if without else contents)
     if size > LARGE:
         text = f"has {size:,} bytes; some services read no more than {LARGE:,}: give it a window"
         yield Finding("warning", about, text)
 
 
-def _contents(calendar: Calendar, size: int) -> str:
-    selection = calendar.selection
-    left_out = [
-        f"{count} {what}"
-        for count, what in (
-            (selection.undated, "undated"),
-            (selection.start_only, "with only a start date"),
-            (selection.beyond, "due on 9999-12-31 or before the year 1000, which no event can be"),
-        )
-        if count
-    ]
-    without = f"; not in it: {', '.join(left_out)}" if left_out else ""
-    return f"{calendar.count} items, {size:,} bytes{without}"
-
-
-async def _target(
+async def check_target(
     service: FeedService, name: str, target: PushTarget, connect: Connect
 ) -> AsyncIterator[Finding]:
+    """Check that the calendar of a push target can be written; write and delete one object."""
     about = f"target {name}"
     if not target.active:
         yield Finding("ok", about, "is not active; nothing is pushed to it")
@@ -219,6 +207,6 @@ async def _target(
         yield Finding("error", about, str(error), error)
 
 
-def worst(findings: Iterable[Finding]) -> IcsfeedError | None:
-    """The error that decides the exit code: the first."""
+def first_error(findings: Iterable[Finding]) -> IcsfeedError | None:
+    """Return the first error, which decides the exit code."""
     return next((finding.error for finding in findings if finding.level == "error"), None)

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 import click
 
 from icsfeed import errors
-from icsfeed.cli.output import push_bars, show_exported, show_json, show_links
+from icsfeed.cli.output import show_exported, show_json, show_links, show_push_progress
 from icsfeed.cli.support import (
-    PARTLY,
+    DEFAULT_URL,
+    EXIT_PARTLY,
+    active_targets,
+    cancel_on_sigterm,
     config_option,
-    configuration,
     json_option,
-    names_only,
-    patient,
+    load_or_exit,
+    open_feeds,
+    open_store_of_names,
     push_code,
-    push_folder,
-    pushed,
-    rendered_or_why,
+    push_lock_folder,
+    render_feed,
     run,
-    stop_on_sigterm,
     write_file,
 )
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("feed")
 @config_option
-@click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
 @click.option(
     "--query", default="", metavar="QUERY", help="Narrow it, as in a URL: 'priority=urgent&days=14'."
 )
@@ -48,15 +49,16 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
     from icsfeed.feeds.query import parse_query
 
     parameters = parse_qsl(query, keep_blank_values=True)
+    # A server ignores unknown parameters, which apps and trackers add to URLs. Here they are typing errors.
     for name, _ in parameters:
         if name not in FIELDS:
             hint = did_you_mean(name, FIELDS) or f"; there is: {', '.join(FIELDS)}"
-            raise click.BadParameter(f"nothing is narrowed by {name!r}{hint}", param_hint="--query")
-    config = configuration(config_path)
+            raise click.BadParameter(f"unknown parameter {name!r}{hint}", param_hint="--query")
+    config = load_or_exit(config_path)
 
     async def work() -> None:
-        async with patient(config, await names_only(config)) as service:
-            rendered = await rendered_or_why(service, feed, parse_query(parameters))
+        async with open_feeds(config, await open_store_of_names(config)) as service:
+            rendered = await render_feed(service, feed, parse_query(parameters))
             if output:
                 await to_thread(write_file, Path(output), rendered.body)
             else:
@@ -68,15 +70,15 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
 @click.command()
 @click.argument("folder", metavar="DIR")
 @config_option
-@click.option("--links", is_flag=True, help="Each file at its link's path, the token in it; subscribers too.")
+@click.option("--links", is_flag=True, help="Name files by the paths of links, with tokens; subscribers too.")
 @json_option
 def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> None:
     """Write every feed as a file, for a web server.
 
-    A file in DIR is replaced in one step and only when the feed has changed; its time is the feed's
-    Last-Modified. A feed that cannot be made keeps the file it has: then the end is 4. Files of feeds that
-    are gone are removed, where an export made them. Without --links whoever can read DIR can read every
-    feed.
+    A file in DIR is replaced atomically, and only if its feed has changed; its modification time is the
+    feed's Last-Modified. If a feed cannot be rendered, its file stays and the exit code is 4. Files of
+    removed feeds are deleted if an export has written them. Without --links everybody who can read DIR can
+    read every feed.
     """
     from pathlib import Path
 
@@ -86,16 +88,16 @@ def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> 
     from icsfeed.export.run import export as export_to
     from icsfeed.store.store import open_store
 
-    config = configuration(config_path)
+    config = load_or_exit(config_path)
 
     async def work() -> None:
-        async with patient(config, open_store(config.store.reveal(), os.environ)) as service:
-            done = await export_to(service, ExportFolder(Path(folder)), links=links)
+        async with open_feeds(config, open_store(config.store.reveal(), os.environ)) as service:
+            result = await export_to(service, ExportFolder(Path(folder)), links=links)
         if as_json:
-            show_json(msgspec.to_builtins(done))
+            show_json(msgspec.to_builtins(result))
         else:
-            show_exported(done)
-        sys.exit(PARTLY if done.failed else 0)
+            show_exported(result)
+        sys.exit(EXIT_PARTLY if result.failed else 0)
 
     run(work)
 
@@ -107,20 +109,21 @@ def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> 
 def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
     """Print the links of all feeds, or of FEED.
 
-    Of each, and of each subscriber, the calendar for apps (ics), the page for people, and the one for
-    frames (embed). Whoever has a link can read the feed. Automatic feeds are listed when Plane answers.
+    Each feed and each of its subscribers has three: the calendar for apps (ics), a page for people (page),
+    and one for frames (embed). Everybody who has a link can read the feed. Automatic feeds are listed if
+    Plane answers.
     """
     from icsfeed.config.schema import NO_FEEDS
 
-    config = configuration(config_path)
+    config = load_or_exit(config_path)
 
     async def work() -> None:
-        async with patient(config, await names_only(config)) as service:
-            found = await service.all_links(config.public_url or "http://127.0.0.1:8765")
+        async with open_feeds(config, await open_store_of_names(config)) as service:
+            links = await service.all_links(config.public_url or DEFAULT_URL)
             unread = None if feed in config.feeds else service.unread()
-            if feed is not None and feed not in found:
-                raise unread or errors.UnknownFeed(feed, found)
-            shown = {name: links for name, links in found.items() if feed in (None, name)}
+            if feed is not None and feed not in links:
+                raise unread or errors.UnknownFeed(feed, links)
+            shown = {name: own for name, own in links.items() if feed in (None, name)}
             if as_json:
                 show_json({"feeds": shown})
             else:
@@ -137,44 +140,53 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @config_option
-@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
-@click.option("--force", is_flag=True, help="Delete even where that is most of what is there, and leftovers.")
+@click.option("--dry-run", is_flag=True, help="Print what would be written and deleted; do nothing.")
+@click.option("--force", is_flag=True, help="Delete leftovers, and more than the configuration allows.")
 @json_option
 def push(
     targets: tuple[str, ...], config_path: str | None, dry_run: bool, force: bool, as_json: bool
 ) -> None:
     """Write feeds to calendars on CalDAV servers.
 
-    Each calendar that `push:` in the configuration names, or each TARGET, then holds exactly what its feed
-    holds. Only what icsfeed has written there is changed or deleted. Where the feed has become empty, or
-    more would be deleted than the configuration allows, nothing is deleted without --force.
+    Makes each calendar in `push:` of the configuration, or each TARGET, hold exactly what its feed holds.
+    Changes and deletes only what icsfeed has written there. If the feed has become empty, or more would be
+    deleted than the configuration allows, nothing is deleted without --force.
     """
     from icsfeed.push.run import PushContext, push_all
     from icsfeed.server.build import utc_now
     from icsfeed.store.store import open_store
 
-    config = configuration(config_path, targets)
-    names = pushed(config, targets)
+    config = load_or_exit(config_path, targets)
+    names = active_targets(config, targets)
 
     async def work() -> None:
-        stop_on_sigterm()
+        cancel_on_sigterm()
         store = open_store(config.store.reveal(), os.environ)
         reports: list[TargetReport] = []
-        with push_bars(wanted=not as_json) as bars:
+        with show_push_progress(wanted=not as_json) as progress:
 
             def take(report: TargetReport) -> None:
                 reports.append(report)
                 if not as_json:
-                    bars.show(report)
+                    progress.show(report)
 
             try:
-                async with patient(config, store) as service:
+                async with open_feeds(config, store) as service:
+                    # Copies in the store may be as old as the last command: a push reads Plane again.
                     service.expire()
-                    world = PushContext(push_folder, store, utc_now)
+                    context = PushContext(push_lock_folder, store, utc_now)
                     await push_all(
-                        names, service, world, take, bars.counts, bars.waits, dry_run=dry_run, force=force
+                        names,
+                        service,
+                        context,
+                        take,
+                        progress.count,
+                        progress.wait,
+                        dry_run=dry_run,
+                        force=force,
                     )
             finally:
+                # Also after an error or SIGTERM: a script must learn what was written.
                 if as_json and reports:
                     show_json({"targets": [report.as_json() for report in reports]})
         sys.exit(push_code(reports))

@@ -1,8 +1,7 @@
-"""What the commands print for people."""
+"""What the commands print: reports for people, JSON for scripts, progress on a terminal."""
 
 from __future__ import annotations
 
-import errno
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from icsfeed.cache.workspace import Workspace
     from icsfeed.cli.check import Finding
     from icsfeed.config.schema import Config
     from icsfeed.doctor.verdict import ClientRemark, Verdict
@@ -27,158 +25,159 @@ if TYPE_CHECKING:
     from icsfeed.server.live_status import LiveState
 
 
-_CONTROL = ("Cc", "Cs", "Zl", "Zp")
-_TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-"""Classes of characters that change the direction of what follows (UAX 9)."""
+_CONTROL_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
+_DIRECTION_CLASSES = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+"""Bidirectional classes of characters that change the direction of the text after them (UAX 9)."""
 
-MARKS = {"ok": ("green", "ok"), "warning": ("yellow", "warning"), "error": ("red", "ERROR")}
+LEVELS = {"ok": ("green", "ok"), "warning": ("yellow", "warning"), "error": ("red", "ERROR")}
+"""Colour and mark of a finding. Upper case makes errors stand out without colours too."""
+MAX_LISTED = 20
+"""Lines of one kind that a report prints."""
 
 
 def show_json(value: object, indent: int | None = None) -> None:
-    """For scripts."""
-    import json  # imported late, as all that --help does without
+    """Print JSON."""
+    import json  # late, as everything that --help does not need
 
     click.echo(json.dumps(value, indent=indent))
 
 
+def printable(text: str) -> str:
+    """Return the text with a space for each character that steers a terminal or cannot be written to one."""
+    return "".join(
+        " " if category(char) in _CONTROL_CATEGORIES or bidirectional(char) in _DIRECTION_CLASSES else char
+        for char in text
+    )
+
+
+def print_line(text: str, *, mark: str = "", color: str | None = None, err: bool = False) -> None:
+    """Print a line after a coloured mark. The text may hold names that people and servers have chosen."""
+    click.echo(f"{click.style(mark, fg=color)}{printable(text)}", err=err)
+
+
 def show_demo(url: str, feeds: Mapping[str, Any], config: Config, *, as_json: bool) -> None:
-    """The links of the demo, once it serves."""
+    """Print the links of the demo; as JSON on one line, with the administrator's token."""
     if as_json:
         admin = config.admin_token.reveal() if config.admin_token else None
         show_json({"url": url, "feeds": feeds, "admin_token": admin})
         return
-    click.echo(f"icsfeed {__version__} serves a sample workspace on {url}\n")
+    click.echo(f"icsfeed {__version__} serving a sample workspace on {url}\n")
     width = max(map(len, feeds), default=0)
     for name, links in feeds.items():
-        say(f"{name:<{width}}  {links['ics']}")
+        print_line(f"{name:<{width}}  {links['ics']}")
     click.echo(
-        "\nAdd one of them to a calendar app on this machine, or open its page, the link without .ics."
+        "\nAdd one of them to a calendar app on this machine, or open its page: the link without .ics."
     )
     if "plan" in feeds:
-        click.echo(f"A page, and one for a frame in other pages:\n{feeds['plan']['page']}")
+        click.echo(f"A page, and one for frames in other pages:\n{feeds['plan']['page']}")
         click.echo(feeds["plan"]["embed"])
-    click.echo("Ctrl-C ends it.")
+    click.echo("Press Ctrl-C to stop.")
 
 
 def show_links(feeds: Mapping[str, Any]) -> None:
-    """Under each feed's name its three links, and those of its subscribers."""
-    for name, links in feeds.items():
-        say(name)
-        _show_three(links)
-        for subscriber, own in links.get("links", {}).items():
-            _show_three(own, f"  ({subscriber})")
-
-
-def _show_three(links: Mapping[str, str], whose: str = "") -> None:
-    for what in ("ics", "page", "embed"):
-        say(f"  {what:<5}  {links[what]}{whose}")
-
-
-def printable(text: str) -> str:
-    """The text without what steers a terminal, or cannot be written to one."""
-    return "".join(
-        " " if category(sign) in _CONTROL or bidirectional(sign) in _TURNS else sign for sign in text
-    )
-
-
-def say(text: str, *, mark: str = "", color: str | None = None, err: bool = False) -> None:
-    """Print a line, which may hold names of people and servers, after a mark."""
-    click.echo(f"{click.style(mark, fg=color)}{printable(text)}", err=err)
+    """Print each feed's name, its links, and those of its subscribers."""
+    for name, feed in feeds.items():
+        print_line(name)
+        shared = [(feed, "")]
+        personal = [(links, f"  ({subscriber})") for subscriber, links in feed.get("links", {}).items()]
+        for links, subscriber in shared + personal:
+            for kind in ("ics", "page", "embed"):
+                print_line(f"  {kind:<5}  {links[kind]}{subscriber}")
 
 
 def show_finding(finding: Finding) -> None:
-    """One line of `check`; an error stands out without colours too."""
-    color, word = MARKS[finding.level]
-    say(f"  {finding.about}: {finding.text}", mark=f"{word:<7}", color=color)
-
-
-LISTED = 20
-"""Lines of one kind that a report prints at most."""
+    """Print a line of `check`."""
+    color, mark = LEVELS[finding.level]
+    print_line(f"  {finding.about}: {finding.text}", mark=f"{mark:<7}", color=color)
 
 
 def show_report(report: TargetReport) -> None:
-    """What a push did, or would do, for one target."""
+    """Print what a push did, or would do, for one target."""
     for action in report.actions or ():
-        say(f"{action.kind:<9}  {action.href}  {action.uid}")
-    found = report.as_json()
+        print_line(f"{action.kind:<9}  {action.href}  {action.uid}")
+    values = report.as_json()
     counts = ", ".join(
-        f"{found[name]} {name}" for name in ("created", "updated", "adopted", "deleted", "kept")
+        f"{values[name]} {name}" for name in ("created", "updated", "adopted", "deleted", "kept")
     )
     would = "would be: " if report.actions is not None else ""
-    say(
+    print_line(
         f"{report.target}: {would}{counts}, {len(report.failures)} failed; "
         f"{report.requests} requests, {report.seconds:.1f} s"
     )
     for warning in report.warnings:
-        say(f"  {warning}", mark="warning", color="yellow", err=True)
+        print_line(f"  {warning}", mark="warning", color="yellow", err=True)
     if report.failures:
-        _complain("not written", [f"{one.href}: {one.reason}" for one in report.failures])
+        _show_error("not written", [f"{failure.href}: {failure.reason}" for failure in report.failures])
     if report.refused is not None:
         remedy = "" if report.refused.final else " (--force deletes them)"
-        _complain(f"not deleted: {report.refused.reason}{remedy}", [one.href for one in report.spared])
+        spared = [action.href for action in report.spared]
+        _show_error(f"not deleted: {report.refused.reason}{remedy}", spared)
     if report.leftovers:
         from icsfeed.push.report import LEFTOVERS_TEXT
 
-        _complain(f"{len(report.leftovers)} {LEFTOVERS_TEXT}", [one.href for one in report.leftovers])
+        leftovers = [action.href for action in report.leftovers]
+        _show_error(f"{len(leftovers)} {LEFTOVERS_TEXT}", leftovers)
     if report.error is not None:
-        _complain(str(report.error), [])
+        _show_error(str(report.error), [])
 
 
-def _complain(what: str, lines: list[str]) -> None:
-    say(f"    {what}", mark="ERROR", color="red", err=True)
-    for line in lines[:LISTED]:
-        say(f"         {line}", err=True)
-    if len(lines) > LISTED:
-        say(f"         … and {len(lines) - LISTED} more", err=True)
+def _show_error(text: str, lines: list[str]) -> None:
+    print_line(f"    {text}", mark="ERROR", color="red", err=True)
+    for line in lines[:MAX_LISTED]:
+        print_line(f"         {line}", err=True)
+    if len(lines) > MAX_LISTED:
+        print_line(f"         … and {len(lines) - MAX_LISTED} more", err=True)
 
 
 class PushBars:
-    """A bar for each target that is pushed to, for a person who looks; nothing in a log or a pipe."""
+    """A progress bar for each target; without `bars` only reports are printed."""
 
     def __init__(self, bars: Progress | None) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
-    def counts(self, name: str, done: int, total: int) -> None:
-        """Show how many writes are done, and of how many."""
+    def count(self, target: str, done: int, total: int) -> None:
+        """Show how many of how many writes are done."""
         if self._bars is not None:
-            self._bars.update(self._task(name), completed=done, total=total)
+            self._bars.update(self._task(target), completed=done, total=total)
 
-    def waits(self, name: str, text: str) -> None:
-        """Show what the push waits for; an empty text: for nothing."""
+    def wait(self, target: str, reason: str) -> None:
+        """Show what the push waits for; an empty reason: it goes on."""
         if self._bars is not None:
-            self._bars.update(self._task(name), waits=text, refresh=True)
+            self._bars.update(self._task(target), reason=reason, refresh=True)
 
-    def _task(self, name: str) -> TaskID:
-        if self._bars is None or name in self._tasks:
-            return self._tasks[name]
-        self._tasks[name] = self._bars.add_task(name, total=None, waits="")
-        return self._tasks[name]
+    def _task(self, target: str) -> TaskID:
+        if self._bars is not None and target not in self._tasks:
+            self._tasks[target] = self._bars.add_task(target, total=None, reason="")
+        return self._tasks[target]
 
     def show(self, report: TargetReport) -> None:
-        """Print what a push did in the place of its bar."""
-        if self._bars is not None:
-            self._bars.remove_task(self._task(report.target))
-            self._bars.stop()
+        """Print what a push did, in place of its bar."""
+        if self._bars is None:
+            show_report(report)
+            return
+        self._bars.remove_task(self._task(report.target))
+        # A running bar would be drawn into the lines of the report.
+        self._bars.stop()
         show_report(report)
-        if self._bars is not None:
-            self._bars.start()
+        self._bars.start()
 
 
 @contextmanager
-def push_bars(*, wanted: bool) -> Iterator[PushBars]:
-    """The bars, until the end of the block."""
+def show_push_progress(*, wanted: bool) -> Iterator[PushBars]:
+    """Show the bars of a push until the end of the block, if standard error is a terminal."""
     if not (wanted and sys.stderr.isatty()):
         yield PushBars(None)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    # No markup: a target's name or a server's words could hold brackets, which rich reads as styles.
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[waits]}", markup=False),
+        TextColumn("{task.fields[reason]}", markup=False),
     )
     bars = Progress(
         *columns,
@@ -192,8 +191,8 @@ def push_bars(*, wanted: bool) -> Iterator[PushBars]:
 
 
 @asynccontextmanager
-async def reading_shown(service: FeedService, *, wanted: bool) -> AsyncIterator[None]:
-    """How far Plane is read and what that waits for, for a person who looks; the log says the latter too."""
+async def show_reading_progress(service: FeedService, *, wanted: bool) -> AsyncIterator[None]:
+    """Show how much of Plane is read and what that waits for, if standard error is a terminal."""
     if not (wanted and sys.stderr.isatty()):
         yield
         return
@@ -205,7 +204,12 @@ async def reading_shown(service: FeedService, *, wanted: bool) -> AsyncIterator[
 
         async def follow() -> None:
             while True:
-                line.update("; ".join(map(_reading, service.workspaces.values())) or "reading Plane")
+                parts = []
+                for workspace in service.workspaces.values():
+                    count = len(workspace.known.projects.get("") or ())
+                    part = f"{workspace.name}: {workspace.projects_read} of {count} projects read"
+                    parts.append(f"{part}, {workspace.waiting}" if workspace.waiting else part)
+                line.update("; ".join(parts) or "reading Plane")
                 await asyncio.sleep(0.5)
 
         following = asyncio.create_task(follow())
@@ -216,35 +220,31 @@ async def reading_shown(service: FeedService, *, wanted: bool) -> AsyncIterator[
             await asyncio.gather(following, return_exceptions=True)
 
 
-def _reading(workspace: Workspace) -> str:
-    count = len(workspace.known.projects.get("") or ())
-    read = f"{workspace.name}: {workspace.projects_read} of {count} projects read"
-    return f"{read}, {workspace.waiting}" if workspace.waiting else read
-
-
-def show_exported(done: ExportResult) -> None:
-    """What changed, a line each; what failed to standard error; and the counts."""
+def show_exported(result: ExportResult) -> None:
+    """Print a line for each file that changed, the failures to standard error, and the counts."""
     for word in ("written", "removed"):
-        for feed in getattr(done, word):
-            say(f"{word:<9}  {feed}")
-    for feed, reason in done.failed.items():
-        say(f"icsfeed: {feed} was not exported: {reason}", err=True)
-    counts = [f"{len(getattr(done, word))} {word}" for word in ("written", "unchanged", "removed", "failed")]
-    say(", ".join(counts))
+        for feed in getattr(result, word):
+            print_line(f"{word:<9}  {feed}")
+    for feed, reason in result.failed.items():
+        print_line(f"icsfeed: {feed} was not exported: {reason}", err=True)
+    words = ("written", "unchanged", "removed", "failed")
+    print_line(", ".join(f"{len(getattr(result, word))} {word}" for word in words))
 
 
-def show_state(state: LiveState, asked: str) -> None:
-    """How a server is, a line for each thing that is wrong, and what to do where nothing answers."""
-    say("ready" if state.ready else "not ready" if state.live else "no answer")
+def show_state(state: LiveState, url: str) -> None:
+    """Print the state of a server, a line for each problem, and what to do if there is no answer."""
+    print_line("ready" if state.ready else "not ready" if state.live else "no answer")
     for about, problem in state.problems.items():
-        say(f"{about}: {problem}")
+        print_line(f"{about}: {problem}")
     if not state.live:
-        say(f"asked {asked}: is `icsfeed serve` running there? Else: icsfeed status URL", err=True)
+        print_line(f"asked {url}: is `icsfeed serve` running there? Else: icsfeed status URL", err=True)
 
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:
-    """What holds for every app once, then a line for each app and one for each further reason."""
-    shared = [reason for reason in verdicts[0].reasons if all(reason in one.reasons for one in verdicts)]
+    """Print the reasons that all apps share, then a line for each app with its other reasons."""
+    shared = [
+        reason for reason in verdicts[0].reasons if all(reason in verdict.reasons for verdict in verdicts)
+    ]
     show_reasons("every app", shared)
     for verdict in verdicts:
         color = {"works": "green", "limited": "yellow", "fails": "red"}[verdict.word]
@@ -253,17 +253,6 @@ def show_verdicts(verdicts: Sequence[Verdict]) -> None:
 
 
 def show_reasons(about: str, reasons: Sequence[ClientRemark]) -> None:
-    """`!` before what keeps an app from working well, `-` before what is good to know."""
+    """Print reasons: `!` before what keeps an app from working well, `-` before a note."""
     for reason in reasons:
-        say(f"{about:<16}  {'-' if reason.weight == 'note' else '!'} {reason.text}")
-
-
-def why_not_listening(error: OSError, option: str) -> str:
-    """What keeps a server from its address, and what to do. `option`: --port or --uds."""
-    if error.errno == errno.EADDRINUSE:
-        return f"it is in use; try another {option}"
-    if option != "--port":
-        return f"{error.strerror or error}; try another {option}"
-    if error.errno == errno.EACCES:
-        return "that is not allowed; try a --port above 1023"
-    return "there is no such address here; try another --host"
+        print_line(f"{about:<16}  {'-' if reason.weight == 'note' else '!'} {reason.text}")

@@ -1,8 +1,9 @@
-"""The commands `serve` and `demo` as processes: what they serve, and the signals that reload it."""
+"""The commands `serve` and `demo` as processes: what they serve, on which socket, and the reload signal."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -13,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 import httpx
 
-from icsfeed.cli.output import why_not_listening
-from icsfeed.cli.support import BUSY, load_configuration, push_folder, set_up_logs
+from icsfeed.cli.support import EXIT_BUSY, load_configuration, push_lock_folder, set_up_logs
 from icsfeed.config.file import fingerprint
 from icsfeed.config.values import secrets_of
 from icsfeed.push.run import PushContext, push
 from icsfeed.server.build import WorkspacePool, utc_now
 from icsfeed.server.listening import open_listener, open_unix_listener
 from icsfeed.server.live_status import ServedAddress
-from icsfeed.server.process import listen
-from icsfeed.server.reload import Reloader, hosted
+from icsfeed.server.process import serve_app
+from icsfeed.server.reload import Reloader, open_app
 from icsfeed.server.systemd import notifier
 from icsfeed.store.store import open_store
 from icsfeed.web.state import ServerState
@@ -40,46 +40,49 @@ async def serve_file(
     host: str,
     port: int,
     uds: str | None,
-    ready: Callable[[str], Awaitable[None]],
+    on_start: Callable[[str], Awaitable[None]],
 ) -> None:
-    """Serve a configuration and what becomes of it, until a signal ends it. `path`: None: the environment."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    """Serve a configuration and its later versions until a signal ends it.
+
+    `path`: its file; None: the environment. `uds`: the path of a Unix socket, instead of host and port.
+    """
+    # Until the reloader is there: by default SIGHUP would end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     store = open_store(config.store.reveal(), os.environ)
-    context = PushContext(push_folder, store, utc_now)
+    context = PushContext(push_lock_folder, store, utc_now)
     server = ServerState(utc_now, push=partial(push, context=context))
-    async with hosted(config, WorkspacePool(store), store, server) as site:
-        reloading = Reloader(
-            site,
+    async with open_app(config, WorkspacePool(store), store, server) as app:
+        reloader = Reloader(
+            app,
             lambda: load_configuration(path),
             lambda: fingerprint(path) if path else None,
-            _told_of(config),
-            around=notifier(os.environ).reloading,
+            _on_load(config),
+            reloading=notifier(os.environ).reloading,
         )
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.tell)
-        watching = asyncio.create_task(reloading.run())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.request)
+        watching = asyncio.create_task(reloader.run())
         served = ServedAddress(os.environ)
 
-        async def answers(url: str) -> None:
-            served.remember(url)
-            await ready(url)
+        async def started(url: str) -> None:
+            served.save(url)
+            await on_start(url)
 
         try:
-            await listen(
-                site,
-                _listener(host, port, uds),
-                answers,
-                lambda: site.service.config.trusted_proxies,
-            )
+            listener = _open_socket(host, port, uds)
+            await serve_app(app, listener, started, lambda: app.service.config.trusted_proxies)
         finally:
-            served.forget()
+            served.remove()
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
 
 async def serve_sample(
-    config: Config, issues: int, port: int, ready: Callable[[str, Mapping[str, Any]], None]
+    config: Config, issues: int, port: int, on_start: Callable[[str, Mapping[str, Any]], None]
 ) -> None:
-    """Serve the sample workspace from a Plane of our own, until a signal ends it. `ready` gets the links."""
+    """Serve the sample workspace from the demo's own Plane until a signal ends it.
+
+    `on_start` receives the URL and the links of all feeds.
+    """
     # Only the demo needs a Plane.
     from icsfeed.demo.access import KeyLimits
     from icsfeed.demo.api import create_plane
@@ -90,32 +93,41 @@ async def serve_sample(
     )
     store = open_store("memory", {})
     pool = WorkspacePool(store, transports=dict.fromkeys(config.workspaces, httpx.ASGITransport(plane)))
-    async with hosted(config, pool, store, ServerState(utc_now)) as site:
+    async with open_app(config, pool, store, ServerState(utc_now)) as app:
 
-        async def answers(url: str) -> None:
-            ready(url, await site.service.all_links(url))
+        async def started(url: str) -> None:
+            on_start(url, await app.service.all_links(url))
 
-        await listen(site, _listener("127.0.0.1", port, None), answers)
+        await serve_app(app, _open_socket("127.0.0.1", port, None), started)
 
 
-def _told_of(first: Config) -> Callable[[Config], None]:
-    """What a new configuration changes of the process: the secrets that the log hides, the old ones too."""
-    hidden = set(secrets_of(first))
+def _on_load(first: Config) -> Callable[[Config], None]:
+    """Return what a new configuration changes in the process: the log and the secrets that it hides."""
+    # Old secrets stay hidden: workspaces of the previous configuration still log while they end.
+    secrets = set(secrets_of(first))
 
-    def loaded(config: Config) -> None:
-        hidden.update(secrets_of(config))
-        set_up_logs(os.environ.get("LOG_LEVEL") or "INFO", hidden)
+    def on_load(config: Config) -> None:
+        secrets.update(secrets_of(config))
+        set_up_logs(os.environ.get("LOG_LEVEL") or "INFO", secrets)
         if config.store != first.store:
-            click.echo("icsfeed: the store is changed by a restart only", err=True)
+            click.echo("icsfeed: a changed `store` takes effect after a restart", err=True)
 
-    return loaded
+    return on_load
 
 
-def _listener(host: str, port: int, uds: str | None) -> socket.socket:
-    """The socket to listen on. Ends the process where it cannot be had."""
+def _open_socket(host: str, port: int, uds: str | None) -> socket.socket:
+    """Return the socket to listen on; end the process with a sentence if it cannot be opened."""
     try:
         return open_unix_listener(uds) if uds else open_listener(host, port)
     except OSError as error:
-        where, why = uds or f"{host}:{port}", why_not_listening(error, "--uds" if uds else "--port")
-        click.echo(f"icsfeed: cannot listen on {where}: {why}", err=True)
-        sys.exit(BUSY)
+        option = "--uds" if uds else "--port"
+        if error.errno == errno.EADDRINUSE:
+            reason = f"it is in use; try another {option}"
+        elif uds:
+            reason = f"{error.strerror or error}; try another {option}"
+        elif error.errno == errno.EACCES:
+            reason = "permission denied; try a --port above 1023"
+        else:
+            reason = "this machine has no such address; try another --host"
+        click.echo(f"icsfeed: cannot listen on {uds or f'{host}:{port}'}: {reason}", err=True)
+        sys.exit(EXIT_BUSY)

@@ -8,21 +8,23 @@ import sys
 import click
 
 from icsfeed import errors
-from icsfeed.cli.output import reading_shown, show_finding, show_json, show_verdicts
+from icsfeed.cli.output import show_finding, show_json, show_reading_progress, show_verdicts
 from icsfeed.cli.support import (
     config_option,
-    configuration,
     exit_code,
     json_option,
-    patient,
+    load_or_exit,
+    open_feeds,
     run,
     set_up_logs,
-    write_new,
+    write_new_file,
 )
 
 
 @click.command()
-@click.option("-o", "--output", default="feeds.yaml", show_default=True, metavar="FILE", help="Where to.")
+@click.option(
+    "-o", "--output", default="feeds.yaml", show_default=True, metavar="FILE", help="The file to write."
+)
 @click.option("--schema", is_flag=True, help="Print the JSON schema of the configuration, for editors.")
 def init(output: str, schema: bool) -> None:
     """Write a commented example of a configuration."""
@@ -34,7 +36,7 @@ def init(output: str, schema: bool) -> None:
     if schema:
         show_json(json_schema(), indent=2)
         return
-    write_new(Path(output), example_text())
+    write_new_file(Path(output), example_text())
     click.echo(f"Wrote {output}. Edit it, then: icsfeed check --config {output}")
 
 
@@ -44,36 +46,37 @@ def init(output: str, schema: bool) -> None:
 def check(config_path: str | None, as_json: bool) -> None:
     """Try everything for real, and say what to do.
 
-    The configuration, each workspace, feed and target, and the store. Ends with 0 when nothing is wrong
-    (warnings aside), else with the code of the first error. What it reads of Plane is kept in the store,
-    for a server that is started after it.
+    The configuration, each workspace, feed and target, and the store. The exit code is 0 if there is no
+    error (warnings do not count), else that of the first error. Stores what it reads from Plane, for a server
+    that is started afterwards.
     """
-    from icsfeed.cli.check import Finding, store_finding, worst
-    from icsfeed.cli.check import check as findings_of
+    from icsfeed.cli.check import Finding, check_store, first_error
+    from icsfeed.cli.check import check as check_service
     from icsfeed.store.store import open_store
 
-    config = configuration(config_path)
+    config = load_or_exit(config_path)
 
     async def work() -> None:
-        found: list[Finding] = []
+        findings: list[Finding] = []
 
         def take(finding: Finding) -> None:
-            found.append(finding)
+            findings.append(finding)
             if not as_json:
                 show_finding(finding)
 
         store = open_store(config.store.reveal(), os.environ)
-        take(await store_finding(store))
+        take(await check_store(store))
         async with (
-            patient(config, store, sparing=True) as service,
-            reading_shown(service, wanted=not as_json),
+            open_feeds(config, store, sparing=True) as service,
+            show_reading_progress(service, wanted=not as_json),
         ):
-            async for finding in findings_of(service):
+            async for finding in check_service(service):
                 take(finding)
         if as_json:
-            show_json([{k: getattr(f, k) for k in ("level", "about", "text")} for f in found])
-        if any(finding.level == "error" for finding in found):
-            sys.exit(exit_code(worst(found)))
+            keys = ("level", "about", "text")
+            show_json([{key: getattr(finding, key) for key in keys} for finding in findings])
+        if any(finding.level == "error" for finding in findings):
+            sys.exit(exit_code(first_error(findings)))
 
     run(work)
 
@@ -84,15 +87,15 @@ def check(config_path: str | None, as_json: bool) -> None:
 def doctor(url: str, as_json: bool) -> None:
     """Say which calendar apps fail with a feed.
 
-    Asks for the feed at URL as they do. Any feed will do, ours or not. Ends with 0 when none fails, 4 when
-    some do, 69 when there is no answer, 76 when there is no calendar at URL.
+    Requests the feed at URL as they do; it may be any feed, not only one of icsfeed. Exit codes: 0 if no app
+    fails, 4 if some do, 69 if there is no answer, 76 if URL is not a calendar.
     """
-    from icsfeed.doctor.report import doctor as verdicts_of
+    from icsfeed.doctor.report import doctor as diagnose
     from icsfeed.doctor.report import report, severity
 
     async def work() -> None:
         try:
-            seen, verdicts = await verdicts_of(url)
+            seen, verdicts = await diagnose(url)
         except errors.InvalidValue as error:
             raise click.BadParameter(str(error), param_hint="URL") from None
         if as_json:

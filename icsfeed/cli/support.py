@@ -1,4 +1,4 @@
-"""What every command does: find the configuration, run to an end, say what went wrong, exit with its code."""
+"""What commands share: options, the configuration, running to the end, errors as sentences and exit codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from icsfeed import errors
-from icsfeed.cli.output import say
+from icsfeed.cli.output import print_line
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -24,75 +24,81 @@ if TYPE_CHECKING:
     from icsfeed.push.report import TargetReport
     from icsfeed.store.store import Store
 
-TERMINATED = 143
-BUSY, CANNOT_WRITE, UNREACHABLE, PARTLY, REFUSED, USAGE, UNEXPECTED = 75, 73, 69, 4, 3, 2, 1
+EXIT_UNEXPECTED, EXIT_USAGE, EXIT_REFUSED, EXIT_PARTLY = 1, 2, 3, 4
+EXIT_DATA, EXIT_UNREACHABLE, EXIT_CANNOT_WRITE, EXIT_BUSY = 65, 69, 73, 75
+EXIT_PROTOCOL, EXIT_ACCESS, EXIT_CONFIG = 76, 77, 78
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+"""128 plus the number of the signal, as shells report it."""
 EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
-    (errors.ConfigError, 78),
-    (errors.UnknownFeed, USAGE),
-    (errors.BadParameter, USAGE),
-    (errors.NoCopy, UNREACHABLE),
-    (errors.FeedError, 78),
-    (errors.ExportBusy, BUSY),
-    (errors.ExportError, CANNOT_WRITE),
-    (errors.KeyRefused, 77),
-    (errors.NoAccess, 77),
-    (errors.Throttled, BUSY),
-    (errors.ServerError, BUSY),
-    (errors.NotPlane, 76),
-    (errors.BadAnswer, 65),
-    (errors.PlaneError, UNREACHABLE),
-    (errors.PushBusy, BUSY),
-    (errors.LoginRefused, 77),
-    (errors.NoPermission, 77),
-    (errors.NoCollection, 78),
-    (errors.NotTrusted, 78),
-    (errors.InsufficientStorage, CANNOT_WRITE),
-    (errors.NotCalDav, 76),
-    (errors.Locked, UNREACHABLE),
-    (errors.ObjectError, PARTLY),
-    (errors.PushError, UNREACHABLE),
+    (errors.ConfigError, EXIT_CONFIG),
+    (errors.UnknownFeed, EXIT_USAGE),
+    (errors.BadParameter, EXIT_USAGE),
+    (errors.NoCopy, EXIT_UNREACHABLE),
+    (errors.FeedError, EXIT_CONFIG),
+    (errors.ExportBusy, EXIT_BUSY),
+    (errors.ExportError, EXIT_CANNOT_WRITE),
+    (errors.KeyRefused, EXIT_ACCESS),
+    (errors.NoAccess, EXIT_ACCESS),
+    (errors.Throttled, EXIT_BUSY),
+    (errors.ServerError, EXIT_BUSY),
+    (errors.NotPlane, EXIT_PROTOCOL),
+    (errors.BadAnswer, EXIT_DATA),
+    (errors.PlaneError, EXIT_UNREACHABLE),
+    (errors.PushBusy, EXIT_BUSY),
+    (errors.LoginRefused, EXIT_ACCESS),
+    (errors.NoPermission, EXIT_ACCESS),
+    (errors.NoCollection, EXIT_CONFIG),
+    (errors.NotTrusted, EXIT_CONFIG),
+    (errors.InsufficientStorage, EXIT_CANNOT_WRITE),
+    (errors.NotCalDav, EXIT_PROTOCOL),
+    (errors.Locked, EXIT_UNREACHABLE),
+    (errors.ObjectError, EXIT_PARTLY),
+    (errors.PushError, EXIT_UNREACHABLE),
 )
-"""By the first class that fits. The numbers are those of sysexits.h where it has one."""
+"""The first class that fits decides. Numbers are those of sysexits.h where it has one."""
+
+DEFAULT_PORT = 8765
+DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
 
 config_option = click.option(
     "--config",
     "config_path",
     metavar="FILE",
-    help="The configuration. Default: $ICSFEED_CONFIG, else ./feeds.yaml, else /etc/icsfeed/feeds.yaml, else "
-    "the environment: PLANE_BASE_URL, PLANE_WORKSPACE, PLANE_API_KEY, ICSFEED_SECRET.",
+    help="The configuration file. Default: $ICSFEED_CONFIG, ./feeds.yaml or /etc/icsfeed/feeds.yaml; without "
+    "a file the environment: PLANE_BASE_URL, PLANE_WORKSPACE, PLANE_API_KEY, ICSFEED_SECRET.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
-PATIENCE = 600
-"""Seconds that a command waits for Plane, where a calendar app would be answered sooner."""
+PLANE_DEADLINE_SECONDS = 600
+"""How long a command waits for Plane. Readers of a feed are answered sooner, from the last good copy."""
 
 
-def configuration(explicit: str | None, targets: Sequence[str] = ()) -> Config:
-    """The configuration, with logging set up to hide its secrets. Ends the process when it is wrong.
+def load_or_exit(config_path: str | None, targets: Sequence[str] = ()) -> Config:
+    """Return the configuration and set up logs that hide its secrets; end the process if it is invalid.
 
-    `targets`: only what is needed to push to these, where they are given.
+    `targets`: if given, only what a push to these needs must be valid.
     """
     from icsfeed.config.values import secrets_of
 
     try:
-        config = load_configuration(file_of(explicit), targets)
+        config = load_configuration(find_file(config_path), targets)
     except errors.ConfigError as error:
         fail(error)
     set_up_logs(os.environ.get("LOG_LEVEL") or "INFO", secrets_of(config))
     return config
 
 
-def file_of(explicit: str | None) -> Path | None:
-    """The file that the configuration is in; None: it is in the environment."""
+def find_file(config_path: str | None) -> Path | None:
+    """Return the file of the configuration; None if the environment is the configuration."""
     from pathlib import Path
 
     from icsfeed.config.file import find
 
-    return find(explicit, os.environ, Path.cwd())
+    return find(config_path, os.environ, Path.cwd())
 
 
 def load_configuration(path: Path | None, targets: Sequence[str] = ()) -> Config:
-    """The configuration as it is now, or what of it pushes to these targets need. Raises ConfigError."""
+    """Return the configuration as it is now, or the part that pushes to these targets. Raise ConfigError."""
     from zoneinfo import available_timezones
 
     from icsfeed.config.file import from_environment, load
@@ -102,9 +108,9 @@ def load_configuration(path: Path | None, targets: Sequence[str] = ()) -> Config
 
 
 def set_up_logs(level: str, secrets: Iterable[str] = ()) -> None:
-    """Log to standard error, at this level and above, without these secrets, in the form of $LOG_FORMAT.
+    """Log to standard error from this level up, without these secrets, in the format of $LOG_FORMAT.
 
-    Raises UsageError.
+    Raise UsageError for an unknown level or format.
     """
     from icsfeed.logs import set_up
 
@@ -120,101 +126,105 @@ def set_up_logs(level: str, secrets: Iterable[str] = ()) -> None:
 
 
 def write_file(path: Path, body: bytes) -> None:
-    """Write it, or end the process and say why not."""
+    """Write a file, or end the process with the reason."""
     try:
         path.write_bytes(body)
     except OSError as error:
-        cannot_write(path, error.strerror)
+        _fail_to_write(path, error.strerror)
 
 
-def write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet, or end the process and say why not."""
+def write_new_file(path: Path, text: str) -> None:
+    """Write a file that does not exist yet, or end the process with the reason."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        cannot_write(path, "it is there already; move it, or give another name with -o")
+        _fail_to_write(path, "it already exists; move it, or give another name with -o")
     except OSError as error:
-        cannot_write(path, error.strerror)
+        _fail_to_write(path, error.strerror)
 
 
-def cannot_write(path: Path, reason: str | None) -> NoReturn:
-    """End the process: there is no room, no right or no folder for this file."""
-    say(f"icsfeed: cannot write {path}: {reason}", err=True)
-    sys.exit(CANNOT_WRITE)
+def _fail_to_write(path: Path, reason: str | None) -> NoReturn:
+    print_line(f"icsfeed: cannot write {path}: {reason}", err=True)
+    sys.exit(EXIT_CANNOT_WRITE)
 
 
 @asynccontextmanager
-async def patient(
+async def open_feeds(
     config: Config, store: Store | None = None, *, sparing: bool = False
 ) -> AsyncIterator[FeedService]:
-    """The feeds for one command, which waits for Plane longer than a calendar app would.
+    """Yield the feeds for one command, which waits for Plane up to PLANE_DEADLINE_SECONDS.
 
-    `store`: where copies of Plane are kept, and closed at the end; memory by default. `sparing`: nothing is
-    read that the feeds do without.
+    `store` has the last good copies of Plane, in memory by default; it is closed at the end. `sparing`: read
+    nothing that the feeds do without.
     """
     from msgspec.structs import replace
 
     from icsfeed.server.build import opened
 
-    cache = replace(config.cache, deadline=PATIENCE)
-    async with opened(replace(config, cache=cache), store=store, patient=True, sparing=sparing) as service:
+    cache = replace(config.cache, deadline=PLANE_DEADLINE_SECONDS)
+    config = replace(config, cache=cache)
+    async with opened(config, store=store, wait_if_throttled=True, sparing=sparing) as service:
         yield service
 
 
-async def names_only(config: Config) -> Store:
-    """A store in memory that knows, of the configured one, whose the names of automatic feeds are.
+async def open_store_of_names(config: Config) -> Store:
+    """Return a store in memory that has only the names of automatic feeds from the configured one.
 
-    Nothing is written to the configured one, which may belong to another user than whoever asks.
+    The links of automatic feeds depend on who got a name first. Nothing is written to the configured store,
+    which may belong to another user than the one of this process.
     """
     from icsfeed.feeds.automatic import copy_names
     from icsfeed.store.store import open_store
 
-    memory, kept = open_store("memory", {}), open_store(config.store.reveal(), os.environ)
+    memory, configured = open_store("memory", {}), open_store(config.store.reveal(), os.environ)
     try:
-        await copy_names(kept, memory)
+        await copy_names(configured, memory)
     finally:
-        await kept.close()
+        await configured.close()
     return memory
 
 
-async def rendered_or_why(service: FeedService, name: str, query: Query) -> Rendered:
-    """The feed; where there is no copy, the reason that Plane gave is raised instead.
+async def render_feed(service: FeedService, name: str, query: Query) -> Rendered:
+    """Return the rendered feed. Raise Plane's error if there is no copy.
 
-    An unknown feed's error suggests a name here, where whoever asks may know all of them.
+    UnknownFeed suggests a name: unlike a web client, whoever runs a command may know all of them.
     """
     try:
         return await service.rendered(name, query)
     except errors.UnknownFeed as error:
-        known = (*service.config.feeds, *await service.auto_feeds())
-        raise errors.UnknownFeed(error.feed, known) from None
+        names = (*service.config.feeds, *await service.auto_feeds())
+        raise errors.UnknownFeed(error.feed, names) from None
     except errors.NoCopy as error:
         raise service.why_unread(name) or error from None
 
 
 def run(
     work: Callable[[], Coroutine[Any, Any, None]],
-    loop: Callable[[], AbstractEventLoop] | None = None,
+    new_loop: Callable[[], AbstractEventLoop] | None = None,
 ) -> None:
-    """Run a command to its end, and turn what goes wrong into a sentence and an exit code.
+    """Run a command to its end; turn errors into a sentence and an exit code.
 
-    `loop` makes the event loop, where Python's own will not do.
+    `new_loop` creates the event loop; Python's own by default.
     """
-    import asyncio  # half of what --help would take
+    import asyncio  # half of the time that --help would take
 
     try:
-        with asyncio.Runner(loop_factory=loop) as runner:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(work())
     except errors.IcsfeedError as error:
         fail(error)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
     except asyncio.CancelledError:
-        sys.exit(TERMINATED)
+        sys.exit(EXIT_TERMINATED)
 
 
-def stop_on_sigterm() -> None:
-    """Let SIGTERM end the task that calls this, as Ctrl-C does: systemd sends it after TimeoutStartSec."""
+def cancel_on_sigterm() -> None:
+    """Let SIGTERM cancel the task that calls this, as Ctrl-C does.
+
+    systemd sends it after TimeoutStartSec; a push then still reports what it has written.
+    """
     import asyncio
     import signal
 
@@ -224,59 +234,55 @@ def stop_on_sigterm() -> None:
 
 
 def fail(error: errors.IcsfeedError) -> NoReturn:
-    """End the process with this error's sentence and exit code."""
+    """End the process with the sentence and the exit code of this error."""
     for line in f"icsfeed: {error}".split("\n"):
-        say(line, err=True)
+        print_line(line, err=True)
     sys.exit(exit_code(error))
 
 
 def exit_code(error: errors.IcsfeedError | None) -> int:
-    """The exit code of an error; 1 for one that has none of its own."""
-    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), UNEXPECTED)
+    """Return the exit code of an error; EXIT_UNEXPECTED if its class has none."""
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), EXIT_UNEXPECTED)
 
 
-def push_folder() -> Path:
-    """Where the locks of pushes are. Raises ConfigError."""
+def push_lock_folder() -> Path:
+    """Return the folder with the locks of pushes. Raise ConfigError."""
     from icsfeed.store.backends import state_directory
 
     return state_directory(os.environ) / "push"
 
 
-def pushed(config: Config, named: Sequence[str]) -> Sequence[str]:
-    """The targets that are named, else all active ones. Ends the process where there is none."""
+def active_targets(config: Config, named: Sequence[str]) -> Sequence[str]:
+    """Return the named targets, by default all active ones. Raise UsageError for a name that is not active.
+
+    End the process if no target is active.
+    """
     active = [name for name, target in config.push.items() if target.active]
     for name in named:
         if name not in active:
-            known = ", ".join(active) or "none"
-            hint = errors.did_you_mean(name, active) or f"; there is: {known}"
+            hint = errors.did_you_mean(name, active) or f"; there is: {', '.join(active) or 'none'}"
             raise click.UsageError(f"there is no active target {name!r} in `push:`{hint}")
     if not active:
-        fail(
-            errors.ConfigError(
-                "configuration", [errors.Problem("push", "names no active target to write to")]
-            )
-        )
+        problem = errors.Problem("push", "names no active target to write to")
+        fail(errors.ConfigError("configuration", [problem]))
     return named or active
 
 
 def push_code(reports: Sequence[TargetReport]) -> int:
-    """The exit code of a push: that of all targets, where they agree, else that it is done in part."""
-    codes = {_report_code(report) for report in reports}
-    return codes.pop() if len(codes) == 1 else PARTLY
+    """Return the exit code of a push: that of its targets if all have the same, else EXIT_PARTLY."""
+    codes = {_target_code(report) for report in reports}
+    return codes.pop() if len(codes) == 1 else EXIT_PARTLY
 
 
-def _unread_code(report: TargetReport) -> int:
-    """The code of a run after an incomplete read of Plane, where --force does not help; 0 for no such run."""
-    if report.unread is not None:
-        return exit_code(report.unread)
-    return PARTLY if report.refused is not None else 0
-
-
-def _report_code(report: TargetReport) -> int:
+def _target_code(report: TargetReport) -> int:
     if report.error is not None:
         return exit_code(report.error)
     if report.refused is not None and not report.refused.final:
-        return REFUSED
-    if not report.failures:
-        return _unread_code(report) or (REFUSED if report.leftovers else 0)
-    return UNREACHABLE if all(failure.locked for failure in report.failures) else PARTLY
+        return EXIT_REFUSED  # --force helps
+    if report.failures:
+        return EXIT_UNREACHABLE if all(failure.locked for failure in report.failures) else EXIT_PARTLY
+    if report.unread is not None:
+        return exit_code(report.unread)
+    if report.refused is not None:
+        return EXIT_PARTLY  # deletions wait for a complete read of Plane: --force does not help
+    return EXIT_REFUSED if report.leftovers else 0

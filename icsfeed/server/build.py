@@ -1,4 +1,4 @@
-"""From a configuration to a running service: the clients, the workspaces, the feeds."""
+"""Build the feed service of a configuration: the Plane clients, the workspaces, and the feeds over them."""
 
 import asyncio
 import time
@@ -15,9 +15,8 @@ from msgspec import Struct
 
 from icsfeed import logs
 from icsfeed.cache.workspace import Workspace
-from icsfeed.config import schema as settings
 from icsfeed.config.file import secret_in
-from icsfeed.config.schema import Config
+from icsfeed.config.schema import Config, WorkspaceConfig
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.select import needs
 from icsfeed.feeds.service import FeedService
@@ -28,23 +27,24 @@ from icsfeed.store.store import Store, open_store
 
 
 def utc_now() -> datetime:
-    """The time of day in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class OpenWorkspace(Struct, frozen=True):
-    """A workspace, what it was opened with, and what must be closed with it."""
+    """A workspace, the settings that it was opened with, and what must be closed with it."""
 
-    made_of: tuple[object, ...]
+    settings: tuple[object, ...]
     workspace: Workspace
-    closing: AsyncExitStack
+    resources: AsyncExitStack
 
 
 class WorkspacePool:
-    """The workspaces of a process, with one HTTP client for each and one budget for each key.
+    """The workspaces of a process, with one HTTP client for each and one rate limit budget for each key.
 
-    `transports` replaces the network for a workspace, by its name. `patient`: wait where Plane refuses a
-    request. `sparing`: read nothing that the feeds do without. `chance` gives numbers from 0 to 1.
+    `transports` replaces the network, by the name of the workspace. `wait_if_throttled`: repeat requests that
+    Plane refuses for its rate limit. `sparing`: read nothing that the feeds do without. `chance` returns
+    numbers from 0 to 1.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class WorkspacePool:
         store: Store,
         *,
         transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
-        patient: bool = False,
+        wait_if_throttled: bool = False,
         sparing: bool = False,
         clock: Callable[[], datetime] = utc_now,
         timer: Callable[[], float] = time.monotonic,
@@ -60,79 +60,97 @@ class WorkspacePool:
     ) -> None:
         self._store = store
         self._transports = transports or {}
-        self._patient = patient
+        self._wait_if_throttled = wait_if_throttled
         self._sparing = sparing
         self._clock, self._timer, self._chance = clock, timer, chance
         self._budgets: dict[str, Budget] = {}
         self._opened: list[OpenWorkspace] = []
+        # Shared by all clients: only one large answer of Plane at a time is decoded in memory.
         self._large = asyncio.Lock()
 
-    async def service(self, config: Config) -> FeedService:
-        """The feeds of a configuration. A workspace that is open with the same settings is taken as it is."""
-        active = {name: own for name, own in config.workspaces.items() if own.active}
-        workspaces = {name: await self._workspace(name, own, config) for name, own in active.items()}
-        # What is rendered of less than everything is no feed that anybody has seen.
+    async def open_service(self, config: Config) -> FeedService:
+        """Return the feeds of a configuration. A workspace that is open with the same settings is reused."""
+        workspaces = {
+            name: await self._open_workspace(name, workspace, config)
+            for name, workspace in config.workspaces.items()
+            if workspace.active
+        }
+        # What is rendered from an incomplete read reaches no reader, and must not be stored as the revision
+        # that readers have seen.
         history = open_store("memory", {}) if self._sparing else None
         service = FeedService(config, workspaces, self._clock, self._store, history=history)
         await service.start()
         return service
 
-    async def release(self, service: FeedService) -> None:
-        """Close the workspaces that this service does not use; its own go on from where they ended."""
+    async def close_unused(self, service: FeedService) -> None:
+        """Close the workspaces that this service does not use.
+
+        A workspace that the service has opened with other settings continues from where the old one ends.
+        """
         used = set(service.workspaces.values())
-        unused = [one for one in self._opened if one.workspace not in used]
-        self._opened = [one for one in self._opened if one.workspace in used]
-        for one in unused:
-            await one.closing.aclose()
-            successor = service.workspaces.get(one.workspace.name)
+        unused = [opened for opened in self._opened if opened.workspace not in used]
+        self._opened = [opened for opened in self._opened if opened.workspace in used]
+        for opened in unused:
+            await opened.resources.aclose()
+            successor = service.workspaces.get(opened.workspace.name)
             if successor is not None:
-                await successor.succeed(one.workspace)
+                # The old one was read until now: take over what it has stored since `_open_workspace`.
+                await successor.succeed(opened.workspace)
 
     async def close(self) -> None:
         """Close all workspaces."""
         opened, self._opened = self._opened, []
-        for one in opened:
-            await one.closing.aclose()
+        for workspace in opened:
+            await workspace.resources.aclose()
 
-    async def _workspace(self, name: str, own: settings.WorkspaceConfig, config: Config) -> Workspace:
+    async def _open_workspace(self, name: str, workspace: WorkspaceConfig, config: Config) -> Workspace:
         needed = _needs_of(config, name)
-        made_of = (name, own, config.cache, needed)
-        for one in self._opened:
-            if one.made_of == made_of:
-                return one.workspace
-            if one.made_of[0] == name:
-                await one.workspace.keep()
-        closing = AsyncExitStack()
-        plane = await closing.enter_async_context(self._client(name, own))
-        workspace = Workspace(
+        settings = (name, workspace, config.cache, needed)
+        for opened in self._opened:
+            if opened.settings == settings:
+                return opened.workspace
+            if opened.workspace.name == name:
+                # The new one starts from the store: what the old one knows has to be in there first.
+                await opened.workspace.keep()
+        key = _api_key(workspace)
+        address = f"{workspace.url.rstrip('/')}/{workspace.slug or name}"
+        resources = AsyncExitStack()
+        plane = await resources.enter_async_context(self._open_client(name, workspace))
+        new = Workspace(
             name,
             plane,
             config.cache,
             store=self._store,
-            budget=self._budgets.setdefault(_key(own), Budget(timer=self._timer)),
+            budget=self._budgets.setdefault(key, Budget(timer=self._timer)),
             clock=self._clock,
             timer=self._timer,
             chance=self._chance,
-            keys=own.projects,
+            keys=workspace.projects,
             needs=needed,
-            origin=_origin(name, own),
-            reader=sha256(_key(own).encode()).hexdigest()[:16],
+            # Digests, since they are stored: an address may hold a password.
+            origin=sha256(address.encode()).hexdigest(),
+            reader=sha256(key.encode()).hexdigest()[:16],
             sparing=self._sparing,
         )
-        closing.push_async_callback(workspace.close)
-        self._opened.append(OpenWorkspace(made_of, workspace, closing))
-        await workspace.start()
-        return workspace
+        resources.push_async_callback(new.close)
+        self._opened.append(OpenWorkspace(settings, new, resources))
+        await new.start()
+        return new
 
     @asynccontextmanager
-    async def _client(self, name: str, own: settings.WorkspaceConfig) -> AsyncIterator[PlaneClient]:
+    async def _open_client(self, name: str, workspace: WorkspaceConfig) -> AsyncIterator[PlaneClient]:
+        transport = self._transports.get(name)
+        file = workspace.api_key_file
         async with open_client(
-            _key(own), self._transports.get(name), url=own.url, ca_file=own.ca_file
+            _api_key(workspace), transport, url=workspace.url, ca_file=workspace.ca_file
         ) as client:
-            read_key = partial(_read_key, Path(own.api_key_file)) if own.api_key_file else None
-            slug = own.slug or name
             yield PlaneClient(
-                own.url, slug, client=client, patient=self._patient, read_key=read_key, large=self._large
+                workspace.url,
+                workspace.slug or name,
+                client=client,
+                patient=self._wait_if_throttled,
+                read_key=partial(_read_key, Path(file)) if file else None,
+                large=self._large,
             )
 
 
@@ -142,54 +160,49 @@ async def opened(
     *,
     transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
     store: Store | None = None,
-    patient: bool = False,
+    wait_if_throttled: bool = False,
     sparing: bool = False,
     clock: Callable[[], datetime] = utc_now,
     timer: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random,
 ) -> AsyncIterator[FeedService]:
-    """The feeds of a configuration, closed at the end with all that they use; see `WorkspacePool`.
+    """Yield the feeds of a configuration; close them at the end, with the store and all that they use.
 
-    `store`: where the last good copies are kept; memory by default.
+    `store` has the last good copies of Plane; in memory by default. For the rest see `WorkspacePool`.
     """
     async with AsyncExitStack() as stack:
-        kept = store or open_store("memory", {})
-        stack.push_async_callback(kept.close)
+        store = store or open_store("memory", {})
+        stack.push_async_callback(store.close)
         pool = WorkspacePool(
-            kept,
+            store,
             transports=transports,
-            patient=patient,
+            wait_if_throttled=wait_if_throttled,
             sparing=sparing,
             clock=clock,
             timer=timer,
             chance=chance,
         )
         stack.push_async_callback(pool.close)
-        yield await pool.service(config)
+        yield await pool.open_service(config)
+
+
+def _api_key(workspace: WorkspaceConfig) -> str:
+    return workspace.api_key.reveal() if workspace.api_key else ""
 
 
 def _read_key(file: Path) -> str | None:
-    """The key that is in its file now, which no log shows either."""
+    """Return the key that is in its file now, and hide it from the log; None if it cannot be read."""
     key = secret_in(file)
     if key:
         logs.hide(key)
     return key
 
 
-def _key(own: settings.WorkspaceConfig) -> str:
-    return own.api_key.reveal() if own.api_key else ""
-
-
-def _origin(name: str, own: settings.WorkspaceConfig) -> str:
-    """Another one for another Plane or another of its workspaces; a digest: addresses may hold passwords."""
-    return sha256(f"{own.url.rstrip('/')}/{own.slug or name}".encode()).hexdigest()
-
-
 def _needs_of(config: Config, workspace: str) -> Needs:
-    """What the feeds of this workspace need, all together."""
-    own = [feed for feed in config.feeds.values() if (feed.workspace or workspace) == workspace]
-    every = [needs(feed, Query()) for feed in own]
+    """Return what the feeds of this workspace need, taken together."""
+    feeds = [feed for feed in config.feeds.values() if (feed.workspace or workspace) == workspace]
     return Needs(
-        links=config.auto.projects or config.auto.assignees or any(feed.details == "full" for feed in own),
-        periods=any(one.must_know_periods for one in every),
+        # Automatic feeds have full details, the default, which name cycles and modules.
+        links=config.auto.projects or config.auto.assignees or any(feed.details == "full" for feed in feeds),
+        periods=any(needs(feed, Query()).must_know_periods for feed in feeds),
     )

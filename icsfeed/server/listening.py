@@ -1,34 +1,35 @@
-"""The socket that is served on: an address of one family or of both, or a Unix socket."""
+"""The socket to listen on: an address of one or both IP families, or a Unix socket."""
 
 from __future__ import annotations
 
 import socket
 from pathlib import Path
 
-from icsfeed.server.live_status import UNIX
+from icsfeed.server.live_status import UNIX_SCHEME
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Listen on a host and a port; on `::` for both families. Raises OSError.
+    """Listen on a host and a port; on `::` in both IP families. Raise OSError.
 
-    An IPv6 address may stand in brackets. Of a name with several addresses the first of IPv4 is taken.
+    An IPv6 address may stand in brackets. If a name has several addresses, use its first IPv4 address.
     """
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    found = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+    addresses = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, *_, address = min(addresses, key=lambda info: info[0] != socket.AF_INET)
     both = family == socket.AF_INET6 and address[0] == "::" and socket.has_dualstack_ipv6()
     listener = socket.create_server(address, family=family, dualstack_ipv6=both)
-    # Connections inherit it. Without, a body waits 40 ms for the ACK of its headers.
+    # Accepted connections inherit it. asyncio sets it only on sockets whose `proto` is IPPROTO_TCP, and
+    # create_server leaves that 0: each body would wait up to 40 ms for the ACK of its headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def open_unix_listener(path: str) -> socket.socket:
-    """Listen on a Unix socket, in the place of one that a server has left behind. Raises OSError.
+    """Listen on a Unix socket; replace one that no server uses any more. Raise OSError.
 
-    Whoever may enter its folder may connect, as anybody on this machine may to a port of loopback.
+    All who may enter its folder may connect, as every process of this machine may to a port of loopback.
     """
-    _remove_unused(Path(path))
+    _remove_if_unused(Path(path))
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(path)
@@ -40,7 +41,7 @@ def open_unix_listener(path: str) -> socket.socket:
     return listener
 
 
-def _remove_unused(path: Path) -> None:
+def _remove_if_unused(path: Path) -> None:
     if not path.is_socket():
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -50,16 +51,16 @@ def _remove_unused(path: Path) -> None:
             path.unlink()
 
 
-def leave(url: str) -> None:
-    """Leave no Unix socket behind where `url` is the address of one."""
-    if url.startswith(UNIX):
-        Path(url.removeprefix(UNIX)).unlink(missing_ok=True)
+def remove_socket(url: str) -> None:
+    """Remove the Unix socket if `url` is the address of one."""
+    if url.startswith(UNIX_SCHEME):
+        Path(url.removeprefix(UNIX_SCHEME)).unlink(missing_ok=True)
 
 
 def address_of(listener: socket.socket) -> str:
-    """The URL that it is served at; of a Unix socket `unix:` and its path."""
+    """Return the URL of a listener: `http://HOST:PORT`, or `unix:PATH`."""
     name = listener.getsockname()
     if isinstance(name, str):
-        return f"{UNIX}{Path(name).absolute()}"
+        return f"{UNIX_SCHEME}{Path(name).absolute()}"
     host = f"[{name[0]}]" if listener.family == socket.AF_INET6 else name[0]
     return f"http://{host}:{name[1]}"

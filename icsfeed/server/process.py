@@ -1,4 +1,4 @@
-"""The server as a process: uvicorn over an open socket, its event loop, and what it asks of the system."""
+"""The server as a process: uvicorn on an open socket, its event loop, and its limits in the system."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
 from icsfeed.server.build import utc_now
-from icsfeed.server.connections import Admission, BoundedProtocol, close_slow_connections, dated
-from icsfeed.server.listening import address_of, leave
-from icsfeed.server.systemd import Notifier, keep_alive, notifier
+from icsfeed.server.connections import Admission, BoundedProtocol, close_slow_connections, with_date
+from icsfeed.server.listening import address_of, remove_socket
+from icsfeed.server.systemd import Notifier, feed_watchdog, notifier
 from icsfeed.web.client_address import is_within
 
 if TYPE_CHECKING:
@@ -28,131 +28,139 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SHUTDOWN_SECONDS = 10
+"""How long requests under way may take after a signal, before uvicorn cancels them."""
+
+THREAD_SWITCH_SECONDS = 0.0005
+"""After which a thread that renders lets the event loop run. Python's 0.005 delay each step of an answer."""
+GC_THRESHOLDS = (10_000, 20, 1_000)
+"""For gc.set_threshold. A full collection stops the server for 50 ms with 10,000 issues in memory, and with
+Python's own thresholds it falls into the middle of a refresh."""
+MALLOC_OPTIONS = {-8: 1, -3: 4 << 20, -1: 4 << 20}
+"""glibc's M_ARENA_MAX (arenas), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (bytes). With an arena for each thread,
+memory that one has freed is not used by the others: a third of what 10,000 issues take."""
+
+MAX_DESCRIPTORS = 65_536
+"""Open files and connections, where the hard limit allows it; 1,024 is the usual soft limit."""
+RESERVED_DESCRIPTORS = 256
+"""Those not for clients: the store, the configuration, Plane, CalDAV. At most a quarter of all."""
 
 
 class UvicornServer(uvicorn.Server):
-    """uvicorn's server, which tells when it answers and when it ends, and comes back after a signal."""
+    """uvicorn's server; calls `on_start` when it answers, tells systemd when it stops, and returns then."""
 
     def __init__(
-        self, settings: uvicorn.Config, answers: Callable[[], Awaitable[None]], told: Notifier
+        self, settings: uvicorn.Config, on_start: Callable[[], Awaitable[None]], systemd: Notifier
     ) -> None:
         super().__init__(settings)
-        self._answers, self._told = answers, told
+        self._on_start, self._systemd = on_start, systemd
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's own, which raises the signal again at the end: nothing would be closed then."""
-        before = {number: signal.signal(number, self.handle_exit) for number in ENDING}
+        """Stop on signals.
+
+        uvicorn's own (0.54) raises the signal again afterwards, which ends the process before workspaces and
+        store are closed.
+        """
+        previous = {number: signal.signal(number, self.handle_exit) for number in STOP_SIGNALS}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        await self._answers()
+        await self._on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._told.stopping()
+        self._systemd.stopping()
         await super().shutdown(sockets)
 
 
-HAND_OVER = 0.0005
-"""Seconds after which a thread that renders hands over to the event loop; Python's own 5 ms are a stall for
-each step of an answer."""
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return uvloop's event loop, or Python's where it is not installed; set the process up to serve."""
+    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
+    set_malloc_options()
+    raise_descriptor_limit()
+    # What is imported by now lives as long as the process: no collection has to look at it.
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    return auto_loop_factory()()
 
 
-HEAPS = {-8: 1, -3: 4 << 20, -1: 4 << 20}
-"""glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD: a heap for each thread keeps what others could
-use, a third of what 10,000 issues take."""
-
-
-def spare_memory() -> None:
-    """One heap for all threads, and what is freed goes back to the system; where glibc is."""
+def set_malloc_options() -> None:
+    """Share one arena between all threads and return freed memory to the system; do nothing without glibc."""
     with suppress(OSError, AttributeError):
         mallopt = CDLL(None).mallopt
-        for parameter, value in HEAPS.items():
-            mallopt(parameter, value)
-
-
-DESCRIPTORS = 65_536
-"""Files and connections that may be open together, where the system's hard limit lets us; 1,024 is usual."""
-RESERVE = 256
-"""Of them for ourselves (store, configuration, Plane, CalDAV servers); a quarter where there are few."""
+        for option, value in MALLOC_OPTIONS.items():
+            mallopt(option, value)
 
 
 def raise_descriptor_limit() -> None:
-    """Have as many as we may. Where that is not allowed (systemd's filter), the unit has set it."""
+    """Raise the soft limit of descriptors towards MAX_DESCRIPTORS.
+
+    Where setrlimit is forbidden, as by the system call filter of systemd/icsfeed.service, the unit has
+    already set the limit (LimitNOFILE).
+    """
     with suppress(OSError, ValueError):
         soft, hard = getrlimit(RLIMIT_NOFILE)
-        most = DESCRIPTORS if hard == RLIM_INFINITY else min(hard, DESCRIPTORS)
-        if soft != RLIM_INFINITY and soft < most:
-            setrlimit(RLIMIT_NOFILE, (most, hard))
+        limit = MAX_DESCRIPTORS if hard == RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+        if soft != RLIM_INFINITY and soft < limit:
+            setrlimit(RLIMIT_NOFILE, (limit, hard))
 
 
 def connection_capacity() -> int:
-    """How many connections there may be, so that the reserve is left."""
+    """Return how many connections may be open at once, so that the reserve is left."""
     try:
         soft, _ = getrlimit(RLIMIT_NOFILE)
     except (OSError, ValueError):
         soft = 1024
-    most = DESCRIPTORS if soft == RLIM_INFINITY else min(soft, DESCRIPTORS)
-    return most - min(RESERVE, most // 4)
+    limit = MAX_DESCRIPTORS if soft == RLIM_INFINITY else min(soft, MAX_DESCRIPTORS)
+    return limit - min(RESERVED_DESCRIPTORS, limit // 4)
 
 
-SEARCHES = (10_000, 20, 1_000)
-"""When garbage in cycles is looked for (gc.set_threshold): a look at all that is kept stops the server for
-50 ms at 10,000 issues, and Python's own settings take it in the middle of a refresh."""
-
-
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """The fastest there is (uvloop's, where it is installed), in a process that is set up to serve."""
-    sys.setswitchinterval(HAND_OVER)
-    spare_memory()
-    raise_descriptor_limit()
-    gc.freeze()
-    gc.set_threshold(*SEARCHES)
-    return auto_loop_factory()()
-
-
-async def listen(
+async def serve_app(
     app: ASGIApp,
     listener: socket.socket,
-    ready: Callable[[str], Awaitable[None]],
+    on_start: Callable[[str], Awaitable[None]],
     proxies: Callable[[], Collection[str]] = tuple,
 ) -> None:
-    """Serve on this socket until a signal ends it. `ready` is called with its address once it answers.
+    """Serve on a socket until a signal; call `on_start` with its URL once the server answers.
 
-    `proxies`: the networks of those that have more than one client's share of connections.
+    `proxies`: networks whose addresses may have all connections, not only one client's share.
     """
     systemd, url = notifier(os.environ), address_of(listener)
 
-    async def answers() -> None:
-        await ready(url)
-        systemd.ready(f"listens on {url}")
+    async def started() -> None:
+        await on_start(url)
+        systemd.ready(f"listening on {url}")
 
     admission = Admission(connection_capacity(), lambda address: is_within(address, proxies()))
     settings = uvicorn.Config(
-        dated(app, utc_now),
+        with_date(app, utc_now),
         http=partial(BoundedProtocol, admission=admission),  # type: ignore[arg-type]
-        ws="none",  # else any installed library would take connections out of their bounds
-        access_log=False,
+        # uvicorn takes any WebSocket library that is installed, whose connections would escape our limits.
+        ws="none",
+        access_log=False,  # it prints whole paths, with the tokens of feeds in them: web/access_log.py
         server_header=False,
-        date_header=False,
+        date_header=False,  # `with_date`
         log_config=None,
-        lifespan="off",
-        timeout_graceful_shutdown=10,
-        proxy_headers=False,  # web/middleware.py believes the proxies of the configuration, and no other
+        lifespan="off",  # each deployment runs its own (server/reload.py)
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        # Off: web/middleware.py trusts the proxies of the configuration, which a reload may change.
+        proxy_headers=False,
     )
-    server = UvicornServer(settings, answers, systemd)
-    connections = server.server_state.connections
-    beside = [keep_alive(systemd, os.environ, os.getpid()), close_slow_connections(connections)]
-    tasks = [asyncio.create_task(work) for work in beside]
+    server = UvicornServer(settings, started, systemd)
+    background = (
+        feed_watchdog(systemd, os.environ, os.getpid()),
+        close_slow_connections(server.server_state.connections),
+    )
+    tasks = [asyncio.create_task(work) for work in background]
     try:
         await server.serve(sockets=[listener])
     finally:
         for task in tasks:
             task.cancel()
-        leave(url)
+        remove_socket(url)

@@ -1,6 +1,6 @@
-"""Tells systemd how the server is (sd_notify(3)), where systemd has started it; else does nothing.
+"""Notifications to systemd (sd_notify(3)); without systemd they do nothing.
 
-A datagram of `NAME=value` lines to the socket in $NOTIFY_SOCKET.
+A notification is a datagram of `NAME=value` lines to the socket in $NOTIFY_SOCKET.
 """
 
 import asyncio
@@ -14,18 +14,20 @@ log = logging.getLogger("icsfeed.notify")
 
 
 class Notifier:
-    """Says what it is told to say. It never raises: a server does not fail because nobody listens."""
+    """Sends notifications; never raises, since a server does not fail because nobody hears it."""
 
     def __init__(self, address: str | None) -> None:
+        # "@" stands for the null byte that an abstract socket's name begins with (unix(7)).
         self._address = f"\0{address[1:]}" if address and address.startswith("@") else address
 
     def ready(self, status: str) -> None:
-        """The server answers."""
+        """Report that the server answers. `status` is shown by `systemctl status`."""
         self._send("READY=1", f"STATUS={' '.join(status.split())}")
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
-        """While in it, the configuration is being read again."""
+        """Report the beginning of a reload, and at the end of the block that the server is ready again."""
+        # Type=notify-reload wants the time of the beginning, to tell this reload from an earlier one.
         self._send("RELOADING=1", f"MONOTONIC_USEC={clock_gettime_ns(CLOCK_MONOTONIC) // 1000}")
         try:
             yield
@@ -33,48 +35,48 @@ class Notifier:
             self._send("READY=1")
 
     def stopping(self) -> None:
-        """No new requests are taken; the last answers go out."""
+        """Report that the server takes no new requests and sends its last answers."""
         self._send("STOPPING=1")
 
     def alive(self) -> None:
-        """The event loop still turns."""
+        """Report that the event loop runs."""
         self._send("WATCHDOG=1")
 
     def _send(self, *lines: str) -> None:
         if not self._address:
             return
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as own:
-                own.setblocking(False)
-                own.sendto("\n".join(lines).encode(), self._address)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.setblocking(False)  # a full queue must not hold up the event loop
+                sender.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
-            log.debug("systemd was not told %s: %s", lines[0], error.strerror)
+            log.debug("cannot notify systemd of %s: %s", lines[0], error.strerror)
 
 
 def notifier(environ: Mapping[str, str]) -> Notifier:
-    """For the process with this environment."""
+    """Return the notifier of a process with this environment."""
     return Notifier(environ.get("NOTIFY_SOCKET"))
 
 
 def watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
-    """How often, in seconds, the watchdog wants to hear from this process: half of its patience.
+    """Return how often to notify the watchdog, in seconds: half of its timeout, as sd_notify(3) recommends.
 
-    None: there is none, or it watches another process.
+    None: there is no watchdog, or it watches another process.
     """
-    given = environ.get("WATCHDOG_USEC", "")
-    if environ.get("WATCHDOG_PID", str(pid)) != str(pid) or not given.isascii() or not given.isdecimal():
+    timeout = environ.get("WATCHDOG_USEC", "")
+    if environ.get("WATCHDOG_PID", str(pid)) != str(pid) or not timeout.isascii() or not timeout.isdecimal():
         return None
-    return int(given) / 2_000_000 or None
+    return int(timeout) / 2_000_000 or None
 
 
-async def keep_alive(
-    told: Notifier,
+async def feed_watchdog(
+    systemd: Notifier,
     environ: Mapping[str, str],
     pid: int,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> None:
-    """Keep the watchdog quiet for as long as the event loop turns; ends where there is no watchdog."""
+    """Notify the watchdog until cancelled; return at once if there is none."""
     interval = watchdog_interval(environ, pid)
     while interval:
-        told.alive()
+        systemd.alive()
         await sleep(interval)

@@ -52,7 +52,7 @@ async def started(
         store, transports={"demo": plane.transport}, clock=clock, timer=clock.timer, sparing=sparing
     )
     try:
-        yield await pool.service(config)
+        yield await pool.open_service(config)
     finally:
         await pool.close()
 

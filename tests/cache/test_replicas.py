@@ -219,7 +219,7 @@ def test_three_processes_serve_the_same_and_plane_is_asked_once(tmp_path: Path, 
         with redis.client() as client:
             client.flushall()
         processes = [stack.enter_context(running("serve", "--port", "0", cwd=tmp_path)) for _ in range(3)]
-        urls = [line_with(process, "listens on").split()[-1] + path for process in processes]
+        urls = [line_with(process, "listening on").split()[-1] + path for process in processes]
         first = ask(urls)
         assert len({(answer.status_code, answer.content, answer.headers["etag"]) for answer in first}) == 1
         assert first[0].status_code == 200
@@ -247,7 +247,7 @@ def test_a_replica_that_is_stopped_lets_go_of_its_locks_and_ends_well(
             encoding="utf-8",
         )
         with running("serve", "--port", "0", cwd=tmp_path) as process:
-            line_with(process, "listens on")
+            line_with(process, "listening on")
             until = time.monotonic() + 20
             while not client.keys("icsfeed:lock:*"):
                 assert time.monotonic() < until

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from plane import faults as f
 from plane.data import PlaneData
 
-from icsfeed.cli.check import Finding, check, worst
+from icsfeed.cli.check import Finding, check, first_error
 from icsfeed.config.schema import (
     AuthProxy,
     Auto,
@@ -65,7 +65,7 @@ async def test_all_is_well_with_the_sample() -> None:
     assert everything.startswith("feed everything: 37 items, ")
     assert everything.endswith(" bytes; not in it: 3 undated, 1 with only a start date")
     assert len([line for line in lines if line.startswith("feed ")]) == 7 + 3 + 5
-    assert worst(found) is None
+    assert first_error(found) is None
 
 
 async def test_an_automatic_feed_whose_name_is_configured_is_checked_once() -> None:
@@ -98,7 +98,7 @@ async def test_a_workspace_that_cannot_be_read_is_an_error_and_so_are_its_feeds(
         ("error", "feed x"),
     ]
     assert words in found[0].text
-    assert isinstance(worst(found), kind)
+    assert isinstance(first_error(found), kind)
     assert isinstance(found[1].error, NoCopy)
 
 
@@ -108,7 +108,7 @@ async def test_a_project_that_may_not_be_read_is_the_reason_for_what_is_missing(
         found = await _found(world)
     assert (found[-1].level, found[-1].about) == ("error", "workspace demo")
     assert "may not read this" in found[-1].text
-    assert isinstance(worst(found), NoAccess)
+    assert isinstance(first_error(found), NoAccess)
 
 
 async def test_a_plane_that_is_too_slow_is_told_so() -> None:
@@ -126,7 +126,7 @@ async def test_projects_that_the_key_has_not_joined_are_named() -> None:
         found = await _found(world)
     errors = [finding for finding in found if finding.level == "error"]
     assert ["'OPPS'" in errors[0].text, "'X'" in errors[1].text, len(errors)] == [True, True, 2]
-    assert isinstance(worst(found), NoAccess)
+    assert isinstance(first_error(found), NoAccess)
     assert any(prop in finding.text for finding in found if finding.level == "ok")
 
 
@@ -134,7 +134,7 @@ async def test_projects_may_be_named_by_id() -> None:
     async with serving() as world:
         ids = tuple(world.data.projects)
     async with serving(_config(projects=ids)) as world:
-        assert worst(await _found(world)) is None
+        assert first_error(await _found(world)) is None
 
 
 async def test_a_key_without_any_project_is_an_error() -> None:
@@ -145,7 +145,7 @@ async def test_a_key_without_any_project_is_an_error() -> None:
     async with serving(_config(), data=data, clock=clock) as world:
         found = await _found(world)
     assert "has joined no project" in found[-1].text
-    assert isinstance(worst(found), NoAccess)
+    assert isinstance(first_error(found), NoAccess)
 
 
 async def test_what_is_not_active_is_told_and_not_tried() -> None:

@@ -90,7 +90,7 @@ def test_the_sign_in_proxy_is_known_by_its_connection(
         file.write(f"auth_proxy: {{header: X-Forwarded-Email, from: [{proxy}]}}\n")
     headers = {"X-Forwarded-Email": "anna@example.com", "Accept": "text/html"}
     with running("serve", "--port", "0", cwd=configured) as process:
-        url = line_with(process, "listens on").split()[-1]
+        url = line_with(process, "listening on").split()[-1]
         named = {**headers, "X-Forwarded-For": forwarded} if forwarded else headers
         answer = httpx.get(f"{url}/me", headers=named, timeout=20)
     assert answer.status_code == status
@@ -141,7 +141,7 @@ def test_demo_serves_ten_thousand_issues(tmp_path: Path) -> None:
 
 def test_serve_runs_from_the_environment_alone(tmp_path: Path, env: dict[str, str]) -> None:
     with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
-        url = line_with(process, "listens on").split()[-1]
+        url = line_with(process, "listening on").split()[-1]
         links = json.loads(run("urls", "--json", cwd=tmp_path, env=env).stdout)["feeds"]
         path = links["all"]["ics"].removeprefix("http://127.0.0.1:8765")
         answer = httpx.get(url + path, timeout=20)
@@ -154,7 +154,7 @@ def test_serve_runs_from_the_environment_alone(tmp_path: Path, env: dict[str, st
 
 def test_status_says_how_a_server_is(tmp_path: Path, env: dict[str, str]) -> None:
     with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
-        url = line_with(process, "listens on").split()[-1]
+        url = line_with(process, "listening on").split()[-1]
         links = json.loads(run("urls", "--json", cwd=tmp_path, env=env).stdout)["feeds"]
         httpx.get(url + links["all"]["ics"].removeprefix("http://127.0.0.1:8765"), timeout=20)
         good, live = (run("status", "--url", url, *more, cwd=tmp_path) for more in ([], ["--live", "--json"]))
@@ -167,7 +167,7 @@ def test_status_says_how_a_server_is(tmp_path: Path, env: dict[str, str]) -> Non
 def test_status_says_what_cannot_be_served(tmp_path: Path, env: dict[str, str]) -> None:
     env = {**env, "PLANE_API_KEY": "wrong", "STATE_DIRECTORY": str(tmp_path)}
     with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
-        url = line_with(process, "listens on").split()[-1]
+        url = line_with(process, "listening on").split()[-1]
         line_with(process, "does not accept the API key")
         done = run("status", "--url", url, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (75, f"not ready\n{SLUG}: key refused\n")
@@ -313,7 +313,7 @@ def test_init_writes_the_example_once(tmp_path: Path) -> None:
     assert (done.returncode, "icsfeed check" in done.stdout) == (0, True)
     written = (tmp_path / "feeds.yaml").read_text(encoding="utf-8")
     again = run("init", cwd=tmp_path)
-    assert (again.returncode, "is there already" in again.stderr) == (73, True)
+    assert (again.returncode, "already exists" in again.stderr) == (73, True)
     assert (tmp_path / "feeds.yaml").read_text(encoding="utf-8") == written
 
 

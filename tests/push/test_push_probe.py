@@ -9,7 +9,7 @@ import pytest
 from dav_memory import URL, Fault, MemoryDav, answering, refusing_the_connection
 from push_world import FEED, pushing_to, target
 
-from icsfeed.cli.check import Finding, check, worst
+from icsfeed.cli.check import Finding, check, first_error
 from icsfeed.config.schema import PushTarget
 from icsfeed.errors import IcsfeedError, LoginRefused, NoCollection, NoPermission, NoServer, Rejected
 from icsfeed.push.session import open_server
@@ -63,7 +63,7 @@ async def test_the_first_thing_that_does_not_work_is_an_error_and_is_tried_once(
     dav.plan(method, fault, times=99)
     findings = await found(dav, tmp_path, target(URL, create=False))
     assert findings[-1].level == "error"
-    assert isinstance(worst(findings), kind)
+    assert isinstance(first_error(findings), kind)
     assert dav.asked(method) == 1
 
 
@@ -74,13 +74,13 @@ async def test_a_server_that_does_not_keep_what_is_written_is_told(tmp_path: Pat
     dav = MemoryDav()
     dav.plan("PUT", dropping)
     findings = await found(dav, tmp_path, target(URL))
-    assert isinstance(worst(findings), Rejected)
+    assert isinstance(first_error(findings), Rejected)
 
 
 async def test_a_probe_is_deleted_though_the_server_drops_our_marks(tmp_path: Path) -> None:
     dav = MemoryDav(reform=lambda data: data.replace(b"X-ICSFEED-OWNER", b"X-OTHER"))
     findings = await found(dav, tmp_path, target(URL))
-    assert isinstance(worst(findings), Rejected)
+    assert isinstance(first_error(findings), Rejected)
     assert dav.objects == {}
 
 

@@ -1,6 +1,7 @@
 """Bounds of a connection, on real sockets under uvicorn; the clock is moved by hand."""
 
 import asyncio
+import os
 import re
 import socket
 import threading
@@ -19,18 +20,18 @@ import uvicorn
 from cli_world import first_json, running
 
 from icsfeed.server.connections import (
-    HEADER_BYTES,
-    HEADER_COUNT,
-    PER_ADDRESS,
-    SECONDS,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_PER_ADDRESS,
+    MAX_SECONDS,
     Admission,
     BoundedProtocol,
     Phase,
     close_slow_connections,
-    dated,
+    with_date,
 )
 
-HEADER_SECONDS, BODY_SECONDS, EXCHANGE_SECONDS = (SECONDS[phase] for phase in Phase)
+HEADER_SECONDS, BODY_SECONDS, EXCHANGE_SECONDS = (MAX_SECONDS[phase] for phase in Phase)
 
 LARGE = 64 * 1024 * 1024
 """Bytes of an answer: more than the two sockets hold between them."""
@@ -206,12 +207,12 @@ def test_a_client_that_does_not_read_is_let_go(site: Site, more: bytes) -> None:
 
 def test_a_header_without_end_is_cut(site: Site) -> None:
     with site.open() as client, pytest.raises(OSError, match=r"reset|pipe"):
-        client.sendall(GET + b"X-Long: " + b"x" * HEADER_BYTES * 1000)
+        client.sendall(GET + b"X-Long: " + b"x" * MAX_HEADER_BYTES * 1000)
 
 
 @pytest.mark.parametrize(
     "headers",
-    [b"X-A: b\r\n" * (HEADER_COUNT + 1), b"X-Long: " + b"x" * (HEADER_BYTES + 1) + b"\r\n"],
+    [b"X-A: b\r\n" * (MAX_HEADERS + 1), b"X-Long: " + b"x" * (MAX_HEADER_BYTES + 1) + b"\r\n"],
     ids=["many", "long"],
 )
 def test_too_many_headers_are_a_400(site: Site, headers: bytes) -> None:
@@ -223,12 +224,12 @@ def test_too_many_headers_are_a_400(site: Site, headers: bytes) -> None:
 
 def test_as_many_headers_as_apps_send_are_fine(site: Site) -> None:
     with site.open() as client:
-        client.sendall(GET + b"X-A: b\r\n" * (HEADER_COUNT - 1) + b"\r\n")
+        client.sendall(GET + b"X-A: b\r\n" * (MAX_HEADERS - 1) + b"\r\n")
         assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_a_large_body_is_not_taken_for_a_header(site: Site) -> None:
-    body = b"y" * (HEADER_BYTES * 3)
+    body = b"y" * (MAX_HEADER_BYTES * 3)
     with site.open() as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         said = b""
@@ -244,11 +245,11 @@ def test_pipelined_requests_are_answered_in_turn(site: Site) -> None:
 
 
 def test_an_address_has_a_quarter_of_all_connections_and_no_more_than_its_share() -> None:
-    for capacity, share in ((8, 2), (768, 192), (65_000, PER_ADDRESS)):
+    for capacity, share in ((8, 2), (768, 192), (65_000, MAX_PER_ADDRESS)):
         admission = Admission(capacity, lambda _: False)
         assert [admission.admit("192.0.2.1") for _ in range(share + 1)] == [True] * share + [False]
         assert admission.admit("192.0.2.2")
-        admission.leave("192.0.2.1")
+        admission.release("192.0.2.1")
         assert [admission.admit("192.0.2.1") for _ in range(2)] == [True, False]
 
 
@@ -289,7 +290,7 @@ OPEN = b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         (SLOW + b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", [200, 501]),
         (SLOW + b"hello\r\n\r\n", [200, 400]),
         (SLOW + b"GET / HTTP/1.1\r\nHost x\r\n\r\n", [200, 400]),
-        (SLOW + GET + b"X-A: b\r\n" * (HEADER_COUNT + 1) + b"\r\n", [200, 400]),
+        (SLOW + GET + b"X-A: b\r\n" * (MAX_HEADERS + 1) + b"\r\n", [200, 400]),
         (OPEN + b"no length\r\n", [400]),
         (SLOW + OPEN + b"no length\r\n", [200, 400]),
         (SLOW + SLOW + OPEN + b"2\r\nab\r\nno length\r\n" + SLOW, [200, 200, 400]),
@@ -346,7 +347,7 @@ async def test_a_date_is_of_the_moment_that_the_answer_begins() -> None:
         sent.append(message)
 
     for _ in range(3):
-        await dated(_app, lambda: moments.pop(0))({"path": "/"}, _nothing, send)  # type: ignore[arg-type]
+        await with_date(_app, lambda: moments.pop(0))({"path": "/"}, _nothing, send)  # type: ignore[arg-type]
     starts = [message for message in sent if message["type"] == "http.response.start"]
     dates = [dict(message["headers"])[b"date"] for message in starts]
     assert dates == [b"Mon, 23 Nov 2026 10:00:00 GMT", *[b"Mon, 23 Nov 2026 10:00:07 GMT"] * 2]
@@ -376,7 +377,8 @@ async def test_the_late_are_looked_for_until_the_end() -> None:
 
 def test_a_websocket_library_that_happens_to_be_installed_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "websockets.py").touch()  # uvicorn would take it, and fail on it
-    with running("demo", "--port", "0", "--json", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as demo:
+    path = os.pathsep.join([str(tmp_path), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    with running("demo", "--port", "0", "--json", cwd=tmp_path, env={"PYTHONPATH": path}) as demo:
         url = first_json(demo)["url"]
         asked = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         assert httpx.get(f"{url}/health", headers=asked).status_code == 200

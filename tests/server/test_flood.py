@@ -47,7 +47,7 @@ def _served(folder: Path, plane: str, soft: int, hard: int, more: str = "") -> I
     env = {**BARE, "STATE_DIRECTORY": str(folder)}
     with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as process:
         try:
-            yield process, line_with(process, "listens on").rpartition(" ")[2]
+            yield process, line_with(process, "listening on").rpartition(" ")[2]
         finally:
             process.terminate()
 

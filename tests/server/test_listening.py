@@ -26,7 +26,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 
 def _url(process: "subprocess.Popen[str]") -> str:
-    return line_with(process, "listens on").rpartition(" ")[2]
+    return line_with(process, "listening on").rpartition(" ")[2]
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_the_address_of_another_server_is_not_forgotten(tmp_path: Path) -> None:
     environ = {"STATE_DIRECTORY": str(tmp_path / "new")}
     first, second = ServedAddress(environ), ServedAddress(environ)
     assert first.read() is None
-    first.remember("http://0.0.0.0:1")
-    second.remember("http://[::]:2")
-    first.forget()
+    first.save("http://0.0.0.0:1")
+    second.save("http://[::]:2")
+    first.remove()
     assert first.read() == "http://[::1]:2"
-    second.forget()
+    second.remove()
     assert first.read() is None
 
 
@@ -146,6 +146,6 @@ def test_what_is_no_address_is_not_asked(tmp_path: Path, text: str) -> None:
 def test_a_folder_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     served = ServedAddress({"STATE_DIRECTORY": str(tmp_path / "file")})
-    served.remember("http://127.0.0.1:1")
-    served.forget()
+    served.save("http://127.0.0.1:1")
+    served.remove()
     assert ServedAddress({}).read() is None

@@ -10,11 +10,11 @@ import pytest
 import trustme
 
 from icsfeed.errors import BadSetting, InvalidValue
-from icsfeed.server.live_status import FOREIGN, LARGEST, LiveState, state
+from icsfeed.server.live_status import MAX_BODY_BYTES, NOT_ICSFEED, LiveState, live_state
 
 pytestmark = pytest.mark.anyio
 Site = Callable[[httpx.Request], httpx.Response]
-NOBODY = LiveState(False, False, FOREIGN)
+NOBODY = LiveState(False, False, NOT_ICSFEED)
 GOOD = {"copies": {"acme": {"ready": True, "problem": None}}, "store": "ok", "configuration": "ok"}
 
 
@@ -48,7 +48,7 @@ def saying(body: object, status: int = 200) -> Site:
     ],
 )
 async def test_a_server_is_as_it_says(body: object, found: LiveState) -> None:
-    assert await state("http://x/", transport=httpx.MockTransport(saying(body))) == found
+    assert await live_state("http://x/", transport=httpx.MockTransport(saying(body))) == found
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,11 @@ async def test_a_server_is_as_it_says(body: object, found: LiveState) -> None:
         httpx.Response(200, text="<html>"),
         httpx.Response(404),
         httpx.Response(302, headers={"Location": "http://elsewhere/"}),
-        httpx.Response(200, content=b" " * LARGEST + b'{"copies": {}}'),
+        httpx.Response(200, content=b" " * MAX_BODY_BYTES + b'{"copies": {}}'),
     ],
 )
 async def test_what_is_no_server_of_ours_is_told_apart(answer: httpx.Response) -> None:
-    assert await state("http://x", transport=httpx.MockTransport(lambda _: answer)) == NOBODY
+    assert await live_state("http://x", transport=httpx.MockTransport(lambda _: answer)) == NOBODY
 
 
 @pytest.mark.parametrize(("said", "found"), [("healthy", LiveState(True, True)), ("ok", NOBODY)])
@@ -70,18 +70,18 @@ async def test_only_whether_it_lives(said: str, found: LiveState) -> None:
         assert request.url.path == "/health"
         return httpx.Response(200, json={"status": said})
 
-    assert await state("http://x", only_live=True, transport=httpx.MockTransport(site)) == found
+    assert await live_state("http://x", only_live=True, transport=httpx.MockTransport(site)) == found
 
 
 async def test_no_answer_is_a_state_too() -> None:
     def site(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectTimeout("")
 
-    found = await state("http://x", transport=httpx.MockTransport(site))
+    found = await live_state("http://x", transport=httpx.MockTransport(site))
     assert found == LiveState(False, False, {"server": "no answer in time"})
     for url in ("http://x:port", "nonsense", "http://127.0.0.1:99999", "ftp://x", "http://a..b"):
         with pytest.raises(InvalidValue, match=r"web address|must begin with https://|host name"):
-            await state(url)
+            await live_state(url)
 
 
 async def test_the_authorities_of_the_environment_are_trusted(tmp_path: Path) -> None:
@@ -97,8 +97,8 @@ async def test_the_authorities_of_the_environment_are_trusted(tmp_path: Path) ->
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        known = await state(url, only_live=True, environ={"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
+        known = await live_state(url, only_live=True, environ={"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
         assert known == LiveState(True, True)
-        assert "certificate" in (await state(url, only_live=True, environ={})).problems["server"].lower()
+        assert "certificate" in (await live_state(url, only_live=True, environ={})).problems["server"].lower()
         with pytest.raises(BadSetting):
-            await state(url, environ={"SSL_CERT_FILE": str(tmp_path / "missing.pem")})
+            await live_state(url, environ={"SSL_CERT_FILE": str(tmp_path / "missing.pem")})

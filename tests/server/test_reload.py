@@ -24,7 +24,7 @@ from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 from icsfeed.errors import ConfigError, Problem
 from icsfeed.plane.webhook import WebhookChange
 from icsfeed.server.build import WorkspacePool
-from icsfeed.server.reload import Host, Reloader, hosted
+from icsfeed.server.reload import ReloadableApp, Reloader, open_app
 from icsfeed.store.store import open_store
 from icsfeed.web.state import ServerState
 
@@ -37,7 +37,7 @@ CONFIG = settings(FEEDS, auto=Auto(), admin_token=Secret("an admin token that no
 class Site:
     """A host over one embedded Plane, and a client of it."""
 
-    def __init__(self, host: Host, server: ServerState, faults: Faults, clock: Clock) -> None:
+    def __init__(self, host: ReloadableApp, server: ServerState, faults: Faults, clock: Clock) -> None:
         self.host, self.server, self.faults, self.clock = host, server, faults, clock
         self.data: Any = None
         transport = httpx.ASGITransport(host)  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ async def site(config: Config = CONFIG) -> AsyncIterator[Site]:
     transports = dict.fromkeys(("demo", "other"), httpx.ASGITransport(plane))
     store, server = open_store("memory", {}), ServerState(clock, clock.timer)
     pool = WorkspacePool(store, transports=transports, clock=clock, timer=clock.timer, chance=lambda: 0.0)
-    async with hosted(config, pool, store, server) as host:
+    async with open_app(config, pool, store, server) as host:
         made = Site(host, server, faults, clock)
         made.data = data
         async with made.client:
@@ -87,7 +87,7 @@ async def test_feeds_come_and_go_and_the_others_stay_as_they_are() -> None:
         await made.settled()
         gone = made.host.service.links.ics_path("all")
         read = made.faults.count()
-        await made.host.load(
+        await made.host.deploy(
             replace(CONFIG, feeds={"property": FEEDS["property"], "ops": Feed(project="OPS")})
         )
         after = await made.get("property")
@@ -100,7 +100,7 @@ async def test_feeds_come_and_go_and_the_others_stay_as_they_are() -> None:
 async def test_a_workspace_with_the_same_settings_is_the_same_one() -> None:
     async with site() as made:
         workspace = made.host.service.workspaces["demo"]
-        await made.host.load(
+        await made.host.deploy(
             replace(CONFIG, timezone="Europe/Berlin", cors=("https://intranet.example.com",))
         )
         assert made.host.service.workspaces["demo"] is workspace
@@ -114,7 +114,7 @@ async def test_a_request_under_way_is_answered_by_the_configuration_it_came_unde
         made.faults.add("/work-items/", f.delayed(0.3), None)
         asking = asyncio.create_task(made.client.get(path))
         await until(lambda: made.faults.count("/work-items/") > 0)
-        await made.host.load(replace(CONFIG, feeds={"ops": Feed(project="OPS")}))
+        await made.host.deploy(replace(CONFIG, feeds={"ops": Feed(project="OPS")}))
         answer = await asking
         assert answer.status_code == 200
         assert len(events(answer.content)) == 20
@@ -126,7 +126,7 @@ async def test_a_workspace_with_other_settings_goes_on_from_what_was_known() -> 
         await made.get("all")
         made.faults.add("", f.refused(), times=None)
         read = made.faults.count()
-        await made.host.load(with_demo(CONFIG, projects=("PROP",)))
+        await made.host.deploy(with_demo(CONFIG, projects=("PROP",)))
         narrowed = await made.get("all")
         assert narrowed.status_code == 200
         shown = set(events(narrowed.content))
@@ -134,7 +134,7 @@ async def test_a_workspace_with_other_settings_goes_on_from_what_was_known() -> 
         assert f"plane-issue-{sample_id('issue', 'WEB', '1')}@calplanebot" not in shown
         assert made.faults.count() <= read + 2
         made.faults.clear()
-        await made.host.load(CONFIG)
+        await made.host.deploy(CONFIG)
         made.clock.move(61)
         assert len(events((await made.get("all")).content)) > len(shown)
 
@@ -144,7 +144,7 @@ async def test_another_workspace_under_the_same_name_takes_nothing_over(change: 
     async with site() as made:
         assert (await made.get("all")).status_code == 200
         made.faults.add("", f.refused(), times=None)
-        await made.host.load(with_demo(CONFIG, **change))
+        await made.host.deploy(with_demo(CONFIG, **change))
         assert (await made.get("all")).status_code == 503
 
 
@@ -156,7 +156,7 @@ async def test_what_was_read_and_not_yet_kept_is_handed_on() -> None:
         made.clock.move(61)
         made.faults.add("/states/", f.delayed(0.2), None)
         assert b"Newer" in (await made.get("all")).content
-        await made.host.load(with_demo(CONFIG, title="Another title"))
+        await made.host.deploy(with_demo(CONFIG, title="Another title"))
         made.faults.add("", f.refused(), times=None)
         assert b"Newer" in (await made.get("all")).content
 
@@ -173,7 +173,7 @@ async def test_a_workspace_that_is_gone_is_closed() -> None:
     async with site(both) as made:
         assert (await made.get("elsewhere")).status_code == 200
         gone = made.host.service.workspaces["other"]
-        await made.host.load(CONFIG)
+        await made.host.deploy(CONFIG)
         assert set(made.host.service.workspaces) == {"demo"}
         assert gone.plane._client.is_closed  # type: ignore[attr-defined]
         assert (await made.get("property")).status_code == 200
@@ -185,7 +185,7 @@ async def test_counts_limits_and_readers_outlive_a_configuration() -> None:
         bearer = {"authorization": "Bearer an admin token that nobody guesses"}
         for _ in range(10):
             await made.client.get("/status", headers={"authorization": "Bearer guess"})
-        await made.host.load(replace(CONFIG, language="de"))
+        await made.host.deploy(replace(CONFIG, language="de"))
         assert (await made.client.get("/status", headers={"authorization": "Bearer x"})).status_code == 429
         made.clock.move(61)
         report = (await made.client.get("/status", headers=bearer)).json()
@@ -207,7 +207,7 @@ async def test_what_a_webhook_has_touched_is_read_though_the_configuration_chang
             resources=frozenset({"issues"}),
         )
         made.server.watch(workspace, CONFIG.cache).touch(touched)
-        await made.host.load(replace(CONFIG, language="de"))
+        await made.host.deploy(replace(CONFIG, language="de"))
         made.clock.move(5)
         await asyncio.sleep(1.5)
         made.faults.add("", f.refused(), times=None)
@@ -277,9 +277,9 @@ async def test_a_changed_file_is_loaded_once_it_stands_still() -> None:
 
 async def test_a_signal_loads_it_at_once_changed_or_not() -> None:
     async with site() as made, watched(made) as (file, _, reloading):
-        reloading.tell()
+        reloading.request()
         await until(lambda: file.loads == 1)
-        reloading.tell()
+        reloading.request()
         await until(lambda: file.loads == 2)
 
 
@@ -319,7 +319,7 @@ async def test_a_fault_while_loading_leaves_what_is_there(
 
         load = broken if when == "reading it" else lambda: CONFIG
         await Reloader(made.host, load, lambda: None, broken).reload()
-        assert "the one before stays" in caplog.text
+        assert "keeping the previous one" in caplog.text
         assert (await made.health())["configuration"] == "invalid"
         assert (await made.get("all")).content == before.content
         await Reloader(made.host, lambda: CONFIG, lambda: None, lambda _: None).reload()
@@ -340,7 +340,7 @@ async def test_a_webhook_just_before_a_change_of_its_workspace_is_not_lost() -> 
                 projects=frozenset({sample_id("project", "PROP")}),
             )
         )
-        await made.host.load(with_demo(CONFIG, title="Another title"))
+        await made.host.deploy(with_demo(CONFIG, title="Another title"))
         made.clock.move(2)
         assert b"Newer" in (await made.get("all")).content
 
@@ -353,7 +353,7 @@ async def test_what_is_read_until_the_swap_is_handed_on() -> None:
         made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "Newer"})
         made.clock.move(61)
         made.faults.add("order_by=-updated_at", f.delayed(0.5), None)
-        loading = asyncio.create_task(made.host.load(with_demo(CONFIG, title="Another title")))
+        loading = asyncio.create_task(made.host.deploy(with_demo(CONFIG, title="Another title")))
         await until(lambda: made.host.service.workspaces["demo"] is not before)
         assert b"Newer" in (await asking).content
         await loading
@@ -368,7 +368,7 @@ async def test_a_sync_that_a_new_configuration_ends_says_so(caplog: pytest.LogCa
         made.clock.move(1)
         made.server.sync.start(tuple(made.host.service.workspaces.values()))
         await until(lambda: made.host.service.workspaces["demo"].refreshes.under_way > 0)
-        await made.host.load(with_demo(CONFIG, title="Another title"))
+        await made.host.deploy(with_demo(CONFIG, title="Another title"))
         await until(lambda: not made.server.sync.is_running)
         assert made.server.sync.last is not None
         assert made.server.sync.last.errors == (
@@ -399,7 +399,7 @@ feeds: {{first: {{project: PROP, public: true}}}}
         file = tmp_path / "feeds.yaml"
         file.write_text(text, encoding="utf-8")
         with running("serve", "--port", "0", cwd=tmp_path) as process:
-            url = line_with(process, "listens on").rpartition(" ")[2]
+            url = line_with(process, "listening on").rpartition(" ")[2]
             assert _settles(f"{url}/feeds/first.ics", 200)
             file.write_text(text.replace("first", "second"), encoding="utf-8")
             process.send_signal(signal.SIGHUP)
@@ -407,7 +407,7 @@ feeds: {{first: {{project: PROP, public: true}}}}
             assert _settles(f"{url}/feeds/first.ics", 404)
             file.write_text("feeds: [", encoding="utf-8")
             process.send_signal(signal.SIGHUP)
-            assert "stays" in line_with(process, "not loaded")
+            assert "keeping the previous one" in line_with(process, "configuration rejected")
             assert httpx.get(f"{url}/feeds/second.ics").status_code == 200
             assert httpx.get(f"{url}/api/v1/health").json()["configuration"] == "invalid"
             file.write_text(text.replace("first", "third"), encoding="utf-8")

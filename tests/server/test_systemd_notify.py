@@ -9,7 +9,7 @@ from time import CLOCK_MONOTONIC, clock_gettime_ns
 
 import pytest
 
-from icsfeed.server.systemd import Notifier, keep_alive, notifier, watchdog_interval
+from icsfeed.server.systemd import Notifier, feed_watchdog, notifier, watchdog_interval
 
 pytestmark = pytest.mark.anyio
 
@@ -27,11 +27,11 @@ def listening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
 def test_each_state_is_one_datagram(listening: tuple[socket.socket, str]) -> None:
     server, name = listening
     told = notifier({"NOTIFY_SOCKET": name})
-    told.ready("listens on\nhttp://x")
+    told.ready("listening on\nhttp://x")
     told.alive()
     told.stopping()
     assert [server.recv(500) for _ in range(3)] == [
-        b"READY=1\nSTATUS=listens on http://x",
+        b"READY=1\nSTATUS=listening on http://x",
         b"WATCHDOG=1",
         b"STOPPING=1",
     ]
@@ -86,10 +86,10 @@ async def test_the_watchdog_hears_from_us_until_the_end(listening: tuple[socket.
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await keep_alive(Notifier(name), {"WATCHDOG_USEC": "30000000"}, 7, sleep)
+        await feed_watchdog(Notifier(name), {"WATCHDOG_USEC": "30000000"}, 7, sleep)
     assert slept == [15.0] * 3
     assert [server.recv(500) for _ in range(3)] == [b"WATCHDOG=1"] * 3
 
 
 async def test_without_a_watchdog_nothing_is_said() -> None:
-    await keep_alive(Notifier(None), {}, 7)
+    await feed_watchdog(Notifier(None), {}, 7)

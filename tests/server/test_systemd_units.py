@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cli_world import SECRET, running
 
-from icsfeed.server.connections import PER_ADDRESS
+from icsfeed.server.connections import MAX_PER_ADDRESS
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted(path.name for path in (ROOT / "systemd").glob("*.*") if path.suffix in (".service", ".timer"))
@@ -86,7 +86,7 @@ def test_the_command_is_one_of_ours(name: str, tmp_path: Path) -> None:
 def test_the_server_has_more_descriptors_than_one_address_may_take_connections() -> None:
     """Its filter forbids setrlimit, with which the server would raise the limit itself."""
     text = (ROOT / "systemd/icsfeed.service").read_text(encoding="utf-8")
-    assert int(re.findall(r"^LimitNOFILE=([0-9]+)$", text, re.MULTILINE)[0]) > 4 * PER_ADDRESS
+    assert int(re.findall(r"^LimitNOFILE=([0-9]+)$", text, re.MULTILINE)[0]) > 4 * MAX_PER_ADDRESS
 
 
 def test_the_users_are_ones_that_sysusers_makes() -> None:
@@ -110,7 +110,7 @@ def test_the_server_tells_systemd_how_it_is(tmp_path: Path) -> None:
             process.send_signal(signal.SIGTERM)
             _until(systemd, b"STOPPING=1")
             assert process.wait(timeout=20) == 0
-    assert any(line.startswith(b"READY=1\nSTATUS=listens on http://127.0.0.1:") for line in heard)
+    assert any(line.startswith(b"READY=1\nSTATUS=listening on http://127.0.0.1:") for line in heard)
 
 
 def test_a_reload_is_told_from_its_begin_to_its_end(tmp_path: Path) -> None:
