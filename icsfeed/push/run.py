@@ -163,9 +163,9 @@ class _PushRun:
         """Everything, in the order of caldav.md. Raises what ends it early."""
         memory = await load_record(self._context.store, self._name, self._target)
         async with self._context.connect(self._target) as server:
-            server.waits = self._waits
+            server.on_wait = self._waits
             if memory.one_at_a_time:
-                server.one_at_a_time()
+                server.disable_concurrency()
             try:
                 feed, header = reading.feed, reading.calendar.header
                 collection, listed = await open_collection(
