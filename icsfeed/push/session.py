@@ -165,7 +165,8 @@ class DavServer:
             if response is not None:
                 self._max_concurrent = 1
                 self.was_locked |= response.status == HTTPStatus.LOCKED
-                if attempt >= min(self._attempts, _max_attempts(response.status)):
+                limit = MAX_ATTEMPTS_AFTER_500 if response.status == 500 else MAX_ATTEMPTS
+                if attempt >= min(self._attempts, limit):
                     # If many requests end like this, the server is the cause, not the single objects.
                     self._failed_requests += 1
                     if self._failed_requests > MAX_FAILED_REQUESTS:
@@ -245,10 +246,6 @@ def _push_error(error: Exception, what: str) -> PushError:
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return NoServer(what, "no answer in time")
     return NoServer(what, f"no connection ({text or type(error).__name__})")
-
-
-def _max_attempts(status: int) -> int:
-    return MAX_ATTEMPTS_AFTER_500 if status == HTTPStatus.INTERNAL_SERVER_ERROR else MAX_ATTEMPTS
 
 
 class Connect(Protocol):
