@@ -10,7 +10,7 @@ from icsfeed.feeds.mapping import probe_uid
 from icsfeed.ics.component import Component
 from icsfeed.push.collection import Collection, no_calendar
 from icsfeed.push.discovery import find_calendar
-from icsfeed.push.object import has_mark, read_object, write_object
+from icsfeed.push.object import Claim, read_object, write_object
 from icsfeed.push.plan import object_name
 from icsfeed.push.session import Connect, open_server
 
@@ -53,6 +53,6 @@ async def try_target(
         body = (await collection.read([path])).get(path)
         if body is not None:
             await collection.delete(path, body.etag)
-        if body is None or not has_mark(read_object(body.data), mark):
+        if body is None or not Claim(mark).owns(read_object(body.data)):
             raise Rejected(path, "what was read back is not what was written: see the server's log")
         yield "an object was written, read and deleted"

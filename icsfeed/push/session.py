@@ -141,7 +141,7 @@ class DavServer:
     async def request(
         self, method: str, url: str, what: str, *, body: bytes = b"", headers: Mapping[str, str] = {}
     ) -> DavResponse:
-        """Return the response, whatever its status; retry 423, 429, 5xx and lost connections.
+        """Return the response, whatever its status; retry 423, 429, 500, 502 to 504 and lost connections.
 
         After the last attempt the failure is returned, too. Raise LoginRefused for 401, or NoServer,
         NotTrusted or NotCalDav if there is no usable response. `what` names the request in errors.
@@ -165,7 +165,11 @@ class DavServer:
             if response is not None:
                 self._max_concurrent = 1
                 self.was_locked |= response.status == HTTPStatus.LOCKED
-                limit = MAX_ATTEMPTS_AFTER_500 if response.status == 500 else MAX_ATTEMPTS
+                limit = (
+                    MAX_ATTEMPTS_AFTER_500
+                    if response.status == HTTPStatus.INTERNAL_SERVER_ERROR
+                    else MAX_ATTEMPTS
+                )
                 if attempt >= min(self._attempts, limit):
                     # If many requests end like this, the server is the cause, not the single objects.
                     self._failed_requests += 1
