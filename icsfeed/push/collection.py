@@ -68,7 +68,7 @@ class Collection:
     def __init__(self, server: DavServer, url: str) -> None:
         self.url = url if url.endswith("/") else f"{url}/"
         self.path = xml.canonical_path(self.url, "") or "/"
-        self.server = server
+        self._server = server
         # Requests use the server's own spelling of a path: not every server finds an equivalent one.
         self._server_paths: dict[str, str] = {}
 
@@ -78,8 +78,7 @@ class Collection:
         An incomplete listing must never be used: objects missing in it would be created a second time.
         """
         what = f"the listing of {self.url}"
-        response = await propfind(self.server, self.url, what, 1, xml.TYPE, xml.ETAG, xml.CONTENT_TYPE)
-        answers = _read_multistatus(response, what)
+        answers = await propfind(self._server, self.url, what, 1, xml.TYPE, xml.ETAG, xml.CONTENT_TYPE)
         own = next((answer for answer in answers if answer.path.rstrip("/") == self.path.rstrip("/")), None)
         # xandikos 0.2 answers 207 with a 404 inside, for an address that it makes up.
         if answers and all(answer.status in GONE_STATUSES for answer in answers):
@@ -87,7 +86,7 @@ class Collection:
         # A 507 inside means that the server cut the listing off (RFC 6578, 3.6).
         if own is None or any(answer.status == HTTPStatus.INSUFFICIENT_STORAGE for answer in answers):
             raise NotCalDav(what, "it is incomplete; nothing was written")
-        if xml.CALENDAR not in own.child_tags(xml.TYPE):
+        if not own.is_calendar:
             raise NoCollection(
                 self.url, "it is not a calendar: give the calendar's address, or its `collection`"
             )
@@ -95,9 +94,7 @@ class Collection:
         for answer in answers:
             name = answer.path.removeprefix(self.path)
             is_member = name not in ("", answer.path) and "/" not in name
-            is_object = answer.status not in GONE_STATUSES and xml.COLLECTION not in answer.child_tags(
-                xml.TYPE
-            )
+            is_object = answer.status not in GONE_STATUSES and xml.COLLECTION not in answer.resource_types
             if is_member and is_object:
                 kind = answer.text(xml.CONTENT_TYPE).lower()
                 listed[answer.path] = ListedObject(_etag(answer), not kind or "calendar" in kind)
@@ -116,7 +113,7 @@ class Collection:
         what = f"the reading of {self.url}"
         body = xml.multiget(self._server_paths.get(path, path) for path in paths)
         headers = {**XML_TYPE, "Depth": "1"}
-        response = await self.server.request("REPORT", self.url, what, body=body, headers=headers)
+        response = await self._server.request("REPORT", self.url, what, body=body, headers=headers)
         if response.status in GONE_STATUSES:
             # sabre/dav 1.8 answers 404 for the whole request if one object is gone: find it by halving.
             if not await self._exists():
@@ -141,7 +138,7 @@ class Collection:
         """
         condition = {"If-None-Match": "*"} if etag is None else _if_match(etag, path)
         headers = {"Content-Type": "text/calendar; charset=utf-8", **condition}
-        response = await self.server.request("PUT", self._url(path), path, body=data, headers=headers)
+        response = await self._server.request("PUT", self._url(path), path, body=data, headers=headers)
         if response.status not in SUCCESS_STATUSES:
             raise await self._error_for(response, path)
         return response.headers.get("etag", "")
@@ -149,7 +146,7 @@ class Collection:
     async def delete(self, path: str, etag: str) -> None:
         """Delete the object that has this etag; one that is already gone is fine. Raise as `put`."""
         headers = _if_match(etag, path)
-        response = await self.server.request("DELETE", self._url(path), path, headers=headers)
+        response = await self._server.request("DELETE", self._url(path), path, headers=headers)
         if response.status not in SUCCESS_STATUSES | GONE_STATUSES:
             raise await self._error_for(response, path)
 
@@ -169,7 +166,7 @@ class Collection:
                 statuses = [answer.status for answer in xml.read_multistatus(response.body, response.url)]
                 status = next((inside for inside in statuses if inside >= 400), status)
         text = response.body[:2000].decode("utf-8", "replace")
-        details = self.server.error_text(response)
+        details = self._server.error_text(response)
         # xandikos reports a UID conflict with 412, Radicale with 409, Cyrus with 403, SOGo with a text.
         if preconditions & _UID_PRECONDITIONS or (status in (400, 403, 409) and _UID_TEXT.search(text)):
             reason = "the server has this UID in another calendar or in its trash bin: remove it there"
@@ -190,8 +187,8 @@ class Collection:
         return _error_by_status(status, names, path, self.url, details)
 
     async def _exists(self) -> bool:
-        answer = await find_properties(self.server, self.url, f"the check of {self.url}", xml.TYPE)
-        return answer is not None and xml.CALENDAR in answer.child_tags(xml.TYPE)
+        answer = await find_properties(self._server, self.url, f"the check of {self.url}", xml.TYPE)
+        return answer is not None and answer.is_calendar
 
 
 def _error_by_status(
@@ -236,13 +233,15 @@ def no_calendar(url: str) -> NoCollection:
     return NoCollection(url, "no such calendar: create it, or set `create: true`", gone=True)
 
 
-async def propfind(server: DavServer, url: str, what: str, depth: int, *names: str) -> DavResponse:
-    """Return the response to a PROPFIND, a 207. Raise the PushError for any other status."""
+async def propfind(
+    server: DavServer, url: str, what: str, depth: int, *names: str
+) -> list[xml.MultistatusResponse]:
+    """Return the responses to a PROPFIND. Raise the PushError for any status but 207."""
     headers = {**XML_TYPE, "Depth": str(depth)}
     response = await server.request("PROPFIND", url, what, body=xml.propfind(*names), headers=headers)
     status = response.status
     if status == HTTPStatus.MULTI_STATUS:
-        return response
+        return _read_multistatus(response, what)
     if status in GONE_STATUSES:
         raise no_calendar(url)
     if status == HTTPStatus.FORBIDDEN:
@@ -269,7 +268,7 @@ async def find_properties(
 ) -> xml.MultistatusResponse | None:
     """Return the properties of one address; None if there is nothing. Raise PushError."""
     try:
-        answers = _read_multistatus(await propfind(server, url, what, 0, *names), what)
+        answers = await propfind(server, url, what, 0, *names)
     except NoCollection as error:
         if not error.gone:
             raise

@@ -72,7 +72,7 @@ async def find_calendar(server: DavServer, target: PushTarget, kind: ComponentKi
         if target.collection is None:
             raise
         own = None
-    if own is not None and xml.CALENDAR in own.child_tags(xml.TYPE):
+    if own is not None and own.is_calendar:
         _check_kind(own, kind, target.url)
         return DiscoveredCalendar(target.url, exists=True)
     if target.collection is None:
@@ -124,12 +124,8 @@ def _same_server(base: str, href: str) -> str:
 
 async def _calendar_named(server: DavServer, home: str, name: str, kind: ComponentKind) -> DiscoveredCalendar:
     """Return the calendar with this name in a calendar home, or the URL at which it can be created."""
-    response = await propfind(server, home, home, 1, *PROPERTIES)
-    try:
-        answers = xml.read_multistatus(response.body, response.url)
-    except ValueError as error:
-        raise NotCalDav(home, str(error)) from None
-    calendars = [answer for answer in answers if xml.CALENDAR in answer.child_tags(xml.TYPE)]
+    answers = await propfind(server, home, home, 1, *PROPERTIES)
+    calendars = [answer for answer in answers if answer.is_calendar]
     same = [
         calendar
         for calendar in calendars
@@ -180,7 +176,7 @@ async def make_calendar(
         return
     # For a calendar that exists, Radicale answers 409, xandikos and Cyrus 403, the others 405: look there.
     answer = await find_properties(server, url, what, xml.TYPE)
-    if answer is not None and xml.CALENDAR in answer.child_tags(xml.TYPE):
+    if answer is not None and answer.is_calendar:
         return
     if response.status == HTTPStatus.FORBIDDEN:
         raise NoRight(what, "the account may not create calendars there: create it by hand")

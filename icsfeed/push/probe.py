@@ -50,6 +50,7 @@ async def try_target(
         )
         path = collection.path + object_name(probe.uid)
         await collection.put(path, write_object(probe, mark), None)
+        # Read it back, since a success status does not prove that the server keeps an object and its marks.
         body = (await collection.read([path])).get(path)
         if body is not None:
             await collection.delete(path, body.etag)

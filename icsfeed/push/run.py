@@ -83,14 +83,15 @@ async def push(
                 if not (has_file_lock and has_store_lock):
                     raise PushBusy(name, "another run is writing to it; try later")
                 claim = Claim(owner_mark(target.feed, service.config), target.adopt)
-                run = _PushRun(name, target, claim, context, progress)
+                run = _PushRun(name, target, claim, context, progress, on_wait)
                 async with _showing_waits(service, on_wait):
                     contents = await read_feed(service, target.feed, PLANE_WAIT_SECONDS)
-                await run.run(contents, on_progress, on_wait, dry_run=dry_run, force=force)
+                await run.run(contents, on_progress, dry_run=dry_run, force=force)
     except asyncio.CancelledError:
         stop = PushStopped(name, "stopped before it was complete; the next push does the rest")
         on_stopped(progress.report(name, target.feed, context.timer() - started, stop, dry_run=dry_run))
         raise
+    # "Not read yet" helps nobody: name the error that Plane gave.
     except NoCopy as caught:
         error = service.why_unread(target.feed) or caught
     except IcsfeedError as caught:
@@ -156,33 +157,35 @@ class _PushRun:
     """One run for the target `name`. Its results are in `progress`, also after an error."""
 
     def __init__(
-        self, name: str, target: PushTarget, claim: Claim, context: PushContext, progress: PushProgress
+        self,
+        name: str,
+        target: PushTarget,
+        claim: Claim,
+        context: PushContext,
+        progress: PushProgress,
+        on_wait: Callable[[str], None],
     ) -> None:
         self._name = name
         self._target = target
         self._claim = claim
         self._context = context
         self._progress = progress
+        self._on_wait = on_wait
 
     async def run(
-        self,
-        contents: FeedContents,
-        on_progress: OnProgress,
-        on_wait: Callable[[str], None],
-        *,
-        dry_run: bool,
-        force: bool,
+        self, contents: FeedContents, on_progress: OnProgress, *, dry_run: bool, force: bool
     ) -> None:
         """Push what was read of the feed. Raise the PushError that ends the run early."""
         record = await load_record(self._context.store, self._name, self._target)
         async with self._context.connect(self._target) as server:
-            server.on_wait = on_wait
+            server.on_wait = self._on_wait
+            # xandikos 0.4 answered concurrent writes with 423 in an earlier run: do not provoke that again.
             if record.one_at_a_time:
                 server.disable_concurrency()
             try:
-                feed, header = contents.feed, contents.calendar.header
+                calendar = contents.feed, contents.calendar.header
                 collection, listed = await open_collection(
-                    server, self._target, record.url, feed, header, dry_run=dry_run
+                    server, self._target, record.url, *calendar, dry_run=dry_run
                 )
                 self._progress.url = collection.url
                 now = self._context.clock()
@@ -193,6 +196,8 @@ class _PushRun:
                 writer = ObjectWriter(collection, desired, self._claim, remote, record, self._progress)
                 await writer.carry_out(on_progress)
                 await writer.verify()
+                # Only after verification, and not after an error: a record must not vouch for etags that
+                # were never read back.
                 await save_record(
                     self._context.store,
                     self._name,
@@ -220,6 +225,7 @@ class _PushRun:
     ) -> Mapping[str, DesiredObject]:
         """Put the plan and the refusal of deletions into `progress`; return the desired objects by UID."""
         target, claim, progress = self._target, self._claim, self._progress
+        # In a thread: serialising and parsing thousands of components would block a server's event loop.
         components, strip_emoji = contents.calendar.components, target.strip_emoji
         desired = await asyncio.to_thread(desired_objects, components, claim.mark, strip_emoji=strip_emoji)
         progress.force = force

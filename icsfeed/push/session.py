@@ -143,11 +143,9 @@ class DavServer:
     ) -> DavResponse:
         """Return the response, whatever its status; retry 423, 429, 500, 502 to 504 and lost connections.
 
-        After the last attempt the failure is returned, too. Raise LoginRefused for 401, or NoServer,
-        NotTrusted or NotCalDav if there is no usable response. `what` names the request in errors.
-
-        A write may have been done although its response was lost. Retrying it is safe since every write is
-        conditional: the second one gets a 412, after which the writer compares the object.
+        Raise LoginRefused for 401, or NoServer, NotTrusted or NotCalDav if there is no usable response.
+        `what` names the request in errors. A write may have been done although its response was lost:
+        retrying is safe because every write is conditional (the writer compares the object after a 412).
         """
         attempt = 0
         while True:
@@ -165,26 +163,18 @@ class DavServer:
             if response is not None:
                 self._max_concurrent = 1
                 self.was_locked |= response.status == HTTPStatus.LOCKED
-                limit = (
-                    MAX_ATTEMPTS_AFTER_500
-                    if response.status == HTTPStatus.INTERNAL_SERVER_ERROR
-                    else MAX_ATTEMPTS
-                )
+                limit = MAX_ATTEMPTS_AFTER_500 if response.status == 500 else MAX_ATTEMPTS
                 if attempt >= min(self._attempts, limit):
                     # If many requests end like this, the server is the cause, not the single objects.
                     self._failed_requests += 1
                     if self._failed_requests > MAX_FAILED_REQUESTS:
                         raise NoServer(what, f"the server keeps failing ({response.status})")
                     return response
-            if wait is not None:
-                pause = min(wait, MAX_RETRY_AFTER_SECONDS)
-            else:
-                # Exponential backoff with jitter, between half of the delay and all of it.
-                longest = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (attempt - 1))
-                pause = longest * (1 + self._jitter()) / 2
-            self.on_wait(
-                f"waiting {pause:.0f} s: {f'it answers {response.status}' if response else 'no answer'}"
-            )
+            # Exponential backoff with jitter, between half of the delay and all of it.
+            delay = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (attempt - 1))
+            pause = delay * (1 + self._jitter()) / 2 if wait is None else min(wait, MAX_RETRY_AFTER_SECONDS)
+            reason = f"it answers {response.status}" if response else "no answer"
+            self.on_wait(f"waiting {pause:.0f} s: {reason}")
             await self._sleep(pause)
             self.on_wait("")
 

@@ -59,10 +59,15 @@ class MultistatusResponse(Struct, frozen=True):
         element = self.properties.get(name)
         return "" if element is None else "".join(element.itertext()).strip()
 
-    def child_tags(self, name: str) -> frozenset[str]:
-        """Return the tags of the elements inside a property."""
-        element = self.properties.get(name)
-        return frozenset() if element is None else frozenset(child.tag for child in element)
+    @property
+    def resource_types(self) -> frozenset[str]:
+        """Return the tags inside DAV:resourcetype."""
+        return frozenset(child.tag for child in self.properties.get(TYPE, ()))
+
+    @property
+    def is_calendar(self) -> bool:
+        """Return whether the resource is a calendar collection (RFC 4791, 4.2)."""
+        return CALENDAR in self.resource_types
 
     def href_in(self, name: str) -> str:
         """Return the first href inside a property; empty if there is none."""
@@ -170,6 +175,7 @@ def _responses(response: Element, base: str) -> Iterator[MultistatusResponse]:
             properties.update((element.tag, element) for element in propstat.findall(f"{PROP}/*"))
     failures = [status for status in statuses if status >= 400]
     preconditions = frozenset(element.tag for element in response.findall(f".//{ERROR}/*"))
+    # A 404 in one propstat is about those properties, not the object: most servers lack some property.
     status = statuses[0] or (200 if properties or not failures else failures[0])
     for href in response.findall(HREF):
         path = canonical_path(base, href.text or "")
@@ -223,7 +229,7 @@ def _parsed(body: bytes) -> Element:
         root = _root(body)
     except DefusedXmlException:
         raise ValueError("its XML holds a DTD or entities") from None
-    except (ParseError, LookupError, UnicodeError):
+    except (ParseError, LookupError, UnicodeError):  # the last two: an unknown or wrong encoding
         raise ValueError("its XML is broken") from None
     level = [root]
     for _ in range(MAX_DEPTH):
@@ -237,5 +243,5 @@ def _root(body: bytes) -> Element:
     """Return the root. One object with forbidden characters must not hide all others: they are removed."""
     try:
         return fromstring(body, forbid_dtd=True)
-    except ParseError:
+    except ParseError:  # not before: in UTF-16 these bytes are parts of other characters
         return fromstring(_ILLEGAL.sub(b"", body), forbid_dtd=True)
