@@ -46,11 +46,11 @@ async def open_collection(
             # A remembered address may be outdated: discover the calendar again.
             if not (known_url or (target.create and error.gone)):
                 raise
-    found = await find_calendar(server, target, feed.component)
-    collection = Collection(server, found.url)
-    if not found.exists:
+    discovered = await find_calendar(server, target, feed.component)
+    collection = Collection(server, discovered.url)
+    if not discovered.exists:
         if not target.create:
-            raise no_calendar(found.url)
+            raise no_calendar(discovered.url)
         if dry_run:
             return collection, {}
         title = one_line(target.collection or header.name)
@@ -65,27 +65,27 @@ async def find_calendar(server: DavServer, target: PushTarget, kind: ComponentKi
     nothing at the url leads to the account's calendars.
     """
     try:
-        own = await find_properties(server, target.url, target.url, *PROPERTIES)
+        resource = await find_properties(server, target.url, target.url, *PROPERTIES)
     except (NoCollection, NoRight, NotCalDav):
         # The root of a server may redirect or belong to another program (Apache answers 405 in front of
         # DAViCal 1.1 and SOGo 5.8): /.well-known/caldav leads to the right place.
         if target.collection is None:
             raise
-        own = None
-    if own is not None and own.is_calendar:
-        _check_kind(own, kind, target.url)
+        resource = None
+    if resource is not None and resource.is_calendar:
+        _check_kind(resource, kind, target.url)
         return DiscoveredCalendar(target.url, exists=True)
     if target.collection is None:
-        if own is not None:
+        if resource is not None:
             raise NoCollection(target.url, "it is not a calendar: name the calendar in `collection`")
         return DiscoveredCalendar(target.url, exists=False)
-    home = await _calendar_home(server, target.url, own)
+    home = await _calendar_home(server, target.url, resource)
     return await _calendar_named(server, home, target.collection, kind)
 
 
-async def _calendar_home(server: DavServer, url: str, own: xml.MultistatusResponse | None) -> str:
+async def _calendar_home(server: DavServer, url: str, resource: xml.MultistatusResponse | None) -> str:
     """Return the URL of the account's calendars, found through the url, its principal or well-known."""
-    for start in (own, None) if own is not None else (None,):
+    for start in (resource, None) if resource is not None else (None,):
         answer, base = (start, url) if start is not None else await _follow_well_known(server, url)
         if answer is None:
             continue
@@ -133,9 +133,9 @@ async def _calendar_named(server: DavServer, home: str, name: str, kind: Compone
         if name
         in (shown := calendar.text(xml.NAME), unescape(shown), calendar.path.rstrip("/").rpartition("/")[2])
     ]
-    fitting = [one for one in same if not _kinds(one) or kind.upper() in _kinds(one)]
+    fitting = [calendar for calendar in same if not _kinds(calendar) or kind.upper() in _kinds(calendar)]
     if len(fitting) > 1:
-        paths = ", ".join(one.path for one in fitting)
+        paths = ", ".join(calendar.path for calendar in fitting)
         raise NoCollection(
             home, f"several calendars are named {name!r}: use the address of one as `url` ({paths})"
         )
@@ -143,7 +143,7 @@ async def _calendar_named(server: DavServer, home: str, name: str, kind: Compone
         _check_kind(same[0], kind, home)
     if fitting:
         return DiscoveredCalendar(xml.absolute_url(home, fitting[0].path), exists=True)
-    taken = {one.path.rstrip("/") for one in answers}
+    taken = {answer.path.rstrip("/") for answer in answers}
     base = home if home.endswith("/") else f"{home}/"
     word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "plane"
     segments = (word, *(f"{word}-{number}" for number in range(2, len(taken) + 3)))

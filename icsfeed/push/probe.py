@@ -28,13 +28,13 @@ async def try_target(
     has our mark. Nothing is retried.
     """
     async with connect(target, attempts=1) as server:
-        found = await find_calendar(server, target, kind)
-        if not found.exists:
+        calendar = await find_calendar(server, target, kind)
+        if not calendar.exists:
             if not target.create:
-                raise no_calendar(found.url)
-            yield f"the server accepts the login; the first push creates {found.url}"
+                raise no_calendar(calendar.url)
+            yield f"the server accepts the login; the first push creates {calendar.url}"
             return
-        collection = Collection(server, found.url)
+        collection = Collection(server, calendar.url)
         listed = await collection.list()
         yield f"{collection.url} is a calendar with {len(listed)} objects"
         is_todo = kind == "vtodo"

@@ -54,8 +54,8 @@ class DavResponse(Struct, frozen=True):
 class BasicOrDigestAuth(httpx.Auth):
     """Basic authentication without waiting for a challenge; Digest once a 401 offers only Digest.
 
-    DAViCal and Baïkal can be set up with Digest alone. Basic is sent at once because a challenge costs one
-    more request for every request, and some servers offer none.
+    Baïkal can be set up with Digest alone. Basic is sent at once because waiting for a challenge would
+    double the number of requests.
     """
 
     def __init__(self, username: str, password: str) -> None:
