@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Feed, PushTarget, Secret
 from icsfeed.demo.rows import Row
 from icsfeed.push import run as pushing
-from icsfeed.push.object import has_mark, owner_mark, read_object
+from icsfeed.push.object import Claim, owner_mark, read_object
 from icsfeed.push.plan import DesiredObject, desired_objects, is_up_to_date
 from icsfeed.push.report import TargetReport
 from icsfeed.push.session import open_server
@@ -92,7 +92,7 @@ class Pushing:
         problems = []
         for name, text in contents.items():
             stored = read_object(text.encode())
-            if has_mark(stored, self.mark):
+            if Claim(self.mark).owns(stored):
                 problems += (
                     [f"{stored.uid} twice: {found[stored.uid]}, {name}"] if stored.uid in found else []
                 )

@@ -1,1 +1,1 @@
-"""Feeds written into calendars on CalDAV servers."""
+"""Push feeds into calendars on CalDAV servers."""

@@ -1,4 +1,4 @@
-"""Finding the calendar that a target means (RFC 4791, 6.2; RFC 6764), and making it."""
+"""Find the calendar of a target (RFC 4791, 6.2; RFC 6764), create it if needed, and open it."""
 
 import re
 from collections.abc import Mapping
@@ -18,11 +18,12 @@ from icsfeed.text import one_line
 
 PROPERTIES = (xml.TYPE, xml.NAME, xml.PRINCIPAL, xml.HOME, xml.KINDS)
 WELL_KNOWN = "/.well-known/caldav"
+"""RFC 6764, 5."""
 MAX_REDIRECTS = 5
 
 
 class DiscoveredCalendar(Struct, frozen=True):
-    """The address of a calendar, and whether there is one yet."""
+    """The URL of a calendar, or the one at which it can be created."""
 
     url: str
     exists: bool
@@ -31,9 +32,10 @@ class DiscoveredCalendar(Struct, frozen=True):
 async def open_collection(
     server: DavServer, target: PushTarget, known_url: str, feed: Feed, header: Header, *, dry_run: bool
 ) -> tuple[Collection, Mapping[str, ListedObject]]:
-    """The collection of a target, and what it lists; looked for or made where that is needed.
+    """Return the collection of a target and its listing; discover or create it if necessary.
 
-    `known_url`: where it was at the last push; empty: not known. Nothing is made in a dry run.
+    `known_url`: from the last push, saves the discovery; empty: not known. A dry run creates nothing, and
+    returns an empty listing instead. Raise NoCollection if there is none and it must not be created.
     """
     url = known_url or ("" if target.collection else target.url)
     if url:
@@ -41,13 +43,14 @@ async def open_collection(
             collection = Collection(server, url)
             return collection, await collection.list()
         except NoCollection as error:
+            # A remembered address may be outdated: discover the calendar again.
             if not (known_url or (target.create and error.gone)):
                 raise
-    found = await find_calendar(server, target, feed.component)
-    collection = Collection(server, found.url)
-    if not found.exists:
+    discovered = await find_calendar(server, target, feed.component)
+    collection = Collection(server, discovered.url)
+    if not discovered.exists:
         if not target.create:
-            raise no_calendar(found.url)
+            raise no_calendar(discovered.url)
         if dry_run:
             return collection, {}
         title = one_line(target.collection or header.name)
@@ -56,94 +59,91 @@ async def open_collection(
 
 
 async def find_calendar(server: DavServer, target: PushTarget, kind: ComponentKind) -> DiscoveredCalendar:
-    """The calendar of a target: at its url, or by the name `collection` among those of the account.
+    """Find the calendar of a target: at its url, or by the name `collection` in the account.
 
-    Raises NoCollection where several have the name, where it is for the other kind of component,
-    or where nothing at the url leads to calendars.
+    Raise NoCollection if several calendars have the name, if it is for the other kind of component, or if
+    nothing at the url leads to the account's calendars.
     """
     try:
-        own = await find_properties(server, target.url, target.url, *PROPERTIES)
+        resource = await find_properties(server, target.url, target.url, *PROPERTIES)
     except (NoCollection, NoPermission, NotCalDav):
-        # A server's address may redirect, or be another program's (DAViCal's and SOGo's is Apache's own,
-        # which answers 405): well-known knows better.
+        # The root of a server may redirect or belong to another program (Apache answers 405 in front of
+        # DAViCal 1.1 and SOGo 5.8): /.well-known/caldav leads to the right place.
         if target.collection is None:
             raise
-        own = None
-    if own is not None and xml.CALENDAR in own.holds(xml.TYPE):
-        _check_kind(own, kind, target.url)
+        resource = None
+    if resource is not None and resource.is_calendar:
+        _check_kind(resource, kind, target.url)
         return DiscoveredCalendar(target.url, exists=True)
     if target.collection is None:
-        if own is not None:
+        if resource is not None:
             raise NoCollection(target.url, "it is not a calendar: name the calendar in `collection`")
         return DiscoveredCalendar(target.url, exists=False)
-    home = await _calendar_home(server, target.url, own)
+    home = await _calendar_home(server, target.url, resource)
     return await _calendar_named(server, home, target.collection, kind)
 
 
-async def _calendar_home(server: DavServer, url: str, own: xml.MultistatusResponse | None) -> str:
-    """Where the account's calendars are: said by the address itself, by the account's, or by well-known."""
-    for start in (own, None) if own is not None else (None,):
-        answer, at = (start, url) if start is not None else await _follow_well_known(server, url)
+async def _calendar_home(server: DavServer, url: str, resource: xml.MultistatusResponse | None) -> str:
+    """Return the URL of the account's calendars, found through the url, its principal or well-known."""
+    for start in (resource, None) if resource is not None else (None,):
+        answer, base = (start, url) if start is not None else await _follow_well_known(server, url)
         if answer is None:
             continue
         if not answer.href_in(xml.HOME) and answer.href_in(xml.PRINCIPAL):
-            at = _same_server(at, answer.href_in(xml.PRINCIPAL))
-            answer = await find_properties(server, at, at, *PROPERTIES) or answer
+            base = _same_server(base, answer.href_in(xml.PRINCIPAL))
+            answer = await find_properties(server, base, base, *PROPERTIES) or answer
         if answer.href_in(xml.HOME):
-            return _same_server(at, answer.href_in(xml.HOME))
-    raise NoCollection(
-        url, "nothing there says where the account's calendars are: give the calendar's address"
-    )
+            return _same_server(base, answer.href_in(xml.HOME))
+    raise NoCollection(url, "cannot find the account's calendars from there: give the calendar's address")
 
 
 async def _follow_well_known(server: DavServer, url: str) -> tuple[xml.MultistatusResponse | None, str]:
-    """What /.well-known/caldav leads to, on this server."""
-    at = urljoin(url, WELL_KNOWN)
+    """Return the properties and the URL that /.well-known/caldav redirects to, on this server only."""
+    target = urljoin(url, WELL_KNOWN)
     for _ in range(MAX_REDIRECTS):
-        heard = await server.ask(
-            "PROPFIND", at, at, body=xml.propfind(*PROPERTIES), headers={**XML_TYPE, "Depth": "0"}
+        response = await server.request(
+            "PROPFIND", target, target, body=xml.propfind(*PROPERTIES), headers={**XML_TYPE, "Depth": "0"}
         )
-        if 300 <= heard.status < 400 and heard.headers.get("location"):
-            at = _same_server(at, heard.headers["location"])
+        if 300 <= response.status < 400 and response.headers.get("location"):
+            target = _same_server(target, response.headers["location"])
         else:
             break
     return await find_properties(
-        server, at, at, *PROPERTIES
-    ) if heard.status == HTTPStatus.MULTI_STATUS else None, at
+        server, target, target, *PROPERTIES
+    ) if response.status == HTTPStatus.MULTI_STATUS else None, target
 
 
 def _same_server(base: str, href: str) -> str:
-    """An address that the server gave. Raises NoCollection for one of another host: the login is for one."""
+    """Return the URL of a href. Raise NoCollection if it is on another host: the login must not go there."""
     path = xml.canonical_path(base, href)
     if path is None:
-        there = xml.shown_address(base, href)
-        raise NoCollection(base, f"it leads to {there}: if that is right, give its address in `url`")
+        other = xml.shown_address(base, href)
+        raise NoCollection(base, f"it leads to {other}: if that is right, use that address as `url`")
     return xml.absolute_url(base, path)
 
 
 async def _calendar_named(server: DavServer, home: str, name: str, kind: ComponentKind) -> DiscoveredCalendar:
-    """The calendar of this name in a calendar home, or the address at which it can be made."""
-    heard = await propfind(server, home, home, 1, *PROPERTIES)
-    try:
-        answers = xml.read_multistatus(heard.body, heard.url)
-    except ValueError as error:
-        raise NotCalDav(home, str(error)) from None
-    calendars = [one for one in answers if xml.CALENDAR in one.holds(xml.TYPE)]
+    """Return the calendar with this name in a calendar home, or the URL at which it can be created."""
+    answers = await propfind(server, home, home, 1, *PROPERTIES)
+    calendars = [answer for answer in answers if answer.is_calendar]
     same = [
-        one
-        for one in calendars
-        # DAViCal keeps the `&` of a name as `&amp;`.
-        if name in (shown := one.text(xml.NAME), unescape(shown), one.path.rstrip("/").rpartition("/")[2])
+        calendar
+        for calendar in calendars
+        # DAViCal 1.1 stores the `&` of a name as `&amp;`.
+        if name
+        in (shown := calendar.text(xml.NAME), unescape(shown), calendar.path.rstrip("/").rpartition("/")[2])
     ]
-    fitting = [one for one in same if not _kinds(one) or kind.upper() in _kinds(one)]
+    fitting = [calendar for calendar in same if not _kinds(calendar) or kind.upper() in _kinds(calendar)]
     if len(fitting) > 1:
-        paths = ", ".join(one.path for one in fitting)
-        raise NoCollection(home, f"several calendars are called {name!r}: give the address of one ({paths})")
+        paths = ", ".join(calendar.path for calendar in fitting)
+        raise NoCollection(
+            home, f"several calendars are named {name!r}: use the address of one as `url` ({paths})"
+        )
     if same and not fitting:
         _check_kind(same[0], kind, home)
     if fitting:
         return DiscoveredCalendar(xml.absolute_url(home, fitting[0].path), exists=True)
-    taken = {one.path.rstrip("/") for one in answers}
+    taken = {answer.path.rstrip("/") for answer in answers}
     base = home if home.endswith("/") else f"{home}/"
     word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "plane"
     segments = (word, *(f"{word}-{number}" for number in range(2, len(taken) + 3)))
@@ -153,34 +153,35 @@ async def _calendar_named(server: DavServer, home: str, name: str, kind: Compone
 
 
 def _kinds(answer: xml.MultistatusResponse) -> frozenset[str]:
-    """The kinds of component that a calendar takes; none: it does not say."""
-    element = answer.found.get(xml.KINDS)
-    return frozenset() if element is None else frozenset(one.get("name", "").upper() for one in element)
+    """Return the kinds of component that a calendar accepts (VEVENT, VTODO); none if it does not say."""
+    element = answer.properties.get(xml.KINDS)
+    return frozenset() if element is None else frozenset(child.get("name", "").upper() for child in element)
 
 
 def _check_kind(answer: xml.MultistatusResponse, kind: ComponentKind, url: str) -> None:
     kinds = _kinds(answer)
     if kinds and kind.upper() not in kinds:
-        takes = ", ".join(sorted(kinds))
-        raise NoCollection(url, f"the calendar takes {takes} only: the feed's `component` is {kind}")
+        accepted = ", ".join(sorted(kinds))
+        raise NoCollection(url, f"the calendar accepts only {accepted}: the feed's `component` is {kind}")
 
 
 async def make_calendar(
     server: DavServer, url: str, title: str, color: str | None, kind: ComponentKind
 ) -> None:
-    """Make a calendar, unless it is there by now. Raises PushError. `color`: #RRGGBB."""
-    what = f"the making of {url}"
+    """Create a calendar, unless it exists by now. Raise PushError. `color`: #RRGGBB."""
+    what = f"the creation of {url}"
     body = xml.mkcalendar(title, color, "VTODO" if kind == "vtodo" else "VEVENT")
-    heard = await server.ask("MKCALENDAR", url, what, body=body, headers=XML_TYPE)
-    if heard.status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
+    response = await server.request("MKCALENDAR", url, what, body=body, headers=XML_TYPE)
+    if response.status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
         return
-    found = await find_properties(server, url, what, xml.TYPE)
-    if found is not None and xml.CALENDAR in found.holds(xml.TYPE):
+    # For a calendar that exists, Radicale answers 409, xandikos and Cyrus 403, the others 405: look there.
+    answer = await find_properties(server, url, what, xml.TYPE)
+    if answer is not None and answer.is_calendar:
         return
-    if heard.status == HTTPStatus.FORBIDDEN:
-        raise NoPermission(what, "the account may not make calendars there: make it by hand")
-    if heard.status == HTTPStatus.INSUFFICIENT_STORAGE:
+    if response.status == HTTPStatus.FORBIDDEN:
+        raise NoPermission(what, "the account may not create calendars there: create it by hand")
+    if response.status == HTTPStatus.INSUFFICIENT_STORAGE:
         raise InsufficientStorage(what, "the account is full")
-    if heard.status in (429, 500, 502, 503, 504):
-        raise NoServer(what, f"the server failed with {heard.status}, every time")
-    raise NoCollection(what, f"the server does not make it ({heard.status}): make it by hand")
+    if response.status in (429, 500, 502, 503, 504):
+        raise NoServer(what, f"the server failed with {response.status} at every attempt")
+    raise NoCollection(what, f"the server does not create it ({response.status}): create it by hand")

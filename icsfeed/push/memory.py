@@ -1,6 +1,7 @@
-"""What is remembered of a target between its pushes.
+"""What is stored about a target between pushes.
 
-It saves requests, and stands in for a mark that somebody's app has dropped; it never changes a result else.
+It saves requests, and it recognises our objects when another program has dropped their marks. A push
+without it gives the same result otherwise. The stored names of fields must not change.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,22 +17,23 @@ from icsfeed.push.plan import Accepted, RemoteObject
 from icsfeed.store.store import Store
 
 ETAGS_TRUSTED_FOR = timedelta(days=1)
-"""How long an etag stands for what it was seen on: SOGo's start again after delete and create."""
+"""How long an equal etag means an equal object: SOGo 5.8 reuses etags after a delete and a create."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class ObjectRecord(Struct, frozen=True):
-    """One object: what it said of itself when it had this etag."""
+    """The content of an object when it had this etag (as the server lists it)."""
 
     etag: str
     stored: ParsedObject
 
 
 class TargetRecord(Struct, frozen=True):
-    """A record of the store. `asked`: the settings it is for. `read_at`: when all objects were last read.
+    """The stored record of a target, by path and by UID.
 
-    `mark`: what we marked objects with then. `one_at_a_time`: the server answers 423 to several writes at
-    once (xandikos).
+    `asked`: the settings that it belongs to. `read_at`: when all objects were last read. `objects`: by
+    path. `accepted`: by UID. `mark`: our mark at that time. `one_at_a_time`: the server answers 423 to
+    concurrent writes (xandikos 0.4).
     """
 
     asked: tuple[str, ...] = ()
@@ -43,55 +45,62 @@ class TargetRecord(Struct, frozen=True):
     one_at_a_time: bool = False
 
     def is_recent(self, now: datetime) -> bool:
-        """Whether etags may stand for what they were seen on."""
+        """Return whether objects with a known etag need not be read."""
         return timedelta(0) <= now - self.read_at < ETAGS_TRUSTED_FOR
 
-    def with_our_mark(self, found: RemoteObject, claim: Claim) -> RemoteObject:
-        """The object, as ours where we wrote that UID there and its mark is gone or of an earlier kind.
+    def with_our_mark(self, remote: RemoteObject, claim: Claim) -> RemoteObject:
+        """Return the object with our mark if we wrote it, and its mark is missing or an earlier one of ours.
 
-        Some apps drop X- properties when a person edits; and with the `secret` our mark changes. Its hash is
-        emptied, so that it is written again with the mark.
+        Some apps drop X- properties when a person edits an event, and a new `secret` changes our mark. That
+        we once wrote this UID to this path counts as a mark then. The hash is emptied, so that the plan
+        writes the object again, with the current mark.
         """
-        known, stored = self.objects.get(found.href), found.stored
-        if known is None or stored is None or not stored.uid or stored.uid != known.stored.uid:
-            return found
-        was_ours = known.stored.owner == (self.mark or claim.feed)
-        untouched = bool(found.etag) and found.etag == known.etag
-        renewed = untouched and not claim.owns(stored) and feed_in_mark(stored.owner) == claim.feed
-        if was_ours and (not stored.owner or renewed):
-            return replace(found, stored=replace(stored, owner=claim.mark, hash=""))
-        return found
+        record, stored = self.objects.get(remote.href), remote.stored
+        if record is None or stored is None or not stored.uid or stored.uid != record.stored.uid:
+            return remote
+        was_ours = record.stored.owner == (self.mark or claim.feed)
+        # An object with another mark of the same feed name might be another installation's: take it only
+        # if nobody wrote it since we did.
+        is_unchanged = bool(remote.etag) and remote.etag == record.etag
+        has_old_mark = is_unchanged and not claim.owns(stored) and feed_in_mark(stored.owner) == claim.feed
+        if was_ours and (not stored.owner or has_old_mark):
+            return replace(remote, stored=replace(stored, owner=claim.mark, hash=""))
+        return remote
 
 
 async def remote_objects(
     collection: Collection,
     listed: Mapping[str, ListedObject],
-    memory: TargetRecord,
+    record: TargetRecord,
     claim: Claim,
     now: datetime,
 ) -> list[RemoteObject]:
-    """All that is there. Only what its etag does not tell is read; what cannot be read is there too."""
-    found: dict[str, RemoteObject] = {}
+    """Return all listed objects; read those whose etag is not in the record.
+
+    Objects that cannot be read are included without content, so that the plan leaves them alone.
+    """
+    remote: dict[str, RemoteObject] = {}
     for path, entry in listed.items():
-        record = memory.objects.get(path) if memory.is_recent(now) else None
+        known = record.objects.get(path) if record.is_recent(now) else None
         if not entry.is_calendar:
-            found[path] = RemoteObject(path, entry.etag, ParsedObject())
-        elif record is not None and entry.etag and entry.etag == record.etag:
-            found[path] = RemoteObject(path, entry.etag, record.stored)
-    bodies = await collection.read(listed.keys() - found.keys())
+            remote[path] = RemoteObject(path, entry.etag, ParsedObject())
+        elif known is not None and entry.etag and entry.etag == known.etag:
+            remote[path] = RemoteObject(path, entry.etag, known.stored)
+    bodies = await collection.read(listed.keys() - remote.keys())
     for path, body in bodies.items():
-        found[path] = RemoteObject(path, body.etag or listed[path].etag, read_object(body.data))
-    for path in listed.keys() - found.keys():
-        before = memory.objects.get(path)
-        uid = before.stored.uid if before is not None else ""
-        found[path] = RemoteObject(path, listed[path].etag, None, uid)
-    return [memory.with_our_mark(found[path], claim) for path in listed]
+        # The body's own etag: the object may have changed after the listing.
+        remote[path] = RemoteObject(path, body.etag or listed[path].etag, read_object(body.data))
+    for path in listed.keys() - remote.keys():
+        known = record.objects.get(path)
+        last_uid = known.stored.uid if known is not None else ""
+        remote[path] = RemoteObject(path, listed[path].etag, None, last_uid)
+    return [record.with_our_mark(remote[path], claim) for path in listed]
 
 
 async def load_record(store: Store, name: str, target: PushTarget) -> TargetRecord:
-    """What is remembered of a target; nothing where its settings have changed."""
-    memory = await store.get_record(_key(name), TargetRecord)
-    return memory if memory is not None and memory.asked == _settings_of(target) else TargetRecord()
+    """Return the record of a target; an empty one if there is none, or the target's settings have changed."""
+    record = await store.get_record(_key(name), TargetRecord)
+    return record if record is not None and record.asked == _settings_of(target) else TargetRecord()
 
 
 async def save_record(
@@ -102,28 +111,31 @@ async def save_record(
     *,
     mark: str,
     url: str,
-    present: Iterable[RemoteObject],
-    unknown: Iterable[str],
+    remote: Iterable[RemoteObject],
+    uncertain: Iterable[str],
     accepted: Mapping[str, Accepted],
     one_at_a_time: bool,
     now: datetime,
 ) -> None:
-    """Keep for the next push what is known after this one. Of what cannot be read now the last is kept.
+    """Store the state after a push, if it differs from the `old` record.
 
-    `unknown`: the paths of objects of which it is not known what became of them: they are read again.
+    `uncertain`: paths of failed writes, which may have been done; without an etag they are read next time.
+    Objects that could not be read keep their old entry, which tells whose they were.
     """
-    seen = {one.href: one for one in present}
-    objects = {path: known for path, known in old.objects.items() if path in seen}
-    objects |= {path: replace(old.objects[path], etag="") for path in unknown if path in old.objects}
+    by_path = {entry.href: entry for entry in remote}
+    objects = {path: known for path, known in old.objects.items() if path in by_path}
+    objects |= {path: replace(old.objects[path], etag="") for path in uncertain if path in old.objects}
     objects |= {
-        path: ObjectRecord(one.etag, one.stored) for path, one in seen.items() if one.stored is not None
+        path: ObjectRecord(entry.etag, entry.stored)
+        for path, entry in by_path.items()
+        if entry.stored is not None
     }
     read_at = old.read_at if old.is_recent(now) else now
-    memory = TargetRecord(
+    record = TargetRecord(
         _settings_of(target), url, read_at, objects, accepted, mark, old.one_at_a_time or one_at_a_time
     )
-    if memory != old:
-        await store.put_record(_key(name), memory)
+    if record != old:
+        await store.put_record(_key(name), record)
 
 
 def _key(name: str) -> str:

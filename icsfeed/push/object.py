@@ -1,8 +1,9 @@
-"""The wire format of single objects in a CalDAV collection: written with our marks, read back with them.
+"""Single objects of a CalDAV collection: write them with our marks, parse them, and decide whose they are.
 
-An object is one component in a VCALENDAR without METHOD, NAME and all else that belongs to a feed
-(mapping.md, 4). Two X- properties say whose it is and what it was made of; alarms of ours carry the
-first of them too, so that other people's can be told from them.
+An object is one component in a VCALENDAR. METHOD is left out, which sabre/dav answers with 415 and Cyrus
+with 403 (RFC 4791, 4.1 forbids it), and so is everything that belongs to a whole feed. Two X- properties
+mark it: the owner, and the hash of its component. Our alarms have the owner mark, too, which distinguishes
+them from those that people add.
 """
 
 import re
@@ -25,7 +26,7 @@ from icsfeed.text import one_line
 
 OWNER, HASH = "X-ICSFEED-OWNER", "X-ICSFEED-HASH"
 OUR_X_PROPERTIES = frozenset({OWNER, HASH, "X-MICROSOFT-CDO-BUSYSTATUS"})
-"""The X- properties that are ours: of others, what is in an object stays in it."""
+"""The X- properties that we write; any others in an object are kept when it is updated."""
 
 _TEXTS = ("SUMMARY", "DESCRIPTION", "LOCATION", "URL")
 _WORDS = ("STATUS", "TRANSP", "COLOR")
@@ -38,16 +39,17 @@ _PROJECT = re.compile(r"/projects/([^/]+)/")
 _ALARM, _ALARM_END = b"\r\nBEGIN:VALARM\r\n", b"\r\nEND:VALARM\r\n"
 
 Adopt: TypeAlias = tuple[str, ...] | Literal[False, True]
+"""The setting `adopt`: nothing, objects without a mark, or those of these former feeds."""
 
 
 class ParsedObject(Struct, frozen=True):
-    """What an object says of itself. Of one whose UID is not ours only `uids` are told.
+    """The content of an object; only `uids` if the UID is not one of icsfeed's, or there are several.
 
-    `owner` and `hash` are our marks, empty where they are missing. `facts` is a digest of what people
-    see of it, the same however a server writes that. `revision` holds its times and sequence number.
-    `extras` (content lines) and `alarms` (the lines of each) were added to it by others. `blank`: there is
-    no calendar in it at all, as where SOGo has destroyed one. `project`: the id of its project in Plane, by
-    its URL; empty where that does not say.
+    `owner`, `hash`: our marks; empty if missing. `facts`: a digest of what people see in a calendar app, the
+    same however a server writes it. `revision`: DTSTAMP, LAST-MODIFIED and SEQUENCE. `extras`: content lines
+    of X- properties that others have added; `alarms`: the lines of each alarm that others have added.
+    `blank`: there is no calendar in it (SOGo 5.8 destroys objects so). `project`: the id of the project in
+    the object's URL; empty if there is none. Stored in TargetRecord: fields must keep their names.
     """
 
     uids: tuple[str, ...] = ()
@@ -62,29 +64,32 @@ class ParsedObject(Struct, frozen=True):
 
     @property
     def uid(self) -> str:
-        """Its UID where that is one of ours, else nothing."""
+        """The UID if it is one of icsfeed's, else empty."""
         return self.uids[0] if self.facts else ""
 
     @property
     def sequence(self) -> int:
-        """Its sequence number; 0 where it has none that can be read."""
+        """The value of SEQUENCE; 0 if it is missing or invalid."""
         number = self.revision.rpartition(" ")[2]
         return int(number) if number.isascii() and number.isdigit() else 0
 
 
 def hash_of(component: Component) -> str:
-    """The digest of all that a component says but its times of revision.
+    """Return the SHA-256 of a component without its times of revision, in hexadecimal.
 
-    So a comment in Plane rewrites nothing, and two of us that first saw a change at different moments agree.
+    A comment in Plane changes those times only and must not cause a write; and replicas that saw a change at
+    different times must agree.
     """
     return sha256(write(replace(component, revised=component.created, least_sequence=0))).hexdigest()
 
 
 def write_object(component: Component, owner: str, old: ParsedObject | None = None) -> bytes:
-    """The object's bytes. What others have added to the `old` one stays in it, and SEQUENCE goes on from it.
+    """Return the bytes of an object. Alarms and X- properties that others added to the `old` one are kept.
 
-    SOGo raises SEQUENCE when a person invites somebody, and refuses an update with a lower one (409).
+    `old`: the object that it replaces.
     """
+    # SOGo 5.8 raises SEQUENCE when a person invites somebody, and answers an update with a lower one with
+    # 409. RFC 5546, 2.1.4 does not allow a lower one either.
     if old is not None and old.uid:
         component = replace(component, least_sequence=old.sequence + 1)
     end = f"END:{component.kind}\r\n".encode()
@@ -92,7 +97,7 @@ def write_object(component: Component, owner: str, old: ParsedObject | None = No
     marked = (mark + alarms).replace(_ALARM_END, f"\r\n{OWNER}:{owner}{_ALARM_END.decode()}".encode())
     marks = _folded([f"{OWNER}:{owner}", f"{HASH}:{hash_of(component)}"])
     extras, carried = old.extras if old is not None else (), list[str]()
-    # Alarms of others stay, unless one of ours goes off at the same time.
+    # An alarm of others that goes off at the same time as one of ours would ring twice.
     triggers = {line for line in alarms.decode().split("\r\n") if line.startswith("TRIGGER")}
     for alarm in old.alarms if old is not None else ():
         carried += alarm if triggers.isdisjoint(alarm) else ()
@@ -108,7 +113,7 @@ def _folded(lines: Iterable[str]) -> bytes:
 
 
 def read_object(data: bytes) -> ParsedObject:
-    """What an object says of itself. One that cannot be read has no UID."""
+    """Parse an object, as far as possible: one that cannot be parsed has no UIDs."""
     parsed = read(data.decode("utf-8", "replace"))
     if parsed.unpaired or parsed.is_cut_off:
         return ParsedObject()
@@ -135,19 +140,14 @@ def read_object(data: bytes) -> ParsedObject:
     )
 
 
-def has_mark(stored: ParsedObject | None, owner: str) -> bool:
-    """Whether an object may be replaced and removed by the feed `owner`."""
-    return stored is not None and bool(stored.uid) and stored.owner == owner
-
-
 def _digest(parts: Sequence[ParsedComponent]) -> str:
-    """A digest of what people see, however a server escapes, orders and defaults it."""
-    seen = []
+    """Return a digest of what people see, independent of escaping, order and defaults."""
+    visible = []
     for part in parts:
         lists = (split_texts(line.value) for line in part.lines if line.name == "CATEGORIES")
-        # A set of words between commas: xandikos 0.2 and Cyrus 3.6 split where a comma was escaped.
+        # xandikos 0.2 and Cyrus 3.6 split categories at escaped commas: compare what is between commas.
         words = {word for names in lists for name in names for word in name.split(",") if word.strip()}
-        seen.append(
+        visible.append(
             [
                 part.name,
                 *(_normalised(unescape(part.value(name))) for name in _TEXTS),
@@ -156,21 +156,21 @@ def _digest(parts: Sequence[ParsedComponent]) -> str:
                 *sorted({_normalised(word) for word in words}),
             ]
         )
-    return sha256(repr(seen).encode("utf-8", "replace")).hexdigest()
+    return sha256(repr(visible).encode("utf-8", "replace")).hexdigest()
 
 
 def _normalised(text: str) -> str:
-    """Without backslashes: some servers take a backslash before an N for a line break, escaped or not."""
+    """Return a text without backslashes: some servers turn an escaped one before an N into a newline."""
     return _BACKSLASHED.sub("\n", text).replace("\\", "").strip()
 
 
 class Claim(Struct, frozen=True):
-    """Which objects belong to one target's feed.
+    """Which objects belong to one target's feed, and which it may adopt.
 
-    `mark` is what it writes: `feed@installation`, because two installations may each have a feed of that
-    name. `adopt`: True takes over objects without a mark; a tuple those of these former feeds, which it
-    names as `feed` (of this installation, or of a version that marked objects with the feed only) or as
-    a whole mark.
+    `mark`: the owner mark, `feed@installation`: two installations may push feeds of the same name to one
+    calendar, and must not delete each other's objects. `adopt`: True adopts objects without a mark
+    (CalPlaneBot's, for example); a tuple names former feeds whose objects are adopted, as `feed` (of this
+    installation, or marked before marks named installations) or as a whole mark.
     """
 
     mark: str
@@ -178,19 +178,19 @@ class Claim(Struct, frozen=True):
 
     @property
     def feed(self) -> str:
-        """The feed's name."""
+        """The name of the feed."""
         return feed_in_mark(self.mark)
 
     def owns(self, stored: ParsedObject | None) -> bool:
-        """Whether an object may be replaced and removed."""
-        return has_mark(stored, self.mark)
+        """Return whether an object is ours, so that it may be replaced and deleted."""
+        return stored is not None and bool(stored.uid) and stored.owner == self.mark
 
     def has_former_mark(self, stored: ParsedObject) -> bool:
-        """Whether it has the mark that versions without an installation in it wrote for this feed."""
+        """Return whether an object has this feed's mark of versions that did not mark the installation."""
         return stored.owner == self.feed
 
     def may_adopt(self, stored: ParsedObject | None) -> bool:
-        """Whether an object that is not ours may become so, where the feed holds its UID."""
+        """Return whether an object that is not ours may be adopted, if the feed holds its UID."""
         if stored is None or not stored.uid or self.owns(stored):
             return False
         if not stored.owner:
@@ -198,35 +198,37 @@ class Claim(Struct, frozen=True):
         if self.has_former_mark(stored):
             return True
         former = self.adopt if isinstance(self.adopt, tuple) else ()
-        feed, _, theirs = stored.owner.partition("@")
-        return stored.owner in former or (feed in former and theirs in ("", self.mark.partition("@")[2]))
+        feed, _, other_installation = stored.owner.partition("@")
+        is_local = other_installation in ("", self.mark.partition("@")[2])
+        return stored.owner in former or (feed in former and is_local)
 
     def conflict_reason(self, stored: ParsedObject | None) -> str:
-        """Why an object with a wanted UID is left alone, and what would take it over."""
+        """Return why an object with a UID of the feed is left alone, and which setting would adopt it."""
         if stored is None:
-            return "the object that has this UID cannot be read now"
+            return "the object with this UID cannot be read now"
         if not stored.uid:
             return "an object that holds other events too has this UID"
         if not stored.owner:
             return "another program has written this UID here; `adopt: true` takes it over"
-        feed, _, theirs = stored.owner.partition("@")
-        if theirs in ("", self.mark.partition("@")[2]):
-            former = f"if this feed had that name before, `adopt: [{feed}]` takes it over"
-            return f"the feed {feed!r} has written this UID here; {former}"
-        former = f"if that is gone, or this one had another `secret`, `adopt: [{stored.owner}]` takes it over"
-        return f"the feed {feed!r} of another installation has written this UID here; {former}"
+        feed, _, other_installation = stored.owner.partition("@")
+        if other_installation in ("", self.mark.partition("@")[2]):
+            advice = f"if this feed had that name before, `adopt: [{feed}]` takes it over"
+            return f"the feed {feed!r} has written this UID here; {advice}"
+        advice = f"if that no longer exists, or `secret` has changed, `adopt: [{stored.owner}]` takes it over"
+        return f"the feed {feed!r} of another installation has written this UID here; {advice}"
 
 
 def feed_in_mark(mark: str) -> str:
-    """The name of the feed in a mark: feeds have no @ in their names."""
+    """Return the name of the feed in a mark; names of feeds contain no @."""
     return mark.partition("@")[0]
 
 
 def owner_mark(feed: str, config: Config) -> str:
-    """What a feed of this installation marks its objects with; equal on replicas and after restarts."""
+    """Return the owner mark of a feed of this installation; equal on replicas and after restarts."""
     if config.secret is not None:
         return f"{feed}@{installation(config.secret.reveal())}"
-    # Only public feeds may do without a secret. Those of one Plane have the same UIDs anyway.
+    # Without a secret, which only public feeds can do: two installations on one Plane workspace then share
+    # their marks. They push the same UIDs anyway.
     name = workspace_of(config, config.feeds[feed])
-    own = config.workspaces[name]
-    return f"{feed}@{installation(f'{own.url}/{own.slug or name}')}"
+    workspace = config.workspaces[name]
+    return f"{feed}@{installation(f'{workspace.url}/{workspace.slug or name}')}"

@@ -1,7 +1,7 @@
-"""What a push does to a collection: wanted components and present objects to actions, and the guards.
+"""Decide what a push does: the actions for each object of a collection, and whether deletions are safe.
 
-Pure. *Ours* is an object that holds exactly one UID of mapping.md and carries the owner mark of the
-feed (caldav.md, push_claim.py). Nothing else is replaced or removed, unless it may be taken over.
+Only values, no requests. *Ours* is an object with exactly one UID, which is one of icsfeed's, and the owner
+mark of the target's feed (see Claim). Nothing else is replaced or deleted, unless it may be adopted.
 """
 
 import re
@@ -18,14 +18,14 @@ from icsfeed.push.action import Action, DeletionLimits, DeletionRefusal, Missing
 from icsfeed.push.object import Claim, ParsedObject, hash_of, read_object, write_object
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
-_DOUBLE = "beside our object with this UID there is this one, which is not ours: delete it by hand"
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]\ufe0f?")
+"""Characters beyond the Basic Multilingual Plane, such as emoji."""
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")
-"""What a calendar may hold and XML may not, in which servers hand it out: they pass it on as it is."""
+"""Characters that iCalendar allows and XML does not: servers send them in their XML as they are."""
 
 
 class DesiredObject(Struct, frozen=True):
-    """A component that the feed holds, with its `hash` and the `facts` that people see of it."""
+    """A component of the feed. `hash`: of the component; `facts`: see ParsedObject."""
 
     component: Component
     hash: str
@@ -35,37 +35,40 @@ class DesiredObject(Struct, frozen=True):
 class RemoteObject(Struct, frozen=True):
     """An object of the collection.
 
-    `stored` is None where it is listed and cannot be read; `was`: the UID of ours that it then had before.
+    `stored`: its content; None if it is listed but cannot be read, and then `last_uid` is the UID that it
+    had before, empty if that was none of ours.
     """
 
     href: str
     etag: str
     stored: ParsedObject | None
-    was: str = ""
+    last_uid: str = ""
 
     @property
     def uids(self) -> tuple[str, ...]:
-        """All that are in it, as far as that is known."""
+        """Return all UIDs in it, as far as known."""
         if self.stored is None:
-            return (self.was,) if self.was else ()
+            return (self.last_uid,) if self.last_uid else ()
         return self.stored.uids
 
 
 Accepted: TypeAlias = tuple[str, str]
-"""The hash that we wrote and the facts that the server made of it: its way of storing things."""
+"""The hash that we wrote, and the facts that were read back: how this server alters an object."""
 
 
 def desired_objects(
     components: Iterable[Component], owner: str, *, strip_emoji: bool = False
 ) -> dict[str, DesiredObject]:
-    """What a collection should hold, by UID, in the order of a feed; without what XML cannot hold."""
-    found = {}
+    """Return the objects that a collection should hold, by UID and in feed order."""
+    desired = {}
     for component in sorted(components, key=lambda component: component.sort_key):
-        shown = _without(_NOT_IN_XML, component) if _holds(component, _NOT_IN_XML) else component
-        shown = _without(_BEYOND_BMP, shown) if strip_emoji else shown
-        facts = read_object(write_object(shown, owner)).facts
-        found[shown.uid] = DesiredObject(shown, hash_of(shown), facts)
-    return found
+        if _contains(component, _NOT_IN_XML):
+            component = _without(_NOT_IN_XML, component)
+        if strip_emoji:
+            component = _without(_BEYOND_BMP, component)
+        facts = read_object(write_object(component, owner)).facts
+        desired[component.uid] = DesiredObject(component, hash_of(component), facts)
+    return desired
 
 
 def _without(characters: re.Pattern[str], component: Component) -> Component:
@@ -73,174 +76,198 @@ def _without(characters: re.Pattern[str], component: Component) -> Component:
         component,
         summary=characters.sub("", component.summary).strip() or "(no title)",
         description=characters.sub("", component.description),
-        categories=tuple(name for one in component.categories if (name := characters.sub("", one).strip())),
+        categories=tuple(
+            name for category in component.categories if (name := characters.sub("", category).strip())
+        ),
     )
 
 
-def _holds(component: Component, characters: re.Pattern[str]) -> bool:
+def _contains(component: Component, characters: re.Pattern[str]) -> bool:
     texts = (component.summary, component.description, *component.categories)
     return any(characters.search(text) for text in texts)
 
 
 def has_emoji(component: Component) -> bool:
-    """Whether it holds what `strip_emoji` takes out: beyond the BMP, SOGo 5.8 destroys objects on it."""
-    return _holds(component, _BEYOND_BMP)
+    """Return whether `strip_emoji` changes the component. SOGo 5.8 destroys some objects with emoji."""
+    return _contains(component, _BEYOND_BMP)
 
 
 def object_name(uid: str) -> str:
-    """The last segment of a new object's address: plain ASCII, which every server returns as it was sent."""
+    """Return the last segment of a new object's address, `plane-issue-{id}.ics`.
+
+    Plain ASCII without `@`, which Radicale and DAViCal would quote, so that servers return it as it was sent.
+    """
     local = uid.partition("@")[0]
     return f"{local if _PLAIN_NAME.fullmatch(local) else sha256(uid.encode()).hexdigest()}.ics"
 
 
-def is_up_to_date(wanted: DesiredObject, stored: ParsedObject, accepted: Mapping[str, Accepted] = {}) -> bool:
-    """Whether an object is what it should be: nobody changed it but by adding alarms and X- properties."""
-    known = ((wanted.hash, wanted.facts), accepted.get(wanted.component.uid))
-    return stored.hash == wanted.hash and (stored.hash, stored.facts) in known
+def is_up_to_date(
+    desired: DesiredObject, stored: ParsedObject, accepted: Mapping[str, Accepted] = {}
+) -> bool:
+    """Return whether an object needs no update: it is as we wrote it, or as this server always alters it.
+
+    Alarms and X- properties that people have added make no difference. The hash alone is not enough: apps
+    keep X- properties, and so our hash, when a person edits an event.
+    """
+    as_written = ((desired.hash, desired.facts), accepted.get(desired.component.uid))
+    return stored.hash == desired.hash and (stored.hash, stored.facts) in as_written
 
 
 def plan(
-    wanted: Mapping[str, DesiredObject],
-    present: Sequence[RemoteObject],
+    desired: Mapping[str, DesiredObject],
+    remote: Sequence[RemoteObject],
     claim: Claim,
     base: str,
     *,
     accepted: Mapping[str, Accepted] = {},
 ) -> PushPlan:
-    """The actions that make a collection at the path `base` hold what is wanted."""
+    """Return the actions that make the collection at the path `base` hold exactly the desired objects."""
     owned: dict[str, list[RemoteObject]] = defaultdict(list)
     others: dict[str, list[RemoteObject]] = defaultdict(list)
-    for one in present:
-        if one.stored is not None and claim.owns(one.stored):
-            owned[one.stored.uid].append(one)
+    for entry in remote:
+        if entry.stored is not None and claim.owns(entry.stored):
+            owned[entry.stored.uid].append(entry)
         else:
-            for uid in one.uids:
-                others[uid].append(one)
-    taken = {one.href: one for one in present}
+            for uid in entry.uids:
+                others[uid].append(entry)
+    by_href = {entry.href: entry for entry in remote}
     actions: list[Action] = []
-    for uid, item in wanted.items():
+    for uid, item in desired.items():
+        href = base + object_name(uid)
         if uid in owned:
-            kept = _preferred(owned[uid], base + object_name(uid))
-            right = is_up_to_date(item, kept.stored or ParsedObject(), accepted)
-            actions.append(Action("leave" if right else "update", uid, kept.href, kept.etag))
-            actions += (_second_object(uid, other, claim) for other in others.get(uid, ()))
+            best = _preferred(owned[uid], href)
+            is_right = best.stored is not None and is_up_to_date(item, best.stored, accepted)
+            actions.append(Action("leave" if is_right else "update", uid, best.href, best.etag))
+            actions += (_plan_second(uid, other, claim) for other in others.get(uid, ()))
         else:
-            actions += _plan_new(uid, others.get(uid, ()), taken, base + object_name(uid), claim)
-    actions += _plan_surplus(wanted, owned, base)
-    for one in sorted(present, key=lambda one: one.href):
-        # What could be taken over, were its issue not gone: another program may still want it.
-        if one.stored is not None and one.stored.uid not in wanted and claim.may_adopt(one.stored):
-            actions.append(Action("leftover", one.stored.uid, one.href, one.etag))
+            actions += _plan_unowned(uid, href, others.get(uid, ()), by_href.get(href), claim)
+    actions += _plan_removals(desired, remote, owned, claim, base)
     return PushPlan(tuple(actions), sum(map(len, owned.values())))
 
 
-def _preferred(same: Iterable[RemoteObject], standard: str) -> RemoteObject:
-    """Of several with one UID the one at the standard address, else the first by address."""
-    return min(same, key=lambda one: (one.href != standard, one.href))
-
-
-def _plan_new(
-    uid: str, others: Sequence[RemoteObject], taken: Mapping[str, RemoteObject], href: str, claim: Claim
+def _plan_removals(
+    desired: Mapping[str, DesiredObject],
+    remote: Iterable[RemoteObject],
+    owned: Mapping[str, Sequence[RemoteObject]],
+    claim: Claim,
+    base: str,
 ) -> Iterator[Action]:
-    """What becomes of a wanted UID that no object of ours holds."""
-    free = [one for one in others if claim.may_adopt(one.stored)]
-    chosen = _preferred(free, href) if free else None
-    if chosen is not None and chosen.stored is not None:
-        renewed = claim.has_former_mark(chosen.stored)
-        yield Action("update" if renewed else "adopt", uid, chosen.href, chosen.etag)
-    for other in others:
-        if other is not chosen:
-            yield (
-                _second_object(uid, other, claim)
-                if chosen
-                else _conflict(uid, other, claim.conflict_reason(other.stored))
-            )
+    """Yield the deletions of our own objects that are duplicates or not desired, and the leftovers."""
+    for uid, same_uid in sorted(owned.items()):
+        best = _preferred(same_uid, base + object_name(uid))
+        for entry in same_uid:
+            if entry is not best:
+                yield Action("duplicate", uid, entry.href, entry.etag)
+            elif uid not in desired:
+                yield Action("delete", uid, entry.href, entry.etag)
+    # We could adopt these objects, but the feed does not hold their issues, and another program may need
+    # them: they are reported, and deleted only with --force.
+    for entry in sorted(remote, key=lambda entry: entry.href):
+        if entry.stored is not None and entry.stored.uid not in desired and claim.may_adopt(entry.stored):
+            yield Action("leftover", entry.stored.uid, entry.href, entry.etag)
+
+
+def _preferred(same_uid: Iterable[RemoteObject], standard_href: str) -> RemoteObject:
+    """Return the object at the standard address, else the first by address, so that all replicas agree."""
+    return min(same_uid, key=lambda entry: (entry.href != standard_href, entry.href))
+
+
+def _plan_unowned(
+    uid: str, href: str, others: Sequence[RemoteObject], at_href: RemoteObject | None, claim: Claim
+) -> Iterator[Action]:
+    """Yield the actions for a UID that none of our objects has. `href`: the address of a new object."""
     if others:
-        return
-    there = taken.get(href)
-    if there is None:
+        adoptable = [other for other in others if claim.may_adopt(other.stored)]
+        chosen = _preferred(adoptable, href) if adoptable else None
+        if chosen is not None and chosen.stored is not None:
+            # Marked by an earlier version of icsfeed, it is ours already: only the mark is renewed.
+            is_update = claim.has_former_mark(chosen.stored)
+            yield Action("update" if is_update else "adopt", uid, chosen.href, chosen.etag)
+        for other in others:
+            if chosen is None:
+                yield _conflict(uid, other, claim.conflict_reason(other.stored))
+            elif other is not chosen:
+                yield _plan_second(uid, other, claim)
+    elif at_href is None:
         yield Action("create", uid, href)
-    elif there.stored is not None and there.stored.blank:
-        # SOGo 5.8 left it, of an object of ours: nobody else writes to our addresses.
-        yield Action("update", uid, href, there.etag)
+    elif at_href.stored is not None and at_href.stored.blank:
+        # What SOGo 5.8 has destroyed, `(null)`, has no UID. Only we write to this address: replace it.
+        yield Action("update", uid, href, at_href.etag)
     else:
         reason = "another object, or one that cannot be read, is at this address"
         yield Action("conflict", uid, href, reason=reason)
 
 
-def _second_object(uid: str, other: RemoteObject, claim: Claim) -> Action:
-    """What becomes of a second object that has the UID of one that is ours, or becomes so."""
+def _plan_second(uid: str, other: RemoteObject, claim: Claim) -> Action:
+    """Return the action for another object with the UID of an object that is, or becomes, ours.
+
+    sabre/dav and DAViCal store several objects with one UID.
+    """
     if other.stored is not None and other.stored.uid and claim.has_former_mark(other.stored):
         return Action("leftover", uid, other.href, other.etag)
-    return _conflict(uid, other, _DOUBLE)
+    return _conflict(uid, other, "it has the UID of one of our objects and is not ours: delete it by hand")
 
 
 def _conflict(uid: str, other: RemoteObject, reason: str) -> Action:
     return Action("conflict", uid, other.href, other.etag, reason)
 
 
-def _plan_surplus(
-    wanted: Mapping[str, DesiredObject], owned: Mapping[str, Sequence[RemoteObject]], base: str
-) -> Iterator[Action]:
-    for uid, same in sorted(owned.items()):
-        kept = _preferred(same, base + object_name(uid))
-        for one in same:
-            if one is not kept:
-                yield Action("duplicate", uid, one.href, one.etag)
-            elif uid not in wanted:
-                yield Action("delete", uid, one.href, one.etag)
-
-
 def refuse_deletions(
-    made: PushPlan,
-    wanted: int,
+    plan: PushPlan,
+    desired_count: int,
     limits: DeletionLimits,
     missing: Sequence[MissingPart] = (),
     *,
     force: bool = False,
 ) -> DeletionRefusal | None:
-    """Why a plan's deletions must not be done; None: they may. `wanted`: how many items the feed has."""
-    deletes = len(made.deletions(force=force))
+    """Return why none of the plan's deletions may be done; None if all may. Writes are not affected.
+
+    An object may only be deleted if its issue is known to be gone, so nothing is deleted after a partial
+    read of Plane. The limits protect against a mistake in the configuration that empties a feed.
+    """
+    count = len(plan.deletions(force=force))
     unread = unread_parts(missing, force=force)
-    if not deletes:
+    if not count:
         return None
     if unread:
-        reason = f"Plane could not be read whole, so that nobody knows what is gone; missing: {unread}"
-        return DeletionRefusal(reason, final=any(one.final for one in missing))
+        reason = f"Plane could not be read completely, so it is unknown what is gone; missing: {unread}"
+        return DeletionRefusal(reason, final=any(part.final for part in missing))
     if force:
         return None
-    if not wanted:
-        return DeletionRefusal(f"the feed is empty, and {deletes} objects would be deleted")
-    if deletes > limits.least and deletes > limits.ratio * made.owned:
-        return DeletionRefusal(f"{deletes} of {made.owned} objects would be deleted")
+    if not desired_count:
+        return DeletionRefusal(f"the feed is empty, and {count} objects would be deleted")
+    if count > limits.least and count > limits.ratio * plan.owned:
+        return DeletionRefusal(f"{count} of {plan.owned} objects would be deleted")
     return None
 
 
 def unread_parts(missing: Sequence[MissingPart], *, force: bool) -> str:
-    """The names of the parts because of which nothing may be deleted, the first few; empty: it may."""
-    parts = [one.part for one in missing if one.final or not force]
+    """Return the names of the first five parts that forbid deletions; empty if there are none."""
+    parts = [entry.part for entry in missing if entry.final or not force]
     more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
     return ", ".join(parts[:5]) + more
 
 
 def decide_after_change(
-    action: Action, item: DesiredObject | None, found: RemoteObject | None, claim: Claim
+    action: Action, desired: DesiredObject | None, current: RemoteObject | None, claim: Claim
 ) -> Action:
-    """What an action becomes when the server says that the object was changed meanwhile (412).
+    """Return the action to do instead, after a 412 said that the object is not what it was.
 
-    `item` is what is wanted there, None for a deletion; `found` the object as it is now, None: it is gone.
+    `desired`: None for a deletion. `current`: the object as it is now; None: it is gone.
     """
-    if found is None:
-        if item is None:
+    if current is None:
+        if desired is None:
             return replace(action, kind="leave")
         return replace(action, kind="create", etag="")
-    ours = claim.owns(found.stored)
-    free = action.kind in ("adopt", "update", "leftover") and claim.may_adopt(found.stored)
-    if found.stored is None or found.stored.uids != (action.uid,) or not (ours or free):
+    is_ours = claim.owns(current.stored)
+    is_adoptable = action.kind in ("adopt", "update", "leftover") and claim.may_adopt(current.stored)
+    if current.stored is None or current.stored.uids != (action.uid,) or not (is_ours or is_adoptable):
         return replace(action, kind="conflict", reason="another object is at this address now")
-    if item is not None and ours and is_up_to_date(item, found.stored):
-        return replace(action, kind="leave", etag=found.etag)
-    if found.etag == action.etag:
-        reason = "the server refuses it without a reason; it may be too large"
+    # Our own write, whose response was lost.
+    if desired is not None and is_ours and is_up_to_date(desired, current.stored):
+        return replace(action, kind="leave", etag=current.etag)
+    # The object has not changed, so the 412 means something else: Radicale answers so if one is too large.
+    if current.etag == action.etag:
+        reason = "the server rejects it without a reason; it may be too large"
         return replace(action, kind="rejected", reason=reason)
-    return replace(action, kind="update" if action.kind == "create" else action.kind, etag=found.etag)
+    return replace(action, kind="update" if action.kind == "create" else action.kind, etag=current.etag)

@@ -1,4 +1,4 @@
-"""Trying a target for real: is it there, may we read it, may we write, and does what we write stay."""
+"""Try a target: does it exist, may we read and write, and does an object come back as it was written."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -10,51 +10,50 @@ from icsfeed.feeds.mapping import probe_uid
 from icsfeed.ics.component import Component
 from icsfeed.push.collection import Collection, no_calendar
 from icsfeed.push.discovery import find_calendar
-from icsfeed.push.object import has_mark, read_object, write_object
+from icsfeed.push.object import Claim, read_object, write_object
 from icsfeed.push.plan import object_name
 from icsfeed.push.session import Connect, open_server
 
-DAY = date(2000, 1, 1)
-MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
+PROBE_DAY = date(2000, 1, 1)
+PROBE_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+"""Far in the past: nobody sees the probe in a calendar app in the moment that it exists."""
 
 
 async def try_target(
     target: PushTarget, kind: ComponentKind, mark: str, connect: Connect = open_server
 ) -> AsyncIterator[str]:
-    """What works, in sentences; the first PushError that says what does not is raised. `mark`: whose it is.
+    """Yield what works, in sentences. Raise the first PushError. `mark`: the owner mark of the target's feed.
 
-    Writes one object and deletes it. If we die in between, the next push deletes it: it is marked as ours.
+    One object is written and deleted. If the process ends in between, the next push deletes it, because it
+    has our mark. Nothing is retried.
     """
     async with connect(target, attempts=1) as server:
-        found = await find_calendar(server, target, kind)
-        if not found.exists:
+        calendar = await find_calendar(server, target, kind)
+        if not calendar.exists:
             if not target.create:
-                raise no_calendar(found.url)
-            yield f"the server accepts the login; the first push makes {found.url}"
+                raise no_calendar(calendar.url)
+            yield f"the server accepts the login; the first push creates {calendar.url}"
             return
-        collection = Collection(server, found.url)
+        collection = Collection(server, calendar.url)
         listed = await collection.list()
         yield f"{collection.url} is a calendar with {len(listed)} objects"
-        probe = _probe(kind)
+        is_todo = kind == "vtodo"
+        probe = Component(
+            kind="VTODO" if is_todo else "VEVENT",
+            uid=probe_uid(secrets.token_hex(8)),
+            summary="icsfeed check",
+            first=None if is_todo else PROBE_DAY,
+            last=PROBE_DAY,
+            status="NEEDS-ACTION" if is_todo else "CONFIRMED",
+            created=PROBE_TIME,
+            revised=PROBE_TIME,
+        )
         path = collection.path + object_name(probe.uid)
         await collection.put(path, write_object(probe, mark), None)
+        # Read it back, since a success status does not prove that the server keeps an object and its marks.
         body = (await collection.read([path])).get(path)
         if body is not None:
             await collection.delete(path, body.etag)
-        if body is None or not has_mark(read_object(body.data), mark):
+        if body is None or not Claim(mark).owns(read_object(body.data)):
             raise Rejected(path, "what was read back is not what was written: see the server's log")
         yield "an object was written, read and deleted"
-
-
-def _probe(kind: ComponentKind) -> Component:
-    todo = kind == "vtodo"
-    return Component(
-        kind="VTODO" if todo else "VEVENT",
-        uid=probe_uid(secrets.token_hex(8)),
-        summary="icsfeed check",
-        first=None if todo else DAY,
-        last=DAY,
-        status="NEEDS-ACTION" if todo else "CONFIRMED",
-        created=MOMENT,
-        revised=MOMENT,
-    )

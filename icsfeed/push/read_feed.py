@@ -1,4 +1,4 @@
-"""A feed as a push wants it: its components, whether they are all there are, and whether it has changed."""
+"""Read a feed for a push: its components, and which parts of Plane were not read."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -17,55 +17,58 @@ from icsfeed.push.plan import RemoteObject
 
 
 class FeedContents(Struct, frozen=True):
-    """A feed for those who remove what is not in it.
+    """A feed, and what is not known of it: an object may only be deleted if its issue is known to be gone.
 
-    `missing`: the parts that were not read without error, and lately: what is not in them may still be in
-    Plane. `error`: why not. `kept`: UIDs of projects that Plane does not list any more: whether those were
-    deleted is not known. They are not in the calendar. `unjoined`: ids of projects that the key has not
-    joined; it may have left them.
+    `missing`: parts that were not read without error since the push began; their issues may still exist.
+    `error`: the reason. `lost_uids`: UIDs of projects that Plane no longer lists, which may have been
+    deleted or closed to the key; they are not in the calendar. `unjoined`: ids of projects that the key
+    has not joined, or has left.
     """
 
     feed: Feed
     calendar: Calendar
     missing: tuple[MissingPart, ...]
     error: PlaneError | None
-    kept: frozenset[str] = frozenset()
+    lost_uids: frozenset[str] = frozenset()
     unjoined: frozenset[str] = frozenset()
 
-    def may_still_exist(self, one: RemoteObject, wanted: Collection[str]) -> bool:
-        """Whether an object may be of an issue that is there, in a project that the key has left."""
-        left = one.stored is not None and one.stored.project in self.unjoined and one.stored.uid not in wanted
-        return left or not self.kept.isdisjoint(one.uids)
+    def may_still_exist(self, remote: RemoteObject, desired: Collection[str]) -> bool:
+        """Return whether an object's issue may still exist in a project that the key can no longer read."""
+        stored = remote.stored
+        is_left = stored is not None and stored.project in self.unjoined and stored.uid not in desired
+        return is_left or not self.lost_uids.isdisjoint(remote.uids)
 
 
 async def read_feed(service: FeedService, name: str, patience: float = 0.0) -> FeedContents:
-    """The feed now. Waits for so many seconds more than a reader. Raises as `FeedService.rendered`."""
+    """Read the feed. `patience`: seconds to wait longer than a reader does. Raise FeedError or PlaneError."""
     feed = await service.feed(name)
     if not service.links.is_served(feed):
         raise FeedError(name, "it, or its workspace, is not active")
     workspace = service.workspaces[service.workspace_of(feed)]
+    # What was fresh when the push began counts as read, even if it expires before the push ends.
     since = workspace.now()
     look = await service.look(name, patience=patience)
     chosen = projects_of(name, feed, look.view.projects)
     lost, refused = workspace.known.lost.keys(), look.view.unread
     listed = [project for project in chosen if project not in refused]
     missing = workspace.known.missing(listed, needs(feed, Query()), since)
-    # Of a project that was never read nobody knows which objects are its own: all deletions wait.
-    closed = [one.key for one in refused if one.id not in lost]
+    # Which objects belong to a project that was never read is unknown, so nothing at all is deleted.
+    closed = [project.key for project in refused if project.id not in lost]
     parts = [MissingPart(f"the project {key}, which the key may not read", final=False) for key in closed]
     calendar = await asyncio.to_thread(service.calendar_of, _only(look, lambda id_: id_ not in lost))
-    kept: frozenset[str] = frozenset()
+    lost_uids: frozenset[str] = frozenset()
     if lost:
         copies = await asyncio.to_thread(service.calendar_of, _only(look, lambda id_: id_ in lost))
-        kept = frozenset(one.uid for one in copies.components) - {one.uid for one in calendar.components}
+        lost_uids = frozenset(component.uid for component in copies.components)
+        lost_uids -= {component.uid for component in calendar.components}
     unread = (*map(MissingPart, missing), *parts)
-    return FeedContents(feed, calendar, unread, workspace.last_error, kept, workspace.known.unjoined)
+    return FeedContents(feed, calendar, unread, workspace.last_error, lost_uids, workspace.known.unjoined)
 
 
 def _only(look: FeedInput, is_wanted: Callable[[str], bool]) -> FeedInput:
-    """What was looked at, of the projects with these ids alone."""
+    """Return the input of a feed without the projects whose ids are not wanted."""
     snapshots, linked = (
-        tuple(one for one in held if is_wanted(one.project.id))
-        for held in (look.view.snapshots, look.view.linked)
+        tuple(snapshot for snapshot in snapshots if is_wanted(snapshot.project.id))
+        for snapshots in (look.view.snapshots, look.view.linked)
     )
     return replace(look, view=replace(look.view, snapshots=snapshots, linked=linked))

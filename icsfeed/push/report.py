@@ -160,6 +160,7 @@ class PushProgress:
         self, target: str, feed: str, seconds: float, error: IcsfeedError | None, *, dry_run: bool
     ) -> TargetReport:
         """Return the report of the run. `error`: what ended it early. A dry run reports what it would do."""
+        # What the plan held but the run was not allowed to do must not be counted as done.
         deletes = self.plan.deletions(force=self.force)
         spared = frozenset(deletes if self.refused else ())
         leftovers = frozenset(() if self.force else self.plan.of("leftover"))

@@ -1,8 +1,12 @@
-"""One push: a feed's components into a collection, by a plan, under guards, reported (caldav.md, 3)."""
+"""One push: read the feed, list the collection, plan, write, delete, verify, store the record, report.
+
+The order is what makes it safe: nothing is written unless the listing is complete, and nothing is deleted
+unless Plane was read completely.
+"""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -16,28 +20,34 @@ from icsfeed.errors import IcsfeedError, NoCopy, PushBusy, PushStopped
 from icsfeed.feeds.service import FeedService
 from icsfeed.files import file_lock
 from icsfeed.push.action import DeletionLimits
-from icsfeed.push.collection import Collection
 from icsfeed.push.discovery import open_collection
 from icsfeed.push.memory import TargetRecord, load_record, remote_objects, save_record
 from icsfeed.push.object import Claim, owner_mark
-from icsfeed.push.plan import RemoteObject, desired_objects, plan, refuse_deletions, unread_parts
+from icsfeed.push.plan import (
+    DesiredObject,
+    RemoteObject,
+    desired_objects,
+    plan,
+    refuse_deletions,
+    unread_parts,
+)
 from icsfeed.push.read_feed import FeedContents, read_feed
 from icsfeed.push.report import PushProgress, TargetReport
 from icsfeed.push.scheduler import group_by_server
 from icsfeed.push.session import Connect, ignore, open_server
-from icsfeed.push.writer import ObjectWriter, Progress
+from icsfeed.push.writer import ObjectWriter, OnProgress
 from icsfeed.store.store import Store
 
 PLANE_WAIT_SECONDS = 60.0
-"""Seconds that a push waits for Plane longer than a reader does: nothing is deleted after half a read."""
+"""Seconds that a push waits for Plane longer than readers do: after a partial read it deletes nothing."""
 LOCK_SECONDS = 30.0
-"""How long a replica that died in the middle keeps the others from pushing."""
+"""Seconds after which the lock of a replica that died expires."""
 
 
 class PushContext(Struct, frozen=True):
-    """What pushes run in: where their locks are, what is remembered, the time, the network.
+    """What every push needs: the folder of lock files, the store of records, clocks, and connections.
 
-    `folder` may raise ConfigError, where there is none.
+    `folder` may raise ConfigError if there is none.
     """
 
     folder: Callable[[], Path]
@@ -54,94 +64,97 @@ async def push(
     *,
     dry_run: bool = False,
     force: bool = False,
-    progress: Progress = ignore,
-    waits: Callable[[str], None] = ignore,
-    stopped: Callable[[TargetReport], None] = ignore,
+    on_progress: OnProgress = ignore,
+    on_wait: Callable[[str], None] = ignore,
+    on_stopped: Callable[[TargetReport], None] = ignore,
 ) -> TargetReport:
-    """Make the collection of the target `name` hold exactly its feed, and say what was done.
+    """Make the collection of the target `name` hold exactly its feed, and return the report.
 
-    What we raise on purpose is in the report, beside what was done before it. `waits` is told what we wait
-    for. One that is cancelled tells `stopped` what was done until then.
+    Errors of icsfeed are in the report, with what was done before them. `on_wait` is called with the reason
+    of each wait and with "" after it, `on_stopped` with the report if the push is cancelled.
     """
     started, target = context.timer(), service.config.push[name]
-    tally = PushProgress(target.url)
+    progress = PushProgress(target.url)
     error: IcsfeedError | None = None
     try:
-        with file_lock(context.folder(), name) as is_held:
-            async with context.store.lock(f"push/{name}", LOCK_SECONDS) as is_shared:
-                if not (is_held and is_shared):
+        # Two locks: the file's for processes on this machine, the store's for replicas elsewhere.
+        with file_lock(context.folder(), name) as has_file_lock:
+            async with context.store.lock(f"push/{name}", LOCK_SECONDS) as has_store_lock:
+                if not (has_file_lock and has_store_lock):
                     raise PushBusy(name, "another run is writing to it; try later")
                 claim = Claim(owner_mark(target.feed, service.config), target.adopt)
-                run = _PushRun(name, target, claim, context, tally, waits)
-                async with _reading(service, waits):
-                    reading = await read_feed(service, target.feed, PLANE_WAIT_SECONDS)
-                await run.go(reading, dry_run=dry_run, force=force, progress=progress)
+                run = _PushRun(name, target, claim, context, progress, on_wait)
+                async with _showing_waits(service, on_wait):
+                    contents = await read_feed(service, target.feed, PLANE_WAIT_SECONDS)
+                await run.run(contents, on_progress, dry_run=dry_run, force=force)
     except asyncio.CancelledError:
-        halted = PushStopped(name, "stopped before it was complete; the next push does the rest")
-        stopped(tally.report(name, target.feed, context.timer() - started, halted, dry_run=dry_run))
+        stop = PushStopped(name, "stopped before it was complete; the next push does the rest")
+        on_stopped(progress.report(name, target.feed, context.timer() - started, stop, dry_run=dry_run))
         raise
+    # "Not read yet" helps nobody: name the error that Plane gave.
     except NoCopy as caught:
         error = service.why_unread(target.feed) or caught
     except IcsfeedError as caught:
         error = caught
-    return tally.report(name, target.feed, context.timer() - started, error, dry_run=dry_run)
+    return progress.report(name, target.feed, context.timer() - started, error, dry_run=dry_run)
 
 
 @asynccontextmanager
-async def _reading(service: FeedService, waits: Callable[[str], None]) -> AsyncIterator[None]:
-    """Say that Plane is read, and how long requests have to wait for its limit."""
+async def _showing_waits(service: FeedService, on_wait: Callable[[str], None]) -> AsyncIterator[None]:
+    """While Plane is being read, report each second how long requests wait for its rate limit."""
 
-    async def tell() -> None:
+    async def report_each_second() -> None:
         while True:
-            budgets = (one.budget for one in service.workspaces.values() if one.budget.left is not None)
-            left = max((budget.wait("reader") for budget in budgets), default=0.0)
-            waits(waiting(left) if left >= 1 else "reading Plane")
+            budgets = (workspace.budget for workspace in service.workspaces.values())
+            waits = (budget.wait("reader") for budget in budgets if budget.left is not None)
+            seconds = max(waits, default=0.0)
+            on_wait(waiting(seconds) if seconds >= 1 else "reading Plane")
             await asyncio.sleep(1)
 
-    task = asyncio.create_task(tell())
+    task = asyncio.create_task(report_each_second())
     try:
         yield
     finally:
         task.cancel()
-        waits("")
+        on_wait("")
 
 
 async def push_all(
     names: Sequence[str],
     service: FeedService,
     context: PushContext,
-    take: Callable[[TargetReport], None],
-    counts: Callable[[str, int, int], None],
-    waits: Callable[[str, str], None],
+    on_report: Callable[[TargetReport], None],
+    on_progress: Callable[[str, int, int], None],
+    on_wait: Callable[[str, str], None],
     *,
     dry_run: bool = False,
     force: bool = False,
 ) -> None:
-    """Push to these targets, and give `take` the report of each as soon as there is one.
+    """Push to these targets, and call `on_report` with each report as soon as there is one.
 
-    Those on one server are pushed to one after the other. Cancelled, it gives the reports of what was under
-    way. `counts` and `waits` get a target's name before what `push` tells.
+    Targets on one server are pushed to one after the other. If this is cancelled, the pushes in progress
+    are reported, too. `on_progress` and `on_wait` get the target's name first, then what `push` gives them.
     """
 
-    async def push_each(own: Sequence[str]) -> None:
-        for name in own:
+    async def push_each(names_on_server: Sequence[str]) -> None:
+        for name in names_on_server:
             report = await push(
                 name,
                 service,
                 context,
                 dry_run=dry_run,
                 force=force,
-                progress=partial(counts, name),
-                waits=partial(waits, name),
-                stopped=take,
+                on_progress=partial(on_progress, name),
+                on_wait=partial(on_wait, name),
+                on_stopped=on_report,
             )
-            take(report)
+            on_report(report)
 
     await asyncio.gather(*map(push_each, group_by_server(service.config.push, names).values()))
 
 
 class _PushRun:
-    """One run for the target `name`. What it comes to is in the `tally`, whatever happens."""
+    """One run for the target `name`. Its results are in `progress`, also after an error."""
 
     def __init__(
         self,
@@ -149,82 +162,88 @@ class _PushRun:
         target: PushTarget,
         claim: Claim,
         context: PushContext,
-        tally: PushProgress,
-        waits: Callable[[str], None],
+        progress: PushProgress,
+        on_wait: Callable[[str], None],
     ) -> None:
         self._name = name
         self._target = target
         self._claim = claim
         self._context = context
-        self._tally = tally
-        self._waits = waits
+        self._progress = progress
+        self._on_wait = on_wait
 
-    async def go(self, reading: FeedContents, *, dry_run: bool, force: bool, progress: Progress) -> None:
-        """Everything, in the order of caldav.md. Raises what ends it early."""
-        memory = await load_record(self._context.store, self._name, self._target)
+    async def run(
+        self, contents: FeedContents, on_progress: OnProgress, *, dry_run: bool, force: bool
+    ) -> None:
+        """Push what was read of the feed. Raise the PushError that ends the run early."""
+        record = await load_record(self._context.store, self._name, self._target)
         async with self._context.connect(self._target) as server:
-            server.waits = self._waits
-            if memory.one_at_a_time:
-                server.one_at_a_time()
+            server.on_wait = self._on_wait
+            # xandikos 0.4 answered concurrent writes with 423 in an earlier run: do not provoke that again.
+            if record.one_at_a_time:
+                server.disable_concurrency()
             try:
-                feed, header = reading.feed, reading.calendar.header
+                calendar = contents.feed, contents.calendar.header
                 collection, listed = await open_collection(
-                    server, self._target, memory.url, feed, header, dry_run=dry_run
+                    server, self._target, record.url, *calendar, dry_run=dry_run
                 )
-                self._tally.url = collection.url
+                self._progress.url = collection.url
                 now = self._context.clock()
-                present = await remote_objects(collection, listed, memory, self._claim, now)
-                writer = await self._planned(reading, collection, present, memory, force=force)
-                if not dry_run:
-                    await writer.carry_out(progress)
-                    await writer.verify()
-                    await save_record(
-                        self._context.store,
-                        self._name,
-                        self._target,
-                        memory,
-                        mark=self._claim.mark,
-                        url=collection.url,
-                        present=writer.present.values(),
-                        unknown=writer.unknown,
-                        accepted=writer.accepted,
-                        one_at_a_time=server.was_locked,
-                        now=self._context.clock(),
-                    )
+                remote = await remote_objects(collection, listed, record, self._claim, now)
+                desired = await self._plan(contents, collection.path, remote, record, force=force)
+                if dry_run:
+                    return
+                writer = ObjectWriter(collection, desired, self._claim, remote, record, self._progress)
+                await writer.carry_out(on_progress)
+                await writer.verify()
+                # Only after verification, and not after an error: a record must not vouch for etags that
+                # were never read back.
+                await save_record(
+                    self._context.store,
+                    self._name,
+                    self._target,
+                    record,
+                    mark=self._claim.mark,
+                    url=collection.url,
+                    remote=writer.remote.values(),
+                    uncertain=writer.uncertain,
+                    accepted=writer.accepted,
+                    one_at_a_time=server.was_locked,
+                    now=self._context.clock(),
+                )
             finally:
-                self._tally.requests = server.requests
+                self._progress.requests = server.requests
 
-    async def _planned(
+    async def _plan(
         self,
-        reading: FeedContents,
-        collection: Collection,
-        present: list[RemoteObject],
-        memory: TargetRecord,
+        contents: FeedContents,
+        base: str,
+        remote: Sequence[RemoteObject],
+        record: TargetRecord,
         *,
         force: bool,
-    ) -> ObjectWriter:
-        target, claim, tally = self._target, self._claim, self._tally
-        components = reading.calendar.components
-        wanted = await asyncio.to_thread(
-            desired_objects, components, claim.mark, strip_emoji=target.strip_emoji
-        )
-        tally.force = force
-        ours = present
-        if not force:
-            ours = [one for one in present if not reading.may_still_exist(one, wanted)]
-        if len(ours) < len(present):
+    ) -> Mapping[str, DesiredObject]:
+        """Put the plan and the refusal of deletions into `progress`; return the desired objects by UID."""
+        target, claim, progress = self._target, self._claim, self._progress
+        # In a thread: serialising and parsing thousands of components would block a server's event loop.
+        components, strip_emoji = contents.calendar.components, target.strip_emoji
+        desired = await asyncio.to_thread(desired_objects, components, claim.mark, strip_emoji=strip_emoji)
+        progress.force = force
+        planned = remote if force else [one for one in remote if not contents.may_still_exist(one, desired)]
+        if len(planned) < len(remote):
             text = (
-                "the key may not read a project any more: its objects stay as they are; --force deletes them"
+                "the key may no longer read a project: its objects are left as they are; --force deletes them"
             )
-            tally.warnings.append(f"{reading.error}; {text}" if reading.error else text)
-        tally.plan = plan(wanted, ours, claim, collection.path, accepted=memory.accepted)
+            progress.warnings.append(f"{contents.error}; {text}" if contents.error else text)
+        progress.plan = plan(desired, planned, claim, base, accepted=record.accepted)
         limits = DeletionLimits(target.min_delete, target.max_delete_ratio)
-        tally.refused = refuse_deletions(tally.plan, len(wanted), limits, reading.missing, force=force)
-        unread = unread_parts(reading.missing, force=force)
+        progress.refused = refuse_deletions(
+            progress.plan, len(desired), limits, contents.missing, force=force
+        )
+        unread = unread_parts(contents.missing, force=force)
         if unread:
-            tally.unread = reading.error
-            why = f" ({reading.error})" if reading.error else ""
-            text = f"Plane was not read whole, and nothing is deleted in this run; missing: {unread}{why}"
-            tally.warnings.append(text)
-        with_our_mark = partial(memory.with_our_mark, claim=claim)
-        return ObjectWriter(collection, wanted, claim, present, memory.accepted, tally, with_our_mark)
+            progress.unread = contents.error
+            cause = f" ({contents.error})" if contents.error else ""
+            text = f"Plane was not read completely; nothing is deleted in this run; missing: {unread}{cause}"
+            progress.warnings.append(text)
+        return desired

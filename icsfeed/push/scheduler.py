@@ -114,6 +114,7 @@ class PushScheduler:
         for server, names in group_by_server(self._targets, self._ready()).items():
             if server not in self._running or self._running[server].done():
                 self._running[server] = asyncio.create_task(self._push_each(names))
+        # Let the new tasks begin, so that the status already shows them as running.
         await asyncio.sleep(0)
 
     def _due_at(self, name: str) -> float:
@@ -140,6 +141,7 @@ class PushScheduler:
                 log.exception("target %s: unexpected error", name)
                 continue
             is_busy = isinstance(report.error, PushBusy)
+            # Both pass soon: the other run ends, Plane is read again. A refusal by the limits needs a person.
             if is_busy or (report.refused is not None and report.refused.final):
                 self._due[name] = min(self._due[name], self._timer() + RETRY_SECONDS)
             if is_busy:

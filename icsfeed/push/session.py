@@ -1,6 +1,6 @@
-"""Requests to one CalDAV server: logging in, several attempts, and one error for each way of failing.
+"""Requests to one CalDAV server: authentication, retries, concurrency, and one error for each failure.
 
-caldav.md, section 4, is the table of what an answer means and how often it is tried again.
+Nothing here knows calendars; push/collection.py decides what a status means for an object.
 """
 
 import asyncio
@@ -29,27 +29,25 @@ from icsfeed.http import (
 from icsfeed.push.xml import read_error_text
 
 ANSWER_LIMIT = 64 * 1024 * 1024
-"""Bytes of one answer, unpacked."""
+"""Bytes of one response body, uncompressed."""
 RESPONSE_SECONDS = 600.0
-"""Seconds for one answer, whole: a server that sends a byte now and then must not hold a run for ever."""
+"""Seconds for a whole response: httpx limits only the time between bytes, and a slow server could go on."""
 MAX_CONCURRENT_REQUESTS = 4
 MAX_ATTEMPTS, MAX_ATTEMPTS_AFTER_500 = 6, 4
-"""The first one, and so many again."""
+"""Attempts for each request, including the first. A 500 is more often about the object than the server."""
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, MAX_RETRY_AFTER_SECONDS = 4.0, 60.0, 120.0
-"""Seconds between attempts, by our own word and at most by the server's: a restart takes a while."""
-
+"""Seconds: the first delay, which doubles up to the second; and the longest Retry-After that is honoured."""
 MAX_FAILED_REQUESTS = 5
-"""Requests that failed at every attempt, after which the whole run ends."""
-
+"""Requests that may fail at every attempt before the whole run ends."""
 RETRIED_STATUSES = frozenset({423, 429, 500, 502, 503, 504})
 
 
 def ignore(*_args: object) -> None:
-    """Stand in for a callback that nobody gave."""
+    """Do nothing: the default of callbacks."""
 
 
 class DavResponse(Struct, frozen=True):
-    """An answer. `url` is where it came from."""
+    """A complete response. `url`: the URL that was requested."""
 
     status: int
     headers: Mapping[str, str]
@@ -58,18 +56,22 @@ class DavResponse(Struct, frozen=True):
 
 
 class BasicOrDigestAuth(httpx.Auth):
-    """Basic at once; Digest from the first 401 on that offers nothing else, with what that asks for."""
+    """Basic authentication without waiting for a challenge; Digest once a 401 offers only Digest.
+
+    Baïkal can be set up with Digest alone. Basic is sent at once because waiting for a challenge would
+    double the number of requests.
+    """
 
     def __init__(self, username: str, password: str) -> None:
         self._basic = httpx.BasicAuth(username, password)
         self._digest = httpx.DigestAuth(username, password)
-        self._turned = False
+        self._is_digest = False
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """As httpx.Auth."""
+        """Send the request with credentials; see httpx.Auth."""
         flow = self._digest.auth_flow(request)
         try:
-            if self._turned:
+            if self._is_digest:
                 yield from flow
                 return
             response = yield next(self._basic.auth_flow(request))
@@ -77,115 +79,121 @@ class BasicOrDigestAuth(httpx.Auth):
             offered = {challenge.split(" ")[0].lower() for challenge in challenges}
             if response.status_code != HTTPStatus.UNAUTHORIZED or offered & {"basic", "digest"} != {"digest"}:
                 return
-            self._turned = True
-            # The Digest flow takes the answer to the Basic request as that to its own first one.
+            self._is_digest = True
+            # The Digest flow begins with a request without credentials: the rejected Basic request takes
+            # its place, and its response holds the challenge.
             next(flow)
             with suppress(StopIteration):
                 yield flow.send(response)
         except (KeyError, ValueError, NotImplementedError, httpx.ProtocolError):
             reason = (
-                "the server asks for a kind of Digest, or the user name holds letters, that cannot be sent"
+                "the server requires an unknown kind of Digest, or the user name cannot be encoded for it"
             )
             raise LoginRefused(str(request.url), reason) from None
 
 
 class DavServer:
-    """One server, over `client`. `requests` counts what was sent; `sleep` and `chance` are the world's.
+    """One server. `requests` counts everything sent, including challenges and retries.
 
-    Four requests at once until the server first falters (423, 429, 5xx); from then on one. `was_locked`: it
-    answered 423, as xandikos does to several writes at once. `waits` is told why and how long we wait, and
-    an empty text when we go on.
+    Sends four requests at once until the first 423, 429 or 5xx, then one at a time: xandikos answers 423 to
+    most concurrent writes, and an overloaded server needs fewer. `was_locked`: there was a 423. `on_wait` is
+    called with a text before each pause and with "" after it. `jitter` returns 0 to 1. `secrets` are removed
+    from the server's error texts.
     """
 
     def __init__(
         self,
         client: httpx.AsyncClient,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        chance: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
         attempts: int = MAX_ATTEMPTS,
         secrets: Sequence[str] = (),
     ) -> None:
         self.requests = 0
         self.was_locked = False
-        self.waits: Callable[[str], None] = ignore
+        self.on_wait: Callable[[str], None] = ignore
         self._secrets = [*filter(None, secrets)]
         self._client = client
         self._sleep = sleep
-        self._chance = chance
+        self._jitter = jitter
         self._attempts = attempts
-        self._most = MAX_CONCURRENT_REQUESTS
-        self._under_way = 0
-        self._turn = asyncio.Condition()
-        self._given_up = 0
+        self._max_concurrent = MAX_CONCURRENT_REQUESTS
+        self._running = 0
+        self._slots = asyncio.Condition()
+        self._failed_requests = 0
 
         async def count(_request: httpx.Request) -> None:
             self.requests += 1
 
-        # A hook and not `ask`: Digest sends a request of its own for each challenge.
+        # Counted in a hook, because Digest sends requests of its own.
         client.event_hooks["request"].append(count)
 
-    def one_at_a_time(self) -> None:
-        """Send one request at a time from the start."""
-        self._most = 1
+    def disable_concurrency(self) -> None:
+        """Send one request at a time from now on."""
+        self._max_concurrent = 1
 
-    def said(self, answer: DavResponse) -> str:
-        """The server's own words for an error, to follow ours; without our password, if it repeats that."""
-        words = read_error_text(answer.body)
+    def error_text(self, response: DavResponse) -> str:
+        """Return the server's own text for an error, to append to ours; empty if there is none.
+
+        Some servers repeat the request in their errors, and so the password: it is replaced by `***`.
+        """
+        text = read_error_text(response.body)
         for secret in self._secrets:
-            words = words.replace(secret, "***")
-        return f"; the server says: {words}" if words else ""
+            text = text.replace(secret, "***")
+        return f"; the server says: {text}" if text else ""
 
-    async def ask(
+    async def request(
         self, method: str, url: str, what: str, *, body: bytes = b"", headers: Mapping[str, str] = {}
     ) -> DavResponse:
-        """The server's answer, whatever its status but 401, and those that may pass, after the last attempt.
+        """Return the response, whatever its status; retry 423, 429, 500, 502 to 504 and lost connections.
 
-        Raises LoginRefused, NoServer, NotTrusted or NotCalDav. `what` says in words what is asked.
+        Raise LoginRefused for 401, or NoServer, NotTrusted or NotCalDav if there is no usable response.
+        `what` names the request in errors. A write may have been done although its response was lost:
+        retrying is safe because every write is conditional (the writer compares the object after a 412).
         """
         attempt = 0
         while True:
             attempt += 1
             try:
-                async with self._lane():
-                    heard = await self._once(method, url, what, body, headers)
-                wait = retry_after(heard.headers)
+                async with self._slot():
+                    response = await self._once(method, url, what, body, headers)
+                wait = retry_after(response.headers)
             except NoServer:
                 if attempt >= self._attempts:
                     raise
-                heard, wait = None, None
-            if heard is not None and heard.status not in RETRIED_STATUSES:
-                return heard
-            if heard is not None:
-                self._most = 1
-                self.was_locked |= heard.status == HTTPStatus.LOCKED
-                if attempt >= min(self._attempts, _max_attempts(heard.status)):
-                    # Where many requests end so, it is the server, and not what it was asked.
-                    self._given_up += 1
-                    if self._given_up > MAX_FAILED_REQUESTS:
-                        raise NoServer(what, f"the server fails again and again ({heard.status})")
-                    return heard
-            if wait is not None:
-                pause = min(wait, MAX_RETRY_AFTER_SECONDS)
-            else:
-                # Doubling up to a minute, each time between half of that and all of it.
-                longest = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (attempt - 1))
-                pause = longest * (1 + self._chance()) / 2
-            self.waits(f"waiting {pause:.0f} s: {f'it answers {heard.status}' if heard else 'no answer'}")
+                response, wait = None, None
+            if response is not None and response.status not in RETRIED_STATUSES:
+                return response
+            if response is not None:
+                self._max_concurrent = 1
+                self.was_locked |= response.status == HTTPStatus.LOCKED
+                limit = MAX_ATTEMPTS_AFTER_500 if response.status == 500 else MAX_ATTEMPTS
+                if attempt >= min(self._attempts, limit):
+                    # If many requests end like this, the server is the cause, not the single objects.
+                    self._failed_requests += 1
+                    if self._failed_requests > MAX_FAILED_REQUESTS:
+                        raise NoServer(what, f"the server keeps failing ({response.status})")
+                    return response
+            # Exponential backoff with jitter, between half of the delay and all of it.
+            delay = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** (attempt - 1))
+            pause = delay * (1 + self._jitter()) / 2 if wait is None else min(wait, MAX_RETRY_AFTER_SECONDS)
+            reason = f"it answers {response.status}" if response else "no answer"
+            self.on_wait(f"waiting {pause:.0f} s: {reason}")
             await self._sleep(pause)
-            self.waits("")
+            self.on_wait("")
 
     @asynccontextmanager
-    async def _lane(self) -> AsyncIterator[None]:
-        """Wait for a turn: once the server has faltered, until nothing else is under way."""
-        async with self._turn:
-            await self._turn.wait_for(lambda: self._under_way < self._most)
-            self._under_way += 1
+    async def _slot(self) -> AsyncIterator[None]:
+        """Wait until another request may be sent."""
+        async with self._slots:
+            await self._slots.wait_for(lambda: self._running < self._max_concurrent)
+            self._running += 1
         try:
             yield
         finally:
-            self._under_way -= 1
-            async with self._turn:
-                self._turn.notify_all()
+            self._running -= 1
+            async with self._slots:
+                self._slots.notify_all()
 
     async def _once(
         self, method: str, url: str, what: str, body: bytes, headers: Mapping[str, str]
@@ -216,12 +224,8 @@ def _push_error(error: Exception, what: str) -> PushError:
     return (NotTrusted if kind == "tls" else NoServer)(what, text)
 
 
-def _max_attempts(status: int) -> int:
-    return MAX_ATTEMPTS_AFTER_500 if status == HTTPStatus.INTERNAL_SERVER_ERROR else MAX_ATTEMPTS
-
-
 class Connect(Protocol):
-    """How a target's server is reached: `open_server`, and what tests put in its place."""
+    """Open a connection to a target's server: `open_server`, or a replacement in tests."""
 
     def __call__(
         self, target: PushTarget, *, attempts: int = MAX_ATTEMPTS
@@ -237,17 +241,17 @@ async def open_server(
     attempts: int = MAX_ATTEMPTS,
     environ: Mapping[str, str] = os.environ,
 ) -> AsyncIterator[DavServer]:
-    """The server of a target, to be closed at the end. Redirects are not followed: the login is for one host.
+    """Open the server of a target. Redirects are not followed: the login must not go to another host.
 
-    `attempts`: of each request, where it may help. Raises LoginRefused for a token that no header can
-    hold, and BadSetting when `ca_file` or the environment cannot be used.
+    `attempts`: at most, for each request. Raise LoginRefused for a token that cannot be sent in a header,
+    and BadSetting if `ca_file` or a proxy in the environment is invalid.
     """
     auth, headers = None, {"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING}
     if target.username is not None and target.password is not None:
         auth = BasicOrDigestAuth(target.username, target.password.reveal())
     if target.token is not None:
         if not target.token.reveal().isascii():
-            raise LoginRefused(target.url, "the token holds characters that cannot be sent")
+            raise LoginRefused(target.url, "the token contains characters that cannot be sent")
         headers["Authorization"] = f"Bearer {target.token.reveal()}"
     async with open_http(
         target.url,
@@ -264,7 +268,7 @@ async def open_server(
 
 
 def _secrets(target: PushTarget) -> Sequence[str]:
-    """What an answer must not bring into a message: some servers show the request that they fail on."""
-    plain = [one.reveal() for one in (target.password, target.token) if one is not None]
+    """Return the texts that must not appear in messages: password, token, and the Basic credentials."""
+    plain = [secret.reveal() for secret in (target.password, target.token) if secret is not None]
     pair = f"{target.username}:{target.password.reveal()}" if target.password else ""
     return [b64encode(pair.encode()).decode(), *plain]

@@ -1,4 +1,4 @@
-"""The writes of one push: conditional, several at once, decided again where an object changed meanwhile."""
+"""The writes of one push: conditional, concurrent, decided again after a 412, and read back at the end."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -10,196 +10,200 @@ from msgspec import Struct
 from icsfeed.errors import Changed, InsufficientStorage, Locked, ObjectError, PushError, Rejected
 from icsfeed.push.action import WRITES, Action
 from icsfeed.push.collection import Collection
+from icsfeed.push.memory import TargetRecord
 from icsfeed.push.object import Claim, ParsedObject, read_object, write_object
-from icsfeed.push.plan import (
-    Accepted,
-    DesiredObject,
-    RemoteObject,
-    decide_after_change,
-    has_emoji,
-    is_up_to_date,
-)
+from icsfeed.push.plan import DesiredObject, RemoteObject, decide_after_change, has_emoji, is_up_to_date
 from icsfeed.push.report import Failure, PushProgress
 from icsfeed.push.session import MAX_CONCURRENT_REQUESTS
 
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called with how many writes are done, and of how many."""
+OnProgress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of finished writes and the number of all writes."""
 
 
-class _Written(Struct):
-    """What was written: our bytes as they are read back, and the etag that the server gave for them."""
+class _Sent(Struct):
+    """What was sent: our own bytes as parsed, and the etag in the response; empty: none, or no response."""
 
-    stored: ParsedObject
+    parsed: ParsedObject
     etag: str = ""
 
 
 class ObjectWriter:
-    """Carries actions out; the `tally` keeps what became of them, as they were planned.
+    """Carries out the actions of `progress.plan`, and adds the results to `progress`.
 
-    `present`: the objects as they are known now, by path. `accepted`: what the server made of what we
-    wrote (see push/plan.py). `unknown`: paths of which it is not known what became of them.
-    `with_our_mark` says of an object whether it is ours although its mark is gone.
+    `remote`: the objects by path, as far as known now. `accepted`: how this server stores what we wrote (see
+    push/plan.py). `uncertain`: paths of failed writes, which may have been done all the same.
     """
 
     def __init__(
         self,
         collection: Collection,
-        wanted: Mapping[str, DesiredObject],
+        desired: Mapping[str, DesiredObject],
         claim: Claim,
-        present: Sequence[RemoteObject],
-        accepted: Mapping[str, Accepted],
-        tally: PushProgress,
-        with_our_mark: Callable[[RemoteObject], RemoteObject],
+        remote: Sequence[RemoteObject],
+        record: TargetRecord,
+        progress: PushProgress,
     ) -> None:
-        self.present = {one.href: one for one in present}
-        self.accepted = {uid: seen for uid, seen in accepted.items() if uid in wanted}
+        self.remote = {entry.href: entry for entry in remote}
+        self.accepted = {uid: accepted for uid, accepted in record.accepted.items() if uid in desired}
+        self.uncertain: set[str] = set()
         self._collection = collection
-        self._wanted = wanted
+        self._desired = desired
         self._claim = claim
-        self._tally = tally
-        self._recognised = with_our_mark
-        self._written: dict[str, _Written] = {}
-        self.unknown: set[str] = set()
+        self._record = record
+        self._progress = progress
+        self._sent: dict[str, _Sent] = {}
 
-    async def carry_out(self, progress: Progress) -> None:
-        """Writes first, deletions last. Raises as `_do_all`."""
-        tally = self._tally
-        writes = tally.plan.of(*WRITES)
-        deletes = () if tally.refused else tally.plan.deletions(force=tally.force)
+    async def carry_out(self, on_progress: OnProgress) -> None:
+        """Write everything, then delete. Raise the first PushError that is not about a single object.
+
+        Deletions come last: a run that fails half-way leaves objects too many rather than too few.
+        """
+        progress = self._progress
+        writes = progress.plan.of(*WRITES)
+        deletes = () if progress.refused else progress.plan.deletions(force=progress.force)
 
         def show() -> None:
-            progress(len(tally.done) + len(tally.failures), len(writes) + len(deletes))
+            on_progress(len(progress.done) + len(progress.failures), len(writes) + len(deletes))
 
         try:
             await self._do_all(writes, show)
         except InsufficientStorage:
             if not deletes:
                 raise
-            # The deletions make room; then what did not fit is tried once more.
+            # 507: the deletions free space, then the remaining writes get one more attempt.
             await self._do_all(deletes, show)
-            settled = {one.href for one in tally.done} | {one.href for one in tally.failures}
-            await self._do_all([action for action in writes if action.href not in settled], show)
+            finished = {action.href for action in progress.done} | {
+                failure.href for failure in progress.failures
+            }
+            await self._do_all([action for action in writes if action.href not in finished], show)
         else:
             await self._do_all(deletes, show)
 
-    async def _do_all(self, actions: Sequence[Action], progress: Callable[[], None]) -> None:
-        """All of them, four at a time; one that fails leaves the others alone.
+    async def _do_all(self, actions: Sequence[Action], show: Callable[[], None]) -> None:
+        """Do these actions, four at a time; the failure of one object does not stop the others.
 
-        Raises the first PushError that is not about one object, once what was under way has ended.
+        Raise the first PushError that is not about a single object, after the running requests have ended.
         """
-        left, stops = iter(actions), list[PushError]()
+        remaining, errors = iter(actions), list[PushError]()
 
         async def worker() -> None:
-            for action in left:
-                if stops:
+            for action in remaining:
+                if errors:
                     return
                 try:
                     await self._do(action)
                 except Rejected as error:
-                    # SOGo fails with a 5xx on an emoji; whoever refuses with another has another reason.
-                    hint = self._hint(action) if error.status >= 500 else ""
-                    self._failed(action, f"{error.reason}{hint}")
+                    # SOGo 5.8 may fail with a 5xx because of an emoji; other statuses have other reasons.
+                    hint = self._emoji_hint(action) if error.status >= 500 else ""
+                    self._fail(action, f"{error.reason}{hint}")
                 except ObjectError as error:
-                    self._failed(action, error.reason, locked=isinstance(error, Locked))
+                    self._fail(action, error.reason, locked=isinstance(error, Locked))
                 except PushError as error:
-                    stops.append(error)
-                progress()
+                    errors.append(error)
+                show()
 
         await asyncio.gather(*(worker() for _ in range(MAX_CONCURRENT_REQUESTS)))
-        if stops:
-            raise stops[0]
+        if errors:
+            raise errors[0]
 
     async def _do(self, action: Action) -> None:
-        item = self._wanted[action.uid] if action.kind in WRITES else None
+        """Do one action. Raise as Collection.put, but after a 412 read the object and decide once more."""
+        desired = self._desired[action.uid] if action.kind in WRITES else None
         try:
-            await self._write(action, item)
+            await self._write(action, desired)
         except Changed:
             body = (await self._collection.read([action.href])).get(action.href)
-            found = None
+            current = None
             if body is not None:
-                found = self._recognised(RemoteObject(action.href, body.etag, read_object(body.data)))
-            self._know(action.href, found)
-            again = decide_after_change(action, item, found, self._claim)
-            if again.kind in ("conflict", "rejected"):
-                self._failed(action, again.reason)
+                current = RemoteObject(action.href, body.etag, read_object(body.data))
+                current = self._record.with_our_mark(current, self._claim)
+            self._set_remote(action.href, current)
+            # The 412 may also mean that our own write was done and its response lost: then nothing is left
+            # to do ("leave").
+            decided = decide_after_change(action, desired, current, self._claim)
+            if decided.kind in ("conflict", "rejected"):
+                self._fail(action, decided.reason)
                 return
-            if again.kind != "leave":
+            if decided.kind != "leave":
                 try:
-                    await self._write(again, item)
+                    await self._write(decided, desired)
                 except Changed:
-                    reason = "the server refuses it again and again without a reason; it may be too large"
+                    reason = "the server rejects it repeatedly without a reason; it may be too large"
                     raise Rejected(action.href, reason) from None
-        self._tally.done.append(action)
+        self._progress.done.append(action)
 
-    async def _write(self, action: Action, item: DesiredObject | None) -> None:
-        if item is None:
+    async def _write(self, action: Action, desired: DesiredObject | None) -> None:
+        """Send the PUT, or the DELETE if `desired` is None."""
+        if desired is None:
             await self._collection.delete(action.href, action.etag)
-            self._know(action.href, None)
+            self._set_remote(action.href, None)
             return
-        old = self.present.get(action.href)
-        data = write_object(item.component, self._claim.mark, old.stored if old else None)
-        # Even where the answer is lost.
-        written = self._written[action.href] = _Written(read_object(data))
+        old = self.remote.get(action.href)
+        data = write_object(desired.component, self._claim.mark, old.stored if old else None)
+        # Before the request: if its response is lost, the object is verified all the same.
+        sent = self._sent[action.href] = _Sent(read_object(data))
         etag = None if action.kind == "create" else action.etag
-        written.etag = await self._collection.put(action.href, data, etag)
+        sent.etag = await self._collection.put(action.href, data, etag)
 
-    def _know(self, path: str, found: RemoteObject | None) -> None:
-        if found is None:
-            self.present.pop(path, None)
+    def _set_remote(self, path: str, remote: RemoteObject | None) -> None:
+        if remote is None:
+            self.remote.pop(path, None)
         else:
-            self.present[path] = found
+            self.remote[path] = remote
 
-    def _failed(self, action: Action, reason: str, *, locked: bool = False) -> None:
-        self._written.pop(action.href, None)
-        # What became of it is not known: it is read the next time.
-        self.present.pop(action.href, None)
-        self.unknown.add(action.href)
-        self._tally.failures.append(Failure(action.uid, action.href, reason, locked))
+    def _fail(self, action: Action, reason: str, *, locked: bool = False) -> None:
+        self._sent.pop(action.href, None)
+        # A failed write may have been done: the next push must read the object, whatever its etag.
+        self.remote.pop(action.href, None)
+        self.uncertain.add(action.href)
+        self._progress.failures.append(Failure(action.uid, action.href, reason, locked))
 
     async def verify(self) -> None:
-        """Read back what was written: its etags as the server lists them, and what it made of our bytes."""
-        bodies = await self._collection.read(self._written)
-        odd = 0
-        for action in [action for action in self._tally.done if action.href in self._written]:
+        """Read back everything that was written, and report what the server lost or changed.
+
+        A success status is not enough: SOGo 5.8 answers 201 and destroys objects with an emoji at its fold
+        column, and GMX and Bedework answer with etags that never appear in their listings. The etags stored
+        are therefore those read here.
+        """
+        bodies = await self._collection.read(self._sent)
+        altered = 0
+        for action in [action for action in self._progress.done if action.href in self._sent]:
             body = bodies.get(action.href)
             stored = read_object(body.data) if body is not None else None
             if body is None or stored is None or not self._claim.owns(stored):
-                self._tally.done.remove(action)
-                reason = f"it was written, and cannot be read back{self._hint(action)}"
+                self._progress.done.remove(action)
+                reason = f"it was written but cannot be read back{self._emoji_hint(action)}"
                 if stored is not None and stored.uid:
-                    reason = "the server does not keep our marks (X- properties): it cannot be pushed to"
-                self._failed(action, reason)
+                    reason = "the server drops our marks (X- properties): it cannot be pushed to"
+                self._fail(action, reason)
                 if body is not None and stored is not None and stored.blank:
-                    # Other apps fail on what the server made of our bytes.
+                    # Delete what SOGo 5.8 left of the object, `(null)`: calendar apps fail on it.
                     with suppress(ObjectError):
                         await self._collection.delete(action.href, body.etag)
                 continue
-            self._know(action.href, RemoteObject(action.href, body.etag, stored))
-            written = self._written[action.href]
-            odd += self._accept(
-                self._wanted[action.uid], stored, written, untouched=body.etag == written.etag
-            )
-        if odd:
-            text = f"the server keeps {odd} of the objects otherwise than they were written; that is accepted"
-            self._tally.warnings.append(text)
+            self._set_remote(action.href, RemoteObject(action.href, body.etag, stored))
+            sent = self._sent[action.href]
+            altered += self._accept(self._desired[action.uid], stored, sent, same_etag=body.etag == sent.etag)
+        if altered:
+            text = f"the server alters {altered} of the objects when it stores them; that is accepted"
+            self._progress.warnings.append(text)
 
-    def _accept(
-        self, item: DesiredObject, stored: ParsedObject, written: _Written, *, untouched: bool
-    ) -> bool:
-        """Whether the server itself, and nobody else, has made something else of an object: then so be it.
+    def _accept(self, desired: DesiredObject, stored: ParsedObject, sent: _Sent, *, same_etag: bool) -> bool:
+        """Return whether the server altered an object, and accept that; else the next push would undo it.
 
-        `untouched`: its etag is that of our writing. Else its times tell: a person's app sets them anew.
+        A person may have edited the object since our write, which must not be accepted. It was the server
+        if the etag is that of our write, or the times and the sequence number are: an app would set them.
         """
-        if is_up_to_date(item, stored, self.accepted) or stored.hash != item.hash:
+        if is_up_to_date(desired, stored, self.accepted) or stored.hash != desired.hash:
             return False
-        if not untouched and stored.revision != written.stored.revision:
+        if not same_etag and stored.revision != sent.parsed.revision:
             return False
-        self.accepted[item.component.uid] = (item.hash, stored.facts)
+        self.accepted[desired.component.uid] = (desired.hash, stored.facts)
         return True
 
-    def _hint(self, action: Action) -> str:
-        """What may help where the server does not bear what an object holds."""
-        item = self._wanted.get(action.uid)
-        if item is None or not has_emoji(item.component):
+    def _emoji_hint(self, action: Action) -> str:
+        """Return advice for servers that fail on emoji (SOGo 5.8); empty if the object has none."""
+        desired = self._desired.get(action.uid)
+        if desired is None or not has_emoji(desired.component):
             return ""
-        return "; if it is an emoji in it, `strip_emoji: true` helps"
+        return "; if an emoji is the reason, `strip_emoji: true` helps"

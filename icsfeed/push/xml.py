@@ -1,7 +1,6 @@
-"""The XML of WebDAV and CalDAV (RFC 4918, 4791): what is asked, and what was answered.
+"""The XML of WebDAV and CalDAV (RFC 4918, 4791): request bodies written, responses read.
 
-Answers come from another machine: no DTD, no entities, and whatever else is in them, values or
-ValueError come out.
+Responses are not trusted: DTDs and entities are refused, and any input gives values or ValueError.
 """
 
 import re
@@ -28,49 +27,56 @@ ERROR, RESPONSE, HREF, STATUS = f"{DAV}error", f"{DAV}response", f"{DAV}href", f
 PROPSTAT, PROP = f"{DAV}propstat", f"{DAV}prop"
 
 SAFE_IN_PATHS = "/~!$&'()*+,;=:@-._"
-"""What stays as it is in a path: the unreserved, and what RFC 3986 allows in a segment."""
+"""Characters not quoted in a path: unreserved characters and those that RFC 3986 allows in a segment."""
 
 _ILLEGAL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
-"""What XML 1.0 cannot hold, in UTF-8. Radicale, xandikos and others pass on what somebody's object holds."""
+"""UTF-8 of characters that XML 1.0 forbids. Radicale, xandikos and others send them if an object has them."""
 
 _PREFIXES = {DAV: "d:", CALDAV: "c:", APPLE: "a:"}
 MAX_DEPTH = 64
+"""Levels of nested elements; deeper trees exhaust the stack of recursive readers."""
 MAX_ERROR_BYTES = 4_096
-"""As much of an error is read for what it says: pages of errors may be long."""
+"""Bytes of an error response that are searched for its text: error pages may be long."""
 _INVISIBLE_HTML = re.compile(r"<(head|style|script|title)\b.*?</\1\s*>|<!--.*?-->", re.I | re.S)
 _TAG = re.compile(r"<[^<>]*>")
 
 
 class MultistatusResponse(Struct, frozen=True):
-    """One response of a multistatus. `path` as in `canonical_path`; `href` as the server spells its path.
+    """One response of a multistatus (RFC 4918, 14.24). `path`: canonical; `href`: in the server's spelling.
 
-    `found`: the properties that it has. `status`: that of the whole response, or of what it lacks.
+    `status`: of the whole response; else 200 if there are properties, or the first failure. `properties`:
+    those with status 200, by tag. `preconditions`: tags of the failed ones.
     """
 
     path: str
     href: str
     status: int
-    found: Mapping[str, Element]
-    reasons: frozenset[str]
+    properties: Mapping[str, Element]
+    preconditions: frozenset[str]
 
     def text(self, name: str) -> str:
-        """The text of a property, empty where it has none."""
-        element = self.found.get(name)
+        """Return the text of a property; empty if there is none."""
+        element = self.properties.get(name)
         return "" if element is None else "".join(element.itertext()).strip()
 
-    def holds(self, name: str) -> frozenset[str]:
-        """The names of the elements inside a property."""
-        element = self.found.get(name)
-        return frozenset() if element is None else frozenset(child.tag for child in element)
+    @property
+    def resource_types(self) -> frozenset[str]:
+        """Return the tags inside DAV:resourcetype."""
+        return frozenset(child.tag for child in self.properties.get(TYPE, ()))
+
+    @property
+    def is_calendar(self) -> bool:
+        """Return whether the resource is a calendar collection (RFC 4791, 4.2)."""
+        return CALENDAR in self.resource_types
 
     def href_in(self, name: str) -> str:
-        """The first href inside a property, empty where there is none."""
-        element = self.found.get(name)
+        """Return the first href inside a property; empty if there is none."""
+        element = self.properties.get(name)
         return "" if element is None else (element.findtext(HREF) or "").strip()
 
 
 def propfind(*names: str) -> bytes:
-    """A PROPFIND for these properties."""
+    """Return the body of a PROPFIND for these properties."""
     root = Element(_tag(f"{DAV}propfind"), _namespaces())
     prop = SubElement(root, _tag(PROP))
     for name in names:
@@ -79,7 +85,7 @@ def propfind(*names: str) -> bytes:
 
 
 def multiget(hrefs: Iterable[str]) -> bytes:
-    """A REPORT for the bodies of these objects."""
+    """Return the body of a REPORT that reads these objects (RFC 4791, 7.9)."""
     root = Element(_tag(f"{CALDAV}calendar-multiget"), _namespaces())
     prop = SubElement(root, _tag(PROP))
     for name in (ETAG, DATA):
@@ -90,7 +96,7 @@ def multiget(hrefs: Iterable[str]) -> bytes:
 
 
 def mkcalendar(title: str, color: str | None, kind: Literal["VEVENT", "VTODO"]) -> bytes:
-    """A MKCALENDAR for a calendar of one kind of component. `color`: #RRGGBB."""
+    """Return the body of a MKCALENDAR for one kind of component (RFC 4791, 5.3.1). `color`: #RRGGBB."""
     root = Element(_tag(f"{CALDAV}mkcalendar"), _namespaces())
     prop = SubElement(SubElement(root, _tag(f"{DAV}set")), _tag(PROP))
     SubElement(prop, _tag(NAME)).text = title
@@ -115,7 +121,10 @@ def _bytes(root: Element) -> bytes:
 
 
 def canonical_path(base: str, href: str) -> str | None:
-    """The path of a href, resolved against the address `base`, in one spelling; None: on another server."""
+    """Return the path of a href, resolved against `base`, in one spelling; None if it is on another server.
+
+    Radicale and DAViCal quote an `@` in hrefs, others do not: only canonical paths may be compared.
+    """
     try:
         url, own = urlsplit(urljoin(base, href.strip())), urlsplit(base)
         if _origin(url.scheme, url.hostname, url.port) != _origin(own.scheme, own.hostname, own.port):
@@ -126,18 +135,18 @@ def canonical_path(base: str, href: str) -> str | None:
 
 
 def absolute_url(base: str, path: str) -> str:
-    """The address of a path on the server of `base`, whatever the path: urljoin takes `//x` for a host."""
+    """Return the URL of a path on the server of `base`. urljoin would take `//x` for a host."""
     own = urlsplit(base)
     return f"{own.scheme}://{own.netloc}{path}"
 
 
 def shown_address(base: str, href: str) -> str:
-    """Where a href leads to, for messages: without a login and without a query, which may hold secrets."""
+    """Return a href's URL for messages, without user, password and query, which may hold secrets."""
     try:
         url = urlsplit(urljoin(base, href.strip()))
         return shorten(f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}")
     except ValueError:
-        return "what is no web address"
+        return "an invalid address"
 
 
 def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str | None, int]:
@@ -145,40 +154,44 @@ def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str |
 
 
 def read_multistatus(body: bytes, base: str) -> list[MultistatusResponse]:
-    """The responses of a multistatus from the address `base`, of this server only. Raises ValueError."""
+    """Return the responses of a multistatus from the URL `base`. Raise ValueError if it is not one.
+
+    Responses about other servers are left out.
+    """
     root = _parsed(body)
     if root.tag != f"{DAV}multistatus":
-        raise ValueError("it is no multistatus")
-    return [answer for response in root.iter(RESPONSE) for answer in _responses(response, base)]
+        raise ValueError("it is not a multistatus")
+    return [one for element in root.iter(RESPONSE) for one in _responses(element, base)]
 
 
 def _responses(response: Element, base: str) -> Iterator[MultistatusResponse]:
-    """One for each href: of several that share a status (RFC 4918, 14.24) each has its own."""
-    found: dict[str, Element] = {}
+    """Return one response for each href: several hrefs may share a status (RFC 4918, 14.24)."""
+    properties: dict[str, Element] = {}
     statuses = [_status(response)]
     for propstat in response.findall(PROPSTAT):
         status = _status(propstat)
         statuses.append(status)
         if status == 200:
-            found.update((element.tag, element) for element in propstat.findall(f"{PROP}/*"))
+            properties.update((element.tag, element) for element in propstat.findall(f"{PROP}/*"))
     failures = [status for status in statuses if status >= 400]
-    reasons = frozenset(element.tag for element in response.findall(f".//{ERROR}/*"))
-    status = statuses[0] or (200 if found or not failures else failures[0])
+    preconditions = frozenset(element.tag for element in response.findall(f".//{ERROR}/*"))
+    # A 404 in one propstat is about those properties, not the object: most servers lack some property.
+    status = statuses[0] or (200 if properties or not failures else failures[0])
     for href in response.findall(HREF):
         path = canonical_path(base, href.text or "")
         if path is not None:
-            spelled = urlsplit(urljoin(base, (href.text or "").strip())).path or "/"
-            yield MultistatusResponse(path, spelled, status, found, reasons)
+            server_path = urlsplit(urljoin(base, (href.text or "").strip())).path or "/"
+            yield MultistatusResponse(path, server_path, status, properties, preconditions)
 
 
 def _status(element: Element) -> int:
-    """The code of a status line (`HTTP/1.1 200 OK`); 0 where there is none."""
+    """Return the code of a status line (`HTTP/1.1 200 OK`); 0 if there is none."""
     words = (element.findtext(STATUS) or "").split()
     return int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
 
 
 def read_preconditions(body: bytes) -> frozenset[str]:
-    """The preconditions that an error names, in a DAV:error or anywhere in a multistatus; none: none."""
+    """Return the tags of the preconditions in an error or a multistatus; none if the body is not XML."""
     try:
         root = _parsed(body)
     except ValueError:
@@ -188,7 +201,7 @@ def read_preconditions(body: bytes) -> frozenset[str]:
 
 
 def read_error_text(body: bytes) -> str:
-    """What an error says in words, of XML, HTML or plain text; empty where it says nothing."""
+    """Return the text of an error response (XML, HTML or plain text) on one line; empty if there is none."""
     body = body[:MAX_ERROR_BYTES]
     try:
         texts = _error_texts(_parsed(body))
@@ -199,21 +212,24 @@ def read_error_text(body: bytes) -> str:
 
 
 def _error_texts(root: Element) -> Iterable[str]:
-    """Of a page all; else what is for people (sabre/dav: s:message), or the text beside elements."""
+    """Return the texts for people: a page's body, elements for messages, or text between the elements."""
     if root.tag.rpartition("}")[2].lower() == "html":
-        body = next((one for one in root.iter() if one.tag.rpartition("}")[2].lower() == "body"), root)
-        return list(body.itertext())
-    found = [one for one in root.iter() if one.tag.rpartition("}")[2] in ("message", "responsedescription")]
-    beside = [root.text or "", *(one.tail or "" for one in root)]
-    return ["".join(one.itertext()) for one in found] or beside
+        bodies = (element for element in root.iter() if element.tag.rpartition("}")[2].lower() == "body")
+        return list(next(bodies, root).itertext())
+    # sabre/dav and Baïkal: s:message; RFC 4918, 14.25: responsedescription; DAViCal: text beside the tags.
+    names = ("message", "responsedescription")
+    messages = [element for element in root.iter() if element.tag.rpartition("}")[2] in names]
+    between = [root.text or "", *(element.tail or "" for element in root)]
+    return ["".join(element.itertext()) for element in messages] or between
 
 
 def _parsed(body: bytes) -> Element:
+    """Return the root. Raise ValueError if the XML is broken, nested too deeply, or has a DTD."""
     try:
         root = _root(body)
     except DefusedXmlException:
         raise ValueError("its XML holds a DTD or entities") from None
-    except (ParseError, LookupError, UnicodeError):
+    except (ParseError, LookupError, UnicodeError):  # the last two: an unknown or wrong encoding
         raise ValueError("its XML is broken") from None
     level = [root]
     for _ in range(MAX_DEPTH):
@@ -224,8 +240,8 @@ def _parsed(body: bytes) -> Element:
 
 
 def _root(body: bytes) -> Element:
-    """The root, without the characters that break XML where they do: one object must not hide all others."""
+    """Return the root. One object with forbidden characters must not hide all others: they are removed."""
     try:
         return fromstring(body, forbid_dtd=True)
-    except ParseError:
+    except ParseError:  # not before: in UTF-16 these bytes are parts of other characters
         return fromstring(_ILLEGAL.sub(b"", body), forbid_dtd=True)

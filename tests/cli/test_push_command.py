@@ -220,7 +220,7 @@ def test_a_second_push_at_the_same_time_is_told_to_come_later(folder: Path, dav:
 
 def test_check_tries_a_target_for_real_and_leaves_nothing_behind(folder: Path, dav: DavServer) -> None:
     found = icsfeed(folder, "check").stdout
-    assert f"the first push makes {dav.calendar_url}" in found
+    assert f"the first push creates {dav.calendar_url}" in found
     dav.person().make()
     found = icsfeed(folder, "check").stdout
     assert f"target team: {dav.calendar_url} is a calendar with 0 objects" in found

@@ -138,8 +138,8 @@ async def test_a_missing_calendar_has_an_address_at_which_it_can_be_made(name: s
     [
         (target("/plain/"), "vevent", "name the calendar in `collection`"),
         (target("/", "Twin"), "vevent", "/cal/alice/twin-1/, /cal/alice/twin-2/"),
-        (target("/cal/alice/events/"), "vtodo", "takes VEVENT only"),
-        (target("/", "Events"), "vtodo", "takes VEVENT only"),
+        (target("/cal/alice/events/"), "vtodo", "accepts only VEVENT"),
+        (target("/", "Events"), "vtodo", "accepts only VEVENT"),
         (target("/plain/", "Plane"), "vevent", "give the calendar's address"),
     ],
 )
@@ -224,10 +224,10 @@ async def test_a_calendar_that_is_there_by_now_is_as_good(code: int) -> None:
     ("code", "kind", "words"),
     [
         (403, NoPermission, "by hand"),
-        (405, NoCollection, "does not make it (405)"),
+        (405, NoCollection, "does not create it (405)"),
         (501, NoCollection, "by hand"),
         (507, InsufficientStorage, "full"),
-        (503, NoServer, "503, every time"),
+        (503, NoServer, "503 at every attempt"),
         (404, NoCollection, "(404)"),
     ],
 )

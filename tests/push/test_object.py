@@ -12,9 +12,9 @@ from icsfeed.config.schema import Feed, Secret
 from icsfeed.feeds.mapping import is_our_uid, probe_uid
 from icsfeed.ics.component import Component
 from icsfeed.push.object import (
+    Claim,
     ParsedObject,
     feed_in_mark,
-    has_mark,
     hash_of,
     owner_mark,
     read_object,
@@ -56,8 +56,8 @@ def test_an_object_is_one_component_with_nothing_of_a_feed(made: Component) -> N
 def test_an_object_says_whose_it_is_and_what_it_was_made_of(made: Component) -> None:
     stored = read_object(write_object(made, OWNER))
     assert (stored.uid, stored.owner, stored.hash) == (made.uid, OWNER, hash_of(made))
-    assert has_mark(stored, OWNER)
-    assert not has_mark(stored, "other")
+    assert Claim(OWNER).owns(stored)
+    assert not Claim("other").owns(stored)
     assert (stored.extras, stored.alarms) == ((), ())
 
 
@@ -226,7 +226,7 @@ def test_any_texts_at_all_are_the_same_facts_when_read_back(
 
 @given(st.binary())
 def test_any_bytes_at_all_are_read(data: bytes) -> None:
-    assert not has_mark(read_object(data), OWNER)
+    assert not Claim(OWNER).owns(read_object(data))
 
 
 def _after(made: Component, old: ParsedObject) -> bytes:

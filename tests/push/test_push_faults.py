@@ -80,18 +80,20 @@ RUIN = b"(null)"
             answering(403, precondition("need-privileges", "DAV:")), 1, 77, "may not", id="privileges"
         ),
         pytest.param(
-            answering(403, precondition("no-uid-conflict")), 1, 4, "this UID elsewhere", id="uid 403"
+            answering(403, precondition("no-uid-conflict")), 1, 4, "this UID in another", id="uid 403"
         ),
         pytest.param(
-            answering(409, precondition("no-uid-conflict")), 1, 4, "this UID elsewhere", id="uid 409"
+            answering(409, precondition("no-uid-conflict")), 1, 4, "this UID in another", id="uid 409"
         ),
         pytest.param(
-            answering(412, precondition("no-uid-conflict")), 1, 4, "this UID elsewhere", id="uid 412"
+            answering(412, precondition("no-uid-conflict")), 1, 4, "this UID in another", id="uid 412"
         ),
         pytest.param(
             answering(403, precondition("unique-scheduling-object-resource")), 1, 4, "this UID", id="unique"
         ),
-        pytest.param(answering(409, b"Event UID already in use. (x)"), 1, 4, "this UID elsewhere", id="SOGo"),
+        pytest.param(
+            answering(409, b"Event UID already in use. (x)"), 1, 4, "this UID in another", id="SOGo"
+        ),
         pytest.param(answering(400, NO_TRASH), 1, 4, "trash bin", id="trash bin"),
         pytest.param(answering(403, b" " * 300 + NO_TRASH), 1, 4, "trash bin", id="trash bin, at length"),
         pytest.param(
@@ -105,18 +107,18 @@ RUIN = b"(null)"
             "kind of component",
             id="kind",
         ),
-        pytest.param(answering(400), 1, 4, "does not take it: 400", id="400"),
-        pytest.param(answering(413), 1, 4, "does not take it: 413", id="413"),
-        pytest.param(answering(415), 1, 4, "does not take it: 415", id="415"),
-        pytest.param(answering(404), 1, 4, "does not take it: 404", id="404 though the calendar is there"),
-        pytest.param(answering(405), 1, 4, "does not take it: 405", id="405"),
-        pytest.param(answering(409), 1, 4, "does not take it: 409", id="409"),
+        pytest.param(answering(400), 1, 4, "rejects it: 400", id="400"),
+        pytest.param(answering(413), 1, 4, "rejects it: 413", id="413"),
+        pytest.param(answering(415), 1, 4, "rejects it: 415", id="415"),
+        pytest.param(answering(404), 1, 4, "rejects it: 404", id="404 though the calendar is there"),
+        pytest.param(answering(405), 1, 4, "rejects it: 405", id="405"),
+        pytest.param(answering(409), 1, 4, "rejects it: 409", id="409"),
         pytest.param(answering(423), 6, 69, "locked", id="423"),
-        pytest.param(answering(429, Retry_After="3"), 6, 69, "429, every time", id="429"),
-        pytest.param(answering(500), 4, 4, "does not take it: 500", id="500"),
-        pytest.param(answering(502), 6, 69, "502, every time", id="502"),
-        pytest.param(answering(503), 6, 69, "503, every time", id="503"),
-        pytest.param(answering(504), 6, 69, "504, every time", id="504"),
+        pytest.param(answering(429, Retry_After="3"), 6, 69, "429 at every attempt", id="429"),
+        pytest.param(answering(500), 4, 4, "rejects it: 500", id="500"),
+        pytest.param(answering(502), 6, 69, "502 at every attempt", id="502"),
+        pytest.param(answering(503), 6, 69, "503 at every attempt", id="503"),
+        pytest.param(answering(504), 6, 69, "504 at every attempt", id="504"),
         pytest.param(not_answering, 6, 69, "no answer in time", id="time-out"),
         pytest.param(refusing_the_connection, 6, 69, "no connection", id="refused"),
         pytest.param(answering(507), 1, 73, "full", id="507"),
@@ -128,7 +130,7 @@ RUIN = b"(null)"
             "full",
             id="207 that holds a failure",
         ),
-        pytest.param(answering(207, b"<broken"), 1, 4, "does not take it: 207", id="207 that is broken"),
+        pytest.param(answering(207, b"<broken"), 1, 4, "rejects it: 207", id="207 that is broken"),
     ],
 )
 async def test_a_write_that_the_server_refuses_has_a_code_and_a_sentence_and_is_repaired(
@@ -160,15 +162,15 @@ async def test_a_write_that_the_server_refuses_has_a_code_and_a_sentence_and_is_
         pytest.param(answering(405), 76, "is not CalDAV", id="405"),
         pytest.param(answering(200, b"<html>hello"), 76, "is not CalDAV", id="a web page"),
         pytest.param(
-            answering(301, Location=f"{HOST}/new/?t=1"), 78, f"{HOST}/new/: say that", id="redirect"
+            answering(301, Location=f"{HOST}/new/?t=1"), 78, f"{HOST}/new/: use that", id="redirect"
         ),
         pytest.param(answering(301, Location="http://[x/"), 78, "it redirects to", id="redirect nowhere"),
-        pytest.param(answering(500), 69, "500, every time", id="500"),
-        pytest.param(answering(503), 69, "503, every time", id="503"),
+        pytest.param(answering(500), 69, "500 at every attempt", id="500"),
+        pytest.param(answering(503), 69, "503 at every attempt", id="503"),
         pytest.param(not_answering, 69, "no answer in time", id="time-out"),
         pytest.param(answering(207, b""), 76, "XML is broken", id="nothing"),
         pytest.param(answering(207, b"<d:multistatus xmlns:d='DAV:'>"), 76, "XML is broken", id="cut off"),
-        pytest.param(answering(207, b"<x/>"), 76, "no multistatus", id="something else"),
+        pytest.param(answering(207, b"<x/>"), 76, "not a multistatus", id="something else"),
         pytest.param(
             answering(
                 207, b"<!DOCTYPE x [<!ENTITY a 'b'>]><d:multistatus xmlns:d='DAV:'>&a;</d:multistatus>"
@@ -181,7 +183,7 @@ async def test_a_write_that_the_server_refuses_has_a_code_and_a_sentence_and_is_
         pytest.param(
             answering(207, b"\x1f\x8b broken", Content_Encoding="gzip"), 76, "compression", id="gzip"
         ),
-        pytest.param(lambda _request, _do: multistatus(), 76, "not whole", id="without the calendar itself"),
+        pytest.param(lambda _request, _do: multistatus(), 76, "incomplete", id="without the calendar itself"),
         pytest.param(
             lambda _request, _do: multistatus(
                 f"<d:response><d:href>{PATH}</d:href><d:propstat><d:prop><d:resourcetype>{CALENDAR}"
@@ -189,7 +191,7 @@ async def test_a_write_that_the_server_refuses_has_a_code_and_a_sentence_and_is_
                 f"<d:response><d:href>{PATH}</d:href>{status(507)}</d:response>"
             ),
             76,
-            "not whole",
+            "incomplete",
             id="507 inside: only a part",
         ),
         pytest.param(
@@ -382,7 +384,7 @@ async def test_many_objects_on_which_the_server_fails_end_the_run(tmp_path: Path
     dav.plan("PUT", answering(500), times=10_000)
     async with pushing(dav, tmp_path) as it:
         report = await it.push()
-    assert (push_code([report]), "again and again" in said(report)) == (69, True)
+    assert (push_code([report]), "keeps failing" in said(report)) == (69, True)
     assert dav.asked("PUT") <= 4 * (5 + 4)
 
 
@@ -451,7 +453,7 @@ async def test_a_server_that_drops_our_marks_is_told_apart_at_the_first_push(tmp
     dav = MemoryDav(reform=unmarked)
     async with pushing(dav, tmp_path) as it:
         report = await it.push()
-    assert (push_code([report]), "does not keep our marks" in said(report)) == (4, True)
+    assert (push_code([report]), "drops our marks" in said(report)) == (4, True)
     assert report.counts["created"] == 0
 
 
@@ -459,7 +461,7 @@ async def test_what_a_server_makes_of_objects_is_accepted_and_told_once(tmp_path
     dav = MemoryDav(reform=lambda data: data.replace(b"STATUS:CONFIRMED", b"STATUS:TENTATIVE"))
     async with pushing(dav, tmp_path) as it:
         first = await it.push()
-        assert (first.is_good, "otherwise than they were written" in said(first)) == (True, True)
+        assert (first.is_good, "alters" in said(first)) == (True, True)
         second = await it.push()
         assert (second.requests, second.warnings) == (1, ())
         row = it.issues("PROP")[0]
@@ -532,7 +534,7 @@ async def test_an_object_that_the_server_fails_on_is_told_with_the_remedy(tmp_pa
         it.world.data.patch_issue(it.issues("PROP")[0]["id"], {"name": "Party 🎉"})
         report = await it.push()
         assert [failure.reason for failure in report.failures] == [
-            "the server does not take it: 500; if it is an emoji in it, `strip_emoji: true` helps"
+            "the server rejects it: 500; if an emoji is the reason, `strip_emoji: true` helps"
         ]
 
 
@@ -653,7 +655,7 @@ async def test_a_read_of_plane_that_is_not_whole_deletes_nothing_and_says_so(tmp
         it.world.clock.move(seconds=600)
         report = await it.push(force=True)
         assert before <= set(dav.objects)
-        assert "Plane was not read whole" in said(report)
+        assert "Plane was not read completely" in said(report)
         assert "the states of PROP" in said(report)
         assert report.refused is not None
         assert (report.refused.final, push_code([report])) == (True, 75)
@@ -793,7 +795,7 @@ async def test_a_server_that_locks_itself_is_written_to_one_at_a_time_from_then_
 
     async with pushing_to(TARGET, tmp_path, transport=dav.transport, feed=SMALL, sleep=sleep) as it:
         dav.plan("PUT", answering(423), skip=1)
-        assert (await it.push(waits=told.append)).is_good
+        assert (await it.push(on_wait=told.append)).is_good
         assert any(text.startswith("waiting ") and text.endswith("it answers 423") for text in told)
         assert (told[0], told[-1], len(waited)) == ("reading Plane", "", 1)
         memory = await it.place.store.get_record("push/t", TargetRecord)
@@ -810,7 +812,7 @@ async def test_what_was_done_until_a_push_is_stopped_is_told(tmp_path: Path) -> 
             if done == 3 and task is not None:
                 task.cancel()
 
-        task = asyncio.create_task(it.push(progress=progress, stopped=stopped.append))
+        task = asyncio.create_task(it.push(on_progress=progress, on_stopped=stopped.append))
         with pytest.raises(asyncio.CancelledError):
             await task
         (report,) = stopped

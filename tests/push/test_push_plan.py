@@ -153,7 +153,7 @@ def test_an_object_that_cannot_be_read_is_never_deleted() -> None:
 
 
 def test_an_object_that_held_ours_and_cannot_be_read_now_is_not_made_a_second_time() -> None:
-    hidden = RemoteObject(BASE + "moved.ics", '"1"', None, was=ONE.uid)
+    hidden = RemoteObject(BASE + "moved.ics", '"1"', None, last_uid=ONE.uid)
     made = plan(desired_objects([ONE], OWNER), [hidden], CLAIM, BASE)
     (conflict,) = made.of("conflict")
     assert (conflict.href, "cannot be read now" in conflict.reason) == (hidden.href, True)

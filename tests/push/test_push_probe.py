@@ -36,7 +36,7 @@ async def test_what_works_is_told_and_nothing_is_left_behind(tmp_path: Path) -> 
 
 async def test_a_calendar_that_the_first_push_will_make_is_no_error(tmp_path: Path) -> None:
     findings = await found(MemoryDav(exists=False), tmp_path, target(URL))
-    assert [(finding.level, "first push makes" in finding.text) for finding in findings] == [("ok", True)]
+    assert [(finding.level, "first push creates" in finding.text) for finding in findings] == [("ok", True)]
 
 
 async def test_a_target_that_is_off_is_not_tried(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ async def test_a_second_push_at_the_same_time_is_told_to_wait(dav: DavServer, tm
             during.append(await it.push())
 
         tasks: list[asyncio.Task[None]] = []
-        first = await it.push(progress=lambda _done, _all: tasks.append(asyncio.create_task(second())))
+        first = await it.push(on_progress=lambda _done, _all: tasks.append(asyncio.create_task(second())))
         await asyncio.gather(*tasks)
     assert first.is_good
     assert [type(report.error) for report in during] == [PushBusy]
@@ -248,7 +248,7 @@ async def test_a_server_that_restarts_in_the_middle_loses_and_doubles_nothing(
                 dav.stop()
                 dav.start()
 
-        report = await it.push(progress=progress)
+        report = await it.push(on_progress=progress)
         assert report.is_good, report.as_json()
         assert await it.held(dav.person().contents()) == []
         assert (await it.push()).requests == 1

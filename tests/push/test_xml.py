@@ -61,7 +61,7 @@ def test_a_property_counts_only_where_it_was_found() -> None:
     (one,) = read(f"<d:response><d:href>a.ics</d:href>{found}{lost}</d:response>")
     assert (one.status, one.text(xml.ETAG), one.text(xml.NAME)) == (200, "1", "")
     (two,) = read(f"<d:response><d:href>a.ics</d:href>{lost}</d:response>")
-    assert (two.status, dict(two.found)) == (404, {})
+    assert (two.status, dict(two.properties)) == (404, {})
 
 
 def test_several_hrefs_may_share_a_status_and_those_of_others_are_dropped() -> None:
