@@ -1,8 +1,12 @@
-"""The query parameters of a feed's URL. They narrow a feed or change how it looks; they never widen it."""
+"""The query parameters of a feed's URL, read and written.
+
+They narrow a feed or change how it looks; they never widen it.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar, get_args
+from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,11 +14,18 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Alarm, ComponentKind, DateMode, DoneMode, Feed, Match
 from icsfeed.config.values import parse_alarm
 from icsfeed.errors import BadParameter, did_you_mean
-from icsfeed.feeds.narrowing import FIELDS
 from icsfeed.model import Priority
 
 T = TypeVar("T")
 
+FIELDS = (
+    *("priority", "state", "label", "assignee", "cycle", "module"),
+    *("from", "to", "days", "component", "alarm", "done", "dates"),
+)
+"""The parameters that narrow a feed, in the order in which an address names them."""
+
+URL_LIMIT = 200
+"""Characters: Google takes 256, and some apps fewer (clients.md)."""
 DAYS_LIMIT = 36_500
 """A century: more is a mistake, and dates end in 9999."""
 
@@ -207,3 +218,33 @@ def _alarm(value: str) -> Alarm:
         return parse_alarm(value)
     except ValueError:
         raise BadParameter("alarm", "must be a duration such as -PT15H, from the start of the day") from None
+
+
+def query_string(parameters: Iterable[tuple[str, str]]) -> str:
+    """The narrowing among these parameters, as a query: `priority=urgent,high&days=14`, or nothing.
+
+    Empty and unknown ones are left out, values of one field joined with commas. A value that holds a
+    comma itself stands alone.
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in parameters:
+        if name in FIELDS and value.strip() and value.strip() not in given.setdefault(name, []):
+            given[name].append(value.strip())
+    return "&".join(f"{name}={value}" for name in FIELDS for value in _values(given, name))
+
+
+def with_query(url: str, query: str) -> str:
+    """The address with this query, if there is one."""
+    return f"{url}?{query}" if query else url
+
+
+def _values(given: Mapping[str, list[str]], name: str) -> Iterable[str]:
+    values = given.get(name, [])
+    plain = [value for value in values if "," not in value and not value.startswith("!")]
+    without = [value.removeprefix("!") for value in values if "," not in value and value.startswith("!")]
+    alone = [value for value in values if "," in value]
+    if plain:
+        yield quote(",".join(plain), safe=",")
+    if without:
+        yield "!" + quote(",".join(without), safe=",")
+    yield from (quote(value, safe=",!") for value in alone)

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from icsfeed import __version__
 from icsfeed.config.schema import Config
-from icsfeed.feeds.narrowing import FIELDS
+from icsfeed.feeds.query import FIELDS
 from icsfeed.l10n.languages import chosen
 from icsfeed.l10n.localization import Localization
 from icsfeed.l10n.words import LANGUAGES
