@@ -18,13 +18,12 @@ from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import may_be_auto
 from icsfeed.feeds.calendar import Calendar, Day, tombstone, workspace_of
 from icsfeed.feeds.compression import Compressor
-from icsfeed.feeds.links import Grant, Links
+from icsfeed.feeds.links import Grant, Kind, Links, is_token
 from icsfeed.feeds.notices import midnight
 from icsfeed.feeds.query import Query, narrowed
 from icsfeed.feeds.rendered import Rendered, render_dated
 from icsfeed.feeds.renderer import Renderer
 from icsfeed.feeds.select import needs, projects_of
-from icsfeed.feeds.tokens import Kind, is_token
 from icsfeed.model import Needs
 from icsfeed.single_flight import SingleFlight
 from icsfeed.store.store import Store

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from icsfeed.config.schema import Config
 from icsfeed.feeds.calendar import workspace_of
-from icsfeed.feeds.tokens import installation
+from icsfeed.feeds.links import installation
 from icsfeed.push.object import ParsedObject, is_ours
 
 Adopt: TypeAlias = tuple[str, ...] | Literal[False, True]

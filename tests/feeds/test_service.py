@@ -20,9 +20,8 @@ from icsfeed.demo.sample import sample_id
 from icsfeed.errors import AmbiguousName, NoCopy, UnknownFeed
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import AssignedNames, AutomaticFeed
-from icsfeed.feeds.links import Links
+from icsfeed.feeds.links import Links, derive
 from icsfeed.feeds.query import Query, parse_query
-from icsfeed.feeds.tokens import derive
 
 pytestmark = pytest.mark.anyio
 
