@@ -10,9 +10,8 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
 from icsfeed.feeds.calendar import Day, FeedData, calendar_of
-from icsfeed.feeds.parts import RenderedIssues
 from icsfeed.feeds.query import Query
-from icsfeed.feeds.rendered import Rendered, digest, render
+from icsfeed.feeds.rendered import Rendered, RenderedIssues, digest, render
 from icsfeed.model import Person, Snapshot
 
 PROJECTS, PEOPLE, WHOLE = 50, 200, 250

@@ -11,9 +11,8 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Config, Feed, Secret, WorkspaceConfig
 from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, style_of
 from icsfeed.feeds.mapping import Style, issue_components
-from icsfeed.feeds.parts import parts
 from icsfeed.feeds.query import Query, narrowed
-from icsfeed.feeds.rendered import render
+from icsfeed.feeds.rendered import parts, render
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import CLOSING, EMPTY, Header, opening, write
 from icsfeed.model import Issue, Label, Period, Person, Project, Snapshot, State, StateGroup

@@ -39,7 +39,7 @@ PURE = (
     *("ics/component.py", "ics/write.py", "ics/lines.py", "ics/colors.py"),
     *("plane/incremental.py", "plane/webhook.py", "cache/revisions.py"),
     *("feeds/query.py", "feeds/select.py", "feeds/mapping.py", "feeds/notices.py"),
-    *("feeds/calendar.py", "feeds/parts.py", "feeds/rendered.py", "feeds/links.py"),
+    *("feeds/calendar.py", "feeds/rendered.py", "feeds/links.py"),
     *("feeds/automatic_names.py", "feeds/personal.py", "feeds/diagnose.py"),
     *("push/plan.py", "push/claim.py", "push/object.py", "export/plan.py"),
     *("doctor/verdict.py", "doctor/body.py", "doctor/clients.py", "doctor/observations.py"),

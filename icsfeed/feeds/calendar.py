@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Config, Feed, Language, WorkspaceConfig
 from icsfeed.feeds.mapping import Style, issue_components, period_component
 from icsfeed.feeds.notices import overdue_digest, revoked_notice, stale_notice
-from icsfeed.feeds.parts import RenderedComponent, RenderedIssues, in_order, part
 from icsfeed.feeds.query import Query, shown_fields
+from icsfeed.feeds.rendered import RenderedComponent, RenderedIssues, in_order, part
 from icsfeed.feeds.select import Selection, person_of, projects_of, select
 from icsfeed.ics.colors import CSS3
 from icsfeed.ics.component import Component

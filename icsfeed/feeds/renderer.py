@@ -12,9 +12,8 @@ from icsfeed.config.schema import Config, Feed
 from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, style_of, workspace_of
 from icsfeed.feeds.mapping import Style
 from icsfeed.feeds.notices import midnight
-from icsfeed.feeds.parts import RenderedComponent, RenderedIssues
 from icsfeed.feeds.query import Query
-from icsfeed.feeds.rendered import Rendered, digest, render, render_dated
+from icsfeed.feeds.rendered import Rendered, RenderedComponent, RenderedIssues, digest, render, render_dated
 from icsfeed.model import Snapshot
 from icsfeed.single_flight import run_in_thread
 from icsfeed.store.store import Store
