@@ -38,7 +38,7 @@ PURE = (
     *("config/schema.py", "config/values.py", "config/checks.py", "config/decode.py", "config/scope.py"),
     *("ics/component.py", "ics/write.py", "ics/lines.py", "ics/colors.py"),
     *("plane/incremental.py", "plane/webhook.py", "cache/revisions.py"),
-    *("feeds/query.py", "feeds/select.py", "feeds/mapping.py", "feeds/notices.py"),
+    *("feeds/query.py", "feeds/select.py", "feeds/mapping.py"),
     *("feeds/calendar.py", "feeds/rendered.py", "feeds/links.py"),
     *("feeds/automatic_names.py", "feeds/personal.py", "feeds/diagnose.py"),
     *("push/plan.py", "push/claim.py", "push/object.py", "export/plan.py"),

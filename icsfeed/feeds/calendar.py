@@ -1,8 +1,11 @@
-"""What a feed shows on a day: from configuration and snapshots to a header and components."""
+"""What a feed shows on a day: from configuration and snapshots to a header and components.
+
+The last functions make the events that we add ourselves: stale, overdue, revoked (mapping.md, 6).
+"""
 
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -11,8 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Config, Feed, Language, WorkspaceConfig
-from icsfeed.feeds.mapping import Style, issue_components, period_component
-from icsfeed.feeds.notices import overdue_digest, revoked_notice, stale_notice
+from icsfeed.feeds.mapping import DOMAIN, Style, issue_components, period_component
 from icsfeed.feeds.query import Query, shown_fields
 from icsfeed.feeds.rendered import RenderedComponent, RenderedIssues, in_order, part
 from icsfeed.feeds.select import Selection, person_of, projects_of, select
@@ -20,8 +22,10 @@ from icsfeed.ics.colors import CSS3
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import Header
 from icsfeed.l10n.words import words
-from icsfeed.model import Person, Project, Snapshot
+from icsfeed.model import Issue, Person, Project, Snapshot
 from icsfeed.text import is_blank, one_line
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class FeedData(Struct, frozen=True):
@@ -190,3 +194,60 @@ def title_of(name: str, feed: Feed, language: Language, material: FeedData, work
 def _only_project(name: str, feed: Feed, material: FeedData) -> Project | None:
     projects = projects_of(name, feed, material.projects)
     return projects[0] if len(projects) == 1 and (feed.project or feed.projects) else None
+
+
+def midnight(today: date, zone: ZoneInfo) -> datetime:
+    """The start of a day in a zone, in UTC: when what depends on the day was revised."""
+    return datetime.combine(today, time(), zone).astimezone(UTC)
+
+
+def stale_notice(feed: str, read_at: datetime, style: Style, today: date, zone: ZoneInfo) -> Component:
+    """One event today that says since when Plane could not be read."""
+    local = words(style.language)
+    summary = local["stale"].format(date=local["date"].format(day=read_at.astimezone(zone)))
+    return _notice(f"icsfeed-stale-{feed}", summary, local["stale why"], style, today, zone)
+
+
+def revoked_notice(feed: str, style: Style, today: date, zone: ZoneInfo) -> Component:
+    """The one event of a revoked link's calendar: clients then drop all that they held."""
+    local = words(style.language)
+    return _notice(f"icsfeed-revoked-{feed}", local["revoked"], local["revoked why"], style, today, zone)
+
+
+def overdue_digest(
+    feed: str, issues: Sequence[tuple[Snapshot, Issue]], style: Style, today: date, zone: ZoneInfo
+) -> Component | None:
+    """One event today that lists the open issues past their date; None when there are none.
+
+    It counts as revised whenever one of the feed's `issues` does: that may have changed the list.
+    """
+    late = [
+        issue_components(issue, snapshot, style)[-1]
+        for snapshot, issue in issues
+        if issue.due is not None and issue.due < today and not snapshot.is_done(issue)
+    ]
+    if not late:
+        return None
+    newest = max(snapshot.revised(issue) for snapshot, issue in issues)
+    ordered = sorted(late, key=lambda component: (component.last or today, component.uid))
+    local = words(style.language)
+    lines = [f"{local['date'].format(day=component.last)} {component.summary}" for component in ordered]
+    text = "" if style.details == "busy" else "\n".join(lines)
+    summary = local["overdue"].format(n=len(late))
+    digest = _notice(f"icsfeed-overdue-{feed}", summary, text, style, today, zone)
+    return replace(digest, revised=max(digest.revised, newest))
+
+
+def _notice(uid: str, summary: str, text: str, style: Style, today: date, zone: ZoneInfo) -> Component:
+    todo = style.component == "vtodo"
+    return Component(
+        kind="VTODO" if todo else "VEVENT",
+        uid=f"{uid}@{DOMAIN}",
+        summary=summary,
+        first=None if todo else today,
+        last=today,
+        status="NEEDS-ACTION" if todo else "CONFIRMED",
+        created=_EPOCH,
+        revised=midnight(today, zone),
+        description=text,
+    )

@@ -9,9 +9,8 @@ from msgspec.structs import replace
 from icsfeed.cache.revisions import History, styled_since
 from icsfeed.cache.snapshots import View
 from icsfeed.config.schema import Config, Feed
-from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, style_of, workspace_of
+from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, midnight, style_of, workspace_of
 from icsfeed.feeds.mapping import Style
-from icsfeed.feeds.notices import midnight
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.rendered import Rendered, RenderedComponent, RenderedIssues, digest, render, render_dated
 from icsfeed.model import Snapshot

@@ -16,10 +16,9 @@ from icsfeed.config.schema import Config, Feed
 from icsfeed.errors import FeedError, NoCopy, PlaneError, UnknownFeed
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import may_be_auto
-from icsfeed.feeds.calendar import Calendar, Day, tombstone, workspace_of
+from icsfeed.feeds.calendar import Calendar, Day, midnight, tombstone, workspace_of
 from icsfeed.feeds.compression import Compressor
 from icsfeed.feeds.links import Grant, Kind, Links, is_token
-from icsfeed.feeds.notices import midnight
 from icsfeed.feeds.query import Query, narrowed
 from icsfeed.feeds.rendered import Rendered, render_dated
 from icsfeed.feeds.renderer import Renderer

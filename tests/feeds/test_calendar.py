@@ -27,9 +27,8 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Alarm, Duration, Feed, WorkspaceConfig
 from icsfeed.errors import NameNotFound
-from icsfeed.feeds.calendar import Day, style_of, tombstone, workspace_of
+from icsfeed.feeds.calendar import Day, midnight, style_of, tombstone, workspace_of
 from icsfeed.feeds.mapping import Style
-from icsfeed.feeds.notices import midnight
 from icsfeed.feeds.query import parse_query
 from icsfeed.model import Issue, Snapshot
 
