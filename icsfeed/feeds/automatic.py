@@ -18,7 +18,6 @@ from icsfeed.feeds.automatic_names import (
     slugs_of,
     with_names,
 )
-from icsfeed.feeds.calendar import workspace_of
 from icsfeed.feeds.links import Links
 from icsfeed.feeds.select import person_of, projects_of
 from icsfeed.store.store import Store
@@ -107,7 +106,7 @@ class AutomaticFeeds:
         feed, own = self._config.feeds.get(name), automatic.feed
         if feed is None:
             return True
-        workspace = workspace_of(self._config, feed)
+        workspace = self._config.workspace_of(feed)
         if workspace != own.workspace or feed.revision != 1:
             return False
         try:

@@ -87,11 +87,6 @@ class Calendar(Struct, frozen=True):
         yield from self.notices
 
 
-def workspace_of(config: Config, feed: Feed) -> str:
-    """The name of a feed's workspace: its own, or the only one."""
-    return feed.workspace or next(iter(config.workspaces))
-
-
 def style_of(config: Config, workspace: WorkspaceConfig, slug: str, name: str, feed: Feed) -> Style:
     """How the feed `name` shows its items: by its own settings, then the server's."""
     return Style(

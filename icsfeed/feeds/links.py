@@ -15,7 +15,6 @@ from msgspec import Struct, json
 
 from icsfeed.config.schema import Config, Feed
 from icsfeed.feeds.automatic_names import AssignedNames, AutomaticFeed, former_names, may_be_auto
-from icsfeed.feeds.calendar import workspace_of
 
 Kind: TypeAlias = Literal["feed", "embed", "admin"]
 
@@ -156,7 +155,7 @@ class Links:
 
     def is_served(self, feed: Feed) -> bool:
         """Whether the feed and its workspace are active."""
-        return feed.active and self._config.workspaces[workspace_of(self._config, feed)].active
+        return feed.active and self._config.workspaces[self._config.workspace_of(feed)].active
 
     def _may_be_served(self, name: str) -> bool:
         """As `is_served`; of an automatic feed only Plane knows whether, and in which workspace, it is."""

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from icsfeed.cache.revisions import History, styled_since
 from icsfeed.cache.snapshots import View
 from icsfeed.config.schema import Config, Feed
-from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, midnight, style_of, workspace_of
+from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, midnight, style_of
 from icsfeed.feeds.mapping import Style
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.rendered import Rendered, RenderedComponent, RenderedIssues, digest, render, render_dated
@@ -39,13 +39,13 @@ class Renderer:
 
     def style(self, name: str, feed: Feed) -> Style:
         """How the feed `name` shows its items."""
-        slug = workspace_of(self._config, feed)
+        slug = self._config.workspace_of(feed)
         workspace = self._config.workspaces[slug]
         return style_of(self._config, workspace, workspace.slug or slug, name, feed)
 
     def calendar(self, name: str, feed: Feed, query: Query, style: Style, view: View, day: Day) -> Calendar:
         """The feed before it is bytes."""
-        workspace = workspace_of(self._config, feed)
+        workspace = self._config.workspace_of(feed)
         title = self._config.workspaces[workspace].title or workspace
         material = FeedData(view.projects, view.people, view.snapshots, view.linked)
         return calendar_of(name, feed, query, style, material, day, title)

@@ -16,7 +16,7 @@ from icsfeed.config.schema import Config, Feed
 from icsfeed.errors import FeedError, NoCopy, PlaneError, UnknownFeed
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import may_be_auto
-from icsfeed.feeds.calendar import Calendar, Day, midnight, tombstone, workspace_of
+from icsfeed.feeds.calendar import Calendar, Day, midnight, tombstone
 from icsfeed.feeds.compression import Compressor
 from icsfeed.feeds.links import Grant, Kind, Links, is_token
 from icsfeed.feeds.query import Query, narrowed
@@ -157,7 +157,7 @@ class FeedService:
 
     def workspace_of(self, feed: Feed) -> str:
         """The name of the feed's workspace."""
-        return workspace_of(self.config, feed)
+        return self.config.workspace_of(feed)
 
     def today(self) -> date:
         """The day in the configured zone."""
@@ -256,7 +256,7 @@ class FeedService:
     def why_unread(self, name: str) -> PlaneError | None:
         """What kept a feed from being read: an automatic one may be in any workspace."""
         feed = self.config.feeds.get(name)
-        names = self.workspaces.keys() if feed is None else (workspace_of(self.config, feed),)
+        names = self.workspaces.keys() if feed is None else (self.config.workspace_of(feed),)
         return next(filter(None, (self.workspaces[one].last_error for one in names)), None)
 
     def unread(self) -> PlaneError | None:
@@ -276,7 +276,7 @@ class FeedService:
         return next((workspace.until for workspace in self.workspaces.values()), None)
 
     async def _current(self, name: str, feed: Feed, query: Query, until: float | None) -> Rendered:
-        workspace = self.workspaces[workspace_of(self.config, feed)]
+        workspace = self.workspaces[self.config.workspace_of(feed)]
         edition = workspace.edition
         view = await self._view(name, feed, query, until)
         day, at = self._day(feed, view), self._clock()
@@ -298,7 +298,7 @@ class FeedService:
         )
 
     async def _view(self, name: str, feed: Feed, query: Query, until: float | None) -> View:
-        workspace = self.workspaces[workspace_of(self.config, feed)]
+        workspace = self.workspaces[self.config.workspace_of(feed)]
         view = await workspace.view(
             lambda projects: projects_of(name, feed, projects), needs(feed, query), until
         )

@@ -5,7 +5,6 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from icsfeed.config.schema import Config
-from icsfeed.feeds.calendar import workspace_of
 from icsfeed.feeds.links import installation
 from icsfeed.push.object import ParsedObject, is_ours
 
@@ -71,6 +70,6 @@ def mark_of(feed: str, config: Config) -> str:
     if config.secret is not None:
         return f"{feed}@{installation(config.secret.reveal())}"
     # Only public feeds may do without a secret. Those of one Plane have the same UIDs anyway.
-    name = workspace_of(config, config.feeds[feed])
+    name = config.workspace_of(config.feeds[feed])
     own = config.workspaces[name]
     return f"{feed}@{installation(f'{own.url}/{own.slug or name}')}"

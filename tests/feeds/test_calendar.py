@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Alarm, Duration, Feed, WorkspaceConfig
 from icsfeed.errors import NameNotFound
-from icsfeed.feeds.calendar import Day, midnight, style_of, tombstone, workspace_of
+from icsfeed.feeds.calendar import Day, midnight, style_of, tombstone
 from icsfeed.feeds.mapping import Style
 from icsfeed.feeds.query import parse_query
 from icsfeed.model import Issue, Snapshot
@@ -131,7 +131,7 @@ def test_issues_link_to_planes_web_address_where_it_has_its_own() -> None:
 
 @pytest.mark.parametrize(("workspace", "name"), [(None, "acme"), ("other", "other")])
 def test_a_feed_belongs_to_the_workspace_it_names_or_the_first(workspace: str | None, name: str) -> None:
-    assert workspace_of(config(), Feed(workspace=workspace)) == name
+    assert config().workspace_of(Feed(workspace=workspace)) == name
 
 
 # Items
