@@ -320,14 +320,15 @@ def doctor(url: str, as_json: bool) -> None:
     Asks for the feed at URL as they do. Any feed will do, ours or not. Ends with 0 when none fails, 4 when
     some do, 69 when there is no answer, 76 when there is no calendar at URL.
     """
-    from icsfeed.doctor.report import doctor as verdicts_of
-    from icsfeed.doctor.report import report, severity
+    from icsfeed.doctor.probe import examine_url
+    from icsfeed.doctor.verdict import judge, report, severity
 
     async def work() -> None:
         try:
-            seen, verdicts = await verdicts_of(url)
+            seen = await examine_url(url)
         except errors.Unfit as error:
             raise click.BadParameter(str(error), param_hint="URL") from None
+        verdicts = judge(seen)
         if as_json:
             show_json(report(seen, verdicts))
         else:
