@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Config, Feed
 from icsfeed.errors import FeedError
 from icsfeed.feeds.automatic_names import (
@@ -15,7 +14,6 @@ from icsfeed.feeds.automatic_names import (
     automatic_feeds,
     by_name,
     shared_names,
-    slugs_of,
     with_names,
 )
 from icsfeed.feeds.links import Links
@@ -30,51 +28,42 @@ log = logging.getLogger("icsfeed.feeds")
 
 
 class AutomaticFeeds:
-    """The automatic feeds of the workspaces, as far as those are known. Plane is not asked."""
+    """The automatic feeds of one configuration. Plane is not asked.
+
+    `rosters` gives the projects and people that are known of each workspace, by its name.
+    """
 
     def __init__(
-        self, config: Config, workspaces: Mapping[str, Workspace], links: Links, store: Store
+        self, config: Config, rosters: Callable[[], Mapping[str, Roster]], links: Links, store: Store
     ) -> None:
         self._config = config
-        self._workspaces = workspaces
+        self._rosters = rosters
         self._links = links
         self._store = store
         self._names: AssignedNames | None = None
-        self._stamp: tuple[object, ...] | None = None
+        self._versions: Sequence[object] | None = None
         self._feeds: Mapping[str, Feed] = {}
         self._warned: set[SharedName] = set()
         self._renewing = asyncio.Lock()
 
     async def current(self) -> Mapping[str, Feed]:
-        """By name, without those whose name the configuration has: that feed wins."""
+        """Return the feeds by name, without those whose name the configuration has: that feed wins.
+
+        Each request comes here: as long as no roster has changed, the versions are all that is looked at.
+        """
         if not (self._config.auto.projects or self._config.auto.assignees):
             return {}
-        if self._known() != self._stamp:
+        if _versions(self._rosters()) != self._versions:
             async with self._renewing:
-                stamp = self._known()
-                if stamp != self._stamp:
-                    await self._renew()
-                    self._stamp = stamp
+                # Read again: whoever held the lock before may have done the work already.
+                rosters = self._rosters()
+                versions = _versions(rosters)
+                if versions != self._versions:
+                    await self._renew(rosters)
+                    self._versions = versions
         return self._feeds
 
-    def _known(self) -> tuple[object, ...]:
-        """Another one whenever projects or people have become other ones."""
-        known = [workspace.known for workspace in self._workspaces.values()]
-        return tuple((one.projects.version(""), one.members.version("")) for one in known)
-
-    def _rosters(self) -> Mapping[str, Roster]:
-        slugs = slugs_of(self._config.workspaces)
-        return {
-            name: Roster(
-                slugs[name],
-                workspace.known.projects.get("") or (),
-                (workspace.known.members.get("") or {}).values(),
-            )
-            for name, workspace in self._workspaces.items()
-        }
-
-    async def _renew(self) -> None:
-        rosters = self._rosters()
+    async def _renew(self, rosters: Mapping[str, Roster]) -> None:
         found = automatic_feeds(self._config.auto, rosters)
         names = await self._named(found)
         feeds = by_name(names, found)
@@ -117,6 +106,10 @@ class AutomaticFeeds:
             return feed.assignee is not None and person_of(name, feed.assignee, people).id == own.assignee
         except FeedError:
             return False
+
+
+def _versions(rosters: Mapping[str, Roster]) -> Sequence[object]:
+    return [roster.version for roster in rosters.values()]
 
 
 async def copy_names(source: Store, target: Store) -> None:

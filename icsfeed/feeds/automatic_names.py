@@ -19,11 +19,15 @@ PROJECT, ASSIGNEE = "project-", "assignee-"
 
 
 class Roster(NamedTuple):
-    """The projects and people of a workspace. `slug` is Plane's name for it; see `slugs_of`."""
+    """The projects and people of a workspace, and a `version` that changes whenever they do.
+
+    `slug` is Plane's name for the workspace; see `slugs_of`.
+    """
 
     slug: str
     projects: Iterable[Project]
     people: Iterable[Person]
+    version: object = None
 
 
 class AutomaticFeed(Struct, frozen=True):

@@ -15,7 +15,7 @@ from icsfeed.cache.workspace import VIEW_KEPT, Workspace
 from icsfeed.config.schema import Config, Feed
 from icsfeed.errors import FeedError, NoCopy, PlaneError, UnknownFeed
 from icsfeed.feeds.automatic import AutomaticFeeds
-from icsfeed.feeds.automatic_names import may_be_auto
+from icsfeed.feeds.automatic_names import Roster, may_be_auto, slugs_of
 from icsfeed.feeds.calendar import Calendar, Day, midnight, tombstone
 from icsfeed.feeds.compression import Compressor
 from icsfeed.feeds.links import Grant, Kind, Links, is_token
@@ -102,13 +102,14 @@ class FeedService:
         self._clock = clock
         self.store = store
         self._zone = ZoneInfo(config.timezone)
+        self._slugs = slugs_of(config.workspaces)
         self._made: LRUCache[str, CachedFeed] = LRUCache(KEPT)
         self._parts: LRUCache[Key, CachedFeed] = LRUCache(parts, getsizeof=lambda made: made.size)
         self.compressor = Compressor() if config.gzip else None
         self._renderer = Renderer(config, clock, history or store)
         self._current_at: dict[str, CurrentFeed] = {}
         self._making: SingleFlight[Rendered] = SingleFlight()
-        self._automatic = AutomaticFeeds(config, workspaces, self.links, store)
+        self._automatic = AutomaticFeeds(config, self.known_rosters, self.links, store)
 
     async def start(self) -> None:
         """Open the links of automatic feeds, as far as was kept of whose they are. Plane is not asked."""
@@ -242,6 +243,19 @@ class FeedService:
         looks = (workspace.view(_none, Needs(), until) for workspace in self.workspaces.values())
         views = zip(self.workspaces, await asyncio.gather(*looks), strict=True)
         return {name: view for name, view in views if view is not None}
+
+    def known_rosters(self) -> Mapping[str, Roster]:
+        """Return the projects and people as far as they are known; Plane is not asked."""
+        known = {name: workspace.known for name, workspace in self.workspaces.items()}
+        return {
+            name: Roster(
+                self._slugs[name],
+                of.projects.get("") or (),
+                (of.members.get("") or {}).values(),
+                (of.projects.version(""), of.members.version("")),
+            )
+            for name, of in known.items()
+        }
 
     def expire(self) -> None:
         """Let everything be read of Plane again when it is next asked for."""

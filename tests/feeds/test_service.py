@@ -467,7 +467,8 @@ async def test_readers_who_come_together_renew_the_automatic_feeds_once() -> Non
     async with serving() as world:
         await world.service.auto_feeds()
         links = Counted(world.service.config)
-        feeds = AutomaticFeeds(world.service.config, world.service.workspaces, links, world.service.store)
+        rosters = world.service.known_rosters
+        feeds = AutomaticFeeds(world.service.config, rosters, links, world.service.store)
         await asyncio.gather(*(feeds.current() for _ in range(50)))
         assert links.known == 1
 
