@@ -22,22 +22,10 @@ from icsfeed.ics.colors import CSS3
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import Header
 from icsfeed.l10n.words import words
-from icsfeed.model import Issue, Person, Project, Snapshot
+from icsfeed.model import Issue, Project, Snapshot, View
 from icsfeed.text import is_blank, one_line
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-class FeedData(Struct, frozen=True):
-    """What a feed is made of: all projects and people of its workspace, and its projects' snapshots.
-
-    `linked` are the same snapshots, with what filters on cycles and modules need and texts do not show.
-    """
-
-    projects: Sequence[Project]
-    people: Mapping[str, Person]
-    snapshots: Sequence[Snapshot]
-    linked: Sequence[Snapshot]
 
 
 class Day(Struct, frozen=True):
@@ -46,6 +34,26 @@ class Day(Struct, frozen=True):
     today: date
     zone: ZoneInfo
     stale_since: datetime | None = None
+
+    @property
+    def midnight(self) -> datetime:
+        """The start of the day, in UTC: when what depends on the day was revised."""
+        return datetime.combine(self.today, time(), self.zone).astimezone(UTC)
+
+
+class FeedInput(Struct, frozen=True):
+    """All that the calendar `name` is made of: the feed as `query` narrows it, its data, and the day."""
+
+    name: str
+    query: Query
+    feed: Feed
+    view: View
+    day: Day
+
+    @property
+    def stamp(self) -> tuple[object, ...]:
+        """Equal for one name and query as long as the calendar is."""
+        return (self.view.stamp, self.day)
 
 
 class Calendar(Struct, frozen=True):
@@ -120,23 +128,23 @@ def _busy_key(config: Config, name: str) -> str | UnsetType:
     return hmac.digest(config.secret.reveal().encode(), f"busy {name}".encode(), sha256).hex()
 
 
-def calendar_of(
-    name: str, feed: Feed, query: Query, style: Style, material: FeedData, day: Day, workspace: str
-) -> Calendar:
-    """The feed `name`, already narrowed by `query`. `workspace` is the workspace's name for people.
+def calendar_of(source: FeedInput, style: Style, workspace: str) -> Calendar:
+    """Return the calendar of a feed in this style. `workspace` is the workspace's name for people.
 
-    Raises NameNotFound and AmbiguousName when it names what is not there, or not one person.
+    Raises NameNotFound and AmbiguousName when the feed names what is not there, or not one person.
     """
-    found = select(name, feed, query, material.linked, material.people, day.today)
-    selection = found if material.linked is material.snapshots else _shown(found, material)
-    held = frozenset(issue.id for _, issue in found.issues) if style.component == "vtodo" else frozenset()
-    notices = list(_notices(name, feed, selection, style, day))
-    return Calendar(_header(name, feed, style, material, workspace), selection, style, notices, held)
+    view = source.view
+    selection = select(source.name, source.feed, source.query, view.linked, view.people, source.day.today)
+    todos = {issue.id for _, issue in selection.issues} if style.component == "vtodo" else ()
+    if view.linked is not view.snapshots:
+        selection = _shown(selection, view)
+    notices = tuple(_notices(source, selection, style))
+    return Calendar(_header(source, style, workspace), selection, style, notices, frozenset(todos))
 
 
-def _shown(selection: Selection, material: FeedData) -> Selection:
+def _shown(selection: Selection, view: View) -> Selection:
     """The same items with the snapshots that texts are made of."""
-    shown = {snapshot.project.id: snapshot for snapshot in material.snapshots}
+    shown = {snapshot.project.id: snapshot for snapshot in view.snapshots}
     issues = [(shown[issue.project], issue) for _, issue in selection.issues]
     periods = [(shown[period.project], period) for _, period in selection.periods]
     return replace(selection, issues=issues, periods=periods)
@@ -146,22 +154,25 @@ def tombstone(name: str, feed: Feed, style: Style, day: Day) -> Calendar:
     """The calendar of a revoked link: one event that says so (mapping.md, 6)."""
     title = feed.title or name
     header = Header(name=title, refresh=feed.refresh)
-    return Calendar(header, Selection(), style, [revoked_notice(name, style, day.today, day.zone)])
+    return Calendar(header, Selection(), style, [revoked_notice(name, style, day)])
 
 
-def _notices(name: str, feed: Feed, selection: Selection, style: Style, day: Day) -> Iterator[Component]:
+def _notices(source: FeedInput, selection: Selection, style: Style) -> Iterator[Component]:
+    name, day = source.name, source.day
     if day.stale_since is not None:
-        yield stale_notice(name, day.stale_since, style, day.today, day.zone)
-    if feed.overdue_digest:
-        late = overdue_digest(name, selection.issues, style, day.today, day.zone)
-        if late is not None:
-            yield late
+        yield stale_notice(name, day.stale_since, style, day)
+    if source.feed.overdue_digest:
+        digest = overdue_digest(name, selection.issues, style, day)
+        if digest is not None:
+            yield digest
 
 
-def _header(name: str, feed: Feed, style: Style, material: FeedData, workspace: str) -> Header:
-    linked = _only_project(name, feed, material) if feed.details != "busy" else None
+def _header(source: FeedInput, style: Style, workspace: str) -> Header:
+    name, feed, view = source.name, source.feed, source.view
+    # A busy feed tells nothing of what it is about, nor where to read on.
+    linked = _only_project(name, feed, view) if feed.details != "busy" else None
     return Header(
-        name=title_of(name, feed, style.language, material, workspace),
+        name=title_of(name, feed, style.language, view, workspace),
         description=feed.description,
         refresh=feed.refresh,
         url=f"{style.web}/projects/{linked.id}/issues" if linked else None,
@@ -170,47 +181,42 @@ def _header(name: str, feed: Feed, style: Style, material: FeedData, workspace: 
     )
 
 
-def title_of(name: str, feed: Feed, language: Language, material: FeedData, workspace: str) -> str:
+def title_of(name: str, feed: Feed, language: Language, view: View, workspace: str) -> str:
     """What people call the feed `name`: a line; its snapshots need not be known. Raises as `calendar_of`."""
     if feed.title:
         return feed.title
     if feed.assignee is not None:
-        person = person_of(name, feed.assignee, material.people.values())
+        person = person_of(name, feed.assignee, view.people.values())
         return words(language)["issues of"].format(name=one_line(person.name))
     if feed.unassigned:
         return words(language)["unassigned"]
-    single = _only_project(name, feed, material)
+    single = _only_project(name, feed, view)
     if single is None:
         return workspace
     shown = one_line(single.name)
     return single.key if is_blank(shown) else shown
 
 
-def _only_project(name: str, feed: Feed, material: FeedData) -> Project | None:
-    projects = projects_of(name, feed, material.projects)
+def _only_project(name: str, feed: Feed, view: View) -> Project | None:
+    projects = projects_of(name, feed, view.projects)
     return projects[0] if len(projects) == 1 and (feed.project or feed.projects) else None
 
 
-def midnight(today: date, zone: ZoneInfo) -> datetime:
-    """The start of a day in a zone, in UTC: when what depends on the day was revised."""
-    return datetime.combine(today, time(), zone).astimezone(UTC)
-
-
-def stale_notice(feed: str, read_at: datetime, style: Style, today: date, zone: ZoneInfo) -> Component:
+def stale_notice(feed: str, read_at: datetime, style: Style, day: Day) -> Component:
     """One event today that says since when Plane could not be read."""
     local = words(style.language)
-    summary = local["stale"].format(date=local["date"].format(day=read_at.astimezone(zone)))
-    return _notice(f"icsfeed-stale-{feed}", summary, local["stale why"], style, today, zone)
+    summary = local["stale"].format(date=local["date"].format(day=read_at.astimezone(day.zone)))
+    return _notice(f"icsfeed-stale-{feed}", summary, local["stale why"], style, day)
 
 
-def revoked_notice(feed: str, style: Style, today: date, zone: ZoneInfo) -> Component:
+def revoked_notice(feed: str, style: Style, day: Day) -> Component:
     """The one event of a revoked link's calendar: clients then drop all that they held."""
     local = words(style.language)
-    return _notice(f"icsfeed-revoked-{feed}", local["revoked"], local["revoked why"], style, today, zone)
+    return _notice(f"icsfeed-revoked-{feed}", local["revoked"], local["revoked why"], style, day)
 
 
 def overdue_digest(
-    feed: str, issues: Sequence[tuple[Snapshot, Issue]], style: Style, today: date, zone: ZoneInfo
+    feed: str, issues: Sequence[tuple[Snapshot, Issue]], style: Style, day: Day
 ) -> Component | None:
     """One event today that lists the open issues past their date; None when there are none.
 
@@ -219,30 +225,30 @@ def overdue_digest(
     late = [
         issue_components(issue, snapshot, style)[-1]
         for snapshot, issue in issues
-        if issue.due is not None and issue.due < today and not snapshot.is_done(issue)
+        if issue.due is not None and issue.due < day.today and not snapshot.is_done(issue)
     ]
     if not late:
         return None
     newest = max(snapshot.revised(issue) for snapshot, issue in issues)
-    ordered = sorted(late, key=lambda component: (component.last or today, component.uid))
+    ordered = sorted(late, key=lambda component: (component.last or day.today, component.uid))
     local = words(style.language)
     lines = [f"{local['date'].format(day=component.last)} {component.summary}" for component in ordered]
     text = "" if style.details == "busy" else "\n".join(lines)
     summary = local["overdue"].format(n=len(late))
-    digest = _notice(f"icsfeed-overdue-{feed}", summary, text, style, today, zone)
+    digest = _notice(f"icsfeed-overdue-{feed}", summary, text, style, day)
     return replace(digest, revised=max(digest.revised, newest))
 
 
-def _notice(uid: str, summary: str, text: str, style: Style, today: date, zone: ZoneInfo) -> Component:
+def _notice(uid: str, summary: str, text: str, style: Style, day: Day) -> Component:
     todo = style.component == "vtodo"
     return Component(
         kind="VTODO" if todo else "VEVENT",
         uid=f"{uid}@{DOMAIN}",
         summary=summary,
-        first=None if todo else today,
-        last=today,
+        first=None if todo else day.today,
+        last=day.today,
         status="NEEDS-ACTION" if todo else "CONFIRMED",
         created=_EPOCH,
-        revised=midnight(today, zone),
+        revised=day.midnight,
         description=text,
     )

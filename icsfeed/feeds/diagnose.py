@@ -8,10 +8,9 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed, Filter, Match
 from icsfeed.errors import did_you_mean
-from icsfeed.feeds.calendar import FeedData
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.select import NONE, Selection, person_of, select
-from icsfeed.model import Snapshot
+from icsfeed.model import Snapshot, View
 
 
 class Relaxed(NamedTuple):
@@ -21,16 +20,16 @@ class Relaxed(NamedTuple):
     reason: str
 
 
-def why_empty(name: str, feed: Feed, material: FeedData, today: date) -> str:
+def why_empty(name: str, feed: Feed, view: View, today: date) -> str:
     """One sentence on why no issue of a feed is in it. Raises as `select`."""
 
     def found(relaxed: Feed) -> Selection:
-        return select(name, relaxed, Query(), material.linked, material.people, today)
+        return select(name, relaxed, Query(), view.linked, view.people, today)
 
-    if not any(snapshot.issues for snapshot in material.snapshots):
+    if not any(snapshot.issues for snapshot in view.snapshots):
         return "its projects have no issues"
     if feed.assignee and not _any(found(replace(feed, where=Filter(), done="keep", window="all"))):
-        return f"no issue is assigned to {person_of(name, feed.assignee, material.people.values()).name}"
+        return f"no issue is assigned to {person_of(name, feed.assignee, view.people.values()).name}"
     for relaxed, reason in _relaxations(feed):
         if found(relaxed).issues:
             return reason
@@ -55,9 +54,9 @@ def _relaxations(feed: Feed) -> Iterator[Relaxed]:
         )
 
 
-def unknown_names(feed: Feed, material: FeedData) -> Sequence[str]:
+def unknown_names(feed: Feed, view: View) -> Sequence[str]:
     """The names in a feed's filters that nothing has: `label 'bgu'; did you mean bug?`."""
-    snapshots, people = material.snapshots, material.people.values()
+    snapshots, people = view.snapshots, view.people.values()
     known = {
         "state": [s for snap in snapshots for x in snap.states.values() for s in (x.name, x.group)],
         "label": [s for snap in snapshots for x in snap.labels.values() for s in (x.name, x.id)],

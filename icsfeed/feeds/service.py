@@ -10,20 +10,19 @@ from zoneinfo import ZoneInfo
 from cachetools import LRUCache
 from msgspec import Struct
 
-from icsfeed.cache.snapshots import View
 from icsfeed.cache.workspace import VIEW_KEPT, Workspace
 from icsfeed.config.schema import Config, Feed
 from icsfeed.errors import FeedError, NoCopy, PlaneError, UnknownFeed
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import Roster, may_be_auto, slugs_of
-from icsfeed.feeds.calendar import Calendar, Day, midnight, tombstone
+from icsfeed.feeds.calendar import Calendar, Day, FeedInput, tombstone
 from icsfeed.feeds.compression import Compressor
 from icsfeed.feeds.links import Grant, Kind, Links, is_token
 from icsfeed.feeds.query import Query, narrowed
 from icsfeed.feeds.rendered import Rendered, render_dated
 from icsfeed.feeds.renderer import Renderer
 from icsfeed.feeds.select import needs, projects_of
-from icsfeed.model import Needs
+from icsfeed.model import Needs, View
 from icsfeed.single_flight import SingleFlight
 from icsfeed.store.store import Store
 
@@ -43,13 +42,12 @@ _WHOLE = Query()
 
 
 class CachedFeed(Struct, frozen=True):
-    """A feed's bytes, and the stamp and day of what they were made of: they hold while those do.
+    """A feed's bytes, and the stamp of what they were made of: they hold while that does.
 
     `items` are in it; `undated` and `start_only` issues of its scope are not (feeds/select.py).
     """
 
     stamp: tuple[object, ...]
-    day: Day
     rendered: Rendered
     items: int
     undated: int
@@ -59,16 +57,6 @@ class CachedFeed(Struct, frozen=True):
     def size(self) -> int:
         """Bytes that it takes."""
         return ENTRY + self.rendered.size
-
-
-class FeedInput(Struct, frozen=True):
-    """A feed as a query narrows it, what is known of its projects, and the day."""
-
-    name: str
-    query: Query
-    feed: Feed
-    view: View
-    day: Day
 
 
 class CurrentFeed(NamedTuple):
@@ -171,23 +159,20 @@ class FeedService:
 
     async def calendar(self, name: str) -> Calendar:
         """The feed before it is bytes, with the counts of what is not in it. Raises as `rendered`."""
-        return self.calendar_of(await self.look(name))
+        return self.calendar_of(await self.feed_input(name))
 
-    async def look(self, name: str, query: Query = _WHOLE, patience: float = 0.0) -> FeedInput:
-        """What the narrowed feed would be made of now. Raises as `rendered`.
+    async def feed_input(self, name: str, query: Query = _WHOLE, patience: float = 0.0) -> FeedInput:
+        """Return what the narrowed feed would be made of now. Raises as `rendered`.
 
         `patience`: seconds to wait for Plane beyond the deadline.
         """
         until = self._until()
         until = None if until is None else until + patience
-        feed = narrowed(await self.feed(name, until), query)
-        view = await self._view(name, feed, query, until)
-        return FeedInput(name, query, feed, view, self._day(feed, view))
+        return await self._input(name, narrowed(await self.feed(name, until), query), query, until)
 
-    def calendar_of(self, look: FeedInput) -> Calendar:
-        """The calendar of what was looked at; work for a thread when there are many issues."""
-        style = self._renderer.style(look.name, look.feed)
-        return self._renderer.calendar(look.name, look.feed, look.query, style, look.view, look.day)
+    def calendar_of(self, source: FeedInput) -> Calendar:
+        """Return the calendar of a feed; work for a thread when there are many issues."""
+        return self._renderer.calendar(source)
 
     async def all_links(self, base: str) -> dict[str, dict[str, Any]]:
         """Every feed that is served and its links: `{"ics", "page", "embed"}`, and `links` by subscriber."""
@@ -206,8 +191,7 @@ class FeedService:
         feed = self.config.feeds[name]
         day = Day(self.today(), self._zone)
         calendar = tombstone(name, feed, self._renderer.style(name, feed), day)
-        changed = midnight(day.today, day.zone)
-        return render_dated(calendar.header, calendar.parts({}), changed)
+        return render_dated(calendar.header, calendar.parts({}), day.midnight)
 
     async def feed(self, name: str, until: float | None = None) -> Feed:
         """The feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""
@@ -292,24 +276,22 @@ class FeedService:
     async def _current(self, name: str, feed: Feed, query: Query, until: float | None) -> Rendered:
         workspace = self.workspaces[self.config.workspace_of(feed)]
         edition = workspace.edition
-        view = await self._view(name, feed, query, until)
-        day, at = self._day(feed, view), self._clock()
-        rendered = await self._of(name, feed, query, view, day, until)
-        made = self._last(name, query)
+        source = await self._input(name, feed, query, until)
+        at = self._clock()
+        last = self._last(name, query)
+        if last is not None and last.stamp == source.stamp:
+            rendered = last.rendered
+        else:
+            rendered = await self._making.result((name, query), lambda: self._make(source, until))
+            last = self._last(name, query)
         # What was joined, or took long, may be of an older view: that is not handed on any longer.
-        if query == _WHOLE and made is not None and (made.stamp, made.day) == (view.stamp, day):
+        if query == _WHOLE and last is not None and last.stamp == source.stamp:
             self._current_at[name] = CurrentFeed(rendered, at, workspace, edition)
         return rendered
 
-    async def _of(
-        self, name: str, feed: Feed, query: Query, view: View, day: Day, until: float | None
-    ) -> Rendered:
-        made = self._last(name, query)
-        if made is not None and made.stamp == view.stamp and made.day == day:
-            return made.rendered
-        return await self._making.result(
-            (name, query), lambda: self._make(name, feed, query, view, day, until)
-        )
+    async def _input(self, name: str, feed: Feed, query: Query, until: float | None) -> FeedInput:
+        view = await self._view(name, feed, query, until)
+        return FeedInput(name, query, feed, view, self._day(feed, view))
 
     async def _view(self, name: str, feed: Feed, query: Query, until: float | None) -> View:
         workspace = self.workspaces[self.config.workspace_of(feed)]
@@ -326,18 +308,16 @@ class FeedService:
         stale = limit is not False and now - view.read_at > timedelta(seconds=limit)
         return Day(now.astimezone(self._zone).date(), self._zone, view.read_at if stale else None)
 
-    async def _make(
-        self, name: str, feed: Feed, query: Query, view: View, day: Day, until: float | None
-    ) -> Rendered:
+    async def _make(self, source: FeedInput, until: float | None) -> Rendered:
+        name, query = source.name, source.query
         if query == _WHOLE:
-            rendered, calendar = await self._renderer.whole(name, feed, view, day)
+            rendered, calendar = await self._renderer.whole(source)
         else:
-            base = await self.rendered(name, _WHOLE, until)
+            whole = await self.rendered(name, _WHOLE, until)
             last = self._last(name, query)
-            before = last.rendered if last else None
-            rendered, calendar = await self._renderer.narrowed(name, feed, query, view, day, base, before)
-        left_out = calendar.selection
-        made = CachedFeed(view.stamp, day, rendered, calendar.count, left_out.undated, left_out.start_only)
+            rendered, calendar = await self._renderer.narrowed(source, whole, last.rendered if last else None)
+        selection = calendar.selection
+        made = CachedFeed(source.stamp, rendered, calendar.count, selection.undated, selection.start_only)
         self._remember(name, query, made)
         return rendered
 

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
 from icsfeed.errors import FeedError, UnknownFeed
-from icsfeed.feeds.calendar import Day
+from icsfeed.feeds.calendar import FeedInput
 from icsfeed.feeds.query import Query
-from icsfeed.feeds.service import FeedInput, FeedService
+from icsfeed.feeds.service import FeedService
 from icsfeed.single_flight import SingleFlight
 from icsfeed.web.pages.items import PageItem, items_of
 
@@ -50,7 +50,6 @@ class CachedView(Struct, frozen=True):
     """A sheet, and what it was made of: it holds while that does."""
 
     stamp: tuple[object, ...]
-    day: Day
     sheet: FeedView
 
 
@@ -78,12 +77,12 @@ class FeedViews:
             return last.sheet if last.sheet.today == today else replace(last.sheet, today=today)
 
     async def _current(self, name: str, query: Query) -> FeedView:
-        look = await self._service.look(name, query)
+        look = await self._service.feed_input(name, query)
         kept = self._kept.get((name, query))
-        if kept is None or (kept.stamp, kept.day) != (look.view.stamp, look.day):
+        if kept is None or kept.stamp != look.stamp:
             return await self._make(look)
         if kept.sheet.read_at != look.view.read_at:
-            kept = CachedView(kept.stamp, kept.day, replace(kept.sheet, read_at=look.view.read_at))
+            kept = CachedView(kept.stamp, replace(kept.sheet, read_at=look.view.read_at))
             self._kept[name, query] = kept
         return kept.sheet
 
@@ -91,7 +90,7 @@ class FeedViews:
         """Made once for all who ask meanwhile: a page of an intranet has many readers at a time."""
         key = look.name, look.query
         sheet = await self._making.result(key, lambda: asyncio.to_thread(_made, self._service, look))
-        self._kept[key] = CachedView(look.view.stamp, look.day, sheet)
+        self._kept[key] = CachedView(look.stamp, sheet)
         return sheet
 
 

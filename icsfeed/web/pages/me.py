@@ -9,12 +9,12 @@ from litestar import Request, Response, route
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from icsfeed.cache.snapshots import View
 from icsfeed.config.schema import Feed
 from icsfeed.errors import BadParameter, FeedError
-from icsfeed.feeds.calendar import FeedData, title_of
+from icsfeed.feeds.calendar import title_of
 from icsfeed.feeds.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
 from icsfeed.feeds.service import FeedService
+from icsfeed.model import View
 from icsfeed.single_flight import run_in_thread
 from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
@@ -120,8 +120,7 @@ async def _title(service: FeedService, rosters: Mapping[str, View], own: Persona
     try:
         feed = await service.feed(own.name)
         name = service.workspace_of(feed)
-        material = FeedData(rosters[name].projects, rosters[name].people, (), ())
         workspace = service.config.workspaces[name].title or name
-        return title_of(own.name, feed, feed.language or service.config.language, material, workspace)
+        return title_of(own.name, feed, feed.language or service.config.language, rosters[name], workspace)
     except FeedError:
         return own.name
