@@ -1,18 +1,16 @@
 """Feeds as they are asked for: a name and a query to bytes, kept while nothing changes."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from cachetools import LRUCache
 from msgspec import Struct
 
 from icsfeed.cache.workspace import VIEW_KEPT, Workspace
 from icsfeed.config.schema import Config, Feed
-from icsfeed.errors import FeedError, NoCopy, PlaneError, UnknownFeed
+from icsfeed.errors import NoCopy, PlaneError, UnknownFeed
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import Roster, may_be_auto, slugs_of
 from icsfeed.feeds.calendar import Calendar, Day, FeedInput, tombstone
@@ -22,41 +20,31 @@ from icsfeed.feeds.query import Query, narrowed
 from icsfeed.feeds.rendered import Rendered, render_dated
 from icsfeed.feeds.renderer import Renderer
 from icsfeed.feeds.select import needs, projects_of
+from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.model import Needs, View
-from icsfeed.single_flight import SingleFlight
 from icsfeed.store.store import Store
 
-KEPT = 2_000
-"""Rendered feeds kept at most; the longest unread goes first."""
-PARTS = 64 * 1024 * 1024
-"""Bytes of narrowed feeds kept at most: whoever has a link can ask for as many as there are dates."""
-ENTRY = 5_000
-"""Bytes that one takes beside its own: most of it is the query it is kept under."""
+MAX_FEEDS = 2_000
+"""Rendered feeds that are cached."""
+NARROWED_BYTES = 64 * 1024 * 1024
+"""The most that cached narrowed feeds take: a link can be narrowed to any of thousands of dates."""
+ENTRY_BYTES = 5_000
+"""What a narrowed feed takes besides its body; most of it is the query that is its key."""
 
 AT_HAND = timedelta(seconds=VIEW_KEPT)
 """For how long a feed is handed on without looking whether anything has changed."""
-log = logging.getLogger("icsfeed.feeds")
 
 Key = tuple[str, Query]
 _WHOLE = Query()
 
 
 class CachedFeed(Struct, frozen=True):
-    """A feed's bytes, and the stamp of what they were made of: they hold while that does.
+    """A feed's bytes. `items` are in it; `undated` and `start_only` issues of its scope are not."""
 
-    `items` are in it; `undated` and `start_only` issues of its scope are not (feeds/select.py).
-    """
-
-    stamp: tuple[object, ...]
     rendered: Rendered
     items: int
     undated: int
     start_only: int
-
-    @property
-    def size(self) -> int:
-        """Bytes that it takes."""
-        return ENTRY + self.rendered.size
 
 
 class CurrentFeed(NamedTuple):
@@ -71,8 +59,8 @@ class CurrentFeed(NamedTuple):
 class FeedService:
     """The feeds of one configuration over its workspaces. `clock` gives the time in UTC.
 
-    `parts`: bytes of narrowed feeds that are kept at most. `history`: where it is kept how feeds were last
-    rendered; in `store` by default.
+    `narrowed_bytes`: the most that cached narrowed feeds take. `history`: the store of how feeds were last
+    rendered; `store` by default.
     """
 
     def __init__(
@@ -81,7 +69,7 @@ class FeedService:
         workspaces: Mapping[str, Workspace],
         clock: Callable[[], datetime],
         store: Store,
-        parts: int = PARTS,
+        narrowed_bytes: int = NARROWED_BYTES,
         history: Store | None = None,
     ) -> None:
         self.config = config
@@ -91,12 +79,13 @@ class FeedService:
         self.store = store
         self._zone = ZoneInfo(config.timezone)
         self._slugs = slugs_of(config.workspaces)
-        self._made: LRUCache[str, CachedFeed] = LRUCache(KEPT)
-        self._parts: LRUCache[Key, CachedFeed] = LRUCache(parts, getsizeof=lambda made: made.size)
+        self._whole: StampedCache[Key, CachedFeed] = StampedCache(MAX_FEEDS)
+        self._narrowed: StampedCache[Key, CachedFeed] = StampedCache(
+            narrowed_bytes, lambda cached: ENTRY_BYTES + cached.rendered.size
+        )
         self.compressor = Compressor() if config.gzip else None
         self._renderer = Renderer(config, clock, history or store)
         self._current_at: dict[str, CurrentFeed] = {}
-        self._making: SingleFlight[Rendered] = SingleFlight()
         self._automatic = AutomaticFeeds(config, self.known_rosters, self.links, store)
 
     async def start(self) -> None:
@@ -111,15 +100,8 @@ class FeedService:
         """
         until = self._until() if until is None else until
         feed = narrowed(await self.feed(name, until), query)
-        try:
-            return await self._current(name, feed, query, until)
-        except Exception as error:
-            last = self._last(name, query)
-            if last is None:
-                raise
-            fault = None if isinstance(error, FeedError) else error
-            log.warning("%s; serving the last good copy", error, exc_info=fault)
-            return last.rendered
+        current = self._current(name, feed, query, until)
+        return (await self._cache(query).or_last((name, query), current)).rendered
 
     def at_hand(self, name: str) -> Rendered | None:
         """The whole feed's bytes if they were found to be current within a second; views are kept as long."""
@@ -130,19 +112,13 @@ class FeedService:
 
     def made(self, name: str) -> CachedFeed | None:
         """The feed as it was last rendered; None: it was not since the start."""
-        return self._made.get(name)
+        return self._whole.last((name, _WHOLE))
 
-    def _last(self, name: str, query: Query) -> CachedFeed | None:
-        return self._made.get(name) if query == _WHOLE else self._parts.get((name, query))
-
-    def _remember(self, name: str, query: Query, made: CachedFeed) -> None:
-        last = self._last(name, query)
-        if self.compressor and last is not None and last.rendered.etag != made.rendered.etag:
-            self.compressor.drop(last.rendered)
-        if query == _WHOLE:
-            self._made[name] = made
-        elif made.size <= self._parts.maxsize:
-            self._parts[name, query] = made
+    def _cache(self, query: Query) -> StampedCache[Key, CachedFeed]:
+        """Narrowed feeds have a cache of their own: there may be any number, and they must not push whole
+        feeds out.
+        """
+        return self._whole if query == _WHOLE else self._narrowed
 
     def workspace_of(self, feed: Feed) -> str:
         """The name of the feed's workspace."""
@@ -273,21 +249,17 @@ class FeedService:
         """One deadline for all that an answer waits for: the workspaces share their timer."""
         return next((workspace.until for workspace in self.workspaces.values()), None)
 
-    async def _current(self, name: str, feed: Feed, query: Query, until: float | None) -> Rendered:
+    async def _current(self, name: str, feed: Feed, query: Query, until: float | None) -> CachedFeed:
         workspace = self.workspaces[self.config.workspace_of(feed)]
         edition = workspace.edition
         source = await self._input(name, feed, query, until)
         at = self._clock()
-        last = self._last(name, query)
-        if last is not None and last.stamp == source.stamp:
-            rendered = last.rendered
-        else:
-            rendered = await self._making.result((name, query), lambda: self._make(source, until))
-            last = self._last(name, query)
-        # What was joined, or took long, may be of an older view: that is not handed on any longer.
-        if query == _WHOLE and last is not None and last.stamp == source.stamp:
-            self._current_at[name] = CurrentFeed(rendered, at, workspace, edition)
-        return rendered
+        cache, key = self._cache(query), (name, query)
+        cached = await cache.value(key, source.stamp, lambda: self._make(source, until))
+        # A value that others were making already may be of an older view: it is not current any more.
+        if query == _WHOLE and cache.holds(key, source.stamp):
+            self._current_at[name] = CurrentFeed(cached.rendered, at, workspace, edition)
+        return cached
 
     async def _input(self, name: str, feed: Feed, query: Query, until: float | None) -> FeedInput:
         view = await self._view(name, feed, query, until)
@@ -308,18 +280,16 @@ class FeedService:
         stale = limit is not False and now - view.read_at > timedelta(seconds=limit)
         return Day(now.astimezone(self._zone).date(), self._zone, view.read_at if stale else None)
 
-    async def _make(self, source: FeedInput, until: float | None) -> Rendered:
-        name, query = source.name, source.query
-        if query == _WHOLE:
+    async def _make(self, source: FeedInput, until: float | None) -> CachedFeed:
+        last = self._cache(source.query).last((source.name, source.query))
+        if source.query == _WHOLE:
             rendered, calendar = await self._renderer.whole(source)
         else:
-            whole = await self.rendered(name, _WHOLE, until)
-            last = self._last(name, query)
+            whole = await self.rendered(source.name, _WHOLE, until)
             rendered, calendar = await self._renderer.narrowed(source, whole, last.rendered if last else None)
-        selection = calendar.selection
-        made = CachedFeed(source.stamp, rendered, calendar.count, selection.undated, selection.start_only)
-        self._remember(name, query, made)
-        return rendered
+        if self.compressor and last is not None and last.rendered.etag != rendered.etag:
+            self.compressor.drop(last.rendered)
+        return CachedFeed(rendered, calendar.count, calendar.selection.undated, calendar.selection.start_only)
 
 
 def _none(_projects: object) -> tuple[()]:
