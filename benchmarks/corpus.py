@@ -15,10 +15,10 @@ from icsfeed.demo.data import DemoData
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import FILLED, sample
 from icsfeed.demo.settings import demo_config
-from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, style_of
+from icsfeed.feeds.calendar import Calendar, Day, FeedInput, calendar_of, style_of
 from icsfeed.feeds.mapping import Style
 from icsfeed.feeds.query import Query
-from icsfeed.model import Issue, Project, Snapshot
+from icsfeed.model import Issue, Project, Snapshot, View
 from icsfeed.plane import decode as wire
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -119,6 +119,5 @@ def style(feed: Feed = FEED) -> Style:
 
 def calendar(of: Snapshot, name: str = "everything", feed: Feed = FEED) -> Calendar:
     """A feed of everything in the snapshot."""
-    material = FeedData([of.project], of.people, [of], [of])
-    day = Day(TODAY, ZONE)
-    return calendar_of(name, feed, Query(), style(feed), material, day, "Acme")
+    view = View((of.project,), of.people, (of,), (of,), (), NOW)
+    return calendar_of(FeedInput(name, Query(), feed, view, Day(TODAY, ZONE)), style(feed), "Acme")

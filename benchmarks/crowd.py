@@ -9,11 +9,10 @@ from measure import Row
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
-from icsfeed.feeds.calendar import Day, FeedData, calendar_of
-from icsfeed.feeds.parts import RenderedIssues
+from icsfeed.feeds.calendar import Day, FeedInput, calendar_of
 from icsfeed.feeds.query import Query
-from icsfeed.feeds.rendered import Rendered, digest, render
-from icsfeed.model import Person, Snapshot
+from icsfeed.feeds.rendered import Rendered, RenderedIssues, digest, render
+from icsfeed.model import Person, Snapshot, View
 
 PROJECTS, PEOPLE, WHOLE = 50, 200, 250
 """Feeds of each kind: of a project, of a person, and of everything."""
@@ -72,11 +71,11 @@ def cost_of(snapshots: list[Snapshot], feeds: Mapping[str, Feed]) -> Cost:
 def _rendered(
     name: str, feed: Feed, snapshots: list[Snapshot], parts: Mapping[str, RenderedIssues]
 ) -> Rendered:
-    own = [snapshot for snapshot in snapshots if feed.project in (None, snapshot.project.id)]
-    projects = [snapshot.project for snapshot in snapshots]
-    material = FeedData(projects, snapshots[0].people, own, own)
-    day = Day(corpus.TODAY, corpus.ZONE)
-    calendar = calendar_of(name, feed, Query(), corpus.style(), material, day, "Acme")
+    own = tuple(snapshot for snapshot in snapshots if feed.project in (None, snapshot.project.id))
+    projects = tuple(snapshot.project for snapshot in snapshots)
+    view = View(projects, snapshots[0].people, own, own, (), corpus.NOW)
+    source = FeedInput(name, Query(), feed, view, Day(corpus.TODAY, corpus.ZONE))
+    calendar = calendar_of(source, corpus.style(), "Acme")
     return render(calendar.header, calendar.parts(parts), None, digest(name), corpus.NOW)[0]
 
 

@@ -10,8 +10,7 @@ from icalendar import Event
 from measure import Row, in_turns, on_the_wire, times_faster, times_the_cost
 
 from icsfeed.cache.revisions import History, with_revisions
-from icsfeed.feeds.parts import RenderedIssues, parts
-from icsfeed.feeds.rendered import Rendered, digest, render
+from icsfeed.feeds.rendered import Rendered, RenderedIssues, digest, parts, render
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import CLOSING, Header, opening
 from icsfeed.model import Snapshot

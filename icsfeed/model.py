@@ -177,3 +177,21 @@ class Needs(Struct, frozen=True):
     def must_know_periods(self) -> bool:
         """Whether the feed would be wrong without the cycles and modules, and not only less detailed."""
         return self.periods or self.all_periods or bool(self.named)
+
+
+class View(Struct, frozen=True):
+    """What is known of some projects of a workspace, and of all its projects and people.
+
+    `linked` are the snapshots with the issues of those cycles and modules that only this question needed:
+    filters read them, and texts do not show them. `unread` are projects that were asked for and may not be
+    read: of those that could be read once, the last copy is in the view, of the others nothing. `stamp` is
+    the same as long as nothing in the view changes. `read_at`: when the oldest of the issues were last read.
+    """
+
+    projects: tuple[Project, ...]
+    people: Mapping[str, Person]
+    snapshots: tuple[Snapshot, ...]
+    linked: tuple[Snapshot, ...]
+    stamp: tuple[object, ...]
+    read_at: datetime
+    unread: tuple[Project, ...] = ()

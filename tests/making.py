@@ -9,14 +9,13 @@ from icalendar import Calendar as Parsed
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Config, Feed, Secret, WorkspaceConfig
-from icsfeed.feeds.calendar import Calendar, Day, FeedData, calendar_of, style_of
+from icsfeed.feeds.calendar import Calendar, Day, FeedInput, calendar_of, style_of
 from icsfeed.feeds.mapping import Style, issue_components
-from icsfeed.feeds.parts import parts
 from icsfeed.feeds.query import Query, narrowed
-from icsfeed.feeds.rendered import render
+from icsfeed.feeds.rendered import parts, render
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import CLOSING, EMPTY, Header, opening, write
-from icsfeed.model import Issue, Label, Period, Person, Project, Snapshot, State, StateGroup
+from icsfeed.model import Issue, Label, Period, Person, Project, Snapshot, State, StateGroup, View
 from icsfeed.text import deflate
 
 CREATED = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
@@ -92,9 +91,10 @@ def snapshot(*issues: Issue, periods: Iterable[Period] = (), **changes: Any) -> 
     return replace(plain, **changes)
 
 
-def material(*snapshots: Snapshot, people: Iterable[Person] = PEOPLE) -> FeedData:
-    """What a feed is made of, over these snapshots' projects."""
-    return FeedData([snap.project for snap in snapshots], by_id(people), snapshots, snapshots)
+def material(*snapshots: Snapshot, people: Iterable[Person] = PEOPLE) -> View:
+    """What is known of these snapshots' projects."""
+    projects = tuple(snap.project for snap in snapshots)
+    return View(projects, by_id(people), snapshots, snapshots, (), NOW)
 
 
 def components(item: Issue, snap: Snapshot | None = None, **style: Any) -> tuple[Component, ...]:
@@ -127,7 +127,7 @@ def config(**changes: Any) -> Config:
 
 def calendar(
     feed: Feed,
-    stuff: FeedData,
+    view: View,
     query: Query | None = None,
     *,
     name: str = "property",
@@ -138,7 +138,8 @@ def calendar(
     query, settings = query or Query(), settings or config()
     shown = narrowed(feed, query)
     style = style_of(settings, settings.workspaces["acme"], "acme", name, shown)
-    return calendar_of(name, shown, query, style, stuff, Day(TODAY, BERLIN, stale_since), "Property team")
+    source = FeedInput(name, query, shown, view, Day(TODAY, BERLIN, stale_since))
+    return calendar_of(source, style, "Property team")
 
 
 def body(made: Calendar) -> bytes:

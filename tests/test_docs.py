@@ -16,7 +16,7 @@ import icsfeed
 from icsfeed.cli.commands import cli
 from icsfeed.cli.support import EXIT_CODES
 from icsfeed.config.file import load
-from icsfeed.feeds.narrowing import FIELDS
+from icsfeed.feeds.query import FIELDS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(icsfeed.__file__).parent

@@ -16,7 +16,7 @@ from icsfeed.config.values import secrets_of
 from icsfeed.demo.sample import API_KEY
 from icsfeed.demo.settings import SECRET
 from icsfeed.errors import Throttled
-from icsfeed.feeds.tokens import derive
+from icsfeed.feeds.links import derive
 from icsfeed.logs import Form, RedactingFormatter, RepeatFilter, about, set_up
 
 pytestmark = pytest.mark.anyio

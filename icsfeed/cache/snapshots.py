@@ -4,37 +4,18 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.cache.revisions import with_revisions
 from icsfeed.cache.ttl import TtlCache
 from icsfeed.config.schema import Cache
-from icsfeed.model import Issue, Label, Needs, Period, PeriodKind, Person, Project, Snapshot, State
+from icsfeed.model import Issue, Label, Needs, Period, PeriodKind, Person, Project, Snapshot, State, View
 from icsfeed.plane.incremental import IssueList
 from icsfeed.text import one_line
 
 KINDS: Sequence[PeriodKind] = ("cycle", "module")
 PARTS = ("issues", "states", "labels", "cycles", "modules")
 """What is read of a project, in the order of `_of_project`."""
-
-
-class View(Struct, frozen=True):
-    """What is known of some projects of a workspace, and of all its projects and people.
-
-    `linked` are the snapshots with the issues of those cycles and modules that only this question
-    needed. `unread` are projects that are asked for and may not be read: of those that could be once, the
-    last copy is in it, and of the others nothing. `stamp` is the same as long as nothing in the view
-    changes. `read_at`: when the oldest of the issues were last read.
-    """
-
-    projects: tuple[Project, ...]
-    people: Mapping[str, Person]
-    snapshots: tuple[Snapshot, ...]
-    linked: tuple[Snapshot, ...]
-    stamp: tuple[object, ...]
-    read_at: datetime
-    unread: tuple[Project, ...] = ()
 
 
 class Snapshots:

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from icsfeed.cache.budget_wait import LONG, BudgetWait
 from icsfeed.cache.persistence import Persistence
 from icsfeed.cache.refresh import LOST, PlaneReader, Refresher, all_of
-from icsfeed.cache.snapshots import Snapshots, View
+from icsfeed.cache.snapshots import Snapshots
 from icsfeed.cache.ttl import Backoff, RefreshStats
 from icsfeed.config.schema import Cache
 from icsfeed.errors import BadAnswer, NoAccess, NotFound, PlaneError
-from icsfeed.model import Needs, Project
+from icsfeed.model import Needs, Project, View
 from icsfeed.plane.rate_limit import WINDOW, Budget, RequestPriority, Urgency
 from icsfeed.single_flight import SingleFlight
 from icsfeed.store.store import Store

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import uuid4
 
-from icsfeed.cache.snapshots import View
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import NO_FEEDS, Config, PushTarget
 from icsfeed.doctor.clients import LARGE
@@ -20,10 +19,9 @@ from icsfeed.errors import (
     PushError,
     did_you_mean,
 )
-from icsfeed.feeds.calendar import FeedData
 from icsfeed.feeds.diagnose import unknown_names, why_empty
 from icsfeed.feeds.service import FeedService
-from icsfeed.model import Needs
+from icsfeed.model import Needs, View
 from icsfeed.push.object import owner_mark
 from icsfeed.push.probe import try_target
 from icsfeed.push.session import Connect, open_server
@@ -170,11 +168,10 @@ async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     except FeedError as error:
         yield Finding("error", about, error.reason, error)
         return
-    data = FeedData(view.projects, view.people, view.snapshots, view.linked)
-    for unknown in unknown_names(feed, data):
+    for unknown in unknown_names(feed, view):
         yield Finding("warning", about, f"its filter names an unknown {unknown}")
     if not calendar.count:
-        yield Finding("warning", about, f"is empty: {why_empty(name, feed, data, service.today())}")
+        yield Finding("warning", about, f"is empty: {why_empty(name, feed, view, service.today())}")
         return
     left_out = (
         (calendar.selection.undated, "undated"),

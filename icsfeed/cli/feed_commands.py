@@ -45,8 +45,7 @@ def render(feed: str, config_path: str | None, output: str | None, query: str) -
     from urllib.parse import parse_qsl
 
     from icsfeed.errors import did_you_mean
-    from icsfeed.feeds.narrowing import FIELDS
-    from icsfeed.feeds.query import parse_query
+    from icsfeed.feeds.query import FIELDS, parse_query
 
     parameters = parse_qsl(query, keep_blank_values=True)
     # A server ignores unknown parameters, which apps and trackers add to URLs. Here they are typing errors.

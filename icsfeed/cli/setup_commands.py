@@ -90,14 +90,15 @@ def doctor(url: str, as_json: bool) -> None:
     Requests the feed at URL as they do; it may be any feed, not only one of icsfeed. Exit codes: 0 if no app
     fails, 4 if some do, 69 if there is no answer, 76 if URL is not a calendar.
     """
-    from icsfeed.doctor.report import doctor as diagnose
-    from icsfeed.doctor.report import report, severity
+    from icsfeed.doctor.probe import examine_url
+    from icsfeed.doctor.verdict import judge, report, severity
 
     async def work() -> None:
         try:
-            seen, verdicts = await diagnose(url)
+            seen = await examine_url(url)
         except errors.InvalidValue as error:
             raise click.BadParameter(str(error), param_hint="URL") from None
+        verdicts = judge(seen)
         if as_json:
             show_json(report(seen, verdicts))
         else:

@@ -346,3 +346,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def has_no_feeds(self) -> bool:
         """Whether there is nothing to serve, neither configured nor automatic."""
         return not any(feed.active for feed in self.feeds.values()) and self.auto == Auto()
+
+    def workspace_of(self, feed: Feed) -> str:
+        """Return the name of a feed's workspace: its own, or the only one."""
+        return feed.workspace or next(iter(self.workspaces))

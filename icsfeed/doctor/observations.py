@@ -34,7 +34,7 @@ class Observations(Struct, frozen=True, kw_only=True):
     """A feed as it answers. `url` is without user name and password; `addresses` those of its host.
 
     `first` and `again` are two whole reads, one after the other; `apps` the answers to each client of
-    doctor_clients.py. The rest are None where they could not be asked: by HEAD, with an Authorization
+    clients.py. The rest are None where they could not be asked: by HEAD, with an Authorization
     header, with the first answer's validators (`matched`: If-None-Match, `since`: If-Modified-Since),
     compressed. `robots`: whether robots.txt lets Google read it.
     """

@@ -51,6 +51,12 @@ def open_doctor(
     return client
 
 
+async def examine_url(url: str) -> Observations:
+    """Return what is seen of the feed at `url`, with a client of its own. Raises InvalidValue: no address."""
+    async with open_doctor(url) as client:
+        return await examine(client, url)
+
+
 async def examine(
     client: httpx.AsyncClient, url: str, timer: Callable[[], float] = monotonic
 ) -> Observations:

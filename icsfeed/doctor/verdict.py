@@ -1,17 +1,20 @@
 """What calendar apps will make of a feed: from what was seen of it to a verdict for each app."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from icsfeed.doctor.body import read_body
 from icsfeed.doctor.clients import CLIENTS, EVERYBODY
 from icsfeed.doctor.content_rules import about_content, about_form, about_two
 from icsfeed.doctor.http_rules import Remark, Weight, about_answers, about_place, about_talk, is_calendar
-from icsfeed.doctor.observations import FeedResponse, Observations
+from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations
 
 Word: TypeAlias = Literal["works", "limited", "fails"]
+
+WORKS, PARTLY, UNREACHABLE, NO_CALENDAR = 0, 4, 69, 76
+"""Exit codes of `icsfeed doctor`."""
 
 
 class ClientRemark(Struct, frozen=True):
@@ -30,7 +33,7 @@ class Verdict(Struct, frozen=True):
 
 
 def judge(seen: Observations) -> Sequence[Verdict]:
-    """A verdict for each app of doctor_clients.py, in its order."""
+    """A verdict for each app of clients.py, in its order."""
     remarks = list(_remarks(seen))
     return [_verdict(client.name, remarks) for client in CLIENTS]
 
@@ -65,3 +68,19 @@ def _remarks(seen: Observations) -> Iterator[Remark]:
     if isinstance(seen.again, FeedResponse) and seen.again.status == 200:
         same = seen.first.body == seen.again.body
         yield from about_two(body, read_body(seen.again.body), same_bytes=same)
+
+
+def severity(seen: Observations, verdicts: Sequence[Verdict]) -> int:
+    """The exit code: whether there is an answer, a calendar in it, and no app that fails on it."""
+    if isinstance(seen.first, NoResponse):
+        return UNREACHABLE
+    if not is_readable(seen):
+        return NO_CALENDAR
+    return PARTLY if any(verdict.word == "fails" for verdict in verdicts) else WORKS
+
+
+def report(seen: Observations, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """For scripts: the feed in a few words, and the verdicts."""
+    first = seen.first
+    found = {"status": first.status, "bytes": len(first.body)} if isinstance(first, FeedResponse) else {}
+    return {"feed": found, "apps": to_builtins(verdicts)}

@@ -1,8 +1,11 @@
-"""What a feed shows on a day: from configuration and snapshots to a header and components."""
+"""What a feed shows on a day: from configuration and snapshots to a header and components.
+
+The last functions build the events that icsfeed adds itself: stale, overdue, revoked (mapping.md, 6).
+"""
 
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -11,29 +14,18 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Config, Feed, Language, WorkspaceConfig
-from icsfeed.feeds.mapping import Style, issue_components, period_component
-from icsfeed.feeds.notices import overdue_digest, revoked_notice, stale_notice
-from icsfeed.feeds.parts import RenderedComponent, RenderedIssues, in_order, part
+from icsfeed.feeds.mapping import DOMAIN, Style, issue_components, period_component
 from icsfeed.feeds.query import Query, shown_fields
+from icsfeed.feeds.rendered import RenderedComponent, RenderedIssues, in_order, part
 from icsfeed.feeds.select import Selection, person_of, projects_of, select
 from icsfeed.ics.colors import CSS3
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import Header
 from icsfeed.l10n.words import words
-from icsfeed.model import Person, Project, Snapshot
+from icsfeed.model import Issue, Project, Snapshot, View
 from icsfeed.text import is_blank, one_line
 
-
-class FeedData(Struct, frozen=True):
-    """What a feed is made of: all projects and people of its workspace, and its projects' snapshots.
-
-    `linked` are the same snapshots, with what filters on cycles and modules need and texts do not show.
-    """
-
-    projects: Sequence[Project]
-    people: Mapping[str, Person]
-    snapshots: Sequence[Snapshot]
-    linked: Sequence[Snapshot]
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Day(Struct, frozen=True):
@@ -43,11 +35,31 @@ class Day(Struct, frozen=True):
     zone: ZoneInfo
     stale_since: datetime | None = None
 
+    @property
+    def midnight(self) -> datetime:
+        """The start of the day, in UTC: when what depends on the day was revised."""
+        return datetime.combine(self.today, time(), self.zone).astimezone(UTC)
+
+
+class FeedInput(Struct, frozen=True):
+    """All that the calendar `name` is made of: the feed as `query` narrows it, its data, and the day."""
+
+    name: str
+    query: Query
+    feed: Feed
+    view: View
+    day: Day
+
+    @property
+    def stamp(self) -> tuple[object, ...]:
+        """Equal for one name and query as long as the calendar is."""
+        return (self.view.stamp, self.day)
+
 
 class Calendar(Struct, frozen=True):
     """A feed before it is bytes: the items of snapshots that it shows in its style, and our own notices.
 
-    `selection` has the counts of what is not in it, too. `held`: ids of issues that are in it as VTODOs.
+    `selection` also counts what is not in it. `held`: ids of the issues that are in it as VTODOs.
     """
 
     header: Header
@@ -58,12 +70,12 @@ class Calendar(Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """Of how many items it tells; an issue may be two events."""
+        """The number of its items; an issue may be two events."""
         return len(self.selection.issues) + len(self.selection.periods) + len(self.notices)
 
     @property
     def components(self) -> Sequence[Component]:
-        """All that is in it, in no order; made anew each time."""
+        """All its components, in no order; built on each access."""
         issues = (
             component
             for snapshot, issue in self.selection.issues
@@ -71,11 +83,12 @@ class Calendar(Struct, frozen=True):
         )
         return [*issues, *self._others()]
 
-    def parts(self, made: Mapping[str, RenderedIssues]) -> Sequence[RenderedComponent]:
-        """The same as bytes, sorted; issues as they are `made` already, by their project's id."""
-        of, held = {project: parts.of for project, parts in made.items()}, self.held
-        found = [part for _, issue in self.selection.issues for part in of[issue.project](issue, held)]
-        return in_order([*found, *map(part, self._others())])
+    def parts(self, rendered: Mapping[str, RenderedIssues]) -> Sequence[RenderedComponent]:
+        """Return the components as bytes, sorted. `rendered`: the issues' components by project id."""
+        # A bound method for each project: this loop runs for each issue of each feed.
+        of, held = {project: issues.of for project, issues in rendered.items()}, self.held
+        components = [part for _, issue in self.selection.issues for part in of[issue.project](issue, held)]
+        return in_order([*components, *map(part, self._others())])
 
     def _others(self) -> Iterator[Component]:
         for snapshot, period in self.selection.periods:
@@ -83,13 +96,11 @@ class Calendar(Struct, frozen=True):
         yield from self.notices
 
 
-def workspace_of(config: Config, feed: Feed) -> str:
-    """The name of a feed's workspace: its own, or the only one."""
-    return feed.workspace or next(iter(config.workspaces))
-
-
 def style_of(config: Config, workspace: WorkspaceConfig, slug: str, name: str, feed: Feed) -> Style:
-    """How the feed `name` shows its items: by its own settings, then the server's."""
+    """Return how the feed `name` shows its items: by its own settings, then the server's."""
+    busy_key: str | UnsetType = UNSET
+    if feed.details == "busy" and config.secret is not None:  # the checks refuse a busy feed without one
+        busy_key = hmac.digest(config.secret.reveal().encode(), f"busy {name}".encode(), sha256).hex()
     return Style(
         web=f"{workspace.web_url or workspace.url}/{slug}",
         component=feed.component,
@@ -101,68 +112,60 @@ def style_of(config: Config, workspace: WorkspaceConfig, slug: str, name: str, f
         colors=tuple(sorted({**config.colors, **feed.colors}.items())),
         alarms=tuple(timedelta(seconds=alarm) for alarm in feed.alarm),
         language=feed.language or config.language,
-        busy_key=_busy_key(config, name) if feed.details == "busy" else UNSET,
+        busy_key=busy_key,
         limit=_limit(config.feeds.get(name), feed),
     )
 
 
 def _limit(own: Feed | None, asked: Feed) -> Literal["state", "done"] | UnsetType:
-    """How much VTODOs may tell that a query has asked of a feed of events (mapping.md, 2c)."""
+    """Return how much VTODOs may say that a query has asked of a feed of events (mapping.md, 2c).
+
+    A VTODO has fields that such an event has not: they must not reveal what the feed's `details` hide.
+    """
     is_asked = own is not None and own.component == "vevent" and asked.component == "vtodo"
     if own is None or not is_asked or own.details not in ("brief", "title"):
         return UNSET
     return "state" if "state" in shown_fields(own) else "done"
 
 
-def _busy_key(config: Config, name: str) -> str | UnsetType:
-    """What a busy feed's UIDs are keyed by; unset only where no secret is configured, which checks refuse."""
-    if config.secret is None:
-        return UNSET
-    return hmac.digest(config.secret.reveal().encode(), f"busy {name}".encode(), sha256).hex()
+def calendar_of(source: FeedInput, style: Style, workspace: str) -> Calendar:
+    """Return the calendar of a feed in this style. `workspace` is the workspace's name for people.
 
-
-def calendar_of(
-    name: str, feed: Feed, query: Query, style: Style, material: FeedData, day: Day, workspace: str
-) -> Calendar:
-    """The feed `name`, already narrowed by `query`. `workspace` is the workspace's name for people.
-
-    Raises NameNotFound and AmbiguousName when it names what is not there, or not one person.
+    Raises NameNotFound and AmbiguousName when the feed names what is not there, or not one person.
     """
-    found = select(name, feed, query, material.linked, material.people, day.today)
-    selection = found if material.linked is material.snapshots else _shown(found, material)
-    held = frozenset(issue.id for _, issue in found.issues) if style.component == "vtodo" else frozenset()
-    notices = list(_notices(name, feed, selection, style, day))
-    return Calendar(_header(name, feed, style, material, workspace), selection, style, notices, held)
-
-
-def _shown(selection: Selection, material: FeedData) -> Selection:
-    """The same items with the snapshots that texts are made of."""
-    shown = {snapshot.project.id: snapshot for snapshot in material.snapshots}
-    issues = [(shown[issue.project], issue) for _, issue in selection.issues]
-    periods = [(shown[period.project], period) for _, period in selection.periods]
-    return replace(selection, issues=issues, periods=periods)
+    view = source.view
+    selection = select(source.name, source.feed, source.query, view.linked, view.people, source.day.today)
+    todos = {issue.id for _, issue in selection.issues} if style.component == "vtodo" else ()
+    if view.linked is not view.snapshots:
+        # A filter may name cycles and modules that have ended; texts do not mention those.
+        shown = {snapshot.project.id: snapshot for snapshot in view.snapshots}
+        issues = [(shown[issue.project], issue) for _, issue in selection.issues]
+        periods = [(shown[period.project], period) for _, period in selection.periods]
+        selection = replace(selection, issues=issues, periods=periods)
+    notices = _notices(source, selection, style)
+    return Calendar(_header(source, style, workspace), selection, style, notices, frozenset(todos))
 
 
 def tombstone(name: str, feed: Feed, style: Style, day: Day) -> Calendar:
-    """The calendar of a revoked link: one event that says so (mapping.md, 6)."""
+    """Return the calendar of a revoked link: one event that says so (mapping.md, 6)."""
     title = feed.title or name
     header = Header(name=title, refresh=feed.refresh)
-    return Calendar(header, Selection(), style, [revoked_notice(name, style, day.today, day.zone)])
+    return Calendar(header, Selection(), style, [revoked_notice(name, style, day)])
 
 
-def _notices(name: str, feed: Feed, selection: Selection, style: Style, day: Day) -> Iterator[Component]:
-    if day.stale_since is not None:
-        yield stale_notice(name, day.stale_since, style, day.today, day.zone)
-    if feed.overdue_digest:
-        late = overdue_digest(name, selection.issues, style, day.today, day.zone)
-        if late is not None:
-            yield late
+def _notices(source: FeedInput, selection: Selection, style: Style) -> Sequence[Component]:
+    name, day = source.name, source.day
+    stale = stale_notice(name, day.stale_since, style, day) if day.stale_since is not None else None
+    digest = overdue_digest(name, selection.issues, style, day) if source.feed.overdue_digest else None
+    return [notice for notice in (stale, digest) if notice is not None]
 
 
-def _header(name: str, feed: Feed, style: Style, material: FeedData, workspace: str) -> Header:
-    linked = _only_project(name, feed, material) if feed.details != "busy" else None
+def _header(source: FeedInput, style: Style, workspace: str) -> Header:
+    name, feed, view = source.name, source.feed, source.view
+    # A busy feed must not say which project it is about.
+    linked = _only_project(name, feed, view) if feed.details != "busy" else None
     return Header(
-        name=title_of(name, feed, style.language, material, workspace),
+        name=title_of(name, feed, style.language, view, workspace),
         description=feed.description,
         refresh=feed.refresh,
         url=f"{style.web}/projects/{linked.id}/issues" if linked else None,
@@ -171,22 +174,74 @@ def _header(name: str, feed: Feed, style: Style, material: FeedData, workspace: 
     )
 
 
-def title_of(name: str, feed: Feed, language: Language, material: FeedData, workspace: str) -> str:
-    """What people call the feed `name`: a line; its snapshots need not be known. Raises as `calendar_of`."""
+def title_of(name: str, feed: Feed, language: Language, view: View, workspace: str) -> str:
+    """Return the title of the feed `name`: one line. The view needs no snapshots. Raises as `calendar_of`."""
     if feed.title:
         return feed.title
     if feed.assignee is not None:
-        person = person_of(name, feed.assignee, material.people.values())
+        person = person_of(name, feed.assignee, view.people.values())
         return words(language)["issues of"].format(name=one_line(person.name))
     if feed.unassigned:
         return words(language)["unassigned"]
-    single = _only_project(name, feed, material)
+    single = _only_project(name, feed, view)
     if single is None:
         return workspace
-    shown = one_line(single.name)
-    return single.key if is_blank(shown) else shown
+    title = one_line(single.name)
+    return single.key if is_blank(title) else title
 
 
-def _only_project(name: str, feed: Feed, material: FeedData) -> Project | None:
-    projects = projects_of(name, feed, material.projects)
+def _only_project(name: str, feed: Feed, view: View) -> Project | None:
+    projects = projects_of(name, feed, view.projects)
     return projects[0] if len(projects) == 1 and (feed.project or feed.projects) else None
+
+
+def stale_notice(feed: str, read_at: datetime, style: Style, day: Day) -> Component:
+    """Return an event of today that says since when Plane could not be read."""
+    local = words(style.language)
+    summary = local["stale"].format(date=local["date"].format(day=read_at.astimezone(day.zone)))
+    return _notice(f"icsfeed-stale-{feed}", summary, local["stale why"], style, day)
+
+
+def revoked_notice(feed: str, style: Style, day: Day) -> Component:
+    """Return the only event of a revoked link's calendar: clients then drop all others."""
+    local = words(style.language)
+    return _notice(f"icsfeed-revoked-{feed}", local["revoked"], local["revoked why"], style, day)
+
+
+def overdue_digest(
+    feed: str, issues: Sequence[tuple[Snapshot, Issue]], style: Style, day: Day
+) -> Component | None:
+    """Return an event of today that lists the open issues past their due date; None when there are none.
+
+    It counts as revised whenever one of the feed's `issues` is: that may have changed the list.
+    """
+    late = [
+        issue_components(issue, snapshot, style)[-1]
+        for snapshot, issue in issues
+        if issue.due is not None and issue.due < day.today and not snapshot.is_done(issue)
+    ]
+    if not late:
+        return None
+    newest = max(snapshot.revised(issue) for snapshot, issue in issues)
+    ordered = sorted(late, key=lambda component: (component.last or day.today, component.uid))
+    local = words(style.language)
+    lines = [f"{local['date'].format(day=component.last)} {component.summary}" for component in ordered]
+    text = "" if style.details == "busy" else "\n".join(lines)
+    summary = local["overdue"].format(n=len(late))
+    digest = _notice(f"icsfeed-overdue-{feed}", summary, text, style, day)
+    return replace(digest, revised=max(digest.revised, newest))
+
+
+def _notice(uid: str, summary: str, text: str, style: Style, day: Day) -> Component:
+    todo = style.component == "vtodo"
+    return Component(
+        kind="VTODO" if todo else "VEVENT",
+        uid=f"{uid}@{DOMAIN}",
+        summary=summary,
+        first=None if todo else day.today,
+        last=day.today,
+        status="NEEDS-ACTION" if todo else "CONFIRMED",
+        created=_EPOCH,
+        revised=day.midnight,
+        description=text,
+    )

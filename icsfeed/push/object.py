@@ -16,9 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Config
-from icsfeed.feeds.calendar import workspace_of
+from icsfeed.feeds.links import installation
 from icsfeed.feeds.mapping import is_our_uid
-from icsfeed.feeds.tokens import installation
 from icsfeed.ics.component import Component
 from icsfeed.ics.read import ParsedComponent, read, split_texts, unescape
 from icsfeed.ics.write import PRODID, fold, write
@@ -229,6 +228,6 @@ def owner_mark(feed: str, config: Config) -> str:
         return f"{feed}@{installation(config.secret.reveal())}"
     # Without a secret, which only public feeds can do: two installations on one Plane workspace then share
     # their marks. They push the same UIDs anyway.
-    name = workspace_of(config, config.feeds[feed])
+    name = config.workspace_of(config.feeds[feed])
     workspace = config.workspaces[name]
     return f"{feed}@{installation(f'{workspace.url}/{workspace.slug or name}')}"

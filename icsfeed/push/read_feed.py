@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
 from icsfeed.errors import FeedError, PlaneError
-from icsfeed.feeds.calendar import Calendar
+from icsfeed.feeds.calendar import Calendar, FeedInput
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.select import needs, projects_of
-from icsfeed.feeds.service import FeedInput, FeedService
+from icsfeed.feeds.service import FeedService
 from icsfeed.push.action import MissingPart
 from icsfeed.push.plan import RemoteObject
 
@@ -47,7 +47,7 @@ async def read_feed(service: FeedService, name: str, patience: float = 0.0) -> F
     workspace = service.workspaces[service.workspace_of(feed)]
     # What was fresh when the push began counts as read, even if it expires before the push ends.
     since = workspace.now()
-    look = await service.look(name, patience=patience)
+    look = await service.feed_input(name, patience=patience)
     chosen = projects_of(name, feed, look.view.projects)
     lost, refused = workspace.known.lost.keys(), look.view.unread
     listed = [project for project in chosen if project not in refused]

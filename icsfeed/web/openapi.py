@@ -21,8 +21,7 @@ from litestar.openapi.spec import (
 
 from icsfeed import __version__
 from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
-from icsfeed.feeds.narrowing import FIELDS
-from icsfeed.feeds.query import DAYS_LIMIT
+from icsfeed.feeds.query import DAYS_LIMIT, FIELDS
 from icsfeed.l10n.words import LANGUAGES
 from icsfeed.web.pages.parameters import THEMES, VIEWS
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Auto, Config, Feed, Secret
 from icsfeed.demo.settings import SECRET, demo_config
-from icsfeed.feeds.tokens import Kind, derive
+from icsfeed.feeds.links import Kind, derive
 from icsfeed.server.connections import Admission, BoundedProtocol
 from icsfeed.web.token_throttle import TokenThrottle
 

@@ -28,8 +28,8 @@ from icsfeed.cache.persistence import ReadTimes, RosterRecord
 from icsfeed.config.schema import Auto, Config, Duration, Feed
 from icsfeed.demo.sample import sample_id
 from icsfeed.errors import NoCopy
+from icsfeed.feeds.links import derive
 from icsfeed.feeds.rendered import Rendered
-from icsfeed.feeds.tokens import derive
 from icsfeed.store.store import Store, encode, open_store
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,6 @@ from app_world import NOW, Clock
 from fake_plane import FakePlane, cycle, issue
 from msgspec.structs import replace
 
-from icsfeed.cache.snapshots import View
 from icsfeed.cache.workspace import AT_ONCE, Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.errors import (
@@ -24,7 +23,7 @@ from icsfeed.errors import (
     Throttled,
     Unreachable,
 )
-from icsfeed.model import Label, Needs, OtherProject, Person, Project, State
+from icsfeed.model import Label, Needs, OtherProject, Person, Project, State, View
 from icsfeed.plane.rate_limit import Budget
 from icsfeed.store.store import open_store
 

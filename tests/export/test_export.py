@@ -12,7 +12,7 @@ from icsfeed.config.schema import Auto, Config, Feed
 from icsfeed.demo.sample import sample_id
 from icsfeed.export.folder import LOCK, RECORD, ExportFolder
 from icsfeed.export.run import ExportResult, export
-from icsfeed.feeds.tokens import derive
+from icsfeed.feeds.links import derive
 
 pytestmark = pytest.mark.anyio
 

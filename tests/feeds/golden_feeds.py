@@ -18,11 +18,12 @@ from making import (
     by_id,
     calendar,
     config,
+    material,
 )
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Alarm, Feed, Filter, Window
-from icsfeed.feeds.calendar import Day, FeedData, style_of, tombstone
+from icsfeed.feeds.calendar import Day, style_of, tombstone
 from icsfeed.feeds.query import parse_query
 from icsfeed.html_text import html_to_text
 from icsfeed.model import Issue, Label, Period, Person, Snapshot
@@ -122,7 +123,7 @@ SNAPSHOT = Snapshot(
     periods=by_id(PERIODS),
     touched={_id("c", 5): datetime(2026, 11, 21, 8, tzinfo=UTC)},
 )
-MATERIAL = FeedData([SNAPSHOT.project, OPS], SNAPSHOT.people, [SNAPSHOT], [SNAPSHOT])
+MATERIAL = replace(material(SNAPSHOT), projects=(SNAPSHOT.project, OPS), people=SNAPSHOT.people)
 MORNING, DAY_BEFORE = Alarm(9 * 3600), Alarm(-15 * 3600)
 
 

@@ -27,9 +27,8 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Alarm, Duration, Feed, WorkspaceConfig
 from icsfeed.errors import NameNotFound
-from icsfeed.feeds.calendar import Day, style_of, tombstone, workspace_of
+from icsfeed.feeds.calendar import Day, style_of, tombstone
 from icsfeed.feeds.mapping import Style
-from icsfeed.feeds.notices import midnight
 from icsfeed.feeds.query import parse_query
 from icsfeed.model import Issue, Snapshot
 
@@ -148,7 +147,7 @@ def test_issues_link_to_planes_web_address_where_it_has_its_own() -> None:
 
 @pytest.mark.parametrize(("workspace", "name"), [(None, "acme"), ("other", "other")])
 def test_a_feed_belongs_to_the_workspace_it_names_or_the_first(workspace: str | None, name: str) -> None:
-    assert workspace_of(config(), Feed(workspace=workspace)) == name
+    assert config().workspace_of(Feed(workspace=workspace)) == name
 
 
 # Items
@@ -194,7 +193,7 @@ def test_a_sub_issue_names_its_parent_while_the_feed_holds_it(query: str, relate
 
 def test_texts_show_what_the_shown_snapshots_know_and_filters_what_the_linked_ones_do() -> None:
     held = replace(PROPS, periods={"c7": period(issues=frozenset({"i1"}))})
-    stuff = replace(material(PROPS), linked=[held])
+    stuff = replace(material(PROPS), linked=(held,))
     made = calendar(Feed(project="PROP"), stuff, parse_query([("cycle", "Sprint 7")]))
     (only,) = made.components
     assert only.uid == "plane-issue-i1@calplanebot"
@@ -280,7 +279,7 @@ def test_our_tasks_are_due_today_and_need_action() -> None:
     ],
 )
 def test_midnight_is_in_the_servers_zone(zone: str, moment: datetime) -> None:
-    assert midnight(TODAY, ZoneInfo(zone)) == moment
+    assert Day(TODAY, ZoneInfo(zone)).midnight == moment
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from app_world import HOST, serving, settings
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Auto, Config, Feed, Secret, WorkspaceConfig
-from icsfeed.feeds.links import Grant, Links
-from icsfeed.feeds.tokens import derive
+from icsfeed.feeds.links import Grant, Links, derive
 
 SECRET = "a secret of thirty-two letters or more"
 WORK, ASLEEP = (

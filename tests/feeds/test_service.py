@@ -20,9 +20,8 @@ from icsfeed.demo.sample import sample_id
 from icsfeed.errors import AmbiguousName, NoCopy, UnknownFeed
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import AssignedNames, AutomaticFeed
-from icsfeed.feeds.links import Links
+from icsfeed.feeds.links import Links, derive
 from icsfeed.feeds.query import Query, parse_query
-from icsfeed.feeds.tokens import derive
 
 pytestmark = pytest.mark.anyio
 
@@ -461,14 +460,15 @@ async def test_readers_who_come_together_renew_the_automatic_feeds_once() -> Non
     class Counted(Links):
         known = 0
 
-        def know(self, served: Mapping[str, AutomaticFeed], names: AssignedNames) -> None:
+        def set_automatic(self, served: Mapping[str, AutomaticFeed], names: AssignedNames) -> None:
             self.known += 1
-            super().know(served, names)
+            super().set_automatic(served, names)
 
     async with serving() as world:
         await world.service.auto_feeds()
         links = Counted(world.service.config)
-        feeds = AutomaticFeeds(world.service.config, world.service.workspaces, links, world.service.store)
+        rosters = world.service.known_rosters
+        feeds = AutomaticFeeds(world.service.config, rosters, links, world.service.store)
         await asyncio.gather(*(feeds.current() for _ in range(50)))
         assert links.known == 1
 

@@ -13,8 +13,7 @@ from msgspec.structs import replace
 from plane import faults as f
 
 from icsfeed.config.schema import AuthProxy, Config, Feed, Secret
-from icsfeed.feeds.narrowing import FIELDS
-from icsfeed.feeds.query import parse_query
+from icsfeed.feeds.query import FIELDS, parse_query
 from icsfeed.web.token_throttle import PER_MINUTE, TokenThrottle
 
 pytestmark = pytest.mark.anyio

@@ -279,7 +279,7 @@ async def test_days_count_in_the_configured_zone() -> None:
 
 async def test_however_many_narrowings_are_asked_for_few_bytes_are_kept(world: World) -> None:
     one = world.service
-    service = FeedService(one.config, one.workspaces, world.clock, one.store, parts=100_000)
+    service = FeedService(one.config, one.workspaces, world.clock, one.store, narrowed_bytes=100_000)
 
     async def narrowed(days: int) -> Rendered:
         return await service.rendered("busy", parse_query([("days", str(days))]))

@@ -13,8 +13,7 @@ from litestar.exceptions import HTTPException, NotFoundException
 from msgspec.structs import replace
 
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
-from icsfeed.feeds.links import Grant
-from icsfeed.feeds.tokens import Kind
+from icsfeed.feeds.links import Grant, Kind
 from icsfeed.web.client_address import client_of
 from icsfeed.web.pages.render import PageRequest, message_answer, page_request, wants_html
 from icsfeed.web.responses import (

@@ -11,8 +11,7 @@ from markupsafe import Markup, escape
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter
-from icsfeed.feeds.narrowing import FIELDS, URL_LIMIT, query_string, with_query
-from icsfeed.feeds.query import parse_query
+from icsfeed.feeds.query import FIELDS, URL_LIMIT, parse_query, query_string, with_query
 from icsfeed.feeds.service import FeedService
 from icsfeed.web.pages.agenda import overdue, upcoming
 from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of

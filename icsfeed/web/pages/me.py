@@ -13,13 +13,12 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from msgspec import Struct
 
-from icsfeed.cache.snapshots import View
 from icsfeed.cache.ttl import TtlCache
 from icsfeed.errors import FeedError, PlaneError
-from icsfeed.feeds.calendar import FeedData, title_of
+from icsfeed.feeds.calendar import title_of
 from icsfeed.feeds.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
 from icsfeed.feeds.service import FeedService
-from icsfeed.model import Project
+from icsfeed.model import Project, View
 from icsfeed.single_flight import run_in_thread
 from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
@@ -163,8 +162,9 @@ async def _title(service: FeedService, rosters: Mapping[str, View], calendar: Pe
     try:
         feed = await service.feed(calendar.name)
         name = service.workspace_of(feed)
-        roster_only = FeedData(rosters[name].projects, rosters[name].people, (), ())
         workspace = service.config.workspaces[name].title or name
-        return title_of(calendar.name, feed, feed.language or service.config.language, roster_only, workspace)
+        return title_of(
+            calendar.name, feed, feed.language or service.config.language, rosters[name], workspace
+        )
     except FeedError:
         return calendar.name

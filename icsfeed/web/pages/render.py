@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from icsfeed import __version__
 from icsfeed.config.schema import Config
-from icsfeed.feeds.narrowing import FIELDS
+from icsfeed.feeds.query import FIELDS
 from icsfeed.http_headers import accepts_html
 from icsfeed.l10n.localization import Localization, choose_language
 from icsfeed.l10n.words import LANGUAGES

@@ -27,7 +27,7 @@ from msgspec.structs import replace
 from icsfeed.cache.revisions import differing, with_revisions
 from icsfeed.config.schema import Feed
 from icsfeed.feeds.mapping import Style, issue_components
-from icsfeed.feeds.parts import RenderedComponent, RenderedIssues, parts
+from icsfeed.feeds.rendered import RenderedComponent, RenderedIssues, parts
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import write
 from icsfeed.model import Issue, Snapshot
