@@ -1,6 +1,6 @@
 """The HTTP server: its routes, errors, start and stop. Everything it needs is passed to `create_app`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
@@ -30,6 +30,11 @@ from icsfeed.web.status.admin import metrics, status, sync_now, sync_status
 from icsfeed.web.status.health import api_health, health, ready, robots, root
 from icsfeed.web.webhooks import Webhooks, plane_webhook
 
+ROUTES = (
+    *(private_feed, public_feed, plane_webhook, sync_now, sync_status, status, metrics),
+    *(root, health, ready, api_health, robots, docs),
+    *(private_embed, public_embed, me, static_file),
+)
 ERROR_HANDLERS = {
     HTTPException: http_error,
     FeedError: page_error,
@@ -57,36 +62,20 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         for workspace in service.workspaces.values():
             await server.leave(workspace)
 
-    cors = None
-    if config.cors:
-        exposed = ["ETag", "Last-Modified"]
-        cors = CORSConfig(allow_origins=list(config.cors), allow_methods=["GET"], expose_headers=exposed)
     vary = "Accept-Encoding, Origin" if config.cors else "Accept-Encoding"
-    assets = Assets()
-    # What handlers ask for, by the names of their arguments.
     arguments = {
-        "service": service,
-        "server": server,
-        "clock": server.clock,
+        **_arguments(service, server),
         "webhooks": Webhooks(config.workspaces, watches, server.clock, server.deliveries),
         "push_now": pusher.run_now,
-        "assets": assets,
-        "pages": PageRenderer(assets),
-        "sheets": FeedViews(service),
-        "memberships": Memberships(service, server.timer, server.clock),
     }
     app = Litestar(
-        [
-            *(private_feed, public_feed, plane_webhook, sync_now, sync_status, status, metrics),
-            *(root, health, ready, api_health, robots, docs),
-            *(private_embed, public_embed, me, static_file),
-        ],
+        ROUTES,
         dependencies={
             **{name: _constant(value) for name, value in arguments.items()},
             "pushes": Provide(lambda: pusher.status, sync_to_thread=False),
         },
         exception_handlers=ERROR_HANDLERS,  # type: ignore[arg-type]
-        cors_config=cors,
+        cors_config=_cors(config.cors),
         lifespan=[lifespan],
         openapi_config=openapi_config(),
         logging_config=None,  # litestar's prints the URLs that httpx asks for
@@ -100,5 +89,26 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     return app
 
 
+def _arguments(service: FeedService, server: ServerState) -> dict[str, object]:
+    """Return what handlers ask for, by the names of their arguments."""
+    assets = Assets()
+    return {
+        "service": service,
+        "server": server,
+        "clock": server.clock,
+        "assets": assets,
+        "pages": PageRenderer(assets),
+        "sheets": FeedViews(service),
+        "memberships": Memberships(service, server.timer, server.clock),
+    }
+
+
 def _constant(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig | None:
+    if not origins:
+        return None
+    exposed = ["ETag", "Last-Modified"]
+    return CORSConfig(allow_origins=list(origins), allow_methods=["GET"], expose_headers=exposed)

@@ -1,6 +1,6 @@
 """/feeds/{token}/{feed}: the page of a feed: subscribe, see the calendar, filter, embed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -70,7 +70,7 @@ class FeedPage(Struct, frozen=True, kw_only=True):
     addresses: FeedAddresses
     qr: Markup | None
     choices: FilterChoices
-    checked: Mapping[str, frozenset[str]]
+    checked: Mapping[str, Collection[str]]
     others: Pairs
     narrowed: bool
     hidden: Pairs
@@ -140,6 +140,12 @@ def feed_page_of(service: FeedService, ask: PageRequest, seen: NarrowedFeed, sub
     day = parse_date(ask.get("date"), sheet.today)
     choices = filter_choices_of(whole.items, whole.feed)
     hidden = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
+    checked: dict[str, set[str]] = {name: set() for name in FIELDS}
+    for name, value in ask.parameters:
+        if name in checked:
+            # A label's own name may hold commas, so that the whole value counts too.
+            parts = () if name == "alarm" else parts_asked(value)
+            checked[name].update(part.casefold() for part in (value.strip(), *parts))
     addresses = _addresses(service, ask.base, whole.name, subscriber, narrowing, sheet.title)
     return FeedPage(
         sheet=sheet,
@@ -150,7 +156,7 @@ def feed_page_of(service: FeedService, ask: PageRequest, seen: NarrowedFeed, sub
         addresses=addresses,
         qr=None if addresses.too_long else qr_code(addresses.page),
         choices=choices,
-        checked=_checked(ask.parameters),
+        checked=checked,
         others=() if seen.wrong else unoffered(ask.parameters, choices, ALARMS),
         narrowed=bool(narrowing),
         hidden=hidden,
@@ -192,12 +198,3 @@ def _addresses(
         "other": f"webcals://{rest}" if scheme == "https" else webcal,
     }
     return FeedAddresses(ics, page, embed, subscribe, too_long=len(ics) > URL_LIMIT)
-
-
-def _checked(parameters: Pairs) -> Mapping[str, frozenset[str]]:
-    """Return the values values_of for each narrowing parameter, whole and split at commas."""
-    values_of: dict[str, set[str]] = {name: set() for name in FIELDS}
-    for name, value in parameters:
-        if name in values_of:
-            values_of[name].update((value.strip(), *(() if name == "alarm" else parts_asked(value))))
-    return {name: frozenset(value.casefold() for value in values) for name, values in values_of.items()}

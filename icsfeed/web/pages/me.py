@@ -107,11 +107,11 @@ async def me(
         return message_answer(pages, ask, "me none", HTTPStatus.OK, who=email)
     chosen = next((calendar for calendar in mine if calendar.name == ask.get("feed")), mine[0])
     seen = await narrowed_feed_of(sheets, ask, chosen.name)
-    owns = await _owns(service, ask, mine, chosen)
+    calendars = await _own_calendars(service, ask, mine, chosen)
 
     def work() -> str:
         page = feed_page_of(service, ask, seen, chosen.subscriber)
-        return feed_page_html(pages, ask, page, service, person=email, mine=owns)
+        return feed_page_html(pages, ask, page, service, person=email, mine=calendars)
 
     html = await run_in_thread(len(seen.whole.items), work)
     response = feed_page_answer(html, seen)
@@ -137,7 +137,7 @@ async def mine_of(service: FeedService, memberships: Memberships, email: str) ->
     return [*own, *shared]
 
 
-async def _owns(
+async def _own_calendars(
     service: FeedService, ask: PageRequest, mine: Sequence[PersonalFeed], chosen: PersonalFeed
 ) -> Sequence[OwnCalendar]:
     """Return each calendar with its link. Where two have the same title, the feed's name is added."""

@@ -127,21 +127,17 @@ def page_request(request: Request[Any, Any, Any], config: Config, language: str 
     accept = listed(request.headers, "accept-language") or ""
     tag = choose_language(values.get("lang"), accept, language or config.language)
     theme = values.get("theme", "auto")
+    try:
+        base = config.public_url or str(request.base_url).rstrip("/")
+    except ValueError:
+        base = ""  # The Host header is not valid.
     return PageRequest(
         parameters=parameters,
         l10n=Localization(tag, ZoneInfo(config.timezone)),
         theme=cast(Theme, theme) if theme in ("light", "dark") else "auto",
-        base=config.public_url or _base_url(request),
+        base=base,
         root=urlsplit(config.public_url or "").path,
     )
-
-
-def _base_url(request: Request[Any, Any, Any]) -> str:
-    """Return the server's address as the request has it; empty where its Host header is not valid."""
-    try:
-        return str(request.base_url).rstrip("/")
-    except ValueError:
-        return ""
 
 
 def wants_html(request: Request[Any, Any, Any]) -> bool:

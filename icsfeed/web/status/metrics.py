@@ -1,6 +1,6 @@
 """Metrics for Prometheus, read when they are requested."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry
@@ -30,45 +30,29 @@ class ServerMetrics(Collector):
         self._service, self._server = service, server
 
     def collect(self) -> Iterator[Metric]:
-        server, store = self._server, self._service.store
-        info = GaugeMetricFamily("icsfeed_info", "The version that runs.", labels=["version"])
-        info.add_metric([__version__], 1)
-        yield info
+        server = self._server
+        yield _gauge("icsfeed_info", "The version that runs.", "version", {__version__: 1})
         yield GaugeMetricFamily("icsfeed_uptime_seconds", "Seconds since the start.", server.uptime)
-        yield GaugeMetricFamily(
-            "icsfeed_configuration_valid",
-            "1; 0 while a newer configuration is rejected.",
-            int(not server.loaded.problems),
-        )
-        yield GaugeMetricFamily(
-            "icsfeed_store_healthy", "1; 0 while snapshots cannot be saved.", int(store.healthy)
-        )
-        answers = CounterMetricFamily(
-            "icsfeed_feed_answers", "Answers at feed addresses, by HTTP status.", labels=["status"]
-        )
-        for status, count in server.reader_log.answers.items():
-            answers.add_metric([str(status)], count)
-        yield answers
-        webhooks = CounterMetricFamily(
-            "icsfeed_webhooks", "Deliveries of Plane's webhooks, by result.", labels=["result"]
-        )
-        for result, count in server.deliveries.counts.items():
-            webhooks.add_metric([result], count)
-        yield webhooks
-        guesses = CounterMetricFamily(
-            "icsfeed_wrong_tokens",
-            "Wrong tokens by kind; `refused`: not checked, while the address was limited.",
-            labels=["kind", "result"],
-        )
+        is_valid, is_healthy = not server.loaded.problems, self._service.store.healthy
+        text = "1; 0 while a newer configuration is rejected."
+        yield GaugeMetricFamily("icsfeed_configuration_valid", text, int(is_valid))
+        text = "1; 0 while snapshots cannot be saved."
+        yield GaugeMetricFamily("icsfeed_store_healthy", text, int(is_healthy))
+        answers = {(str(status),): count for status, count in server.reader_log.answers.items()}
+        text = "Answers at feed addresses, by HTTP status."
+        yield _counter("icsfeed_feed_answers", text, ["status"], answers.items())
+        deliveries = {(result,): count for result, count in server.deliveries.counts.items()}
+        text = "Deliveries of Plane's webhooks, by result."
+        yield _counter("icsfeed_webhooks", text, ["result"], deliveries.items())
         kinds = {
             "admin": server.admin_guesses.counts,
             "proxy": server.proxy_guesses.counts,
             "link": server.token_throttle.counts,
         }
-        for kind, counts in kinds.items():
-            for result in ("wrong", "refused"):
-                guesses.add_metric([kind, result], counts[result])
-        yield guesses
+        results = ("wrong", "refused")
+        guesses = {(kind, result): counts[result] for kind, counts in kinds.items() for result in results}
+        text = "Wrong tokens by kind; `refused`: not checked, while the address was limited."
+        yield _counter("icsfeed_wrong_tokens", text, ["kind", "result"], guesses.items())
 
 
 class PlaneMetrics(Collector):
@@ -78,23 +62,20 @@ class PlaneMetrics(Collector):
         self._workspaces, self._now = workspaces, now
 
     def collect(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "icsfeed_plane_requests", "Requests to Plane, by result.", labels=["workspace", "result"]
-        )
+        requests: dict[tuple[str, ...], int] = {}
+        results: dict[tuple[str, ...], int] = {}
         refreshes = SummaryMetricFamily(
             "icsfeed_refresh_seconds", "Refreshes of projects and names.", labels=["workspace"]
         )
-        results = CounterMetricFamily(
-            "icsfeed_refreshes", "Refreshes, by result.", labels=["workspace", "result"]
-        )
         for name, workspace in self._workspaces.items():
-            for result, count in workspace.plane.answers.items():
-                requests.add_metric([name, result], count)
             counts = workspace.refreshes.counts
+            requests |= {(name, result): count for result, count in workspace.plane.answers.items()}
+            results |= {(name, result): count for result, count in counts.items()}
             refreshes.add_metric([name], counts.total(), workspace.refreshes.seconds)
-            for result, count in counts.items():
-                results.add_metric([name, result], count)
-        yield from (requests, refreshes, results)
+        labels = ["workspace", "result"]
+        yield _counter("icsfeed_plane_requests", "Requests to Plane, by result.", labels, requests.items())
+        yield refreshes
+        yield _counter("icsfeed_refreshes", "Refreshes, by result.", labels, results.items())
         gauges: Mapping[str, tuple[str, Callable[[Workspace], float | None]]] = {
             "icsfeed_issues": ("Issues in memory.", lambda workspace: workspace.issue_count),
             "icsfeed_projects": (
@@ -121,12 +102,8 @@ class PlaneMetrics(Collector):
             ),
         }
         for name, (text, value_of) in gauges.items():
-            gauge = GaugeMetricFamily(name, text, labels=["workspace"])
-            for workspace_name, workspace in self._workspaces.items():
-                value = value_of(workspace)
-                if value is not None:
-                    gauge.add_metric([workspace_name], value)
-            yield gauge
+            values = {workspace_name: value_of(one) for workspace_name, one in self._workspaces.items()}
+            yield _gauge(name, text, "workspace", values)
 
 
 class PushMetrics(Collector):
@@ -136,17 +113,30 @@ class PushMetrics(Collector):
         self._pushed, self._targets = pushed, targets
 
     def collect(self) -> Iterator[Metric]:
-        objects = CounterMetricFamily(
-            "icsfeed_push_objects", "Calendar objects, by what was done.", labels=["target", "result"]
-        )
-        for (target, word), count in self._pushed.counts.items():
-            objects.add_metric([target, word], count)
-        good = GaugeMetricFamily("icsfeed_push_good", "1; 0: the last run failed.", labels=["target"])
-        for target, last in self._pushed.last.items():
-            # A target that was removed from the configuration must not alert for its last failure.
-            if target in self._targets:
-                good.add_metric([target], int(last.report.is_good))
-        yield from (objects, good)
+        text, labels = "Calendar objects, by what was done.", ["target", "result"]
+        yield _counter("icsfeed_push_objects", text, labels, self._pushed.counts.items())
+        # A target that was removed from the configuration must not alert for its last failure.
+        runs = {target: run for target, run in self._pushed.last.items() if target in self._targets}
+        good = {target: int(run.report.is_good) for target, run in runs.items()}
+        yield _gauge("icsfeed_push_good", "1; 0: the last run failed.", "target", good)
+
+
+def _counter(
+    name: str, text: str, labels: Sequence[str], counts: Iterable[tuple[tuple[str, ...], int]]
+) -> CounterMetricFamily:
+    metric = CounterMetricFamily(name, text, labels=labels)
+    for values, count in counts:
+        metric.add_metric(values, count)
+    return metric
+
+
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float | None]) -> GaugeMetricFamily:
+    """Return a gauge with one label; None: the value is not known, and left out."""
+    metric = GaugeMetricFamily(name, text, labels=[label])
+    for label_value, value in values.items():
+        if value is not None:
+            metric.add_metric([label_value], value)
+    return metric
 
 
 def exposition(service: FeedService, server: ServerState) -> bytes:
