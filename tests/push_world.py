@@ -23,7 +23,11 @@ from icsfeed.store.store import Store, open_store
 FEED = "everything"
 
 
-async def soon(_seconds: float) -> None:
+async def no_sleep(_seconds: float) -> None:
+    """Return at once."""
+
+
+async def short_sleep(_seconds: float) -> None:
     """Sleep 50 ms in place of the pause before a retry: a restarting server needs a moment."""
     await asyncio.sleep(0.05)
 
@@ -112,7 +116,7 @@ async def pushing_to(
     feed: Feed | None = None,
     more: Mapping[str, Feed] = {},
     transport: httpx.AsyncBaseTransport | None = None,
-    sleep: Callable[[float], Awaitable[object]] = soon,
+    sleep: Callable[[float], Awaitable[object]] = short_sleep,
     store: Store | None = None,
     **others: Any,
 ) -> AsyncIterator[Pushing]:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from dav_memory import CALENDAR, HOST, multistatus, status
+from push_world import no_sleep
 
 from icsfeed.config.schema import ComponentKind, PushTarget
 from icsfeed.errors import NoCollection, NoRight, NoRoom, NoServer, NotCalDav, PushError
@@ -55,10 +56,6 @@ SITE: Mapping[tuple[str, str], httpx.Response] = {
 }
 
 
-async def at_once(_seconds: float) -> None:
-    """Sleep not at all."""
-
-
 @asynccontextmanager
 async def site(more: Mapping[tuple[str, str], httpx.Response] = {}) -> AsyncIterator[DavServer]:
     """Open a server that answers from SITE and `more`, keyed by depth (PROPFIND) or method, and path."""
@@ -71,7 +68,7 @@ async def site(more: Mapping[tuple[str, str], httpx.Response] = {}) -> AsyncIter
         return httpx.Response(found.status_code, content=found.content, headers=found.headers)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        yield DavServer(client, at_once)
+        yield DavServer(client, no_sleep)
 
 
 def target(path: str, collection: str | None = None) -> PushTarget:

@@ -24,7 +24,7 @@ from dav_memory import (
     status,
 )
 from plane import faults as f
-from push_world import FEED, Pushing, pushing_to, target
+from push_world import FEED, Pushing, no_sleep, pushing_to, target
 
 from icsfeed.cli.support import push_code
 from icsfeed.config.schema import Feed, PushTarget
@@ -40,20 +40,16 @@ TARGET = target(URL, username="alice", password="wonderland")
 SMALL = Feed(project="PROP")
 
 
-async def at_once(_seconds: float) -> None:
-    """Sleep not at all."""
-
-
 def pushing(dav: MemoryDav, folder: Path, to: PushTarget = TARGET) -> AbstractAsyncContextManager[Pushing]:
     """Push the issues of one project to this server."""
-    return pushing_to(to, folder, transport=dav.transport, feed=SMALL, sleep=at_once)
+    return pushing_to(to, folder, transport=dav.transport, feed=SMALL, sleep=no_sleep)
 
 
 def contents(dav: MemoryDav) -> dict[str, str]:
     return {name: data.decode() for name, data in dav.objects.items()}
 
 
-def said(report: TargetReport) -> str:
+def texts_of(report: TargetReport) -> str:
     """Return all texts of a report for people."""
     reasons = [failure.reason for failure in report.failures]
     return " ".join([str(report.error or ""), *reasons, *report.warnings])
@@ -66,8 +62,8 @@ def sabre(tag: str, text: str) -> bytes:
 
 NO_TRASH = sabre("message", "Deleted calendar object with uid already exists in this calendar collection.")
 SABRE = sabre("exception", "Forbidden")
-RUIN = b"(null)"
-"""What SOGo makes of an object with an emoji in the wrong place."""
+DESTROYED = b"(null)"
+"""What SOGo 5.8 stores of an object with an emoji at its fold column."""
 
 
 @pytest.mark.parametrize(
@@ -141,8 +137,8 @@ async def test_a_rejected_write_has_a_code_and_a_reason_and_is_repaired_later(
     async with pushing(dav, tmp_path) as it:
         report = await it.push()
         wanted = len(await it.wanted())
-        assert (push_code([report]), words in said(report)) == (code, True), said(report)
-        assert "wonderland" not in said(report)
+        assert (push_code([report]), words in texts_of(report)) == (code, True), texts_of(report)
+        assert "wonderland" not in texts_of(report)
         ended = report.error is not None
         assert (dav.count("PUT") == wanted + tries - 1) is not ended
         assert ended or report.counts["created"] == len(dav.objects)
@@ -232,8 +228,8 @@ async def test_an_unusable_listing_ends_the_run_and_nothing_is_written(
         it.world.data.delete_issue(it.issues("PROP")[0]["id"])
         dav.add_fault("PROPFIND", fault, times=99)
         report = await it.push()
-        assert (push_code([report]), words in said(report)) == (code, True), said(report)
-        assert "wonderland" not in said(report)
+        assert (push_code([report]), words in texts_of(report)) == (code, True), texts_of(report)
+        assert "wonderland" not in texts_of(report)
         assert dav.objects == before
         dav.clear_faults()
         assert (await it.push()).counts["deleted"] == 1
@@ -258,7 +254,7 @@ async def test_a_calendar_deleted_during_a_run_ends_it(tmp_path: Path, method: s
     dav.add_fault(method, vanish, times=99, skip=3 if method == "PUT" else 0)
     async with pushing(dav, tmp_path) as it:
         report = await it.push()
-        assert (push_code([report]), "no such calendar" in said(report)) == (78, True)
+        assert (push_code([report]), "no such calendar" in texts_of(report)) == (78, True)
         assert method == "REPORT" or dav.count("PUT") < 9
         dav.clear_faults()
         dav.objects.clear()
@@ -361,7 +357,7 @@ async def test_an_object_rejected_repeatedly_without_a_reason_is_reported(
             it.world.data.patch_issue(row["id"], {"name": "Newer"})
         dav.add_fault("PUT", answering(412), times=9)
         report = await it.push()
-    assert (push_code([report]), "too large" in said(report)) == (4, True)
+    assert (push_code([report]), "too large" in texts_of(report)) == (4, True)
     assert dav.count("PUT") <= report.counts["kept"] + 1 + 2
 
 
@@ -382,7 +378,7 @@ async def test_many_objects_on_which_the_server_fails_end_the_run(tmp_path: Path
     dav.add_fault("PUT", answering(500), times=10_000)
     async with pushing(dav, tmp_path) as it:
         report = await it.push()
-    assert (push_code([report]), "keeps failing" in said(report)) == (69, True)
+    assert (push_code([report]), "keeps failing" in texts_of(report)) == (69, True)
     assert dav.count("PUT") <= 4 * (5 + 4)
 
 
@@ -400,7 +396,7 @@ async def test_after_the_first_failure_one_request_at_a_time_is_sent(tmp_path: P
             return await inner.handle_async_request(request)
 
     dav.add_fault("PUT", answering(423), skip=5)
-    async with pushing_to(TARGET, tmp_path, transport=Slow(), sleep=at_once, issues=30) as it:
+    async with pushing_to(TARGET, tmp_path, transport=Slow(), sleep=no_sleep, issues=30) as it:
         assert (await it.push()).is_good
     assert max(most) == 4
     # Those that were under way when it faltered are the last that are not alone.
@@ -423,7 +419,7 @@ async def test_an_unreadable_object_of_ours_is_kept_and_reported(tmp_path: Path)
 
         dav.add_fault("REPORT", without_it, times=2)
         report = await it.push()
-        assert "cannot be read" in said(report)
+        assert "cannot be read" in texts_of(report)
         it.world.data.delete_issue(row["id"])
         await it.forget()
         report = await it.push()
@@ -451,7 +447,7 @@ async def test_a_server_that_drops_our_marks_is_reported_at_the_first_push(tmp_p
     dav = MemoryDav(reform=unmarked)
     async with pushing(dav, tmp_path) as it:
         report = await it.push()
-    assert (push_code([report]), "drops our marks" in said(report)) == (4, True)
+    assert (push_code([report]), "drops our marks" in texts_of(report)) == (4, True)
     assert report.counts["created"] == 0
 
 
@@ -459,7 +455,7 @@ async def test_what_a_server_alters_is_accepted_and_reported_once(tmp_path: Path
     dav = MemoryDav(reform=lambda data: data.replace(b"STATUS:CONFIRMED", b"STATUS:TENTATIVE"))
     async with pushing(dav, tmp_path) as it:
         first = await it.push()
-        assert (first.is_good, "alters" in said(first)) == (True, True)
+        assert (first.is_good, "alters" in texts_of(first)) == (True, True)
         second = await it.push()
         assert (second.requests, second.warnings) == (1, ())
         row = it.issues("PROP")[0]
@@ -491,7 +487,7 @@ async def test_an_edit_before_verification_is_not_accepted(
 
 @pytest.mark.parametrize("is_new", [False, True])
 async def test_a_destroyed_object_is_reported_with_advice_and_deleted(tmp_path: Path, is_new: bool) -> None:
-    dav = MemoryDav(reform=lambda data: RUIN if "🎉".encode() in data else data)
+    dav = MemoryDav(reform=lambda data: DESTROYED if "🎉".encode() in data else data)
     async with pushing(dav, tmp_path) as it:
         wanted = len(await it.wanted())
         if not is_new:
@@ -500,18 +496,18 @@ async def test_a_destroyed_object_is_reported_with_advice_and_deleted(tmp_path: 
         for _ in range(2):
             report = await it.push()
             assert (push_code([report]), len(report.failures)) == (4, 1)
-            assert "`strip_emoji: true`" in said(report)
-            assert (RUIN in dav.objects.values(), len(dav.objects)) == (False, wanted - 1)
+            assert "`strip_emoji: true`" in texts_of(report)
+            assert (DESTROYED in dav.objects.values(), len(dav.objects)) == (False, wanted - 1)
 
 
 async def test_a_destroyed_object_of_an_earlier_push_is_replaced_without_emoji(tmp_path: Path) -> None:
-    dav = MemoryDav(reform=lambda data: RUIN if "🎉".encode() in data else data)
+    dav = MemoryDav(reform=lambda data: DESTROYED if "🎉".encode() in data else data)
     stripped = target(URL, username="alice", password="wonderland", strip_emoji=True)
     async with pushing(dav, tmp_path, stripped) as it:
         row = it.issues("PROP")[0]
         it.world.data.patch_issue(row["id"], {"name": "Party 🎉"})
         name = object_name(f"plane-issue-{row['id']}@calplanebot")
-        dav.objects[name] = RUIN
+        dav.objects[name] = DESTROYED
         report = await it.push()
         assert (report.is_good, report.counts["updated"]) == (True, 1)
         assert b"Party" in dav.objects[name]
@@ -547,7 +543,7 @@ async def test_an_unreadable_object_of_ours_is_not_created_again(
         dav.add_fault("REPORT", lambda _request, _do: multistatus(), times=2)
         for _ in range(2):
             report = await it.push()
-            assert (push_code([report]), "cannot be read now" in said(report)) == (4, True)
+            assert (push_code([report]), "cannot be read now" in texts_of(report)) == (4, True)
             assert set(dav.objects) == before
         assert (await it.push()).is_good
         assert set(dav.objects) == before
@@ -591,7 +587,7 @@ async def test_an_etag_that_is_weak_or_missing_never_makes_a_write_unconditional
         report = await it.push()
         changed = report.counts.get("updated", 0), report.counts.get("deleted", 0)
         assert changed == ((1, 1) if weak else (0, 0))
-        assert ("no etag" in said(report)) is not weak
+        assert ("no etag" in texts_of(report)) is not weak
 
 
 async def test_hrefs_of_other_hosts_and_of_subfolders_are_ignored(tmp_path: Path) -> None:
@@ -649,8 +645,8 @@ async def test_a_partial_read_of_plane_deletes_nothing_and_says_so(tmp_path: Pat
         it.world.clock.move(seconds=600)
         report = await it.push(force=True)
         assert before <= set(dav.objects)
-        assert "Plane was not read completely" in said(report)
-        assert "the states of PROP" in said(report)
+        assert "Plane was not read completely" in texts_of(report)
+        assert "the states of PROP" in texts_of(report)
         assert report.refused is not None
         assert (report.refused.final, push_code([report])) == (True, 75)
 
@@ -661,7 +657,7 @@ async def test_a_feed_that_was_never_read_is_not_pushed(tmp_path: Path) -> None:
         it.world.faults.add("", f.server_error(), None)
         report = await it.push()
     assert (push_code([report]), dav.requests) == (75, [])
-    assert FEED not in said(report)
+    assert FEED not in texts_of(report)
 
 
 async def test_the_error_is_that_of_the_feeds_workspace(tmp_path: Path) -> None:
@@ -675,7 +671,7 @@ async def test_the_error_is_that_of_the_feeds_workspace(tmp_path: Path) -> None:
         it.world.faults.clear()
         it.world.faults.add("", f.server_error(), None)
         report = await it.push()
-    assert push_code([report]) == 75, said(report)
+    assert push_code([report]) == 75, texts_of(report)
 
 
 async def test_basic_is_sent_at_once_and_digest_only_where_nothing_else_is_offered(tmp_path: Path) -> None:
@@ -717,7 +713,7 @@ async def test_the_servers_error_text_is_reported_without_the_password(tmp_path:
     dav.add_fault("PUT", answering(status, SEQUENCE), times=4, skip=2)
     async with pushing(dav, tmp_path) as it:
         report = await it.push()
-    assert "; the server says: Cannot decrease the sequence: alice:***" in said(report)
+    assert "; the server says: Cannot decrease the sequence: alice:***" in texts_of(report)
     assert "wonderland" not in str(report.as_json())
 
 
@@ -734,7 +730,7 @@ async def test_the_advice_about_emoji_is_given_if_one_may_be_the_reason(
         dav.add_fault("PUT", answering(status, b"No."), times=4)
         report = await it.push()
     assert len(report.failures) == 1
-    assert ("strip_emoji" in said(report)) is hinted
+    assert ("strip_emoji" in texts_of(report)) is hinted
 
 
 async def test_on_a_full_server_deletions_free_space_for_one_more_attempt(tmp_path: Path) -> None:
@@ -754,7 +750,7 @@ async def test_on_a_full_server_deletions_free_space_for_one_more_attempt(tmp_pa
             it.world.data.create_issue(gone["project"], {"name": f"{number}", "target_date": "2027-02-01"})
         it.world.data.patch_issue(others[0]["id"], {"name": "Newer"})
         report = await it.push()
-        assert (push_code([report]), "full" in said(report)) == (73, True)
+        assert (push_code([report]), "full" in texts_of(report)) == (73, True)
         assert (report.counts["deleted"], report.counts["created"], report.counts["updated"]) == (1, 1, 1)
         it.world.data.delete_issue(others[1]["id"])
         report = await it.push()
@@ -808,7 +804,7 @@ async def test_a_stopped_push_reports_what_was_done(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         (report,) = stopped
-        assert ("stopped before it was complete" in said(report), report.counts["created"] >= 3) == (
+        assert ("stopped before it was complete" in texts_of(report), report.counts["created"] >= 3) == (
             True,
             True,
         )

@@ -20,7 +20,7 @@ from dav_world import person_event
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from push_world import Pushing, pushing_to, target
+from push_world import Pushing, no_sleep, pushing_to, target
 
 from icsfeed.config.schema import Feed
 from icsfeed.push.object import read_object
@@ -35,10 +35,6 @@ FAULTS: list[Fault] = [
 ]
 ISSUES = st.integers(0, 8)
 ALARM = b"BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:Mine\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n"
-
-
-async def at_once(_seconds: float) -> None:
-    """Sleep not at all."""
 
 
 class Collection(RuleBasedStateMachine):
@@ -60,7 +56,7 @@ class Collection(RuleBasedStateMachine):
         to = target(URL, username="alice", password="wonderland")
         small = Feed(project="PROP", alarm=())
         self.opening = pushing_to(
-            to, Path(self.folder.name), transport=self.dav.transport, feed=small, sleep=at_once
+            to, Path(self.folder.name), transport=self.dav.transport, feed=small, sleep=no_sleep
         )
         self.it = self.do(self.opening.__aenter__())
 

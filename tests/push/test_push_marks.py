@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dav_memory import URL, MemoryDav
 from dav_world import person_event
-from push_world import FEED, Pushing, pushing_to, target
+from push_world import FEED, Pushing, no_sleep, pushing_to, target
 
 from icsfeed.cli.support import push_code
 from icsfeed.config.schema import Feed, Secret
@@ -22,10 +22,6 @@ pytestmark = pytest.mark.anyio
 HERE, THERE = Secret("the secret of this installation ....."), Secret("the secret of another installation ..")
 PROP, WEB = Feed(project="PROP"), Feed(project="WEB")
 EVERY_MARK = re.compile(rb"X-ICSFEED-[A-Z]+:[^\r]*(?:\r\n [^\r]*)*\r\n")
-
-
-async def at_once(_seconds: float) -> None:
-    """Sleep not at all."""
 
 
 @asynccontextmanager
@@ -45,7 +41,7 @@ async def installed(
         folder / name,
         transport=dav.transport,
         feed=feed,
-        sleep=at_once,
+        sleep=no_sleep,
         secret=secret,
         store=store,
     ) as it:
@@ -57,7 +53,7 @@ def marks(dav: MemoryDav) -> set[str]:
 
 
 def as_before(dav: MemoryDav) -> None:
-    """Return the objects with marks of versions that did not mark the installation."""
+    """Replace the marks by those of versions that did not mark the installation."""
     dav.objects = {
         name: re.sub(rb"(X-ICSFEED-OWNER:\w+)@\w+", rb"\1", data) for name, data in dav.objects.items()
     }
