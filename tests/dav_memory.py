@@ -1,4 +1,4 @@
-"""A CalDAV server of a few lines, in memory: it counts, and misbehaves when it is told to."""
+"""A small CalDAV server in memory: it counts requests, and answers with faults on demand."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,11 +16,13 @@ URL = HOST + PATH
 CALENDAR = "<d:collection/><c:calendar/>"
 
 Fault = Callable[[httpx.Request, Callable[[], httpx.Response]], httpx.Response]
-"""Answers a request; the second argument lets the server do it and gives its own answer."""
+"""Answer a request; the second argument does what was requested and returns the normal response."""
 
 
 @dataclass
-class Planned:
+class PlannedFault:
+    """A fault for requests of one method: skipped `skip` times, then used `left` times."""
+
     method: str
     fault: Fault
     left: int
@@ -29,40 +31,40 @@ class Planned:
 
 @dataclass
 class MemoryDav:
-    """One calendar at PATH. `transport` is for a client, `objects` what it holds by its name.
+    """One calendar at PATH. `transport`: for a client; `objects`: the bytes by name.
 
-    `quoting` spells addresses, `tagging` gives etags. `unconditional`: it looks at no condition, as SOGo
-    does in part; `reform` makes what is kept of what was written; `multigets_absent`: an absent href is
-    named in the answer (else it is left out); `multigets_all`: one that is absent makes the answer a 404;
-    `names_conditions`: a 412 names the header that does not
-    hold, as DAViCal's does.
+    `quoting` spells hrefs, `tagging` makes etags, `reform` alters what is stored. `unconditional`: conditions
+    are ignored, as SOGo 5.8 does in part. `names_absent`: a multiget answers 404 inside for an absent href
+    (else it is left out, as by sabre/dav). `fails_on_absent`: it answers 404 as a whole (sabre/dav 1.8).
+    `names_conditions`: a 412 names the header that did not hold (DAViCal 1.1).
     """
 
     exists: bool = True
     objects: dict[str, bytes] = field(default_factory=dict)
     unconditional: bool = False
-    multigets_absent: bool = True
-    multigets_all: bool = False
+    names_absent: bool = True
+    fails_on_absent: bool = False
     names_conditions: bool = False
     reform: Callable[[bytes], bytes] = bytes
     quoting: Callable[[str], str] = quote
     tagging: Callable[[bytes], str] = lambda data: f'"{sha256(data).hexdigest()[:12]}"'
     requests: list[httpx.Request] = field(default_factory=list)
-    _planned: list[Planned] = field(default_factory=list)
+    _planned: list[PlannedFault] = field(default_factory=list)
 
     @property
     def transport(self) -> httpx.MockTransport:
         return httpx.MockTransport(self._handle)
 
-    def plan(self, method: str, fault: Fault, times: int = 1, skip: int = 0) -> None:
-        """Let `fault` answer the next `times` requests of a method, once `skip` of them have passed."""
-        self._planned.append(Planned(method, fault, times, skip))
+    def add_fault(self, method: str, fault: Fault, times: int = 1, skip: int = 0) -> None:
+        """Let `fault` answer `times` requests of a method (empty: any), after `skip` of them."""
+        self._planned.append(PlannedFault(method, fault, times, skip))
 
-    def calm(self) -> None:
-        """No more faults."""
+    def clear_faults(self) -> None:
+        """Remove all faults that are left."""
         self._planned.clear()
 
-    def asked(self, method: str) -> int:
+    def count(self, method: str) -> int:
+        """Return the number of requests with this method."""
         return sum(request.method == method for request in self.requests)
 
     def etag(self, name: str) -> str:
@@ -108,9 +110,9 @@ class MemoryDav:
                 data = escape(self.objects[name].decode("utf-8", "replace"))
                 props = f"<d:getetag>{self.etag(name)}</d:getetag><c:calendar-data>{data}</c:calendar-data>"
                 found.append(_response(PATH + self.quoting(name), props))
-            elif self.multigets_all:
+            elif self.fails_on_absent:
                 return httpx.Response(404)
-            elif self.multigets_absent:
+            elif self.names_absent:
                 found.append(f"<d:response><d:href>{href.text}</d:href>{status(404)}</d:response>")
         return multistatus(*found)
 
@@ -141,7 +143,7 @@ class MemoryDav:
         return httpx.Response(412, text=named if self.names_conditions else "")
 
     def _holds(self, request: httpx.Request, name: str) -> bool:
-        """Whether the conditions of a request hold (RFC 9110, 13.1)."""
+        """Return whether the conditions of a request hold (RFC 9110, 13.1)."""
         if self.unconditional:
             return True
         match, none = request.headers.get("if-match"), request.headers.get("if-none-match")
@@ -170,18 +172,18 @@ def multistatus(*responses: str) -> httpx.Response:
 
 
 def precondition(name: str, space: str = "urn:ietf:params:xml:ns:caldav") -> bytes:
-    """The body in which a server says which precondition fails."""
+    """Return the body of an error that names a failed precondition (RFC 4918, 16)."""
     return f'<d:error xmlns:d="DAV:" xmlns:c="{space}"><c:{name}/></d:error>'.encode()
 
 
 def answering(code: int, body: bytes = b"", **headers: str) -> Fault:
-    """This answer, and nothing is done."""
+    """Answer like this, and do nothing."""
     named = {re.sub("_", "-", name): value for name, value in headers.items()}
     return lambda _request, _do: httpx.Response(code, content=body, headers=named)
 
 
-def losing_the_answer(request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
-    """It is done, and nobody hears of it."""
+def losing_the_response(request: httpx.Request, do: Callable[[], httpx.Response]) -> httpx.Response:
+    """Do it, and lose the response."""
     do()
     raise httpx.ReadError("connection reset", request=request)
 

@@ -1,4 +1,4 @@
-"""Real CalDAV servers as processes on loopback, and what a person does to their calendars."""
+"""Real CalDAV servers as processes on loopback, and a person who edits their calendars."""
 
 import os
 import signal
@@ -17,14 +17,14 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 USER, PASSWORD = "alice", "wonderland"
-MADE = (200, 201, 204)
+SUCCESS = (200, 201, 204)
 
 
 class DavServer:
-    """One server in a folder of its own. `home`: where calendars are made; `user`: empty for no password.
+    """One server process. `home`: the path in which calendars are created; `user`: empty for no password.
 
-    `behind`: its port, where another server is in front of it. `env` is added to its environment;
-    `as_user`: whom of the system it runs as.
+    `behind`: its own port, if a proxy listens on `port`. `env`: added to the environment. `as_user`: the
+    system user that it runs as.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class DavServer:
         self.client = httpx.Client(auth=(user, PASSWORD) if user else None, timeout=30)
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Start it, and return when it answers."""
         self._process = subprocess.Popen(
             self._command,
             stdout=subprocess.DEVNULL,
@@ -62,7 +62,7 @@ class DavServer:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """At once, whatever it is doing, with all that it has started."""
+        """Kill it and its child processes, and return when the port is free."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -82,21 +82,21 @@ class DavServer:
 
     @property
     def login(self) -> Mapping[str, str]:
-        """What a target needs to log in."""
+        """Return the keys that a target needs to log in."""
         return {"username": self.user, "password": PASSWORD} if self.user else {}
 
     @property
     def calendar_url(self) -> str:
-        """The calendar that a test is about."""
+        """Return the URL of the test's calendar."""
         return f"{self.url}{self.calendar}/"
 
     def person(self, calendar: str = "") -> "Calendar":
-        """Somebody else who writes to a calendar of the account."""
+        """Return a person who edits a calendar of the account."""
         return Calendar(self.client, f"{self.url}{calendar or self.calendar}/")
 
 
 class Calendar:
-    """A collection by hand: plain requests, nothing of ours."""
+    """A collection edited with plain requests, without icsfeed's own client."""
 
     def __init__(self, client: httpx.Client, url: str) -> None:
         self.client, self.url = client, url
@@ -107,45 +107,45 @@ class Calendar:
     def is_there(self) -> bool:
         body = '<propfind xmlns="DAV:"><prop><resourcetype/></prop></propfind>'
         headers = {"Depth": "0", "Content-Type": "application/xml"}
-        heard = self.client.request("PROPFIND", self.url, content=body, headers=headers)
-        return heard.status_code == 207 and any(
-            element.tag.endswith("caldav}calendar") for element in fromstring(heard.text).iter()
+        response = self.client.request("PROPFIND", self.url, content=body, headers=headers)
+        return response.status_code == 207 and any(
+            element.tag.endswith("caldav}calendar") for element in fromstring(response.text).iter()
         )
 
     def hrefs(self) -> list[str]:
-        """The last segments of the addresses of all objects."""
+        """Return the last segments of the hrefs of all objects."""
         body = '<propfind xmlns="DAV:"><prop><getetag/></prop></propfind>'
         headers = {"Depth": "1", "Content-Type": "application/xml"}
-        heard = self.client.request("PROPFIND", self.url, content=body, headers=headers)
-        assert heard.status_code == 207, heard.text
-        paths = [element.text or "" for element in fromstring(heard.text).iter("{DAV:}href")]
+        response = self.client.request("PROPFIND", self.url, content=body, headers=headers)
+        assert response.status_code == 207, response.text
+        paths = [element.text or "" for element in fromstring(response.text).iter("{DAV:}href")]
         return sorted(path.rpartition("/")[2] for path in paths if path.endswith(".ics"))
 
     def get(self, name: str) -> str:
-        heard = self.client.get(urljoin(self.url, name))
-        assert heard.status_code == 200, name
-        return heard.text
+        response = self.client.get(urljoin(self.url, name))
+        assert response.status_code == 200, name
+        return response.text
 
     def put(self, name: str, text: str) -> None:
         headers = {"Content-Type": "text/calendar; charset=utf-8"}
-        heard = self.client.put(urljoin(self.url, name), content=text.encode(), headers=headers)
-        assert heard.status_code in MADE, heard.text
+        response = self.client.put(urljoin(self.url, name), content=text.encode(), headers=headers)
+        assert response.status_code in SUCCESS, response.text
 
     def edit(self, name: str, old: str, new: str) -> None:
-        """Replace a part of an object's text, as it is kept there."""
+        """Replace a part of an object's text."""
         text = self.get(name)
         assert old in text
         self.put(name, text.replace(old, new, 1))
 
     def delete(self, name: str) -> None:
-        assert self.client.delete(urljoin(self.url, name)).status_code in MADE
+        assert self.client.delete(urljoin(self.url, name)).status_code in SUCCESS
 
     def contents(self) -> dict[str, str]:
         return {name: self.get(name) for name in self.hrefs()}
 
 
 def person_event(uid: str, summary: str) -> str:
-    """An event that has nothing to do with us."""
+    """Return an event that icsfeed has not written."""
     lines = (
         *("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//person//EN", "BEGIN:VEVENT", f"UID:{uid}"),
         *("DTSTAMP:20261101T000000Z", "DTSTART:20261224T180000Z", "DTEND:20261224T200000Z"),
@@ -162,7 +162,7 @@ def free_port() -> int:
 
 @contextmanager
 def radicale(folder: Path) -> Iterator[DavServer]:
-    """A running Radicale, with a user who has no calendar yet."""
+    """Run Radicale with a user who has no calendar yet."""
     port = free_port()
     (folder / "users").write_text(f"{USER}:{PASSWORD}\n", encoding="utf-8")
     (folder / "config").write_text(
@@ -178,7 +178,7 @@ def radicale(folder: Path) -> Iterator[DavServer]:
 
 @contextmanager
 def xandikos(folder: Path) -> Iterator[DavServer]:
-    """A running xandikos, which asks for no password."""
+    """Run xandikos, which requires no password."""
     port = free_port()
     command = [sys.executable, "-m", "xandikos", "serve", "-d", str(folder), "--defaults", "-p", str(port)]
     command += [
@@ -192,7 +192,7 @@ def xandikos(folder: Path) -> Iterator[DavServer]:
 
 
 def running_server(server: DavServer) -> Iterator[DavServer]:
-    """Until the end of what it is for."""
+    """Run a server until the fixture ends."""
     server.start()
     try:
         yield server

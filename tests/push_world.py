@@ -1,4 +1,4 @@
-"""A feed of the sample workspace pushed to a server: what a test needs in three lines."""
+"""A feed of the sample workspace pushed to a server, for tests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -23,20 +23,24 @@ from icsfeed.store.store import Store, open_store
 FEED = "everything"
 
 
-async def soon(_seconds: float) -> None:
-    """Waits hardly at all where we would wait for a server to recover."""
+async def no_sleep(_seconds: float) -> None:
+    """Return at once."""
+
+
+async def short_sleep(_seconds: float) -> None:
+    """Sleep 50 ms in place of the pause before a retry: a restarting server needs a moment."""
     await asyncio.sleep(0.05)
 
 
 def target(url: str, **settings: Any) -> PushTarget:
-    """A target that makes its calendar; a password may be plain text."""
+    """Return a target that creates its calendar; passwords and tokens may be plain text."""
     for name in settings.keys() & {"password", "token"}:
         settings[name] = Secret(settings[name])
     return replace(PushTarget(feed=FEED, url=url, create=True), **settings)
 
 
 class Disturbed(httpx.AsyncHTTPTransport):
-    """Real requests. `before` is called once, before the next write; `loses`: the method of a lost answer."""
+    """Real requests. `before`: called once before a write; `loses`: the method whose response gets lost."""
 
     before: Callable[[], None] | None = None
     loses = ""
@@ -54,40 +58,40 @@ class Disturbed(httpx.AsyncHTTPTransport):
 
 
 class Pushing:
-    """The service of a sample workspace, and where its pushes go."""
+    """The service of a sample workspace, and the context of its pushes."""
 
-    def __init__(self, world: World, place: pushing.PushContext) -> None:
+    def __init__(self, world: World, context: pushing.PushContext) -> None:
         self.world = world
-        self.place = place
+        self.context = context
 
     async def push(self, name: str = "t", **options: Any) -> TargetReport:
-        """After a minute, so that Plane is read again."""
+        """Push after a minute has passed, so that Plane is read again."""
         self.world.clock.move(seconds=61)
-        return await pushing.push(name, self.world.service, self.place, **options)
+        return await pushing.push(name, self.world.service, self.context, **options)
 
     async def wanted(self) -> dict[str, DesiredObject]:
-        """What the feed holds."""
+        """Return the objects of the feed by UID."""
         calendar = await self.world.service.calendar(FEED)
         return desired_objects(calendar.components, self.mark)
 
     @property
     def mark(self) -> str:
-        """What our objects are marked with."""
+        """Return the owner mark of the feed."""
         return owner_mark(FEED, self.world.service.config)
 
     async def forget(self) -> None:
-        """Lose what was remembered of the collection."""
+        """Remove the stored records of all targets."""
         for name in self.world.service.config.push:
-            await self.place.store.remove(f"push/{name}")
+            await self.context.store.remove(f"push/{name}")
 
     def issues(self, key: str = "WEB") -> list[Row]:
-        """A project's issues with a due date, as Plane holds them."""
+        """Return the rows of a project's issues with a due date."""
         projects = self.world.data.projects.values()
         project = next(project for project in projects if project.row["identifier"] == key)
         return [row for row in project.issues.values() if row["target_date"]]
 
-    async def held(self, contents: Mapping[str, str]) -> list[str]:
-        """What is wrong with a collection: nothing, when it holds the feed once, and as it should."""
+    async def problems(self, contents: Mapping[str, str]) -> list[str]:
+        """Return what is wrong with a collection: nothing if it holds each object of the feed once."""
         wanted, found = await self.wanted(), dict[str, str]()
         problems = []
         for name, text in contents.items():
@@ -112,13 +116,13 @@ async def pushing_to(
     feed: Feed | None = None,
     more: Mapping[str, Feed] = {},
     transport: httpx.AsyncBaseTransport | None = None,
-    sleep: Callable[[float], Awaitable[object]] = soon,
+    sleep: Callable[[float], Awaitable[object]] = short_sleep,
     store: Store | None = None,
     **others: Any,
 ) -> AsyncIterator[Pushing]:
-    """A sample workspace whose feed `everything` goes to the targets (one: `t`).
+    """Serve a sample workspace whose feed `everything` is pushed to the targets (a single one is named `t`).
 
-    `others`: more of the configuration.
+    `more`: other feeds; `others`: other keys of the configuration.
     """
     named = {"t": targets} if isinstance(targets, PushTarget) else targets
     config = settings({FEED: feed or Feed(everything=True, title="All of it"), **more}, push=named, **others)

@@ -41,7 +41,7 @@ PURE = (
     *("feeds/query.py", "feeds/select.py", "feeds/mapping.py"),
     *("feeds/calendar.py", "feeds/rendered.py", "feeds/links.py"),
     *("feeds/automatic_names.py", "feeds/personal.py", "feeds/diagnose.py"),
-    *("push/action.py", "push/plan.py", "push/object.py", "export/plan.py"),
+    *("push/action.py", "push/report.py", "push/plan.py", "push/object.py", "export/plan.py"),
     *("doctor/verdict.py", "doctor/body.py", "doctor/clients.py", "doctor/observations.py"),
     *("doctor/content_rules.py", "doctor/http_rules.py", "web/proxies.py"),
     *("web/pages/items.py", "web/pages/agenda.py", "web/pages/month.py", "web/pages/calendar_view.py"),

@@ -1,4 +1,7 @@
-"""Reports of pushes, for people, scripts and the status page; this module imports no other part of a push."""
+"""Reports of pushes, for people, scripts and the status page.
+
+The server and its pages import this module: it must not import what runs a push.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,18 +22,16 @@ RESULTS: Mapping[ActionKind, str] = {
     "leftover": "deleted",
     "leave": "kept",
 }
-
-
 """The result that is counted for an action. `conflict` and `rejected` are reported as failures."""
+
+RESULT_NAMES: tuple[str, ...] = tuple(dict.fromkeys(RESULTS.values()))
+
+State: TypeAlias = Literal["idle", "running", "error"]
 
 LEFTOVERS_TEXT = (
     "objects of removed issues, written by another program, a former feed or an earlier version of icsfeed; "
     "if nobody needs them, `icsfeed push --force` deletes them"
 )
-
-State: TypeAlias = Literal["idle", "running", "error"]
-
-RESULT_NAMES: tuple[str, ...] = tuple(dict.fromkeys(RESULTS.values()))
 
 
 class Failure(Struct, frozen=True):

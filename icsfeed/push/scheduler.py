@@ -114,7 +114,7 @@ class PushScheduler:
         for server, names in group_by_server(self._targets, self._ready()).items():
             if server not in self._running or self._running[server].done():
                 self._running[server] = asyncio.create_task(self._push_each(names))
-        # Let the new tasks begin, so that the status already shows them as running.
+        # Let the new tasks begin: that takes their first targets off the queue.
         await asyncio.sleep(0)
 
     def _due_at(self, name: str) -> float:

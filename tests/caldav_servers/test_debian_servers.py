@@ -39,7 +39,7 @@ async def test_a_server_that_takes_digest_only_costs_one_request_more(tmp_path: 
     with sabre("digest") as dav:
         async with pushing_to(plane(dav), tmp_path) as it:
             first = await it.push()
-            assert await it.held(dav.person().contents()) == []
+            assert await it.problems(dav.person().contents()) == []
             second = await it.push()
     assert (second.requests, second.counts) == (2, {"kept": first.counts["created"]})
 
@@ -78,7 +78,7 @@ async def test_an_event_that_a_person_invited_somebody_to_can_still_be_corrected
                 report = await it.push()
                 assert (report.is_good, report.counts["updated"]) == (True, 1), report.as_json()
                 assert int(re.findall(r"SEQUENCE:(\d+)", person.get(name))[0]) > before
-            assert await it.held(person.contents()) == []
+            assert await it.problems(person.contents()) == []
 
 
 def name_with_emoji(it: Pushing) -> None:

@@ -1,4 +1,4 @@
-"""Finding a calendar: by its address, by its name among the account's, and making it where it is missing."""
+"""Calendars are found by URL or by name in the account, and created if they are missing."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from dav_memory import CALENDAR, HOST, multistatus, status
+from push_world import no_sleep
 
 from icsfeed.config.schema import ComponentKind, PushTarget
 from icsfeed.errors import InsufficientStorage, NoCollection, NoPermission, NoServer, NotCalDav, PushError
@@ -55,13 +56,9 @@ SITE: Mapping[tuple[str, str], httpx.Response] = {
 }
 
 
-async def at_once(_seconds: float) -> None:
-    """Waits for nothing."""
-
-
 @asynccontextmanager
 async def site(more: Mapping[tuple[str, str], httpx.Response] = {}) -> AsyncIterator[DavServer]:
-    """A server that has SITE and more; a PROPFIND goes by its depth, any other request by its method."""
+    """Open a server that answers from SITE and `more`, keyed by depth (PROPFIND) or method, and path."""
     pages = {**SITE, **more}
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -71,7 +68,7 @@ async def site(more: Mapping[tuple[str, str], httpx.Response] = {}) -> AsyncIter
         return httpx.Response(found.status_code, content=found.content, headers=found.headers)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        yield DavServer(client, at_once)
+        yield DavServer(client, no_sleep)
 
 
 def target(path: str, collection: str | None = None) -> PushTarget:
@@ -106,16 +103,14 @@ async def test_a_calendar_at_the_address_is_the_one_whatever_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["R&D '26", "R&amp;D &#039;26"])
-async def test_a_name_that_the_server_has_escaped_is_found_and_not_made_again(name: str) -> None:
+async def test_an_escaped_name_is_found_and_not_created_again(name: str) -> None:
     async with site() as server:
         found = await find_calendar(server, target("/", name), "vevent")
     assert found == DiscoveredCalendar(f"{HOST}/cal/alice/odd/", exists=True)
 
 
 @pytest.mark.parametrize(("kind", "path"), [("vevent", "both-1"), ("vtodo", "both-2")])
-async def test_of_two_with_one_name_the_one_that_takes_the_component_is_meant(
-    kind: ComponentKind, path: str
-) -> None:
+async def test_of_two_with_one_name_the_one_for_the_component_is_used(kind: ComponentKind, path: str) -> None:
     async with site() as server:
         assert (await find_calendar(server, target("/", "Both"), kind)).url == f"{HOST}/cal/alice/{path}/"
 
@@ -124,7 +119,7 @@ async def test_of_two_with_one_name_the_one_that_takes_the_component_is_meant(
     ("name", "path"),
     [("New one!", "new-one"), ("Ünïcode", "n-code"), ("日本", "plane-2"), ("Twin 1", "twin-1-2")],
 )
-async def test_a_missing_calendar_has_an_address_at_which_it_can_be_made(name: str, path: str) -> None:
+async def test_a_missing_calendar_has_a_free_address(name: str, path: str) -> None:
     async with site() as server:
         assert await find_calendar(server, target("/", name), "vevent") == DiscoveredCalendar(
             f"{HOST}/cal/alice/{path}/", exists=False
@@ -143,7 +138,7 @@ async def test_a_missing_calendar_has_an_address_at_which_it_can_be_made(name: s
         (target("/plain/", "Plane"), "vevent", "give the calendar's address"),
     ],
 )
-async def test_what_cannot_be_the_calendar_is_told_with_what_to_do(
+async def test_an_unusable_calendar_is_an_error_with_advice(
     where: PushTarget, kind: ComponentKind, words: str
 ) -> None:
     async with site() as server:
@@ -170,14 +165,16 @@ async def test_what_cannot_be_the_calendar_is_told_with_what_to_do(
     ],
     ids=["the home", "the account", "a redirect"],
 )
-async def test_another_host_is_named_and_not_asked(more: Mapping[tuple[str, str], httpx.Response]) -> None:
+async def test_another_host_is_named_and_gets_no_request(
+    more: Mapping[tuple[str, str], httpx.Response],
+) -> None:
     async with site(more) as server:
         with pytest.raises(NoCollection, match=r"evil\.example\.com"):
             await find_calendar(server, target("/", "Plane issues"), "vevent")
 
 
 @pytest.mark.parametrize("href", ["mailto:alice", "http://[evil/"])
-async def test_what_is_no_web_address_is_not_followed(href: str) -> None:
+async def test_an_invalid_address_is_not_followed(href: str) -> None:
     async with site({("0", "/"): multistatus(response("/", PRINCIPAL.replace("/alice/", href)))}) as server:
         with pytest.raises(NoCollection, match="it leads to"):
             await find_calendar(server, target("/", "Plane issues"), "vevent")
@@ -193,7 +190,7 @@ async def test_a_path_that_looks_like_another_host_is_a_path_of_this_server() ->
     assert found == DiscoveredCalendar(f"{HOST}/cal/alice/plane/", exists=True)
 
 
-async def test_a_circle_of_redirects_ends() -> None:
+async def test_a_redirect_loop_ends() -> None:
     around = httpx.Response(301, headers={"Location": "/.well-known/caldav"})
     async with site({("0", "/.well-known/caldav"): around}) as server:
         with pytest.raises(NoCollection):
@@ -201,21 +198,21 @@ async def test_a_circle_of_redirects_ends() -> None:
         assert server.requests < 10
 
 
-async def test_a_listing_of_calendars_that_cannot_be_read_is_told() -> None:
+async def test_an_unreadable_listing_of_calendars_is_an_error() -> None:
     async with site({("1", "/cal/alice/"): httpx.Response(207, content=b"<broken")}) as server:
         with pytest.raises(NotCalDav):
             await find_calendar(server, target("/", "Plane issues"), "vevent")
 
 
 @pytest.mark.parametrize("code", [200, 201, 204])
-async def test_a_calendar_is_made(code: int) -> None:
+async def test_a_calendar_is_created(code: int) -> None:
     async with site({("MKCALENDAR", "/new/"): httpx.Response(code)}) as server:
         await make_calendar(server, f"{HOST}/new/", "New", "#ff6347", "vtodo")
         assert server.requests == 1
 
 
 @pytest.mark.parametrize("code", [403, 405, 409])
-async def test_a_calendar_that_is_there_by_now_is_as_good(code: int) -> None:
+async def test_a_calendar_that_exists_by_now_is_no_error(code: int) -> None:
     async with site({("MKCALENDAR", "/cal/alice/plane/"): httpx.Response(code)}) as server:
         await make_calendar(server, f"{HOST}/cal/alice/plane/", "New", None, "vevent")
 
@@ -231,7 +228,9 @@ async def test_a_calendar_that_is_there_by_now_is_as_good(code: int) -> None:
         (404, NoCollection, "(404)"),
     ],
 )
-async def test_a_calendar_that_cannot_be_made_is_told(code: int, kind: type[PushError], words: str) -> None:
+async def test_a_calendar_that_cannot_be_created_is_an_error(
+    code: int, kind: type[PushError], words: str
+) -> None:
     async with site({("MKCALENDAR", "/new/"): httpx.Response(code)}) as server:
         with pytest.raises(kind) as error:
             await make_calendar(server, f"{HOST}/new/", "New", None, "vevent")

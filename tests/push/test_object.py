@@ -1,4 +1,4 @@
-"""Objects of a collection: written with our marks, read back whatever a server makes of them."""
+"""Objects are written with our marks and parsed however a server alters them; marks say whose they are."""
 
 from datetime import timedelta
 
@@ -36,13 +36,13 @@ def _edited(made: Component, old: str, new: str) -> bytes:
 
 
 def _added(made: Component, *lines: str) -> bytes:
-    """As a person's app would add lines at the end of the component."""
+    """Return the object with lines added at the end, as a calendar app would."""
     end = f"END:{made.kind}"
     return _edited(made, end, "\r\n".join([*lines, end]))
 
 
 @pytest.mark.parametrize("made", [PLAIN, ALARMED, TODO, *components(issue(start=DUE), dates="span")])
-def test_an_object_is_one_component_with_nothing_of_a_feed(made: Component) -> None:
+def test_an_object_is_one_component_without_the_properties_of_a_feed(made: Component) -> None:
     calendar = parsed(write_object(made, OWNER))
     assert set(calendar) == {"VERSION", "PRODID", "CALSCALE"}
     (one,) = calendar.subcomponents
@@ -53,7 +53,7 @@ def test_an_object_is_one_component_with_nothing_of_a_feed(made: Component) -> N
 
 
 @pytest.mark.parametrize("made", [PLAIN, ALARMED, TODO])
-def test_an_object_says_whose_it_is_and_what_it_was_made_of(made: Component) -> None:
+def test_an_object_has_the_owner_and_the_hash(made: Component) -> None:
     stored = read_object(write_object(made, OWNER))
     assert (stored.uid, stored.owner, stored.hash) == (made.uid, OWNER, hash_of(made))
     assert Claim(OWNER).owns(stored)
@@ -61,7 +61,7 @@ def test_an_object_says_whose_it_is_and_what_it_was_made_of(made: Component) -> 
     assert (stored.extras, stored.alarms) == ((), ())
 
 
-def test_the_hash_is_of_what_a_component_says_and_not_of_when_it_was_revised() -> None:
+def test_the_hash_ignores_times_of_revision() -> None:
     later = replace(PLAIN, revised=PLAIN.revised + timedelta(days=1))
     assert hash_of(later) == hash_of(PLAIN)
     for other in (
@@ -73,7 +73,7 @@ def test_the_hash_is_of_what_a_component_says_and_not_of_when_it_was_revised() -
 
 
 def test_the_hash_is_the_same_in_every_version() -> None:
-    """Another one would write every object of every collection anew."""
+    """A different hash would rewrite every object of every collection."""
     assert hash_of(PLAIN) == "fd1f5972f2354b29d0a286083a7d5ec40f8d051cf0e867f2865f280ed105e147"
 
 
@@ -92,7 +92,7 @@ def test_the_hash_is_the_same_in_every_version() -> None:
         ("END:VCALENDAR", f"BEGIN:VEVENT\r\nUID:{PLAIN.uid}\r\nEND:VEVENT\r\nEND:VCALENDAR"),
     ],
 )
-def test_what_people_see_is_a_fact(old: str, new: str) -> None:
+def test_the_facts_differ_if_people_see_a_difference(old: str, new: str) -> None:
     changed = read_object(_edited(PLAIN, old, new))
     assert changed.facts != read_object(write_object(PLAIN, OWNER)).facts
     assert changed.uid == PLAIN.uid
@@ -110,7 +110,7 @@ def test_what_people_see_is_a_fact(old: str, new: str) -> None:
         ("END:VEVENT", "X-THEIRS:1\r\nEND:VEVENT"),
     ],
 )
-def test_how_a_server_spells_it_and_what_is_carried_over_is_no_fact(old: str, new: str) -> None:
+def test_the_facts_ignore_spelling_and_additions(old: str, new: str) -> None:
     assert read_object(_edited(PLAIN, old, new)).facts == read_object(write_object(PLAIN, OWNER)).facts
 
 
@@ -121,7 +121,7 @@ def test_categories_are_words_between_commas_however_a_server_splits_them() -> N
         assert read_object(_edited(made, r"CATEGORIES:Law\, tax,Bug", spelled)).facts == same
 
 
-def test_a_backslash_that_a_server_takes_for_a_line_break_is_no_change() -> None:
+def test_a_backslash_read_as_a_line_break_is_no_change() -> None:
     made = replace(PLAIN, description=r"in C:\New folder")
     same = read_object(write_object(made, OWNER)).facts
     assert read_object(_edited(made, r"C:\\New", r"C:\new")).facts == same
@@ -149,7 +149,7 @@ def test_a_line_of_others_stays_one_line_whatever_is_in_it(separator: str) -> No
     assert read_object(made).extras == ("X-NOTE:a BEGIN:VALARM",)
 
 
-def test_our_own_alarms_go_with_the_configuration_and_are_not_doubled() -> None:
+def test_our_alarms_follow_the_configuration_and_are_not_doubled() -> None:
     old = read_object(write_object(ALARMED, OWNER))
     assert b"VALARM" not in write_object(PLAIN, OWNER, old)
     unmarked = read_object(_edited(ALARMED, f"X-ICSFEED-OWNER:{OWNER}\r\nEND:VALARM", "END:VALARM"))
@@ -175,9 +175,7 @@ def test_a_text_that_looks_like_an_alarm_is_a_text() -> None:
         ),
     ],
 )
-def test_an_object_that_is_not_one_of_ours_tells_its_uids_and_nothing_else(
-    data: bytes, uids: tuple[str, ...]
-) -> None:
+def test_a_foreign_object_has_only_uids(data: bytes, uids: tuple[str, ...]) -> None:
     assert read_object(data) == ParsedObject(uids)
     assert read_object(data).uid == ""
 
@@ -209,12 +207,12 @@ def test_a_time_zone_in_an_object_is_not_a_component_of_its_own() -> None:
         ("", False),
     ],
 )
-def test_our_uids_are_those_of_mapping_md(uid: str, ours: bool) -> None:
+def test_our_uids_are_recognised(uid: str, ours: bool) -> None:
     assert is_our_uid(uid) is ours
 
 
 @given(st.text(), st.text(), st.lists(st.text(), max_size=3))
-def test_any_texts_at_all_are_the_same_facts_when_read_back(
+def test_any_texts_have_the_same_facts_when_read_back(
     summary: str, description: str, categories: list[str]
 ) -> None:
     made = replace(PLAIN, summary=summary, description=description, categories=tuple(categories))
@@ -225,7 +223,7 @@ def test_any_texts_at_all_are_the_same_facts_when_read_back(
 
 
 @given(st.binary())
-def test_any_bytes_at_all_are_read(data: bytes) -> None:
+def test_any_bytes_can_be_parsed(data: bytes) -> None:
     assert not Claim(OWNER).owns(read_object(data))
 
 
@@ -245,7 +243,7 @@ def _after(made: Component, old: ParsedObject) -> bytes:
         ("X-NONE:1", PLAIN.sequence),
     ],
 )
-def test_an_update_never_steps_back_behind_the_sequence_that_a_server_holds(held: str, written: int) -> None:
+def test_an_update_never_lowers_the_stored_sequence(held: str, written: int) -> None:
     """SOGo raises it when a person invites somebody, and answers 409 to a lower one."""
     old = read_object(_edited(PLAIN, f"SEQUENCE:{PLAIN.sequence}", held))
     made = write_object(PLAIN, OWNER, old)

@@ -23,7 +23,7 @@ def dav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DavServer]:
 
 
 def vdirsyncer(config: Path, *arguments: str) -> str:
-    """What it says, on both outputs; its state is in the folder of the configuration."""
+    """Run vdirsyncer and return its output, stderr included; its state is in the configuration's folder."""
     command = [sys.executable, "-m", "vdirsyncer", "-c", str(config), *arguments]
     environment = {**os.environ, "HOME": str(config.parent)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -32,7 +32,7 @@ def vdirsyncer(config: Path, *arguments: str) -> str:
 
 
 def pair(folder: Path, url: str, user: str) -> Path:
-    """The configuration of a vdirsyncer that copies the calendar at `url` into `folder/copy`."""
+    """Write a vdirsyncer configuration that copies the calendar at `url` to `folder/copy`."""
     (folder / "copy").mkdir()
     config = folder / "vdirsyncer.conf"
     config.write_text(

@@ -25,7 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield found
 
 
-def test_a_lock_is_held_once_for_each_name_until_its_end(tmp_path: Path) -> None:
+def test_a_lock_is_exclusive_for_each_name(tmp_path: Path) -> None:
     with file_lock(tmp_path / "new", "t") as first:
         with file_lock(tmp_path / "new", "t") as second, file_lock(tmp_path / "new", "u") as other:
             assert (first, second, other) == (True, False, True)
@@ -35,7 +35,7 @@ def test_a_lock_is_held_once_for_each_name_until_its_end(tmp_path: Path) -> None
         assert again is True
 
 
-def test_a_process_that_is_killed_lets_go(tmp_path: Path) -> None:
+def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDS, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -47,7 +47,7 @@ def test_a_process_that_is_killed_lets_go(tmp_path: Path) -> None:
         assert held is True
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_writable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(ConfigError, match=r"STATE_DIRECTORY: .* cannot be written to"),

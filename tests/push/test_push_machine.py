@@ -1,4 +1,4 @@
-"""Random feeds, random edits by people, random faults: a clean run afterwards puts everything right."""
+"""Random feeds, edits by people and faults: a push without faults afterwards repairs everything."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,7 +11,7 @@ from dav_memory import (
     Fault,
     MemoryDav,
     answering,
-    losing_the_answer,
+    losing_the_response,
     not_answering,
     precondition,
     refusing_the_connection,
@@ -20,7 +20,7 @@ from dav_world import person_event
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from push_world import Pushing, pushing_to, target
+from push_world import Pushing, no_sleep, pushing_to, target
 
 from icsfeed.config.schema import Feed
 from icsfeed.push.object import read_object
@@ -28,17 +28,13 @@ from icsfeed.push.object import read_object
 T = TypeVar("T")
 
 FAULTS: list[Fault] = [
-    *(losing_the_answer, not_answering, refusing_the_connection),
+    *(losing_the_response, not_answering, refusing_the_connection),
     *(answering(code) for code in (401, 403, 404, 409, 412, 413, 423, 429, 500, 503, 507)),
     *(answering(code, precondition("no-uid-conflict")) for code in (403, 409, 412)),
     *(answering(207, b"<broken"), answering(301, Location="https://other.example.com/")),
 ]
 ISSUES = st.integers(0, 8)
 ALARM = b"BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:Mine\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n"
-
-
-async def at_once(_seconds: float) -> None:
-    """Waits for nothing."""
 
 
 class Collection(RuleBasedStateMachine):
@@ -56,11 +52,11 @@ class Collection(RuleBasedStateMachine):
 
     @initialize(unconditional=st.booleans(), absent=st.booleans())
     def start(self, unconditional: bool, absent: bool) -> None:
-        self.dav = MemoryDav(unconditional=unconditional, multigets_absent=absent)
+        self.dav = MemoryDav(unconditional=unconditional, names_absent=absent)
         to = target(URL, username="alice", password="wonderland")
         small = Feed(project="PROP", alarm=())
         self.opening = pushing_to(
-            to, Path(self.folder.name), transport=self.dav.transport, feed=small, sleep=at_once
+            to, Path(self.folder.name), transport=self.dav.transport, feed=small, sleep=no_sleep
         )
         self.it = self.do(self.opening.__aenter__())
 
@@ -145,9 +141,9 @@ class Collection(RuleBasedStateMachine):
         skip=st.integers(0, 9),
     )
     def a_push_meets_trouble(self, fault: Fault, method: str, times: int, skip: int) -> None:
-        self.dav.plan(method, fault, times, skip)
+        self.dav.add_fault(method, fault, times, skip)
         self.do(self.it.push(force=True))
-        self.dav.calm()
+        self.dav.clear_faults()
         self.check_foreign()
 
     @rule()
@@ -156,11 +152,13 @@ class Collection(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """A push without trouble: then everything is as it should be, and another one does nothing."""
+        """A push without faults repairs everything, and the next one does nothing."""
         alarms = {name for name, data in self.dav.objects.items() if ALARM in data}
         report = self.do(self.it.push(force=True))
         assert report.is_good, report.as_json()
-        assert self.do(self.it.held({name: data.decode() for name, data in self.dav.objects.items()})) == []
+        assert (
+            self.do(self.it.problems({name: data.decode() for name, data in self.dav.objects.items()})) == []
+        )
         self.check_foreign()
         assert all(ALARM in self.dav.objects[name] for name in alarms & self.dav.objects.keys())
         again = self.do(self.it.push())
@@ -174,7 +172,7 @@ class Collection(RuleBasedStateMachine):
         self.dav.objects[name] = self.foreign[name] = data
 
     def ours(self, number: int) -> str | None:
-        """One of the objects that are ours."""
+        """Draw one of our objects."""
         names = sorted(name for name, data in self.dav.objects.items() if read_object(data).uid)
         return names[number % len(names)] if names else None
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dav_memory import URL, MemoryDav
 from dav_world import person_event
-from push_world import FEED, Pushing, pushing_to, target
+from push_world import FEED, Pushing, no_sleep, pushing_to, target
 
 from icsfeed.cli.support import push_code
 from icsfeed.config.schema import Feed, Secret
@@ -24,10 +24,6 @@ PROP, WEB = Feed(project="PROP"), Feed(project="WEB")
 EVERY_MARK = re.compile(rb"X-ICSFEED-[A-Z]+:[^\r]*(?:\r\n [^\r]*)*\r\n")
 
 
-async def at_once(_seconds: float) -> None:
-    """Waits for nothing."""
-
-
 @asynccontextmanager
 async def installed(
     dav: MemoryDav,
@@ -38,14 +34,14 @@ async def installed(
     store: Store | None = None,
     **settings: Any,
 ) -> AsyncIterator[Pushing]:
-    """An installation whose feed goes to the calendar; its folder is its own."""
+    """Open an installation that pushes to the calendar, with a folder of its own."""
     name = secret.reveal()[:22].replace(" ", "-")
     async with pushing_to(
         target(URL, **settings),
         folder / name,
         transport=dav.transport,
         feed=feed,
-        sleep=at_once,
+        sleep=no_sleep,
         secret=secret,
         store=store,
     ) as it:
@@ -57,14 +53,14 @@ def marks(dav: MemoryDav) -> set[str]:
 
 
 def as_before(dav: MemoryDav) -> None:
-    """The objects as a version wrote them whose mark had no installation in it."""
+    """Replace the marks by those of versions that did not mark the installation."""
     dav.objects = {
         name: re.sub(rb"(X-ICSFEED-OWNER:\w+)@\w+", rb"\1", data) for name, data in dav.objects.items()
     }
 
 
 def without_marks(data: bytes) -> bytes:
-    """As an app writes it that drops X- properties."""
+    """Return the object as an app saves it that drops X- properties."""
     return EVERY_MARK.sub(b"", data).replace(b"SUMMARY:", b"SUMMARY:Edited ")
 
 
@@ -84,7 +80,7 @@ async def test_two_installations_with_a_feed_of_one_name_share_a_calendar(tmp_pa
         assert (await other.push()).counts == {"kept": len(await other.wanted())}
 
 
-async def test_a_mark_is_equal_on_replicas_and_after_restarts_and_holds_no_secret(tmp_path: Path) -> None:
+async def test_a_mark_is_equal_on_replicas_and_contains_no_secret(tmp_path: Path) -> None:
     dav = MemoryDav()
     async with installed(dav, tmp_path) as it:
         await it.push()
@@ -106,7 +102,7 @@ async def test_marks_of_an_earlier_version_are_renewed_once(tmp_path: Path) -> N
         assert (await it.push()).requests == 1
 
 
-async def test_of_an_earlier_version_nothing_is_deleted_that_may_be_another_installations(
+async def test_objects_of_an_earlier_version_are_not_deleted_if_they_may_be_another_installations(
     tmp_path: Path,
 ) -> None:
     dav = MemoryDav()
@@ -151,7 +147,7 @@ async def test_an_unmarked_object_elsewhere_or_never_written_by_us_is_not_ours(t
         assert [one.href.rpartition("/")[2] for one in (await it.push()).failures] == [moved]
 
 
-async def test_another_secret_takes_over_what_the_same_target_has_written(tmp_path: Path) -> None:
+async def test_after_a_new_secret_the_target_recognises_its_objects(tmp_path: Path) -> None:
     dav, store = MemoryDav(), open_store("memory", {})
     async with installed(dav, tmp_path, store=store) as it:
         await it.push()
@@ -160,7 +156,7 @@ async def test_another_secret_takes_over_what_the_same_target_has_written(tmp_pa
         assert marks(dav) == {it.mark}
 
 
-async def test_another_secret_without_what_was_remembered_says_what_to_do(tmp_path: Path) -> None:
+async def test_after_a_new_secret_and_lost_state_the_report_says_what_to_do(tmp_path: Path) -> None:
     dav = MemoryDav()
     async with installed(dav, tmp_path) as it:
         await it.push()

@@ -1,4 +1,4 @@
-"""The plan of a push: what becomes of each object, and when nothing may be deleted."""
+"""The plan of a push: the action for each object, and when deletions are refused."""
 
 import re
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ def at(made: Component) -> str:
 def there(
     made: Component, href: str = "", etag: str = '"1"', owner: str = OWNER, **marks: str
 ) -> RemoteObject:
-    """An object as we, or another `owner`, wrote it; without an owner it has no marks at all."""
+    """Return an object as we or another `owner` wrote it; without an owner it has no marks."""
     stored = read_object(write_object(made, owner or OWNER))
     marks = {**marks, **({} if owner else {"owner": "", "hash": ""})}
     return RemoteObject(href or at(made), etag, replace(stored, **marks))
@@ -47,7 +47,7 @@ def there(
 def kinds(
     wanted: Iterable[Component], *present: RemoteObject, adopt: Adopt = False
 ) -> list[tuple[ActionKind, str]]:
-    """The plan in short: what is done where."""
+    """Return the kinds and names of the planned actions."""
     made = plan(desired_objects(wanted, OWNER), present, Claim(OWNER, adopt), BASE)
     return [(action.kind, action.href.removeprefix(BASE)) for action in made.actions]
 
@@ -57,7 +57,7 @@ def test_a_new_item_is_created_at_its_standard_address() -> None:
     assert made == PushPlan((Action("create", ONE.uid, "/alice/plane/plane-issue-i1.ics"),), 0)
 
 
-def test_what_is_right_is_left_alone_and_what_is_not_is_updated_where_it_lies() -> None:
+def test_an_up_to_date_object_is_left_and_an_outdated_one_updated_at_its_href() -> None:
     changed = replace(TWO, summary="other")
     found = kinds([ONE, TWO], there(ONE, BASE + "a.ics"), there(changed, BASE + "b.ics"))
     assert found == [("leave", "a.ics"), ("update", "b.ics")]
@@ -76,7 +76,7 @@ def test_alarms_and_properties_that_others_added_are_no_difference() -> None:
     assert kinds([ONE], RemoteObject(at(ONE), '"1"', added)) == [("leave", object_name(ONE.uid))]
 
 
-def test_what_the_feed_does_not_hold_any_more_is_deleted_if_it_is_ours() -> None:
+def test_our_objects_that_the_feed_no_longer_holds_are_deleted() -> None:
     other = there(TWO, owner="other")
     unmarked = there(THREE, owner="")
     found = kinds([], there(ONE), other, unmarked, RemoteObject(BASE + "p.ics", '"1"', PERSON))
@@ -84,7 +84,7 @@ def test_what_the_feed_does_not_hold_any_more_is_deleted_if_it_is_ours() -> None
     assert kinds([], unmarked) == []
 
 
-def test_of_two_of_ours_the_one_at_the_standard_address_stays() -> None:
+def test_of_two_of_our_objects_the_one_at_the_standard_address_stays() -> None:
     found = kinds([ONE], there(ONE, BASE + "a.ics"), there(ONE))
     assert found == [("leave", object_name(ONE.uid)), ("duplicate", "a.ics")]
     found = kinds([ONE], there(ONE, BASE + "b.ics"), there(ONE, BASE + "a.ics"))
@@ -95,7 +95,7 @@ def test_of_two_of_ours_the_one_at_the_standard_address_stays() -> None:
     ]
 
 
-def test_what_another_program_wrote_is_taken_over_only_when_that_is_asked_for() -> None:
+def test_unmarked_objects_are_adopted_only_with_adopt() -> None:
     theirs = there(ONE, BASE + "theirs.ics", owner="")
     assert kinds([ONE], theirs, adopt=True) == [("adopt", "theirs.ics")]
     (conflict,) = plan(desired_objects([ONE], OWNER), [theirs], CLAIM, BASE).actions
@@ -103,13 +103,13 @@ def test_what_another_program_wrote_is_taken_over_only_when_that_is_asked_for() 
     assert "`adopt: true`" in conflict.reason
 
 
-def test_of_several_that_another_program_wrote_one_is_taken_over_and_the_rest_reported() -> None:
+def test_of_several_unmarked_objects_one_is_adopted_and_the_rest_reported() -> None:
     found = kinds([ONE], there(ONE, BASE + "a.ics", owner=""), there(ONE, owner=""), adopt=True)
     assert found == [("adopt", object_name(ONE.uid)), ("conflict", "a.ics")]
 
 
 @pytest.mark.parametrize("adopt", [False, True])
-def test_a_second_one_that_is_not_ours_is_told_beside_ours(adopt: bool) -> None:
+def test_a_foreign_object_with_the_uid_of_ours_is_reported(adopt: bool) -> None:
     found = kinds([ONE], there(ONE), there(ONE, BASE + "a.ics", owner=""), adopt=adopt)
     assert found == [("leave", object_name(ONE.uid)), ("conflict", "a.ics")]
 
@@ -138,21 +138,21 @@ def test_what_is_not_ours_is_never_replaced(present: RemoteObject, reason: str, 
     assert not made.of(*WRITES)
 
 
-def test_a_ruin_at_our_address_is_written_anew_and_one_elsewhere_is_left() -> None:
-    ruin = read_object(b"(null)")
-    assert kinds([ONE], RemoteObject(at(ONE), '"1"', ruin)) == [("update", object_name(ONE.uid))]
-    assert kinds([ONE], RemoteObject(BASE + "a.ics", '"1"', ruin)) == [("create", object_name(ONE.uid))]
-    assert kinds([ONE], there(ONE, BASE + "a.ics"), RemoteObject(at(ONE), '"1"', ruin)) == [
+def test_a_blank_object_at_our_address_is_replaced_and_one_elsewhere_is_left() -> None:
+    destroyed = read_object(b"(null)")
+    assert kinds([ONE], RemoteObject(at(ONE), '"1"', destroyed)) == [("update", object_name(ONE.uid))]
+    assert kinds([ONE], RemoteObject(BASE + "a.ics", '"1"', destroyed)) == [("create", object_name(ONE.uid))]
+    assert kinds([ONE], there(ONE, BASE + "a.ics"), RemoteObject(at(ONE), '"1"', destroyed)) == [
         ("leave", "a.ics")
     ]
-    assert kinds([], RemoteObject(at(ONE), '"1"', ruin)) == []
+    assert kinds([], RemoteObject(at(ONE), '"1"', destroyed)) == []
 
 
 def test_an_object_that_cannot_be_read_is_never_deleted() -> None:
     assert kinds([], RemoteObject(at(ONE), '"1"', None)) == []
 
 
-def test_an_object_that_held_ours_and_cannot_be_read_now_is_not_made_a_second_time() -> None:
+def test_an_object_that_cannot_be_read_now_is_not_created_again() -> None:
     hidden = RemoteObject(BASE + "moved.ics", '"1"', None, last_uid=ONE.uid)
     made = plan(desired_objects([ONE], OWNER), [hidden], CLAIM, BASE)
     (conflict,) = made.of("conflict")
@@ -160,7 +160,7 @@ def test_an_object_that_held_ours_and_cannot_be_read_now_is_not_made_a_second_ti
     assert not made.of(*WRITES)
 
 
-def test_what_a_server_makes_of_things_is_accepted_for_as_long_as_the_same_is_wanted() -> None:
+def test_an_accepted_alteration_holds_as_long_as_the_component_is_unchanged() -> None:
     wanted = desired_objects([ONE], OWNER)
     odd = there(ONE, facts="odd")
     accepted = {ONE.uid: (wanted[ONE.uid].hash, "odd")}
@@ -188,18 +188,18 @@ def test_actions_come_in_the_order_of_the_feed_with_deletions_last() -> None:
         ("icsfeed-overdue-a.b_c-D@calplanebot", "icsfeed-overdue-a.b_c-D.ics"),
     ],
 )
-def test_an_address_is_the_uid_without_its_at(uid: str, name: str) -> None:
+def test_an_address_is_the_local_part_of_the_uid(uid: str, name: str) -> None:
     assert object_name(uid) == name
 
 
 @given(st.text(), st.text())
-def test_an_address_is_plain_ascii_and_another_one_for_another_uid(one: str, other: str) -> None:
+def test_an_address_is_plain_ascii_and_unique(one: str, other: str) -> None:
     found = object_name(f"{one}@calplanebot")
     assert re.fullmatch(r"[A-Za-z0-9._-]+\.ics", found)
     assert "@" in one or "@" in other or (found == object_name(f"{other}@calplanebot")) == (one == other)
 
 
-def test_emoji_are_taken_out_where_that_is_asked_for() -> None:
+def test_strip_emoji_removes_emoji() -> None:
     made = replace(ONE, summary="Party 🎉 now", description="a 👍🏽 b ✓ ü", categories=("🎉", "ok 🎉"))
     (item,) = desired_objects([made], OWNER, strip_emoji=True).values()
     shown = item.component
@@ -212,7 +212,7 @@ def test_emoji_are_taken_out_where_that_is_asked_for() -> None:
     assert kept.hash != item.hash
 
 
-def test_what_xml_cannot_hold_is_in_no_object() -> None:
+def test_characters_that_xml_forbids_are_in_no_object() -> None:
     made = replace(ONE, summary="a\ufffeb \ufffd", description="c\uffff", categories=("\uffff", "d\ufffe"))
     (item,) = desired_objects([made], OWNER).values()
     shown = item.component
@@ -239,7 +239,7 @@ def planned(deletes: int, owned: int) -> PushPlan:
         (101, 400, 299, True),
     ],
 )
-def test_the_guard_refuses_an_emptied_feed_and_more_than_ten_and_a_quarter(
+def test_deletions_are_refused_for_an_empty_feed_and_above_both_limits(
     deletes: int, owned: int, wanted: int, refused: bool
 ) -> None:
     found = refuse_deletions(planned(deletes, owned), wanted, DeletionLimits())
@@ -257,7 +257,7 @@ def test_the_guard_refuses_an_emptied_feed_and_more_than_ten_and_a_quarter(
         (DeletionLimits(3, 0.1), 4, True),
     ],
 )
-def test_how_much_may_be_deleted_is_configurable(limits: DeletionLimits, deletes: int, refused: bool) -> None:
+def test_the_deletion_limits_are_configurable(limits: DeletionLimits, deletes: int, refused: bool) -> None:
     assert (refuse_deletions(planned(deletes, 10), 1, limits) is not None) is refused
 
 
@@ -270,7 +270,7 @@ LOST = MissingPart("the states of WEB")
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_nothing_is_deleted_after_half_a_read_not_even_by_force(force: bool) -> None:
+def test_nothing_is_deleted_after_a_partial_read_not_even_by_force(force: bool) -> None:
     found = refuse_deletions(planned(1, 100), 99, DeletionLimits(), [LOST], force=force)
     assert found is not None
     assert (found.final, "the states of WEB" in found.reason) == (True, True)
@@ -332,7 +332,7 @@ COLLECTIONS = st.lists(OBJECTS, max_size=8).map(
 
 
 @given(st.lists(st.sampled_from(COMPONENTS), unique=True), COLLECTIONS, st.booleans())
-def test_a_plan_is_for_each_wanted_item_once_and_after_it_nothing_is_left_to_do(
+def test_a_plan_covers_each_desired_object_once_and_is_idempotent(
     feed: list[Component], present: list[RemoteObject], adopt: bool
 ) -> None:
     wanted = desired_objects(feed, OWNER)
@@ -356,7 +356,7 @@ def test_a_plan_is_for_each_wanted_item_once_and_after_it_nothing_is_left_to_do(
 def _after(
     made: PushPlan, wanted: dict[str, DesiredObject], present: list[RemoteObject]
 ) -> list[RemoteObject]:
-    """The collection once the plan was carried out."""
+    """Return the collection after the plan was carried out."""
     objects = {one.href: one for one in present}
     for action in made.of(*DELETIONS):
         del objects[action.href]
@@ -365,7 +365,7 @@ def _after(
     return list(objects.values())
 
 
-def test_right_means_our_hash_and_what_people_see() -> None:
+def test_up_to_date_means_our_hash_and_the_same_facts() -> None:
     stored = there(ONE).stored
     assert stored is not None
     assert is_up_to_date(ITEM, stored)
@@ -403,7 +403,7 @@ def test_a_mark_without_an_installation_is_renewed_and_never_a_reason_to_delete(
         (False, "old", "conflict"),
     ],
 )
-def test_objects_of_a_former_feed_are_taken_over_where_it_is_named(
+def test_objects_of_a_former_feed_are_adopted_if_it_is_named(
     adopt: Adopt, owner: str, kind: ActionKind
 ) -> None:
     assert kinds([ONE], there(ONE, owner=owner), adopt=adopt) == [(kind, object_name(ONE.uid))]
@@ -412,7 +412,7 @@ def test_objects_of_a_former_feed_are_taken_over_where_it_is_named(
 
 
 @pytest.mark.parametrize(("missing", "refused"), [((), False), ((LOST,), True)])
-def test_leftovers_are_deleted_with_force_and_under_the_guards(
+def test_leftovers_are_deleted_only_with_force_after_a_complete_read(
     missing: tuple[MissingPart, ...], refused: bool
 ) -> None:
     made = plan(desired_objects([ONE], OWNER), [there(TWO, owner="")], ADOPTING, BASE)
@@ -422,7 +422,7 @@ def test_leftovers_are_deleted_with_force_and_under_the_guards(
     assert (refuse_deletions(made, 1, DeletionLimits(), missing, force=True) is not None) is refused
 
 
-def test_a_part_that_may_be_ignored_keeps_deletions_back_until_they_are_forced() -> None:
+def test_a_missing_part_that_is_not_final_can_be_forced() -> None:
     lost = [MissingPart("the project WEB, which the key cannot see any more", final=False)]
     found = refuse_deletions(planned(1, 100), 99, DeletionLimits(), lost)
     assert found is not None

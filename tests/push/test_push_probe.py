@@ -1,4 +1,4 @@
-"""`check` tries a target for real: what works, and the first thing that does not."""
+"""`icsfeed check` tries each target: it reports what works, and the first failure."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,17 +24,17 @@ async def found(dav: MemoryDav, folder: Path, to: PushTarget) -> list[Finding]:
     return [finding for finding in findings if finding.about == "target t"]
 
 
-async def test_what_works_is_told_and_nothing_is_left_behind(tmp_path: Path) -> None:
+async def test_what_works_is_reported_and_nothing_is_left_behind(tmp_path: Path) -> None:
     dav = MemoryDav()
     findings = await found(dav, tmp_path, target(URL))
     assert [(finding.level, finding.text) for finding in findings] == [
         ("ok", f"{URL} is a calendar with 0 objects"),
         ("ok", "an object was written, read and deleted"),
     ]
-    assert (dav.objects, dav.asked("PUT"), dav.asked("DELETE")) == ({}, 1, 1)
+    assert (dav.objects, dav.count("PUT"), dav.count("DELETE")) == ({}, 1, 1)
 
 
-async def test_a_calendar_that_the_first_push_will_make_is_no_error(tmp_path: Path) -> None:
+async def test_a_calendar_that_the_first_push_will_create_is_no_error(tmp_path: Path) -> None:
     findings = await found(MemoryDav(exists=False), tmp_path, target(URL))
     assert [(finding.level, "first push creates" in finding.text) for finding in findings] == [("ok", True)]
 
@@ -56,23 +56,23 @@ async def test_a_target_that_is_off_is_not_tried(tmp_path: Path) -> None:
         ("DELETE", answering(403), NoPermission),
     ],
 )
-async def test_the_first_thing_that_does_not_work_is_an_error_and_is_tried_once(
+async def test_the_first_failure_is_an_error_and_is_not_retried(
     tmp_path: Path, method: str, fault: Fault, kind: type[IcsfeedError]
 ) -> None:
     dav = MemoryDav()
-    dav.plan(method, fault, times=99)
+    dav.add_fault(method, fault, times=99)
     findings = await found(dav, tmp_path, target(URL, create=False))
     assert findings[-1].level == "error"
     assert isinstance(first_error(findings), kind)
-    assert dav.asked(method) == 1
+    assert dav.count(method) == 1
 
 
-async def test_a_server_that_does_not_keep_what_is_written_is_told(tmp_path: Path) -> None:
+async def test_a_server_that_does_not_keep_an_object_is_an_error(tmp_path: Path) -> None:
     def dropping(_request: httpx.Request, _do: Callable[[], httpx.Response]) -> httpx.Response:
         return httpx.Response(201)
 
     dav = MemoryDav()
-    dav.plan("PUT", dropping)
+    dav.add_fault("PUT", dropping)
     findings = await found(dav, tmp_path, target(URL))
     assert isinstance(first_error(findings), Rejected)
 
@@ -84,9 +84,9 @@ async def test_a_probe_is_deleted_though_the_server_drops_our_marks(tmp_path: Pa
     assert dav.objects == {}
 
 
-async def test_a_probe_that_stayed_is_deleted_by_the_next_push(tmp_path: Path) -> None:
+async def test_a_leftover_probe_is_deleted_by_the_next_push(tmp_path: Path) -> None:
     dav = MemoryDav()
-    dav.plan("DELETE", answering(403))
+    dav.add_fault("DELETE", answering(403))
     await found(dav, tmp_path, target(URL))
     assert len(dav.objects) == 1
     async with pushing_to(target(URL), tmp_path, transport=dav.transport) as it:

@@ -1,4 +1,4 @@
-"""A push against real servers: Radicale and xandikos, each in an empty folder on loopback."""
+"""Pushes to real servers: Radicale and xandikos, each with an empty folder, on loopback."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def dav(server: DavServer, request: pytest.FixtureRequest) -> DavServer:
-    """The server, with a calendar that no other test uses and that is not there yet."""
+    """Return the server with the name of a calendar that does not exist yet and that no other test uses."""
     server.calendar = request.node.originalname.replace("_", "-")
     return server
 
@@ -46,7 +46,7 @@ def plane(dav: DavServer, **settings: Any) -> PushTarget:
     return target(dav.calendar_url, **{**dav.login, **settings})
 
 
-async def test_the_first_push_makes_the_calendar_and_writes_everything_once(
+async def test_the_first_push_creates_the_calendar_and_writes_everything_once(
     dav: DavServer, tmp_path: Path
 ) -> None:
     async with pushing_to(plane(dav), tmp_path, issues=150) as it:
@@ -56,11 +56,11 @@ async def test_the_first_push_makes_the_calendar_and_writes_everything_once(
         # A listing that fails, a look, the making, the listing; a verifying read for each 100.
         assert report.requests == wanted + 4 + -(-wanted // 100)
         contents = dav.person().contents()
-        assert await it.held(contents) == []
+        assert await it.problems(contents) == []
         assert set(contents) == {object_name(uid) for uid in await it.wanted()}
 
 
-async def test_where_nothing_has_changed_a_push_is_one_request(dav: DavServer, tmp_path: Path) -> None:
+async def test_a_push_without_changes_is_one_request(dav: DavServer, tmp_path: Path) -> None:
     async with pushing_to(plane(dav), tmp_path) as it:
         first = await it.push()
         second = await it.push()
@@ -86,7 +86,7 @@ async def test_ten_changes_of_each_kind_are_a_request_each_and_at_most_four_more
         assert report.is_good
         # xandikos tells the first few that are written at the same time to wait (423).
         assert report.requests <= 40 + 4 + (0 if dav.user else MAX_CONCURRENT_REQUESTS)
-        assert await it.held(dav.person().contents()) == []
+        assert await it.problems(dav.person().contents()) == []
 
 
 async def test_lost_state_costs_one_listing_and_rewrites_nothing(dav: DavServer, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ async def test_lost_state_costs_one_listing_and_rewrites_nothing(dav: DavServer,
         assert (await it.push()).requests == 1
 
 
-async def test_what_people_have_in_the_calendar_is_never_touched(dav: DavServer, tmp_path: Path) -> None:
+async def test_events_of_people_are_never_touched(dav: DavServer, tmp_path: Path) -> None:
     person = dav.person()
     person.make()
     person.put("party.ics", PARTY)
@@ -110,7 +110,7 @@ async def test_what_people_have_in_the_calendar_is_never_touched(dav: DavServer,
         for row in it.issues():
             it.world.data.delete_issue(row["id"])
         await it.push(force=True)
-        assert await it.held(person.contents()) == []
+        assert await it.problems(person.contents()) == []
     assert person.get("party.ics") == before
 
 
@@ -133,10 +133,10 @@ async def test_what_a_person_changed_is_restored_and_what_they_added_stays(
             stored = read_object(person.get(name).encode())
             assert any(line.startswith("X-THEIRS:kept") for line in stored.extras)
             assert ["TRIGGER:-PT5M" in found for found in stored.alarms] == [True]
-        assert await it.held(person.contents()) == []
+        assert await it.problems(person.contents()) == []
 
 
-async def test_what_a_person_deleted_or_moved_or_copied_is_put_right(dav: DavServer, tmp_path: Path) -> None:
+async def test_what_a_person_deleted_moved_or_copied_is_repaired(dav: DavServer, tmp_path: Path) -> None:
     async with pushing_to(plane(dav), tmp_path) as it:
         await it.push()
         person = dav.person()
@@ -147,11 +147,11 @@ async def test_what_a_person_deleted_or_moved_or_copied_is_put_right(dav: DavSer
         person.put("moved-by-a-person.ics", text)
         report = await it.push()
         assert (report.counts["created"], report.counts["updated"], report.is_good) == (1, 0, True)
-        assert await it.held(person.contents()) == []
+        assert await it.problems(person.contents()) == []
         assert "moved-by-a-person.ics" in person.hrefs()
 
 
-async def test_a_collection_that_another_program_filled_is_taken_over(dav: DavServer, tmp_path: Path) -> None:
+async def test_a_collection_that_another_program_filled_is_adopted(dav: DavServer, tmp_path: Path) -> None:
     person = dav.person()
     person.make()
     async with pushing_to(plane(dav), tmp_path) as it:
@@ -165,12 +165,12 @@ async def test_a_collection_that_another_program_filled_is_taken_over(dav: DavSe
     async with pushing_to(plane(dav, adopt=True), tmp_path) as it:
         taken = await it.push()
         assert (taken.is_good, taken.counts["adopted"], taken.counts["created"]) == (True, 15, 0)
-        assert await it.held(person.contents()) == []
+        assert await it.problems(person.contents()) == []
         assert len(person.hrefs()) == len(uids)
         assert (await it.push()).requests == 1
 
 
-async def test_what_people_change_while_we_write_is_decided_anew(dav: DavServer, tmp_path: Path) -> None:
+async def test_what_people_change_during_a_push_is_decided_again(dav: DavServer, tmp_path: Path) -> None:
     disturbed, person = Disturbed(), dav.person()
     async with pushing_to(plane(dav), tmp_path, transport=disturbed) as it:
         await it.push()
@@ -190,23 +190,25 @@ async def test_what_people_change_while_we_write_is_decided_anew(dav: DavServer,
         assert report.is_good, report.as_json()
         assert disturbed.before is None
         assert (report.counts["updated"], report.counts["deleted"]) == (1, 2)
-        assert await it.held(person.contents()) == []
+        assert await it.problems(person.contents()) == []
         assert "X-THEIRS:kept" in person.get(edited)
         assert (await it.push()).requests == 1
 
 
-async def test_a_name_that_xml_cannot_hold_spoils_no_calendar(dav: DavServer, tmp_path: Path) -> None:
+async def test_a_name_with_characters_that_xml_forbids_breaks_no_calendar(
+    dav: DavServer, tmp_path: Path
+) -> None:
     async with pushing_to(plane(dav), tmp_path) as it:
         issue = it.issues()[0]["id"]
         it.world.data.patch_issue(issue, {"name": "a\ufffeb\uffff"})
         assert (await it.push()).is_good
-        assert await it.held(dav.person().contents()) == []
+        assert await it.problems(dav.person().contents()) == []
         assert "ab" in dav.person().get(object_name(issue_uid(issue)))
         assert (await it.push()).requests == 1
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-async def test_an_answer_that_is_lost_is_found_out(dav: DavServer, tmp_path: Path, method: str) -> None:
+async def test_a_lost_response_is_detected(dav: DavServer, tmp_path: Path, method: str) -> None:
     disturbed = Disturbed()
     async with pushing_to(plane(dav), tmp_path, transport=disturbed) as it:
         await it.push()
@@ -218,11 +220,11 @@ async def test_an_answer_that_is_lost_is_found_out(dav: DavServer, tmp_path: Pat
         disturbed.loses = method
         report = await it.push()
         assert (report.is_good, disturbed.loses) == (True, ""), report.as_json()
-        assert await it.held(dav.person().contents()) == []
+        assert await it.problems(dav.person().contents()) == []
         assert (await it.push()).requests == 1
 
 
-async def test_a_second_push_at_the_same_time_is_told_to_wait(dav: DavServer, tmp_path: Path) -> None:
+async def test_a_second_push_at_the_same_time_is_busy(dav: DavServer, tmp_path: Path) -> None:
     async with pushing_to(plane(dav), tmp_path) as it:
         await it.push()
         it.world.change("PROP", 1, name="Changed")
@@ -238,7 +240,7 @@ async def test_a_second_push_at_the_same_time_is_told_to_wait(dav: DavServer, tm
     assert [type(report.error) for report in during] == [PushBusy]
 
 
-async def test_a_server_that_restarts_in_the_middle_loses_and_doubles_nothing(
+async def test_a_server_restart_during_a_push_loses_and_doubles_nothing(
     dav: DavServer, tmp_path: Path
 ) -> None:
     async with pushing_to(plane(dav), tmp_path, issues=100) as it:
@@ -250,7 +252,7 @@ async def test_a_server_that_restarts_in_the_middle_loses_and_doubles_nothing(
 
         report = await it.push(on_progress=progress)
         assert report.is_good, report.as_json()
-        assert await it.held(dav.person().contents()) == []
+        assert await it.problems(dav.person().contents()) == []
         assert (await it.push()).requests == 1
 
 
@@ -262,7 +264,7 @@ async def test_a_calendar_is_found_by_its_name_even_from_the_servers_own_address
     async with pushing_to(named, tmp_path) as it:
         first = await it.push()
         assert first.url == f"{dav.url}plane-all/"
-        assert await it.held(dav.person("plane-all").contents()) == []
+        assert await it.problems(dav.person("plane-all").contents()) == []
         for name in starts:
             await it.forget()
             again = await it.push(name)
@@ -291,7 +293,7 @@ async def test_tasks_go_into_a_calendar_of_tasks(dav: DavServer, tmp_path: Path)
         report = await it.push()
         assert report.is_good, report.as_json()
         contents = dav.person().contents()
-        assert await it.held(contents) == []
+        assert await it.problems(contents) == []
         assert all("BEGIN:VTODO" in text and "BEGIN:VEVENT" not in text for text in contents.values())
         assert (await it.push()).requests == 1
 
@@ -312,7 +314,7 @@ async def test_two_feeds_share_a_calendar_without_touching_each_others(
         assert dav.person().contents() == before
 
 
-async def test_a_missing_calendar_ends_a_push_that_may_not_make_it(dav: DavServer, tmp_path: Path) -> None:
+async def test_a_missing_calendar_ends_a_push_that_may_not_create_it(dav: DavServer, tmp_path: Path) -> None:
     async with pushing_to(plane(dav, create=False), tmp_path) as it:
         report = await it.push()
     assert (type(report.error), report.requests) == (NoCollection, 1)
@@ -346,7 +348,7 @@ async def test_a_feed_that_became_empty_deletes_nothing_without_force(dav: DavSe
         assert dav.person().hrefs() == []
 
 
-async def test_a_server_that_takes_one_write_at_a_time_is_not_asked_for_more_again(
+async def test_a_server_without_concurrent_writes_gets_one_at_a_time_in_later_pushes(
     dav: DavServer, tmp_path: Path
 ) -> None:
     most: list[int] = []

@@ -1,15 +1,13 @@
-"""A feed as a push reads it: whole, or not to be trusted with deletions; and whether it has changed."""
+"""Feeds read for a push: complete, or with the names of the parts that are missing."""
 
 import pytest
 from app_world import World, serving, settings
-from msgspec.structs import replace
 from plane import faults as f
 
-from icsfeed.config.schema import Auto, Feed
+from icsfeed.config.schema import Feed
 from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse
 from icsfeed.errors import FeedError
 from icsfeed.push.read_feed import read_feed
-from icsfeed.push.scheduler import feed_stamp
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +18,7 @@ async def is_whole(world: World, name: str = "all") -> bool:
     return not (await read_feed(world.service, name)).missing
 
 
-async def test_a_feed_that_was_read_without_error_is_whole_and_is_the_feed() -> None:
+async def test_a_feed_that_was_read_without_error_is_complete() -> None:
     async with serving(settings(FEEDS)) as world:
         reading = await read_feed(world.service, "prop")
         assert (reading.missing, reading.error, reading.feed) == ((), None, FEEDS["prop"])
@@ -38,7 +36,7 @@ async def test_a_feed_that_was_read_without_error_is_whole_and_is_the_feed() -> 
         (r"/projects/(\?|$)", "the list of projects"),
     ],
 )
-async def test_a_part_that_could_not_be_read_lately_is_missing_by_its_name(part: str, named: str) -> None:
+async def test_a_part_that_could_not_be_read_is_missing_by_its_name(part: str, named: str) -> None:
     async with serving(settings(FEEDS)) as world:
         assert await is_whole(world)
         world.faults.add(part, f.server_error(), None)
@@ -57,14 +55,14 @@ async def test_another_project_that_fails_does_not_matter() -> None:
         assert (await is_whole(world, "prop"), await is_whole(world, "all")) == (True, False)
 
 
-async def test_an_issue_that_could_not_be_understood_makes_it_less_than_whole() -> None:
+async def test_an_issue_that_cannot_be_decoded_makes_the_feed_incomplete() -> None:
     async with serving(settings(FEEDS)) as world:
         world.faults.add("/work-items/", f.malformed(created_at=None))
         (missing,) = (await read_feed(world.service, "all")).missing
         assert "that cannot be understood" in missing.part
 
 
-async def test_a_read_that_takes_longer_than_its_first_parts_are_fresh_is_whole() -> None:
+async def test_a_read_that_outlasts_the_freshness_of_its_first_parts_is_complete() -> None:
     async with serving(settings(FEEDS)) as world:
 
         async def slow(call: PlaneRequest, answer: Handler) -> PlaneResponse:
@@ -77,7 +75,7 @@ async def test_a_read_that_takes_longer_than_its_first_parts_are_fresh_is_whole(
 
 @pytest.mark.parametrize("before", [10, 50, 290, 590])
 async def test_what_was_fresh_when_the_run_began_is_not_missing_at_its_end(before: int) -> None:
-    """Of parts with different times to live some always expire while the others are read."""
+    """Of parts with different TTLs some always expire while the others are read."""
     async with serving(settings(FEEDS)) as world:
         assert await is_whole(world)
         world.clock.move(seconds=before)
@@ -101,36 +99,7 @@ async def test_what_was_not_fresh_when_the_run_began_is_missing_until_it_is_read
         assert "the labels of WEB" in {one.part for one in (await read_feed(world.service, "all")).missing}
 
 
-async def test_a_feed_that_is_off_is_an_error_and_has_no_stamp() -> None:
+async def test_a_feed_that_is_off_is_an_error() -> None:
     async with serving(settings(FEEDS)) as world:
         with pytest.raises(FeedError, match="not active"):
             await read_feed(world.service, "off")
-        assert await feed_stamp(world.service, "off") is None
-
-
-async def test_a_stamp_changes_with_the_feed_and_with_the_day_and_reads_nothing() -> None:
-    config = replace(settings(FEEDS), auto=Auto())
-    async with serving(config) as world:
-        assert await feed_stamp(world.service, "prop") is None
-        await world.service.view("all")
-        asked = world.faults.count()
-        first = await feed_stamp(world.service, "prop")
-        assert first is not None
-        assert (await feed_stamp(world.service, "prop"), world.faults.count()) == (first, asked)
-        world.clock.move(seconds=61)
-        world.change("WEB", 1, name="Newer")
-        await world.service.view("all")
-        assert await feed_stamp(world.service, "prop") == first
-        world.change("PROP", 1, name="Newer")
-        world.clock.move(seconds=61)
-        await world.service.view("all")
-        second = await feed_stamp(world.service, "prop")
-        assert second != first
-        world.clock.move(days=1)
-        assert await feed_stamp(world.service, "prop") != second
-
-
-async def test_a_feed_of_nobody_has_no_stamp() -> None:
-    async with serving(settings({"x": Feed(project="NOPE")})) as world:
-        await world.service.auto_feeds()
-        assert await feed_stamp(world.service, "x") is None

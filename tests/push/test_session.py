@@ -1,4 +1,4 @@
-"""Requests to a CalDAV server: how often, with how much patience, over what kind of connection."""
+"""Requests to a CalDAV server: retries, pauses, authentication and TLS."""
 
 import asyncio
 import gzip
@@ -23,7 +23,7 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 
 class Waits:
-    """Waits for nothing, and remembers for how long it should have."""
+    """Sleep not at all, and record the requested seconds."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -50,11 +50,11 @@ async def ask(server: DavServer) -> DavResponse:
     ("code", "waits"),
     [(423, 5), (429, 5), (500, 3), (502, 5), (503, 5), (504, 5), (507, 0), (501, 0), (412, 0)],
 )
-async def test_what_may_pass_is_tried_again_with_ever_longer_pauses(code: int, waits: int) -> None:
+async def test_temporary_failures_are_retried_with_longer_and_longer_pauses(code: int, waits: int) -> None:
     asleep = Waits()
     async with reached(fails(answering(code)), asleep) as server:
-        heard = await ask(server)
-        assert (heard.status, server.requests) == (code, waits + 1)
+        response = await ask(server)
+        assert (response.status, server.requests) == (code, waits + 1)
     assert asleep.seconds == [4, 8, 16, 32, 60][:waits]
 
 
@@ -85,14 +85,14 @@ async def test_a_connection_that_fails_is_tried_six_times(fault: Fault) -> None:
         ({"Retry-After": ""}, 4),
     ],
 )
-async def test_the_servers_own_word_counts_within_reason(headers: dict[str, str], seconds: float) -> None:
+async def test_retry_after_is_honoured_up_to_its_limit(headers: dict[str, str], seconds: float) -> None:
     asleep, answers = Waits(), iter([httpx.Response(503, headers=headers), httpx.Response(201)])
     async with reached(lambda _: next(answers), asleep) as server:
         assert (await ask(server)).status == 201
     assert asleep.seconds == [seconds]
 
 
-async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
+async def test_a_response_that_is_too_large_is_not_read_to_its_end() -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -107,7 +107,7 @@ async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
     assert sent <= caldav_http.ANSWER_LIMIT // (1024 * 1024) + 2
 
 
-async def test_an_answer_that_is_compressed_twice_is_not_unpacked() -> None:
+async def test_a_response_that_is_compressed_twice_is_not_decompressed() -> None:
     bomb = gzip.compress(gzip.compress(bytes(10_000_000)))
     answer = httpx.Response(207, stream=httpx.ByteStream(bomb), headers={"Content-Encoding": "gzip, gzip"})
     async with reached(lambda _: answer, Waits()) as server:
@@ -135,7 +135,7 @@ async def test_a_digest_that_cannot_be_answered_is_a_refused_login(challenge: st
     assert server.requests == 1
 
 
-async def test_a_token_of_other_than_plain_letters_is_refused_without_quoting_it() -> None:
+async def test_a_token_that_is_not_ascii_is_refused_without_quoting_it() -> None:
     with pytest.raises(LoginRefused) as refused:
         async with open_server(PushTarget(feed="f", url=URL, token=Secret("tökén"))):
             raise AssertionError("it cannot be opened")
@@ -172,7 +172,7 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
 
 @asynccontextmanager
 async def served(authority: trustme.CA | None, host: str = "localhost") -> AsyncIterator[str]:
-    """A server that answers 204 to everything, over TLS where there is an authority: its address."""
+    """Run a server that answers 204 to everything, over TLS if there is a CA; yield its URL."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(65_536)
@@ -199,9 +199,7 @@ async def outcome(url: str, **settings: object) -> int | PushError:
         return error
 
 
-async def test_a_certificate_of_an_own_authority_is_taken_where_the_target_names_it(
-    authority: trustme.CA, ca_file: str
-) -> None:
+async def test_a_certificate_of_the_targets_own_ca_is_accepted(authority: trustme.CA, ca_file: str) -> None:
     async with served(authority) as url:
         assert await outcome(url, ca_file=ca_file) == 204
         refused = await outcome(url)
@@ -210,12 +208,12 @@ async def test_a_certificate_of_an_own_authority_is_taken_where_the_target_names
     assert "ca_file" in str(refused)
 
 
-async def test_a_certificate_for_another_host_is_not_taken(authority: trustme.CA, ca_file: str) -> None:
+async def test_a_certificate_for_another_host_is_not_accepted(authority: trustme.CA, ca_file: str) -> None:
     async with served(authority, host="other.example.com") as url:
         assert isinstance(await outcome(url, ca_file=ca_file), NotTrusted)
 
 
-async def test_no_tls_where_it_should_be_is_told(ca_file: str) -> None:
+async def test_a_server_without_tls_is_an_error(ca_file: str) -> None:
     async with served(None) as url:
         found = await outcome(url.replace("http:", "https:"), ca_file=ca_file)
     assert isinstance(found, NotTrusted)
@@ -223,7 +221,7 @@ async def test_no_tls_where_it_should_be_is_told(ca_file: str) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
-async def test_a_ca_file_without_a_certificate_is_told(tmp_path: Path, content: str | None) -> None:
+async def test_a_ca_file_without_a_certificate_is_an_error(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "ca.pem").write_text(content, encoding="utf-8")
     with pytest.raises(BadSetting, match=r"ca_file: .*ca\.pem"):

@@ -1,4 +1,4 @@
-"""The XML of CalDAV: what is asked is what the RFCs say, and any answer at all is read or refused."""
+"""The XML of CalDAV: requests are those of the RFCs, and any response is read or refused."""
 
 import pytest
 from dav_memory import multistatus, precondition, status
@@ -15,7 +15,7 @@ def read(*responses: str) -> list[xml.MultistatusResponse]:
     return xml.read_multistatus(multistatus(*responses).content, BASE)
 
 
-def test_requests_name_what_they_want() -> None:
+def test_requests_name_their_properties() -> None:
     asked = fromstring(xml.propfind(xml.ETAG, xml.TYPE))
     assert [element.tag for element in asked.iter()] == ["{DAV:}propfind", "{DAV:}prop", xml.ETAG, xml.TYPE]
     wanted = fromstring(xml.multiget(["/a&b.ics", "/ü.ics"]))
@@ -55,7 +55,7 @@ def test_an_href_has_one_spelling_and_stays_on_its_server(href: str, path: str |
     assert xml.canonical_path(BASE, href) == path
 
 
-def test_a_property_counts_only_where_it_was_found() -> None:
+def test_a_property_counts_only_with_status_200() -> None:
     found = "<d:propstat><d:prop><d:getetag>1</d:getetag></d:prop>" + status(200) + "</d:propstat>"
     lost = "<d:propstat><d:prop><d:displayname>x</d:displayname></d:prop>" + status(404) + "</d:propstat>"
     (one,) = read(f"<d:response><d:href>a.ics</d:href>{found}{lost}</d:response>")
@@ -71,7 +71,7 @@ def test_several_hrefs_may_share_a_status_and_those_of_others_are_dropped() -> N
 
 
 @pytest.mark.parametrize(("line", "code"), [("HTTP/1.1 200 OK", 200), ("HTTP/1.1 x", 200), ("", 200)])
-def test_a_status_that_cannot_be_read_is_none(line: str, code: int) -> None:
+def test_an_invalid_status_line_has_no_status(line: str, code: int) -> None:
     prop = "<d:propstat><d:prop/></d:propstat>"
     (one,) = read(f"<d:response><d:href>/a</d:href><d:status>{line}</d:status>{prop}</d:response>")
     assert one.status == code
@@ -91,12 +91,12 @@ def test_a_status_that_cannot_be_read_is_none(line: str, code: int) -> None:
         (b"<!DOCTYPE x><d:error xmlns:d='DAV:'><d:x/></d:error>", set()),
     ],
 )
-def test_the_reasons_of_a_refusal_are_read(body: bytes, names: set[str]) -> None:
+def test_preconditions_are_read(body: bytes, names: set[str]) -> None:
     assert xml.read_preconditions(body) == names
 
 
 @pytest.mark.parametrize("mark", ["\x00", "\x0b", "\x1f", "\ufffe", "\uffff"])
-def test_what_xml_cannot_hold_in_one_object_does_not_hide_the_others(mark: str) -> None:
+def test_characters_that_xml_forbids_in_one_object_do_not_hide_the_others(mark: str) -> None:
     data = f"<c:calendar-data>SUMMARY:a{mark}ü\ufffd</c:calendar-data>"
     found = f"<d:propstat><d:prop>{data}</d:prop>{status(200)}</d:propstat>"
     hrefs = ("<d:href>/a.ics</d:href>", "<d:href>/b.ics</d:href>")
@@ -146,7 +146,7 @@ PIECES = st.lists(
 @given(
     st.binary() | PIECES.map(lambda inner: f"<d:multistatus xmlns:d='DAV:'>{inner}</d:multistatus>".encode())
 )
-def test_any_bytes_at_all_are_read_or_refused(body: bytes) -> None:
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     xml.read_preconditions(body)
     try:
         answers = xml.read_multistatus(body, BASE)
@@ -176,12 +176,12 @@ def test_any_bytes_at_all_are_read_or_refused(body: bytes) -> None:
         (b"word " * 1000, ("word " * 40)),
     ],
 )
-def test_an_error_says_in_words_what_its_markup_holds(body: bytes, said: str) -> None:
+def test_the_text_of_an_error_is_read_from_its_markup(body: bytes, said: str) -> None:
     assert xml.read_error_text(body) == said
 
 
 @given(st.binary())
-def test_whatever_an_error_holds_its_sentence_is_one_short_line(body: bytes) -> None:
+def test_the_text_of_any_error_is_one_short_line(body: bytes) -> None:
     said = xml.read_error_text(body)
     assert len(said) <= 200
     assert said.isprintable()
