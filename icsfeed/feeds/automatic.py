@@ -1,4 +1,7 @@
-"""The automatic feeds of a service: who has which name, kept in the store, and what their links open."""
+"""The automatic feeds of a service: which project or person has which name, and what their links open.
+
+The names are stored: replicas must agree on them, and links must outlive a restart.
+"""
 
 import asyncio
 import logging
@@ -22,7 +25,7 @@ from icsfeed.store.store import Store
 
 NAMES = "auto/names"
 LOCK_SECONDS = 10.0
-"""How long a replica that died while it gave names keeps the others from that."""
+"""How long a replica that died while it assigned names can block the others."""
 
 log = logging.getLogger("icsfeed.feeds")
 
@@ -64,46 +67,54 @@ class AutomaticFeeds:
         return self._feeds
 
     async def _renew(self, rosters: Mapping[str, Roster]) -> None:
-        found = automatic_feeds(self._config.auto, rosters)
-        names = await self._named(found)
-        feeds = by_name(names, found)
-        self._feeds = {name: one.feed for name, one in feeds.items() if name not in self._config.feeds}
-        served = {name: one for name, one in feeds.items() if self._is_served(name, one, rosters)}
-        self._links.know(served, names)
-        for shared in shared_names(names, found):
+        automatic = automatic_feeds(self._config.auto, rosters)
+        names = await self._assigned(automatic)
+        feeds = by_name(names, automatic)
+        self._feeds = {name: feed.feed for name, feed in feeds.items() if name not in self._config.feeds}
+        served = {name: feed for name, feed in feeds.items() if self._is_served(name, feed, rosters)}
+        self._links.set_automatic(served, names)
+        name_of = {feed.id: name for name, feed in feeds.items()}
+        for shared in shared_names(names, automatic):
             if shared not in self._warned:
                 self._warned.add(shared)
-                _warn(shared, {one.id: name for name, one in feeds.items()})
+                log.warning(
+                    "several projects or people have the automatic name %r: %s;"
+                    " each link stays with the one it was made for",
+                    shared.name,
+                    ", ".join(f"{id_} ({name_of.get(id_, 'gone')})" for id_ in shared.ids),
+                )
 
-    async def _named(self, found: Sequence[AutomaticFeed]) -> AssignedNames:
-        """The names that were given, and new ones for those without: replicas give them in turn."""
+    async def _assigned(self, feeds: Sequence[AutomaticFeed]) -> AssignedNames:
+        """Return the assigned names, with new ones for feeds without."""
         names = self._names
-        if names is None or with_names(names, found) != names:
+        if names is None or with_names(names, feeds) != names:
+            # Under a lock, and from what is stored: another replica may have assigned names meanwhile.
             async with self._store.lock(NAMES, LOCK_SECONDS, wait=LOCK_SECONDS):
-                kept = await self._store.get_record(NAMES, AssignedNames) or names or AssignedNames()
-                names = with_names(kept, found)
-                if names != kept:
+                stored = await self._store.get_record(NAMES, AssignedNames) or names or AssignedNames()
+                names = with_names(stored, feeds)
+                if names != stored:
                     await self._store.put_record(NAMES, names)
         self._names = names
         return names
 
     def _is_served(self, name: str, automatic: AutomaticFeed, rosters: Mapping[str, Roster]) -> bool:
-        """Whether its links open a feed of its name: its own, or one of the configuration over the same.
+        """Return whether its links open a feed of its name: its own, or a configured one of the same thing.
 
-        `revision` turns the links over that the configuration's feed had, and these with them.
+        A configured feed with another `revision` has rotated its links, and these with them.
         """
-        feed, own = self._config.feeds.get(name), automatic.feed
-        if feed is None:
+        configured, own = self._config.feeds.get(name), automatic.feed
+        if configured is None:
             return True
-        workspace = self._config.workspace_of(feed)
-        if workspace != own.workspace or feed.revision != 1:
+        workspace = self._config.workspace_of(configured)
+        if workspace != own.workspace or configured.revision != 1:
             return False
+        roster = rosters[workspace]
         try:
             if own.project:
-                over = projects_of(name, feed, rosters[workspace].projects)
-                return bool(feed.project) and over[0].id == own.project
-            people = rosters[workspace].people
-            return feed.assignee is not None and person_of(name, feed.assignee, people).id == own.assignee
+                projects = projects_of(name, configured, roster.projects)
+                return bool(configured.project) and projects[0].id == own.project
+            person = configured.assignee
+            return person is not None and person_of(name, person, roster.people).id == own.assignee
         except FeedError:
             return False
 
@@ -113,16 +124,7 @@ def _versions(rosters: Mapping[str, Roster]) -> Sequence[object]:
 
 
 async def copy_names(source: Store, target: Store) -> None:
-    """Let `target` know, too, whose the names of automatic feeds are."""
+    """Copy the assigned names of automatic feeds to another store."""
     names = await source.get_record(NAMES, AssignedNames)
     if names is not None:
         await target.put_record(NAMES, names)
-
-
-def _warn(shared: SharedName, names: Mapping[str, str]) -> None:
-    shown = ", ".join(f"{id_} ({names.get(id_, 'gone')})" for id_ in shared.ids)
-    log.warning(
-        "several projects or people have the automatic name %r: %s; each link keeps the one it was given for",
-        shared.name,
-        shown,
-    )

@@ -1,13 +1,13 @@
-"""Feeds that nobody wrote down: one for each project, one for each member (`auto:`).
+"""Feeds that are not configured one by one: one for each project, one for each member (`auto:`).
 
 Projects and people are renamed and share names, so a feed belongs to an id: its links are derived from
-that, and its name, once given, is never given to another one.
+that, and its name, once assigned, is never assigned to another one.
 """
 
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -31,10 +31,10 @@ class Roster(NamedTuple):
 
 
 class AutomaticFeed(Struct, frozen=True):
-    """An automatic feed. `wish`: the name that its project or person has now makes this of it.
+    """An automatic feed. `wish`: the feed name made of the current name of its project or person.
 
-    `identity` is what its links are derived from. It holds the workspace's slug, because somebody has one
-    id in all workspaces of a Plane, and a `/`, which no name of a feed does.
+    `identity` is what its links are derived from. It holds the workspace's slug, because a person has one
+    id in all workspaces of a Plane server, and a `/`, which no feed name may hold.
     """
 
     identity: str
@@ -44,10 +44,10 @@ class AutomaticFeed(Struct, frozen=True):
 
 
 class AssignedNames(Struct, frozen=True):
-    """The names that automatic feeds were given: `owners` are identities by name.
+    """The names assigned to automatic feeds: `owners` are identities by name. It is stored.
 
-    `by_name`: identities whose links were once derived from their names, and go on working: those that
-    were the first of their kind and workspace (`kinds`). Later ones never had such links.
+    `by_name`: identities whose links were derived from their names by former versions, and still work: those
+    that were the first of their kind and workspace (`kinds`). Later ones never had such links.
     """
 
     owners: Mapping[str, str] = {}
@@ -63,49 +63,48 @@ class SharedName(NamedTuple):
 
 
 def may_be_auto(name: str, auto: Auto) -> bool:
-    """Whether `auto` could make a feed of this name, without knowing who and what there is."""
+    """Return whether `auto` could make a feed of this name, whatever projects and people there are."""
     return (auto.projects and name.startswith(PROJECT)) or (auto.assignees and name.startswith(ASSIGNEE))
 
 
 def automatic_feeds(auto: Auto, rosters: Mapping[str, Roster]) -> Sequence[AutomaticFeed]:
-    """The automatic feeds of these workspaces, by the names that the configuration has for them."""
-    return [one for name, roster in rosters.items() for one in _of_workspace(auto, name, roster)]
+    """Return the automatic feeds of all workspaces. `rosters`: by the workspaces' configured names."""
+    feeds = []
+    for name, roster in rosters.items():
+        for project in roster.projects if auto.projects else ():
+            identity = f"project/{roster.slug}/{project.id}"
+            wish = PROJECT + slug(project.key, project.id)
+            feeds.append(AutomaticFeed(identity, project.id, wish, Feed(workspace=name, project=project.id)))
+        for person in roster.people if auto.assignees else ():
+            identity = f"assignee/{roster.slug}/{person.id}"
+            wish = ASSIGNEE + slug(person.name, person.id)
+            feeds.append(AutomaticFeed(identity, person.id, wish, Feed(workspace=name, assignee=person.id)))
+    return feeds
 
 
 def slugs_of(workspaces: Mapping[str, WorkspaceConfig]) -> Mapping[str, str]:
-    """The slug of each workspace of the configuration, with its name where one before it has that slug."""
-    found: dict[str, str] = {}
+    """Return the slug of each configured workspace, with its name where an earlier one has that slug."""
+    slugs: dict[str, str] = {}
     for name, workspace in workspaces.items():
         slug = workspace.slug or name
-        found[name] = f"{slug}@{name}" if slug in found.values() else slug
-    return found
-
-
-def _of_workspace(auto: Auto, workspace: str, roster: Roster) -> Iterator[AutomaticFeed]:
-    for project in roster.projects if auto.projects else ():
-        feed = Feed(workspace=workspace, project=project.id)
-        identity = f"project/{roster.slug}/{project.id}"
-        yield AutomaticFeed(identity, project.id, PROJECT + slug(project.key, project.id), feed)
-    for person in roster.people if auto.assignees else ():
-        feed = Feed(workspace=workspace, assignee=person.id)
-        identity = f"assignee/{roster.slug}/{person.id}"
-        yield AutomaticFeed(identity, person.id, ASSIGNEE + slug(person.name, person.id), feed)
+        slugs[name] = f"{slug}@{name}" if slug in slugs.values() else slug
+    return slugs
 
 
 def with_names(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> AssignedNames:
-    """The names with one for each of these feeds: the wished one, where nobody else has or wishes it.
+    """Return the names with one for each of these feeds: its wish, where no other feed has or wishes it.
 
-    Others are told apart by the start of their ids, and somebody in several workspaces by theirs.
+    Others get the start of their id as a suffix, and a person in several workspaces the workspace.
     """
-    held = frozenset(names.owners.values())
-    new = [feed for feed in feeds if feed.identity not in held]
+    named = frozenset(names.owners.values())
+    new = [feed for feed in feeds if feed.identity not in named]
     given: Sequence[str] = [feed.wish for feed in new]
-    for marks in (
+    for suffixes in (
         [feed.id[:8] for feed in new],
         [feed.feed.workspace or "" for feed in new],
         [feed.id for feed in new],
     ):
-        given = _told_apart(given, marks, names.owners)
+        given = _with_suffixes(given, suffixes, names.owners)
     owners = {name: feed.identity for name, feed in zip(given, new, strict=True)}
     first = {feed.identity for feed in new if _kind_of(feed) not in names.kinds}
     kinds = names.kinds | {_kind_of(feed) for feed in new}
@@ -117,17 +116,17 @@ def _kind_of(feed: AutomaticFeed) -> str:
     return feed.identity.rsplit("/", 1)[0]
 
 
-def _told_apart(names: Sequence[str], marks: Sequence[str], taken: Collection[str]) -> Sequence[str]:
-    """The names, with its mark at the end of each that is taken, or there twice."""
+def _with_suffixes(names: Sequence[str], suffixes: Sequence[str], taken: Collection[str]) -> Sequence[str]:
+    """Return the names, each with its suffix where it is taken or occurs twice."""
     count = Counter(names)
     return [
-        name if count[name] == 1 and name not in taken else f"{name}-{mark}"
-        for name, mark in zip(names, marks, strict=True)
+        name if count[name] == 1 and name not in taken else f"{name}-{suffix}"
+        for name, suffix in zip(names, suffixes, strict=True)
     ]
 
 
 def by_name(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Mapping[str, AutomaticFeed]:
-    """These feeds, by the names that they were given."""
+    """Return these feeds by their assigned names."""
     given = {identity: name for name, identity in names.owners.items()}
     return {given[feed.identity]: feed for feed in feeds if feed.identity in given}
 
@@ -135,40 +134,39 @@ def by_name(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Mapping[str
 def former_names(
     feeds: Mapping[str, AutomaticFeed], names: AssignedNames, configured: Collection[str]
 ) -> Mapping[str, Sequence[str]]:
-    """From what names the links of these feeds were once derived: alone, or told apart from others.
+    """Return the names that former versions derived links of these feeds from: with and without suffix.
 
-    Those that another feed has, or two may have had, are nobody's.
+    Names that another feed has, or that two may have had, are left out: they would open the wrong feed.
     """
-    found = {name: _forms(name, feed) for name, feed in feeds.items() if feed.identity in names.by_name}
-    count = Counter(form for forms in found.values() for form in forms)
+    forms = {}
+    for name, feed in feeds.items():
+        if feed.identity in names.by_name:
+            marked, workspace = f"-{feed.id[:8]}", f"-{feed.feed.workspace}"
+            plain = name.removesuffix(workspace).removesuffix(marked)
+            forms[name] = dict.fromkeys((name, f"{plain}{marked}", f"{plain}{marked}{workspace}"))
+    count = Counter(form for own in forms.values() for form in own)
 
-    def is_ours(form: str) -> bool:
+    def is_unique(form: str) -> bool:
         return count[form] == 1 and form not in names.owners and form not in configured
 
-    return {name: [form for form in forms if form == name or is_ours(form)] for name, forms in found.items()}
-
-
-def _forms(name: str, feed: AutomaticFeed) -> Sequence[str]:
-    marked, workspace = f"-{feed.id[:8]}", f"-{feed.feed.workspace}"
-    plain = name.removesuffix(workspace).removesuffix(marked)
-    return tuple(dict.fromkeys((name, f"{plain}{marked}", f"{plain}{marked}{workspace}")))
+    return {name: [form for form in own if form == name or is_unique(form)] for name, own in forms.items()}
 
 
 def shared_names(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Sequence[SharedName]:
-    """The names that several have or wish, with the ids of all: first of the one whose it is, if any."""
+    """Return the names that several have or wish, with the ids of all: the owner's first, if there is one."""
     wishing: defaultdict[str, list[str]] = defaultdict(list)
     for feed in feeds:
         wishing[feed.wish].append(feed.id)
-    found = []
+    shared = []
     for name, ids in wishing.items():
         owner = [names.owners[name].rsplit("/", 1)[1]] if name in names.owners else []
         distinct = tuple(dict.fromkeys((*owner, *ids)))
         if len(distinct) > 1:
-            found.append(SharedName(name, distinct))
-    return found
+            shared.append(SharedName(name, distinct))
+    return shared
 
 
 def slug(text: str, fallback: str) -> str:
-    """A name for URLs: lower-case ASCII letters, digits and dashes, at most 48."""
+    """Return a name for URLs: at most 48 lower-case ASCII letters, digits and dashes."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48].strip("-") or fallback

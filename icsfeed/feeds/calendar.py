@@ -1,6 +1,6 @@
 """What a feed shows on a day: from configuration and snapshots to a header and components.
 
-The last functions make the events that we add ourselves: stale, overdue, revoked (mapping.md, 6).
+The last functions build the events that icsfeed adds itself: stale, overdue, revoked (mapping.md, 6).
 """
 
 import hmac
@@ -59,7 +59,7 @@ class FeedInput(Struct, frozen=True):
 class Calendar(Struct, frozen=True):
     """A feed before it is bytes: the items of snapshots that it shows in its style, and our own notices.
 
-    `selection` has the counts of what is not in it, too. `held`: ids of issues that are in it as VTODOs.
+    `selection` also counts what is not in it. `held`: ids of the issues that are in it as VTODOs.
     """
 
     header: Header
@@ -70,12 +70,12 @@ class Calendar(Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """Of how many items it tells; an issue may be two events."""
+        """The number of its items; an issue may be two events."""
         return len(self.selection.issues) + len(self.selection.periods) + len(self.notices)
 
     @property
     def components(self) -> Sequence[Component]:
-        """All that is in it, in no order; made anew each time."""
+        """All its components, in no order; built on each access."""
         issues = (
             component
             for snapshot, issue in self.selection.issues
@@ -83,11 +83,12 @@ class Calendar(Struct, frozen=True):
         )
         return [*issues, *self._others()]
 
-    def parts(self, made: Mapping[str, RenderedIssues]) -> Sequence[RenderedComponent]:
-        """The same as bytes, sorted; issues as they are `made` already, by their project's id."""
-        of, held = {project: parts.of for project, parts in made.items()}, self.held
-        found = [part for _, issue in self.selection.issues for part in of[issue.project](issue, held)]
-        return in_order([*found, *map(part, self._others())])
+    def parts(self, rendered: Mapping[str, RenderedIssues]) -> Sequence[RenderedComponent]:
+        """Return the components as bytes, sorted. `rendered`: the issues' components by project id."""
+        # A bound method for each project: this loop runs for each issue of each feed.
+        of, held = {project: issues.of for project, issues in rendered.items()}, self.held
+        components = [part for _, issue in self.selection.issues for part in of[issue.project](issue, held)]
+        return in_order([*components, *map(part, self._others())])
 
     def _others(self) -> Iterator[Component]:
         for snapshot, period in self.selection.periods:
@@ -96,7 +97,10 @@ class Calendar(Struct, frozen=True):
 
 
 def style_of(config: Config, workspace: WorkspaceConfig, slug: str, name: str, feed: Feed) -> Style:
-    """How the feed `name` shows its items: by its own settings, then the server's."""
+    """Return how the feed `name` shows its items: by its own settings, then the server's."""
+    busy_key: str | UnsetType = UNSET
+    if feed.details == "busy" and config.secret is not None:  # the checks refuse a busy feed without one
+        busy_key = hmac.digest(config.secret.reveal().encode(), f"busy {name}".encode(), sha256).hex()
     return Style(
         web=f"{workspace.web_url or workspace.url}/{slug}",
         component=feed.component,
@@ -108,24 +112,20 @@ def style_of(config: Config, workspace: WorkspaceConfig, slug: str, name: str, f
         colors=tuple(sorted({**config.colors, **feed.colors}.items())),
         alarms=tuple(timedelta(seconds=alarm) for alarm in feed.alarm),
         language=feed.language or config.language,
-        busy_key=_busy_key(config, name) if feed.details == "busy" else UNSET,
+        busy_key=busy_key,
         limit=_limit(config.feeds.get(name), feed),
     )
 
 
 def _limit(own: Feed | None, asked: Feed) -> Literal["state", "done"] | UnsetType:
-    """How much VTODOs may tell that a query has asked of a feed of events (mapping.md, 2c)."""
+    """Return how much VTODOs may say that a query has asked of a feed of events (mapping.md, 2c).
+
+    A VTODO has fields that such an event has not: they must not reveal what the feed's `details` hide.
+    """
     is_asked = own is not None and own.component == "vevent" and asked.component == "vtodo"
     if own is None or not is_asked or own.details not in ("brief", "title"):
         return UNSET
     return "state" if "state" in shown_fields(own) else "done"
-
-
-def _busy_key(config: Config, name: str) -> str | UnsetType:
-    """What a busy feed's UIDs are keyed by; unset only where no secret is configured, which checks refuse."""
-    if config.secret is None:
-        return UNSET
-    return hmac.digest(config.secret.reveal().encode(), f"busy {name}".encode(), sha256).hex()
 
 
 def calendar_of(source: FeedInput, style: Style, workspace: str) -> Calendar:
@@ -137,39 +137,32 @@ def calendar_of(source: FeedInput, style: Style, workspace: str) -> Calendar:
     selection = select(source.name, source.feed, source.query, view.linked, view.people, source.day.today)
     todos = {issue.id for _, issue in selection.issues} if style.component == "vtodo" else ()
     if view.linked is not view.snapshots:
-        selection = _shown(selection, view)
-    notices = tuple(_notices(source, selection, style))
+        # A filter may name cycles and modules that have ended; texts do not mention those.
+        shown = {snapshot.project.id: snapshot for snapshot in view.snapshots}
+        issues = [(shown[issue.project], issue) for _, issue in selection.issues]
+        periods = [(shown[period.project], period) for _, period in selection.periods]
+        selection = replace(selection, issues=issues, periods=periods)
+    notices = _notices(source, selection, style)
     return Calendar(_header(source, style, workspace), selection, style, notices, frozenset(todos))
 
 
-def _shown(selection: Selection, view: View) -> Selection:
-    """The same items with the snapshots that texts are made of."""
-    shown = {snapshot.project.id: snapshot for snapshot in view.snapshots}
-    issues = [(shown[issue.project], issue) for _, issue in selection.issues]
-    periods = [(shown[period.project], period) for _, period in selection.periods]
-    return replace(selection, issues=issues, periods=periods)
-
-
 def tombstone(name: str, feed: Feed, style: Style, day: Day) -> Calendar:
-    """The calendar of a revoked link: one event that says so (mapping.md, 6)."""
+    """Return the calendar of a revoked link: one event that says so (mapping.md, 6)."""
     title = feed.title or name
     header = Header(name=title, refresh=feed.refresh)
     return Calendar(header, Selection(), style, [revoked_notice(name, style, day)])
 
 
-def _notices(source: FeedInput, selection: Selection, style: Style) -> Iterator[Component]:
+def _notices(source: FeedInput, selection: Selection, style: Style) -> Sequence[Component]:
     name, day = source.name, source.day
-    if day.stale_since is not None:
-        yield stale_notice(name, day.stale_since, style, day)
-    if source.feed.overdue_digest:
-        digest = overdue_digest(name, selection.issues, style, day)
-        if digest is not None:
-            yield digest
+    stale = stale_notice(name, day.stale_since, style, day) if day.stale_since is not None else None
+    digest = overdue_digest(name, selection.issues, style, day) if source.feed.overdue_digest else None
+    return [notice for notice in (stale, digest) if notice is not None]
 
 
 def _header(source: FeedInput, style: Style, workspace: str) -> Header:
     name, feed, view = source.name, source.feed, source.view
-    # A busy feed tells nothing of what it is about, nor where to read on.
+    # A busy feed must not say which project it is about.
     linked = _only_project(name, feed, view) if feed.details != "busy" else None
     return Header(
         name=title_of(name, feed, style.language, view, workspace),
@@ -182,7 +175,7 @@ def _header(source: FeedInput, style: Style, workspace: str) -> Header:
 
 
 def title_of(name: str, feed: Feed, language: Language, view: View, workspace: str) -> str:
-    """What people call the feed `name`: a line; its snapshots need not be known. Raises as `calendar_of`."""
+    """Return the title of the feed `name`: one line. The view needs no snapshots. Raises as `calendar_of`."""
     if feed.title:
         return feed.title
     if feed.assignee is not None:
@@ -193,8 +186,8 @@ def title_of(name: str, feed: Feed, language: Language, view: View, workspace: s
     single = _only_project(name, feed, view)
     if single is None:
         return workspace
-    shown = one_line(single.name)
-    return single.key if is_blank(shown) else shown
+    title = one_line(single.name)
+    return single.key if is_blank(title) else title
 
 
 def _only_project(name: str, feed: Feed, view: View) -> Project | None:
@@ -203,14 +196,14 @@ def _only_project(name: str, feed: Feed, view: View) -> Project | None:
 
 
 def stale_notice(feed: str, read_at: datetime, style: Style, day: Day) -> Component:
-    """One event today that says since when Plane could not be read."""
+    """Return an event of today that says since when Plane could not be read."""
     local = words(style.language)
     summary = local["stale"].format(date=local["date"].format(day=read_at.astimezone(day.zone)))
     return _notice(f"icsfeed-stale-{feed}", summary, local["stale why"], style, day)
 
 
 def revoked_notice(feed: str, style: Style, day: Day) -> Component:
-    """The one event of a revoked link's calendar: clients then drop all that they held."""
+    """Return the only event of a revoked link's calendar: clients then drop all others."""
     local = words(style.language)
     return _notice(f"icsfeed-revoked-{feed}", local["revoked"], local["revoked why"], style, day)
 
@@ -218,9 +211,9 @@ def revoked_notice(feed: str, style: Style, day: Day) -> Component:
 def overdue_digest(
     feed: str, issues: Sequence[tuple[Snapshot, Issue]], style: Style, day: Day
 ) -> Component | None:
-    """One event today that lists the open issues past their date; None when there are none.
+    """Return an event of today that lists the open issues past their due date; None when there are none.
 
-    It counts as revised whenever one of the feed's `issues` does: that may have changed the list.
+    It counts as revised whenever one of the feed's `issues` is: that may have changed the list.
     """
     late = [
         issue_components(issue, snapshot, style)[-1]

@@ -1,4 +1,4 @@
-"""Feeds as gzip: a body is compressed when first asked for, once for all who wait and all equal feeds."""
+"""Compress feeds with gzip: when first asked for, once for all who wait and for all equal feeds."""
 
 import asyncio
 
@@ -8,15 +8,15 @@ from icsfeed.feeds.rendered import Rendered
 from icsfeed.single_flight import SingleFlight
 
 CACHE_BYTES = 64 * 1024 * 1024
-"""Compressed bodies kept at most; the least recently asked for goes first."""
-SMALL = 16 * 1024
-"""Bytes of a body that take less than half a millisecond: hardly more than the way to a thread and back."""
+"""The most that cached bodies take; the least recently used go first."""
+SMALL_BYTES = 16 * 1024
+"""A body of this size takes less than half a millisecond, hardly more than a thread costs."""
 MAX_CONCURRENT = 2
-"""Bodies compressed at a time: renderings and files need threads too, and other requests the processors."""
+"""Bodies compressed at a time: rendering and files need threads, too, and other requests the processors."""
 
 
 class Compressor:
-    """Keeps compressed bodies by the feeds' ETags. `limit`: bytes that it keeps at most."""
+    """Caches compressed bodies by the feeds' ETags. `limit`: bytes of all bodies together."""
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._bodies: LRUCache[str, bytes] = LRUCache(limit, len)
@@ -25,22 +25,22 @@ class Compressor:
 
     @property
     def size(self) -> int:
-        """Bytes that are kept."""
+        """Bytes of all cached bodies."""
         return int(self._bodies.currsize)
 
     async def body(self, rendered: Rendered) -> bytes:
-        """The feed as a gzip stream."""
+        """Return the feed as a gzip stream."""
         body = self._bodies.get(rendered.etag)
         if body is None:
             body = await self._making.result(rendered.etag, lambda: self._make(rendered))
         return body
 
     def drop(self, rendered: Rendered) -> None:
-        """Forget the compressed body of a feed that has changed."""
+        """Remove the body of a feed that has changed."""
         self._bodies.pop(rendered.etag, None)
 
     async def _make(self, rendered: Rendered) -> bytes:
-        if rendered.size <= SMALL:
+        if rendered.size <= SMALL_BYTES:
             body = rendered.compressed()
         else:
             async with self._slots:

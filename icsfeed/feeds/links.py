@@ -24,51 +24,49 @@ Tokens = tuple[tuple[str, str], ...]
 """Pairs of a subscriber (empty: the feed's own link) and a token."""
 
 PREFIX = "icsf_"
-LENGTH = 26
+TOKEN_LETTERS = 26
 
 
 def derive(secret: str, kind: Kind, feed: str, subscriber: str = "", revision: int = 1) -> str:
-    """The token of one link. Any other kind, feed, subscriber or revision gives an unrelated one."""
-    what = json.encode((kind, feed, subscriber, revision))
-    letters = b32encode(hmac.digest(secret.encode(), what, sha256)).decode().lower()
-    return PREFIX + letters[:LENGTH]
+    """Return the token of one link. Another kind, feed, subscriber or revision gives an unrelated one."""
+    # As JSON: joined names could run into each other, ("ab", "c") into ("a", "bc").
+    message = json.encode((kind, feed, subscriber, revision))
+    letters = b32encode(hmac.digest(secret.encode(), message, sha256)).decode().lower()
+    return PREFIX + letters[:TOKEN_LETTERS]
 
 
 def installation(secret: str) -> str:
-    """What tells installations apart where others can read it: 60 bits of an HMAC, unrelated to any link."""
+    """Return a public id of this installation: 60 bits of an HMAC, unrelated to any link."""
     letters = b32encode(hmac.digest(secret.encode(), b"installation", sha256)).decode().lower()
     return letters[:12]
 
 
 def is_token(text: str) -> bool:
-    """Whether a text has the form of a token."""
-    return re.fullmatch(rf"{PREFIX}[a-z2-7]{{{LENGTH}}}", text) is not None
+    """Return whether a text has the form of a token."""
+    return re.fullmatch(rf"{PREFIX}[a-z2-7]{{{TOKEN_LETTERS}}}", text) is not None
 
 
 def matching(token: str, candidates: Iterable[tuple[str, str]]) -> str | None:
-    """The name of the (name, token) pair whose token this is, or None.
+    """Return the name of the (name, token) pair that has this token, or None.
 
-    Every candidate is compared, each in constant time: how long it takes says nothing about which.
+    Every candidate is compared, each in constant time: the time taken does not say which one matches.
     """
-    given, found = token.encode("utf-8", "replace"), None
+    given, match = token.encode("utf-8", "replace"), None
     for name, candidate in candidates:
         if hmac.compare_digest(candidate.encode(), given):
-            found = name
-    return found
+            match = name
+    return match
 
 
 class Grant(Struct, frozen=True):
-    """What a good link opens the feed to: `subscriber` is empty for the feed's own link, or none."""
+    """Access to a feed. `subscriber` is empty for the feed's own link, and for access without one."""
 
     subscriber: str = ""
     revoked: bool = False
 
 
 class Links:
-    """Decides by names and tokens alone: nothing is stored, Plane is not asked.
-
-    Of automatic feeds it knows those that `know` was called with.
-    """
+    """Decides who may read which feed, by names and tokens only: nothing is stored, Plane is not asked."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -80,38 +78,35 @@ class Links:
         self._automatic: dict[tuple[Kind, str], Tokens] = {}
         self._names: dict[tuple[Kind, str], str] = {}
 
-    def know(self, feeds: Mapping[str, AutomaticFeed], names: AssignedNames) -> None:
-        """From now on these automatic feeds, and no others, are open by their links.
+    def set_automatic(self, feeds: Mapping[str, AutomaticFeed], names: AssignedNames) -> None:
+        """Replace the automatic feeds that links open.
 
-        Links of before, which were derived from their names, open them too.
+        Links of former versions, which were derived from feed names instead of identities, open them too.
         """
         former = former_names(feeds, names, self._config.feeds)
+        secret = self._config.secret.reveal() if self._config.secret else None
         self._automatic = {
-            (kind, name): self._of_sources(kind, (feed.identity, *former.get(name, ())))
+            (kind, name): tuple(
+                ("", derive(secret, kind, source)) for source in (feed.identity, *former.get(name, ()))
+            )
             for name, feed in feeds.items()
             for kind in KINDS
+            if secret is not None
         }
         self._names = {
             (kind, token): name for (kind, name), tokens in self._automatic.items() for _, token in tokens
         }
 
-    def _of_sources(self, kind: Kind, sources: Iterable[str]) -> Tokens:
-        if self._config.secret is None:
-            return ()
-        secret = self._config.secret.reveal()
-        return tuple(("", derive(secret, kind, source)) for source in sources)
-
     def name_of(self, name: str, token: str | None, kind: Kind = "feed") -> str:
-        """The feed that an address is of. Of an automatic one the token says it: people change their names.
-
-        Python's hashes are keyed: how long a look into a dict takes tells nothing about its keys.
-        """
+        """Return the feed of an address. The token decides for automatic ones: people change their names."""
+        # Not in constant time, and safe: Python's hashes of strings are keyed, so that the time of a lookup
+        # says nothing about the keys.
         return self._names.get((kind, token or ""), name)
 
     def access(self, name: str, token: str | None, kind: Kind = "feed") -> Grant | None:
-        """To whom this token (None: no token) opens the feed `name`; None: as if it did not exist.
+        """Return what this token (None: no token) grants to the feed `name`; None: as if it did not exist.
 
-        A link to embed has a token of its own `kind`: what shows it cannot make the feed's of it.
+        An embed link has a token of its own `kind`, from which nobody can derive the feed's.
         """
         feed = self._config.feeds.get(name, Feed())
         if token is None:
@@ -122,43 +117,43 @@ class Links:
         return Grant(subscriber, subscriber in feed.revoked)
 
     def token(self, name: str, subscriber: str = "", kind: Kind = "feed") -> str | None:
-        """The token of a feed's link, or of a subscriber's; None for a server without a secret."""
+        """Return the token of a feed's link, or of a subscriber's; None for a server without a secret."""
         known = self._all_tokens(kind, name, self._config.feeds.get(name, Feed()))
         return next((token for who, token in known if who == subscriber), None)
 
     def _all_tokens(self, kind: Kind, name: str, feed: Feed) -> Tokens:
-        """The feed's own come first. An automatic feed that is not known has those of its name."""
+        """Return the feed's own token first. An automatic feed that is not known has those of its name."""
         known = self._tokens.get((kind, name), ()) + self._automatic.get((kind, name), ())
         return known or tuple(self._derived(kind, name, feed))
 
     def ics_path(self, name: str, subscriber: str = "") -> str:
-        """The path of a feed's calendar, from the server's root."""
+        """Return the path of a feed's calendar, from the server's root."""
         return f"{self.page_path(name, subscriber)}.ics"
 
     def page_path(self, name: str, subscriber: str = "") -> str:
-        """The path of a feed's page."""
+        """Return the path of a feed's page."""
         return self._path("feeds", name, subscriber, "feed")
 
     def embed_path(self, name: str, subscriber: str = "") -> str:
-        """The path of what other pages show of a feed in a frame."""
+        """Return the path of the view of a feed for frames in other pages."""
         return self._path("embed", name, subscriber, "embed")
 
     def addresses(self, name: str, base: str, subscriber: str = "") -> dict[str, str]:
-        """The three links of a feed, or of a subscriber, under the server's address `base`."""
+        """Return the three links of a feed, or of a subscriber, under the server's address `base`."""
         paths = {"ics": self.ics_path, "page": self.page_path, "embed": self.embed_path}
         return {what: base + path(name, subscriber) for what, path in paths.items()}
 
-    def _path(self, room: str, name: str, subscriber: str, kind: Kind) -> str:
+    def _path(self, folder: str, name: str, subscriber: str, kind: Kind) -> str:
         feed = self._config.feeds.get(name, Feed())
         token = None if feed.public and not subscriber else self.token(name, subscriber, kind)
-        return f"/{room}/{token}/{name}" if token else f"/{room}/{name}"
+        return f"/{folder}/{token}/{name}" if token else f"/{folder}/{name}"
 
     def is_served(self, feed: Feed) -> bool:
-        """Whether the feed and its workspace are active."""
+        """Return whether the feed and its workspace are active."""
         return feed.active and self._config.workspaces[self._config.workspace_of(feed)].active
 
     def _may_be_served(self, name: str) -> bool:
-        """As `is_served`; of an automatic feed only Plane knows whether, and in which workspace, it is."""
+        """As `is_served`. Whether an automatic feed exists, and in which workspace, only Plane knows."""
         feed = self._config.feeds.get(name)
         if feed is not None:
             return self.is_served(feed)

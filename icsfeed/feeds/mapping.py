@@ -1,4 +1,4 @@
-"""From an issue or a period to calendar components. mapping.md is the contract, field by field."""
+"""Map issues and periods to calendar components. mapping.md is the contract, field by field."""
 
 import hmac
 import re
@@ -18,12 +18,12 @@ from icsfeed.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State,
 from icsfeed.text import clip, fill, inflated, is_blank, multi_line, one_line, with_names
 
 DOMAIN = "calplanebot"
-"""The right side of every UID: fixed for ever, so that calendars made before us keep their events."""
+"""The right side of every UID. It never changes: calendars of the bot before icsfeed keep their events."""
 
 _OUR_UID = re.compile(rf"(?:plane-(?:issue|cycle|module)|icsfeed-(?:stale|overdue|probe))-[^@\s]+@{DOMAIN}")
 
-TEXT_SHOWN = 1_500
-"""Characters of an issue's own text in a DESCRIPTION."""
+MAX_TEXT_LENGTH = 1_500
+"""Characters of an issue's own text in a DESCRIPTION, at most."""
 
 COLORS: Mapping[Priority, str | None] = {
     "urgent": "red",
@@ -46,11 +46,10 @@ class Style(Struct, frozen=True, kw_only=True):
     """How a feed shows its items. Equal styles give equal bytes for the same item.
 
     `web` is the workspace's address in Plane's web app (`https://plane.example.com/acme`).
-    `since` is when this style was first used by the feed, when it replaced another one: what it
-    shows counts as revised then (mapping.md, 5). `busy_key` hides which item a component is of, where
-    `details` are busy. `limit`: VTODOs that were asked of a feed of events with few details tell the
-    `state` as those do, or at most what is `done`, and no more than those of the rest. Where they are not
-    set they are left out of a digest.
+    `since` is when this style replaced another one in the feed: what it shows counts as revised then
+    (mapping.md, 5). `busy_key` hides which item a component is of, where `details` are busy. `limit`: VTODOs
+    that a query asked of a feed of events with few details show the `state` as the events do, or only what
+    is `done`, and otherwise no more than the events. Fields that are UNSET do not count in a digest.
     """
 
     web: str
@@ -69,24 +68,24 @@ class Style(Struct, frozen=True, kw_only=True):
 
 
 def issue_uid(issue_id: str) -> str:
-    """The UID of an issue's component: the same in every feed and every push, for ever."""
+    """Return the UID of an issue's component: the same in every feed and every push, permanently."""
     return f"plane-issue-{issue_id}@{DOMAIN}"
 
 
 def probe_uid(token: str) -> str:
-    """The UID of an object that is written to see whether that works."""
+    """Return the UID of an object that is only written to see whether that works."""
     return f"icsfeed-probe-{token}@{DOMAIN}"
 
 
 def is_our_uid(uid: str) -> bool:
-    """Whether a component of this UID is one that a feed may hold."""
+    """Return whether a feed may hold a component of this UID."""
     return _OUR_UID.fullmatch(uid) is not None
 
 
 def issue_components(
     issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str] = frozenset()
 ) -> tuple[Component, ...]:
-    """The one or two components of an issue. `parents`: ids of issues that the feed holds as VTODOs."""
+    """Return an issue's one or two components. `parents`: ids of the issues that the feed holds as VTODOs."""
     main = _issue(issue, snapshot, style, parents)
     if style.dates != "start-and-due" or style.component == "vtodo" or not _starts_before(issue):
         return (main,)
@@ -104,8 +103,8 @@ def issue_components(
 def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str]) -> Component:
     state, url = snapshot.state_of(issue), issue_url(issue, style.web)
     todo, shown = style.component == "vtodo", style.details != "busy"
-    whole = todo and shown and style.limit is UNSET
-    group = snapshot.group_of(issue)
+    unlimited = todo and shown and style.limit is UNSET
+    group, colors = snapshot.group_of(issue), {**COLORS, **dict(style.colors)}
     return Component(
         kind="VTODO" if todo else "VEVENT",
         uid=_uid("issue", issue.id, style),
@@ -117,35 +116,43 @@ def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[st
         revised=_revised(issue, snapshot, style),
         description=_issue_description(issue, snapshot, state, style, url),
         categories=_categories(issue, snapshot, state, style) if shown else (),
-        color=_color(issue, style) if shown else None,
+        color=colors[issue.priority] if shown else None,
         priority=PRIORITIES[issue.priority] if shown else None,
         url=url if shown else None,
-        completed=issue.completed if whole and group == "completed" else None,
-        related_to=issue_uid(issue.parent) if whole and issue.parent in parents else None,
+        completed=issue.completed if unlimited and group == "completed" else None,
+        related_to=issue_uid(issue.parent) if unlimited and issue.parent in parents else None,
         alarms=() if issue.due is None or (shown and group in DONE_GROUPS) else style.alarms,
     )
 
 
 def period_component(period: Period, snapshot: Snapshot, style: Style) -> Component:
-    """A cycle or module as one transparent event over all its days. Both of its dates must be set."""
-    shown = style.details != "busy"
+    """Return a cycle or module as one transparent event over all its days. Both of its dates must be set."""
+    shown, local = style.details != "busy", words(style.language)
     url = f"{style.web}/projects/{quote(period.project)}/{period.kind}s/{quote(period.id)}"
+    lines = []
+    if style.details in ("brief", "full"):
+        lines.append(f"{local['project']}: {one_line(snapshot.project.name)}")
+        progress = snapshot.progress(period)
+        if progress is not None:
+            done = local["done of"].format(done=progress[0], total=progress[1])
+            lines.append(f"{local['progress']}: {done}")
+        lines += ["", url]
     return Component(
         kind="VEVENT",
         uid=_uid(period.kind, period.id, style),
-        summary=_title(period.name, style) if shown else words(style.language)["busy"],
+        summary=_title(period.name, style) if shown else local["busy"],
         first=period.start,
         last=period.end,
         status="CONFIRMED",
         created=_created(period, style),
         revised=_revised(period, snapshot, style),
-        description=_period_description(period, snapshot, style, url),
+        description="\n".join(lines),
         url=url if shown else None,
     )
 
 
 def issue_url(issue: Issue, web: str) -> str:
-    """The issue's page in Plane's web app: the path that works on every version (plane-api.md)."""
+    """Return the address of the issue in Plane's web app: the path that all versions know (plane-api.md)."""
     return f"{web}/projects/{quote(issue.project)}/issues/{quote(issue.id)}"
 
 
@@ -162,10 +169,11 @@ def _first_day(issue: Issue, style: Style) -> date | None:
 
 
 def _status(group: StateGroup, style: Style) -> Status:
-    """By the state's group; of a busy feed the same for all."""
+    """Return the STATUS of a state's group; in a busy feed the same for all."""
     if style.component == "vtodo" and style.limit == "done":
-        is_told = style.done in ("cancelled", "check") and group in DONE_GROUPS
-        return "COMPLETED" if is_told else "NEEDS-ACTION"
+        # The events of this feed show only what is done, and not which of COMPLETED and CANCELLED it is.
+        shows_done = style.done in ("cancelled", "check") and group in DONE_GROUPS
+        return "COMPLETED" if shows_done else "NEEDS-ACTION"
     if style.component == "vtodo":
         return TODO_STATUS["backlog" if style.details == "busy" else group]
     cancelled = style.done == "cancelled" and style.details != "busy" and group in DONE_GROUPS
@@ -173,31 +181,28 @@ def _status(group: StateGroup, style: Style) -> Status:
 
 
 def _uid(kind: str, id_: str, style: Style) -> str:
-    """The UID of a component. A busy feed's is keyed: nobody can tell by it which item that is."""
+    """Return the UID of a component. In a busy feed it is keyed: it must not say which item that is."""
     if style.busy_key is UNSET:
         return f"plane-{kind}-{id_}@{DOMAIN}"
     return f"plane-issue-{_keyed(f'{kind} {id_}', style.busy_key).hex()[:32]}@{DOMAIN}"
 
 
-def _keyed(what: str, key: str) -> bytes:
-    return hmac.digest(key.encode(), what.encode(), sha256)
-
-
-def _color(issue: Issue, style: Style) -> str | None:
-    return dict(style.colors).get(issue.priority, COLORS[issue.priority])
+def _keyed(text: str, key: str) -> bytes:
+    return hmac.digest(key.encode(), text.encode(), sha256)
 
 
 def _revised(item: Issue | Period, snapshot: Snapshot, style: Style) -> datetime:
     revised = snapshot.revised(item)
     if style.busy_key is not UNSET:
-        # The second at which it changed would join it to another feed: up to an hour earlier, always as much.
+        # The second of the change would identify the item in another feed. So it is moved back by up to an
+        # hour; always by as much for one item, or revisions could run backwards.
         earlier = int.from_bytes(_keyed(item.id, style.busy_key)[:4], "big") % 3600
         revised = max(_created(item, style), revised - timedelta(seconds=earlier))
     return revised if style.since is None else max(revised, style.since)
 
 
 def _created(item: Issue | Period, style: Style) -> datetime:
-    """When it was made; in a busy feed the day: the second would tell which it is."""
+    """Return when an item was created; in a busy feed the day only: the second would identify it."""
     if style.busy_key is UNSET:
         return item.created
     return datetime.combine(item.created.date(), time.min, item.created.tzinfo)
@@ -220,8 +225,8 @@ def _summary(issue: Issue, snapshot: Snapshot, state: State | None, style: Style
         "priority": words(style.language)[issue.priority],
     }
     summary = _title(fill(style.summary, fields), style)
-    ticked = style.component == "vevent" and style.done == "check" and snapshot.is_done(issue)
-    return f"✓ {summary}" if ticked else summary
+    checked = style.component == "vevent" and style.done == "check" and snapshot.is_done(issue)
+    return f"✓ {summary}" if checked else summary
 
 
 def _key(issue: Issue, snapshot: Snapshot) -> str:
@@ -244,8 +249,8 @@ def _label_names(issue: Issue, snapshot: Snapshot) -> list[str]:
 
 
 def _person_name(snapshot: Snapshot, person: str) -> str | None:
-    found = snapshot.people.get(person)
-    return found.name if found else None
+    member = snapshot.people.get(person)
+    return member.name if member else None
 
 
 def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, style: Style, url: str) -> str:
@@ -254,41 +259,27 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
     local = words(style.language)
     head = [_key(issue, snapshot), state.name if state else ""]
     head.append(local[issue.priority] if issue.priority != "none" else "")
-    parts = [one_line(" · ".join(part for part in head if part))]
+    lines = [one_line(" · ".join(part for part in head if part))]
     if style.details == "full":
-        parts += _facts(issue, snapshot, local)
-        own = _text(issue, snapshot)
-        parts += ["", multi_line(own)] if own else []
-    return "\n".join([*parts, "", url])
-
-
-def _text(issue: Issue, snapshot: Snapshot) -> str:
-    text = with_names(inflated(issue.text), lambda person: _person_name(snapshot, person))
-    return clip(text, TEXT_SHOWN)
+        lines += _facts(issue, snapshot, local)
+        text = with_names(inflated(issue.text), lambda person: _person_name(snapshot, person))
+        text = clip(text, MAX_TEXT_LENGTH)
+        lines += ["", multi_line(text)] if text else []
+    return "\n".join([*lines, "", url])
 
 
 def _facts(issue: Issue, snapshot: Snapshot, local: Mapping[str, str]) -> Iterable[str]:
     people = [name for person in issue.assignees if (name := _person_name(snapshot, person))]
-    named = {
+    # Plane promises no order of assignees and links: sorted, so that equal data gives equal bytes.
+    facts = {
         "assignees": sorted(people),
         "labels": _label_names(issue, snapshot),
         "cycle": _period_names(issue, snapshot, "cycle"),
         "module": _period_names(issue, snapshot, "module"),
         "start": [local["date"].format(day=issue.start)] if issue.start and issue.start != issue.due else [],
     }
-    return [f"{local[word]}: {one_line(', '.join(names))}" for word, names in named.items() if names]
+    return [f"{local[word]}: {one_line(', '.join(names))}" for word, names in facts.items() if names]
 
 
 def _period_names(issue: Issue, snapshot: Snapshot, kind: Literal["cycle", "module"]) -> list[str]:
     return sorted(period.name for period in snapshot.links.get(issue.id, ()) if period.kind == kind)
-
-
-def _period_description(period: Period, snapshot: Snapshot, style: Style, url: str) -> str:
-    if style.details in ("title", "busy"):
-        return ""
-    local = words(style.language)
-    lines = [f"{local['project']}: {one_line(snapshot.project.name)}"]
-    progress = snapshot.progress(period)
-    if progress is not None:
-        lines.append(f"{local['progress']}: {local['done of'].format(done=progress[0], total=progress[1])}")
-    return "\n".join([*lines, "", url])

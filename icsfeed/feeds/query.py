@@ -22,23 +22,22 @@ FIELDS = (
     *("priority", "state", "label", "assignee", "cycle", "module"),
     *("from", "to", "days", "component", "alarm", "done", "dates"),
 )
-"""The parameters that narrow a feed, in the order in which an address names them."""
+"""The parameters that narrow a feed, in the order in which an address has them."""
 
 URL_LIMIT = 200
 """Characters: Google takes 256, and some apps fewer (clients.md)."""
 DAYS_LIMIT = 36_500
-"""A century: more is a mistake, and dates end in 9999."""
+"""Days, a century: more is a mistake, and dates end in 9999."""
 
 ALARMS_LIMIT = 10
 """Reminders for an issue: each adds lines to every component of a feed."""
 
-
 LENGTH_LIMIT = 2_000
-"""Characters of all values together, ten times what a link may have: a question is kept with its answer."""
+"""Characters of all values together, ten times what a link may have: a query is cached with its feed."""
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """What the parameters ask. `first` and `last` are days, inclusive; `days` counts from today."""
+    """The parameters, parsed. `first` and `last` are dates, inclusive; `days` counts from today."""
 
     only: Match = Match()
     exclude: Match = Match()
@@ -52,7 +51,7 @@ class Query(Struct, frozen=True, kw_only=True):
 
     @property
     def restyles(self) -> bool:
-        """Whether items look otherwise than in the feed itself."""
+        """Whether items look different from those of the feed itself."""
         return any(asked is not None for asked in (self.component, self.alarm, self.done, self.dates))
 
 
@@ -66,7 +65,14 @@ def parse_query(parameters: Iterable[tuple[str, str]]) -> Query:
     for name, value in parameters:
         if value.strip():
             given.setdefault(name, []).append(value.strip())
-    _refuse_too_long(given)
+    length = 0
+    for field in FIELDS:
+        length += sum(map(len, given.get(field, ())))
+        if length > LENGTH_LIMIT:
+            raise BadParameter(field, f"exceeds {LENGTH_LIMIT} characters together with those before it")
+    alarms = [part for value in given.get("alarm", ()) for part in _parts(value)]
+    if len(alarms) > ALARMS_LIMIT:
+        raise BadParameter("alarm", f"must be {ALARMS_LIMIT} durations at most")
     query = Query(
         only=_match(given, excluded=False),
         exclude=_match(given, excluded=True),
@@ -74,7 +80,7 @@ def parse_query(parameters: Iterable[tuple[str, str]]) -> Query:
         last=_one(given, "to", _day),
         days=_one(given, "days", _days),
         component=_one(given, "component", _choice(get_args(ComponentKind))),
-        alarm=_alarms(given),
+        alarm=tuple(map(_alarm, alarms)) or None,
         done=_one(given, "done", _choice(get_args(DoneMode))),
         dates=_one(given, "dates", _choice(get_args(DateMode))),
     )
@@ -84,11 +90,11 @@ def parse_query(parameters: Iterable[tuple[str, str]]) -> Query:
 
 
 def narrowed(feed: Feed, query: Query) -> Feed:
-    """The feed as the query wants it shown. What the feed drops stays dropped.
+    """Return the feed as the query narrows it. What the feed drops stays dropped.
 
-    Raises BadParameter where what is left would tell what the feed hides (mapping.md, 2c).
+    Raises BadParameter where the result would reveal what the feed hides (mapping.md, 2c).
     """
-    _refuse_probing(feed, query)
+    _raise_if_revealing(feed, query)
     changes: dict[str, object] = {}
     if query.component is not None:
         changes["component"] = query.component
@@ -103,7 +109,7 @@ def narrowed(feed: Feed, query: Query) -> Feed:
 
 
 def shown_fields(feed: Feed) -> frozenset[str]:
-    """The fields of a Match whose values the feed shows of each issue, and may be narrowed by."""
+    """Return the fields of a Match that the feed shows of each issue, and may be narrowed by."""
     if feed.details == "full":
         return frozenset(Match.__struct_fields__)
     if feed.details == "busy":
@@ -114,30 +120,30 @@ def shown_fields(feed: Feed) -> frozenset[str]:
 
 
 def tells_done(feed: Feed) -> bool:
-    """Whether the feed shows which issues are completed or cancelled: by their state, or as `done` says."""
+    """Return whether the feed shows which issues are completed or cancelled: by state, or as `done` says."""
     if feed.details == "busy":
         return False
     return "state" in shown_fields(feed) or feed.done != "keep" or feed.component == "vtodo"
 
 
 def tells_start(feed: Feed) -> bool:
-    """Whether the feed shows when issues start: in full details, or as events."""
+    """Return whether the feed shows when issues start: in full details, or by the dates of events."""
     return feed.details == "full" or (feed.details != "busy" and feed.dates != "due")
 
 
 def may_remind(feed: Feed) -> bool:
-    """Whether reminders may be asked for: issues that are done have none, but in a busy feed."""
+    """Return whether reminders may be asked for: except in a busy feed, issues that are done have none."""
     return feed.details == "busy" or tells_done(feed)
 
 
-def _refuse_probing(feed: Feed, query: Query) -> None:
+def _raise_if_revealing(feed: Feed, query: Query) -> None:
     shown = shown_fields(feed)
     for match in (query.only, query.exclude):
         for field in Match.__struct_fields__:
             if getattr(match, field) and field not in shown:
                 raise BadParameter(field, "cannot be used: this calendar does not show it")
         if feed.public and any("@" in value for value in match.assignee):
-            # Everybody could ask for any address: whose it is, and whether it is anybody's, is not public.
+            # Anybody could try addresses: whose one is, and whether it exists, is not public.
             raise BadParameter("assignee", "cannot be an e-mail address in a public calendar: use the name")
     if query.done is not None and not tells_done(feed):
         raise BadParameter("done", "cannot be used: this calendar does not show it")
@@ -145,14 +151,6 @@ def _refuse_probing(feed: Feed, query: Query) -> None:
         raise BadParameter("dates", "cannot be used: this calendar does not show it")
     if query.alarm is not None and not may_remind(feed):
         raise BadParameter("alarm", "cannot be used: this calendar does not show what is done")
-
-
-def _refuse_too_long(given: Mapping[str, list[str]]) -> None:
-    length = 0
-    for field in FIELDS:
-        length += sum(map(len, given.get(field, ())))
-        if length > LENGTH_LIMIT:
-            raise BadParameter(field, f"makes more than {LENGTH_LIMIT} characters with what is before it")
 
 
 def _match(given: Mapping[str, list[str]], *, excluded: bool) -> Match:
@@ -164,13 +162,12 @@ def _match(given: Mapping[str, list[str]], *, excluded: bool) -> Match:
     priorities = [part for value in values("priority") for part in _parts(value)]
     return Match(
         priority=tuple(read("priority", part) for part in priorities),
-        **{field: _names(values(field)) for field in ("state", "label", "assignee", "cycle", "module")},
+        **{
+            # Each value whole as well as its parts: the name of a label may hold a comma.
+            field: tuple(dict.fromkeys(n for v in values(field) for n in (v, *_parts(v)) if n))
+            for field in ("state", "label", "assignee", "cycle", "module")
+        },
     )
-
-
-def _names(values: Iterable[str]) -> tuple[str, ...]:
-    """Each value whole, and its comma-separated parts: a label's own name may hold commas."""
-    return tuple(dict.fromkeys(name for value in values for name in (value, *_parts(value)) if name))
 
 
 def _parts(value: str) -> list[str]:
@@ -206,13 +203,6 @@ def _days(field: str, value: str) -> int:
     return int(value)
 
 
-def _alarms(given: Mapping[str, list[str]]) -> tuple[Alarm, ...] | None:
-    values = [part for value in given.get("alarm", ()) for part in _parts(value)]
-    if len(values) > ALARMS_LIMIT:
-        raise BadParameter("alarm", f"must be {ALARMS_LIMIT} durations at most")
-    return tuple(_alarm(value) for value in values) if values else None
-
-
 def _alarm(value: str) -> Alarm:
     try:
         return parse_alarm(value)
@@ -221,10 +211,10 @@ def _alarm(value: str) -> Alarm:
 
 
 def query_string(parameters: Iterable[tuple[str, str]]) -> str:
-    """The narrowing among these parameters, as a query: `priority=urgent,high&days=14`, or nothing.
+    """Return the shortest query of these parameters, such as `priority=urgent,high&days=14`, or nothing.
 
-    Empty and unknown ones are left out, values of one field joined with commas. A value that holds a
-    comma itself stands alone.
+    Empty and unknown ones are left out, and values of one field are joined with commas. A value that holds a
+    comma itself gets a parameter of its own.
     """
     given: dict[str, list[str]] = {}
     for name, value in parameters:
@@ -234,7 +224,7 @@ def query_string(parameters: Iterable[tuple[str, str]]) -> str:
 
 
 def with_query(url: str, query: str) -> str:
-    """The address with this query, if there is one."""
+    """Return the address with this query, if there is one."""
     return f"{url}?{query}" if query else url
 
 

@@ -1,4 +1,4 @@
-"""From what is known of a feed's projects to its bytes, each component written once for all feeds."""
+"""Render feeds: each component is written once and shared by all feeds, and each feed has a history."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -16,22 +16,19 @@ from icsfeed.single_flight import run_in_thread
 from icsfeed.store.store import Store
 
 HISTORY_LOCK = 2.0
-"""Seconds that replicas wait for each other to say since when a feed is as it is."""
-STYLES = 1_000
-"""Projects times styles whose components are kept as bytes; what feeds hold of them stays anyway."""
+"""Seconds that replicas wait for each other's history of a feed."""
+MAX_STYLES = 1_000
+"""Pairs of a project and a style whose components are cached; cached feeds hold on to their own anyway."""
 
 
 class Renderer:
-    """Renders the feeds of one configuration.
-
-    The histories of feeds, since when each is as it is, are kept in the `store`.
-    """
+    """Renders the feeds of one configuration. `store` holds the histories of feeds: when each changed."""
 
     def __init__(self, config: Config, clock: Callable[[], datetime], store: Store) -> None:
         self._config = config
         self._clock = clock
         self._store = store
-        self._written: LRUCache[tuple[str, Style], RenderedIssues] = LRUCache(STYLES)
+        self._written: LRUCache[tuple[str, Style], RenderedIssues] = LRUCache(MAX_STYLES)
         self._histories: dict[str, History] = {}
 
     def style(self, name: str, feed: Feed) -> Style:
@@ -105,7 +102,10 @@ class Renderer:
     def _dated(
         self, calendar: Calendar, parts: Sequence[RenderedComponent], changed: datetime, last: Rendered | None
     ) -> Rendered:
-        """A narrowed feed, changed at `changed` or later: when its body is another one than the last."""
+        """Return a narrowed feed that changed at `changed`, or now where only its body differs from the last.
+
+        Narrowed feeds have no stored history: there may be any number of them.
+        """
 
         def at(moment: datetime) -> Rendered:
             return render_dated(calendar.header, parts, moment)

@@ -1,4 +1,4 @@
-"""Feeds as they are asked for: a name and a query to bytes, kept while nothing changes."""
+"""Serve feeds: from a name and a query to bytes, cached while nothing changes."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ ENTRY_BYTES = 5_000
 """What a narrowed feed takes besides its body; most of it is the query that is its key."""
 
 AT_HAND = timedelta(seconds=VIEW_KEPT)
-"""For how long a feed is handed on without looking whether anything has changed."""
+"""How long a feed is served without a check whether anything has changed."""
 
 Key = tuple[str, Query]
 _WHOLE = Query()
@@ -48,7 +48,7 @@ class CachedFeed(Struct, frozen=True):
 
 
 class CurrentFeed(NamedTuple):
-    """A feed's bytes that were current `at` that time, of that edition of its workspace."""
+    """A feed's bytes that were current `at` a time, with that `edition` of its workspace."""
 
     rendered: Rendered
     at: datetime
@@ -89,14 +89,13 @@ class FeedService:
         self._automatic = AutomaticFeeds(config, self.known_rosters, self.links, store)
 
     async def start(self) -> None:
-        """Open the links of automatic feeds, as far as was kept of whose they are. Plane is not asked."""
+        """Open the links of automatic feeds, as far as stored projects and people say. Plane is not asked."""
         await self._automatic.current()
 
     async def rendered(self, name: str, query: Query = _WHOLE, until: float | None = None) -> Rendered:
-        """The feed's bytes, as fresh as the deadline (or `until`) allows, else as they were last.
+        """Return the feed's bytes, as fresh as the deadline (or `until`) allows, else the last good ones.
 
-        Raises UnknownFeed, BadParameter when the query cannot be used,
-        NoCopy when nothing of it was ever read.
+        Raises UnknownFeed, BadParameter when the query cannot be used, NoCopy when it was never read.
         """
         until = self._until() if until is None else until
         feed = narrowed(await self.feed(name, until), query)
@@ -104,37 +103,39 @@ class FeedService:
         return (await self._cache(query).or_last((name, query), current)).rendered
 
     def at_hand(self, name: str) -> Rendered | None:
-        """The whole feed's bytes if they were found to be current within a second; views are kept as long."""
-        found = self._current_at.get(name)
-        if found is None or found.workspace.edition != found.edition:
+        """Return the whole feed's bytes if they were current within the last second, else None.
+
+        A workspace does not look at what is fresh more often either. Its edition changes when that must not
+        wait. A clock that was set back counts as too old.
+        """
+        current = self._current_at.get(name)
+        if current is None or current.workspace.edition != current.edition:
             return None
-        return found.rendered if timedelta() <= self._clock() - found.at < AT_HAND else None
+        return current.rendered if timedelta() <= self._clock() - current.at < AT_HAND else None
 
     def made(self, name: str) -> CachedFeed | None:
-        """The feed as it was last rendered; None: it was not since the start."""
+        """Return the feed as it was last rendered; None where it was not since the start."""
         return self._whole.last((name, _WHOLE))
 
     def _cache(self, query: Query) -> StampedCache[Key, CachedFeed]:
-        """Narrowed feeds have a cache of their own: there may be any number, and they must not push whole
-        feeds out.
-        """
+        # There may be any number of narrowed feeds: they must not push whole ones out.
         return self._whole if query == _WHOLE else self._narrowed
 
     def workspace_of(self, feed: Feed) -> str:
-        """The name of the feed's workspace."""
+        """Return the name of the feed's workspace."""
         return self.config.workspace_of(feed)
 
     def today(self) -> date:
-        """The day in the configured zone."""
+        """Return the day in the configured zone."""
         return self._clock().astimezone(self._zone).date()
 
     async def view(self, name: str) -> View:
-        """What is known of the feed's projects. Raises as `rendered`."""
+        """Return what is known of the feed's projects. Raises as `rendered`."""
         until = self._until()
         return await self._view(name, await self.feed(name, until), _WHOLE, until)
 
     async def calendar(self, name: str) -> Calendar:
-        """The feed before it is bytes, with the counts of what is not in it. Raises as `rendered`."""
+        """Return the feed before it is bytes, with counts of what is not in it. Raises as `rendered`."""
         return self.calendar_of(await self.feed_input(name))
 
     async def feed_input(self, name: str, query: Query = _WHOLE, patience: float = 0.0) -> FeedInput:
@@ -151,58 +152,60 @@ class FeedService:
         return self._renderer.calendar(source)
 
     async def all_links(self, base: str) -> dict[str, dict[str, Any]]:
-        """Every feed that is served and its links: `{"ics", "page", "embed"}`, and `links` by subscriber."""
-        names = [name for name, feed in self.config.feeds.items() if self.links.is_served(feed)]
-        return {name: self._links_of(name, base) for name in (*names, *await self.auto_feeds())}
-
-    def _links_of(self, name: str, base: str) -> dict[str, Any]:
-        feed = self.config.feeds.get(name)
-        links: dict[str, Any] = self.links.addresses(name, base)
-        if feed is not None and feed.subscribers:
-            links["links"] = {who: self.links.addresses(name, base, who) for who in feed.subscribers}
+        """Return each served feed's links, `{"ics", "page", "embed"}`, and `links` by subscriber."""
+        feeds = {name: feed for name, feed in self.config.feeds.items() if self.links.is_served(feed)}
+        feeds.update(await self.auto_feeds())
+        addresses = self.links.addresses
+        links: dict[str, dict[str, Any]] = {name: {**addresses(name, base)} for name in feeds}
+        for name, feed in feeds.items():
+            if feed.subscribers:
+                links[name]["links"] = {who: addresses(name, base, who) for who in feed.subscribers}
         return links
 
     def revoked(self, name: str) -> Rendered:
-        """The calendar of a revoked link."""
+        """Return the calendar of a revoked link."""
         feed = self.config.feeds[name]
         day = Day(self.today(), self._zone)
         calendar = tombstone(name, feed, self._renderer.style(name, feed), day)
         return render_dated(calendar.header, calendar.parts({}), day.midnight)
 
     async def feed(self, name: str, until: float | None = None) -> Feed:
-        """The feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""
+        """Return the feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""
         configured = self.config.feeds.get(name)
         if configured is not None:
             return configured
         if may_be_auto(name, self.config.auto):
-            made = (await self.auto_feeds(until)).get(name)
-            if made is not None:
-                return made
+            automatic = (await self.auto_feeds(until)).get(name)
+            if automatic is not None:
+                return automatic
             self._raise_if_unread(name)
         raise UnknownFeed(name)
 
     async def auto_feeds(self, until: float | None = None) -> Mapping[str, Feed]:
-        """The automatic feeds of all workspaces that were read, but for those whose name is configured."""
+        """Return the automatic feeds of all workspaces that were read; configured names are left out."""
         await self.rosters(until)
         return await self._automatic.current()
 
     async def access(self, name: str, token: str | None, kind: Kind = "feed") -> tuple[str, Grant | None]:
-        """What an address opens: a feed by its own name, and to whom; see `Links`. Plane is not asked.
+        """Return the feed that an address opens, by its current name, and the access to it (see `Links`).
+
+        Plane is not asked.
 
         Raises NoCopy while it is not known whether the token is that of an automatic feed.
         """
         await self._automatic.current()
-        found = self.links.name_of(name, token, kind)
-        grant = self.links.access(found, token, kind)
+        current_name = self.links.name_of(name, token, kind)
+        grant = self.links.access(current_name, token, kind)
         if grant is None and may_be_auto(name, self.config.auto) and is_token(token or ""):
             self._raise_if_unread(name)
-        return found, grant
+        return current_name, grant
 
     async def rosters(self, until: float | None = None) -> Mapping[str, View]:
-        """The projects and people of each workspace that was read, by its name."""
-        looks = (workspace.view(_none, Needs(), until) for workspace in self.workspaces.values())
-        views = zip(self.workspaces, await asyncio.gather(*looks), strict=True)
-        return {name: view for name, view in views if view is not None}
+        """Return the projects and people of each workspace that was read, by its name."""
+        views = await asyncio.gather(
+            *(workspace.view(lambda _: (), Needs(), until) for workspace in self.workspaces.values())
+        )
+        return {name: view for name, view in zip(self.workspaces, views, strict=True) if view is not None}
 
     def known_rosters(self) -> Mapping[str, Roster]:
         """Return the projects and people as far as they are known; Plane is not asked."""
@@ -218,23 +221,23 @@ class FeedService:
         }
 
     def expire(self) -> None:
-        """Let everything be read of Plane again when it is next asked for."""
+        """Mark everything as not fresh, so that it is read from Plane when next asked for."""
         for workspace in self.workspaces.values():
             workspace.expire()
 
     @property
     def is_read(self) -> bool:
-        """Whether every workspace can be served, and nothing of any failed the last time."""
-        return all(one.is_ready and not one.last_error for one in self.workspaces.values())
+        """Whether every workspace can be served, and none has failed the last time."""
+        return all(workspace.is_ready and not workspace.last_error for workspace in self.workspaces.values())
 
     def why_unread(self, name: str) -> PlaneError | None:
-        """What kept a feed from being read: an automatic one may be in any workspace."""
+        """Return why a feed could not be read. An automatic one may be in any workspace."""
         feed = self.config.feeds.get(name)
         names = self.workspaces.keys() if feed is None else (self.config.workspace_of(feed),)
-        return next(filter(None, (self.workspaces[one].last_error for one in names)), None)
+        return next(filter(None, (self.workspaces[workspace].last_error for workspace in names)), None)
 
     def unread(self) -> PlaneError | None:
-        """Why automatic feeds of some workspace are not known; None when all are, or there are none."""
+        """Return why automatic feeds of a workspace are not known; None when all are, or there are none."""
         if not (self.config.auto.projects or self.config.auto.assignees):
             return None
         unknown = (workspace for workspace in self.workspaces.values() if not workspace.is_known)
@@ -246,11 +249,12 @@ class FeedService:
                 raise NoCopy(name, workspace.retry_after, workspace.waiting)
 
     def _until(self) -> float | None:
-        """One deadline for all that an answer waits for: the workspaces share their timer."""
+        """Return one deadline for all that a response waits for: the workspaces share their timer."""
         return next((workspace.until for workspace in self.workspaces.values()), None)
 
     async def _current(self, name: str, feed: Feed, query: Query, until: float | None) -> CachedFeed:
         workspace = self.workspaces[self.config.workspace_of(feed)]
+        # Before the view is read: a sync that ends meanwhile makes what was read before it out of date.
         edition = workspace.edition
         source = await self._input(name, feed, query, until)
         at = self._clock()
@@ -290,7 +294,3 @@ class FeedService:
         if self.compressor and last is not None and last.rendered.etag != rendered.etag:
             self.compressor.drop(last.rendered)
         return CachedFeed(rendered, calendar.count, calendar.selection.undated, calendar.selection.start_only)
-
-
-def _none(_projects: object) -> tuple[()]:
-    return ()

@@ -15,7 +15,7 @@ from app_world import World, serving, settings
 
 from icsfeed.config.schema import Auto, Feed
 from icsfeed.demo.settings import demo_config
-from icsfeed.feeds.compression import SMALL, Compressor
+from icsfeed.feeds.compression import SMALL_BYTES, Compressor
 from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.web.feed_response import UNDER_WAY
 
@@ -171,7 +171,7 @@ async def test_others_are_served_between_the_pieces_for_a_reader_who_has_gone(la
 class Body:
     """Stands for a feed: counts how often, and where, it is compressed."""
 
-    def __init__(self, etag: str = '"a"', size: int = SMALL + 1) -> None:
+    def __init__(self, etag: str = '"a"', size: int = SMALL_BYTES + 1) -> None:
         self.etag, self.size = etag, size
         self.threads: list[int] = []
 
@@ -193,7 +193,7 @@ async def test_a_body_is_compressed_once_for_all_who_wait_and_off_the_event_loop
 
 
 async def test_a_small_body_is_compressed_on_the_spot() -> None:
-    body = Body(size=SMALL)
+    body = Body(size=SMALL_BYTES)
     await Compressor().body(feed(body))
     assert body.threads == [threading.get_ident()]
 

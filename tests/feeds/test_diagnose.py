@@ -30,12 +30,12 @@ URGENT = Filter(priority=("urgent",))
             id="hers are undated",
         ),
         pytest.param(
-            {"window": SOON}, [issue(due=LATER)], "all that fits lies outside its window", id="window"
+            {"window": SOON}, [issue(due=LATER)], "all matching issues lie outside its window", id="window"
         ),
         pytest.param(
             {"done": "drop"},
             [issue(state="completed")],
-            "all that fits is done, and done issues are dropped",
+            "all matching issues are done, and done issues are dropped",
             id="done",
         ),
         pytest.param(

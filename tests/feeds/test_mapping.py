@@ -23,7 +23,7 @@ from making import (
 from msgspec.structs import replace
 
 from icsfeed.feeds.mapping import (
-    TEXT_SHOWN,
+    MAX_TEXT_LENGTH,
     Style,
     is_our_uid,
     issue_components,
@@ -298,7 +298,7 @@ def test_a_start_on_the_due_day_is_not_worth_a_line() -> None:
 
 def test_an_issues_text_is_cut_on_a_word() -> None:
     shown = component(issue(text="word " * 1000)).description.split("\n")[2]
-    assert TEXT_SHOWN - 10 < len(shown) <= TEXT_SHOWN
+    assert MAX_TEXT_LENGTH - 10 < len(shown) <= MAX_TEXT_LENGTH
     assert shown.endswith("word…")
 
 

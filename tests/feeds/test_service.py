@@ -460,9 +460,9 @@ async def test_readers_who_come_together_renew_the_automatic_feeds_once() -> Non
     class Counted(Links):
         known = 0
 
-        def know(self, served: Mapping[str, AutomaticFeed], names: AssignedNames) -> None:
+        def set_automatic(self, served: Mapping[str, AutomaticFeed], names: AssignedNames) -> None:
             self.known += 1
-            super().know(served, names)
+            super().set_automatic(served, names)
 
     async with serving() as world:
         await world.service.auto_feeds()
