@@ -91,7 +91,7 @@ async def test_somebody_elses_file_is_left_alone(world: World, tmp_path: Path) -
     (tmp_path / "property.ics").write_bytes(b"theirs")
     done = await exported(world, tmp_path)
     assert (done.written, [*done.failed]) == (["public"], ["property"])
-    assert "no export made" in done.failed["property"]
+    assert "no export wrote" in done.failed["property"]
     assert files(tmp_path)["property.ics"] == b"theirs"
 
 
@@ -162,7 +162,7 @@ async def test_files_at_links_of_automatic_feeds_go_on_when_somebody_is_renamed(
     of_name = f"feeds/{derive(secret.reveal(), 'feed', 'project-prop')}/project-prop.ics"
     folder = ExportFolder(tmp_path)
     with folder.locked():  # as an export of links that were derived from names
-        folder.keep_record({of_name: "project-prop"})
+        folder.write_record({of_name: "project-prop"})
         folder.put(of_name, b"old", NOW)
     async with serving(automatic, data=data) as world:
         done = await exported(world, tmp_path, links=True)

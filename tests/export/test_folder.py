@@ -98,10 +98,10 @@ def test_removing_takes_the_empty_folders_along(folder: ExportFolder, tmp_path: 
 
 def test_the_record_is_kept(folder: ExportFolder, tmp_path: Path) -> None:
     assert folder.record() == {}
-    folder.keep_record({"x.ics": "x"})
+    folder.write_record({"x.ics": "x"})
     assert folder.record() == {"x.ics": "x"}
     before = (tmp_path / RECORD).stat().st_ino
-    folder.keep_record({"x.ics": "x"})
+    folder.write_record({"x.ics": "x"})
     assert (tmp_path / RECORD).stat().st_ino == before
 
 
@@ -117,7 +117,7 @@ def test_a_record_that_cannot_be_used_stops_the_export(
 def test_a_record_that_cannot_be_written_stops_the_export(folder: ExportFolder, tmp_path: Path) -> None:
     (tmp_path / RECORD).mkdir()
     with pytest.raises(ExportError, match="cannot write"):
-        folder.keep_record({})
+        folder.write_record({})
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
