@@ -1,6 +1,6 @@
-"""A calendar as somebody sent it, right or wrong: what its bytes show to a program that reads them.
+"""Read a calendar file as it is, valid or not.
 
-Nothing is refused here: `read_body` tells what it finds, doctor/verdict.py what follows from it.
+Nothing is rejected here: `read_body` reports what it finds, doctor/verdict.py what follows from it.
 """
 
 import re
@@ -17,7 +17,7 @@ _PARAMETER = r';[A-Za-z0-9-]+=(?:"[^"\x00-\x1f]*"|[^";:,\x00-\x08\x0a-\x1f]*)(?:
 _LINE = re.compile(rf"([A-Za-z0-9-]+)((?:{_PARAMETER})*):([^\x00-\x08\x0a-\x1f\x7f]*)")
 _ZONE = re.compile(r';TZID=("?)([^";:]*)\1', re.IGNORECASE)
 _VOLATILE = frozenset({"DTSTAMP", "LAST-MODIFIED", "CREATED", "UID"})
-"""What sync programs leave out when they ask whether an event has changed."""
+"""Properties that sync programs ignore when they compare events."""
 
 
 class ParsedItem(Struct, frozen=True):
@@ -33,16 +33,16 @@ class ParsedItem(Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes it one: its UID, and of a changed occurrence which one."""
+        """What identifies it: its UID and, for a changed occurrence, its RECURRENCE-ID."""
         return (self.value("UID"), self.value("RECURRENCE-ID"))
 
     def value(self, name: str) -> str:
-        """A property's value without its parameters; empty where it is missing."""
+        """Return a property's value without its parameters; empty where it is missing."""
         return self.values.get(name, "").partition(":")[2]
 
 
 class CalendarFile(Struct, frozen=True, kw_only=True):
-    """What was found. `malformed` and `overlong` are numbers of lines, from 1; `zones` what it defines."""
+    """The contents of a file. `malformed` and `overlong`: line numbers, from 1; `zones`: those it defines."""
 
     is_calendar: bool
     is_utf8: bool
@@ -56,7 +56,7 @@ class CalendarFile(Struct, frozen=True, kw_only=True):
     used_zones: frozenset[str]
 
     def of(self, kind: str) -> tuple[ParsedItem, ...]:
-        """The items of a kind: VEVENT or VTODO."""
+        """Return the items of a kind: VEVENT or VTODO."""
         return tuple(item for item in self.items if item.kind == kind)
 
 
@@ -113,7 +113,7 @@ class _ComponentParser:
 
 
 def read_body(data: bytes) -> CalendarFile:
-    """What a calendar file shows; of something else only that it is none."""
+    """Return the contents of a calendar file; `is_calendar` is False for anything else."""
     text = data.decode("utf-8-sig", "replace")
     raw = _BREAK.split(text)
     walk = _ComponentParser()

@@ -8,7 +8,15 @@ import pytest
 
 from icsfeed.doctor.clients import CLIENTS
 from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations
-from icsfeed.doctor.probe import ALL, PEEK, REDIRECTS, SIZE, address, examine, open_doctor
+from icsfeed.doctor.probe import (
+    MAX_BODY_BYTES,
+    MAX_REDIRECTS,
+    PEEK_BYTES,
+    TOTAL_SECONDS,
+    address,
+    examine,
+    open_doctor,
+)
 from icsfeed.errors import Unfit
 
 pytestmark = pytest.mark.anyio
@@ -103,15 +111,15 @@ async def test_a_password_goes_along_on_its_own_host_and_one_of_a_redirect_is_no
 @pytest.mark.parametrize(
     ("site", "reason"),
     [
-        (lambda r: httpx.Response(302, headers={"Location": str(r.url)}), f"more than {REDIRECTS} times"),
-        (lambda _: httpx.Response(302, headers={"Location": "ftp://x/"}), "what is no web address"),
-        (lambda _: httpx.Response(302, headers={"Location": "file:///etc/passwd"}), "no web address"),
-        (lambda _: httpx.Response(302, headers={"Location": "https://x:99999/"}), "no web address"),
-        (lambda _: httpx.Response(302, headers={"Location": "https://a..b/"}), "no web address"),
+        (lambda r: httpx.Response(302, headers={"Location": str(r.url)}), f"more than {MAX_REDIRECTS} times"),
+        (lambda _: httpx.Response(302, headers={"Location": "ftp://x/"}), "not a web address"),
+        (lambda _: httpx.Response(302, headers={"Location": "file:///etc/passwd"}), "not a web address"),
+        (lambda _: httpx.Response(302, headers={"Location": "https://x:99999/"}), "not a web address"),
+        (lambda _: httpx.Response(302, headers={"Location": "https://a..b/"}), "not a web address"),
         (lambda _: httpx.Response(302, headers={"Location": "https://x:port/"}), "Invalid URL"),
         (
             lambda _: httpx.Response(302, headers={"Location": "https://xn--zzzzzzzz99999.x/"}),
-            "no web address",
+            "not a web address",
         ),
         (
             lambda _: httpx.Response(200, headers=GZIP, stream=httpx.ByteStream(b"no gzip")),
@@ -128,9 +136,9 @@ async def test_what_cannot_be_used_is_no_answer(site: Site, reason: str) -> None
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (httpx.ConnectError("refused"), "no answer (refused)"),
-        (httpx.ReadTimeout("slow"), "no answer in time"),
-        (httpx.RemoteProtocolError(""), "no answer (RemoteProtocolError)"),
+        (httpx.ConnectError("refused"), "no response (refused)"),
+        (httpx.ReadTimeout("slow"), "no response in time"),
+        (httpx.RemoteProtocolError(""), "no response (RemoteProtocolError)"),
     ],
 )
 async def test_no_connection_is_no_answer(error: Exception, reason: str) -> None:
@@ -142,13 +150,13 @@ async def test_no_connection_is_no_answer(error: Exception, reason: str) -> None
 
 async def test_no_more_is_read_than_is_needed() -> None:
     def site(_request: httpx.Request) -> httpx.Response:
-        packed = gzip.compress(BODY + b"x" * (SIZE * 3), mtime=0)
+        packed = gzip.compress(BODY + b"x" * (MAX_BODY_BYTES * 3), mtime=0)
         return httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=packed)
 
     seen = await look(site)
     first, google = answered(seen.first), answered(seen.apps["Google Calendar"])
-    assert (len(first.body), first.is_whole) == (SIZE, False)
-    assert (len(google.body), google.is_whole) == (PEEK, False)
+    assert (len(first.body), first.is_whole) == (MAX_BODY_BYTES, False)
+    assert (len(google.body), google.is_whole) == (PEEK_BYTES, False)
 
 
 @pytest.mark.parametrize("coding", ["gzip, gzip", "br", "zstd"])
@@ -180,10 +188,10 @@ async def test_no_cookie_goes_back() -> None:
 
 
 async def test_time_is_up_for_all_that_was_not_asked_yet() -> None:
-    seconds = iter([0.0, *([1.0] * 4), *([ALL + 1] * 200)])
+    seconds = iter([0.0, *([1.0] * 4), *([TOTAL_SECONDS + 1] * 200)])
     seen = await look(good, timer=lambda: next(seconds))
     assert isinstance(seen.first, FeedResponse)
-    assert seen.again == NoResponse(f"not asked: the others took {ALL:.0f} s")
+    assert seen.again == NoResponse(f"not requested: the others took {TOTAL_SECONDS:.0f} s")
 
 
 @pytest.mark.parametrize(
