@@ -137,13 +137,17 @@ class _Probe:
             response = await self._client.send(request, stream=True)
             try:
                 if not response.has_redirect_location:
-                    body, is_whole = await _beginning(response, limit)
+                    body = bytearray()
+                    async for piece in pieces(response):
+                        body += piece
+                        if len(body) > limit:
+                            break
                     lower = {name.lower(): value for name, value in response.headers.items()}
                     return FeedResponse(
                         status=response.status_code,
                         headers=lower,
-                        body=body,
-                        is_whole=is_whole,
+                        body=bytes(body[:limit]),
+                        is_whole=len(body) <= limit,
                         hops=tuple(hops),
                         seconds=self._timer() - started,
                     )
@@ -162,15 +166,6 @@ class _Probe:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return (url.scheme, url.host, url.port)
-
-
-async def _beginning(response: httpx.Response, limit: int) -> tuple[bytes, bool]:
-    body = bytearray()
-    async for piece in pieces(response):
-        body += piece
-        if len(body) > limit:
-            return bytes(body[:limit]), False
-    return bytes(body), True
 
 
 async def _with_validator(probe: _Probe, reply: Reply, name: str, header: str) -> Reply | None:

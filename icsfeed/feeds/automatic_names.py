@@ -104,7 +104,11 @@ def with_names(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Assigned
         [feed.feed.workspace or "" for feed in new],
         [feed.id for feed in new],
     ):
-        given = _with_suffixes(given, suffixes, names.owners)
+        count = Counter(given)
+        given = [
+            name if count[name] == 1 and name not in names.owners else f"{name}-{suffix}"
+            for name, suffix in zip(given, suffixes, strict=True)
+        ]
     owners = {name: feed.identity for name, feed in zip(given, new, strict=True)}
     first = {feed.identity for feed in new if _kind_of(feed) not in names.kinds}
     kinds = names.kinds | {_kind_of(feed) for feed in new}
@@ -114,15 +118,6 @@ def with_names(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Assigned
 def _kind_of(feed: AutomaticFeed) -> str:
     """`project/acme` of `project/acme/{id}`."""
     return feed.identity.rsplit("/", 1)[0]
-
-
-def _with_suffixes(names: Sequence[str], suffixes: Sequence[str], taken: Collection[str]) -> Sequence[str]:
-    """Return the names, each with its suffix where it is taken or occurs twice."""
-    count = Counter(names)
-    return [
-        name if count[name] == 1 and name not in taken else f"{name}-{suffix}"
-        for name, suffix in zip(names, suffixes, strict=True)
-    ]
 
 
 def by_name(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Mapping[str, AutomaticFeed]:

@@ -267,7 +267,11 @@ class FeedService:
 
     async def _input(self, name: str, feed: Feed, query: Query, until: float | None) -> FeedInput:
         view = await self._view(name, feed, query, until)
-        return FeedInput(name, query, feed, view, self._day(feed, view))
+        now, limit = self._clock(), feed.stale_notice
+        is_stale = limit is not False and now - view.read_at > timedelta(seconds=limit)
+        today = now.astimezone(self._zone).date()
+        day = Day(today, self._zone, view.read_at if is_stale else None)
+        return FeedInput(name, query, feed, view, day)
 
     async def _view(self, name: str, feed: Feed, query: Query, until: float | None) -> View:
         workspace = self.workspaces[self.config.workspace_of(feed)]
@@ -277,12 +281,6 @@ class FeedService:
         if view is None:
             raise NoCopy(name, workspace.retry_after, workspace.waiting)
         return view
-
-    def _day(self, feed: Feed, view: View) -> Day:
-        now = self._clock()
-        limit = feed.stale_notice
-        stale = limit is not False and now - view.read_at > timedelta(seconds=limit)
-        return Day(now.astimezone(self._zone).date(), self._zone, view.read_at if stale else None)
 
     async def _make(self, source: FeedInput, until: float | None) -> CachedFeed:
         last = self._cache(source.query).last((source.name, source.query))
