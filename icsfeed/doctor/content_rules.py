@@ -52,6 +52,7 @@ def about_content(body: CalendarFile) -> Iterator[Remark]:
         yield Remark("limits", (NEXTCLOUD,), text)
     if not body.items:
         yield Remark("note", EVERYBODY, "it is empty")
+        # Its protection against lost data takes an empty collection for a fault of the server.
         yield Remark("limits", (VDIRSYNCER,), "vdirsyncer refuses to sync a feed that has become empty")
         return
     yield from _about_identity(body)
@@ -98,9 +99,11 @@ def _about_events(body: CalendarFile) -> Iterator[Remark]:
     starts = _count(event for event in events if not event.value("DTSTART"))
     if starts:
         yield Remark("fails", STRICT, f"{starts} without DTSTART")
+    # RFC 5545, 3.8.2.2: DTEND must be later than DTSTART. The parser of Home Assistant rejects the file.
     empty = _count(e for e in events if e.value("DTEND") and e.value("DTEND") == e.value("DTSTART"))
     if empty:
         yield Remark("fails", (HOME_ASSISTANT,), f"{empty} that end when they start (DTEND = DTSTART)")
+    # Outlook shows all-day events as busy unless this property says FREE.
     busy = _count(
         event
         for event in events
@@ -132,7 +135,7 @@ def about_two(first: CalendarFile, again: CalendarFile, *, same_bytes: bool) -> 
         yield Remark("limits", (ICSX5,), text)
     if changed:
         yield Remark(
-            "note", (VDIRSYNCER,), f"{len(changed)} changed between two reads: they are uploaded again"
+            "note", (VDIRSYNCER,), f"{len(changed)} changed between two reads: they are created again"
         )
     if both and not changed:
         yield Remark("note", EVERYBODY, "its bytes change with each read although its events do not")

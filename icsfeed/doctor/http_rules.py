@@ -67,6 +67,7 @@ def about_answers(seen: Observations) -> Iterator[Remark]:
             )
             yield Remark("fails", (app,), f"{reply.status}: {text}{_consequence(app, reply.status)}")
         elif not is_calendar(reply):
+            # Thunderbird takes any 200 for the calendar: a login page empties it.
             kind = reply.headers.get("content-type", "").partition(";")[0] or "without a type"
             wiped = "; Thunderbird then removes every event" if app == THUNDERBIRD else ""
             yield Remark("fails", (app,), f"the response is not a calendar ({kind}){wiped}")
@@ -84,6 +85,7 @@ def is_calendar(reply: FeedResponse) -> bool:
 
 
 def _consequence(app: str, status: int) -> str:
+    # Thunderbird disables a calendar after any 4xx or 5xx except 404, and does not enable it after a 410.
     if app == THUNDERBIRD and status == 410:
         return "; Thunderbird disables the calendar permanently"
     if app in (THUNDERBIRD, SERVICES) and status != 404:
@@ -92,6 +94,7 @@ def _consequence(app: str, status: int) -> str:
 
 
 def _about_way(app: str, reply: FeedResponse) -> Iterator[Remark]:
+    # ICSx5 follows five redirects, and none from https to http; Home Assistant reads for 30 seconds at most.
     schemes = [urlsplit(hop).scheme for hop in reply.hops]
     if app == ICSX5 and len(reply.hops) - 1 > MAX_REDIRECTS:
         yield Remark(
@@ -109,6 +112,7 @@ def about_talk(seen: Observations) -> Iterator[Remark]:
     """Judge HEAD, Authorization, validators, compression and CORS."""
     if not isinstance(seen.first, FeedResponse) or seen.first.status != 200:
         return
+    # Outlook sends HEAD before GET, and an Authorization header to find out whether a password is needed.
     if not _is_good(seen.head):
         yield Remark("fails", (OUTLOOK,), f"HEAD is {_outcome(seen.head)}; Outlook sends one before it reads")
     if not _is_good(seen.authorized):
@@ -119,8 +123,8 @@ def about_talk(seen: Observations) -> Iterator[Remark]:
         yield Remark("fails", EVERYBODY, f"a request with gzip is {_outcome(seen.zipped)}")
     elif isinstance(seen.zipped, FeedResponse) and isinstance(seen.again, FeedResponse):
         # It was requested between the two others: where those are equal, nothing has changed meanwhile.
-        differs = seen.first.body == seen.again.body != seen.zipped.body
-        if differs:
+        is_other = seen.first.body == seen.again.body != seen.zipped.body
+        if is_other:
             yield Remark("limits", EVERYBODY, "the compressed calendar differs from the plain one")
     page = seen.apps.get(FULLCALENDAR)
     allowed = page.headers.get("access-control-allow-origin") if isinstance(page, FeedResponse) else "*"

@@ -40,6 +40,7 @@ def open_doctor(
 
     Raises ValueError when `url` is no address, and ConfigError when the environment cannot be used.
     """
+    # Calendar apps keep no cookies between requests.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     client = open_http(
         str(address(url)),
@@ -71,7 +72,7 @@ async def examine(
     head = await probe.ask(PLAIN, method="HEAD")
     authorized = await probe.ask({**PLAIN, "Authorization": "Bearer none"}, limit=PEEK_BYTES)
     zipped = await probe.ask({**PLAIN, "Accept-Encoding": "gzip"})
-    again = await probe.ask(PLAIN)
+    again = await probe.ask(PLAIN)  # last, so that the validators below are of the newest state
     return Observations(
         url=str(asked.copy_with(userinfo=b"")),
         addresses=hosts,
@@ -80,10 +81,10 @@ async def examine(
         apps=apps,
         head=head,
         authorized=authorized,
-        matched=await _with_validator(probe, again, "etag", "If-None-Match"),
-        since=await _with_validator(probe, again, "last-modified", "If-Modified-Since"),
+        matched=await probe.ask_again(again, "etag", "If-None-Match"),
+        since=await probe.ask_again(again, "last-modified", "If-Modified-Since"),
         zipped=zipped,
-        robots=await _robots(probe),
+        robots=await probe.allows_google(),
     )
 
 
@@ -127,6 +128,21 @@ class _Probe:
         except httpx.TransportError as error:
             return NoResponse(f"no response ({short(str(error)) or type(error).__name__})")
 
+    async def ask_again(self, reply: Reply, validator: str, header: str) -> Reply | None:
+        """Request the feed with a validator of an earlier response; None where that had none."""
+        value = reply.headers.get(validator) if isinstance(reply, FeedResponse) else None
+        return await self.ask({**PLAIN, header: value}, limit=PEEK_BYTES) if value else None
+
+    async def allows_google(self) -> bool:
+        """Return whether robots.txt lets Google read the feed; without one everybody may."""
+        # Google reads 500 KiB of a robots.txt and ignores the rest.
+        reply = await self.ask(PLAIN, limit=512 * 1024, path="/robots.txt")
+        if not isinstance(reply, FeedResponse) or reply.status != 200:
+            return True
+        rules = RobotFileParser()
+        rules.parse(reply.body.decode("utf-8", "replace").splitlines())
+        return rules.can_fetch("Google-Calendar-Importer", str(self.url.copy_with(userinfo=b"")))
+
     async def _follow(
         self, method: str, url: httpx.URL, headers: Mapping[str, str], limit: int, started: float
     ) -> Reply:
@@ -166,22 +182,6 @@ class _Probe:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return (url.scheme, url.host, url.port)
-
-
-async def _with_validator(probe: _Probe, reply: Reply, name: str, header: str) -> Reply | None:
-    """Request the feed with a validator of an earlier response; None where that had none."""
-    value = reply.headers.get(name) if isinstance(reply, FeedResponse) else None
-    return await probe.ask({**PLAIN, header: value}, limit=PEEK_BYTES) if value else None
-
-
-async def _robots(probe: _Probe) -> bool:
-    """Return whether robots.txt lets Google read the feed; without one everybody may."""
-    reply = await probe.ask(PLAIN, limit=512 * 1024, path="/robots.txt")
-    if not isinstance(reply, FeedResponse) or reply.status != 200:
-        return True
-    rules = RobotFileParser()
-    rules.parse(reply.body.decode("utf-8", "replace").splitlines())
-    return rules.can_fetch("Google-Calendar-Importer", str(probe.url.copy_with(userinfo=b"")))
 
 
 async def _addresses(host: str) -> tuple[str, ...]:

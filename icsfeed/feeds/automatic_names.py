@@ -99,6 +99,7 @@ def with_names(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Assigned
     named = frozenset(names.owners.values())
     new = [feed for feed in feeds if feed.identity not in named]
     given: Sequence[str] = [feed.wish for feed in new]
+    # Each round adds a suffix only where a name is still not unique: most names stay as they are wished.
     for suffixes in (
         [feed.id[:8] for feed in new],
         [feed.feed.workspace or "" for feed in new],
@@ -139,6 +140,7 @@ def former_names(
             marked, workspace = f"-{feed.id[:8]}", f"-{feed.feed.workspace}"
             plain = name.removesuffix(workspace).removesuffix(marked)
             forms[name] = dict.fromkeys((name, f"{plain}{marked}", f"{plain}{marked}{workspace}"))
+    # A form of two feeds may have been either's: opening the other's would show it to the wrong person.
     count = Counter(form for own in forms.values() for form in own)
 
     def is_unique(form: str) -> bool:

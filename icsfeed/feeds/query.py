@@ -98,12 +98,13 @@ def narrowed(feed: Feed, query: Query) -> Feed:
     changes: dict[str, object] = {}
     if query.component is not None:
         changes["component"] = query.component
+        # Only tasks can be without a date; a feed of events that is shown as tasks keeps to its own setting.
         changes["undated"] = feed.undated and query.component == "vtodo"
     if query.dates is not None:
         changes["dates"] = query.dates
     if query.alarm is not None:
         changes["alarm"] = query.alarm
-    if query.done is not None and feed.done != "drop":
+    if query.done is not None and feed.done != "drop":  # what it drops must not come back
         changes["done"] = query.done
     return replace(feed, **changes) if changes else feed
 

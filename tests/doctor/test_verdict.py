@@ -174,7 +174,7 @@ MIXED = GOOD.replace(
         (seen(again=replace(OK, body=GOOD.replace(b"lift", b"roof"))),
          "ICSx5", "limited", "without a later LAST-MODIFIED"),
         (seen(again=replace(OK, body=GOOD.replace(b"lift", b"roof"))), "vdirsyncer", "works",
-         "uploaded again"),
+         "created again"),
         (seen(again=replace(OK, body=GOOD.replace(b"DTSTAMP:2026", b"DTSTAMP:2027"))),
          "Outlook", "works", "bytes change with each read"),
     ],
