@@ -1,4 +1,4 @@
-"""How a feed is asked for: each app's headers, redirects by hand, bounds, and no credential let out."""
+"""Requests of a feed: the headers of each app, redirects by hand, bounds, and credentials that stay."""
 
 import gzip
 from collections.abc import AsyncIterator, Callable
@@ -33,7 +33,7 @@ async def look(site: Site, url: str = URL, timer: Callable[[], float] = lambda: 
 
 
 def good(request: httpx.Request) -> httpx.Response:
-    """A site as ours is."""
+    """A site without faults."""
     if "if-none-match" in request.headers or "if-modified-since" in request.headers:
         return httpx.Response(304)
     headers = {"Content-Type": "text/calendar", "ETag": '"1"', "Last-Modified": "then"}
@@ -45,7 +45,7 @@ def answered(reply: object) -> FeedResponse:
     return reply
 
 
-async def test_each_app_is_played_with_its_own_headers() -> None:
+async def test_each_app_is_imitated_with_its_own_headers() -> None:
     asked: list[httpx.Request] = []
 
     def site(request: httpx.Request) -> httpx.Response:
@@ -127,7 +127,7 @@ async def test_a_password_goes_along_on_its_own_host_and_one_of_a_redirect_is_no
         ),
     ],
 )
-async def test_what_cannot_be_used_is_no_answer(site: Site, reason: str) -> None:
+async def test_an_unusable_response_has_a_reason(site: Site, reason: str) -> None:
     first = (await look(site)).first
     assert isinstance(first, NoResponse)
     assert reason in first.reason
@@ -141,7 +141,7 @@ async def test_what_cannot_be_used_is_no_answer(site: Site, reason: str) -> None
         (httpx.RemoteProtocolError(""), "no response (RemoteProtocolError)"),
     ],
 )
-async def test_no_connection_is_no_answer(error: Exception, reason: str) -> None:
+async def test_a_failed_connection_has_a_reason(error: Exception, reason: str) -> None:
     def site(_request: httpx.Request) -> httpx.Response:
         raise error
 
@@ -173,7 +173,7 @@ async def test_what_may_unpack_without_bounds_is_not_unpacked(coding: str) -> No
     assert not read
 
 
-async def test_no_cookie_goes_back() -> None:
+async def test_no_cookie_is_sent_back() -> None:
     sent = []
 
     def site(request: httpx.Request) -> httpx.Response:
@@ -187,7 +187,7 @@ async def test_no_cookie_goes_back() -> None:
     assert set(sent) == {None}
 
 
-async def test_time_is_up_for_all_that_was_not_asked_yet() -> None:
+async def test_requests_stop_when_the_total_time_is_over() -> None:
     seconds = iter([0.0, *([1.0] * 4), *([TOTAL_SECONDS + 1] * 200)])
     seen = await look(good, timer=lambda: next(seconds))
     assert isinstance(seen.first, FeedResponse)
@@ -226,6 +226,6 @@ def test_what_a_person_gives_becomes_an_address(given: str, address_: str) -> No
 @pytest.mark.parametrize(
     "given", ["", "x", "ftp://x/", "file:///etc/passwd", "https://", "https://x:port/", "/feeds/x.ics"]
 )
-def test_what_is_no_web_address_is_refused(given: str) -> None:
+def test_other_addresses_are_rejected(given: str) -> None:
     with pytest.raises(Unfit, match=r"web address|must begin"):
         address(given)

@@ -37,7 +37,7 @@ UNCHANGED = FeedResponse(status=304)
 
 
 def seen(body: bytes = GOOD, **changes: Any) -> Observations:
-    """A feed with which nothing is wrong, but for the changes."""
+    """A good feed with these changes."""
     answer = replace(OK, body=body)
     whole: dict[str, Any] = {
         "url": "https://cal.example.com/feeds/x.ics",
