@@ -1,1 +1,1 @@
-"""A feed examined as calendar apps would read it."""
+"""Examine a feed as calendar apps would read it."""

@@ -1,6 +1,6 @@
-"""A calendar as somebody sent it, right or wrong: what its bytes show to a program that reads them.
+"""Read a calendar file as it is, valid or not.
 
-Nothing is refused here: `read_body` reports what it finds, doctor/verdict.py what follows from it.
+Nothing is rejected here: `read_body` reports what it finds, doctor/verdict.py what follows from it.
 """
 
 import re
@@ -15,7 +15,7 @@ MAX_LINE_OCTETS = 75
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VOLATILE = frozenset({"DTSTAMP", "LAST-MODIFIED", "CREATED", "UID"})
-"""What sync programs leave out when they ask whether an event has changed."""
+"""Properties that sync programs ignore when they compare events."""
 
 
 class ParsedItem(Struct, frozen=True):
@@ -31,7 +31,7 @@ class ParsedItem(Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """The UID, and of a changed occurrence which one: together they identify an item."""
+        """What identifies it: its UID and, for a changed occurrence, its RECURRENCE-ID."""
         return (self.value("UID"), self.value("RECURRENCE-ID"))
 
     def value(self, name: str) -> str:

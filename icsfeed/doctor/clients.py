@@ -1,18 +1,18 @@
-"""The calendar apps that `icsfeed doctor` asks as: what each sends, and what kind of program it is."""
+"""The calendar apps that `icsfeed doctor` imitates: what each sends, and what kind of program it is."""
 
 from collections.abc import Mapping
 
 from msgspec import Struct
 
 LARGE = 900_000
-"""Bytes: feeds up to here are read by every calendar service."""
+"""Bytes of a feed that every calendar service reads; some reject more."""
 
 PAGE = "https://page.example.com"
-"""The origin of the page that FullCalendar is imagined in."""
+"""The origin of the page that shows FullCalendar, for CORS."""
 
 
 class Client(Struct, frozen=True, kw_only=True):
-    """A calendar app. `online`: a service on the internet asks, not the reader's own machine."""
+    """A calendar app. `online`: a service on the internet reads the feed, not the user's own machine."""
 
     name: str
     headers: Mapping[str, str]
@@ -36,7 +36,7 @@ CLIENTS = (
     ),
     Client(name="Home Assistant", headers=_sends("HomeAssistant/2026.11 httpx/0.28 Python/3.13")),
     Client(name="vdirsyncer", headers=_sends("vdirsyncer/0.19"), shows_tasks=True),
-    # Google says nothing of what it accepts.
+    # Google sends no Accept header.
     Client(name="Google Calendar", headers={"User-Agent": "Google-Calendar-Importer"}, online=True),
     Client(
         name="Outlook",
@@ -45,7 +45,7 @@ CLIENTS = (
     ),
     Client(name="Apple Calendar", headers=_sends("macOS/15.1 (24B83) dataaccessd/1.0")),
     Client(name="FullCalendar", headers=_sends(f"{_BROWSER} Firefox/140.0", Origin=PAGE)),
-    # By what name these two ask is not known.
+    # The User-Agent of these two is not known.
     Client(name="Fastmail, Proton", headers=_sends("Mozilla/5.0 (compatible)"), online=True),
 )
 

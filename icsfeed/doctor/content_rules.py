@@ -1,4 +1,4 @@
-"""What follows for which calendar app from what a feed holds."""
+"""What follows for which calendar app from the contents of a feed."""
 
 from collections.abc import Iterable, Iterator
 
@@ -18,18 +18,18 @@ from icsfeed.doctor.http_rules import (
 )
 
 STRICT = (GOOGLE, HOME_ASSISTANT)
-"""Apps that drop the whole file for one line that they cannot read."""
+"""Apps that reject the whole file for one line that they cannot read."""
 OTHERS = tuple(app for app in EVERYBODY if app not in STRICT)
 HINTS = ("REFRESH-INTERVAL", "X-PUBLISHED-TTL")
 
 
 def about_form(body: CalendarFile, size: int) -> Iterator[Remark]:
-    """Whether it is well-formed: the file as a whole."""
+    """Judge whether the file is well-formed."""
     if not body.is_whole:
-        yield Remark("fails", EVERYBODY, "it is cut off: a BEGIN is without its END")
+        yield Remark("fails", EVERYBODY, "it is truncated: a BEGIN is without its END")
     if body.malformed:
         text = f"line {body.malformed[0]} cannot be read ({len(body.malformed)} of that kind)"
-        yield Remark("fails", STRICT, f"{text}: the whole file is dropped")
+        yield Remark("fails", STRICT, f"{text}: the whole file is rejected")
         yield Remark("limits", OTHERS, text)
     if not body.is_utf8:
         yield Remark("fails", STRICT, "it is not UTF-8")
@@ -38,7 +38,7 @@ def about_form(body: CalendarFile, size: int) -> Iterator[Remark]:
     if missing and body.is_whole:
         yield Remark("fails", (HOME_ASSISTANT,), f"it has no {' and no '.join(missing)}")
     if not body.has_crlf:
-        yield Remark("note", EVERYBODY, "its lines do not end in CR LF, as RFC 5545 wants")
+        yield Remark("note", EVERYBODY, "its lines do not end in CR LF, as RFC 5545 requires")
     if body.overlong:
         yield Remark("note", EVERYBODY, f"line {body.overlong[0]} is longer than 75 octets and not folded")
     if size > LARGE:
@@ -46,16 +46,20 @@ def about_form(body: CalendarFile, size: int) -> Iterator[Remark]:
 
 
 def about_content(body: CalendarFile) -> Iterator[Remark]:
-    """What it says of itself, and what its events and tasks hold."""
+    """Judge the properties of the calendar, its events and its tasks."""
     if not any(hint in body.values for hint in HINTS):
-        text = "it does not say how often to look (REFRESH-INTERVAL): Nextcloud looks once a week"
+        text = "it does not say how often to refresh (REFRESH-INTERVAL): Nextcloud does once a week"
         yield Remark("limits", (NEXTCLOUD,), text)
     if not body.items:
-        yield Remark("note", EVERYBODY, "it holds nothing")
+        yield Remark("note", EVERYBODY, "it is empty")
+        # Its protection against lost data takes an empty collection for a fault of the server.
         yield Remark("limits", (VDIRSYNCER,), "vdirsyncer refuses to sync a feed that has become empty")
         return
     yield from _about_identity(body)
-    yield from _about_tasks(body)
+    tasks = len(body.of("VTODO"))
+    if tasks:
+        weight: Weight = "limits" if body.of("VEVENT") else "fails"
+        yield Remark(weight, WITHOUT_TASKS, f"it does not show tasks, and {tasks} of this feed are")
     yield from _about_events(body)
     unknown = sorted(body.used_zones - body.zones)
     if unknown:
@@ -64,14 +68,14 @@ def about_content(body: CalendarFile) -> Iterator[Remark]:
     alarms = sum(item.alarms for item in body.items)
     if alarms:
         yield Remark("note", (GOOGLE, NEXTCLOUD), f"its {alarms} reminders are ignored")
-        yield Remark("note", (APPLE,), f"its {alarms} reminders are dropped unless one asks for them")
+        yield Remark("note", (APPLE,), f"its {alarms} reminders are dropped unless you ask for them")
 
 
 def _about_identity(body: CalendarFile) -> Iterator[Remark]:
     unnamed = _count(item for item in body.items if not item.value("UID"))
     if unnamed:
         yield Remark("fails", (HOME_ASSISTANT, VDIRSYNCER), f"{unnamed} without UID")
-        yield Remark("limits", (ICSX5, NEXTCLOUD, THUNDERBIRD), f"{unnamed} without UID: doubled or lost")
+        yield Remark("limits", (ICSX5, NEXTCLOUD, THUNDERBIRD), f"{unnamed} without UID: duplicated or lost")
     keys = [item.key for item in body.items if item.value("UID")]
     if len(keys) != len(set(keys)):
         text = f"{len(keys) - len(set(keys))} share a UID with another"
@@ -87,14 +91,7 @@ def _about_identity(body: CalendarFile) -> Iterator[Remark]:
         yield Remark("fails", (HOME_ASSISTANT,), f"{undated} without DTSTAMP")
     unrevised = _count(item for item in body.items if not item.value("LAST-MODIFIED"))
     if unrevised:
-        yield Remark("note", (ICSX5,), f"{unrevised} without LAST-MODIFIED: changes are told by nothing")
-
-
-def _about_tasks(body: CalendarFile) -> Iterator[Remark]:
-    tasks = len(body.of("VTODO"))
-    if tasks:
-        weight: Weight = "limits" if body.of("VEVENT") else "fails"
-        yield Remark(weight, WITHOUT_TASKS, f"it does not show tasks, and {tasks} of this feed are")
+        yield Remark("note", (ICSX5,), f"{unrevised} without LAST-MODIFIED: changes cannot be recognised")
 
 
 def _about_events(body: CalendarFile) -> Iterator[Remark]:
@@ -102,10 +99,17 @@ def _about_events(body: CalendarFile) -> Iterator[Remark]:
     starts = _count(event for event in events if not event.value("DTSTART"))
     if starts:
         yield Remark("fails", STRICT, f"{starts} without DTSTART")
+    # RFC 5545, 3.8.2.2: DTEND must be later than DTSTART. The parser of Home Assistant rejects the file.
     empty = _count(e for e in events if e.value("DTEND") and e.value("DTEND") == e.value("DTSTART"))
     if empty:
         yield Remark("fails", (HOME_ASSISTANT,), f"{empty} that end when they start (DTEND = DTSTART)")
-    busy = _count(event for event in events if _shows_busy(event))
+    # Outlook shows all-day events as busy unless this property says FREE.
+    busy = _count(
+        event
+        for event in events
+        if event.values.get("DTSTART", "").startswith(";VALUE=DATE:")
+        and event.value("X-MICROSOFT-CDO-BUSYSTATUS") != "FREE"
+    )
     if busy:
         yield Remark("limits", (OUTLOOK,), f"{busy} all-day events are shown as busy")
     cancelled = _count(event for event in events if event.value("STATUS") == "CANCELLED")
@@ -116,32 +120,25 @@ def _about_events(body: CalendarFile) -> Iterator[Remark]:
         yield Remark("limits", (OUTLOOK, THUNDERBIRD), f"{invited} with guests: shown as invitations")
 
 
-def _shows_busy(event: ParsedItem) -> bool:
-    all_day = event.values.get("DTSTART", "").startswith(";VALUE=DATE:")
-    return all_day and event.value("X-MICROSOFT-CDO-BUSYSTATUS") != "FREE"
-
-
 def about_two(first: CalendarFile, again: CalendarFile, *, same_bytes: bool) -> Iterator[Remark]:
-    """What moves between two reads, one after the other, in which hardly anything can have changed."""
+    """Judge what differs between two reads shortly after each other, in which little can have changed."""
     if same_bytes:
         return
     before, after = ({item.key: item for item in body.items} for body in (first, again))
     both = before.keys() & after.keys()
     if before and after and not both:
-        yield Remark("limits", EVERYBODY, "every UID changes with each read: all events are made anew")
+        yield Remark("limits", EVERYBODY, "every UID changes with each read: all events are created again")
     changed = [key for key in both if before[key].content != after[key].content]
-    stuck = _count(after[k] for k in changed if not _is_later(before[k], after[k]))
+    stuck = [k for k in changed if after[k].value("LAST-MODIFIED") <= before[k].value("LAST-MODIFIED")]
     if stuck:
-        text = f"{stuck} changed and LAST-MODIFIED did not grow: ICSx5 keeps the old ones"
+        text = f"{len(stuck)} changed without a later LAST-MODIFIED: ICSx5 keeps the old ones"
         yield Remark("limits", (ICSX5,), text)
     if changed:
-        yield Remark("note", (VDIRSYNCER,), f"{len(changed)} changed between two reads: they are made anew")
+        yield Remark(
+            "note", (VDIRSYNCER,), f"{len(changed)} changed between two reads: they are created again"
+        )
     if both and not changed:
         yield Remark("note", EVERYBODY, "its bytes change with each read although its events do not")
-
-
-def _is_later(before: ParsedItem, after: ParsedItem) -> bool:
-    return after.value("LAST-MODIFIED") > before.value("LAST-MODIFIED")
 
 
 def _count(items: Iterable[ParsedItem]) -> int:

@@ -1,4 +1,4 @@
-"""What follows for which calendar app from how a feed is reached and how it answers (clients.md)."""
+"""What follows for which calendar app from a feed's address and its HTTP responses (clients.md)."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -15,22 +15,24 @@ GOOGLE, OUTLOOK, APPLE, NEXTCLOUD = "Google Calendar", "Outlook", "Apple Calenda
 THUNDERBIRD, ICSX5, HOME_ASSISTANT, VDIRSYNCER = "Thunderbird", "ICSx5", "Home Assistant", "vdirsyncer"
 FULLCALENDAR, SERVICES = "FullCalendar", "Fastmail, Proton"
 
-URL_LONGEST, URL_SAFE = 256, 200
-HOPS = 5
-PATIENCE, SOON = 30.0, 10.0
-"""Seconds: Home Assistant gives up after the first; the second is near enough to worry."""
+MAX_URL_LENGTH, SAFE_URL_LENGTH = 256, 200
+"""Characters: the most that Google takes, and few enough for all apps."""
+MAX_REDIRECTS = 5
+"""Redirects that ICSx5 follows."""
+TIMEOUT, SLOW = 30.0, 10.0
+"""Seconds: when Home Assistant gives up, and when that is near."""
 
 STATUS = {
     401: "it asks for a password: apps prompt for it, and services give up",
-    403: "it refuses this program: a wall against robots, or a rule by address or name",
-    404: "there is nothing at this address",
-    410: "it says that the calendar is gone for good",
+    403: "it rejects this program: bot protection, or a rule by address or name",
+    404: "nothing is at this address",
+    410: "it says that the calendar is gone permanently",
     429: "it allows no more requests",
 }
 
 
 class Remark(NamedTuple):
-    """One thing that somebody should know, and the apps that it concerns."""
+    """One finding, and the apps that it concerns."""
 
     weight: Weight
     apps: tuple[str, ...]
@@ -38,118 +40,117 @@ class Remark(NamedTuple):
 
 
 def about_place(seen: Observations) -> Iterator[Remark]:
-    """The address itself: who can reach it, its length, what robots.txt says."""
-    inside = [address for address in seen.addresses if not _is_public(address)]
-    if inside:
-        why = f"its host is at {inside[0]}, which the internet cannot reach"
+    """Judge the address itself: who can reach it, its length, what robots.txt says."""
+    private = [address for address in seen.addresses if not ip_address(address).is_global]
+    if private:
+        why = f"its host is at {private[0]}, which the internet cannot reach"
         yield Remark("fails", (GOOGLE, NEXTCLOUD, SERVICES), why)
-        yield Remark("limits", (OUTLOOK,), f"{why}: only Outlook on a computer nearby can")
+        yield Remark("limits", (OUTLOOK,), f"{why}: only Outlook on a computer in the same network can")
     length = len(seen.url)
-    if length > URL_SAFE:
-        weight: Weight = "fails" if length > URL_LONGEST else "limits"
-        yield Remark(weight, (GOOGLE,), f"the address has {length} characters; Google takes {URL_LONGEST}")
+    if length > SAFE_URL_LENGTH:
+        weight: Weight = "fails" if length > MAX_URL_LENGTH else "limits"
+        yield Remark(weight, (GOOGLE,), f"the address has {length} characters; Google takes {MAX_URL_LENGTH}")
     if urlsplit(seen.url).scheme == "http":
-        yield Remark("note", EVERYBODY, "http, not https: whoever listens on the way has the link")
+        yield Remark("note", EVERYBODY, "http, not https: anyone on the network path can read the link")
     if not seen.robots:
         yield Remark("fails", (GOOGLE,), "robots.txt forbids it")
 
 
 def about_answers(seen: Observations) -> Iterator[Remark]:
-    """What each app is answered, and how soon."""
+    """Judge the response to each app, and its time."""
     for app, reply in seen.apps.items():
         if isinstance(reply, NoResponse):
             yield Remark("fails", (app,), reply.reason)
         elif reply.status != 200:
-            text = STATUS.get(reply.status, "it fails" if reply.status >= 500 else "it is no good answer")
+            text = STATUS.get(
+                reply.status, "a server error" if reply.status >= 500 else "not a usable response"
+            )
             yield Remark("fails", (app,), f"{reply.status}: {text}{_consequence(app, reply.status)}")
         elif not is_calendar(reply):
+            # Thunderbird takes any 200 for the calendar: a login page empties it.
             kind = reply.headers.get("content-type", "").partition(";")[0] or "without a type"
             wiped = "; Thunderbird then removes every event" if app == THUNDERBIRD else ""
-            yield Remark("fails", (app,), f"what it answers is no calendar ({kind}){wiped}")
+            yield Remark("fails", (app,), f"the response is not a calendar ({kind}){wiped}")
         else:
-            yield from _about_type(app, reply)
+            content_type = reply.headers.get("content-type", "")
+            if content_type.partition(";")[0].strip().lower() != "text/calendar":
+                text = f"its Content-Type is {content_type or 'missing'}, not text/calendar"
+                yield Remark("limits", (app,), text)
             yield from _about_way(app, reply)
 
 
 def is_calendar(reply: FeedResponse) -> bool:
-    """Whether a body begins as a calendar does."""
+    """Return whether a body begins like a calendar."""
     return reply.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:15].upper() == b"BEGIN:VCALENDAR"
 
 
 def _consequence(app: str, status: int) -> str:
+    # Thunderbird disables a calendar after any 4xx or 5xx except 404, and does not enable it after a 410.
     if app == THUNDERBIRD and status == 410:
-        return "; Thunderbird disables the calendar for good"
+        return "; Thunderbird disables the calendar permanently"
     if app in (THUNDERBIRD, SERVICES) and status != 404:
-        return "; the subscription is disabled when it goes on"
+        return "; the subscription is disabled if this continues"
     return ""
 
 
-def _about_type(app: str, reply: FeedResponse) -> Iterator[Remark]:
-    kind = reply.headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() != "text/calendar":
-        yield Remark("limits", (app,), f"its Content-Type is {kind or 'missing'}, not text/calendar")
-
-
 def _about_way(app: str, reply: FeedResponse) -> Iterator[Remark]:
+    # ICSx5 follows five redirects, and none from https to http; Home Assistant reads for 30 seconds at most.
     schemes = [urlsplit(hop).scheme for hop in reply.hops]
-    if app == ICSX5 and len(reply.hops) - 1 > HOPS:
-        yield Remark("fails", (app,), f"it redirects {len(reply.hops) - 1} times; ICSx5 follows {HOPS}")
+    if app == ICSX5 and len(reply.hops) - 1 > MAX_REDIRECTS:
+        yield Remark(
+            "fails", (app,), f"it redirects {len(reply.hops) - 1} times; ICSx5 follows {MAX_REDIRECTS}"
+        )
     if app == ICSX5 and ("https", "http") in pairwise(schemes):
         yield Remark("fails", (app,), "it redirects from https to http, where ICSx5 does not follow")
-    if app == HOME_ASSISTANT and reply.seconds > SOON:
-        weight: Weight = "fails" if reply.seconds > PATIENCE else "limits"
-        text = f"it took {reply.seconds:.0f} s; Home Assistant waits {PATIENCE:.0f} s"
+    if app == HOME_ASSISTANT and reply.seconds > SLOW:
+        weight: Weight = "fails" if reply.seconds > TIMEOUT else "limits"
+        text = f"it took {reply.seconds:.0f} s; Home Assistant waits {TIMEOUT:.0f} s"
         yield Remark(weight, (app,), text)
 
 
 def about_talk(seen: Observations) -> Iterator[Remark]:
-    """The finer points of HTTP: HEAD, Authorization, validators, compression, other origins."""
+    """Judge HEAD, Authorization, validators, compression and CORS."""
     if not isinstance(seen.first, FeedResponse) or seen.first.status != 200:
         return
+    # Outlook sends HEAD before GET, and an Authorization header to find out whether a password is needed.
     if not _is_good(seen.head):
-        yield Remark("fails", (OUTLOOK,), f"HEAD is {_told(seen.head)}; Outlook asks so before it reads")
+        yield Remark("fails", (OUTLOOK,), f"HEAD is {_outcome(seen.head)}; Outlook sends one before it reads")
     if not _is_good(seen.authorized):
-        text = f"with an Authorization header it is {_told(seen.authorized)}; Outlook sends one"
+        text = f"with an Authorization header it is {_outcome(seen.authorized)}; Outlook sends one"
         yield Remark("fails", (OUTLOOK,), text)
     yield from _about_validators(seen)
-    yield from _about_compression(seen, seen.first)
+    if not _is_good(seen.zipped):
+        yield Remark("fails", EVERYBODY, f"a request with gzip is {_outcome(seen.zipped)}")
+    elif isinstance(seen.zipped, FeedResponse) and isinstance(seen.again, FeedResponse):
+        # It was requested between the two others: where those are equal, nothing has changed meanwhile.
+        is_other = seen.first.body == seen.again.body != seen.zipped.body
+        if is_other:
+            yield Remark("limits", EVERYBODY, "the compressed calendar differs from the plain one")
     page = seen.apps.get(FULLCALENDAR)
     allowed = page.headers.get("access-control-allow-origin") if isinstance(page, FeedResponse) else "*"
     if allowed not in ("*", PAGE):
-        text = "pages of other origins may not read it (CORS); this one's own origin may be among the allowed"
+        text = "pages of other origins may not read it (CORS); your own origin may be allowed"
         yield Remark("limits", (FULLCALENDAR,), text)
 
 
 def _about_validators(seen: Observations) -> Iterator[Remark]:
-    asked = {"If-None-Match": seen.matched, "If-Modified-Since": seen.since}
+    replies = {"If-None-Match": seen.matched, "If-Modified-Since": seen.since}
     if seen.matched is None and seen.since is None:
-        text = "it has neither ETag nor Last-Modified: it is sent whole each time"
+        text = "it has neither ETag nor Last-Modified: it is sent as a whole each time"
         yield Remark("note", (THUNDERBIRD, ICSX5), text)
-    for header, reply in asked.items():
+    for header, reply in replies.items():
         if isinstance(reply, FeedResponse) and reply.status not in (200, 304):
-            yield Remark("fails", (THUNDERBIRD, ICSX5), f"with {header} it is {_told(reply)}")
+            yield Remark("fails", (THUNDERBIRD, ICSX5), f"with {header} it is {_outcome(reply)}")
         elif reply is not None and not (isinstance(reply, FeedResponse) and reply.status == 304):
-            text = f"{header} is {_told(reply)} where 304 was due: it is sent whole each time"
+            text = f"{header} is {_outcome(reply)} instead of 304: it is sent as a whole each time"
             yield Remark("note", (THUNDERBIRD, ICSX5), text)
-
-
-def _about_compression(seen: Observations, first: FeedResponse) -> Iterator[Remark]:
-    bodies = [reply.body for reply in (seen.zipped, seen.again) if isinstance(reply, FeedResponse)]
-    if not _is_good(seen.zipped):
-        yield Remark("fails", EVERYBODY, f"asked for gzip it is {_told(seen.zipped)}")
-    elif len(bodies) == 2 and first.body == bodies[1] != bodies[0]:
-        yield Remark("limits", EVERYBODY, "compressed it is another calendar than plain")
 
 
 def _is_good(reply: Reply | None) -> bool:
     return reply is None or (isinstance(reply, FeedResponse) and reply.status == 200)
 
 
-def _told(reply: Reply | None) -> str:
+def _outcome(reply: Reply | None) -> str:
     if isinstance(reply, FeedResponse):
         return f"answered with {reply.status}"
     return f"not answered: {reply.reason if reply else 'not asked'}"
-
-
-def _is_public(address: str) -> bool:
-    return ip_address(address).is_global

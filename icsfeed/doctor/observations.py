@@ -1,4 +1,4 @@
-"""What was seen of a feed, as values: the answers it gave to each way of asking."""
+"""The responses of a feed to each kind of request, as values."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -7,10 +7,10 @@ from msgspec import Struct
 
 
 class FeedResponse(Struct, frozen=True, kw_only=True):
-    """An answer to the end of its redirects. Header names are in lower case.
+    """A response after all redirects. Header names are in lower case.
 
-    `body` is whole when `is_whole`, else its beginning; `hops` are the addresses that led to it, the
-    one asked first; `seconds` until its last byte.
+    `body` is complete when `is_whole`, else its beginning; `hops` are the addresses on the way, the requested
+    one first; `seconds` until the last byte.
     """
 
     status: int
@@ -22,7 +22,7 @@ class FeedResponse(Struct, frozen=True, kw_only=True):
 
 
 class NoResponse(Struct, frozen=True):
-    """There was none that can be used; why, in words."""
+    """No usable response, and why."""
 
     reason: str
 
@@ -31,12 +31,12 @@ Reply: TypeAlias = FeedResponse | NoResponse
 
 
 class Observations(Struct, frozen=True, kw_only=True):
-    """A feed as it answers. `url` is without user name and password; `addresses` those of its host.
+    """The responses of a feed. `url` is without user name and password; `addresses` those of its host.
 
-    `first` and `again` are two whole reads, one after the other; `apps` the answers to each client of
-    clients.py. The rest are None where they could not be asked: by HEAD, with an Authorization
-    header, with the first answer's validators (`matched`: If-None-Match, `since`: If-Modified-Since),
-    compressed. `robots`: whether robots.txt lets Google read it.
+    `first` and `again` are two complete reads; `apps` the responses to each client of clients.py. The rest
+    are None where they could not be requested: by HEAD, with an Authorization header, with the validators of
+    `again` (`matched`: If-None-Match, `since`: If-Modified-Since), with gzip (`zipped`). `robots`: whether
+    robots.txt lets Google read the feed.
     """
 
     url: str

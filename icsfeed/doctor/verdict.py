@@ -1,4 +1,4 @@
-"""What calendar apps will make of a feed: from what was seen of it to a verdict for each app."""
+"""Judge whether calendar apps can read a feed: from its responses to a verdict for each app."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeAlias
@@ -25,7 +25,7 @@ class ClientRemark(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What one app will make of the feed, and why: the heaviest reason first."""
+    """Whether one app can read the feed, and why: the most serious reason first."""
 
     app: str
     word: Word
@@ -33,23 +33,24 @@ class Verdict(Struct, frozen=True):
 
 
 def judge(seen: Observations) -> Sequence[Verdict]:
-    """A verdict for each app of clients.py, in its order."""
+    """Return a verdict for each app of clients.py, in its order."""
     remarks = list(_remarks(seen))
-    return [_verdict(client.name, remarks) for client in CLIENTS]
+    weights: tuple[Weight, ...] = ("fails", "limits", "note")
+    words: dict[str, Word] = {"fails": "fails", "limits": "limited"}
+    verdicts = []
+    for client in CLIENTS:
+        own = dict.fromkeys(
+            ClientRemark(remark.weight, remark.text) for remark in remarks if client.name in remark.apps
+        )
+        reasons = tuple(sorted(own, key=lambda remark: weights.index(remark.weight)))
+        word = words.get(reasons[0].weight, "works") if reasons else "works"
+        verdicts.append(Verdict(client.name, word, reasons))
+    return verdicts
 
 
 def is_readable(seen: Observations) -> bool:
-    """Whether there is a calendar at all for whoever asks plainly."""
+    """Return whether a plain request gets a calendar at all."""
     return isinstance(seen.first, FeedResponse) and seen.first.status == 200 and is_calendar(seen.first)
-
-
-def _verdict(app: str, remarks: Sequence[Remark]) -> Verdict:
-    mine = (remark for remark in remarks if app in remark.apps)
-    own = dict.fromkeys(ClientRemark(remark.weight, remark.text) for remark in mine)
-    weights: tuple[Weight, ...] = ("fails", "limits", "note")
-    reasons = tuple(sorted(own, key=lambda said: weights.index(said.weight)))
-    words: dict[str, Word] = {"fails": "fails", "limits": "limited"}
-    return Verdict(app, words.get(reasons[0].weight, "works") if reasons else "works", reasons)
 
 
 def _remarks(seen: Observations) -> Iterator[Remark]:
@@ -59,7 +60,7 @@ def _remarks(seen: Observations) -> Iterator[Remark]:
     if not (isinstance(seen.first, FeedResponse) and is_readable(seen)):
         return
     if not seen.first.is_whole:
-        text = f"it is larger than {len(seen.first.body):,} bytes: not looked at further"
+        text = f"it is larger than {len(seen.first.body):,} bytes: not examined further"
         yield Remark("limits", EVERYBODY, text)
         return
     body = read_body(seen.first.body)
@@ -71,7 +72,7 @@ def _remarks(seen: Observations) -> Iterator[Remark]:
 
 
 def severity(seen: Observations, verdicts: Sequence[Verdict]) -> int:
-    """The exit code: whether there is an answer, a calendar in it, and no app that fails on it."""
+    """Return the exit code: whether there is a response, a calendar in it, and no app that fails."""
     if isinstance(seen.first, NoResponse):
         return UNREACHABLE
     if not is_readable(seen):
@@ -80,7 +81,7 @@ def severity(seen: Observations, verdicts: Sequence[Verdict]) -> int:
 
 
 def report(seen: Observations, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """For scripts: the feed in a few words, and the verdicts."""
+    """Return the status and size of the feed and the verdicts, for scripts."""
     first = seen.first
-    found = {"status": first.status, "bytes": len(first.body)} if isinstance(first, FeedResponse) else {}
-    return {"feed": found, "apps": to_builtins(verdicts)}
+    feed = {"status": first.status, "bytes": len(first.body)} if isinstance(first, FeedResponse) else {}
+    return {"feed": feed, "apps": to_builtins(verdicts)}

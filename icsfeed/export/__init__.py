@@ -1,1 +1,1 @@
-"""Feeds written as files."""
+"""Write feeds as files for any web server."""

@@ -1,4 +1,4 @@
-"""The folder of an export: files that are replaced in one step, and the record of which are ours."""
+"""The folder of an export: files that are replaced atomically, and the record of which are ours."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -17,14 +17,14 @@ RECORD, LOCK, TEMPORARY = ".icsfeed-export.json", ".icsfeed-export.lock", ".icsf
 
 
 class ExportFolder:
-    """What the export sees of its folder. Its methods raise OSError, but for what they name."""
+    """The folder of an export. Its methods raise OSError, except where they name another error."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """The folder, made when it is not there, for this run alone. Raises ExportBusy and ExportError."""
+        """Create the folder if necessary, and lock it for this run. Raises ExportBusy and ExportError."""
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             lock = (self._root / LOCK).open("ab")
@@ -38,7 +38,7 @@ class ExportFolder:
             yield
 
     def record(self) -> Mapping[str, str]:
-        """The files that exports have made: feeds by path. Raises ExportError when it cannot be read."""
+        """Return the files that exports have written: feeds by path. Raises ExportError: cannot be read."""
         path = self._root / RECORD
         try:
             return usable_record(json.decode(path.read_bytes()))
@@ -47,8 +47,8 @@ class ExportFolder:
         except (OSError, ValueError, DecodeError) as error:
             raise ExportError(f"cannot use {path}: {error}") from None
 
-    def keep_record(self, made: Mapping[str, str]) -> None:
-        """Write down which files are ours. Raises ExportError."""
+    def write_record(self, made: Mapping[str, str]) -> None:
+        """Record which files are ours, feeds by path. Raises ExportError."""
         body = json.encode({"made": made}, order="deterministic")
         try:
             if self._read(RECORD) != body:
@@ -57,11 +57,14 @@ class ExportFolder:
             raise ExportError(f"cannot write {self._root / RECORD}: {error.strerror}") from None
 
     def has(self, path: str) -> bool:
-        """Whether there is anything at this path."""
+        """Return whether anything exists at this path."""
         return os.path.lexists(self._root / path)
 
     def put(self, path: str, body: bytes, modified: datetime) -> bool:
-        """The file holds `body` and its time is `modified`; False: it was so already."""
+        """Write a file with its modification time, which web servers send as Last-Modified.
+
+        Returns False where the file had this body already.
+        """
         moment = int(modified.timestamp())
         target = self._inside(path)
         if self._read(path) != body:
@@ -72,15 +75,15 @@ class ExportFolder:
         return False
 
     def remove(self, path: str) -> None:
-        """The file is not there any more, nor are folders that it leaves empty."""
+        """Remove a file, and the folders that it leaves empty."""
         target = self._inside(path)
         target.unlink(missing_ok=True)
         for parent in target.relative_to(self._root).parents[:-1]:
-            with suppress(OSError):  # not empty
+            with suppress(OSError):  # it is not empty
                 (self._root / parent).rmdir()
 
     def _inside(self, path: str) -> Path:
-        """The path in the folder. Raises OSError where a symbolic link leads out of it."""
+        """Return the path in the folder. Raises OSError where a symbolic link leads out of it."""
         target = self._root / path
         if not target.parent.resolve().is_relative_to(self._root.resolve()):
             raise OSError(0, "a symbolic link leads out of the folder")
@@ -91,7 +94,7 @@ class ExportFolder:
         return target.read_bytes() if target.is_file() and not target.is_symlink() else None
 
     def _replace(self, target: Path, body: bytes, moment: int | None) -> None:
-        """The file is the old one or the new one, whole. Only one run at a time comes here."""
+        """Replace a file atomically: readers see the old or the new one. The lock is held."""
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}{TEMPORARY}")
         replace_file(target, body, temporary, modified=moment)

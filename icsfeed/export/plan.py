@@ -1,29 +1,33 @@
-"""What an export does to its folder, decided before anything is touched.
+"""Plan what an export does to its folder, before anything is touched.
 
-Only what an export made is ever overwritten or removed: `made` is its own record, and a file that
-stands in the way without being in it belongs to somebody else.
+Only files that an export has written are overwritten or removed: `made` is the record of those, and a file
+that is in the way and not in the record belongs to somebody else.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from msgspec import Struct
 
 PATH = re.compile(r"(?:feeds/(?:icsf_[a-z2-7]{26}/)?)?[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.ics")
-"""What a file of ours may be called, from the folder on: nothing that leads out of it."""
+"""The paths that an export may write, relative to its folder: none leads out of it."""
 
 
 class ExportFile(Struct, frozen=True):
-    """A file that should be there: the feed it is of, and whose link it is (empty: the feed's own)."""
+    """A file to write: of which feed, and for which subscriber's link (empty: the feed's own)."""
 
     feed: str
     subscriber: str = ""
 
+    @property
+    def label(self) -> str:
+        """The file's name in messages: `anna` or `anna/phone`."""
+        return f"{self.feed}/{self.subscriber}" if self.subscriber else self.feed
+
 
 class ExportPlan(Struct, frozen=True):
-    """`write`: paths to bring up to date; `foreign`: paths that are taken by somebody else's file;
-    `remove`: paths of ours that nothing is wanted at; `kept`: ours, and left because it is not known
-    whether their feed is gone."""
+    """The paths to `write`, those where somebody else's file is in the way (`foreign`), and those of files of
+    ours that are not wanted: to `remove`, or `kept` because it is not known whether their feed is gone."""
 
     write: tuple[str, ...]
     foreign: tuple[str, ...]
@@ -37,9 +41,9 @@ def plan_export(
     present: Collection[str],
     may_be_gone: Callable[[str], bool],
 ) -> ExportPlan:
-    """`made`: the record, feeds by path; `present`: which of the wanted paths exist already.
+    """Return what to do. `made`: the record, feeds by path; `present`: the wanted paths that exist already.
 
-    `may_be_gone`: whether it is known that a feed of this name, which is not wanted, is not there.
+    `may_be_gone` says whether a feed that is not wanted may be taken as deleted.
     """
     foreign = tuple(path for path in wanted if path in present and path not in made)
     left = [path for path in made if path not in wanted]
@@ -52,15 +56,12 @@ def plan_export(
 
 
 def usable_record(record: object) -> Mapping[str, str]:
-    """The record as it was read back. Raises ValueError when it is not one of ours."""
+    """Return the record of an export, as it was read from its file. Raises ValueError when it is not one."""
     if not isinstance(record, dict) or not isinstance(record.get("made"), dict):
         raise ValueError("it is not the record of an export")
     made: dict[object, object] = record["made"]
-    return {str(path): str(feed) for path, feed in _sound(made.items())}
-
-
-def _sound(entries: Iterable[tuple[object, object]]) -> Iterable[tuple[object, object]]:
-    for path, feed in entries:
+    for path, feed in made.items():
+        # Whoever can write the record must not have other files removed by it.
         if not (isinstance(path, str) and isinstance(feed, str) and PATH.fullmatch(path)):
-            raise ValueError("it names a file that no export makes")
-        yield path, feed
+            raise ValueError("it names a file that no export writes")
+    return {str(path): str(feed) for path, feed in made.items()}

@@ -1,11 +1,10 @@
 """`icsfeed export`: every feed as a file that any web server can serve.
 
-A feed that cannot be made now keeps the file it has: never an empty one, never a part of one.
+A feed that cannot be rendered now keeps the file it has: never an empty one, never a part of one.
 """
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 from msgspec import Struct, field
 
@@ -13,13 +12,12 @@ from icsfeed.errors import IcsfeedError, NoCopy
 from icsfeed.export.folder import ExportFolder
 from icsfeed.export.plan import ExportFile, plan_export
 from icsfeed.feeds.automatic_names import may_be_auto
-from icsfeed.feeds.rendered import Rendered
 from icsfeed.feeds.service import FeedService
 
 
 class ExportResult(Struct):
-    """What an export did: feeds (`anna`, `anna/phone`) whose file was written, was right already, was
-    removed; and those that failed, with the reason."""
+    """The feeds (`anna`, `anna/phone`) whose file was written, unchanged or removed, and those that failed,
+    with the reason."""
 
     written: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -28,9 +26,9 @@ class ExportResult(Struct):
 
 
 async def export(service: FeedService, folder: ExportFolder, *, links: bool) -> ExportResult:
-    """Bring the folder up to date. `links`: each file at the path of its link, the token in it.
+    """Bring the folder up to date. `links`: each file at the path of its link, which holds the token.
 
-    Raises ExportBusy, ExportError when the folder cannot be used at all.
+    Raises ExportBusy, and ExportError when the folder cannot be used at all.
     """
     with folder.locked():
         made = dict(folder.record())
@@ -38,85 +36,70 @@ async def export(service: FeedService, folder: ExportFolder, *, links: bool) -> 
         if links:
             wanted = {**await _still_open(service, made), **wanted}
         present = {path for path in wanted if folder.has(path)}
-        plan = plan_export(wanted, made, present, partial(_may_be_gone, service))
-        done = ExportResult()
+        all_known = all(workspace.is_known for workspace in service.workspaces.values())
+
+        def may_be_gone(name: str) -> bool:
+            # Whether an automatic feed is gone only Plane knows.
+            return all_known or not may_be_auto(name, service.config.auto)
+
+        plan = plan_export(wanted, made, present, may_be_gone)
+        result = ExportResult()
         for path in plan.foreign:
-            done.failed[_called(wanted[path])] = "a file is there that no export made: move it away"
-        # Before the files: one that is written and not recorded would be somebody else's for ever.
+            result.failed[wanted[path].label] = "a file is there that no export wrote: move it away"
+        # Before the files: one that was written and is not recorded would never be touched again.
         ours = {**made, **{path: wanted[path].feed for path in plan.write}}
-        folder.keep_record(ours)
+        folder.write_record(ours)
         for path in plan.write:
-            await _write(service, folder, path, wanted[path], done)
+            await _write(service, folder, path, wanted[path], result)
         for path in plan.remove:
-            _remove(folder, path, made[path], done)
-        folder.keep_record({path: feed for path, feed in ours.items() if folder.has(path)})
-        return done
+            try:
+                folder.remove(path)
+                result.removed.append(made[path])
+            except OSError as error:
+                result.failed[made[path]] = f"its file cannot be removed: {error.strerror}"
+        folder.write_record({path: feed for path, feed in ours.items() if folder.has(path)})
+        return result
 
 
 async def _wanted(service: FeedService, *, links: bool) -> Mapping[str, ExportFile]:
-    """Every file that should be there, by its path in the folder."""
-    feeds = service.config.feeds
-    names = [name for name, feed in feeds.items() if service.links.is_served(feed)]
-    found: dict[str, ExportFile] = {}
-    for name in (*names, *await service.auto_feeds()):
-        feed = feeds.get(name)
-        who = ("", *feed.subscribers, *feed.revoked) if feed is not None and links else ("",)
-        for subscriber in who:
-            path = service.links.ics_path(name, subscriber).lstrip("/") if links else f"{name}.ics"
-            found[path] = ExportFile(name, subscriber)
-    return found
+    """Return every file to write, by its path in the folder."""
+    feeds = {name: feed for name, feed in service.config.feeds.items() if service.links.is_served(feed)}
+    feeds.update(await service.auto_feeds())
+    if not links:
+        return {f"{name}.ics": ExportFile(name) for name in feeds}
+    return {
+        service.links.ics_path(name, subscriber).lstrip("/"): ExportFile(name, subscriber)
+        for name, feed in feeds.items()
+        for subscriber in ("", *feed.subscribers, *feed.revoked)
+    }
 
 
 async def _still_open(service: FeedService, made: Iterable[str]) -> Mapping[str, ExportFile]:
-    """The paths of an export before that are links of automatic feeds still: as a server answers them."""
-    found: dict[str, ExportFile] = {}
+    """Return the files of earlier exports whose links a server would still answer: of automatic feeds."""
+    files: dict[str, ExportFile] = {}
     automatic = await service.auto_feeds()
     for path in made:
         _, _, rest = path.partition("feeds/")
         token, _, file = rest.partition("/")
         name = service.links.name_of(file.removesuffix(".ics"), token)
         if name in automatic and service.links.access(name, token):
-            found[path] = ExportFile(name)
-    return found
-
-
-def _may_be_gone(service: FeedService, name: str) -> bool:
-    """Whether a feed that is not wanted is gone: of an automatic one only Plane knows."""
-    known = all(workspace.is_known for workspace in service.workspaces.values())
-    return known or not may_be_auto(name, service.config.auto)
+            files[path] = ExportFile(name)
+    return files
 
 
 async def _write(
-    service: FeedService, folder: ExportFolder, path: str, file: ExportFile, done: ExportResult
+    service: FeedService, folder: ExportFolder, path: str, file: ExportFile, result: ExportResult
 ) -> None:
+    feed = service.config.feeds.get(file.feed)
+    is_revoked = feed is not None and file.subscriber in feed.revoked
     try:
-        rendered = await _rendered(service, file)
+        rendered = service.revoked(file.feed) if is_revoked else await service.rendered(file.feed)
         changed = await asyncio.to_thread(folder.put, path, rendered.body, rendered.last_modified)
     except NoCopy as error:
-        done.failed[_called(file)] = str(service.why_unread(file.feed) or error)
+        result.failed[file.label] = str(service.why_unread(file.feed) or error)
     except IcsfeedError as error:
-        done.failed[_called(file)] = str(error)
+        result.failed[file.label] = str(error)
     except OSError as error:
-        done.failed[_called(file)] = f"cannot be written: {error.strerror}"
+        result.failed[file.label] = f"cannot be written: {error.strerror}"
     else:
-        (done.written if changed else done.unchanged).append(_called(file))
-
-
-async def _rendered(service: FeedService, file: ExportFile) -> Rendered:
-    feed = service.config.feeds.get(file.feed)
-    if feed is not None and file.subscriber in feed.revoked:
-        return service.revoked(file.feed)
-    return await service.rendered(file.feed)
-
-
-def _remove(folder: ExportFolder, path: str, feed: str, done: ExportResult) -> None:
-    try:
-        folder.remove(path)
-    except OSError as error:
-        done.failed[feed] = f"its file cannot be removed: {error.strerror}"
-    else:
-        done.removed.append(feed)
-
-
-def _called(file: ExportFile) -> str:
-    return f"{file.feed}/{file.subscriber}" if file.subscriber else file.feed
+        (result.written if changed else result.unchanged).append(file.label)

@@ -58,7 +58,7 @@ class AutomaticFeeds:
             return {}
         if _versions(self._rosters()) != self._versions:
             async with self._renewing:
-                # Read again: whoever held the lock before may have done the work already.
+                # Read again: the previous holder of the lock may have done the work already.
                 rosters = self._rosters()
                 versions = _versions(rosters)
                 if versions != self._versions:

@@ -99,12 +99,17 @@ def with_names(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Assigned
     named = frozenset(names.owners.values())
     new = [feed for feed in feeds if feed.identity not in named]
     given: Sequence[str] = [feed.wish for feed in new]
+    # Each round adds a suffix only where a name is still not unique: most names stay as they are wished.
     for suffixes in (
         [feed.id[:8] for feed in new],
         [feed.feed.workspace or "" for feed in new],
         [feed.id for feed in new],
     ):
-        given = _with_suffixes(given, suffixes, names.owners)
+        count = Counter(given)
+        given = [
+            name if count[name] == 1 and name not in names.owners else f"{name}-{suffix}"
+            for name, suffix in zip(given, suffixes, strict=True)
+        ]
     owners = {name: feed.identity for name, feed in zip(given, new, strict=True)}
     first = {feed.identity for feed in new if _kind_of(feed) not in names.kinds}
     kinds = names.kinds | {_kind_of(feed) for feed in new}
@@ -114,15 +119,6 @@ def with_names(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Assigned
 def _kind_of(feed: AutomaticFeed) -> str:
     """`project/acme` of `project/acme/{id}`."""
     return feed.identity.rsplit("/", 1)[0]
-
-
-def _with_suffixes(names: Sequence[str], suffixes: Sequence[str], taken: Collection[str]) -> Sequence[str]:
-    """Return the names, each with its suffix where it is taken or occurs twice."""
-    count = Counter(names)
-    return [
-        name if count[name] == 1 and name not in taken else f"{name}-{suffix}"
-        for name, suffix in zip(names, suffixes, strict=True)
-    ]
 
 
 def by_name(names: AssignedNames, feeds: Iterable[AutomaticFeed]) -> Mapping[str, AutomaticFeed]:
@@ -144,6 +140,7 @@ def former_names(
             marked, workspace = f"-{feed.id[:8]}", f"-{feed.feed.workspace}"
             plain = name.removesuffix(workspace).removesuffix(marked)
             forms[name] = dict.fromkeys((name, f"{plain}{marked}", f"{plain}{marked}{workspace}"))
+    # A form of two feeds may have been either's: opening the other's would show it to the wrong person.
     count = Counter(form for own in forms.values() for form in own)
 
     def is_unique(form: str) -> bool:

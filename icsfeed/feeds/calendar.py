@@ -142,7 +142,10 @@ def calendar_of(source: FeedInput, style: Style, workspace: str) -> Calendar:
         issues = [(shown[issue.project], issue) for _, issue in selection.issues]
         periods = [(shown[period.project], period) for _, period in selection.periods]
         selection = replace(selection, issues=issues, periods=periods)
-    notices = _notices(source, selection, style)
+    name, day = source.name, source.day
+    stale = stale_notice(name, day.stale_since, style, day) if day.stale_since is not None else None
+    digest = overdue_digest(name, selection.issues, style, day) if source.feed.overdue_digest else None
+    notices = [notice for notice in (stale, digest) if notice is not None]
     return Calendar(_header(source, style, workspace), selection, style, notices, frozenset(todos))
 
 
@@ -151,13 +154,6 @@ def tombstone(name: str, feed: Feed, style: Style, day: Day) -> Calendar:
     title = feed.title or name
     header = Header(name=title, refresh=feed.refresh)
     return Calendar(header, Selection(), style, [revoked_notice(name, style, day)])
-
-
-def _notices(source: FeedInput, selection: Selection, style: Style) -> Sequence[Component]:
-    name, day = source.name, source.day
-    stale = stale_notice(name, day.stale_since, style, day) if day.stale_since is not None else None
-    digest = overdue_digest(name, selection.issues, style, day) if source.feed.overdue_digest else None
-    return [notice for notice in (stale, digest) if notice is not None]
 
 
 def _header(source: FeedInput, style: Style, workspace: str) -> Header:

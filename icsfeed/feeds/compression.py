@@ -30,6 +30,7 @@ class Compressor:
 
     async def body(self, rendered: Rendered) -> bytes:
         """Return the feed as a gzip stream."""
+        # ETags are digests of bodies, so that equal feeds of different names share one.
         body = self._bodies.get(rendered.etag)
         if body is None:
             body = await self._making.result(rendered.etag, lambda: self._make(rendered))

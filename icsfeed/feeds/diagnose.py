@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -11,13 +10,6 @@ from icsfeed.errors import did_you_mean
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.select import NONE, Selection, person_of, select
 from icsfeed.model import Snapshot, View
-
-
-class Relaxed(NamedTuple):
-    """A feed without one of its conditions, and the reason to report when that finds something."""
-
-    feed: Feed
-    reason: str
 
 
 def why_empty(name: str, feed: Feed, view: View, today: date) -> str:
@@ -32,24 +24,19 @@ def why_empty(name: str, feed: Feed, view: View, today: date) -> str:
     in_scope = everything.issues or everything.undated or everything.start_only or everything.beyond
     if feed.assignee and not in_scope:
         return f"no issue is assigned to {person_of(name, feed.assignee, view.people.values()).name}"
-    for relaxed, reason in _relaxations(feed):
-        if selected(relaxed).issues:
+    for changes, reason in (
+        ({"window": "all"}, "all matching issues lie outside its window"),
+        ({"done": "keep"}, "all matching issues are done, and done issues are dropped"),
+        ({"where": Filter()}, "no issue with a due date passes its where filter"),
+        (
+            {"where": Filter(), "window": "all", "done": "keep"},
+            "where, window and done together leave nothing",
+        ),
+    ):
+        if selected(replace(feed, **changes)).issues:
             return reason
     dates = f"{everything.start_only} have only a start date, {everything.undated} none"
     return f"no issue has a due date ({dates})"
-
-
-def _relaxations(feed: Feed) -> Iterator[Relaxed]:
-    if feed.window != "all":
-        yield Relaxed(replace(feed, window="all"), "all matching issues lie outside its window")
-    if feed.done == "drop":
-        yield Relaxed(replace(feed, done="keep"), "all matching issues are done, and done issues are dropped")
-    if feed.where != Filter():
-        yield Relaxed(replace(feed, where=Filter()), "no issue with a due date passes its where filter")
-        yield Relaxed(
-            replace(feed, where=Filter(), window="all", done="keep"),
-            "where, window and done together leave nothing",
-        )
 
 
 def unknown_names(feed: Feed, view: View) -> Sequence[str]:

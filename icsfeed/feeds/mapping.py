@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Literal
@@ -86,26 +86,11 @@ def issue_components(
     issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str] = frozenset()
 ) -> tuple[Component, ...]:
     """Return an issue's one or two components. `parents`: ids of the issues that the feed holds as VTODOs."""
-    main = _issue(issue, snapshot, style, parents)
-    if style.dates != "start-and-due" or style.component == "vtodo" or not _starts_before(issue):
-        return (main,)
-    suffix = words(style.language)["start suffix"]
-    begin = replace(
-        main,
-        uid=_uid("issue", f"{issue.id}-start", style),
-        summary=main.summary if style.details == "busy" else f"{main.summary} {suffix}",
-        first=issue.start,
-        last=issue.start,
-    )
-    return (begin, main)
-
-
-def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[str]) -> Component:
     state, url = snapshot.state_of(issue), issue_url(issue, style.web)
     todo, shown = style.component == "vtodo", style.details != "busy"
     unlimited = todo and shown and style.limit is UNSET
     group, colors = snapshot.group_of(issue), {**COLORS, **dict(style.colors)}
-    return Component(
+    main = Component(
         kind="VTODO" if todo else "VEVENT",
         uid=_uid("issue", issue.id, style),
         summary=_summary(issue, snapshot, state, style),
@@ -123,6 +108,17 @@ def _issue(issue: Issue, snapshot: Snapshot, style: Style, parents: frozenset[st
         related_to=issue_uid(issue.parent) if unlimited and issue.parent in parents else None,
         alarms=() if issue.due is None or (shown and group in DONE_GROUPS) else style.alarms,
     )
+    if style.dates != "start-and-due" or style.component == "vtodo" or not _starts_before(issue):
+        return (main,)
+    suffix = words(style.language)["start suffix"]
+    begin = replace(
+        main,
+        uid=_uid("issue", f"{issue.id}-start", style),
+        summary=main.summary if style.details == "busy" else f"{main.summary} {suffix}",
+        first=issue.start,
+        last=issue.start,
+    )
+    return (begin, main)
 
 
 def period_component(period: Period, snapshot: Snapshot, style: Style) -> Component:
@@ -261,24 +257,21 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
     head.append(local[issue.priority] if issue.priority != "none" else "")
     lines = [one_line(" · ".join(part for part in head if part))]
     if style.details == "full":
-        lines += _facts(issue, snapshot, local)
+        # Plane promises no order of assignees and links: sorted, so that equal data gives equal bytes.
+        people = sorted(name for person in issue.assignees if (name := _person_name(snapshot, person)))
+        facts = {
+            "assignees": people,
+            "labels": _label_names(issue, snapshot),
+            "cycle": _period_names(issue, snapshot, "cycle"),
+            "module": _period_names(issue, snapshot, "module"),
+        }
+        if issue.start and issue.start != issue.due:
+            facts["start"] = [local["date"].format(day=issue.start)]
+        lines += [f"{local[word]}: {one_line(', '.join(names))}" for word, names in facts.items() if names]
         text = with_names(inflate(issue.text), lambda person: _person_name(snapshot, person))
         text = clip(text, MAX_TEXT_LENGTH)
         lines += ["", multi_line(text)] if text else []
     return "\n".join([*lines, "", url])
-
-
-def _facts(issue: Issue, snapshot: Snapshot, local: Mapping[str, str]) -> Iterable[str]:
-    people = [name for person in issue.assignees if (name := _person_name(snapshot, person))]
-    # Plane promises no order of assignees and links: sorted, so that equal data gives equal bytes.
-    facts = {
-        "assignees": sorted(people),
-        "labels": _label_names(issue, snapshot),
-        "cycle": _period_names(issue, snapshot, "cycle"),
-        "module": _period_names(issue, snapshot, "module"),
-        "start": [local["date"].format(day=issue.start)] if issue.start and issue.start != issue.due else [],
-    }
-    return [f"{local[word]}: {one_line(', '.join(names))}" for word, names in facts.items() if names]
 
 
 def _period_names(issue: Issue, snapshot: Snapshot, kind: Literal["cycle", "module"]) -> list[str]:

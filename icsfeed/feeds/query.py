@@ -98,12 +98,13 @@ def narrowed(feed: Feed, query: Query) -> Feed:
     changes: dict[str, object] = {}
     if query.component is not None:
         changes["component"] = query.component
+        # Only tasks can be without a date; a feed of events that is shown as tasks keeps to its own setting.
         changes["undated"] = feed.undated and query.component == "vtodo"
     if query.dates is not None:
         changes["dates"] = query.dates
     if query.alarm is not None:
         changes["alarm"] = query.alarm
-    if query.done is not None and feed.done != "drop":
+    if query.done is not None and feed.done != "drop":  # what it drops must not come back
         changes["done"] = query.done
     return replace(feed, **changes) if changes else feed
 
@@ -216,25 +217,22 @@ def query_string(parameters: Iterable[tuple[str, str]]) -> str:
     Empty and unknown ones are left out, and values of one field are joined with commas. A value that holds a
     comma itself gets a parameter of its own.
     """
-    given: dict[str, list[str]] = {}
+    given: dict[str, list[str]] = {name: [] for name in FIELDS}
     for name, value in parameters:
-        if name in FIELDS and value.strip() and value.strip() not in given.setdefault(name, []):
+        if name in FIELDS and value.strip() and value.strip() not in given[name]:
             given[name].append(value.strip())
-    return "&".join(f"{name}={value}" for name in FIELDS for value in _values(given, name))
+    pairs = []
+    for name, values in given.items():
+        plain = [value for value in values if "," not in value and not value.startswith("!")]
+        excluded = [value.removeprefix("!") for value in values if "," not in value and value.startswith("!")]
+        if plain:
+            pairs.append((name, quote(",".join(plain), safe=",")))
+        if excluded:
+            pairs.append((name, "!" + quote(",".join(excluded), safe=",")))
+        pairs += [(name, quote(value, safe=",!")) for value in values if "," in value]
+    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def with_query(url: str, query: str) -> str:
     """Return the address with this query, if there is one."""
     return f"{url}?{query}" if query else url
-
-
-def _values(given: Mapping[str, list[str]], name: str) -> Iterable[str]:
-    values = given.get(name, [])
-    plain = [value for value in values if "," not in value and not value.startswith("!")]
-    without = [value.removeprefix("!") for value in values if "," not in value and value.startswith("!")]
-    alone = [value for value in values if "," in value]
-    if plain:
-        yield quote(",".join(plain), safe=",")
-    if without:
-        yield "!" + quote(",".join(without), safe=",")
-    yield from (quote(value, safe=",!") for value in alone)

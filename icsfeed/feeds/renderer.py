@@ -83,7 +83,7 @@ class Renderer:
         """Render a narrowed feed. `whole`: the feed itself; `last`: as the narrowed one was before."""
         history, view = self._histories.get(source.name), source.view
         style = replace(self.style(source.name, source.feed), since=history.styled if history else None)
-        if source.query.restyles:  # not to be cached: whoever has a link may ask for any number of styles
+        if source.query.restyles:  # not cached: a link allows any number of styles
             issues = {snapshot.project.id: RenderedIssues(snapshot, style) for snapshot in view.snapshots}
         else:
             issues = self._components(view, style)
@@ -112,9 +112,10 @@ class Renderer:
 
         if last is None or changed > last.last_modified:
             return at(changed)
-        made = at(last.last_modified)
-        if made.etag == last.etag:
-            return made
+        unchanged = at(last.last_modified)
+        if unchanged.etag == last.etag:
+            return unchanged
+        # Last-Modified has whole seconds: it must grow, or clients with If-Modified-Since miss the change.
         return at(max(self._clock().replace(microsecond=0), last.last_modified + timedelta(seconds=1)))
 
 

@@ -155,12 +155,11 @@ class FeedService:
         """Return each served feed's links, `{"ics", "page", "embed"}`, and `links` by subscriber."""
         feeds = {name: feed for name, feed in self.config.feeds.items() if self.links.is_served(feed)}
         feeds.update(await self.auto_feeds())
-        links: dict[str, dict[str, Any]] = {name: {**self.links.addresses(name, base)} for name in feeds}
+        addresses = self.links.addresses
+        links: dict[str, dict[str, Any]] = {name: {**addresses(name, base)} for name in feeds}
         for name, feed in feeds.items():
             if feed.subscribers:
-                links[name]["links"] = {
-                    who: self.links.addresses(name, base, who) for who in feed.subscribers
-                }
+                links[name]["links"] = {who: addresses(name, base, who) for who in feed.subscribers}
         return links
 
     def revoked(self, name: str) -> Rendered:
@@ -183,7 +182,7 @@ class FeedService:
         raise UnknownFeed(name)
 
     async def auto_feeds(self, until: float | None = None) -> Mapping[str, Feed]:
-        """Return the automatic feeds of the workspaces that were read, without names that are configured."""
+        """Return the automatic feeds of all workspaces that were read; configured names are left out."""
         await self.rosters(until)
         return await self._automatic.current()
 
@@ -268,7 +267,11 @@ class FeedService:
 
     async def _input(self, name: str, feed: Feed, query: Query, until: float | None) -> FeedInput:
         view = await self._view(name, feed, query, until)
-        return FeedInput(name, query, feed, view, self._day(feed, view))
+        now, limit = self._clock(), feed.stale_notice
+        is_stale = limit is not False and now - view.read_at > timedelta(seconds=limit)
+        today = now.astimezone(self._zone).date()
+        day = Day(today, self._zone, view.read_at if is_stale else None)
+        return FeedInput(name, query, feed, view, day)
 
     async def _view(self, name: str, feed: Feed, query: Query, until: float | None) -> View:
         workspace = self.workspaces[self.config.workspace_of(feed)]
@@ -278,12 +281,6 @@ class FeedService:
         if view is None:
             raise NoCopy(name, workspace.retry_after, workspace.waiting)
         return view
-
-    def _day(self, feed: Feed, view: View) -> Day:
-        now = self._clock()
-        limit = feed.stale_notice
-        stale = limit is not False and now - view.read_at > timedelta(seconds=limit)
-        return Day(now.astimezone(self._zone).date(), self._zone, view.read_at if stale else None)
 
     async def _make(self, source: FeedInput, until: float | None) -> CachedFeed:
         last = self._cache(source.query).last((source.name, source.query))

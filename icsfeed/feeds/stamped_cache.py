@@ -45,19 +45,21 @@ class StampedCache(Generic[K, V]):
     async def value(self, key: K, stamp: object, make: Callable[[], Coroutine[Any, Any, V]]) -> V:
         """Return the value if it has this stamp, else make it, once for all who ask meanwhile.
 
-        Who joins a value that is being made gets that one, whatever its stamp: under constant changes each
-        would otherwise wait for one after the other. `holds` says whether it has the stamp asked for.
+        The value may have another stamp where one was being made already (see `holds`).
         """
         entry = self._entries.get(key)
         if entry is not None and entry.stamp == stamp:
             return entry.value
 
-        async def made() -> V:
+        async def make_and_store() -> V:
             value = await make()
+            # With the stamp of the reader who began, not of those who joined: theirs may be newer.
             self._store(key, _Entry(stamp, value))
             return value
 
-        return await self._making.result(key, made)
+        # By key, not by stamp: while data changes faster than values are made, readers would otherwise start
+        # one after the other for the same feed.
+        return await self._making.result(key, make_and_store)
 
     def update(self, key: K, value: V) -> None:
         """Replace a value that is stored, under the stamp that it has."""
@@ -78,6 +80,7 @@ class StampedCache(Generic[K, V]):
             last = self.last(key)
             if last is None:
                 raise
+            # A fault of ours must not cost readers their calendar, but needs a traceback to be found.
             fault = None if isinstance(error, FeedError) else error
             log.warning("%s; serving the last good copy", error, exc_info=fault)
             return last

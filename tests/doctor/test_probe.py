@@ -1,4 +1,4 @@
-"""How a feed is asked for: each app's headers, redirects by hand, bounds, and no credential let out."""
+"""Requests of a feed: the headers of each app, redirects by hand, bounds, and credentials that stay."""
 
 import gzip
 from collections.abc import AsyncIterator, Callable
@@ -8,7 +8,15 @@ import pytest
 
 from icsfeed.doctor.clients import CLIENTS
 from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations
-from icsfeed.doctor.probe import ALL, PEEK, REDIRECTS, SIZE, address, examine, open_doctor
+from icsfeed.doctor.probe import (
+    MAX_BODY_BYTES,
+    MAX_REDIRECTS,
+    PEEK_BYTES,
+    TOTAL_SECONDS,
+    address,
+    examine,
+    open_doctor,
+)
 from icsfeed.errors import InvalidValue
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +33,7 @@ async def look(site: Site, url: str = URL, timer: Callable[[], float] = lambda: 
 
 
 def good(request: httpx.Request) -> httpx.Response:
-    """A site as ours is."""
+    """A site without faults."""
     if "if-none-match" in request.headers or "if-modified-since" in request.headers:
         return httpx.Response(304)
     headers = {"Content-Type": "text/calendar", "ETag": '"1"', "Last-Modified": "then"}
@@ -37,7 +45,7 @@ def answered(reply: object) -> FeedResponse:
     return reply
 
 
-async def test_each_app_is_played_with_its_own_headers() -> None:
+async def test_each_app_is_imitated_with_its_own_headers() -> None:
     asked: list[httpx.Request] = []
 
     def site(request: httpx.Request) -> httpx.Response:
@@ -103,8 +111,8 @@ async def test_a_password_goes_along_on_its_own_host_and_one_of_a_redirect_is_no
 @pytest.mark.parametrize(
     ("site", "reason"),
     [
-        (lambda r: httpx.Response(302, headers={"Location": str(r.url)}), f"more than {REDIRECTS} times"),
-        (lambda _: httpx.Response(302, headers={"Location": "ftp://x/"}), "what is not a web address"),
+        (lambda r: httpx.Response(302, headers={"Location": str(r.url)}), f"more than {MAX_REDIRECTS} times"),
+        (lambda _: httpx.Response(302, headers={"Location": "ftp://x/"}), "not a web address"),
         (lambda _: httpx.Response(302, headers={"Location": "file:///etc/passwd"}), "not a web address"),
         (lambda _: httpx.Response(302, headers={"Location": "https://x:99999/"}), "not a web address"),
         (lambda _: httpx.Response(302, headers={"Location": "https://a..b/"}), "not a web address"),
@@ -119,7 +127,7 @@ async def test_a_password_goes_along_on_its_own_host_and_one_of_a_redirect_is_no
         ),
     ],
 )
-async def test_what_cannot_be_used_is_no_answer(site: Site, reason: str) -> None:
+async def test_an_unusable_response_has_a_reason(site: Site, reason: str) -> None:
     first = (await look(site)).first
     assert isinstance(first, NoResponse)
     assert reason in first.reason
@@ -133,7 +141,7 @@ async def test_what_cannot_be_used_is_no_answer(site: Site, reason: str) -> None
         (httpx.RemoteProtocolError(""), "no connection (RemoteProtocolError)"),
     ],
 )
-async def test_no_connection_is_no_answer(error: Exception, reason: str) -> None:
+async def test_a_failed_connection_has_a_reason(error: Exception, reason: str) -> None:
     def site(_request: httpx.Request) -> httpx.Response:
         raise error
 
@@ -142,13 +150,13 @@ async def test_no_connection_is_no_answer(error: Exception, reason: str) -> None
 
 async def test_no_more_is_read_than_is_needed() -> None:
     def site(_request: httpx.Request) -> httpx.Response:
-        packed = gzip.compress(BODY + b"x" * (SIZE * 3), mtime=0)
+        packed = gzip.compress(BODY + b"x" * (MAX_BODY_BYTES * 3), mtime=0)
         return httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=packed)
 
     seen = await look(site)
     first, google = answered(seen.first), answered(seen.apps["Google Calendar"])
-    assert (len(first.body), first.is_whole) == (SIZE, False)
-    assert (len(google.body), google.is_whole) == (PEEK, False)
+    assert (len(first.body), first.is_whole) == (MAX_BODY_BYTES, False)
+    assert (len(google.body), google.is_whole) == (PEEK_BYTES, False)
 
 
 @pytest.mark.parametrize("coding", ["gzip, gzip", "br", "zstd"])
@@ -165,7 +173,7 @@ async def test_what_may_unpack_without_bounds_is_not_unpacked(coding: str) -> No
     assert not read
 
 
-async def test_no_cookie_goes_back() -> None:
+async def test_no_cookie_is_sent_back() -> None:
     sent = []
 
     def site(request: httpx.Request) -> httpx.Response:
@@ -179,11 +187,11 @@ async def test_no_cookie_goes_back() -> None:
     assert set(sent) == {None}
 
 
-async def test_time_is_up_for_all_that_was_not_asked_yet() -> None:
-    seconds = iter([0.0, *([1.0] * 4), *([ALL + 1] * 200)])
+async def test_requests_stop_when_the_total_time_is_over() -> None:
+    seconds = iter([0.0, *([1.0] * 4), *([TOTAL_SECONDS + 1] * 200)])
     seen = await look(good, timer=lambda: next(seconds))
     assert isinstance(seen.first, FeedResponse)
-    assert seen.again == NoResponse(f"not asked: the others took {ALL:.0f} s")
+    assert seen.again == NoResponse(f"not requested: the others took {TOTAL_SECONDS:.0f} s")
 
 
 @pytest.mark.parametrize(
@@ -218,6 +226,6 @@ def test_what_a_person_gives_becomes_an_address(given: str, address_: str) -> No
 @pytest.mark.parametrize(
     "given", ["", "x", "ftp://x/", "file:///etc/passwd", "https://", "https://x:port/", "/feeds/x.ics"]
 )
-def test_what_is_no_web_address_is_refused(given: str) -> None:
+def test_other_addresses_are_rejected(given: str) -> None:
     with pytest.raises(InvalidValue, match=r"web address|must begin"):
         address(given)

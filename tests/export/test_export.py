@@ -91,7 +91,7 @@ async def test_somebody_elses_file_is_left_alone(world: World, tmp_path: Path) -
     (tmp_path / "property.ics").write_bytes(b"theirs")
     done = await exported(world, tmp_path)
     assert (done.written, [*done.failed]) == (["public"], ["property"])
-    assert "no export made" in done.failed["property"]
+    assert "no export wrote" in done.failed["property"]
     assert files(tmp_path)["property.ics"] == b"theirs"
 
 
@@ -114,7 +114,7 @@ async def test_without_plane_there_is_no_empty_first_file(tmp_path: Path) -> Non
     assert files(tmp_path) == {}
 
 
-async def test_files_of_automatic_feeds_stay_while_plane_does_not_tell(tmp_path: Path) -> None:
+async def test_files_of_automatic_feeds_stay_while_plane_cannot_be_read(tmp_path: Path) -> None:
     automatic = config(auto=Auto(projects=True))
     async with serving(automatic) as world:
         done = await exported(world, tmp_path)
@@ -128,7 +128,7 @@ async def test_files_of_automatic_feeds_stay_while_plane_does_not_tell(tmp_path:
         assert "project-prop" in (await exported(world, tmp_path)).removed
 
 
-async def test_a_feed_that_cannot_be_made_does_not_stop_the_others(tmp_path: Path) -> None:
+async def test_a_feed_that_cannot_be_rendered_does_not_stop_the_others(tmp_path: Path) -> None:
     feeds = {"lost": Feed(project="NOPE"), **FEEDS}
     async with serving(settings(feeds, auto=Auto())) as world:
         done = await exported(world, tmp_path)
@@ -136,7 +136,7 @@ async def test_a_feed_that_cannot_be_made_does_not_stop_the_others(tmp_path: Pat
     assert "no project 'NOPE'" in done.failed["lost"]
 
 
-async def test_a_file_that_cannot_be_written_is_told_of(world: World, tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_written_is_reported(world: World, tmp_path: Path) -> None:
     await exported(world, tmp_path, links=True)
     (tmp_path / "feeds").rename(tmp_path / "moved")
     (tmp_path / "feeds").symlink_to(tmp_path.parent)
@@ -145,7 +145,7 @@ async def test_a_file_that_cannot_be_written_is_told_of(world: World, tmp_path: 
     assert "symbolic link" in done.failed["public"]
 
 
-async def test_a_file_that_cannot_be_removed_is_told_of(world: World, tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_removed_is_reported(world: World, tmp_path: Path) -> None:
     await exported(world, tmp_path)
     (tmp_path / "property.ics").unlink()
     (tmp_path / "property.ics").mkdir()
@@ -162,7 +162,7 @@ async def test_files_at_links_of_automatic_feeds_go_on_when_somebody_is_renamed(
     of_name = f"feeds/{derive(secret.reveal(), 'feed', 'project-prop')}/project-prop.ics"
     folder = ExportFolder(tmp_path)
     with folder.locked():  # as an export of links that were derived from names
-        folder.keep_record({of_name: "project-prop"})
+        folder.write_record({of_name: "project-prop"})
         folder.put(of_name, b"old", NOW)
     async with serving(automatic, data=data) as world:
         done = await exported(world, tmp_path, links=True)

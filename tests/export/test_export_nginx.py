@@ -130,7 +130,7 @@ def test_no_log_holds_a_link(site: Site) -> None:
 
 
 def test_doctor_finds_nothing_wrong_with_it(site: Site, tmp_path: Path) -> None:
-    told = json.loads(run("doctor", "--json", site.url + site.paths["all"], cwd=tmp_path).stdout)
-    words = {one["app"]: one["word"] for one in told["apps"]}
+    report = json.loads(run("doctor", "--json", site.url + site.paths["all"], cwd=tmp_path).stdout)
+    words = {one["app"]: one["word"] for one in report["apps"]}
     near = ("Thunderbird", "ICSx5", "Home Assistant", "vdirsyncer", "Apple Calendar")
     assert [words[app] for app in near] == ["works"] * len(near)

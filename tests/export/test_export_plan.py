@@ -61,6 +61,6 @@ def test_a_record_is_read_back() -> None:
         pytest.param({"made": {"a.ics\n": "a"}}, id="a line break"),
     ],
 )
-def test_a_record_that_no_export_wrote_is_refused(record: object) -> None:
-    with pytest.raises(ValueError, match=r"no export makes|not the record"):
+def test_a_record_that_no_export_wrote_is_rejected(record: object) -> None:
+    with pytest.raises(ValueError, match=r"no export writes|not the record"):
         usable_record(record)

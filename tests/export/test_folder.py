@@ -26,7 +26,7 @@ def test_a_file_is_written_with_its_time(folder: ExportFolder, tmp_path: Path) -
     assert [path.name for path in written.parent.iterdir()] == ["x.ics"]
 
 
-def test_what_is_right_already_is_not_written_again(folder: ExportFolder, tmp_path: Path) -> None:
+def test_an_unchanged_file_is_not_written_again(folder: ExportFolder, tmp_path: Path) -> None:
     folder.put("x.ics", b"one", THEN)
     before = (tmp_path / "x.ics").stat().st_ino
     assert not folder.put("x.ics", b"one", LATER)
@@ -53,7 +53,7 @@ def test_a_web_server_may_read_it_as_the_umask_says(folder: ExportFolder, tmp_pa
     assert stat.S_IMODE((tmp_path / "x.ics").stat().st_mode) == 0o640
 
 
-def test_what_a_run_that_was_cut_off_left_is_written_over(folder: ExportFolder, tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_run_are_overwritten(folder: ExportFolder, tmp_path: Path) -> None:
     (tmp_path / f".x.ics{TEMPORARY}").write_bytes(b"half")
     assert folder.put("x.ics", b"whole", THEN)
     assert [path.name for path in tmp_path.iterdir()] == ["x.ics"]
@@ -96,12 +96,12 @@ def test_removing_takes_the_empty_folders_along(folder: ExportFolder, tmp_path: 
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["feeds", "feeds/y.ics"]
 
 
-def test_the_record_is_kept(folder: ExportFolder, tmp_path: Path) -> None:
+def test_the_record_is_written_and_read(folder: ExportFolder, tmp_path: Path) -> None:
     assert folder.record() == {}
-    folder.keep_record({"x.ics": "x"})
+    folder.write_record({"x.ics": "x"})
     assert folder.record() == {"x.ics": "x"}
     before = (tmp_path / RECORD).stat().st_ino
-    folder.keep_record({"x.ics": "x"})
+    folder.write_record({"x.ics": "x"})
     assert (tmp_path / RECORD).stat().st_ino == before
 
 
@@ -117,7 +117,7 @@ def test_a_record_that_cannot_be_used_stops_the_export(
 def test_a_record_that_cannot_be_written_stops_the_export(folder: ExportFolder, tmp_path: Path) -> None:
     (tmp_path / RECORD).mkdir()
     with pytest.raises(ExportError, match="cannot write"):
-        folder.keep_record({})
+        folder.write_record({})
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_cannot_be_is_said_so(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ExportError, match="cannot write to"), ExportFolder(tmp_path / "file").locked():
         pass

@@ -1,4 +1,4 @@
-"""Write tests/feeds/golden/*.ics anew: `python tests/feeds/regolden.py`. Then read what changed."""
+"""Write tests/feeds/golden/*.ics again: `python tests/feeds/regolden.py`. Then review the changes."""
 
 from pathlib import Path
 

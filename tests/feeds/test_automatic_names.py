@@ -95,7 +95,7 @@ def test_somebody_in_two_workspaces_has_a_feed_of_each() -> None:
     }
 
 
-def test_a_name_that_was_given_stays_whoever_joins_leaves_or_is_renamed() -> None:
+def test_an_assigned_name_stays_when_others_join_leave_or_are_renamed() -> None:
     renamed = Person(id=JO.id, name="Johanna")
     names = named((JO,), (JO, NAMESAKE), (renamed, NAMESAKE), (NAMESAKE,), (JO, NAMESAKE, ANNA))
     assert names.owners == {

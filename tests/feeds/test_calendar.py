@@ -193,8 +193,8 @@ def test_a_sub_issue_names_its_parent_while_the_feed_holds_it(query: str, relate
 
 def test_texts_show_what_the_shown_snapshots_know_and_filters_what_the_linked_ones_do() -> None:
     held = replace(PROPS, periods={"c7": period(issues=frozenset({"i1"}))})
-    stuff = replace(material(PROPS), linked=(held,))
-    made = calendar(Feed(project="PROP"), stuff, parse_query([("cycle", "Sprint 7")]))
+    view = replace(material(PROPS), linked=(held,))
+    made = calendar(Feed(project="PROP"), view, parse_query([("cycle", "Sprint 7")]))
     (only,) = made.components
     assert only.uid == "plane-issue-i1@calplanebot"
     assert "Sprint 7" not in only.description

@@ -56,8 +56,8 @@ URGENT = Filter(priority=("urgent",))
     ],
 )
 def test_an_empty_feed_has_a_reason(settings: dict[str, Any], issues: list[Issue], reason: str) -> None:
-    stuff = material(snapshot(), snapshot(*issues))
-    assert why_empty("f", Feed(**settings), stuff, TODAY) == reason
+    view = material(snapshot(), snapshot(*issues))
+    assert why_empty("f", Feed(**settings), view, TODAY) == reason
 
 
 def test_a_feed_of_somebody_unknown_raises() -> None:
@@ -65,9 +65,7 @@ def test_a_feed_of_somebody_unknown_raises() -> None:
         why_empty("f", Feed(assignee="carl"), material(snapshot(issue())), TODAY)
 
 
-STUFF = material(
-    snapshot(periods=[period("Sprint 7"), period("Sales", id="m1", kind="module", end=date.max)])
-)
+VIEW = material(snapshot(periods=[period("Sprint 7"), period("Sales", id="m1", kind="module", end=date.max)]))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +80,6 @@ STUFF = material(
         ({"priority": ("urgent",), "label": ("x",), "state": ("y",)}, ["state 'y'", "label 'x'"]),
     ],
 )
-def test_names_that_nothing_has_are_told(match: dict[str, Any], unknown: list[str]) -> None:
-    assert unknown_names(Feed(where=Filter(**match)), STUFF) == unknown
-    assert unknown_names(Feed(where=Filter(exclude=Match(**match))), STUFF) == unknown
+def test_names_that_nothing_has_are_reported(match: dict[str, Any], unknown: list[str]) -> None:
+    assert unknown_names(Feed(where=Filter(**match)), VIEW) == unknown
+    assert unknown_names(Feed(where=Filter(exclude=Match(**match))), VIEW) == unknown

@@ -12,8 +12,8 @@ SECRET = "s3cr3t-" * 6
 TOKEN = derive(SECRET, "feed", "property")
 
 
-def test_a_token_is_the_same_for_ever() -> None:
-    """Whoever changes the derivation breaks every link that was handed out."""
+def test_tokens_never_change() -> None:
+    """A change of the derivation would break every link in use."""
     assert TOKEN == "icsf_qkuzbubo5k45bbrtyyzq6bxp4m"
 
 
@@ -67,7 +67,7 @@ def test_no_link_matches_where_there_is_none() -> None:
     assert matching(TOKEN, []) is None
 
 
-def test_an_installation_is_named_the_same_for_ever_and_not_after_its_links() -> None:
+def test_the_id_of_an_installation_never_changes_and_is_unrelated_to_its_links() -> None:
     """Another name would part every pushed object from its installation."""
     named = installation(SECRET)
     assert (named, len(named)) == ("vqxcb6wzx3wa", 12)

@@ -142,7 +142,7 @@ def test_last_modified_never_runs_backwards_and_moves_with_the_body(
         made = new
 
 
-def test_a_narrowed_feed_is_dated_as_told() -> None:
+def test_a_narrowed_feed_has_the_date_that_is_passed() -> None:
     made = render_dated(HEADER, parts([TWO, ONE]), NOW)
     assert made.last_modified == NOW
     assert [str(event["UID"]) for event in parsed(made.body).events] == [ONE.uid, TWO.uid]

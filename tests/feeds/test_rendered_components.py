@@ -59,7 +59,7 @@ def edited(id_: str, changes: dict[str, Any]) -> Change:
     return lambda old: replace(old, issues={**old.issues, id_: issue(int(id_[1:]), **changes)})
 
 
-def read_anew(old: Snapshot) -> Snapshot:
+def read_again(old: Snapshot) -> Snapshot:
     """The same, in other objects."""
     return replace(old, issues=by_id([replace(held) for held in old.issues.values()]))
 
@@ -84,7 +84,7 @@ names = st.sampled_from(
         lambda old: replace(old, periods={}),
         lambda old: replace(old, project=replace(PROP, key="EST")),
         lambda old: replace(old, project=PROP),
-        read_anew,
+        read_again,
     ]
 )
 held = st.tuples(st.sampled_from(["cycle", "module"]), st.sets(ids) | st.none()).map(
@@ -165,7 +165,7 @@ def test_looking_closer_at_what_may_differ_dates_what_looking_at_everything_woul
 
 
 def shown(item: Issue, snap: Snapshot) -> tuple[Component, ...]:
-    """How an issue is shown, but for its times."""
+    """How an issue is shown, without its times."""
     made = issue_components(
         replace(item, updated=UPDATED, completed=None), replace(snap, touched={}), Style(web=WEB)
     )

@@ -69,7 +69,7 @@ async def test_two_servers_and_a_restart_make_the_same_bytes() -> None:
     assert len(made[0]) == 2 * (7 + 3 + 5)
 
 
-async def test_a_feed_of_which_nothing_changed_is_not_made_anew() -> None:
+async def test_a_feed_of_which_nothing_changed_is_not_rendered_again() -> None:
     async with serving() as world:
         first = await world.service.rendered("property")
         world.clock.move(3 * HOUR)
@@ -518,9 +518,9 @@ async def test_tasks_that_are_asked_of_events_tell_no_more_than_those(
         found = Calendar.from_ical((await world.get("few", "?component=vtodo")).content).walk("VTODO")
         assert {str(todo["STATUS"]) for todo in found} == TOLD[details, done]
         assert {str(todo["UID"]) for todo in found} == own.keys()
-        told = {name for todo in found for name in ("COMPLETED", "RELATED-TO", "DTSTART") if name in todo}
+        shown = {name for todo in found for name in ("COMPLETED", "RELATED-TO", "DTSTART") if name in todo}
         by_details = {"full": {"COMPLETED", "RELATED-TO", "DTSTART"}, "busy": set()}
-        assert told == by_details.get(details, {"DTSTART"} if dates == "span" else set())
+        assert shown == by_details.get(details, {"DTSTART"} if dates == "span" else set())
 
 
 # Workspaces
