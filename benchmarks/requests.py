@@ -193,7 +193,7 @@ async def _started(service: FeedService, wire: Wire) -> Period:
 
 def _is_complete(workspace: Workspace) -> bool:
     """Whether everything of every project was read."""
-    return all(map(workspace.known.snapshot, workspace.known.projects.get("") or ()))
+    return all(map(workspace.snapshots.snapshot, workspace.resources.all_projects))
 
 
 async def _read_by_the_minute(

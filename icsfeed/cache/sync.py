@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from icsfeed.cache.ttl import RefreshOutcome
+from icsfeed.cache.runner import RefreshOutcome
 from icsfeed.cache.workspace import Workspace
 
 Outcome: TypeAlias = Literal["success", "error"]

@@ -140,7 +140,7 @@ async def _workspace(workspace: Workspace, config: Config) -> AsyncIterator[Find
 
 def _unread(workspace: Workspace, view: View, about: str) -> Iterator[Finding]:
     for project in view.unread:
-        if project.id in workspace.known.lost:
+        if project.id in workspace.resources.lost:
             text = "is not listed any more, its last copy is shown: add the key's owner to it again"
             yield Finding("warning", about, f"project {project.key} {text}")
         else:

@@ -217,7 +217,7 @@ async def reading_shown(service: FeedService, *, wanted: bool) -> AsyncIterator[
 
 
 def _reading(workspace: Workspace) -> str:
-    count = len(workspace.known.projects.get("") or ())
+    count = len(workspace.resources.all_projects)
     read = f"{workspace.name}: {workspace.projects_read} of {count} projects read"
     return f"{read}, {workspace.waiting}" if workspace.waiting else read
 

@@ -60,16 +60,16 @@ class AutomaticFeeds:
 
     def _known(self) -> tuple[object, ...]:
         """Another one whenever projects or people have become other ones."""
-        known = [workspace.known for workspace in self._workspaces.values()]
-        return tuple((one.projects.version(""), one.members.version("")) for one in known)
+        resources = [workspace.resources for workspace in self._workspaces.values()]
+        return tuple((of_each.projects.version, of_each.members.version) for of_each in resources)
 
     def _rosters(self) -> Mapping[str, Roster]:
         slugs = slugs_of(self._config.workspaces)
         return {
             name: Roster(
                 slugs[name],
-                workspace.known.projects.get("") or (),
-                (workspace.known.members.get("") or {}).values(),
+                workspace.resources.all_projects,
+                (workspace.resources.members.value or {}).values(),
             )
             for name, workspace in self._workspaces.items()
         }

@@ -11,7 +11,7 @@ from cachetools import LRUCache
 from msgspec import Struct
 
 from icsfeed.cache.snapshots import View
-from icsfeed.cache.workspace import VIEW_KEPT, Workspace
+from icsfeed.cache.workspace import VIEW_SECONDS, Workspace
 from icsfeed.config.schema import Config, Feed
 from icsfeed.errors import FeedError, NoCopy, PlaneError, UnknownFeed
 from icsfeed.feeds.automatic import AutomaticFeeds
@@ -36,7 +36,7 @@ PARTS = 64 * 1024 * 1024
 ENTRY = 5_000
 """Bytes that one takes beside its own: most of it is the query it is kept under."""
 
-AT_HAND = timedelta(seconds=VIEW_KEPT)
+AT_HAND = timedelta(seconds=VIEW_SECONDS)
 """For how long a feed is handed on without looking whether anything has changed."""
 log = logging.getLogger("icsfeed.feeds")
 

@@ -46,9 +46,9 @@ async def read(service: FeedService, name: str, patience: float = 0.0) -> FeedCo
     since = workspace.now()
     look = await service.look(name, patience=patience)
     chosen = projects_of(name, feed, look.view.projects)
-    lost, refused = workspace.known.lost.keys(), look.view.unread
+    lost, refused = workspace.resources.lost.keys(), look.view.unread
     listed = [project for project in chosen if project not in refused]
-    missing = workspace.known.missing(listed, needs(feed, Query()), since)
+    missing = tuple(workspace.resources.missing(listed, needs(feed, Query()), since))
     # Of a project that was never read nobody knows which objects are its own: all deletions wait.
     closed = [one.key for one in refused if one.id not in lost]
     parts = [MissingPart(f"the project {key}, which the key may not read", final=False) for key in closed]
@@ -58,7 +58,7 @@ async def read(service: FeedService, name: str, patience: float = 0.0) -> FeedCo
         copies = await asyncio.to_thread(service.calendar_of, _only(look, lambda id_: id_ in lost))
         kept = frozenset(one.uid for one in copies.components) - {one.uid for one in calendar.components}
     unread = (*map(MissingPart, missing), *parts)
-    return FeedContents(feed, calendar, unread, workspace.last_error, kept, workspace.known.unjoined)
+    return FeedContents(feed, calendar, unread, workspace.last_error, kept, workspace.resources.unjoined)
 
 
 def _only(look: FeedInput, is_wanted: Callable[[str], bool]) -> FeedInput:
@@ -77,9 +77,9 @@ async def stamp(service: FeedService, name: str) -> tuple[object, ...] | None:
         if not service.links.is_served(feed):
             return None
         workspace = service.workspaces[service.workspace_of(feed)]
-        projects = workspace.known.projects.get("") or ()
+        projects = workspace.resources.all_projects
         readable = workspace.readable(projects_of(name, feed, projects))
-        view = workspace.known.view(projects, readable, needs(feed, Query()))
+        view = workspace.snapshots.view(projects, readable, needs(feed, Query()))
     except FeedError:
         return None
     return None if view is None else (*view.stamp, service.today())

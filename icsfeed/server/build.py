@@ -101,7 +101,7 @@ class WorkspacePool:
             if one.made_of == made_of:
                 return one.workspace
             if one.made_of[0] == name:
-                await one.workspace.keep()
+                await one.workspace.persistence.flush()
         closing = AsyncExitStack()
         plane = await closing.enter_async_context(self._client(name, own))
         workspace = Workspace(

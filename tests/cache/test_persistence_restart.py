@@ -24,7 +24,7 @@ from test_refresh_incremental import (
     watching,
 )
 
-from icsfeed.cache.persistence import ReadTimes, RosterRecord
+from icsfeed.cache.records import ReadTimes, RosterRecord
 from icsfeed.config.schema import Auto, Config, Duration, Feed
 from icsfeed.demo.sample import sample_id
 from icsfeed.errors import NoCopy

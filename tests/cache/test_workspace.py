@@ -11,8 +11,9 @@ from app_world import NOW, Clock
 from fake_plane import FakePlane, cycle, issue
 from msgspec.structs import replace
 
+from icsfeed.cache.runner import MAX_CONCURRENT_PROJECTS
 from icsfeed.cache.snapshots import View
-from icsfeed.cache.workspace import AT_ONCE, Workspace
+from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.errors import (
     BadAnswer,
@@ -124,7 +125,10 @@ async def test_few_projects_are_asked_at_the_same_time() -> None:
     case.clock.move(61)
     case.plane.open.clear()
     await case.view()
-    assert len([asked for asked in case.plane.asked if asked.startswith("issues")]) == 10 + AT_ONCE
+    assert (
+        len([asked for asked in case.plane.asked if asked.startswith("issues")])
+        == 10 + MAX_CONCURRENT_PROJECTS
+    )
     case.plane.open.set()
     await case.settled()
     # The emptied one is looked at once more, when its ids are known.
@@ -228,7 +232,7 @@ async def test_a_project_that_was_archived_is_gone() -> None:
     case.plane.others.append(OtherProject(case.plane.held_projects.pop(), archived=True))
     case.clock.move(121)
     assert _issues(await case.view()) == {"PROP": 1}
-    assert case.workspace.known.lost == {}
+    assert case.workspace.resources.lost == {}
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["public, not joined", "not listed"])
@@ -245,7 +249,7 @@ async def test_a_project_that_the_keys_owner_has_left_stays_as_it_was(
     for _ in range(3):
         case.clock.move(121)
         assert _issues(await case.view()) == {"PROP": 1, "OPS": 1}
-    assert list(case.workspace.known.lost) == [left.id]
+    assert list(case.workspace.resources.lost) == [left.id]
     assert [record.message for record in caplog.records if "not listed any more" in record.message] == [
         "workspace acme: project OPS (id-ops) is not listed any more: the key's owner has left it, or it was "
         "deleted. Its last copy is shown. If it was deleted, name the other ones in `projects` of the "
@@ -260,13 +264,13 @@ async def test_a_project_that_the_keys_owner_has_left_stays_as_it_was(
     case.plane.failing.clear()
     case.clock.move(400)
     await case.view()
-    assert case.workspace.known.lost == {}
+    assert case.workspace.resources.lost == {}
 
 
 async def test_a_project_that_a_webhook_calls_deleted_is_gone() -> None:
     case = _case("PROP", "OPS")
     await case.view()
-    case.workspace.known.deleted.add(case.plane.held_projects.pop().id)
+    case.workspace.resources.deleted.add(case.plane.held_projects.pop().id)
     case.clock.move(121)
     assert _issues(await case.view()) == {"PROP": 1}
 
@@ -617,7 +621,7 @@ async def test_when_plane_itself_fails_the_rest_of_the_projects_are_not_asked(er
     asked = len(case.plane.asked)
     case.plane.failing["issues"] = error
     await case.view()
-    assert len(case.plane.asked) - asked <= AT_ONCE + 1
+    assert len(case.plane.asked) - asked <= MAX_CONCURRENT_PROJECTS + 1
 
 
 async def test_a_fault_of_ours_is_logged_and_plane_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
@@ -643,5 +647,5 @@ async def test_a_failure_is_logged_once_with_the_time_of_the_next_try(
     with caplog.at_level(logging.INFO):
         await asyncio.gather(*(case.view() for _ in range(50)))
     assert [record.getMessage() for record in caplog.records] == [
-        "workspace acme: issues: Plane allows no more requests for 30 s; asking again in 30 s"
+        "workspace acme: issues: Plane allows no more requests for 30 s; retrying in 30 s"
     ]

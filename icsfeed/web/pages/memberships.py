@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from icsfeed.cache.ttl import TtlCache
+from icsfeed.cache.ttl import Ttl, TtlCache
 from icsfeed.cache.workspace import Workspace
 from icsfeed.errors import PlaneError
 from icsfeed.feeds.service import FeedService
@@ -24,7 +24,7 @@ class Memberships:
     ) -> None:
         self._service = service
         ttl = float(service.config.cache.members)
-        self._members: TtlCache[Key, frozenset[str]] = TtlCache(ttl, timer, clock)
+        self._members: TtlCache[Key, frozenset[str]] = TtlCache(Ttl(ttl, timer, clock))
 
     async def of(self, workspace: str, projects: Iterable[Project], person: str) -> frozenset[str]:
         """The ids of those projects that the person (by id) is, or was once, a member of.
@@ -36,7 +36,7 @@ class Memberships:
         reads = [asyncio.ensure_future(self._read(source, project)) for project in asked]
         if reads:
             await asyncio.wait(reads, timeout=float(self._service.config.cache.deadline))
-        held = {project.id: self._members.get((workspace, project.id)) for project in asked}
+        held = {project.id: self._members[workspace, project.id].value for project in asked}
         return frozenset(id_ for id_, people in held.items() if people is not None and person in people)
 
     async def _read(self, workspace: Workspace, project: Project) -> None:
@@ -46,6 +46,6 @@ class Memberships:
         if workspace.retry_after > 1:
             return
         try:
-            await self._members.look((workspace.name, project.id), members)
+            await self._members[workspace.name, project.id].get_or_refresh(members)
         except PlaneError as error:
             log.warning("workspace %s: %s", workspace.name, error)

@@ -98,7 +98,7 @@ class Figures(Collector):
         now = self._server.clock()
         gauges: Mapping[str, tuple[str, Callable[[Workspace], float | None]]] = {
             "icsfeed_issues": ("Issues known.", lambda one: one.issue_count),
-            "icsfeed_projects": ("Projects known.", lambda one: len(one.known.projects.get("") or ())),
+            "icsfeed_projects": ("Projects known.", lambda one: len(one.resources.all_projects)),
             "icsfeed_copy_age_seconds": ("Age of the oldest project's issues.", lambda one: _age(one, now)),
             "icsfeed_plane_budget_left": ("Requests that Plane allows now.", lambda one: one.budget.left),
             "icsfeed_plane_budget_limit": ("Requests a minute for the key.", lambda one: one.budget.limit),
