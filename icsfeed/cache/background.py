@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from icsfeed.cache.resources import PERIOD_LISTS
+from icsfeed.cache.ttl import relaxed_ttl, stretch_factor
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.model import Needs, Project
-from icsfeed.plane.rate_limit import relaxed, stretched
 from icsfeed.plane.webhook import Resource, WebhookChange
 
 INTERVAL_SECONDS = 1.0
@@ -188,6 +188,6 @@ class BackgroundRefresh:
         limit = budget.limit // max(1, budget.users)
         last = self._last_webhook
         if last is not None and self._timer() - last < WEBHOOKS_ACTIVE_SECONDS:
-            ttls["issues"] = relaxed(ttls, counts, limit, "issues", self._cache.webhook_ttl)
+            ttls["issues"] = relaxed_ttl("issues", self._cache.webhook_ttl, ttls, counts, limit)
         resources.ttls["issues"].seconds = ttls["issues"]
-        resources.stretch(stretched(ttls, counts, limit))
+        resources.stretch(stretch_factor(ttls, counts, limit))

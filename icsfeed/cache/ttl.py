@@ -1,10 +1,11 @@
 """The last good value of each thing that is read of Plane, and how long it counts as fresh."""
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any, Generic, TypeVar
 
+from icsfeed.plane.rate_limit import WINDOW_SECONDS
 from icsfeed.single_flight import SingleFlight
 
 T = TypeVar("T")
@@ -12,6 +13,8 @@ K = TypeVar("K", bound=Hashable)
 
 MAX_FRESH_SECONDS = 1e9
 """A longer time to live would lead beyond the year 9999."""
+BUDGET_SHARE = 0.8
+"""Of the request budget, for what TTLs alone make necessary."""
 
 
 class Ttl:
@@ -124,3 +127,32 @@ class TtlCache(dict[K, CachedValue[T]]):
     def __missing__(self, key: K) -> CachedValue[T]:
         value = self[key] = CachedValue(self.ttl)
         return value
+
+
+def stretch_factor(
+    ttls: Mapping[str, float], counts: Mapping[str, int], limit: int, share: float = BUDGET_SHARE
+) -> float:
+    """Return by how much all TTLs (seconds) must grow, at least 1, for the demand to fit into the budget.
+
+    `counts` are the requests that a read of each kind costs, made once in its TTL; together they must
+    not exceed `share` of `limit` (`Budget.limit`) in a window. A TTL under a second counts as one.
+    """
+    return max(1.0, _demand(ttls, counts) / (share * max(limit, 1)))
+
+
+def relaxed_ttl(
+    kind: str, max_ttl: float, ttls: Mapping[str, float], counts: Mapping[str, int], limit: int
+) -> float:
+    """Return the TTL (seconds) of one kind, up to `max_ttl`: longer by what the budget lacks for the others.
+
+    The other arguments as for `stretch_factor`.
+    """
+    others = {other: count for other, count in counts.items() if other != kind}
+    available = BUDGET_SHARE * limit - _demand(ttls, others)
+    needed = counts.get(kind, 0) * WINDOW_SECONDS / available if available > 0 else inf
+    return max(ttls[kind], min(max_ttl, needed))
+
+
+def _demand(ttls: Mapping[str, float], counts: Mapping[str, int]) -> float:
+    """Requests in a window of the budget."""
+    return sum(count * WINDOW_SECONDS / max(ttls[kind], 1.0) for kind, count in counts.items())

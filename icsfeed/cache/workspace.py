@@ -18,7 +18,7 @@ from icsfeed.cache.snapshots import Snapshots, View
 from icsfeed.config.schema import Cache
 from icsfeed.errors import NoAccess, PlaneError
 from icsfeed.model import Needs, Project
-from icsfeed.plane.rate_limit import WINDOW, Budget, RequestPriority, Urgency
+from icsfeed.plane.rate_limit import WINDOW_SECONDS, Budget, RequestPriority, Urgency
 from icsfeed.store.store import Store
 
 VIEW_SECONDS = 1.0
@@ -280,7 +280,7 @@ class Workspace:
             few = unread[start : start + MAX_CONCURRENT_PROJECTS]
             work = ("unread", *(project.id for project in few))
             refresh = partial(self._refresher.refresh_essentials, few)
-            await self._run(work, refresh, self._timer() + WINDOW, urgency)
+            await self._run(work, refresh, self._timer() + WINDOW_SECONDS, urgency)
 
     async def refresh_projects(self, urgency: Urgency) -> None:
         """Read which projects there are, when that is not fresh; waits at most the deadline."""

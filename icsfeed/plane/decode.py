@@ -27,7 +27,7 @@ from icsfeed.model import (
     State,
     StateGroup,
 )
-from icsfeed.plane.json import Unreadable
+from icsfeed.plane.shapes import Unreadable
 from icsfeed.text import clip, deflated, one_line, plain
 
 T = TypeVar("T")

@@ -27,8 +27,8 @@ from icsfeed.errors import (
 )
 from icsfeed.http import open_http
 from icsfeed.http_replies import retry_after, short
-from icsfeed.plane.json import decode
 from icsfeed.plane.rate_limit import RequestSlot, remaining_in
+from icsfeed.plane.shapes import decode
 
 ANSWER_LIMIT = 32 * 1024 * 1024
 """Bytes of one answer, unpacked: more is asked for in smaller pages, or a fault."""

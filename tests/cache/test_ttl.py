@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 from app_world import NOW, Clock
+from hypothesis import given
+from hypothesis import strategies as st
 
-from icsfeed.cache.ttl import CachedValue, Ttl, TtlCache
+from icsfeed.cache.ttl import CachedValue, Ttl, TtlCache, relaxed_ttl, stretch_factor
 from icsfeed.errors import Unreachable
 
 pytestmark = pytest.mark.anyio
@@ -142,3 +144,50 @@ async def test_a_value_read_elsewhere_counts_when_it_is_newer() -> None:
     assert (cached.value, cached.seconds_fresh) == ([3], 20)
     cached.confirm(NOW + timedelta(seconds=80))
     assert (cached.value, cached.version, cached.seconds_fresh) == ([3], 2, 50)
+
+
+@pytest.mark.parametrize(
+    ("counts", "limit", "factor"),
+    [
+        ({}, 60, 1.0),
+        ({"issues": 40}, 60, 1.0),  # 40 a minute of 48
+        ({"issues": 60}, 60, 1.25),
+        ({"issues": 60, "states": 60, "labels": 60, "projects": 1}, 60, 84.5 / 48),
+        ({"issues": 60}, 300, 1.0),
+        ({"issues": 60}, 0, 75.0),
+    ],
+)
+def test_ttls_grow_by_what_the_budget_lacks(counts: dict[str, int], limit: int, factor: float) -> None:
+    ttls = {"issues": 60.0, "states": 300.0, "labels": 300.0, "projects": 120.0}
+    assert stretch_factor(ttls, counts, limit) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(
+    ("counts", "limit", "ttl"),
+    [
+        ({}, 60, 60),
+        ({"issues": 12, "states": 12}, 60, 60),  # 14.4 a minute of 48
+        ({"issues": 60}, 60, 75),
+        ({"issues": 30, "states": 90}, 60, 60),
+        ({"issues": 30, "states": 150}, 60, 100),  # 30 a minute for states, 18 are left
+        ({"issues": 30, "states": 220}, 60, 300),
+        ({"issues": 30, "states": 300}, 60, 300),
+        ({"issues": 30}, 0, 300),
+    ],
+)
+def test_one_kind_gives_way_by_what_the_budget_lacks(counts: dict[str, int], limit: int, ttl: float) -> None:
+    ttls = {"issues": 60.0, "states": 300.0}
+    assert relaxed_ttl("issues", 300, ttls, counts, limit) == pytest.approx(ttl)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.tuples(st.floats(1, 1e6), st.integers(0, 10_000))),
+    st.integers(1, 10_000),
+    st.floats(0.01, 1),
+)
+def test_stretched_ttls_always_fit(kinds: dict[str, tuple[float, int]], limit: int, share: float) -> None:
+    ttls, counts = ({kind: pair[part] for kind, pair in kinds.items()} for part in (0, 1))
+    factor = stretch_factor(ttls, {kind: int(count) for kind, count in counts.items()}, limit, share)
+    demand = sum(counts[kind] * 60 / (ttls[kind] * factor) for kind in kinds)
+    assert factor >= 1
+    assert demand <= share * limit * (1 + 1e-9)

@@ -12,7 +12,7 @@ import pytest
 from icsfeed.errors import KeyRefused, NoAccess, Throttled
 from icsfeed.model import Project
 from icsfeed.plane.client import PlaneClient, open_client
-from icsfeed.plane.json import IssueRow, PeriodRow, ProjectRow, fields_of
+from icsfeed.plane.shapes import IssueRow, PeriodRow, ProjectRow, fields_of
 from plane.api import create_plane
 from plane.data import PlaneData
 from plane.faults import Faults, followed_by, repeated
