@@ -200,7 +200,7 @@ async def test_what_a_webhook_has_touched_is_read_though_the_configuration_chang
         await made.get("all")
         workspace = made.host.service.workspaces["demo"]
         project = sample_id("project", "PROP")
-        made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "WebhookChange"})
+        made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "Touched"})
         touched = WebhookChange(
             event="issue",
             action="update",
