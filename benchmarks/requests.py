@@ -223,7 +223,7 @@ async def _until(moment: float) -> None:
 def _webhook(project: DemoProject) -> WebhookChange:
     """That an issue of this project was changed."""
     of = frozenset({project.row["id"]})
-    return WebhookChange(event="issue", action="update", resources=frozenset({"issues"}), projects=of)
+    return WebhookChange(action="update", resources=frozenset({"issues"}), projects=of)
 
 
 def measured(issues: int, projects: int, minutes: int) -> Results:

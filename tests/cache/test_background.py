@@ -111,9 +111,7 @@ class Case:
     def hook(self, key: str, *resources: Resource, **more: Any) -> None:
         of = frozenset(resources or ("issues",))
         projects = frozenset({self.project(key).id}) if key else frozenset[str]()
-        self.watch.touch(
-            WebhookChange(event="issue", action="update", resources=of, **{"projects": projects, **more})
-        )
+        self.watch.touch(WebhookChange(action="update", resources=of, **{"projects": projects, **more}))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -350,7 +348,7 @@ async def test_of_what_is_deleted_the_id_is_enough() -> None:
     case.plane.of_periods["OPS"] = [cycle("OPS", "one", None)]
     async with case.running():
         case.plane.asked.clear()
-        case.hook("", issue="PROP-1", deleted=True)
+        case.hook("", issue="PROP-1")
         await case.time.pass_(1)
         assert case.plane.asked == ["issues PROP"]
         case.hook("", "cycles", periods=frozenset({"cycle-one"}))
