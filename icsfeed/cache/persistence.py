@@ -28,8 +28,8 @@ class Persistence:
     """Saves what is read of the workspace `name` in a store, and loads what was saved there.
 
     `origin` says which Plane's workspace that is: what was saved of another one is ignored. `reader` says
-    with which key it was read: another one may see other projects. `sparing`: what is read is not complete,
-    and never replaces what was saved.
+    with which key it was read: another one may see other projects. What is read with `Resources.sparing` is
+    not complete, and never replaces what was saved.
     """
 
     def __init__(
@@ -43,7 +43,6 @@ class Persistence:
         *,
         origin: str = "",
         reader: str = "",
-        sparing: bool = False,
     ) -> None:
         self._name = name
         self._resources = resources
@@ -53,7 +52,6 @@ class Persistence:
         self._clock = clock
         self._origin = origin
         self._reader = reader
-        self._sparing = sparing
         self._loaded: set[str] = set()
         self._digests: dict[str, str] = {}
         self._saved: dict[str, tuple[object, ...] | None] = {}
@@ -135,7 +133,7 @@ class Persistence:
 
     async def _save(self, project: Project) -> None:
         """Save a project: its snapshot when that has changed, and when its parts were read."""
-        if self._sparing:
+        if self._resources.sparing:
             await self._save_essentials(project)
             return
         snapshot, issues = self._snapshots.snapshot(project), self._resources.issue_lists.get(project.id)

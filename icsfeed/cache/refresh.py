@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, PlaneReader, ProjectList, Resources
 from icsfeed.cache.runner import MEMBERS, Part, RefreshRunner
 from icsfeed.errors import NoAccess
-from icsfeed.model import Issue, Listing, Needs, Person, Project
+from icsfeed.model import Issue, Listing, Needs, Person, Project, Snapshot
 from icsfeed.plane.incremental import IssueList, merged, pruned, since, went_back, whole
 
 log = logging.getLogger("icsfeed.workspace")
@@ -87,7 +87,7 @@ class Refresher:
         resources: Resources,
         runner: RefreshRunner,
         copies: SharedCopies,
-        has_snapshot: Callable[[Project], bool],
+        snapshot_of: Callable[[Project], Snapshot | None],
         full: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
@@ -95,7 +95,7 @@ class Refresher:
         self._resources = resources
         self._runner = runner
         self._copies = copies
-        self._has_snapshot = has_snapshot
+        self._snapshot_of = snapshot_of
         self._full = full
         self._clock = clock
         self._unlisted: frozenset[str] = frozenset()
@@ -167,7 +167,8 @@ class Refresher:
         lost = [
             project
             for project in resources.allowed(resources.all_projects)
-            if project.id not in listed | archived | resources.deleted and self._has_snapshot(project)
+            if project.id not in listed | archived | resources.deleted
+            and self._snapshot_of(project) is not None
         ]
         for project in lost:
             if project.id not in resources.lost:

@@ -75,9 +75,9 @@ class Resources:
     def __init__(
         self,
         ttls: Mapping[str, float],
-        *,
         clock: Callable[[], datetime],
         timer: Callable[[], float],
+        *,
         keys: frozenset[str] = frozenset(),
         links: bool = True,
         sparing: bool = False,
@@ -106,7 +106,7 @@ class Resources:
         self.keys = keys
         self._clock = clock
         self._links = links and not sparing
-        self._sparing = sparing
+        self.sparing = sparing
         self._counts: dict[PeriodKind, tuple[object, int]] = {}
 
     @property
@@ -114,8 +114,7 @@ class Resources:
         """The projects as they were last read; none before that."""
         return self.projects.value or ()
 
-    @property
-    def reads(self) -> int:
+    def read_count(self) -> int:
         """How many reads of anything have succeeded."""
         return sum(ttl.reads for ttl in self.ttls.values())
 
@@ -165,7 +164,7 @@ class Resources:
 
     def reads_periods(self, needs: Needs) -> bool:
         """Whether cycles and modules are read for these needs."""
-        return not self._sparing or needs.must_know_periods
+        return not self.sparing or needs.must_know_periods
 
     def is_linked(self, period: Period) -> bool:
         """Whether issues show that they are in this period: until it has ended in every time zone."""

@@ -103,9 +103,9 @@ class RefreshStats:
 class RefreshRunner:
     """Runs the refreshes of one workspace.
 
-    `workspace` is its name for the log. `reads` counts the reads that have succeeded. `on_wait` is called
-    when a request has to wait for the budget. `backoff` is that of the whole workspace, `part_backoffs`
-    those of its projects, by id, and of `MEMBERS`. Nothing runs any more once it `is_closed`.
+    `workspace` is its name for the log. `read_count` counts the reads that have succeeded. `on_wait` is
+    called when a request has to wait for the budget. `backoff` is that of the whole workspace,
+    `part_backoffs` those of its projects, by id, and of `MEMBERS`. Nothing runs once it `is_closed`.
     """
 
     def __init__(
@@ -114,15 +114,15 @@ class RefreshRunner:
         budget: Budget,
         timer: Callable[[], float],
         clock: Callable[[], datetime],
-        *,
         chance: Callable[[], float],
-        reads: Callable[[], int],
+        *,
+        read_count: Callable[[], int],
         on_wait: Callable[[RequestPriority, float], None],
     ) -> None:
         self._workspace = workspace
         self._budget = budget
         self._timer = timer
-        self._reads = reads
+        self._read_count = read_count
         self._on_wait = on_wait
         self._flights: SingleFlight[None] = SingleFlight()
         self._priorities: set[RequestPriority] = set()
@@ -199,10 +199,10 @@ class RefreshRunner:
 
     async def measure(self, refresh: Awaitable[object]) -> None:
         """Await a refresh, and count it. Raises what it raises."""
-        reads = self._reads()
+        before = self._read_count()
         await self.stats.measure(refresh)
         # Where nothing had to be read, nothing was learned of Plane.
-        if self._reads() > reads and not self.backoff.seconds_left:
+        if self._read_count() > before and not self.backoff.seconds_left:
             self.backoff.succeeded()
 
     def _failed(self, backoff: Backoff, error: PlaneError) -> None:

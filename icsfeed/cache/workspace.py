@@ -67,55 +67,30 @@ class Workspace:
         self.name = name
         self.budget = budget
         budget.users += 1
-        self._reader = RequestPriority(budget, "reader", self._log_wait)
-        self.plane = plane.on(self._reader)
         self._deadline = float(cache.deadline)
         self._needs = needs
         self._clock = clock
         self._timer = timer
-        self.resources = Resources(
-            {ttl: getattr(cache, ttl) for ttl in TTL_NAMES},
-            clock=clock,
-            timer=timer,
-            keys=frozenset(key.casefold() for key in keys),
-            links=needs.links,
-            sparing=sparing,
-        )
+        ttls = {ttl: getattr(cache, ttl) for ttl in TTL_NAMES}
+        folded = frozenset(key.casefold() for key in keys)
+        self.resources = Resources(ttls, clock, timer, keys=folded, links=needs.links, sparing=sparing)
         self.snapshots = Snapshots(self.resources, clock)
         self.persistence = Persistence(
-            name,
-            self.resources,
-            self.snapshots,
-            store,
-            budget,
-            clock,
-            origin=origin,
-            reader=reader,
-            sparing=sparing,
+            name, self.resources, self.snapshots, store, budget, clock, origin=origin, reader=reader
         )
         self._runner = RefreshRunner(
-            name,
-            budget,
-            timer,
-            clock,
-            chance=chance,
-            reads=lambda: self.resources.reads,
-            on_wait=self._log_wait,
+            name, budget, timer, clock, chance, read_count=self.resources.read_count, on_wait=self._log_wait
         )
         self.refreshes = self._runner.stats
+        snapshot_of, full = self.snapshots.snapshot, cache.full.delta
         self._refresher = Refresher(
-            name,
-            self.resources,
-            self._runner,
-            self.persistence,
-            lambda project: self.snapshots.snapshot(project) is not None,
-            cache.full.delta,
-            clock,
+            name, self.resources, self._runner, self.persistence, snapshot_of, full, clock
         )
+        self._budget_wait = BudgetWait(name, self.resources, needs, budget, timer, self._is_refused)
+        self.plane = plane.on(RequestPriority(budget, "reader", self._log_wait))
         self.edition = 0
         self._views: TTLCache[object, View] = TTLCache(maxsize=10_000, ttl=VIEW_SECONDS, timer=timer)
         self._watched: TTLCache[str, bool] = TTLCache(maxsize=100_000, ttl=WATCHED_SECONDS, timer=timer)
-        self._budget_wait = BudgetWait(name, self.resources, needs, budget, timer, self._is_refused)
 
     async def start(self) -> None:
         """Load what was saved before this process was started. Plane is not asked."""
@@ -228,8 +203,7 @@ class Workspace:
 
         Projects that the key may not read do not count.
         """
-        projects = self.resources.all_projects
-        backoffs = self._backoffs(self.readable(projects) or projects)
+        backoffs = self._backoffs(self.readable(self.resources.all_projects))
         return int(max(self._budget_wait.seconds, *(each.seconds_left for each in backoffs))) + 1
 
     @property
@@ -250,12 +224,12 @@ class Workspace:
         return error or self._failure()
 
     def _failure(self) -> PlaneError | None:
-        return next((each.error for each in self._backoffs(self.resources.all_projects) if each.error), None)
+        return next((each.error for each in self._backoffs() if each.error), None)
 
-    def _backoffs(self, projects: Iterable[Project]) -> Sequence[Backoff]:
-        """Those of the whole workspace, of its members and of these projects, if Plane lists them."""
-        parts = (MEMBERS, *(project.id for project in projects if project.id not in self.resources.lost))
-        return (self._runner.backoff, *(self._runner.part_backoffs[part] for part in parts))
+    def _backoffs(self, projects: Sequence[Project] = ()) -> Sequence[Backoff]:
+        """Those of the whole workspace, of its members and of these of its projects; none: of all of them."""
+        listed = (p.id for p in projects or self.resources.all_projects if p.id not in self.resources.lost)
+        return (self._runner.backoff, *(self._runner.part_backoffs[part] for part in (MEMBERS, *listed)))
 
     def is_failing(self, project: Project) -> bool:
         """Whether this project could not be read the last time."""
@@ -295,7 +269,7 @@ class Workspace:
         """
         since = self.resources.whole_since = self._clock()
         for _ in range(MAX_SYNC_ATTEMPTS):
-            for backoff in self._backoffs(self.resources.all_projects):
+            for backoff in self._backoffs():
                 backoff.end()
             self.expire()
             until = self._timer() + SYNC_TIMEOUT
