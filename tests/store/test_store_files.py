@@ -234,7 +234,7 @@ async def test_a_full_disk_costs_no_old_value_and_is_over_by_itself(
             assert store.last_error == f"{folder}: File too large"
             assert sum(path.suffix != ".tmp" for path in folder.iterdir()) == 2
         [message] = errors(caplog)
-        assert "File too large. To do: make room" in message
+        assert "File too large. To do: free disk space" in message
         await until(lambda: store.healthy)
         assert [await other.get("a"), await other.get("b")] == [b"larger" * 10_000, b"also" * 10_000]
         assert len(list(folder.iterdir())) == 3

@@ -81,7 +81,7 @@ async def test_redis_may_stop_and_start_while_in_use(
         await asyncio.sleep(0.2)
         [message] = errors(caplog)
         assert f"Redis at 127.0.0.1:{server.port}" in message
-        assert "see that it runs" in message
+        assert "check that it is running" in message
         server.start()
         await until(lambda: store.healthy)
         async with opened_store(server.address) as other:
