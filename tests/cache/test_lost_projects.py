@@ -129,7 +129,7 @@ async def test_a_project_that_may_not_be_read_is_left_out_and_everything_says_so
         assert (ready.status_code, ready.json()["unread"]) == (200, {"demo": {"closed": 1}})
         page = await world.ask("GET", "/feeds/all", accept="text/html")
         assert "may not read one project" in page.text
-        assert "may not read this" in await status(world)
+        assert "lacks access" in await status(world)
         found = [one async for one in check(world.service)]
         assert any(one.level == "error" and "project OPS" in one.text for one in found)
         reading = await read(world.service, "all")

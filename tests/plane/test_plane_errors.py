@@ -76,7 +76,7 @@ MADE_UP = {
     "a redirect to no host name": (
         httpx.Response(308, headers={"location": "https://xn--zzzzzzzz99999.x/"}),
         Unreachable,
-        "no web address",
+        "an invalid address",
     ),
     "cut off": (httpx.Response(200, content=b'{"results": [{"id"', headers=JSON), BadAnswer, "cut off"),
     "empty": (httpx.Response(200, content=b"", headers=JSON), BadAnswer, "cut off"),
@@ -86,7 +86,7 @@ MADE_UP = {
     "service unavailable": (
         httpx.Response(503, json={}),
         Unreachable,
-        "gateway before Plane failed",
+        "gateway in front of Plane failed",
     ),
     "an origin that cloudflare does not reach": (httpx.Response(522, html="cf"), Unreachable, "522"),
     "a fault of Plane's own": (
