@@ -107,11 +107,13 @@ class BackgroundRefresh:
         self._stretch_ttls()
         await self._workspace.refresh_unread("background")
 
-        def age(project: Project) -> tuple[bool, datetime]:
+        def order(project: Project) -> tuple[bool, datetime]:
             return self._workspace.is_failing(project), self._resources.read_at(project) or NEVER
 
+        # One project at a time: a reader who comes meanwhile has to wait for one at most. Each once: one that
+        # is not fresh after its read (it failed, or was touched again) has its turn at the next look.
         done: set[str] = set()
-        while (oldest := min(self._stale(), key=age, default=None)) and oldest.id not in done:
+        while (oldest := min(self._stale(), key=order, default=None)) and oldest.id not in done:
             done.add(oldest.id)
             self._stretch_ttls()
             await self._workspace.refresh_projects("background")
@@ -123,6 +125,7 @@ class BackgroundRefresh:
         now = self._workspace.now()
         if change.project_deleted:
             self._resources.deleted.update(change.projects)
+        # The time counts, not the flag: a read that began before the webhook may not have seen the change.
         for id_ in change.projects or self._projects_of(change):
             names, _ = self._changed.get(id_, (frozenset(), now))
             self._changed[id_] = (names | change.resources, now)

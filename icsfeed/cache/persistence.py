@@ -88,6 +88,7 @@ class Persistence:
             if ours is None or ours < roster.projects_at:
                 resources.lost = roster.lost
             resources.deleted |= roster.deleted
+            # The saved list may hold more projects than this configuration allows.
             resources.projects.merge(resources.allowed(roster.projects), roster.projects_at)
             if roster.people_at is not None:
                 resources.members.merge(roster.people, roster.people_at)
@@ -179,6 +180,7 @@ class Persistence:
 
     async def load(self, project: Project) -> None:
         """Load what another replica, or this one before a restart, has saved of a project."""
+        # One at a time: a refresh and `sync_from_peers` may load the same project at the same moment.
         async with self._loading:
             times = await self._store.get_record(self._key("reads", project.id), ReadTimes)
             is_empty = self._resources.issues[project.id].value is None
@@ -213,6 +215,7 @@ class Persistence:
             snapshot, issues = await asyncio.to_thread(lambda: from_record(record))
         except ValueError:  # another version's shape
             return False
+        # From now on a partial snapshot must not replace what is stored, even where ours is empty.
         self._loaded.add(project.id)
         if record.whole:
             self._merge(project, snapshot, issues, {"issues": issues.read_at, **(at or {})}, issues.read_at)

@@ -69,6 +69,7 @@ def to_record(snapshot: Snapshot, issues: IssueList, *, whole: bool = True) -> P
 
     The issues are encoded in batches, since no other thread runs while msgspec encodes.
     """
+    # By identity: the lists share the objects of all issues that `with_revisions` left as they were.
     own = {id_: issue for id_, issue in snapshot.issues.items() if issues.items.get(id_) is not issue}
     others = {id_: issue for id_, issue in issues.items.items() if id_ not in snapshot.issues}
     common = [issue for id_, issue in issues.items.items() if id_ not in others]

@@ -139,12 +139,13 @@ class Refresher:
 
     async def refresh_projects(self, plane: PlaneReader) -> None:
         """Read which projects there are."""
-        await self._runner.measure(self._projects(plane))
 
-    async def _projects(self, plane: PlaneReader) -> None:
-        async with self._copies.updating_roster():
-            await self._resources.projects.get_or_refresh(partial(self._read_projects, plane))
-        await self._copies.save_all_changed()
+        async def refresh() -> None:
+            async with self._copies.updating_roster():
+                await self._resources.projects.get_or_refresh(partial(self._read_projects, plane))
+            await self._copies.save_all_changed()
+
+        await self._runner.measure(refresh())
 
     async def _read_projects(self, plane: PlaneReader) -> tuple[Project, ...]:
         listing = await plane.projects()
@@ -178,14 +179,16 @@ class Refresher:
 
     async def _members(self, plane: PlaneReader) -> None:
         """Read who is a member, when that is not fresh."""
-        if not self._resources.members.is_fresh:
-            async with self._copies.updating_roster():
-                await self._resources.members.get_or_refresh(partial(self._read_members, plane))
-
-    async def _read_members(self, plane: PlaneReader) -> Mapping[str, Person]:
         resources = self._resources
-        people = await plane.members([p for p in resources.all_projects if p.id not in resources.lost])
-        return {**resources.people_of_lost(), **{person.id: person for person in people}}
+
+        async def read() -> Mapping[str, Person]:
+            people = await plane.members([p for p in resources.all_projects if p.id not in resources.lost])
+            return {**resources.people_of_lost(), **{person.id: person for person in people}}
+
+        # Looked at before locking: mostly they are fresh, and a lock is a round trip to Redis.
+        if not resources.members.is_fresh:
+            async with self._copies.updating_roster():
+                await resources.members.get_or_refresh(read)
 
     async def _project(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
         """Read a project: one replica does, the others load what it has saved."""

@@ -17,7 +17,7 @@ class PlaneReader(Protocol):
 
     @property
     def answers(self) -> Counter[str]: ...
-    def on(self, errand: RequestPriority) -> "PlaneReader": ...
+    def on(self, priority: RequestPriority) -> "PlaneReader": ...
     async def projects(self) -> Listing: ...
     async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]: ...
     async def project_members(self, project: Project) -> tuple[Person, ...]: ...
@@ -168,6 +168,7 @@ class Resources:
 
     def is_linked(self, period: Period) -> bool:
         """Whether issues show that they are in this period: until it has ended in every time zone."""
+        # West of UTC the last day lasts up to 12 hours longer.
         yesterday = self._clock().date() - timedelta(days=1)
         return self._links and (period.end is None or period.end >= yesterday)
 
@@ -197,7 +198,7 @@ class Resources:
     def is_fresh(self, project: Project, needs: Needs) -> bool:
         """Whether nothing of a project has to be read for these needs, or nothing can be."""
         if project.id in self.lost:
-            return True
+            return True  # Plane would answer 403 each time
         needed = self.of_project if self.reads_periods(needs) else self.essentials
         return all(values[project.id].is_fresh for values in needed.values()) and all(
             self.issues_of(period).is_fresh for period in self.periods_to_read(project, needs)

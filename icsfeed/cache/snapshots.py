@@ -53,15 +53,20 @@ class Snapshots:
             for period in snapshot.periods.values()
             if period.issues is None and is_asked(period, needs)
         ]
+        # Ended periods: their issues are read for the feeds that ask, and not shown to the others.
         links = {period.id: resources.issues_of(period).value for period in asked}
         if None in links.values():
             return None
         linked = tuple(_with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
         now = self._clock()
         moments = [self._read_at.get(project.id) or resources.read_at(project) or now for project in chosen]
+
+        def partial_stamp(project: Project) -> tuple[object, ...]:
+            return ("partial", *self._stamp(project, resources.periods_of(project)))
+
         stamp = (
             resources.projects.version,
-            *(self._stamps.get(project.id) or self._partial_stamp(project) for project in chosen),
+            *(self._stamps.get(project.id) or partial_stamp(project) for project in chosen),
             *(resources.issues_of(period).version for period in asked),
             resources.members.version,
         )
@@ -161,9 +166,6 @@ class Snapshots:
         parts = [values[project.id].version for values in resources.of_project.values()]
         of_periods = [(period.id, resources.issues_of(period).version) for period in periods]
         return (project, resources.members.version, *parts, *of_periods)
-
-    def _partial_stamp(self, project: Project) -> tuple[object, ...]:
-        return ("partial", *self._stamp(project, self._resources.periods_of(project)))
 
     def _seen_at(self, project: Project) -> datetime:
         """When the newest part of a project was read: replicas that share the parts agree on it."""

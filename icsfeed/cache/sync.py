@@ -69,16 +69,16 @@ class Sync:
     ) -> None:
         at, started = self._clock(), self._timer()
         await asyncio.gather(*(workspace.sync() for workspace in workspaces))
-        errors = tuple(_error_of(each) for each in workspaces if each.is_closed or each.last_error)
+        errors = tuple(
+            f"workspace {each.name!r}: the configuration was changed meanwhile; sync again"
+            if each.is_closed
+            else str(each.last_error)
+            for each in workspaces
+            if each.is_closed or each.last_error
+        )
         issues = sum(workspace.issue_count for workspace in workspaces)
         status: Outcome = "error" if errors else "success"
         self.last = LastSync(at, self._timer() - started, status, issues, errors)
         log.info("sync: %s after %.1f s, %d issues", status, self.last.seconds, issues)
         if then is not None:
             await then()
-
-
-def _error_of(workspace: Workspace) -> str:
-    if workspace.is_closed:
-        return f"workspace {workspace.name!r}: the configuration was changed meanwhile; sync again"
-    return str(workspace.last_error)

@@ -116,6 +116,7 @@ class Workspace:
         chosen = choose(projects)
         self.watch(chosen)
         ids = tuple(project.id for project in chosen)
+        # Within a second of the last view the same one: hundreds of calendar apps poll at the full hour.
         view = self._views.get((ids, needs))
         if view is None:
             if not self.resources.are_fresh(chosen, needs):
@@ -241,7 +242,7 @@ class Workspace:
 
     async def refresh(self, project: Project, urgency: Urgency) -> None:
         """Read what is not fresh of a project; waits at most the deadline."""
-        work: object = ((project.id,), frozenset[str](), False)  # as in `view`: the same work
+        work: object = ((project.id,), frozenset[str](), False)  # as in `view`: a reader of it joins this one
         await self._run(work, partial(self._refresher.refresh, [project], Needs()), self.until, urgency)
 
     async def refresh_unread(self, urgency: Urgency) -> None:
@@ -275,6 +276,7 @@ class Workspace:
             until = self._timer() + SYNC_TIMEOUT
             await self._run("projects", self._refresher.refresh_projects, until)
             await self._run("all", self._refresher.refresh_all, until)
+            # Who asked for the sync must not be shown a view from before it.
             self._views.clear()
             self.edition += 1
             if self.is_closed or self._failure() or self.resources.is_read_since(since):

@@ -140,7 +140,7 @@ class PlaneClient:
         """
         try:
             return (await self._list("members/", "the members", decode.person, shapes.PersonRow)).items
-        except (NoAccess, NotFound):
+        except (NoAccess, NotFound):  # NotFound: the list came with v0.28
             pass
         people: dict[str, Person] = {}
         errors: list[PlaneError] = []
@@ -167,6 +167,7 @@ class PlaneClient:
 
     async def period_issues(self, period: Period) -> frozenset[str]:
         """Read the ids of the issues in a cycle or module (up to v0.27.1 only their ids are right)."""
+        # The only way: no issue says which cycle and modules it is in (v0.22 to v1.3.1).
         path = f"projects/{period.project}/{period.kind}s/{period.id}/{period.kind}-issues/"
         what = f"the issues of {period.kind} {period.id}"
         return frozenset((await self._list(path, what, decode.required_id, IdRow)).items)
@@ -188,6 +189,7 @@ class PlaneClient:
 
     async def _at_issues(self, project: Project, read: Callable[[str, str], Awaitable[T]]) -> T:
         """Read at the path of a project's issues: the one of the two spellings that this Plane knows."""
+        # `work-items` since v1.1, `issues` in all versions up to v1.3.1: an unknown path is a 404.
         name, what = self._traits.issues, f"the issues of {project.key}"
         try:
             return await read(f"projects/{project.id}/{name}/", what)

@@ -78,6 +78,7 @@ def went_back(known: IssueList, recent: Rows, ids: Container[str] | None = None)
     Either a recent row says so itself, or a known one is missing where its time should place it.
     `ids`: of all issues that there still are, where some were removed.
     """
+    # The recent rows are all those since `oldest`: a known issue that is newer must be among them.
     oldest = min((issue.updated for issue in recent.items), default=None)
     if oldest is None:
         return False
@@ -92,6 +93,7 @@ def went_back(known: IssueList, recent: Rows, ids: Container[str] | None = None)
 
 def merged(known: IssueList, recent: Rows, now: datetime) -> IssueList | None:
     """Return the list with the newest rows merged in; None when their total says that some were removed."""
+    # Rows that were skipped count in Plane's total too.
     known_ids = known.skipped.union(known.items)
     added = recent.ids - known_ids
     if recent.nameless or known.nameless or recent.total != known.total + len(added):
@@ -107,6 +109,7 @@ def pruned(known: IssueList, recent: Rows, ids: frozenset[str], now: datetime) -
     if recent.nameless or known.nameless or recent.total != len(ids) or not recent.ids <= ids:
         return None
     merged_list = _with(known, recent, len(ids), now)
+    # An id that was never read: an issue has come back with an old `updated_at` (from the archive, say).
     if not ids <= merged_list.skipped.union(merged_list.items):
         return None
     items = {id_: issue for id_, issue in merged_list.items.items() if id_ in ids}

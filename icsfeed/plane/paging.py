@@ -190,6 +190,8 @@ class ListReader:
                 return rows
             if not page.more:
                 return rows if page.total in (None, rows.count) else None
+            # `more` alone ends a walk: Plane always sends a next cursor. A server that never says so must not
+            # keep us reading without end.
             if page.is_empty or page.next_cursor in cursors or len(cursors) >= MAX_PAGES:
                 raise BadAnswer(wanted.what, "its pages have no end")
             cursors.add(page.next_cursor)

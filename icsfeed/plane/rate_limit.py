@@ -131,11 +131,9 @@ class RequestPriority:
         self._budget._wake()
 
 
-class _QueuedRequest:
+class _QueuedRequest(Struct, eq=False):
+    priority: RequestPriority
     sleeping: asyncio.Future[None] | None = None
-
-    def __init__(self, priority: RequestPriority) -> None:
-        self.priority = priority
 
 
 class Budget:
@@ -273,30 +271,29 @@ class Budget:
         return queue[:at].count("reader") if urgency == "reader" else at + queue[at:].count("reader")
 
     def _answered(self, slot: RequestSlot, remaining: int | None) -> None:
-        if slot not in self._in_flight:
-            return
-        self._in_flight.remove(slot)
-        now = self._timer()
-        if remaining is not None:
-            self._learn(slot.sent, now, remaining)
-        self._past.append(_FinishedRequest(now + WINDOW_SECONDS, now, slot.sent, remaining))
-        self._wake()
+        if slot in self._in_flight:
+            self._in_flight.remove(slot)
+            now = self._timer()
+            if remaining is not None:
+                self._learn(slot.sent, now, remaining)
+            self._past.append(_FinishedRequest(now + WINDOW_SECONDS, now, slot.sent, remaining))
+            self._wake()
 
     def _refused(self, slot: RequestSlot, retry_after: float) -> None:
-        if slot not in self._in_flight:
-            return
-        self._in_flight.remove(slot)
-        now = self._timer()
-        self._closed_until = max(self._closed_until, now + retry_after)
-        # What is in flight is added when its answer comes (`known.capacity + 1` in `_learn`).
-        capacity = self._used(now) - len(self._in_flight) + 1
-        self._reported = _RateLimitHeaders(capacity, now, now, self._closed_until + WINDOW_SECONDS, -1)
-        self._wake()
+        if slot in self._in_flight:
+            self._in_flight.remove(slot)
+            now = self._timer()
+            self._closed_until = max(self._closed_until, now + retry_after)
+            # What is in flight is added when its answer comes (`known.capacity + 1` in `_learn`).
+            capacity = self._used(now) - len(self._in_flight) + 1
+            self._reported = _RateLimitHeaders(capacity, now, now, self._closed_until + WINDOW_SECONDS, -1)
+            self._wake()
 
     def _learn(self, sent: float, now: float, remaining: int) -> None:
         if self._first_answer is None:
             self._first_answer = now
         known = self._reported_at(now)
+        # An answer that is older than the one we know says nothing new, except that one more was allowed.
         if known is None or sent > known.answered or remaining <= known.remaining:
             capacity = remaining + 1 + self._counted_before(sent, now, remaining)
             self._reported = known = _RateLimitHeaders(capacity, sent, now, now + WINDOW_SECONDS, remaining)

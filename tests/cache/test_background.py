@@ -239,7 +239,7 @@ async def test_many_projects_under_a_large_budget_do_not_wait_for_a_tick_each() 
 # Failures
 
 
-async def test_a_project_that_fails_rests_and_does_not_stop_the_others(
+async def test_a_project_that_fails_backs_off_and_does_not_stop_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     case = Case(FakePlane("BAD", "GOOD"))
@@ -456,26 +456,26 @@ class Limited(FakePlane):
         self.root = self
         self.time = Time(Clock())
         self.quota = SlidingWindow(KeyLimits(), self.time.clock)
-        self.errand: RequestPriority | None = None
+        self.priority: RequestPriority | None = None
         self.refused = 0
 
-    def on(self, errand: RequestPriority) -> "Limited":
+    def on(self, priority: RequestPriority) -> "Limited":
         other = object.__new__(Limited)
-        other.__dict__ |= {**self.__dict__, "errand": errand}
+        other.__dict__ |= {**self.__dict__, "priority": priority}
         return other
 
     async def _answer(self, what: str, value: T) -> T:
-        assert self.errand is not None
+        assert self.priority is not None
         time = self.root.time
-        async with self.errand.request() as asked:
+        async with self.priority.request() as slot:
             await time.sleep(0.1)
             left = self.root.quota.take(KEY)
             await time.sleep(0.1)
             if left < 0:
                 self.root.refused += 1
-                asked.refused(60)
+                slot.refused(60)
                 raise Throttled("it", 60)
-            asked.answered(left)
+            slot.answered(left)
         self.asked.append(what)
         return value
 

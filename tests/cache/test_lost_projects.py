@@ -78,7 +78,7 @@ async def test_after_access_is_lost_feeds_stay_and_everything_says_so(
 
 
 @pytest.mark.parametrize("delivered", ["before", "after"])
-async def test_a_project_that_plane_told_was_deleted_is_gone(delivered: str) -> None:
+async def test_a_project_that_plane_says_was_deleted_is_gone(delivered: str) -> None:
     body = json.dumps({"event": "project", "action": "deleted", "data": {"id": OPS}, "activity": None})
     async with serving(CONFIG) as world:
         await world.get("all")

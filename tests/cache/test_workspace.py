@@ -1,4 +1,4 @@
-"""One workspace kept fresh: what is asked of Plane, when, and what readers get when it fails."""
+"""One workspace kept fresh: what is read of Plane, when, and what readers get when it fails."""
 
 import asyncio
 import logging
@@ -399,8 +399,8 @@ async def test_a_feed_without_cycles_and_modules_does_not_wait_for_them(what: st
     later = await case.known()
     assert set(later.snapshots[0].links) == {"PROP-1"}
     assert later.stamp != first.stamp
-    told = later.snapshots[0].touched
-    assert ("PROP-1" in told) == (what != "modules"), "who saw it without is told"
+    touched = later.snapshots[0].touched
+    assert ("PROP-1" in touched) == (what != "modules"), "whoever saw it without must see a revision"
 
 
 async def test_what_nobody_saw_before_it_was_whole_counts_as_it_is_in_plane() -> None:
@@ -583,7 +583,7 @@ async def test_one_project_that_fails_does_not_keep_the_others_from_being_read(e
     case.clock.move(61)
     assert _issues(await case.view()) == {"PROP": 2, "OPS": 1, "WEB": 2}
     assert case.workspace.last_error is error
-    # It has a rest of its own; the others are read when their time has come.
+    # It has a backoff of its own; the others are read when their time has come.
     case.clock.move(2)
     await case.view()
     assert case.plane.count("issues OPS") == 2

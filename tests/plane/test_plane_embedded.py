@@ -196,7 +196,7 @@ async def test_what_links_issues_to_cycles_and_modules(version: str) -> None:
 
 
 @ON_EVERY_VERSION
-async def test_moments_are_the_same_whoever_owns_the_key(version: str) -> None:
+async def test_moments_are_the_same_for_any_owner_of_the_key(version: str) -> None:
     seen = []
     for who in ("alice", "bob", "guest carol"):
         async with embedded(who, version) as plane:

@@ -362,17 +362,17 @@ async def test_a_waiter_that_is_cancelled_frees_its_place() -> None:
 async def test_a_priority_that_is_raised_moves_up() -> None:
     budget, order = budget_of(limit=1), list[str]()
     await taken(budget, "reader")
-    errand = RequestPriority(budget, "background")
+    priority = RequestPriority(budget, "background")
 
     async def run() -> None:
-        async with errand.request():
-            order.append("errand")
+        async with priority.request():
+            order.append("priority")
 
     tasks = [asyncio.create_task(taken(budget, "background", order, "other")), asyncio.create_task(run())]
     await settled()
-    errand.raise_priority()
+    priority.raise_priority()
     await gather(*tasks)
-    assert order == ["errand", "other"]
+    assert order == ["priority", "other"]
 
 
 async def test_learning_that_there_is_more_wakes_those_who_wait() -> None:
@@ -385,7 +385,7 @@ async def test_learning_that_there_is_more_wakes_those_who_wait() -> None:
     assert now() - start == 2
 
 
-async def test_a_sleep_that_fails_is_not_tried_for_ever() -> None:
+async def test_a_sleep_that_fails_is_not_tried_without_end() -> None:
     async def broken(_: float) -> None:
         raise OSError("no clock")
 
@@ -399,10 +399,10 @@ async def test_after_a_restart_what_was_left_is_left_until_the_window_is_over() 
     plane, before = Plane(), budget_of()
     for _ in range(40):
         await plane.get(before)
-    kept = msgspec.json.encode(before.state(UNIX))
+    encoded = msgspec.json.encode(before.state(UNIX))
     after = budget_of()
     await asyncio.sleep(10)
-    after.restore(msgspec.json.decode(kept, type=BudgetState), UNIX + 10)
+    after.restore(msgspec.json.decode(encoded, type=BudgetState), UNIX + 10)
     assert (after.left, after.limit) == (20, 60)
     await gather(*(plane.get(after) for _ in range(60)))
     assert plane.refused("reader") == 0
@@ -618,7 +618,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert getattr(self, "too_many", 0) == 0
 
     def teardown(self) -> None:
-        """Nobody waits for ever: once all is answered, everyone gets their turn."""
+        """Nobody waits without end: once all is answered, everyone gets their turn."""
         if not hasattr(self, "loop"):
             return
         for _ in range(len(self.waiting) + 2):

@@ -67,9 +67,9 @@ def test_every_recorded_delivery_is_signed_and_read(path: Path) -> None:
     assert len(body) == int(headers["content-length"])
     assert is_signed(body, headers["x-plane-signature"], [SECRET])
     assert not is_signed(body + b" ", headers["x-plane-signature"], [SECRET])
-    touched = read(body)
-    assert touched.action == json.loads(body)["action"].removesuffix("d")
-    assert touched.resources
+    change = read(body)
+    assert change.action == json.loads(body)["action"].removesuffix("d")
+    assert change.resources
 
 
 def test_a_changed_issue_is_read_again_in_its_project() -> None:
@@ -83,9 +83,9 @@ def test_a_changed_issue_is_read_again_in_its_project() -> None:
 
 
 def test_a_comment_touches_its_issue() -> None:
-    touched = delivery(18)
-    assert touched.issue == "af9cac8e-271e-4001-9982-ee7dac85d737"
-    assert touched.resources == {"issues"}
+    change = delivery(18)
+    assert change.issue == "af9cac8e-271e-4001-9982-ee7dac85d737"
+    assert change.resources == {"issues"}
 
 
 @pytest.mark.parametrize(
@@ -97,36 +97,36 @@ def test_a_comment_touches_its_issue() -> None:
     ],
 )
 def test_a_cycle_or_module_is_read_again_and_no_issue(number: int, resource: str, period: str) -> None:
-    touched = delivery(number)
-    assert touched.resources == {resource}
-    assert touched.projects == {WEB}
-    assert touched.periods == {period}
-    assert touched.issue is None
+    change = delivery(number)
+    assert change.resources == {resource}
+    assert change.projects == {WEB}
+    assert change.periods == {period}
+    assert change.issue is None
 
 
 @pytest.mark.parametrize(("number", "action"), [(24, "create"), (25, "update"), (26, "delete")])
 def test_a_project_is_named_by_its_own_id(number: int, action: str) -> None:
-    touched = delivery(number)
-    assert touched.action == action
-    assert touched.resources == {"projects"}
-    assert touched.projects == {HOOK}
-    assert (touched.issue, touched.project_deleted) == (None, action == "delete")
+    change = delivery(number)
+    assert change.action == action
+    assert change.resources == {"projects"}
+    assert change.projects == {HOOK}
+    assert (change.issue, change.project_deleted) == (None, action == "delete")
 
 
 def test_joining_and_leaving_a_cycle_touch_the_cycle() -> None:
     joined, left = delivery(34), delivery(36)
     assert (joined.action, left.action) == ("create", "delete")
-    for touched in (joined, left):
-        assert touched.resources == {"issues", "cycles"}
-        assert touched.periods == {SPRINT}
+    for change in (joined, left):
+        assert change.resources == {"issues", "cycles"}
+        assert change.periods == {SPRINT}
 
 
 def test_a_created_issue_without_any_id_leaves_open_which_project_it_is_in() -> None:
     """Sent of an issue that was gone again before its delivery."""
-    touched = delivery(41)
-    assert touched.resources == {"issues"}
-    assert not touched.projects
-    assert touched.issue is None
+    change = delivery(41)
+    assert change.resources == {"issues"}
+    assert not change.projects
+    assert change.issue is None
 
 
 @pytest.mark.parametrize(
@@ -262,11 +262,11 @@ documents = st.recursive(
 def understood(body: bytes) -> None:
     """Read, or refused as documented; what was read is fit for a log line and a path."""
     try:
-        touched = read(body)
+        change = read(body)
     except WebhookError:
         return
-    texts = {touched.issue}
-    for text in (texts | touched.projects | touched.periods) - {None}:
+    texts = {change.issue}
+    for text in (texts | change.projects | change.periods) - {None}:
         assert text
         assert text.isascii()
         assert text.isprintable()
@@ -301,7 +301,7 @@ def test_no_damage_to_a_delivery_raises_anything_else(path: Path, data: st.DataO
     )
 
 
-def test_a_signature_is_taken_in_any_case_and_with_its_prefix() -> None:
+def test_a_signature_is_accepted_in_any_case_and_with_its_prefix() -> None:
     body = b'{"action": "update"}'
     plain = signature(body)
     for given_ in (plain, plain.upper(), f"sha256={plain}", f"SHA256={plain.upper()}", f" {plain} "):

@@ -117,7 +117,7 @@ def flipped(raw: bytes, at: int) -> bytes:
         lambda _: StorageObject.new(b"", None).to_bytes(),
     ],
 )
-async def test_damage_is_reported_once_set_aside_and_read_anew(
+async def test_damage_is_reported_once_set_aside_and_read_again(
     damage: Callable[[bytes], bytes],
     environ: dict[str, str],
     folder: Path,
@@ -148,7 +148,7 @@ async def test_damage_that_many_find_at_once_is_set_aside_once(
         assert (len(errors(caplog)), store.healthy) == (1, True)
 
 
-async def test_another_format_version_is_read_anew_without_being_called_damage(
+async def test_another_format_version_is_read_again_without_being_called_damage(
     environ: dict[str, str], folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened_store("file", environ) as store:

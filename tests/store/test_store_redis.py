@@ -37,7 +37,9 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_replicas_see_each_others_values_under_our_own_prefix_and_for_ever(server: RedisServer) -> None:
+async def test_replicas_see_each_others_values_under_our_own_prefix_and_without_expiry(
+    server: RedisServer,
+) -> None:
     async with opened_store(server.address) as one, opened_store(server.address) as two:
         await one.put("a", b"from one")
         assert await two.get("a") == b"from one"

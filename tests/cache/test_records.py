@@ -1,4 +1,4 @@
-"""What is kept of a project comes back as it was, each issue kept once."""
+"""What is stored of a project comes back as it was, each issue stored once."""
 
 from datetime import UTC, datetime
 
@@ -30,14 +30,14 @@ def listed(items: dict[str, Issue]) -> IssueList:
 
 
 @given(ids, ids, ids, st.sampled_from(["Name", "half a pair \ud83d"]))
-def test_what_is_kept_comes_back(common: set[int], done: set[int], gone: set[int], name: str) -> None:
+def test_what_is_stored_comes_back(common: set[int], done: set[int], gone: set[int], name: str) -> None:
     shared = issues(common, name=name)
     shown = snapshot({**shared, **issues(done, completed=NOW)})
     known = listed({**shared, **issues(gone)})
     assert from_record(decode(encode(to_record(shown, known)), ProjectRecord)) == (shown, known)
 
 
-def test_each_issue_is_kept_once_and_none_of_them_all_at_once() -> None:
+def test_each_issue_is_stored_once_in_batches() -> None:
     shared = issues(set(range(BATCH_ISSUES * 2 + 1)))
     found = to_record(snapshot(shared), listed(shared))
     assert (len(found.batches), len(found.snapshot.issues), len(found.issues.items)) == (3, 0, 0)
