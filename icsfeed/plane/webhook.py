@@ -79,8 +79,8 @@ def is_signed(body: bytes, signature: str | None, secrets: Sequence[str]) -> boo
 def read(body: bytes) -> WebhookChange:
     """Return what a delivery changes. Raises WebhookError, and nothing else, for one that cannot be read."""
     row = _decoded(body)
-    event = _matching(_WORD, row, "event") or ISSUE
-    verb = _matching(_WORD, row, "action")
+    event = _text(row, "event", _WORD, "a word") or ISSUE
+    verb = _text(row, "action", _WORD, "a word")
     if verb is None:
         raise WebhookError("action", "is missing", missing=True)
     # Plane says `created`, others `create`. A verb that we do not know is a change like any other.
@@ -131,17 +131,17 @@ def _id_in(row: _Row, name: str, where: str = "data.") -> str | None:
     """Return an id, or the id of an object in its place; None: there is none."""
     value = row.get(name)
     if isinstance(value, dict):
-        return _matching(_ID, value, "id", f"{where}{name}.")
-    return _matching(_ID, row, name, where)
+        return _text(value, "id", _ID, "an id", f"{where}{name}.")
+    return _text(row, name, _ID, "an id", where)
 
 
-def _matching(pattern: re.Pattern[str], row: _Row, name: str, where: str = "") -> str | None:
+def _text(row: _Row, name: str, pattern: re.Pattern[str], kind: str, where: str = "") -> str | None:
     value = row.get(name)
     if value is None:
         return None
     if isinstance(value, str) and pattern.fullmatch(value):
         return value
-    raise WebhookError(where + name, f"is not {'an id' if pattern is _ID else 'a word'}")
+    raise WebhookError(where + name, f"is not {kind}")
 
 
 def _object(value: object, field: str) -> _Row:
