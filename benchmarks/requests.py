@@ -193,7 +193,7 @@ async def _started(service: FeedService, wire: Wire) -> Period:
 
 def _is_complete(workspace: Workspace) -> bool:
     """Whether everything of every project was read."""
-    return all(map(workspace.known.snapshot, workspace.known.projects.get("") or ()))
+    return all(map(workspace.snapshots.snapshot, workspace.resources.all_projects))
 
 
 async def _read_by_the_minute(
@@ -223,7 +223,7 @@ async def _until(moment: float) -> None:
 def _webhook(project: DemoProject) -> WebhookChange:
     """That an issue of this project was changed."""
     of = frozenset({project.row["id"]})
-    return WebhookChange(event="issue", action="update", resources=frozenset({"issues"}), projects=of)
+    return WebhookChange(action="update", resources=frozenset({"issues"}), projects=of)
 
 
 def measured(issues: int, projects: int, minutes: int) -> Results:

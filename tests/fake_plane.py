@@ -1,4 +1,4 @@
-"""A Plane of a few lines for the tests of Workspace: it counts, it fails, it waits when it is told to."""
+"""A Plane of a few lines for the tests of Workspace: it counts, fails, and waits while `open` is not set."""
 
 import asyncio
 from collections import Counter
@@ -56,7 +56,7 @@ class FakePlane:
     async def project_members(self, project: Project) -> tuple[Person, ...]:
         return await self._answer(f"members of {project.key}", tuple(self.people))
 
-    def on(self, errand: RequestPriority) -> "FakePlane":  # noqa: ARG002 - a Plane's
+    def on(self, priority: RequestPriority) -> "FakePlane":  # noqa: ARG002 - a Plane's
         return self
 
     async def issues(self, project: Project) -> Rows:

@@ -47,7 +47,7 @@ async def living(
     watching: bool = True,
     clock: LoopClock | None = None,
 ) -> AsyncIterator[World]:
-    """The server with what keeps it fresh running beside it. Plane has a clock of its own."""
+    """The server with its background refresh running. Plane has a clock of its own."""
     clock = clock or LoopClock()
     data = data or sample(TODAY, issues=issues, clock=LoopClock())
     async with serving(config, data=data, clock=clock, version=version) as world:

@@ -174,11 +174,11 @@ def test_a_message_cannot_forge_a_line(text: str) -> None:
 
 
 def test_a_repeated_failure_is_logged_once_in_a_while_and_counted() -> None:
-    failures = [_at(10 * n, "%s; asking again in %.0f s", "no answer", 5.0 + n) for n in range(100)]
+    failures = [_at(10 * n, "%s; retrying in %.0f s", "no answer", 5.0 + n) for n in range(100)]
     lines = _lines("text", *failures)
     assert [line.partition("x: ")[2] for line in lines] == [
-        "no answer; asking again in 5 s",
-        "no answer; asking again in 65 s repeated=59",
+        "no answer; retrying in 5 s",
+        "no answer; retrying in 65 s repeated=59",
     ]
 
 
@@ -259,7 +259,7 @@ async def test_a_running_server_never_logs_a_token_or_a_secret() -> None:
                         assert secret not in answer.text
                         assert secret not in answer2.text
     text = stream.getvalue()
-    assert "asking again in" in text
+    assert "retrying in" in text
     assert "RuntimeError: key ***, secret ***, link /feeds/icsf_***/property.ics" in text
     tokens = [link["ics"].split("/")[4] for link in links.values() if "icsf_" in link["ics"]]
     assert len(tokens) > 10

@@ -1,22 +1,17 @@
-"""What a workspace reads with, and how it reads no more of the issues than it must."""
+"""Reading what is not fresh of a workspace, and no more of its issues than has changed."""
 
-import asyncio
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
-from icsfeed.cache.persistence import Persistence
-from icsfeed.cache.snapshots import KINDS, Snapshots
-from icsfeed.config.schema import Cache
+from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, PlaneReader, ProjectList, Resources
+from icsfeed.cache.runner import MEMBERS, Part, RefreshRunner
 from icsfeed.errors import NoAccess
-from icsfeed.model import Issue, Label, Listing, Needs, Period, PeriodKind, Person, Project, State
-from icsfeed.plane.incremental import IssueList, Rows, merged, pruned, since, went_back, whole
-from icsfeed.plane.rate_limit import RequestPriority
-
-T = TypeVar("T")
+from icsfeed.model import Issue, Listing, Needs, Person, Project, Snapshot
+from icsfeed.plane.incremental import IssueList, merged, pruned, since, went_back, whole
 
 log = logging.getLogger("icsfeed.workspace")
 
@@ -26,51 +21,52 @@ LOST = (
 )
 
 
-class PlaneReader(Protocol):
-    """What a workspace reads with: plane/client.py. Every method raises PlaneError."""
+class SharedCopies(Protocol):
+    """What a refresh shares with other replicas: cache/persistence.py."""
 
-    @property
-    def answers(self) -> Counter[str]: ...
-    def on(self, errand: RequestPriority) -> "PlaneReader": ...
-    async def projects(self) -> Listing: ...
-    async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]: ...
-    async def project_members(self, project: Project) -> tuple[Person, ...]: ...
-    async def issues(self, project: Project) -> Rows: ...
-    async def recent_issues(self, project: Project, since: datetime) -> Rows | None: ...
-    async def issue_ids(self, project: Project) -> frozenset[str]: ...
-    async def states(self, project: Project) -> tuple[State, ...]: ...
-    async def labels(self, project: Project) -> tuple[Label, ...]: ...
-    async def periods(self, project: Project, kind: PeriodKind) -> tuple[Period, ...]: ...
-    async def period_issues(self, period: Period) -> frozenset[str]: ...
-    async def version(self) -> str | None: ...
-    async def whoami(self) -> Person | None: ...
+    def updating_roster(self) -> AbstractAsyncContextManager[None]:
+        """Load the newest projects and people before, save them after, and lock others out meanwhile."""
+
+    def updating(
+        self, project: Project, *, essentials_only: bool = False
+    ) -> AbstractAsyncContextManager[None]:
+        """The same for a project."""
+
+    async def save_if_changed(self, project: Project) -> None:
+        """Save what was read of a project so far."""
+
+    async def save_all_changed(self) -> None:
+        """Save every project that has changed."""
+
+    async def flush(self) -> None:
+        """Save all that is known."""
 
 
 async def current_issues(
     plane: PlaneReader, project: Project, known: IssueList | None, now: datetime, full: timedelta
 ) -> IssueList:
-    """The issues now: from the rows that changed where those tell, else read whole (plane/incremental.py).
+    """Read the issues: only the rows that changed where those suffice, else all (plane/incremental.py).
 
-    Whole they are also read once in `full`. Raises PlaneError.
+    All are also read once in `full`. Raises PlaneError.
     """
     start = since(known) if known is not None else None
     if known is not None and start is not None and abs(now - known.whole_at) < full:
-        found = await _changed_issues(plane, project, known, start, now)
-        if found is not None:
-            return found
+        current = await _changed_issues(plane, project, known, start, now)
+        if current is not None:
+            return current
     return whole(await plane.issues(project), now, known)
 
 
 async def _changed_issues(
     plane: PlaneReader, project: Project, known: IssueList, start: datetime, now: datetime
 ) -> IssueList | None:
-    """The known issues with what changed since `start`; None where only reading all of them tells."""
+    """The known issues with what changed since `start`; None where all have to be read."""
     recent = await plane.recent_issues(project, start)
-    found = merged(known, recent, now) if recent is not None else None
-    if found is not None and recent is not None:
-        return None if went_back(known, recent) else found
     if recent is None:
         return None
+    current = merged(known, recent, now)
+    if current is not None:
+        return None if went_back(known, recent) else current
     ids = await plane.issue_ids(project)
     # Once more, for what was edited meanwhile: rows and ids must be of one moment.
     recent = await plane.recent_issues(project, start)
@@ -79,133 +75,165 @@ async def _changed_issues(
     return pruned(known, recent, ids, now)
 
 
-async def by_id(reading: Awaitable[Sequence[T]]) -> dict[str, T]:
-    """What was read, by id."""
-    return {item.id: item for item in await reading}  # type: ignore[attr-defined]
-
-
-async def all_of(work: Sequence[Awaitable[None]]) -> None:
-    """Do all of it at once, to the end of each; then raise what any of it raised."""
-    results = await asyncio.gather(*work, return_exceptions=True)
-    for result in results:
-        if result is not None:
-            raise result
-
-
 class Refresher:
-    """Brings what is known of a workspace up to date, part by part. Every method raises PlaneError."""
+    """Reads what is not fresh of a workspace. Every method raises PlaneError.
+
+    `full`: all issues of a project are read at least once in so long.
+    """
 
     def __init__(
-        self, name: str, known: Snapshots, keeping: Persistence, cache: Cache, clock: Callable[[], datetime]
+        self,
+        name: str,
+        resources: Resources,
+        runner: RefreshRunner,
+        copies: SharedCopies,
+        snapshot_of: Callable[[Project], Snapshot | None],
+        full: timedelta,
+        clock: Callable[[], datetime],
     ) -> None:
         self._name = name
-        self._known = known
-        self._keeping = keeping
-        self._cache = cache
+        self._resources = resources
+        self._runner = runner
+        self._copies = copies
+        self._snapshot_of = snapshot_of
+        self._full = full
         self._clock = clock
-        self._missing: frozenset[str] = frozenset()
+        self._unlisted: frozenset[str] = frozenset()
 
-    async def roster(self, plane: PlaneReader) -> None:
-        """Which projects there are."""
-        async with self._keeping.shared("roster"):
-            await self._keeping.adopt_roster()
-            await self._known.projects.look("", partial(self._read_projects, plane))
-            await self._keeping.save_roster()
-        await self.save_changed()
+    async def refresh_all(self, plane: PlaneReader) -> None:
+        """Read what is not fresh of all projects."""
+        await self.refresh(self._resources.all_projects, Needs(), plane)
 
-    async def save_changed(self) -> None:
-        """Keep what new names made of projects, and what was read of one before it failed.
+    async def refresh(self, projects: Sequence[Project], needs: Needs, plane: PlaneReader) -> None:
+        """Read what is not fresh of these projects."""
+        parts = [
+            (project.id, partial(self._project, project, needs, plane))
+            for project in projects
+            if not self._resources.is_fresh(project, needs)
+        ]
+        await self._run_rounds(projects, parts, plane)
+        await self._copies.flush()
 
-        One that is being read meanwhile is kept by who reads it: a reader must not wait for that.
+    async def refresh_essentials(self, projects: Sequence[Project], plane: PlaneReader) -> None:
+        """Read what every feed needs of these projects, where it was never read."""
+        await self._run_rounds(projects, (), plane)
+
+    async def _run_rounds(
+        self, projects: Sequence[Project], parts: Sequence[Part], plane: PlaneReader
+    ) -> None:
+        """Read the members, what every feed needs of these projects where it was never read, and `parts`.
+
+        Each round begins when the one before has ended, so that all feeds can be shown as soon as possible.
         """
-        for project in self._keeping.changed():
-            async with self._keeping.shared(project.id, wait=0.0) as is_free:
-                if is_free:
-                    await self._keeping.adopt(project)
-                    await self._keeping.save(project)
+        essentials = [
+            (project.id, partial(self._essentials, project, plane))
+            for project in projects
+            if not self._resources.has_essentials(project)
+        ]
+        is_failing = self._runner.is_failing(MEMBERS)
+        is_needed = is_failing or not self._resources.members.is_fresh
+        members = [(MEMBERS, partial(self._members, plane))] if is_needed else []
+        # What failed the last time comes last: it may make the whole workspace back off.
+        for batch in (essentials, parts, members) if is_failing else (members, essentials, parts):
+            await self._runner.run_parts(batch)
+
+    async def refresh_projects(self, plane: PlaneReader) -> None:
+        """Read which projects there are."""
+
+        async def refresh() -> None:
+            async with self._copies.updating_roster():
+                await self._resources.projects.get_or_refresh(partial(self._read_projects, plane))
+            await self._copies.save_all_changed()
+
+        await self._runner.measure(refresh())
 
     async def _read_projects(self, plane: PlaneReader) -> tuple[Project, ...]:
         listing = await plane.projects()
-        lost = self._lost_projects(listing)
+        lost = self._update_lost(listing)
         if not listing.joined and lost:
             # The key's owner has lost every project: a refusal, and no reason to empty calendars.
             raise NoAccess(f"workspace {self._name!r}", "the key has joined no project any more")
-        return (*self._known.allowed(listing.joined), *lost)
+        return (*self._resources.allowed(listing.joined), *lost)
 
-    def _lost_projects(self, listing: Listing) -> Sequence[Project]:
-        """The projects that are known, and not listed any more, to be shown as they were read last.
+    def _update_lost(self, listing: Listing) -> Sequence[Project]:
+        """Return the projects that Plane no longer lists, to be shown as they were last read.
 
-        Plane answers alike for a project that the key's owner has left and one that was deleted. It is gone
-        when it is listed as archived, when a webhook has said so, or when the configuration leaves it out.
+        Plane answers alike for a project that the key's owner has left and for one that was deleted. It is
+        gone when it is listed as archived, when a webhook says so, or when the configuration leaves it out.
         """
-        known, listed = self._known, {project.id for project in listing.joined}
-        missing = [one for one in known.allowed(known.projects.get("") or ()) if one.id not in listed]
-        known.deleted -= listed
-        known.unjoined = frozenset(one.project.id for one in listing.others if not one.archived)
-        gone = known.deleted | {one.project.id for one in listing.others if one.archived}
-        lost = [one for one in missing if one.id not in gone and known.snapshot(one) is not None]
+        resources, listed = self._resources, {project.id for project in listing.joined}
+        resources.deleted -= listed
+        resources.unjoined = frozenset(other.project.id for other in listing.others if not other.archived)
+        archived = {other.project.id for other in listing.others if other.archived}
+        lost = [
+            project
+            for project in resources.allowed(resources.all_projects)
+            if project.id not in listed | archived | resources.deleted
+            and self._snapshot_of(project) is not None
+        ]
         for project in lost:
-            if project.id not in known.lost:
+            if project.id not in resources.lost:
                 log.warning(LOST, self._name, project.key, project.id)
-        known.lost = {project.id: known.lost.get(project.id, self._clock()) for project in lost}
+        resources.lost = {project.id: resources.lost.get(project.id, self._clock()) for project in lost}
         return lost
 
-    async def members(self, plane: PlaneReader) -> None:
-        """Who is a member, when that is not fresh."""
-        if not self._known.members.is_fresh(""):
-            async with self._keeping.shared("roster"):
-                await self._keeping.adopt_roster()
-                await self._known.members.look("", partial(self._read_members, plane))
-                await self._keeping.save_roster()
+    async def _members(self, plane: PlaneReader) -> None:
+        """Read who is a member, when that is not fresh."""
+        resources = self._resources
 
-    async def _read_members(self, plane: PlaneReader) -> Mapping[str, Person]:
-        known = self._known
-        readable = [project for project in known.projects.get("") or () if project.id not in known.lost]
-        people = await plane.members(readable)
-        return {**known.people_of_lost(), **{person.id: person for person in people}}
+        async def read() -> Mapping[str, Person]:
+            people = await plane.members([p for p in resources.all_projects if p.id not in resources.lost])
+            return {**resources.people_of_lost(), **{person.id: person for person in people}}
 
-    async def project(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
-        """One replica reads a project; the others take in what it has kept."""
-        async with self._keeping.shared(project.id):
-            await self._keeping.adopt(project)
-            await self._known.issues.look(project.id, partial(self._read_issues, project, plane))
-            if self._keeping.is_changed(project):
-                # Readers may see it from now on, and must not see an older one after a crash.
-                await self._keeping.save(project)
+        # Looked at before locking: mostly they are fresh, and a lock is a round trip to Redis.
+        if not resources.members.is_fresh:
+            async with self._copies.updating_roster():
+                await resources.members.get_or_refresh(read)
+
+    async def _project(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
+        """Read a project: one replica does, the others load what it has saved."""
+        async with self._copies.updating(project):
+            await self._refresh_issues(project, plane)
+            # Readers may see the issues from now on, and must not see older ones after a crash.
+            await self._copies.save_if_changed(project)
             await self._refresh_names(project, plane)
-            for kind in KINDS if self._known.reads_periods(needs) else ():
-                await self._refresh_periods(project, kind, needs, plane)
-            if self._known.unknown(project) - self._missing:
-                self._known.expire_names(project)
+            for kind, periods in PERIOD_LISTS.items() if self._resources.reads_periods(needs) else ():
+                await self._refresh_list(project, periods, plane)
+                for period in self._resources.periods_to_read(project, needs):
+                    if period.kind == kind:
+                        read = partial(plane.period_issues, period)
+                        await self._resources.issues_of(period).get_or_refresh(read)
+            # An issue may refer to a state, label or person that is newer than the lists: those are read
+            # again at once. What they do not have then (a triage state) is not looked for any more.
+            if self._resources.unknown_ids(project) - self._unlisted:
+                self._resources.expire_names(project)
                 await self._refresh_names(project, plane)
-                await self.members(plane)
-                self._missing |= self._known.unknown(project)
-            await self._keeping.save(project)
+                await self._members(plane)
+                self._unlisted |= self._resources.unknown_ids(project)
 
-    async def essentials(self, project: Project, plane: PlaneReader) -> None:
-        """What every feed needs of a project; the rest may follow when all projects have that."""
-        async with self._keeping.shared(project.id):
-            await self._keeping.adopt(project)
-            await self._known.issues.look(project.id, partial(self._read_issues, project, plane))
+    async def _essentials(self, project: Project, plane: PlaneReader) -> None:
+        """Read what every feed needs of a project; the rest may follow when all projects have that."""
+        async with self._copies.updating(project, essentials_only=True):
+            await self._refresh_issues(project, plane)
             await self._refresh_names(project, plane)
-            await self._keeping.save_first(project)
 
-    async def _read_issues(self, project: Project, plane: PlaneReader) -> tuple[Mapping[str, Issue], int]:
-        known, full = self._known.lists.get(project.id), self._cache.full.delta
-        if known is not None and known.whole_at < self._known.whole_since:
-            full = timedelta()
-        found = await current_issues(plane, project, known, self._clock(), full)
-        self._known.lists[project.id] = found
-        return found.items, found.unreadable
+    async def _refresh_issues(self, project: Project, plane: PlaneReader) -> None:
+        async def read() -> tuple[Mapping[str, Issue], int]:
+            known, full = self._resources.issue_lists.get(project.id), self._full
+            if known is not None and known.whole_at < self._resources.whole_since:
+                full = timedelta()
+            current = await current_issues(plane, project, known, self._clock(), full)
+            self._resources.issue_lists[project.id] = current
+            return current.items, current.unreadable
+
+        await self._resources.issues[project.id].get_or_refresh(read)
 
     async def _refresh_names(self, project: Project, plane: PlaneReader) -> None:
-        await self._known.states.look(project.id, lambda: by_id(plane.states(project)))
-        await self._known.labels.look(project.id, lambda: by_id(plane.labels(project)))
+        for names in NAME_LISTS:
+            await self._refresh_list(project, names, plane)
 
-    async def _refresh_periods(
-        self, project: Project, kind: PeriodKind, needs: Needs, plane: PlaneReader
-    ) -> None:
-        await self._known.periods[kind].look(project.id, lambda: by_id(plane.periods(project, kind)))
-        for period in self._known.wanted(project, needs):
-            if period.kind == kind:
-                await self._known.held[kind].look(period.id, partial(plane.period_issues, period))
+    async def _refresh_list(self, project: Project, wanted: ProjectList, plane: PlaneReader) -> None:
+        async def by_id() -> Mapping[str, Any]:
+            return {item.id: item for item in await wanted.read(plane, project)}
+
+        await self._resources.of_project[wanted.name][project.id].get_or_refresh(by_id)

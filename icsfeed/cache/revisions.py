@@ -1,11 +1,11 @@
-"""Honest revision times (mapping.md, 5): what changed, and since when, decided from old, new and now.
+"""When issues and periods were revised (mapping.md, 5): what changed, decided from old, new and now.
 
-Plane's `updated_at` says most of it. The rest is seen by comparing: a state, label, person or
-project was renamed, an issue joined a cycle, a feed is configured differently. What was seen is
-kept with the snapshot, so that a component's revision never runs backwards.
+Plane's `updated_at` says most of it. The rest is found by comparing: a state, label, person or
+project was renamed, an issue joined a cycle, a feed is configured differently. What was found is stored
+with the snapshot, so that a component's revision never runs backwards.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -15,10 +15,14 @@ from icsfeed.model import Issue, Period, Snapshot
 from icsfeed.text import inflate, mentioned_ids, with_names
 
 _SECOND = timedelta(seconds=1)
+"""The smallest step between two revisions that a calendar can express."""
 
 
 class History(Struct, frozen=True):
-    """What a feed was when it was last rendered: digests of how it is shown and of its body."""
+    """A feed at its last rendering: digests of its style and body, and when they last changed.
+
+    `styled` is None while the style has never changed.
+    """
 
     style: str
     body: str
@@ -27,89 +31,75 @@ class History(Struct, frozen=True):
 
 
 def with_revisions(old: Snapshot | None, new: Snapshot, now: datetime) -> Snapshot:
-    """The new read with the revisions that the old one knew, and those that differ from it now.
+    """Return the new snapshot with the revisions of the old one, and of what differs from it now.
 
-    Without an old snapshot Plane's own times hold. `completed` keeps the first moment seen while an
-    issue stays done: Plane v1.3.1 moves it at every save. What is equal stays the very object that it was.
+    Without an old snapshot Plane's own times hold. What is equal stays the same object.
     """
     if old is None:
         return new
-    known = old.issues
-    issues = {
-        id_: issue if known.get(id_) is issue else _first_completion(known.get(id_), issue)
-        for id_, issue in new.issues.items()
-    }
+    issues = dict(new.issues)
+    for id_, issue in new.issues.items():
+        before = old.issues.get(id_)
+        if before is None or before is issue:
+            continue
+        if before.completed and issue.completed and before.completed != issue.completed:
+            # Plane v1.3.1 moves `completed_at` whenever a done issue is saved: the first time seen stays.
+            issue = replace(issue, completed=before.completed)
+        issues[id_] = before if before == issue else issue
     new = replace(new, issues=issues)
     return replace(new, touched=dict(_touched(old, new, now)))
 
 
-def _first_completion(old: Issue | None, new: Issue) -> Issue:
-    if old is None or old == new:
-        return old or new
-    if old.completed is None or new.completed is None or old.completed == new.completed:
-        return new
-    kept = replace(new, completed=old.completed)
-    return old if old == kept else kept
-
-
 def differing(old: Snapshot, new: Snapshot) -> frozenset[str]:
-    """The ids of new's issues that may be shown otherwise than they were; all others are shown as in old.
+    """Return the ids of new's issues that may be shown differently from old's; the others may not.
 
-    It takes a look at each issue, and a closer one at what changed: an issue itself, the name of something
-    that it refers to, a cycle or module that it is in, its revision, its project.
+    Each issue is compared by identity first, and closer where that differs. Reasons are a change of the issue
+    itself, of the name of something it refers to, of its cycles and modules, its revision, its project.
     """
     if (old.project.key, old.project.name) != (new.project.key, new.project.name):
         return frozenset(new.issues)
-    known = old.issues
-    found = {
+    ids = {
         id_
         for id_, issue in new.issues.items()
-        if (before := known.get(id_)) is not issue and before != issue
+        if (before := old.issues.get(id_)) is not issue and before != issue
     }
-    renamed = _renamed(old, new)
+    renamed = {
+        *_unequal(old.states, new.states),
+        *_unequal(old.labels, new.labels),
+        *_unequal(old.people, new.people),
+    }
     if renamed:
-        found.update(id_ for id_, issue in new.issues.items() if not renamed.isdisjoint(_referred(issue)))
-    found.update(*_moved(old, new), _retouched(old.touched, new.touched))
-    return frozenset(found & new.issues.keys())
-
-
-def _renamed(old: Snapshot, new: Snapshot) -> set[str]:
-    """The ids of states, labels and people that are not in both as they are in the other."""
-    pairs = ((old.states, new.states), (old.labels, new.labels), (old.people, new.people))
-    return {
-        id_
-        for one, other in pairs
-        if one is not other
-        for id_ in one.keys() | other.keys()
-        if one.get(id_) != other.get(id_)
-    }
-
-
-def _referred(issue: Issue) -> Iterator[str]:
-    yield from issue.labels
-    yield from issue.assignees
-    yield from mentioned_ids(issue.text)
-    if issue.state is not None:
-        yield issue.state
-
-
-def _moved(old: Snapshot, new: Snapshot) -> Iterator[Collection[str]]:
-    """The issues that came into a cycle or module, or left it, and all of one that was renamed."""
+        ids.update(
+            id_
+            for id_, issue in new.issues.items()
+            if not renamed.isdisjoint(
+                (*issue.labels, *issue.assignees, issue.state, *mentioned_ids(issue.text))
+            )
+        )
     for id_ in old.periods.keys() | new.periods.keys():
-        before, after = old.periods.get(id_), new.periods.get(id_)
-        held = before.issues or frozenset() if before else frozenset()
-        holds = after.issues or frozenset() if after else frozenset()
-        alike = before and after and (before.kind, before.name) == (after.kind, after.name)
-        yield () if held is holds and alike else held ^ holds if alike else held | holds
+        ids |= _moved(old.periods.get(id_), new.periods.get(id_))
+    ids.update(_unequal(old.touched, new.touched))
+    return frozenset(ids & new.issues.keys())
 
 
-def _retouched(old: Mapping[str, datetime], new: Mapping[str, datetime]) -> Iterator[str]:
-    return (id_ for id_ in old.keys() | new.keys() if old.get(id_) != new.get(id_))
+def _unequal(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[str]:
+    """The keys whose values are not equal in both."""
+    if old is not new:
+        yield from (key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+
+
+def _moved(old: Period | None, new: Period | None) -> frozenset[str]:
+    """The issues that joined or left a cycle or module; all of its issues where it was renamed."""
+    before = (old and old.issues) or frozenset()
+    after = (new and new.issues) or frozenset()
+    if old is None or new is None or (old.kind, old.name) != (new.kind, new.name):
+        return before | after
+    return frozenset() if before is after else before ^ after
 
 
 def _touched(old: Snapshot, new: Snapshot, now: datetime) -> Iterator[tuple[str, datetime]]:
-    seen = differing(old, replace(new, touched=old.touched)).union(old.touched)
-    for id_ in sorted(seen):
+    ids = differing(old, replace(new, touched=old.touched)).union(old.touched)
+    for id_ in sorted(ids):
         before, issue = old.issues.get(id_), new.issues.get(id_)
         if before is not None and issue is not None:
             changed = _shown(before, old) != _shown(issue, new)
@@ -124,7 +114,7 @@ def _touched(old: Snapshot, new: Snapshot, now: datetime) -> Iterator[tuple[str,
 def _revision(
     old: Issue | Period, new: Issue | Period, touched: datetime | None, now: datetime, *, changed: bool
 ) -> Iterator[tuple[str, datetime]]:
-    """The revision to keep, when Plane's own time is not enough. A second is the least that shows."""
+    """Yield the revision to store, where Plane's own time is not enough."""
     before = _whole(max(old.updated, touched) if touched else old.updated)
     if changed and _whole(new.updated) <= before:
         yield new.id, max(_whole(now), before + _SECOND)
@@ -137,9 +127,9 @@ def _whole(moment: datetime) -> datetime:
 
 
 def _shown(issue: Issue, snapshot: Snapshot) -> tuple[object, ...]:
-    """All that an issue's component may show but its times.
+    """Return all that an issue's component may show, except its times.
 
-    Labels, people, cycles and modules by name, in no order: Plane promises none, and a component sorts them.
+    Labels, people, cycles and modules by name and sorted: Plane promises no order, components sort them.
     """
     state, people = snapshot.state_of(issue), snapshot.people
 
@@ -164,14 +154,14 @@ def _period_facts(period: Period, snapshot: Snapshot) -> tuple[object, ...]:
 
 
 def styled_since(old: History | None, style: str, now: datetime) -> datetime | None:
-    """Since when a feed is shown as it is: None while it has not been shown otherwise."""
+    """Return since when a feed has this style: None while it never had another."""
     if old is None or old.style == style:
         return old.styled if old else None
     return _whole(now)
 
 
 def remembered(old: History | None, style: str, body: str, newest: datetime, now: datetime) -> History:
-    """A feed's history after a rendering: when its body last changed, and when its style did.
+    """Return a feed's history after a rendering: when its body last changed, and when its style did.
 
     The first rendering counts from `newest`, the latest revision in it: so a restart changes nothing.
     """

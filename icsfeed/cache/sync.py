@@ -1,4 +1,4 @@
-"""A sync: everything is read again now, because a person asked for it. One at a time."""
+"""A sync: reading everything again now, because a person asked for it. One at a time."""
 
 import asyncio
 import logging
@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from icsfeed.cache.ttl import RefreshOutcome
 from icsfeed.cache.workspace import Workspace
 
 Outcome: TypeAlias = Literal["success", "error"]
@@ -18,7 +17,7 @@ log = logging.getLogger("icsfeed.sync")
 
 
 class LastSync(Struct, frozen=True):
-    """What became of a sync: how long it took, how many issues are known after it, what failed."""
+    """The outcome of a sync: how long it took, how many issues there are after it, what failed."""
 
     at: datetime
     seconds: float
@@ -28,7 +27,7 @@ class LastSync(Struct, frozen=True):
 
 
 class Sync:
-    """Reads all workspaces again, when told to."""
+    """Reads all workspaces again, on request."""
 
     def __init__(self, clock: Callable[[], datetime], timer: Callable[[], float]) -> None:
         self._clock, self._timer = clock, timer
@@ -40,22 +39,27 @@ class Sync:
         return self._task is not None and not self._task.done()
 
     def latest(self, workspaces: Sequence[Workspace]) -> LastSync | None:
-        """The last sync, or the last refresh of these workspaces where that is later."""
-        refreshed = ((workspace, workspace.refreshes.last) for workspace in workspaces)
-        found = [self.last, *(_as_sync(*pair) for pair in refreshed)]
-        return max(filter(None, found), key=lambda sync: sync.at, default=None)
+        """Return the last sync, or the last refresh of these workspaces where that is later."""
+        syncs = [self.last] if self.last is not None else []
+        for workspace in workspaces:
+            refresh = workspace.refreshes.last
+            if refresh is not None:
+                errors = (str(refresh.error),) if refresh.error else ()
+                status: Outcome = "error" if errors else "success"
+                syncs.append(LastSync(refresh.at, refresh.seconds, status, workspace.issue_count, errors))
+        return max(syncs, key=lambda sync: sync.at, default=None)
 
     def start(
         self, workspaces: Sequence[Workspace], then: Callable[[], Awaitable[object]] | None = None
     ) -> str | None:
-        """Begin, and give the id of this sync; None while one is under way. `then` follows the reading."""
+        """Begin, and return the id of this sync; None while one is under way. `then` is called after it."""
         if self.is_running:
             return None
         self._task = asyncio.create_task(self._run(workspaces, then))
         return str(uuid4())
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel what is under way."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -63,26 +67,18 @@ class Sync:
     async def _run(
         self, workspaces: Sequence[Workspace], then: Callable[[], Awaitable[object]] | None
     ) -> None:
-        at, begun = self._clock(), self._timer()
+        at, started = self._clock(), self._timer()
         await asyncio.gather(*(workspace.sync() for workspace in workspaces))
-        errors = tuple(filter(None, map(_error_of, workspaces)))
+        errors = tuple(
+            f"workspace {each.name!r}: the configuration was changed meanwhile; sync again"
+            if each.is_closed
+            else str(each.last_error)
+            for each in workspaces
+            if each.is_closed or each.last_error
+        )
         issues = sum(workspace.issue_count for workspace in workspaces)
         status: Outcome = "error" if errors else "success"
-        self.last = LastSync(at, self._timer() - begun, status, issues, errors)
+        self.last = LastSync(at, self._timer() - started, status, issues, errors)
         log.info("sync: %s after %.1f s, %d issues", status, self.last.seconds, issues)
         if then is not None:
             await then()
-
-
-def _error_of(workspace: Workspace) -> str | None:
-    if workspace.is_closed:
-        return f"workspace {workspace.name!r}: the configuration was changed meanwhile; sync again"
-    return str(workspace.last_error) if workspace.last_error else None
-
-
-def _as_sync(workspace: Workspace, refresh: RefreshOutcome | None) -> LastSync | None:
-    if refresh is None:
-        return None
-    status: Outcome = "error" if refresh.error else "success"
-    errors = (str(refresh.error),) if refresh.error else ()
-    return LastSync(refresh.at, refresh.seconds, status, workspace.issue_count, errors)

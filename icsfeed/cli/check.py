@@ -136,7 +136,7 @@ def _check_view(workspace: Workspace, view: View, about: str) -> Iterator[Findin
     shown = ", ".join(members[:MAX_MEMBERS]) + (", …" if len(members) > MAX_MEMBERS else "")
     yield Finding("ok", about, f"members: {len(members)} ({shown})")
     for project in view.unread:
-        if project.id in workspace.known.lost:
+        if project.id in workspace.resources.lost:
             text = "is no longer listed; its last copy is shown: add the owner of the key to it again"
             yield Finding("warning", about, f"project {project.key} {text}")
         else:

@@ -206,7 +206,7 @@ async def show_reading_progress(service: FeedService, *, wanted: bool) -> AsyncI
             while True:
                 parts = []
                 for workspace in service.workspaces.values():
-                    count = len(workspace.known.projects.get("") or ())
+                    count = len(workspace.resources.all_projects)
                     part = f"{workspace.name}: {workspace.projects_read} of {count} projects read"
                     parts.append(f"{part}, {workspace.waiting}" if workspace.waiting else part)
                 line.update("; ".join(parts) or "reading Plane")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from icsfeed.cache.workspace import VIEW_KEPT, Workspace
+from icsfeed.cache.workspace import VIEW_SECONDS, Workspace
 from icsfeed.config.schema import Config, Feed
 from icsfeed.errors import NoCopy, PlaneError, UnknownFeed
 from icsfeed.feeds.automatic import AutomaticFeeds
@@ -31,7 +31,7 @@ NARROWED_BYTES = 64 * 1024 * 1024
 ENTRY_BYTES = 5_000
 """What a narrowed feed takes besides its body; most of it is the query that is its key."""
 
-AT_HAND = timedelta(seconds=VIEW_KEPT)
+AT_HAND = timedelta(seconds=VIEW_SECONDS)
 """How long a feed is served without a check whether anything has changed."""
 
 Key = tuple[str, Query]
@@ -209,15 +209,15 @@ class FeedService:
 
     def known_rosters(self) -> Mapping[str, Roster]:
         """Return the projects and people as far as they are known; Plane is not asked."""
-        known = {name: workspace.known for name, workspace in self.workspaces.items()}
+        resources = {name: workspace.resources for name, workspace in self.workspaces.items()}
         return {
             name: Roster(
                 self._slugs[name],
-                of.projects.get("") or (),
-                (of.members.get("") or {}).values(),
-                (of.projects.version(""), of.members.version("")),
+                of.all_projects,
+                (of.members.value or {}).values(),
+                (of.projects.version, of.members.version),
             )
-            for name, of in known.items()
+            for name, of in resources.items()
         }
 
     def expire(self) -> None:

@@ -1,11 +1,11 @@
-"""Plane's JSON, and what it means to us. These shapes live and die here (Plane v0.22 to v1.3.1).
+"""Decoding rows of Plane's JSON into the model (Plane v0.22 to v1.3.1).
 
-Strict about what is needed (an id, a number, a date that is a date), lenient about the rest: one
-object that cannot be understood is left out and named, and never takes the others with it.
+Strict about what is needed (an id, a number, a valid date), lenient about the rest: an object that cannot be
+understood is skipped and named, and the others of its list are read.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from sys import intern
@@ -28,7 +28,7 @@ from icsfeed.model import (
     State,
     StateGroup,
 )
-from icsfeed.plane.json import Unreadable
+from icsfeed.plane.shapes import Unreadable
 from icsfeed.text import clip, deflate, one_line
 
 T = TypeVar("T")
@@ -50,37 +50,37 @@ class _About(Struct):
 
 
 def as_row(data: object) -> Row:
-    """An object. Raises Unreadable when it is something else."""
+    """Return a JSON object. Raises Unreadable when it is something else."""
     if not isinstance(data, dict):
         raise Unreadable("it is not an object")
     return data
 
 
 def row_id(data: object) -> str | None:
-    """The id of a row, when it has one that can be one."""
-    found = data.get("id") if isinstance(data, dict) else None
-    return found if isinstance(found, str) and _ID.fullmatch(found) else None
+    """Return the id of a row; None when it has no valid one."""
+    id_ = data.get("id") if isinstance(data, dict) else None
+    return id_ if isinstance(id_, str) and _ID.fullmatch(id_) else None
 
 
 def required_id(row: Row) -> str:
-    """The id of a row. Raises Unreadable."""
-    found = row_id(row)
-    if found is None:
+    """Return the id of a row. Raises Unreadable."""
+    id_ = row_id(row)
+    if id_ is None:
         raise Unreadable("id is missing or not an id")
-    return found
+    return id_
 
 
 def version(data: object) -> str | None:
-    """`instance.current_version` of GET /api/instances/, short enough to show; None where it is not there."""
+    """Return `instance.current_version` of GET /api/instances/, short enough to show; None without one."""
     try:
-        found = msgspec.convert(data, _About).instance.current_version
+        current = msgspec.convert(data, _About).instance.current_version
     except msgspec.ValidationError:
         return None
-    return clip(one_line(found).strip(), 40) or None
+    return clip(one_line(current).strip(), 40) or None
 
 
 def issue(row: Row, project: Project) -> Issue | None:
-    """An issue of a project; None for a draft or an archived one. Raises Unreadable."""
+    """Return an issue of a project; None for a draft or an archived one. Raises Unreadable."""
     if row.get("is_draft") is True or row.get("archived_at"):
         return None
     created = _moment(row, "created_at")
@@ -104,25 +104,22 @@ def issue(row: Row, project: Project) -> Issue | None:
 
 
 def project(row: Row) -> Project | OtherProject:
-    """A project; an OtherProject when the key has not joined it or it is archived. Raises Unreadable."""
-    found, archived = _project(row), bool(row.get("archived_at"))
-    return OtherProject(found, archived=archived) if archived or row.get("is_member") is False else found
-
-
-def _project(row: Row) -> Project:
+    """Return a project; OtherProject when the key has not joined it or it is archived. Raises Unreadable."""
     key = _text(row, "identifier")
     if not key:
         raise Unreadable("identifier is missing")
-    return Project(
+    listed = Project(
         id=required_id(row),
         key=key,
         name=_text(row, "name") or key,
         timezone=_text(row, "timezone") or "UTC",
     )
+    archived = bool(row.get("archived_at"))
+    return OtherProject(listed, archived=archived) if archived or row.get("is_member") is False else listed
 
 
 def person(row: Row) -> Person:
-    """A member: a display name always, from the other names where it is missing. Raises Unreadable."""
+    """Return a member, who always has a name: from the other names where it is missing. Raises Unreadable."""
     full_name = f"{_text(row, 'first_name')} {_text(row, 'last_name')}".strip()
     email = _text(row, "email")
     name = _text(row, "display_name") or full_name or email or required_id(row)
@@ -130,19 +127,19 @@ def person(row: Row) -> Person:
 
 
 def state(row: Row) -> State:
-    """A state. Raises Unreadable; a group that we do not know is open work."""
+    """Return a state. A group that we do not know is open work. Raises Unreadable."""
     return State(
         id=required_id(row), name=_text(row, "name"), group=_choice(row.get("group"), GROUPS, "unstarted")
     )
 
 
 def label(row: Row) -> Label:
-    """A label. Raises Unreadable."""
+    """Return a label. Raises Unreadable."""
     return Label(id=required_id(row), name=_text(row, "name"))
 
 
 def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
-    """A cycle or module; None when it is archived. Raises Unreadable.
+    """Return a cycle or module; None when it is archived. Raises Unreadable.
 
     A cycle's dates are instants at the edges of days in the project's time zone (plain dates
     before v0.24); a module's are plain dates.
@@ -152,7 +149,10 @@ def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
     created = _moment(row, "created_at")
     # A module's count of completed issues is 0 or 1 in v1.3.1, whatever it holds: not used.
     done = _lenient(lambda: _number(row, "completed_issues")) if kind == "cycle" else None
-    zone = _zone(of.timezone)
+    try:
+        zone: tzinfo = ZoneInfo(of.timezone)
+    except (KeyError, ValueError, OSError):  # one that this system does not know
+        zone = UTC
     return Period(
         id=required_id(row),
         kind=kind,
@@ -172,13 +172,13 @@ def _choice(value: object, known: Iterable[T], other: T) -> T:
 
 
 def _text(row: Row, field: str) -> str:
-    """Text, and nothing where there is something else: no text is worth losing an issue for."""
+    """Return text, and none where there is something else: no text is worth losing an issue for."""
     value = row.get(field)
     return value if isinstance(value, str) else ""
 
 
 def _number(row: Row, field: str) -> int:
-    """A count: not below 0, and one that any store can hold."""
+    """Return a count: not below 0, and one that any store can hold."""
     value = row.get(field)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         raise Unreadable(f"{field} is not a number")
@@ -186,7 +186,7 @@ def _number(row: Row, field: str) -> int:
 
 
 def _moment(row: Row, field: str) -> datetime:
-    """A point in time, whatever its offset, in UTC."""
+    """Return a point in time, in UTC. Without an offset it is taken as UTC."""
     value = row.get(field)
     try:
         moment = datetime.fromisoformat(value)  # type: ignore[arg-type]  # anything else is a TypeError
@@ -197,7 +197,7 @@ def _moment(row: Row, field: str) -> datetime:
 
 
 def _day(row: Row, field: str, zone: tzinfo | None = None) -> date | None:
-    """A day: a plain date as it is, an instant as the date it has in `zone` (or as written)."""
+    """Return a day: a plain date as it is, an instant as the date it has in `zone` (or as written)."""
     value = row.get(field)
     if value is None or value == "":
         return None
@@ -211,7 +211,7 @@ def _day(row: Row, field: str, zone: tzinfo | None = None) -> date | None:
 
 
 def _cycle_end(row: Row, zone: tzinfo) -> date | None:
-    """The last day of a cycle: the project's local date of its end, or the day before that.
+    """Return the last day of a cycle: the project's local date of its end, or the day before that.
 
     Plane (v1.3.1) adds 23:59 to the offset that local midnight has. On a day when the clocks go forward that
     instant is on the next day: at 00:59, at 00:29 after half an hour, at 01:59 on Troll's day of 22 hours.
@@ -231,7 +231,7 @@ def _cycle_end(row: Row, zone: tzinfo) -> date | None:
 
 @lru_cache(maxsize=4_096)
 def _plain_day(value: str) -> date:
-    """One object for all that are due on a day."""
+    """Return the same object for all that are due on a day: it saves memory."""
     return date.fromisoformat(value)
 
 
@@ -242,30 +242,16 @@ def _lenient(read: Callable[[], T]) -> T | None:
         return None
 
 
-def _zone(name: str) -> tzinfo:
-    """The time zone of that name; UTC for one that this system does not know."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return UTC
-
-
 def _link(value: object) -> str | None:
-    """The id of another object: plain, or of the object itself where it was expanded.
+    """Return the id of another object: plain, or of the object itself where it was expanded.
 
-    One object for all that refer to it: ten thousand issues share a few states, labels and people.
+    Interned: ten thousand issues share a few states, labels and people.
     """
-    found = value.get("id") if isinstance(value, dict) else value
-    return intern(found) if isinstance(found, str) and _ID.fullmatch(found) else None
+    id_ = value.get("id") if isinstance(value, dict) else value
+    return intern(id_) if isinstance(id_, str) and _ID.fullmatch(id_) else None
 
 
 def _links(values: object) -> tuple[str, ...]:
-    """Each once: v0.23 to v0.24.1 list removed assignees and labels too."""
-    return tuple(dict.fromkeys(_each_link(values))) if isinstance(values, list) else ()
-
-
-def _each_link(values: list[Any]) -> Iterator[str]:
-    for value in values:
-        found = _link(value)
-        if found is not None:
-            yield found
+    """Return each id once: v0.23 to v0.24.1 list removed assignees and labels too."""
+    ids = map(_link, values) if isinstance(values, list) else ()
+    return tuple(dict.fromkeys(id_ for id_ in ids if id_ is not None))

@@ -1,4 +1,4 @@
-"""One GET to Plane: the body of its answer, or the error of errors.py that says why there is none.
+"""One GET to Plane: the body of its answer, or the PlaneError (errors.py) that says why there is none.
 
 What Plane says when it refuses was recorded from v1.3.1; older versions say the same.
 """
@@ -32,23 +32,23 @@ from icsfeed.http import (
     retry_after,
     shorten,
 )
-from icsfeed.plane.json import decode
 from icsfeed.plane.rate_limit import RequestSlot, remaining_in
+from icsfeed.plane.shapes import decode
 
 ANSWER_LIMIT = 32 * 1024 * 1024
-"""Bytes of one answer, unpacked: more is asked for in smaller pages, or a fault."""
+"""Bytes of one answer, decompressed: more is read in smaller pages, or an error."""
 VALUES_LIMIT = 1_000_000
 """Values in one answer: each takes some hundred bytes of memory, and may be a byte or two of JSON."""
 LARGE_ANSWER = 4 * 1024 * 1024
 """Bytes from which an answer waits until no other large one is in memory."""
 DETAIL_LIMIT = 64 * 1024
-"""Bytes of a refusal that is looked into for what it says."""
-ANSWER_TIME = 120.0
-"""Seconds for one answer, whole: a server that sends a byte now and then must not hold a read for ever."""
+"""Bytes of an error response that are searched for its message."""
+ANSWER_SECONDS = 120.0
+"""For one complete answer: a server that sends a byte now and then must not block a read without end."""
 GATEWAYS = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
-"""What a proxy says of a Plane that it does not reach."""
-RETRY_USUAL, RETRY_SHORTEST, RETRY_LONGEST = 60.0, 1.0, 3600.0
-"""Seconds: Plane's window, and what we believe of a Retry-After at least and at most."""
+"""How a reverse proxy answers when it cannot reach Plane."""
+DEFAULT_RETRY_SECONDS, MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 60.0, 1.0, 3600.0
+"""Plane's window, and the bounds within which a Retry-After is followed."""
 
 
 class NoSuchPath(NotFound):
@@ -56,7 +56,7 @@ class NoSuchPath(NotFound):
 
 
 class ResponseTooLarge(BadAnswer):
-    """More than is read: a smaller page may be."""
+    """The answer is larger than is read; a smaller page may not be."""
 
 
 class PageTooLarge(BadAnswer):
@@ -71,12 +71,12 @@ KEY_HEADER = b"X-API-Key"
 
 
 def key_of(client: httpx.AsyncClient) -> bytes | None:
-    """The key that a client sends, as it is sent."""
+    """Return the key that a client sends, as it is sent."""
     return next((value for name, value in client.headers.raw if name.lower() == KEY_HEADER.lower()), None)
 
 
 def give_key(client: httpx.AsyncClient, api_key: str) -> None:
-    """Let a client send another key from now on."""
+    """Make a client send another key from now on."""
     del client.headers[KEY_HEADER.decode()]
     client.headers.update([(KEY_HEADER, _sent(api_key))])
 
@@ -94,7 +94,7 @@ def open_client(
     ca_file: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> httpx.AsyncClient:
-    """An HTTP client for `url` that carries the key. It follows no redirect: the key is for one host.
+    """Return an HTTP client for `url` that carries the key. It follows no redirect: the key is for one host.
 
     Waiting for one of its four connections is not limited in time. Any text is accepted as a key:
     one that cannot be right is refused when it is used. `ca_file`: certificates to trust as well.
@@ -118,23 +118,23 @@ def open_client(
 
 
 class LargeResponseTurn:
-    """A turn at holding a large answer in memory, among all that share the lock: kept until it is ended."""
+    """A turn at having a large answer in memory, among all that share the lock, until it is ended."""
 
     def __init__(self, lock: asyncio.Lock) -> None:
         self._lock = lock
-        self._has_it = False
+        self._is_taken = False
 
     async def take(self) -> None:
-        """Wait for the turn, where it is not ours already."""
-        if not self._has_it:
+        """Wait for the turn, unless it is taken already."""
+        if not self._is_taken:
             await self._lock.acquire()
-            self._has_it = True
+            self._is_taken = True
 
     def end(self) -> None:
-        """Let the next one have it."""
-        if self._has_it:
+        """Let the next request have it."""
+        if self._is_taken:
             self._lock.release()
-            self._has_it = False
+            self._is_taken = False
 
 
 async def fetch(
@@ -142,24 +142,27 @@ async def fetch(
     url: str,
     parameters: Mapping[str, str],
     what: str,
-    asked: RequestSlot | None = None,
+    slot: RequestSlot | None = None,
     *,
     turn: LargeResponseTurn | None = None,
     limit: int = ANSWER_LIMIT,
-    seconds: float = ANSWER_TIME,
+    seconds: float = ANSWER_SECONDS,
 ) -> bytes:
-    """The body of a 200 that holds JSON. Raises the PlaneError that fits anything else.
+    """Return the body of a 200 with JSON. Raises the PlaneError that fits anything else.
 
-    `what` says in words what is asked for; `asked` is told what the answer says of the budget; `limit`
-    is in bytes. A large answer takes its `turn`; the time that it waits for that does not count.
+    `what` says in words what is read; `slot` is told what the answer says of the budget; `limit` is in
+    bytes. A large answer takes its `turn`; the time that it waits for that does not count.
     """
     try:
         async with (
             asyncio.timeout(seconds) as time_limit,
             client.stream("GET", url, params=parameters) as answer,
         ):
-            if asked is not None:
-                _tell(asked, answer)
+            # As soon as the headers are there: the next request need not wait for the body.
+            if slot is not None and answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                slot.refused(_retry_after(answer) or DEFAULT_RETRY_SECONDS)
+            elif slot is not None:
+                slot.answered(remaining_in(answer.headers))
             body = await _bounded(answer, what, limit, turn or LargeResponseTurn(asyncio.Lock()), time_limit)
     except REQUEST_ERRORS as error:
         failure = request_failure(error)
@@ -172,13 +175,6 @@ async def fetch(
     return body
 
 
-def _tell(asked: RequestSlot, response: httpx.Response) -> None:
-    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        asked.refused(_retry_after(response) or RETRY_USUAL)
-    else:
-        asked.answered(remaining_in(response.headers))
-
-
 async def _bounded(
     response: httpx.Response, what: str, limit: int, turn: LargeResponseTurn, time_limit: asyncio.Timeout
 ) -> bytes:
@@ -188,13 +184,14 @@ async def _bounded(
         if len(body) > limit:
             raise ResponseTooLarge(what, f"the answer is larger than {limit:,} bytes")
         if len(body) > LARGE_ANSWER:
-            await _patiently(turn, time_limit)
+            await _wait_for_turn(turn, time_limit)
     if sum(map(body.count, (b",", b"[", b"{"))) > VALUES_LIMIT:
         raise ResponseTooLarge(what, f"the answer holds more than {VALUES_LIMIT:,} values")
     return bytes(body)
 
 
-async def _patiently(turn: LargeResponseTurn, time_limit: asyncio.Timeout) -> None:
+async def _wait_for_turn(turn: LargeResponseTurn, time_limit: asyncio.Timeout) -> None:
+    """Wait with the clock of the time limit stopped."""
     loop, until = asyncio.get_running_loop(), time_limit.when()
     left = None if until is None else until - loop.time()
     time_limit.reschedule(None)
@@ -205,17 +202,20 @@ async def _patiently(turn: LargeResponseTurn, time_limit: asyncio.Timeout) -> No
 def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Throttled(what, _retry_after(response) or RETRY_USUAL)
+        raise Throttled(what, _retry_after(response) or DEFAULT_RETRY_SECONDS)
     if status in GATEWAYS or 520 <= status <= 530:  # the last are Cloudflare's
-        raise Unreachable(what, f"the gateway before Plane failed with {status}", _retry_after(response))
+        raise Unreachable(what, f"the gateway in front of Plane failed with {status}", _retry_after(response))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         text = f"the server failed with {status}; Plane's own log says why"
         raise ServerError(what, text, _retry_after(response))
     if response.has_redirect_location:
-        raise NotPlane(what, f"it redirects to {_elsewhere(response)}: check the url in the configuration")
+        target = response.next_request
+        # Only scheme, host and port: the rest could hold a secret.
+        to = shorten(f"{target.url.scheme}://{target.url.netloc.decode()}") if target else "another address"
+        raise NotPlane(what, f"it redirects to {to}: check the url in the configuration")
     if "json" not in response.headers.get("content-type", "").lower():
-        found = f"what answers ({status}) is not Plane's API"
-        raise NotPlane(what, f"{found}: check the url in the configuration")
+        reason = f"what answers ({status}) is not Plane's API"
+        raise NotPlane(what, f"{reason}: check the url in the configuration")
     if status != HTTPStatus.OK:
         raise _refusal(status, body, what)
 
@@ -225,35 +225,31 @@ def _refusal(status: int, body: bytes, what: str) -> PlaneError:
     if status == HTTPStatus.UNAUTHORIZED or detail == "Given API token is not valid":
         return KeyRefused(what, "Plane does not accept the API key: it is wrong, expired or disabled")
     if status == HTTPStatus.FORBIDDEN:
-        return NoAccess(what, "the key is good but may not read this: check the slug and the membership")
+        return NoAccess(what, "the key is valid but lacks access: check the slug and the membership")
     if status == HTTPStatus.NOT_FOUND:
         missing = NoSuchPath if detail == "Page not found." else NotFound
         return missing(what, "there is nothing at this address")
-    found = re.search(r"Cannot exceed ([0-9]{1,6})\b", detail)
-    if found and int(found[1]) > 0:
-        return PageTooLarge(what, int(found[1]))
+    allowed = re.search(r"Cannot exceed ([0-9]{1,6})\b", detail)
+    if allowed and int(allowed[1]) > 0:
+        return PageTooLarge(what, int(allowed[1]))
     return BadAnswer(what, f"Plane answered with {status}")
 
 
 def _detail(body: bytes) -> str:
-    """What Plane says is wrong: `detail` from its framework, `error` from its own views."""
+    """Return Plane's message: `detail` from its framework (DRF), `error` from its own views."""
     try:
         data = decode(body[:DETAIL_LIMIT])
     except ValueError:
         return ""
-    found = (data.get("detail") or data.get("error")) if isinstance(data, dict) else None
-    return found if isinstance(found, str) else ""
-
-
-def _elsewhere(response: httpx.Response) -> str:
-    """Where a redirect leads: scheme, host and port, and nothing that could hold a secret."""
-    to = response.next_request
-    return shorten(f"{to.url.scheme}://{to.url.netloc.decode()}") if to else "another address"
+    detail = (data.get("detail") or data.get("error")) if isinstance(data, dict) else None
+    return detail if isinstance(detail, str) else ""
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """How many seconds Plane wants us to wait, within reason; None where it does not say."""
+    """Return how many seconds Plane asks us to wait, within bounds; None where it does not say."""
     if not response.headers.get("retry-after", "").strip():
         return None
     seconds = retry_after(response.headers)
-    return RETRY_USUAL if seconds is None else min(max(seconds, RETRY_SHORTEST), RETRY_LONGEST)
+    return (
+        DEFAULT_RETRY_SECONDS if seconds is None else min(max(seconds, MIN_RETRY_SECONDS), MAX_RETRY_SECONDS)
+    )

@@ -1,8 +1,8 @@
 """All issues of a project, kept current by reading only the rows that changed.
 
-Plane's list can be ordered by `updated_at`, and every page states how many rows there are. So the
-newest rows and that total tell what was added and edited, and that something went away; which one it was
-takes a list of ids. What can't be told from these is read whole (plane-api.md, "What bites", 10).
+Plane's list can be ordered by `updated_at`, and every page states how many rows there are. So the newest
+rows and that total show what was added and edited, and that something was removed; which one it was
+takes a list of ids. What these do not show is read whole (plane-api.md, "What bites", 10).
 """
 
 from collections.abc import Container, Mapping
@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from icsfeed.model import Issue
 
-LATE = timedelta(seconds=60)
-"""How much later than its `updated_at` a change may become visible: a slow transaction."""
+MAX_DELAY = timedelta(seconds=60)
+"""From a change's `updated_at` until it becomes visible: a slow transaction."""
 
 
 class Rows(Struct, frozen=True):
@@ -54,30 +54,31 @@ class IssueList(Struct, frozen=True):
 
 
 def whole(rows: Rows, now: datetime, known: IssueList | None = None) -> IssueList:
-    """The list, when every row was read. An issue that is as it was `known` stays the very object."""
+    """Return the list when every row was read. An issue that equals the `known` one stays the same object."""
     before = known.items if known is not None else {}
     items = {issue.id: old if (old := before.get(issue.id)) == issue else issue for issue in rows.items}
     return IssueList(items, rows.skipped, rows.nameless, rows.total, now, now)
 
 
 def since(known: IssueList) -> datetime | None:
-    """From which `updated_at` on rows may be news; None when nothing is known to be old.
+    """Return from which `updated_at` on rows may have changed; None when there are no issues yet.
 
     Rows that changed just before the last read may have become visible only after it.
     """
     newest = max((issue.updated for issue in known.items.values()), default=None)
     if newest is None:
         return None
-    return newest - LATE if newest > known.read_at - LATE else newest
+    return newest - MAX_DELAY if newest > known.read_at - MAX_DELAY else newest
 
 
 def went_back(known: IssueList, recent: Rows, ids: Container[str] | None = None) -> bool:
-    """Whether an `updated_at` is older than it was: Plane was restored from a backup, and only reading
-    everything tells what else is older now.
+    """Return whether an `updated_at` is older than it was: Plane was restored from a backup, and everything
+    has to be read.
 
-    Either a recent row says so itself, or one that is known is missing from the place that its time gives
-    it. `ids`: all that there still are, where some went away.
+    Either a recent row says so itself, or a known one is missing where its time should place it.
+    `ids`: of all issues that there still are, where some were removed.
     """
+    # The recent rows are all those since `oldest`: a known issue that is newer must be among them.
     oldest = min((issue.updated for issue in recent.items), default=None)
     if oldest is None:
         return False
@@ -91,7 +92,8 @@ def went_back(known: IssueList, recent: Rows, ids: Container[str] | None = None)
 
 
 def merged(known: IssueList, recent: Rows, now: datetime) -> IssueList | None:
-    """The list with the newest rows merged in; None when their total says that some went away."""
+    """Return the list with the newest rows merged in; None when their total says that some were removed."""
+    # Rows that were skipped count in Plane's total too.
     known_ids = known.skipped.union(known.items)
     added = recent.ids - known_ids
     if recent.nameless or known.nameless or recent.total != known.total + len(added):
@@ -100,21 +102,22 @@ def merged(known: IssueList, recent: Rows, now: datetime) -> IssueList | None:
 
 
 def pruned(known: IssueList, recent: Rows, ids: frozenset[str], now: datetime) -> IssueList | None:
-    """The same, when `ids` are all that there were just before `recent` was read.
+    """Return the same, when `ids` are of all issues that there were just before `recent` was read.
 
     None when the two do not fit together, or some of the ids were never read.
     """
     if recent.nameless or known.nameless or recent.total != len(ids) or not recent.ids <= ids:
         return None
-    together = _with(known, recent, len(ids), now)
-    if not ids <= together.skipped.union(together.items):
+    merged_list = _with(known, recent, len(ids), now)
+    # An id that was never read: an issue has come back with an old `updated_at` (from the archive, say).
+    if not ids <= merged_list.skipped.union(merged_list.items):
         return None
-    items = {id_: issue for id_, issue in together.items.items() if id_ in ids}
-    return IssueList(items, together.skipped & ids, 0, len(ids), now, known.whole_at)
+    items = {id_: issue for id_, issue in merged_list.items.items() if id_ in ids}
+    return IssueList(items, merged_list.skipped & ids, 0, len(ids), now, known.whole_at)
 
 
 def _with(known: IssueList, recent: Rows, total: int, now: datetime) -> IssueList:
-    """Known and recent together. Nothing new: the very mapping that is known."""
+    """Return known and recent merged_list. Nothing new: the same mapping as before."""
     changed = {issue.id: issue for issue in recent.items if known.items.get(issue.id) != issue}
     items, skipped = known.items, known.skipped
     if changed or not recent.skipped <= skipped:

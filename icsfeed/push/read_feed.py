@@ -49,9 +49,9 @@ async def read_feed(service: FeedService, name: str, patience: float = 0.0) -> F
     since = workspace.now()
     look = await service.feed_input(name, patience=patience)
     chosen = projects_of(name, feed, look.view.projects)
-    lost, refused = workspace.known.lost.keys(), look.view.unread
+    lost, refused = workspace.resources.lost.keys(), look.view.unread
     listed = [project for project in chosen if project not in refused]
-    missing = workspace.known.missing(listed, needs(feed, Query()), since)
+    missing = tuple(workspace.resources.missing(listed, needs(feed, Query()), since))
     # Which objects belong to a project that was never read is unknown, so nothing at all is deleted.
     closed = [project.key for project in refused if project.id not in lost]
     parts = [MissingPart(f"the project {key}, which the key may not read", final=False) for key in closed]
@@ -62,7 +62,7 @@ async def read_feed(service: FeedService, name: str, patience: float = 0.0) -> F
         lost_uids = frozenset(component.uid for component in copies.components)
         lost_uids -= {component.uid for component in calendar.components}
     unread = (*map(MissingPart, missing), *parts)
-    return FeedContents(feed, calendar, unread, workspace.last_error, lost_uids, workspace.known.unjoined)
+    return FeedContents(feed, calendar, unread, workspace.last_error, lost_uids, workspace.resources.unjoined)
 
 
 def _only(look: FeedInput, is_wanted: Callable[[str], bool]) -> FeedInput:

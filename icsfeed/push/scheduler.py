@@ -184,9 +184,9 @@ async def feed_stamp(service: FeedService, name: str) -> tuple[object, ...] | No
         if not service.links.is_served(feed):
             return None
         workspace = service.workspaces[service.workspace_of(feed)]
-        projects = workspace.known.projects.get("") or ()
+        projects = workspace.resources.all_projects
         readable = workspace.readable(projects_of(name, feed, projects))
-        view = workspace.known.view(projects, readable, needs(feed, Query()))
+        view = workspace.snapshots.view(projects, readable, needs(feed, Query()))
     except FeedError:
         return None
     return None if view is None else (*view.stamp, service.today())

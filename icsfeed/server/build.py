@@ -111,7 +111,7 @@ class WorkspacePool:
                 return opened.workspace
             if opened.workspace.name == name:
                 # The new one starts from the store: what the old one knows has to be in there first.
-                await opened.workspace.keep()
+                await opened.workspace.persistence.flush()
         key = _api_key(workspace)
         address = f"{workspace.url.rstrip('/')}/{workspace.slug or name}"
         resources = AsyncExitStack()

@@ -1,4 +1,4 @@
-"""The places that snapshots are kept in: private files, memory, Redis or Valkey."""
+"""The backends that copies are stored in: private files, memory, Redis or Valkey."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from litestar.stores.base import StorageObject
-from litestar.stores.base import Store as Shelf
+from litestar.stores.base import Store as KeyValueStore
 from litestar.stores.file import FileStore
 from litestar.stores.memory import MemoryStore
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 DAMAGED, TEMPORARY = ".damaged", ".tmp"
 NAMESPACE = "icsfeed"
-CONNECT, ANSWER = 1.0, 2.0
-"""Seconds: for Redis to be reached, and to answer (20 MB take a while)."""
+CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 2.0
+"""Until Redis must be reached, and must have answered (20 MB take a while)."""
 
 
 class Backend(NamedTuple):
-    """Where values go. The log says `name` and `advice`, and never what is `hidden`."""
+    """Where values are stored. The log shows `name` and `advice`, and never what is `hidden`."""
 
-    shelf: Shelf
+    values: KeyValueStore
     name: str
     advice: str = ""
     failures: tuple[type[Exception], ...] = (OSError,)
@@ -43,15 +43,15 @@ class Backend(NamedTuple):
 class PrivateFiles(FileStore):
     """litestar's FileStore, in a folder that only its owner may open.
 
-    Its writes are our own: litestar's pass over every OSError, take a write that a full disk cut
-    short for a whole one, and make the folder readable by all.
+    Writing is our own code: litestar's (2.25) ignores every OSError, takes a write that a full disk cut
+    short for a complete one, and makes the folder readable by all.
     """
 
     async def set(self, key: str, value: str | bytes, expires_in: int | timedelta | None = None) -> None:
         """Replace the file in one step. Raises OSError, and then the old one stays."""
         data = value.encode() if isinstance(value, str) else value
-        kept = StorageObject.new(data, expires_in)
-        await asyncio.to_thread(lambda: _replace(Path(self._path_from_key(key)), kept.to_bytes()))
+        path, stored = Path(self._path_from_key(key)), StorageObject.new(data, expires_in).to_bytes()
+        await asyncio.to_thread(lambda: _replace(path, stored))
 
     async def set_aside(self, key: str) -> None:
         """Rename the file, for a person to look at."""
@@ -60,8 +60,8 @@ class PrivateFiles(FileStore):
             await path.replace(f"{path}{DAMAGED}")
 
 
-def place_of(address: str, environ: Mapping[str, str]) -> Backend:
-    """The place that the configuration's `store:` names. Raises ConfigError when it cannot be used.
+def backend_of(address: str, environ: Mapping[str, str]) -> Backend:
+    """Return the backend that the configuration's `store:` names. Raises ConfigError when it cannot be used.
 
     Whether it works shows when it is used.
     """
@@ -71,26 +71,26 @@ def place_of(address: str, environ: Mapping[str, str]) -> Backend:
         folder = state_directory(environ) / "snapshots"
         with suppress(OSError):
             _prepare(folder)
-        return Backend(PrivateFiles(folder), str(folder), "make room, or let icsfeed write there")
+        return Backend(PrivateFiles(folder), str(folder), "free disk space, or let icsfeed write there")
     return _redis(address)
 
 
 def state_directory(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
-    """$STATE_DIRECTORY (the first of them; systemd sets it), else the user's own. Raises ConfigError."""
-    given = environ.get("STATE_DIRECTORY", "").split(":")[0]
-    if given:
-        return Path(given)
+    """Return $STATE_DIRECTORY (the first; systemd sets it), else the user's own. Raises ConfigError."""
+    from_systemd = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if from_systemd:
+        return Path(from_systemd)
     xdg = Path(environ.get("XDG_STATE_HOME", ""))
-    if xdg.is_absolute():  # others are to be ignored, by the XDG specification
+    if xdg.is_absolute():  # relative ones are to be ignored (XDG Base Directory Specification)
         return xdg / "icsfeed"
     if not environ.get("HOME"):
-        raise _refused("there is no folder for it: set STATE_DIRECTORY, or say `store: memory`")
-    inside = "Library/Application Support" if platform == "darwin" else ".local/state"
-    return Path(environ["HOME"], inside, "icsfeed")
+        raise _refused("no folder to use: set STATE_DIRECTORY, or `store: memory`")
+    folder = "Library/Application Support" if platform == "darwin" else ".local/state"
+    return Path(environ["HOME"], folder, "icsfeed")
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder private, and remove what writes that were cut off have left behind."""
+    """Make the folder private, and remove the temporary files of writes that were cut off."""
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
@@ -101,7 +101,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """The file is the old one or the new one, whole, whatever happens. Raises OSError."""
+    """Write a file that is the old one or the new one, complete, whatever happens. Raises OSError."""
     if not path.parent.is_dir():
         _prepare(path.parent)
     temporary = path.with_name(f"{path.name}{secrets.token_hex(4)}{TEMPORARY}")
@@ -109,7 +109,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _redis(address: str) -> Backend:
-    """Redis, and Valkey, which speaks the same protocol. Connects when it is used."""
+    """Redis, or Valkey, which speaks the same protocol. Connects when it is first used."""
     try:
         from litestar.stores.redis import RedisStore
         from redis.asyncio import Redis
@@ -120,18 +120,20 @@ def _redis(address: str) -> Backend:
     except ImportError:
         raise _refused("the redis package is missing: pip install redis") from None
     address = re.sub("^valkey", "redis", address)
-    once = Retry(NoBackoff(), 1, (Lost,))  # a connection that was closed while nobody used it
+    once = Retry(NoBackoff(), 1, (Lost,))  # for a connection that was closed while it was idle
     try:
         url = urlsplit(address)
         name = f"Redis at {(url.hostname or '').encode('idna').decode()}:{url.port or 6379}"
-        client = Redis.from_url(address, retry=once, socket_connect_timeout=CONNECT, socket_timeout=ANSWER)
+        client = Redis.from_url(
+            address, retry=once, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS
+        )
         client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
     except (ValueError, TypeError):  # their texts may hold parts of the password
         url = None
     if url is None or not url.hostname:
         raise _refused("must be as redis://:password@host:6379/0, with special characters as %XX")
     hidden = {url.password or "", unquote(url.password or "")} - {""}
-    advice = "see that it runs, has room and accepts the password in `store`"
+    advice = "check that it is running, has free memory and accepts the password in `store`"
     failures = (OSError, RedisError)
     return Backend(RedisStore(client, NAMESPACE), name, advice, failures, client, tuple(hidden))
 

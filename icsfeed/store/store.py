@@ -1,7 +1,7 @@
-"""Where the last good snapshots are kept: files, memory or Redis; and the locks that replicas share.
+"""Where the last good copies are stored: files, memory or Redis; and the locks that replicas share.
 
-A store never stands between a reader and a feed: what cannot be kept stays in memory, the log says
-once what to do, and a task of the store's own tries again until it is written.
+A store never comes between a reader and a feed: what cannot be written stays in memory, the log says once
+what to do, and a task of the store's own tries again until it is written.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from msgspec import MsgspecError, Struct, convert, msgpack, to_builtins
 
-from icsfeed.store.backends import DAMAGED, NAMESPACE, Backend, PrivateFiles, place_of
+from icsfeed.store.backends import DAMAGED, NAMESPACE, Backend, PrivateFiles, backend_of
 
 if TYPE_CHECKING:
     from redis.asyncio.lock import Lock
@@ -23,214 +23,214 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Struct)
 
 MAGIC, FORMAT = b"icsfeed\0", b"\x01"
-HEADER = len(MAGIC) + len(FORMAT) + sha256().digest_size
-SMALL = 64 * 1024
-"""Bytes that take less to hash than the way to a thread and back, which is long where the server is busy."""
-RETRY = 5.0
-"""Seconds between attempts after a failure."""
+HEADER_BYTES = len(MAGIC) + len(FORMAT) + sha256().digest_size
+MAX_INLINE_BYTES = 64 * 1024
+"""Values that take less to hash than the way to a thread and back, which is long where the server is busy."""
+RETRY_SECONDS = 5.0
+"""Between attempts after a failure."""
 
 log = logging.getLogger("icsfeed.store")
 
 
 class Store:
-    """Values by key, until they are removed. No method raises because the place fails.
+    """Values by key, until they are removed. No method raises because the backend fails.
 
-    `last_error` says how the place fails; None: it does not.
+    `last_error` says how the backend fails; None: it does not.
     """
 
-    def __init__(self, place: Backend, retry: float = RETRY) -> None:
+    def __init__(self, backend: Backend, retry: float = RETRY_SECONDS) -> None:
         self.last_error: str | None = None
-        self._place, self._retry, self._closed = place, retry, False
-        self._owed: dict[str, bytes | None] = {}
-        self._seen: dict[str, bytes] = {}
+        self._backend, self._retry, self._closed = backend, retry, False
+        self._unwritten: dict[str, bytes | None] = {}
+        # The headers, with the digests, of what we last read or wrote: another one is a replica's.
+        self._headers: dict[str, bytes] = {}
         self._writing = asyncio.Lock()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._recovery: asyncio.Task[None] | None = None
 
     @property
     def healthy(self) -> bool:
-        """Whether the place worked when it was last used."""
+        """Whether the backend worked when it was last used."""
         return self.last_error is None
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes may use the same place at the same time."""
-        return self._place.redis is not None
+        """Whether other processes may use the same backend at the same time."""
+        return self._backend.redis is not None
 
     async def get(self, key: str) -> bytes | None:
-        """What was put last, here or by another replica.
+        """Return what was put last, here or by another replica.
 
-        None: nothing was, or the place fails, or another version of icsfeed wrote it, or it is damaged:
+        None: nothing was, or the backend fails, or another version of icsfeed wrote it, or it is damaged:
         then it has been reported and set aside under another name for a person to look at.
         """
-        if key in self._owed:
-            return self._owed[key]
-        with self._guarded():
-            usable = self.healthy or self._place.redis is None  # a full disk can be read
-            raw = await self._raw(key) if usable else None
-            if raw is None or await asyncio.to_thread(_is_whole, raw):
-                return raw and raw[HEADER:]
-            await self._decline(key, raw)
+        if key in self._unwritten:
+            return self._unwritten[key]
+        with self._failures_noted():
+            usable = self.healthy or self._backend.redis is None  # a full disk can be read
+            raw = await self._read(key) if usable else None
+            if raw is None or await asyncio.to_thread(_is_intact, raw):
+                return raw and raw[HEADER_BYTES:]
+            if raw.startswith(MAGIC) and not raw.startswith(MAGIC + FORMAT):
+                log.info("%s in %s has another version's format; ignored", key, self._backend.name)
+            else:
+                await self._set_aside(key, raw)
         return None
 
     async def put(self, key: str, value: bytes | None) -> None:
-        """Keep a value. While the place fails it is kept in memory and written afterwards, unless
-        another replica has written the key by then."""
-        self._owed[key] = value
+        """Store a value; None removes it.
+
+        While the backend fails it stays in memory and is written afterwards, unless another replica has
+        written the key by then.
+        """
+        self._unwritten[key] = value
         if self.healthy:
-            with self._guarded():
-                await self._settle()
+            with self._failures_noted():
+                await self._write_all()
 
     async def remove(self, key: str) -> None:
-        """Forget a value; a failure is borne as by `put`."""
+        """Remove a value; failures as in `put`."""
         await self.put(key, None)
 
     async def get_record(self, key: str, kind: type[T]) -> T | None:
-        """The record that was put last; None as for `get`, and for one of another version's shape."""
+        """Return the record that was put last; None as in `get`, and for one of another version's shape."""
         value = await self.get(key)
         try:
             return None if value is None else await asyncio.to_thread(decode, value, kind)
         except (MsgspecError, ValueError) as error:
-            log.warning("%s in %s is no %s: %s; read anew", key, self._place.name, kind.__name__, error)
+            log.warning("%s in %s is no %s: %s; ignored", key, self._backend.name, kind.__name__, error)
             return None
 
     async def put_record(self, key: str, record: Struct) -> None:
-        """Keep a record; what comes back is equal to it. Records are small: what is large is put as bytes."""
+        """Store a record; `get_record` returns an equal one. For small records: `put` large ones encoded."""
         await self.put(key, encode(record))
 
     @asynccontextmanager
     async def lock(self, name: str, seconds: float, wait: float = 0.0) -> AsyncIterator[bool]:
-        """True: nobody else holds it; False: another still did after `wait` seconds.
+        """Hold a lock inside. True: nobody else holds it; False: another still did after `wait` seconds.
 
         Redis shares it among replicas: it is renewed while the holder lives and outlives it by at most
         `seconds`. Without Redis, or when that fails, it holds among the tasks of this process.
         """
         until = asyncio.get_running_loop().time() + wait
-        own = self._locks.setdefault(name, asyncio.Lock())
+        in_process = self._locks.setdefault(name, asyncio.Lock())
         async with AsyncExitStack() as stack:
-            held = await _acquired(own, wait)
+            held = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    held = await in_process.acquire()
             if held:
-                stack.callback(own.release)
-            if held and self._place.redis is not None and self.healthy:
+                stack.callback(in_process.release)
+            if held and self._backend.redis is not None and self.healthy:
                 left = max(0.0, until - asyncio.get_running_loop().time())
                 key = f"{NAMESPACE}:lock:{name}"
-                lock = self._place.redis.lock(key, seconds, 0.05, True, left, thread_local=False)
-                held = await self._claim(lock, seconds, stack)
+                lock = self._backend.redis.lock(key, seconds, 0.05, True, left, thread_local=False)
+                with self._failures_noted():  # where Redis fails, each replica goes on by itself
+                    held = await lock.acquire()
+                    if held:
+                        stack.push_async_callback(self._release, lock)
+                        renewal = asyncio.create_task(self._renew(lock, seconds / 3))
+                        stack.push_async_callback(_cancel, renewal)
             yield held
-
-    async def close(self) -> None:
-        """Try once more to write what is owed, and let go of the place."""
-        self._closed = True
-        await _end(self._recovery)
-        with suppress(*self._place.failures):
-            await self._settle(again=True)
-        if self._place.redis is not None:
-            await self._place.redis.aclose()
-
-    async def _raw(self, key: str) -> bytes | None:
-        try:
-            raw = await self._place.shelf.get(key)
-        except MsgspecError:  # litestar's own envelope is damaged
-            raw = b""
-        if raw is not None:
-            self._seen[key] = raw[:HEADER]
-        return raw
-
-    async def _decline(self, key: str, raw: bytes) -> None:
-        if raw.startswith(MAGIC) and not raw.startswith(MAGIC + FORMAT):
-            log.info("%s in %s is in another version's format; read anew", key, self._place.name)
-            return
-        async with self._writing:
-            if self._seen.get(key) != raw[:HEADER]:
-                return  # written or set aside meanwhile
-            if isinstance(self._place.shelf, PrivateFiles):
-                await self._place.shelf.set_aside(key)
-            else:
-                await self._place.shelf.set(key + DAMAGED, raw)
-                await self._place.shelf.delete(key)
-            del self._seen[key]
-        log.error("%s in %s is damaged; set aside, to be read anew", key, self._place.name)
-
-    async def _settle(self, *, again: bool = False) -> None:
-        """Write what is owed; `again` after a failure. Raises the place's failures."""
-        async with self._writing:
-            for key, value in tuple(self._owed.items()):
-                if not self.healthy and not again:
-                    return
-                if self.healthy or not await self._is_newer_there(key):
-                    await self._write(key, value)
-                if self._owed.get(key) is value:
-                    self._owed.pop(key, None)
-
-    async def _is_newer_there(self, key: str) -> bool:
-        seen, raw = self._seen.get(key), await self._raw(key)
-        return raw is not None and raw[:HEADER] != seen and _is_whole(raw)
-
-    async def _write(self, key: str, value: bytes | None) -> None:
-        if value is None:
-            await self._place.shelf.delete(key)
-        else:
-            raw = _framed(value) if len(value) <= SMALL else await asyncio.to_thread(_framed, value)
-            await self._place.shelf.set(key, raw)
-            self._seen[key] = raw[:HEADER]
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except self._place.failures as error:
-            self._failed(error)
-
-    def _failed(self, error: Exception) -> None:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        for hidden in self._place.hidden:
-            reason = reason.replace(hidden, "***")
-        first, self.last_error = self.healthy, f"{self._place.name}: {reason}"
-        if first and not self._closed:
-            log.error("cannot keep snapshots in %s. To do: %s", self.last_error, self._place.advice)
-            self._recovery = asyncio.create_task(self._recover())
-
-    async def _recover(self) -> None:
-        while not self.healthy:
-            await asyncio.sleep(self._retry)
-            with self._guarded():
-                await self._place.shelf.set("probe", b"")
-                await self._place.shelf.delete("probe")
-                while self._owed:
-                    await self._settle(again=True)
-                self.last_error = None
-                log.info("keeping snapshots in %s again", self._place.name)
-
-    async def _claim(self, lock: "Lock", seconds: float, stack: AsyncExitStack) -> bool:
-        """Hold the lock until the stack ends. Redis fails: each carries on by itself."""
-        with self._guarded():
-            if not await lock.acquire():
-                return False
-            stack.push_async_callback(self._release, lock)
-            stack.push_async_callback(_end, asyncio.create_task(self._renew(lock, seconds / 3)))
-        return True
 
     async def _renew(self, lock: "Lock", pause: float) -> None:
         while True:
             await asyncio.sleep(pause)
-            with self._guarded(), suppress(ValueError):  # redis's LockError is one: it was lost
+            with self._failures_noted(), suppress(ValueError):  # redis's LockError is one: it was lost
                 await lock.reacquire()
 
     async def _release(self, lock: "Lock") -> None:
-        with self._guarded(), suppress(ValueError):
+        with self._failures_noted(), suppress(ValueError):
             await lock.release()
 
+    async def close(self) -> None:
+        """Try once more to write what is unwritten, and close the backend."""
+        self._closed = True
+        if self._recovery is not None:
+            await _cancel(self._recovery)
+        with suppress(*self._backend.failures):
+            await self._write_all(retry=True)
+        if self._backend.redis is not None:
+            await self._backend.redis.aclose()
 
-def open_store(address: str, environ: Mapping[str, str], *, retry: float = RETRY) -> Store:
-    """The store of the configuration's `store:`; `retry`: seconds between attempts while it fails.
+    async def _read(self, key: str) -> bytes | None:
+        try:
+            raw = await self._backend.values.get(key)
+        except MsgspecError:  # litestar's own envelope is damaged
+            raw = b""
+        if raw is not None:
+            self._headers[key] = raw[:HEADER_BYTES]
+        return raw
 
-    Raises ConfigError when the address cannot be used. Whether the place works shows when it is used.
+    async def _set_aside(self, key: str, raw: bytes) -> None:
+        values = self._backend.values
+        async with self._writing:
+            if self._headers.get(key) != raw[:HEADER_BYTES]:
+                return  # written or set aside meanwhile
+            if isinstance(values, PrivateFiles):
+                await values.set_aside(key)
+            else:
+                await values.set(key + DAMAGED, raw)
+                await values.delete(key)
+            del self._headers[key]
+        log.error("%s in %s is damaged; set aside, to be read again from Plane", key, self._backend.name)
+
+    async def _write_all(self, *, retry: bool = False) -> None:
+        """Write what is unwritten; `retry`: after a failure. Raises the backend's failures."""
+        async with self._writing:
+            for key, value in tuple(self._unwritten.items()):
+                if not self.healthy and not retry:
+                    return
+                # While the backend failed for us, another replica may have written something newer.
+                before = None if self.healthy else self._headers.get(key)
+                raw = None if self.healthy else await self._read(key)
+                if raw is None or raw[:HEADER_BYTES] == before or not _is_intact(raw):
+                    if value is None:
+                        await self._backend.values.delete(key)
+                    else:
+                        is_large = len(value) > MAX_INLINE_BYTES
+                        raw = await asyncio.to_thread(_framed, value) if is_large else _framed(value)
+                        await self._backend.values.set(key, raw)
+                        self._headers[key] = raw[:HEADER_BYTES]
+                if self._unwritten.get(key) is value:
+                    self._unwritten.pop(key, None)
+
+    @contextmanager
+    def _failures_noted(self) -> Iterator[None]:
+        """Note the backend's failures instead of raising them, and begin to try again."""
+        try:
+            yield
+        except self._backend.failures as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            for hidden in self._backend.hidden:
+                reason = reason.replace(hidden, "***")
+            was_healthy, self.last_error = self.healthy, f"{self._backend.name}: {reason}"
+            if was_healthy and not self._closed:
+                log.error("cannot store copies in %s. To do: %s", self.last_error, self._backend.advice)
+                self._recovery = asyncio.create_task(self._recover())
+
+    async def _recover(self) -> None:
+        while not self.healthy:
+            await asyncio.sleep(self._retry)
+            with self._failures_noted():
+                await self._backend.values.set("probe", b"")
+                await self._backend.values.delete("probe")
+                while self._unwritten:
+                    await self._write_all(retry=True)
+                self.last_error = None
+                log.info("storing copies in %s again", self._backend.name)
+
+
+def open_store(address: str, environ: Mapping[str, str], *, retry: float = RETRY_SECONDS) -> Store:
+    """Return the store of the configuration's `store:`; `retry`: seconds between attempts while it fails.
+
+    Raises ConfigError when the address cannot be used. Whether the backend works shows when it is used.
     """
-    return Store(place_of(address, environ), retry)
+    return Store(backend_of(address, environ), retry)
 
 
 def encode(record: Struct) -> bytes:
-    """MessagePack; JSON where text holds half surrogate pairs, which Plane may send and UTF-8 cannot hold."""
+    """Encode as MessagePack; as JSON where text has lone surrogates, which Plane may send and UTF-8 lacks."""
     try:
         return msgpack.encode(record)
     except UnicodeEncodeError:
@@ -238,7 +238,7 @@ def encode(record: Struct) -> bytes:
 
 
 def decode(value: bytes, kind: type[T]) -> T:
-    """What `encode` made. Raises MsgspecError or ValueError."""
+    """Decode what `encode` returned. Raises MsgspecError or ValueError."""
     if value.startswith(b"{"):
         return convert(json.loads(value.decode("utf-8", "surrogatepass")), kind)
     return msgpack.decode(value, type=kind)
@@ -248,20 +248,11 @@ def _framed(value: bytes) -> bytes:
     return b"".join((MAGIC, FORMAT, sha256(value).digest(), value))
 
 
-def _is_whole(raw: bytes) -> bool:
-    start, value = raw[:HEADER], memoryview(raw)[HEADER:]
+def _is_intact(raw: bytes) -> bool:
+    start, value = raw[:HEADER_BYTES], memoryview(raw)[HEADER_BYTES:]
     return start == MAGIC + FORMAT + sha256(value).digest()
 
 
-async def _acquired(lock: asyncio.Lock, wait: float) -> bool:
-    try:
-        async with asyncio.timeout(wait):
-            return await lock.acquire()
-    except TimeoutError:
-        return False
-
-
-async def _end(task: "asyncio.Task[None] | None") -> None:
-    if task is not None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -15,8 +15,8 @@ from fake_plane import DAY, FakePlane, cycle
 from leaping import Inline
 from msgspec.structs import replace
 
-from icsfeed.cache.background import HOOKED_FOR, BackgroundRefresh
-from icsfeed.cache.workspace import WATCHED_FOR, Workspace
+from icsfeed.cache.background import WEBHOOKS_ACTIVE_SECONDS, BackgroundRefresh
+from icsfeed.cache.workspace import WATCHED_SECONDS, Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.demo.access import KeyLimits, SlidingWindow
 from icsfeed.demo.data import DemoKey
@@ -92,14 +92,15 @@ class Case:
             timer=self.clock.timer,
             chance=lambda: 0.0,
         )
-        self.known = self.workspace.known
+        self.resources = self.workspace.resources
+        self.ttl = self.resources.ttls["issues"]
         self.watch = BackgroundRefresh(self.workspace, self.cache, self.clock.timer, self.time.sleep)
 
     def project(self, key: str) -> Project:
         return next(project for project in self.plane.held_projects if project.key == key)
 
     def age(self, key: str) -> float:
-        read = self.known.read_at(self.project(key))
+        read = self.resources.read_at(self.project(key))
         assert read is not None
         return (self.clock() - read).total_seconds()
 
@@ -110,9 +111,7 @@ class Case:
     def hook(self, key: str, *resources: Resource, **more: Any) -> None:
         of = frozenset(resources or ("issues",))
         projects = frozenset({self.project(key).id}) if key else frozenset[str]()
-        self.watch.touch(
-            WebhookChange(event="issue", action="update", resources=of, **{"projects": projects, **more})
-        )
+        self.watch.touch(WebhookChange(action="update", resources=of, **{"projects": projects, **more}))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -180,13 +179,13 @@ async def test_readers_cost_no_request_and_no_copy_is_older_than_its_ttl_and_a_t
 async def test_what_nobody_asked_for_within_a_day_is_not_polled() -> None:
     case = Case(FakePlane("PROP", "OPS"))
     await case.watch.refresh_stale()
-    case.clock.move(WATCHED_FOR / 2)
+    case.clock.move(WATCHED_SECONDS / 2)
     await case.read("OPS")
-    case.clock.move(WATCHED_FOR / 2 + 1)
+    case.clock.move(WATCHED_SECONDS / 2 + 1)
     case.plane.asked.clear()
     await case.watch.refresh_stale()
     assert (case.plane.count("issues OPS"), case.plane.count("issues PROP")) == (1, 0)
-    case.clock.move(WATCHED_FOR)
+    case.clock.move(WATCHED_SECONDS)
     case.plane.asked.clear()
     await case.watch.refresh_stale()
     assert case.plane.asked == ["projects"]
@@ -197,7 +196,7 @@ async def test_who_waited_longest_is_read_first() -> None:
     await case.watch.refresh_stale()
     for key in ("C", "A", "B"):
         case.clock.move(61)
-        case.known.expire(case.project(key), {"issues"})
+        case.resources.expire(case.project(key), {"issues"})
         await case.workspace.refresh(case.project(key), "background")
     case.clock.move(61)
     case.plane.asked.clear()
@@ -214,7 +213,7 @@ async def test_a_new_project_is_read_and_a_gone_one_no_more() -> None:
         case.plane.held_projects[:] = [new]
         case.plane.others.append(OtherProject(old, archived=True))
         await case.time.pass_(125)
-        assert case.known.read_at(new) is not None
+        assert case.resources.read_at(new) is not None
         case.plane.asked.clear()
         await case.time.pass_(130)
         assert case.plane.count("issues OLD") == 0
@@ -240,7 +239,7 @@ async def test_many_projects_under_a_large_budget_do_not_wait_for_a_tick_each() 
 # Failures
 
 
-async def test_a_project_that_fails_rests_and_does_not_stop_the_others(
+async def test_a_project_that_fails_backs_off_and_does_not_stop_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     case = Case(FakePlane("BAD", "GOOD"))
@@ -349,7 +348,7 @@ async def test_of_what_is_deleted_the_id_is_enough() -> None:
     case.plane.of_periods["OPS"] = [cycle("OPS", "one", None)]
     async with case.running():
         case.plane.asked.clear()
-        case.hook("", issue="PROP-1", deleted=True)
+        case.hook("", issue="PROP-1")
         await case.time.pass_(1)
         assert case.plane.asked == ["issues PROP"]
         case.hook("", "cycles", periods=frozenset({"cycle-one"}))
@@ -367,7 +366,7 @@ async def test_a_projects_webhook_reads_the_list_and_a_new_project_at_once() -> 
         case.plane.held_projects.append(new)
         case.hook("NEW", "projects")
         await case.time.pass_(1)
-        assert case.known.read_at(new) is not None
+        assert case.resources.read_at(new) is not None
         assert case.plane.count("projects") == 2
 
 
@@ -408,7 +407,7 @@ async def test_after_a_webhook_issues_are_polled_as_often_while_the_budget_has_r
         await case.time.pass_(5)
         case.plane.of_issues["PROP"].clear()  # deleted, of which Plane sends nothing
         await case.time.pass_(65)
-        assert case.known.issues.get("id-prop") == ({}, 0)
+        assert case.resources.issues["id-prop"].value == ({}, 0)
         case.plane.asked.clear()
         await case.time.pass_(3000)
         assert 48 <= case.plane.count("issues") <= 50
@@ -418,15 +417,15 @@ async def test_after_a_webhook_issues_spare_the_budget_and_after_an_hour_do_so_n
     case = Case(FakePlane(*(f"P{n}" for n in range(30))), limit=60)
     await case.workspace.refresh_projects("background")
     await case.watch.refresh_stale()
-    polled = case.known.issues.ttl * case.known.issues.stretch
+    polled = case.ttl.seconds * case.ttl.stretch
     case.hook("P1")
-    case.watch._stretch()
+    case.watch._stretch_ttls()
     # In a minute: 24 of the 48 that are to be had are for states, labels, cycles and modules.
-    assert (case.known.issues.ttl, case.known.issues.stretch) == (75, 1)
+    assert (case.ttl.seconds, case.ttl.stretch) == (75, 1)
     assert polled == pytest.approx(60 * 54 / 48)
-    case.clock.move(HOOKED_FOR + 1)
-    case.watch._stretch()
-    assert case.known.issues.ttl == 60
+    case.clock.move(WEBHOOKS_ACTIVE_SECONDS + 1)
+    case.watch._stretch_ttls()
+    assert case.ttl.seconds == 60
     await case.watch.close()
 
 
@@ -435,7 +434,7 @@ async def test_webhooks_never_make_issues_be_polled_more() -> None:
     async with case.running():
         case.hook("PROP")
         await case.time.pass_(2)
-        assert case.known.issues.ttl == 600
+        assert case.ttl.seconds == 600
 
 
 # The budget
@@ -444,9 +443,9 @@ async def test_webhooks_never_make_issues_be_polled_more() -> None:
 async def test_ttls_stretch_with_sixty_projects() -> None:
     case = Case(FakePlane(*(f"P{n}" for n in range(60))), limit=60)
     await case.workspace.refresh_projects("background")
-    case.watch._stretch()
+    case.watch._stretch_ttls()
     # In a minute: 60 of issues, and 12 each of states, labels, cycles and modules; 48 are to be had.
-    assert case.known.issues.stretch == pytest.approx(108 / 48)
+    assert case.ttl.stretch == pytest.approx(108 / 48)
 
 
 class Limited(FakePlane):
@@ -457,26 +456,26 @@ class Limited(FakePlane):
         self.root = self
         self.time = Time(Clock())
         self.quota = SlidingWindow(KeyLimits(), self.time.clock)
-        self.errand: RequestPriority | None = None
+        self.priority: RequestPriority | None = None
         self.refused = 0
 
-    def on(self, errand: RequestPriority) -> "Limited":
+    def on(self, priority: RequestPriority) -> "Limited":
         other = object.__new__(Limited)
-        other.__dict__ |= {**self.__dict__, "errand": errand}
+        other.__dict__ |= {**self.__dict__, "priority": priority}
         return other
 
     async def _answer(self, what: str, value: T) -> T:
-        assert self.errand is not None
+        assert self.priority is not None
         time = self.root.time
-        async with self.errand.request() as asked:
+        async with self.priority.request() as slot:
             await time.sleep(0.1)
             left = self.root.quota.take(KEY)
             await time.sleep(0.1)
             if left < 0:
                 self.root.refused += 1
-                asked.refused(60)
+                slot.refused(60)
                 raise Throttled("it", 60)
-            asked.answered(left)
+            slot.answered(left)
         self.asked.append(what)
         return value
 
@@ -498,12 +497,12 @@ async def test_the_first_start_of_twelve_projects_takes_seconds_and_their_cycles
     async with case.running():
         await case.time.pass_(15)
         assert case.workspace.is_ready
-        view = case.known.view(tuple(plane.held_projects), plane.held_projects, Needs())
+        view = case.workspace.snapshots.view(tuple(plane.held_projects), plane.held_projects, Needs())
         assert view is not None
         assert len(view.snapshots) == 12
         assert case.workspace.retry_after == 1
         await case.time.pass_(150)
-        assert all(len(case.known.snapshot(one).periods) == 4 for one in plane.held_projects)  # type: ignore[union-attr]
+        assert all(len(case.workspace.snapshots.snapshot(one).periods) == 4 for one in plane.held_projects)  # type: ignore[union-attr]
     assert plane.refused == 0
 
 

@@ -69,13 +69,13 @@ async def checked(config: Config) -> AsyncIterator[tuple[list[Finding], Sample, 
 
 async def use_up(world: World, requests: int = 60) -> None:
     """As `check` would, or another program with the same key."""
-    errand = RequestPriority(world.workspace.budget, "reader")
+    priority = RequestPriority(world.workspace.budget, "reader")
     for _ in range(requests):
-        async with errand.request() as asked:
-            asked.answered(None)
+        async with priority.request() as slot:
+            slot.answered(None)
 
 
-async def test_a_reader_is_told_how_long_it_waits_and_for_what(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reader_learns_how_long_it_waits_and_for_what(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with living(quick(settings(FEEDS), 1), watching=False, clock=LoopClock()) as world:
         await use_up(world)
@@ -87,15 +87,15 @@ async def test_a_reader_is_told_how_long_it_waits_and_for_what(caplog: pytest.Lo
         ready = await world.ask("GET", "/health/ready")
         assert ready.json()["reasons"]["demo"] == f"waiting {seconds - 1} s for Plane's request budget"
         assert ready.headers["retry-after"] == str(seconds)
-        told = [record.message for record in caplog.records if "request budget" in record.message]
-        assert len(told) == 1
+        messages = [record.message for record in caplog.records if "request budget" in record.message]
+        assert len(messages) == 1
         health = (await world.ask("GET", "/api/v1/health")).json()
         assert health["copies"]["demo"]["problem"] == ready.json()["reasons"]["demo"]
         await asyncio.sleep(seconds)
         assert (await world.ask("GET", "/feeds/all.ics")).status_code == 200
 
 
-async def test_the_wait_that_plane_asks_for_is_told_too() -> None:
+async def test_the_wait_that_plane_asks_for_is_shown_too() -> None:
     config, clock = quick(settings(FEEDS), 1), LoopClock()
     data = sample(TODAY, clock=clock)
     async with serving(config, data=data, clock=clock, limits=KeyLimits(person=20)) as world:

@@ -96,7 +96,7 @@ async def test_readers_during_a_refresh_get_the_old_copy_or_the_new_one(delay: f
         await asyncio.sleep(100)
         new = await world.get("everything")
         bodies = list(dict.fromkeys(answer.content for answer in [old, *answers, new]))
-        # Projects are read one beside the other; of each it is all old or all new.
+        # Projects are read at the same time; of each it is all old or all new.
         assert bodies[0] == old.content
         assert bodies[-1] == new.content
         assert len(bodies) <= 1 + len(world.data.projects)

@@ -18,7 +18,7 @@ from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse
 pytestmark = pytest.mark.anyio
 
 BOUND = 300 + 60 + 30
-"""Seconds from Plane's recovery to a right feed: the longest rest, the issues' TTL, and looks between."""
+"""Seconds from Plane's recovery to a right feed: the longest backoff, the issues' TTL, and looks between."""
 FULL = 3_600
 """Seconds after which issues are read whole again; as configured here."""
 HEALTHY = 550
@@ -40,7 +40,7 @@ def config() -> Config:
 class Case(NamedTuple):
     """A row. `where`: which requests fail. `reason`: what /health/ready says while there is no copy.
 
-    `retry`: the least Retry-After. `most`: requests in the hour, all told.
+    `retry`: the least Retry-After. `most`: requests in the hour.
     `late`: seconds that a request may still hang after the fault. `pages`: the lists are long.
     """
 
@@ -299,7 +299,7 @@ async def test_a_clock_that_is_put_forth_or_back_a_day_costs_nothing(days: int, 
             assert world.faults.count() - before <= 60
 
 
-async def test_an_outage_of_a_day_is_borne_and_told_and_over_by_itself() -> None:
+async def test_an_outage_of_a_day_is_survived_and_shown_and_ends_by_itself() -> None:
     async with living(config()) as world:
         good = await world.get(FEED)
         world.faults.add("", f.bad_gateway(), times=None)

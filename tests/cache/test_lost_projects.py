@@ -79,7 +79,7 @@ async def test_after_access_is_lost_feeds_stay_and_everything_says_so(
 
 
 @pytest.mark.parametrize("delivered", ["before", "after"])
-async def test_a_project_that_plane_told_was_deleted_is_gone(delivered: str) -> None:
+async def test_a_project_that_plane_says_was_deleted_is_gone(delivered: str) -> None:
     body = json.dumps({"event": "project", "action": "deleted", "data": {"id": OPS}, "activity": None})
     async with serving(CONFIG) as world:
         await world.get("all")
@@ -130,7 +130,7 @@ async def test_a_project_that_may_not_be_read_is_left_out_and_everything_says_so
         assert (ready.status_code, ready.json()["unread"]) == (200, {"demo": {"closed": 1}})
         page = await world.ask("GET", "/feeds/all", accept="text/html")
         assert "cannot access one project" in page.text
-        assert "may not read this" in await status(world)
+        assert "lacks access" in await status(world)
         found = [one async for one in check(world.service)]
         assert any(one.level == "error" and "project OPS" in one.text for one in found)
         reading = await read_feed(world.service, "all")

@@ -24,7 +24,7 @@ from test_refresh_incremental import (
     watching,
 )
 
-from icsfeed.cache.persistence import ReadTimes, RosterRecord
+from icsfeed.cache.records import ReadTimes, RosterRecord
 from icsfeed.config.schema import Auto, Config, Duration, Feed
 from icsfeed.demo.sample import sample_id
 from icsfeed.errors import NoCopy
@@ -78,7 +78,7 @@ class Machine:
             await found.bodies()
             await found.is_right()
 
-    def kept(self, kind: str) -> list[Path]:
+    def files(self, kind: str) -> list[Path]:
         """The files of the records of one kind: roster, project, reads or history."""
         projects = list(self.data.projects)
         keys = {
@@ -262,22 +262,22 @@ DAMAGES: list[tuple[str, Callable[[bytes], bytes]]] = [
 
 @pytest.mark.parametrize("word", ["roster", "project", "reads", "history"])
 @pytest.mark.parametrize("damage", [pytest.param(damage, id=name) for name, damage in DAMAGES])
-async def test_a_damaged_file_is_read_anew(
+async def test_a_damaged_file_is_read_again(
     machine: Machine, word: str, damage: Callable[[bytes], bytes]
 ) -> None:
     await machine.run()
     edit(machine.data, 4)
-    for path in machine.kept(word):
+    for path in machine.files(word):
         path.write_bytes(damage(path.read_bytes()))
     await machine.run(seconds=61)
     await machine.is_right()
 
 
 @pytest.mark.parametrize("word", ["roster", "project", "reads", "history"])
-async def test_a_missing_file_is_read_anew(machine: Machine, word: str) -> None:
+async def test_a_missing_file_is_read_again(machine: Machine, word: str) -> None:
     await machine.run()
     edit(machine.data, 4)
-    for path in machine.kept(word):
+    for path in machine.files(word):
         path.unlink()
     await machine.run(seconds=61)
     await machine.is_right()
@@ -285,7 +285,7 @@ async def test_a_missing_file_is_read_anew(machine: Machine, word: str) -> None:
 
 @pytest.mark.parametrize("word", ["roster", "project", "reads", "history"])
 @pytest.mark.parametrize("value", [b"", b"\x80", b"{}", b"{", b'{"kept":1}', b"\x91\x01", b"{\xff"])
-async def test_a_record_of_another_shape_is_read_anew(machine: Machine, word: str, value: bytes) -> None:
+async def test_a_record_of_another_shape_is_read_again(machine: Machine, word: str, value: bytes) -> None:
     await machine.run()
     keys = {"roster": "demo/roster", "history": "history/all"}
     key = keys.get(word, f"demo/{word}/{project_id('PROP')}")
@@ -296,7 +296,7 @@ async def test_a_record_of_another_shape_is_read_anew(machine: Machine, word: st
     await machine.is_right()
 
 
-async def test_a_project_of_another_shape_that_its_reads_name_is_read_anew(machine: Machine) -> None:
+async def test_a_project_of_another_shape_that_its_reads_name_is_read_again(machine: Machine) -> None:
     """As an older version would have left the two: they belong together."""
     await machine.run()
     store = files(machine.folder)
@@ -311,7 +311,7 @@ async def test_a_project_of_another_shape_that_its_reads_name_is_read_anew(machi
 
 async def test_a_crash_between_a_project_and_its_reads_loses_neither_copy(machine: Machine) -> None:
     before = await machine.run()
-    reads = {path: path.read_bytes() for path in machine.kept("reads")}
+    reads = {path: path.read_bytes() for path in machine.files("reads")}
     edit(machine.data, 4)
     after = await machine.run(seconds=61)
     assert after["all"] != before["all"]
@@ -325,7 +325,7 @@ async def test_records_of_two_moments_make_no_mixture(machine: Machine) -> None:
     """Some files are older than the others: what is served is of one moment for each part."""
     await machine.run()
     kinds = ("roster", "project", "reads")
-    old = {kind: {path: path.read_bytes() for path in machine.kept(kind)} for kind in kinds}
+    old = {kind: {path: path.read_bytes() for path in machine.files(kind)} for kind in kinds}
     edit(machine.data, 4)
     machine.data.delete_issue(issue_id(5))
     await machine.run(seconds=61)
@@ -353,7 +353,7 @@ async def test_nothing_kept_and_no_plane_is_an_error_and_no_empty_feed(machine: 
     with pytest.raises(NoCopy):
         await machine.run(faults=down())
     await machine.run(seconds=400)
-    for path in machine.kept("project"):
+    for path in machine.files("project"):
         path.unlink()
     with pytest.raises(NoCopy):
         await machine.run(faults=down(), seconds=1)

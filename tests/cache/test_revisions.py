@@ -102,7 +102,7 @@ def test_a_renamed_label_dates_the_issues_that_have_it_whether_they_have_a_state
         pytest.param({"unreadable": 3}, id="another issue that cannot be read"),
     ],
 )
-def test_what_does_not_show_or_is_told_needs_no_date_of_ours(changes: dict[str, Any]) -> None:
+def test_what_does_not_show_or_is_dated_by_plane_needs_no_date_of_ours(changes: dict[str, Any]) -> None:
     assert "i1" not in with_revisions(OLD, replace(OLD, **changes), NOW).touched
 
 
@@ -110,7 +110,9 @@ def test_what_does_not_show_or_is_told_needs_no_date_of_ours(changes: dict[str, 
     ("changes", "touched"),
     [
         pytest.param({}, None, id="nothing"),
-        pytest.param({"periods": by_id([replace(CYCLE, updated=UPDATED + HOUR, name="x")])}, None, id="told"),
+        pytest.param(
+            {"periods": by_id([replace(CYCLE, updated=UPDATED + HOUR, name="x")])}, None, id="dated-by-plane"
+        ),
         pytest.param({"periods": named([CYCLE], "c7", "Sprint 8")}, NOW, id="renamed"),
         pytest.param(cycle_changed(end=date(2027, 1, 1)), NOW, id="other dates"),
         pytest.param({"project": replace(PROP, name="Estate")}, NOW, id="project renamed"),
@@ -166,7 +168,7 @@ def test_two_changes_in_one_second_are_two_revisions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "kept"),
+    ("old", "new", "expected"),
     [
         pytest.param(None, None, None, id="open"),
         pytest.param(None, NOW, NOW, id="done now"),
@@ -176,11 +178,11 @@ def test_two_changes_in_one_second_are_two_revisions() -> None:
     ],
 )
 def test_an_issue_keeps_the_moment_it_was_first_seen_done(
-    old: datetime | None, new: datetime | None, kept: datetime | None
+    old: datetime | None, new: datetime | None, expected: datetime | None
 ) -> None:
     snaps = [snapshot(issue(completed=completed)) for completed in (old, new)]
     carried = with_revisions(snaps[0], snaps[1], NOW)
-    assert carried.issues["i1"].completed == kept
+    assert carried.issues["i1"].completed == expected
     assert not carried.touched
 
 

@@ -1,12 +1,15 @@
-"""Copies outlive their freshness; Plane is left alone after failures, longer each time."""
+"""A cached value outlives its freshness, is read once for all who ask, and is replaced by newer ones only."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from app_world import NOW, Clock
+from hypothesis import given
+from hypothesis import strategies as st
 
-from icsfeed.cache.ttl import Backoff, TtlCache
-from icsfeed.errors import Throttled, Unreachable
+from icsfeed.cache.ttl import CachedValue, Ttl, TtlCache, relaxed_ttl, stretch_factor
+from icsfeed.errors import Unreachable
 
 pytestmark = pytest.mark.anyio
 DOWN = Unreachable("it", "no answer in time")
@@ -30,147 +33,161 @@ class Source:
         return list(self.value)
 
 
-def _copies(clock: Clock) -> TtlCache[str, list[int]]:
-    return TtlCache(60, clock.timer, clock)
+def _value(clock: Clock) -> CachedValue[list[int]]:
+    return CachedValue(Ttl(60, clock.timer, clock))
 
 
-async def test_a_fresh_copy_is_not_read_again_and_an_old_one_is() -> None:
+async def test_a_fresh_value_is_not_read_again_and_an_old_one_is() -> None:
     clock, source = Clock(), Source()
-    copies = _copies(clock)
+    cached = _value(clock)
     for seconds, reads in ((0, 1), (59, 1), (2, 2), (59, 2)):
         clock.move(seconds)
-        await copies.look("a", source)
+        await cached.get_or_refresh(source)
         assert source.asked == reads
 
 
 async def test_many_who_ask_at_once_share_one_read() -> None:
     source = Source()
-    copies = _copies(Clock())
+    cached = _value(Clock())
     source.open.clear()
-    looks = [asyncio.create_task(copies.look("a", source)) for _ in range(200)]
+    tasks = [asyncio.create_task(cached.get_or_refresh(source)) for _ in range(200)]
     await asyncio.sleep(0)
     source.open.set()
-    found = await asyncio.gather(*looks)
+    values = await asyncio.gather(*tasks)
     assert source.asked == 1
-    assert all(copy is found[0] for copy in found)
+    assert all(value is values[0] for value in values)
 
 
 async def test_a_read_that_finds_nothing_new_keeps_the_old_object_and_its_version() -> None:
     clock, source = Clock(), Source()
-    copies = _copies(clock)
-    first = await copies.look("a", source)
+    ttl = Ttl(60, clock.timer, clock)
+    cached: CachedValue[list[int]] = CachedValue(ttl)
+    first = await cached.get_or_refresh(source)
     clock.move(61)
-    assert await copies.look("a", source) is first
-    assert (copies.version("a"), copies.reads, copies.read_at("a")) == (1, 2, clock.now)
+    assert await cached.get_or_refresh(source) is first
+    assert (cached.version, ttl.reads, cached.read_at) == (1, 2, clock.now)
     clock.move(61)
     source.value = [2]
-    assert await copies.look("a", source) == [2]
-    assert copies.version("a") == 2
+    assert await cached.get_or_refresh(source) == [2]
+    assert cached.version == 2
 
 
-async def test_a_failed_read_is_raised_and_the_copy_stays() -> None:
+async def test_a_failed_read_is_raised_and_the_value_stays() -> None:
     clock, source = Clock(), Source()
-    copies = _copies(clock)
-    await copies.look("a", source)
+    cached = _value(clock)
+    await cached.get_or_refresh(source)
     clock.move(61)
     source.error = DOWN
     with pytest.raises(Unreachable):
-        await copies.look("a", source)
-    assert copies.get("a") == [1]
-    assert not copies.is_fresh("a")
-    assert copies.read_at("a") == NOW
+        await cached.get_or_refresh(source)
+    assert cached.value == [1]
+    assert not cached.is_fresh
+    assert cached.read_at == NOW
 
 
-async def test_what_was_never_read_is_none_and_has_version_nought() -> None:
-    copies = _copies(Clock())
-    assert (copies.get("a"), copies.version("a"), copies.read_at("a")) == (None, 0, None)
+async def test_what_was_never_read_is_none_and_has_version_0() -> None:
+    cached = _value(Clock())
+    assert (cached.value, cached.version, cached.read_at) == (None, 0, None)
 
 
-async def test_an_expired_copy_is_read_at_the_next_look() -> None:
+async def test_an_expired_value_is_read_again() -> None:
     source = Source()
-    copies = _copies(Clock())
-    await copies.look("a", source)
-    copies.expire("a")
-    copies.expire("unknown")
-    assert copies.get("a") == [1]
-    await copies.look("a", source)
+    cached = _value(Clock())
+    await cached.get_or_refresh(source)
+    cached.expire()
+    assert cached.value == [1]
+    await cached.get_or_refresh(source)
     assert source.asked == 2
 
 
-async def test_a_reader_that_goes_away_does_not_end_the_read() -> None:
+async def test_a_cancelled_reader_does_not_cancel_the_read() -> None:
     source = Source()
-    copies = _copies(Clock())
+    cached = _value(Clock())
     source.open.clear()
-    look = asyncio.create_task(copies.look("a", source))
+    task = asyncio.create_task(cached.get_or_refresh(source))
     await asyncio.sleep(0)
-    look.cancel()
-    await asyncio.wait({look})
+    task.cancel()
+    await asyncio.wait({task})
     source.open.set()
-    assert await copies.look("a", source) == [1]
+    assert await cached.get_or_refresh(source) == [1]
     assert source.asked == 1
 
 
-async def test_closing_ends_the_reads_under_way() -> None:
-    source = Source()
-    copies = _copies(Clock())
+async def test_closing_cancels_the_reads_under_way() -> None:
+    clock, source = Clock(), Source()
+    ttl = Ttl(60, clock.timer, clock)
     source.open.clear()
-    look = asyncio.create_task(copies.look("a", source))
+    task = asyncio.create_task(CachedValue[list[int]](ttl).get_or_refresh(source))
     await asyncio.sleep(0)
-    await copies.close()
+    await ttl.close()
     with pytest.raises(asyncio.CancelledError):
-        await look
+        await task
 
 
-def test_rests_double_from_five_seconds_to_five_minutes() -> None:
-    clock = Clock()
-    rest = Backoff(clock.timer, lambda: 0.0)
-    waits = []
-    for _ in range(9):
-        rest.failed(DOWN)
-        waits.append(rest.left)
-        clock.move(rest.left)
-        assert rest.left == 0
-    assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
-    assert rest.error is DOWN
+async def test_the_values_of_two_keys_are_read_and_expire_by_themselves() -> None:
+    clock, source = Clock(), Source()
+    values: TtlCache[str, list[int]] = TtlCache(Ttl(60, clock.timer, clock))
+    await asyncio.gather(*(values[key].get_or_refresh(source) for key in ("a", "b", "a")))
+    values["a"].expire()
+    assert (source.asked, values["a"].is_fresh, values["b"].is_fresh) == (2, False, True)
+    assert (values["c"].value, values["c"] is values["c"]) == (None, True)
+
+
+async def test_a_value_read_elsewhere_counts_when_it_is_newer() -> None:
+    clock, source = Clock(), Source()
+    cached = _value(clock)
+    await cached.get_or_refresh(source)
+    cached.merge([3], NOW)
+    assert cached.value == [1]
+    clock.move(90)
+    cached.merge([3], NOW + timedelta(seconds=50))
+    assert (cached.value, cached.seconds_fresh) == ([3], 20)
+    cached.confirm(NOW + timedelta(seconds=80))
+    assert (cached.value, cached.version, cached.seconds_fresh) == ([3], 2, 50)
 
 
 @pytest.mark.parametrize(
-    ("error", "wait"),
+    ("counts", "limit", "factor"),
     [
-        (Throttled("it", 42), 42),
-        (Throttled("it", 1), 5),
-        (Unreachable("it", "503", retry_after=1000), 1000),
-        (Unreachable("it", "503"), 5),
+        ({}, 60, 1.0),
+        ({"issues": 40}, 60, 1.0),  # 40 a minute of 48
+        ({"issues": 60}, 60, 1.25),
+        ({"issues": 60, "states": 60, "labels": 60, "projects": 1}, 60, 84.5 / 48),
+        ({"issues": 60}, 300, 1.0),
+        ({"issues": 60}, 0, 75.0),
     ],
 )
-def test_a_rest_is_never_shorter_than_plane_asks(error: Throttled | Unreachable, wait: float) -> None:
-    rest = Backoff(Clock().timer, lambda: 0.0)
-    rest.failed(error)
-    assert rest.left == wait
+def test_ttls_grow_by_what_the_budget_lacks(counts: dict[str, int], limit: int, factor: float) -> None:
+    ttls = {"issues": 60.0, "states": 300.0, "labels": 300.0, "projects": 120.0}
+    assert stretch_factor(ttls, counts, limit) == pytest.approx(factor)
 
 
-def test_chance_makes_a_rest_shorter_by_up_to_a_quarter() -> None:
-    clock = Clock()
-    for chance, wait in ((0.0, 5.0), (0.5, 4.375), (1.0, 3.75)):
-        rest = Backoff(clock.timer, lambda chance=chance: chance)  # type: ignore[misc]
-        rest.failed(DOWN)
-        assert rest.left == pytest.approx(wait)
+@pytest.mark.parametrize(
+    ("counts", "limit", "ttl"),
+    [
+        ({}, 60, 60),
+        ({"issues": 12, "states": 12}, 60, 60),  # 14.4 a minute of 48
+        ({"issues": 60}, 60, 75),
+        ({"issues": 30, "states": 90}, 60, 60),
+        ({"issues": 30, "states": 150}, 60, 100),  # 30 a minute for states, 18 are left
+        ({"issues": 30, "states": 220}, 60, 300),
+        ({"issues": 30, "states": 300}, 60, 300),
+        ({"issues": 30}, 0, 300),
+    ],
+)
+def test_one_kind_gives_way_by_what_the_budget_lacks(counts: dict[str, int], limit: int, ttl: float) -> None:
+    ttls = {"issues": 60.0, "states": 300.0}
+    assert relaxed_ttl("issues", 300, ttls, counts, limit) == pytest.approx(ttl)
 
 
-def test_a_rest_can_be_ended_but_for_one_that_plane_asked_for() -> None:
-    rest, asked = (Backoff(Clock().timer, lambda: 0.0) for _ in range(2))
-    rest.failed(DOWN)
-    asked.failed(Throttled("it", 42))
-    rest.end()
-    asked.end()
-    assert (rest.left, rest.error, asked.left) == (0, DOWN, 42)
-
-
-def test_a_rest_that_is_over_starts_small_again() -> None:
-    rest = Backoff(Clock().timer, lambda: 0.0)
-    rest.failed(DOWN)
-    rest.failed(DOWN)
-    rest.over()
-    assert (rest.left, rest.error) == (0, None)
-    rest.failed(DOWN)
-    assert rest.left == 5
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.tuples(st.floats(1, 1e6), st.integers(0, 10_000))),
+    st.integers(1, 10_000),
+    st.floats(0.01, 1),
+)
+def test_stretched_ttls_always_fit(kinds: dict[str, tuple[float, int]], limit: int, share: float) -> None:
+    ttls, counts = ({kind: pair[part] for kind, pair in kinds.items()} for part in (0, 1))
+    factor = stretch_factor(ttls, {kind: int(count) for kind, count in counts.items()}, limit, share)
+    demand = sum(counts[kind] * 60 / (ttls[kind] * factor) for kind in kinds)
+    assert factor >= 1
+    assert demand <= share * limit * (1 + 1e-9)

@@ -1,4 +1,4 @@
-"""One workspace kept fresh: what is asked of Plane, when, and what readers get when it fails."""
+"""One workspace kept fresh: what is read of Plane, when, and what readers get when it fails."""
 
 import asyncio
 import logging
@@ -11,7 +11,8 @@ from app_world import NOW, Clock
 from fake_plane import FakePlane, cycle, issue
 from msgspec.structs import replace
 
-from icsfeed.cache.workspace import AT_ONCE, Workspace
+from icsfeed.cache.runner import MAX_CONCURRENT_PROJECTS
+from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.errors import (
     BadAnswer,
@@ -123,7 +124,10 @@ async def test_few_projects_are_asked_at_the_same_time() -> None:
     case.clock.move(61)
     case.plane.open.clear()
     await case.view()
-    assert len([asked for asked in case.plane.asked if asked.startswith("issues")]) == 10 + AT_ONCE
+    assert (
+        len([asked for asked in case.plane.asked if asked.startswith("issues")])
+        == 10 + MAX_CONCURRENT_PROJECTS
+    )
     case.plane.open.set()
     await case.settled()
     # The emptied one is looked at once more, when its ids are known.
@@ -227,7 +231,7 @@ async def test_a_project_that_was_archived_is_gone() -> None:
     case.plane.others.append(OtherProject(case.plane.held_projects.pop(), archived=True))
     case.clock.move(121)
     assert _issues(await case.view()) == {"PROP": 1}
-    assert case.workspace.known.lost == {}
+    assert case.workspace.resources.lost == {}
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["public, not joined", "not listed"])
@@ -244,7 +248,7 @@ async def test_a_project_that_the_keys_owner_has_left_stays_as_it_was(
     for _ in range(3):
         case.clock.move(121)
         assert _issues(await case.view()) == {"PROP": 1, "OPS": 1}
-    assert list(case.workspace.known.lost) == [left.id]
+    assert list(case.workspace.resources.lost) == [left.id]
     assert [record.message for record in caplog.records if "not listed any more" in record.message] == [
         "workspace acme: project OPS (id-ops) is not listed any more: the key's owner has left it, or it was "
         "deleted. Its last copy is shown. If it was deleted, name the other ones in `projects` of the "
@@ -259,13 +263,13 @@ async def test_a_project_that_the_keys_owner_has_left_stays_as_it_was(
     case.plane.failing.clear()
     case.clock.move(400)
     await case.view()
-    assert case.workspace.known.lost == {}
+    assert case.workspace.resources.lost == {}
 
 
 async def test_a_project_that_a_webhook_calls_deleted_is_gone() -> None:
     case = _case("PROP", "OPS")
     await case.view()
-    case.workspace.known.deleted.add(case.plane.held_projects.pop().id)
+    case.workspace.resources.deleted.add(case.plane.held_projects.pop().id)
     case.clock.move(121)
     assert _issues(await case.view()) == {"PROP": 1}
 
@@ -394,8 +398,8 @@ async def test_a_feed_without_cycles_and_modules_does_not_wait_for_them(what: st
     later = await case.known()
     assert set(later.snapshots[0].links) == {"PROP-1"}
     assert later.stamp != first.stamp
-    told = later.snapshots[0].touched
-    assert ("PROP-1" in told) == (what != "modules"), "who saw it without is told"
+    touched = later.snapshots[0].touched
+    assert ("PROP-1" in touched) == (what != "modules"), "whoever saw it without must see a revision"
 
 
 async def test_what_nobody_saw_before_it_was_whole_counts_as_it_is_in_plane() -> None:
@@ -578,7 +582,7 @@ async def test_one_project_that_fails_does_not_keep_the_others_from_being_read(e
     case.clock.move(61)
     assert _issues(await case.view()) == {"PROP": 2, "OPS": 1, "WEB": 2}
     assert case.workspace.last_error is error
-    # It has a rest of its own; the others are read when their time has come.
+    # It has a backoff of its own; the others are read when their time has come.
     case.clock.move(2)
     await case.view()
     assert case.plane.count("issues OPS") == 2
@@ -616,7 +620,7 @@ async def test_when_plane_itself_fails_the_rest_of_the_projects_are_not_asked(er
     asked = len(case.plane.asked)
     case.plane.failing["issues"] = error
     await case.view()
-    assert len(case.plane.asked) - asked <= AT_ONCE + 1
+    assert len(case.plane.asked) - asked <= MAX_CONCURRENT_PROJECTS + 1
 
 
 async def test_a_fault_of_ours_is_logged_and_plane_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
@@ -642,5 +646,5 @@ async def test_a_failure_is_logged_once_with_the_time_of_the_next_try(
     with caplog.at_level(logging.INFO):
         await asyncio.gather(*(case.view() for _ in range(50)))
     assert [record.getMessage() for record in caplog.records] == [
-        "workspace acme: issues: Plane allows no more requests for 30 s; asking again in 30 s"
+        "workspace acme: issues: Plane allows no more requests for 30 s; retrying in 30 s"
     ]

@@ -107,7 +107,7 @@ async def test_a_project_that_may_not_be_read_is_the_reason_for_what_is_missing(
         world.faults.add("/work-items/", f.answering(403, b'{"detail":"no"}'), None)
         found = await _found(world)
     assert (found[-1].level, found[-1].about) == ("error", "workspace demo")
-    assert "may not read this" in found[-1].text
+    assert "lacks access" in found[-1].text
     assert isinstance(first_error(found), NoAccess)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from icsfeed.model import Issue
-from icsfeed.plane.incremental import LATE, IssueList, Rows, merged, pruned, since, went_back, whole
+from icsfeed.plane.incremental import MAX_DELAY, IssueList, Rows, merged, pruned, since, went_back, whole
 
 Step = tuple[str, int, int]
 
@@ -103,7 +103,7 @@ def test_one_that_went_away_or_became_unreadable_did_not_go_back() -> None:
 
 def test_news_is_looked_for_from_the_newest_on_and_a_little_before_what_is_recent() -> None:
     assert since(KNOWN) == EARLIER
-    assert since(whole(rows(issue(1, NOW)), NOW)) == NOW - LATE
+    assert since(whole(rows(issue(1, NOW)), NOW)) == NOW - MAX_DELAY
     assert since(whole(rows(), NOW)) is None
 
 

@@ -86,8 +86,8 @@ async def test_status_and_headers_are_those_of_plane(name: str) -> None:
     recording = TAPE[name]
     response = await _replayed(load_recorded(RECORDINGS), recording)
     assert response.status_code == int(recording["status_line"].split()[1])
-    told = {key: response.headers.get(key) for key in HEADERS}
-    assert told == {key: _header(recording, key) for key in HEADERS}
+    actual = {key: response.headers.get(key) for key in HEADERS}
+    assert actual == {key: _header(recording, key) for key in HEADERS}
     limits = ("x-ratelimit-remaining", "x-ratelimit-reset", "retry-after", "etag", "last-modified")
     assert [key for key in limits if key in response.headers] == [k for k in limits if _header(recording, k)]
 
@@ -115,17 +115,17 @@ async def test_the_body_has_the_keys_and_types_of_plane(name: str, reading: Plan
 async def test_a_created_issue_differs_from_the_recorded_one_only_in_what_is_new(name: str) -> None:
     response = await _replayed(load_recorded(RECORDINGS), TAPE[name])
     new = {"id", "created_at", "updated_at", "sequence_id", "sort_order"}
-    told = {key: value for key, value in response.json().items() if key not in new}
-    assert told == {key: value for key, value in TAPE[name]["body"].items() if key not in new}
+    actual = {key: value for key, value in response.json().items() if key not in new}
+    assert actual == {key: value for key, value in TAPE[name]["body"].items() if key not in new}
 
 
 @pytest.mark.parametrize(("who", "offset"), [("carol", "+05:30"), ("bob", "-05:00")])
 async def test_datetimes_are_in_the_time_zone_of_the_key(who: str, offset: str, reading: PlaneData) -> None:
     recording = TAPE[f"cycles-view-current-as-{who}-timezone"]
-    told = (await _replayed(reading, recording)).json()[0]
-    assert told["start_date"] == recording["body"][0]["start_date"]
-    assert told["end_date"] == recording["body"][0]["end_date"]
-    assert told["created_at"].endswith(offset)
+    actual = (await _replayed(reading, recording)).json()[0]
+    assert actual["start_date"] == recording["body"][0]["start_date"]
+    assert actual["end_date"] == recording["body"][0]["end_date"]
+    assert actual["created_at"].endswith(offset)
 
 
 def test_most_recordings_are_held_against_it() -> None:

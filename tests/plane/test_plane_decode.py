@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from icsfeed.model import Issue, OtherProject, Period, PeriodKind, Project
 from icsfeed.plane import decode as wire
-from icsfeed.plane.json import Unreadable
+from icsfeed.plane.shapes import Unreadable
 from icsfeed.text import inflate
 from plane.test_plane_world import WEB, row
 

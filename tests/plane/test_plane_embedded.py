@@ -12,7 +12,7 @@ import pytest
 from icsfeed.errors import KeyRefused, NoAccess, Throttled
 from icsfeed.model import Project
 from icsfeed.plane.client import PlaneClient, open_client
-from icsfeed.plane.json import IssueRow, PeriodRow, ProjectRow, fields_of
+from icsfeed.plane.shapes import IssueRow, PeriodRow, ProjectRow, fields_of
 from plane.api import create_plane
 from plane.data import PlaneData
 from plane.faults import Faults, followed_by, repeated
@@ -196,7 +196,7 @@ async def test_what_links_issues_to_cycles_and_modules(version: str) -> None:
 
 
 @ON_EVERY_VERSION
-async def test_moments_are_the_same_whoever_owns_the_key(version: str) -> None:
+async def test_moments_are_the_same_for_any_owner_of_the_key(version: str) -> None:
     seen = []
     for who in ("alice", "bob", "guest carol"):
         async with embedded(who, version) as plane:

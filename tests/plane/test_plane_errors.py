@@ -86,7 +86,7 @@ MADE_UP = {
     "service unavailable": (
         httpx.Response(503, json={}),
         Unreachable,
-        "gateway before Plane failed",
+        "gateway in front of Plane failed",
     ),
     "an origin that cloudflare does not reach": (httpx.Response(522, html="cf"), Unreachable, "522"),
     "a fault of Plane's own": (
@@ -326,7 +326,7 @@ async def _projects(url: str, key: str = KEY) -> object:
         return await PlaneClient(url, "acme", client=client).projects()
 
 
-async def test_a_key_that_no_header_can_hold_is_refused_without_being_told() -> None:
+async def test_a_key_that_no_header_can_hold_is_refused_without_being_shown() -> None:
     async with served(b"") as url:
         with pytest.raises(KeyRefused) as caught:
             await _projects(url, "plane_api\nsecret")

@@ -46,9 +46,9 @@ async def test_a_fault_is_used_up_and_then_all_is_well(data: PlaneData, web: str
     faults.add(r"GET .*/states/", f.bad_gateway(), times=2)
     faults.add(r"/states/", f.server_error())
     async with connect(create_plane(data, faults=faults)) as client:
-        told = [(await client.get(f"{web}states/")).status_code for _ in range(4)]
+        statuses = [(await client.get(f"{web}states/")).status_code for _ in range(4)]
         other = await client.get(f"{web}labels/")
-    assert told == [502, 502, 500, 200]
+    assert statuses == [502, 502, 500, 200]
     assert other.status_code == 200
 
 
@@ -147,9 +147,9 @@ async def test_pages_shift_while_they_are_read(data: PlaneData, web: str) -> Non
 
 
 async def test_an_id_is_repeated(data: PlaneData, web: str) -> None:
-    told = (await _asked(data, web, f.repeated())).json()
-    assert told["results"][0] == told["results"][-1]
-    assert told["count"] == len(told["results"]) == 10
+    body = (await _asked(data, web, f.repeated())).json()
+    assert body["results"][0] == body["results"][-1]
+    assert body["count"] == len(body["results"]) == 10
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from icsfeed.errors import PlaneError
 from icsfeed.model import Issue, Project
 from icsfeed.plane import decode as wire
 from icsfeed.plane.client import PlaneClient, open_client
-from icsfeed.plane.json import Unreadable
+from icsfeed.plane.shapes import Unreadable
 
 pytestmark = pytest.mark.anyio
 

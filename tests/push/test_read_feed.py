@@ -92,8 +92,7 @@ async def test_what_was_not_fresh_when_the_run_began_is_missing_until_it_is_read
     async with serving(settings(FEEDS)) as world:
         assert await is_whole(world)
         workspace = world.service.workspaces["demo"]
-        for copies in workspace.known.copies():
-            copies.expire_all()
+        workspace.resources.expire_all()
         world.faults.add("/labels/", f.server_error(), None)
         world.clock.move(seconds=1)
         assert "the labels of WEB" in {one.part for one in (await read_feed(world.service, "all")).missing}

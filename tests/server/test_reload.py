@@ -201,7 +201,6 @@ async def test_what_a_webhook_has_touched_is_read_though_the_configuration_chang
         project = sample_id("project", "PROP")
         made.data.patch_issue(sample_id("issue", "PROP", "1"), {"name": "Touched"})
         touched = WebhookChange(
-            event="issue",
             action="update",
             projects=frozenset({project}),
             resources=frozenset({"issues"}),
@@ -334,7 +333,6 @@ async def test_a_webhook_just_before_a_change_of_its_workspace_is_not_lost() -> 
         watch = made.server.watch(made.host.service.workspaces["demo"], CONFIG.cache)
         watch.touch(
             WebhookChange(
-                event="issue",
                 action="update",
                 resources=frozenset({"issues"}),
                 projects=frozenset({sample_id("project", "PROP")}),

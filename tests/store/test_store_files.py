@@ -117,7 +117,7 @@ def flipped(raw: bytes, at: int) -> bytes:
         lambda _: StorageObject.new(b"", None).to_bytes(),
     ],
 )
-async def test_damage_is_reported_once_set_aside_and_read_anew(
+async def test_damage_is_reported_once_set_aside_and_read_again(
     damage: Callable[[bytes], bytes],
     environ: dict[str, str],
     folder: Path,
@@ -148,7 +148,7 @@ async def test_damage_that_many_find_at_once_is_set_aside_once(
         assert (len(errors(caplog)), store.healthy) == (1, True)
 
 
-async def test_another_format_version_is_read_anew_without_being_called_damage(
+async def test_another_format_version_is_read_again_without_being_called_damage(
     environ: dict[str, str], folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened_store("file", environ) as store:
@@ -234,7 +234,7 @@ async def test_a_full_disk_costs_no_old_value_and_is_over_by_itself(
             assert store.last_error == f"{folder}: File too large"
             assert sum(path.suffix != ".tmp" for path in folder.iterdir()) == 2
         [message] = errors(caplog)
-        assert "File too large. To do: make room" in message
+        assert "File too large. To do: free disk space" in message
         await until(lambda: store.healthy)
         assert [await other.get("a"), await other.get("b")] == [b"larger" * 10_000, b"also" * 10_000]
         assert len(list(folder.iterdir())) == 3

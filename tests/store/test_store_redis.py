@@ -37,7 +37,9 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_replicas_see_each_others_values_under_our_own_prefix_and_for_ever(server: RedisServer) -> None:
+async def test_replicas_see_each_others_values_under_our_own_prefix_and_without_expiry(
+    server: RedisServer,
+) -> None:
     async with opened_store(server.address) as one, opened_store(server.address) as two:
         await one.put("a", b"from one")
         assert await two.get("a") == b"from one"
@@ -81,7 +83,7 @@ async def test_redis_may_stop_and_start_while_in_use(
         await asyncio.sleep(0.2)
         [message] = errors(caplog)
         assert f"Redis at 127.0.0.1:{server.port}" in message
-        assert "see that it runs" in message
+        assert "check that it is running" in message
         server.start()
         await until(lambda: store.healthy)
         async with opened_store(server.address) as other:

@@ -153,13 +153,13 @@ async def test_every_recorded_delivery_is_answered_and_marks_what_it_touches(acm
         "action": touched.action,
     }
     assert answer.headers["cache-control"] == "no-store"
-    known = acme.world.workspace.known
-    assert known.projects.is_fresh("") == ("projects" not in touched.resources)
-    for project in known.projects.get("") or ():
+    resources = acme.world.workspace.resources
+    assert resources.projects.is_fresh == ("projects" not in touched.resources)
+    for project in resources.all_projects:
         mine = touched.resources if project.id in touched.projects else frozenset[str]()
-        assert known.issues.is_fresh(project.id) == ("issues" not in mine)
-        assert known.periods["cycle"].is_fresh(project.id) == ("cycles" not in mine)
-        assert known.periods["module"].is_fresh(project.id) == ("modules" not in mine)
+        assert resources.issues[project.id].is_fresh == ("issues" not in mine)
+        assert resources.periods["cycle"][project.id].is_fresh == ("cycles" not in mine)
+        assert resources.periods["module"][project.id].is_fresh == ("modules" not in mine)
 
 
 # Who has signed it
@@ -187,7 +187,7 @@ async def test_forged_ones_change_nothing_and_are_counted(caplog: pytest.LogCapt
                 assert SECRET not in answer.text + str(answer.headers)
         assert SECRET not in caplog.text
         assert one.counts == {"invalid_signature": len(signatures)}
-        assert one.world.workspace.known.issues.is_fresh(project)
+        assert one.world.workspace.resources.issues[project].is_fresh
 
 
 async def test_without_a_secret_nothing_is_taken() -> None:
@@ -221,7 +221,9 @@ async def test_a_delivery_is_for_the_workspaces_whose_secret_signed_it(
             assert await space.view(lambda projects: projects, Needs())
         body = delivery(id="x", project=project)
         assert (await one.post(body, signed(body, secret))).status_code == 200
-        assert {name for name, space in spaces.items() if not space.known.issues.is_fresh(project)} == touched
+        assert {
+            name for name, space in spaces.items() if not space.resources.issues[project].is_fresh
+        } == touched
         assert one.counts == {"taken": 1}
 
 
@@ -297,7 +299,7 @@ async def test_a_replay_changes_nothing_and_is_counted() -> None:
         before = one.world.faults.count()
         again = await one.post(body)
         assert (again.status_code, again.json()["status"]) == (200, "processed")
-        assert one.world.workspace.known.issues.is_fresh(project)
+        assert one.world.workspace.resources.issues[project].is_fresh
         await one.time.pass_(3)
         assert one.world.faults.count() == before
         assert one.counts == {"taken": 1, "replayed": 1}
@@ -353,7 +355,7 @@ async def test_a_genuine_delivery_above_the_limit_is_read_all_the_same() -> None
         for signature, is_fresh in (("0" * 64, True), ("", False)):
             refused = await one.post(delivery(id="x", project=project), signature)
             assert _error(refused) == (429, "RATE_LIMITED")
-            assert one.world.workspace.known.issues.is_fresh(project) is is_fresh
+            assert one.world.workspace.resources.issues[project].is_fresh is is_fresh
 
 
 async def test_above_the_limit_no_answer_tells_a_right_signature_from_a_wrong_one() -> None:
@@ -455,6 +457,6 @@ async def test_a_deleted_project_leaves_the_list() -> None:
         del one.world.data.projects[gone]
         await one.post(delivery("project", "deleted", None, id=gone))
         await one.time.pass_(3, 1000)
-        projects: tuple[Project, ...] = one.world.workspace.known.projects.get("") or ()
+        projects: tuple[Project, ...] = one.world.workspace.resources.all_projects
         assert projects
         assert gone not in {project.id for project in projects}

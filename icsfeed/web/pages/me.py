@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from msgspec import Struct
 
-from icsfeed.cache.ttl import TtlCache
+from icsfeed.cache.ttl import Ttl, TtlCache
 from icsfeed.errors import FeedError, PlaneError
 from icsfeed.feeds.calendar import title_of
 from icsfeed.feeds.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
@@ -52,7 +52,7 @@ class Memberships:
     ) -> None:
         self._service = service
         ttl = float(service.config.cache.members)
-        self._members: TtlCache[Key, frozenset[str]] = TtlCache(ttl, timer, clock)
+        self._members: TtlCache[Key, frozenset[str]] = TtlCache(Ttl(ttl, timer, clock))
 
     async def of(self, workspace: str, projects: Iterable[Project], person: str) -> frozenset[str]:
         """Return the ids of those projects that the person (by id) is, or was, a member of.
@@ -69,7 +69,7 @@ class Memberships:
             if source.retry_after > 1:
                 return
             try:
-                await self._members.look((workspace, project.id), members)
+                await self._members[workspace, project.id].get_or_refresh(members)
             except PlaneError as error:
                 log.warning("workspace %s: %s", workspace, error)
 
@@ -77,7 +77,7 @@ class Memberships:
         if reads:
             # Those that take longer go on in the background, for the next time.
             await asyncio.wait(reads, timeout=float(self._service.config.cache.deadline))
-        members_of = {project.id: self._members.get((workspace, project.id)) for project in projects}
+        members_of = {project.id: self._members[workspace, project.id].value for project in projects}
         return frozenset(id_ for id_, people in members_of.items() if people and person in people)
 
 

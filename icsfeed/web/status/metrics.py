@@ -80,7 +80,7 @@ class PlaneMetrics(Collector):
             "icsfeed_issues": ("Issues in memory.", lambda workspace: workspace.issue_count),
             "icsfeed_projects": (
                 "Projects in memory.",
-                lambda workspace: len(workspace.known.projects.get("") or ()),
+                lambda workspace: len(workspace.resources.all_projects),
             ),
             "icsfeed_copy_age_seconds": (
                 "Age of the oldest project's issues.",

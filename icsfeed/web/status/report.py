@@ -136,17 +136,17 @@ def _workspace(service: FeedService, server: ServerState, name: str) -> Workspac
 
 
 def _projects(workspace: Workspace) -> Iterator[ProjectReport]:
-    known = workspace.known
-    for project in known.projects.get("") or ():
-        issues, unreadable = known.issues.get(project.id) or ({}, 0)
+    resources = workspace.resources
+    for project in resources.all_projects:
+        issues, unreadable = resources.issues[project.id].value or ({}, 0)
         yield ProjectReport(
             key=project.key,
             name=project.name,
-            read_at=known.read_at(project),
+            read_at=resources.read_at(project),
             issues=len(issues),
             unreadable=unreadable,
-            is_failing=workspace.is_failing(project.id) or project.id in known.lost,
-            lost_since=known.lost.get(project.id),
+            is_failing=workspace.is_failing(project) or project.id in resources.lost,
+            lost_since=resources.lost.get(project.id),
         )
 
 
@@ -185,8 +185,8 @@ def next_sync(service: FeedService, now: datetime) -> datetime | None:
     """
     waits: list[float] = []
     for workspace in service.workspaces.values():
-        watched = [project for project in workspace.watched() if workspace.known.read_at(project)]
-        waits += [workspace.known.issues.left(project.id) for project in watched]
+        watched = [project for project in workspace.watched() if workspace.resources.read_at(project)]
+        waits += [workspace.resources.issues[project.id].seconds_fresh for project in watched]
         # Nothing could be read yet: the next attempt comes after the backoff.
         if workspace.last_error and not watched:
             waits.append(workspace.retry_after)

@@ -284,7 +284,7 @@ async def test_the_status_of_syncs_is_that_of_the_last_reading() -> None:
         world.clock.move(61)
         status = (await world.ask("GET", "/webhooks/status", **BEARER)).json()
         assert status["next_sync"] == "2026-11-23T10:01:01Z", "now"
-        assert status["queue_length"] == len(world.workspace.known.projects.get("") or ())
+        assert status["queue_length"] == len(world.workspace.resources.all_projects)
         world.faults.add("", f.bad_gateway(), times=None)
         await world.get("everything")
         status = (await world.ask("GET", "/webhooks/status", **BEARER)).json()
@@ -301,7 +301,7 @@ async def test_the_next_sync_is_when_something_is_read_again(world: World) -> No
         return str(status["next_sync"])
 
     await world.get("property")
-    world.workspace.known.issues.ttl = 300
+    world.workspace.resources.ttls["issues"].seconds = 300
     world.clock.move(61)
     await world.get("property")
     assert await upcoming() == "2026-11-23T10:06:01Z", "webhooks are the news: issues are polled less"
@@ -329,7 +329,7 @@ async def test_health_tells_figures_and_ages_and_names_nothing_secret() -> None:
         assert warm["uptime"] == 42
         assert warm["copies"] == {"demo": {"age_seconds": 42, "ready": True, "problem": None, "unread": {}}}
         assert warm["metrics"] == {
-            "projects_synced": len(world.workspace.known.projects.get("") or ()),
+            "projects_synced": len(world.workspace.resources.all_projects),
             "events_created": 0,
             "events_updated": 0,
             "events_deleted": 0,
@@ -377,7 +377,7 @@ async def test_the_report_shows_workspaces_feeds_and_readers(world: World) -> No
     (workspace,) = report["workspaces"]
     assert (workspace["name"], workspace["is_ready"], workspace["last_error"]) == ("demo", True, None)
     assert {project["key"] for project in workspace["projects"]} == {
-        project.key for project in world.workspace.known.projects.get("") or ()
+        project.key for project in world.workspace.resources.all_projects
     }
     feeds = {feed["name"]: feed for feed in report["feeds"]}
     assert set(FEEDS) <= set(feeds)

@@ -93,7 +93,7 @@ async def test_a_new_project_is_read_without_any_reader() -> None:
         world.clock.move(200)
         _add_project(world)
         await watch.refresh_stale()
-        assert len(world.workspace.known.projects.get("") or ()) == len(world.data.projects)
+        assert len(world.workspace.resources.all_projects) == len(world.data.projects)
         assert (await world.ask("GET", "/health/ready")).status_code == 200
 
 

@@ -1,7 +1,7 @@
-"""Plane's answers as JSON: pages of lists, and rows with the fields that are used and no others.
+"""The shapes of Plane's JSON: pages of lists, and rows with the fields that are used and no others.
 
-The shapes say which fields a list is asked for and what Plane (v0.22 to v1.3.1) sends in them. Whatever
-else a row holds is passed over without becoming an object.
+They say which fields a list is asked for and what Plane (v0.22 to v1.3.1) sends in them. Whatever else a row
+has is skipped without becoming an object.
 """
 
 import json
@@ -75,7 +75,7 @@ class PersonRow(IdRow):
 
 
 class Page(NamedTuple):
-    """One page of a list. `rows` are for `row`. `total` is None where Plane does not say it."""
+    """One page of a list. `rows` are decoded by `row`. `total` is None where Plane does not say it."""
 
     rows: list[Any]
     next_cursor: str
@@ -91,16 +91,16 @@ class _Envelope(Struct):
 
 
 class _PlainEnvelope(_Envelope):
-    results: list[Any]  # where there are no raw bytes
+    results: list[Any]  # decoded by the standard library: there are no raw bytes
 
 
 def fields_of(shape: type[IdRow]) -> str:
-    """The names of a shape's fields, for Plane's `fields` parameter."""
+    """Return the names of a shape's fields, for Plane's `fields` parameter."""
     return ",".join(shape.__struct_fields__)
 
 
 def decode(body: bytes) -> Any:
-    """JSON as plain data. Half surrogate pairs, which msgspec refuses, are kept. Raises ValueError."""
+    """Decode JSON into plain data. Lone surrogates, which msgspec refuses, stay. Raises ValueError."""
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
@@ -110,22 +110,34 @@ def decode(body: bytes) -> Any:
 
 
 def page(body: bytes) -> Page:
-    """A page of a list, or a bare list (members, in all versions).
+    """Decode a page of a list, or a bare array (members, in all versions).
 
-    Raises Unreadable, and ValueError for what is not JSON. A bare list is never empty: who may ask is a
-    member. Nothing at all is no answer of Plane's.
+    Raises Unreadable, and ValueError for what is not JSON. A bare array is never empty: whoever may read the
+    members is one.
     """
+    is_bare = body.lstrip()[:1] == b"["
     try:
-        return _page(body)
+        try:
+            data: Any = msgspec.json.decode(body, type=list[Raw] if is_bare else _Envelope)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            data = _by_the_standard_library(body)
+            data = data if is_bare else msgspec.convert(data, _PlainEnvelope)
     except msgspec.ValidationError as error:
         decode(body)  # what is not JSON may begin as if it were
         raise Unreadable(str(error)) from None
     except RecursionError:
         raise ValueError("the JSON is nested too deep") from None
+    if not is_bare:
+        return Page(data.results, data.next_cursor or "", data.next_page_results, data.total_results)
+    if not data:
+        raise Unreadable("it is empty")
+    return Page(data, "", more=False, total=len(data))
 
 
 def row(raw: Any, shape: type[IdRow]) -> Any:
-    """A row with the fields of its shape; as it is where something in them is of another kind than usual."""
+    """Decode a row: the fields of its shape, or all of them where one has an unexpected type."""
     if not isinstance(raw, Raw):
         return raw
     try:
@@ -134,33 +146,7 @@ def row(raw: Any, shape: type[IdRow]) -> Any:
         return decode(bytes(raw))
 
 
-def _page(body: bytes) -> Page:
-    is_bare = body.lstrip()[:1] == b"["
-    try:
-        if is_bare:
-            return _bare(msgspec.json.decode(body, type=list[Raw]))
-        return _paged(msgspec.json.decode(body, type=_Envelope))
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        data = _by_the_standard_library(body)
-        return _bare(data) if is_bare else _paged(msgspec.convert(data, _PlainEnvelope))
-
-
-def _bare(rows: list[Any]) -> Page:
-    if not rows:
-        raise Unreadable("it is empty")
-    return Page(rows, "", more=False, total=len(rows))
-
-
-def _paged(found: _Envelope) -> Page:
-    return Page(
-        list(found.results), found.next_cursor or "", more=found.next_page_results, total=found.total_results
-    )
-
-
 def _by_the_standard_library(body: bytes) -> Any:
-    """Raises ValueError."""
     try:
         return json.loads(body)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""What is kept of a project comes back as it was, each issue kept once."""
+"""What is stored of a project comes back as it was, each issue stored once."""
 
 from datetime import UTC, datetime
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from icsfeed.cache.persistence import BATCH, ProjectRecord, kept, restored
+from icsfeed.cache.records import BATCH_ISSUES, ProjectRecord, from_record, to_record
 from icsfeed.model import Issue, Project, Snapshot
 from icsfeed.plane.incremental import IssueList
 from icsfeed.store.store import decode, encode
@@ -30,20 +30,20 @@ def listed(items: dict[str, Issue]) -> IssueList:
 
 
 @given(ids, ids, ids, st.sampled_from(["Name", "half a pair \ud83d"]))
-def test_what_is_kept_comes_back(common: set[int], done: set[int], gone: set[int], name: str) -> None:
+def test_what_is_stored_comes_back(common: set[int], done: set[int], gone: set[int], name: str) -> None:
     shared = issues(common, name=name)
     shown = snapshot({**shared, **issues(done, completed=NOW)})
     known = listed({**shared, **issues(gone)})
-    assert restored(decode(encode(kept(shown, known)), ProjectRecord)) == (shown, known)
+    assert from_record(decode(encode(to_record(shown, known)), ProjectRecord)) == (shown, known)
 
 
-def test_each_issue_is_kept_once_and_none_of_them_all_at_once() -> None:
-    shared = issues(set(range(BATCH * 2 + 1)))
-    found = kept(snapshot(shared), listed(shared))
+def test_each_issue_is_stored_once_in_batches() -> None:
+    shared = issues(set(range(BATCH_ISSUES * 2 + 1)))
+    found = to_record(snapshot(shared), listed(shared))
     assert (len(found.batches), len(found.snapshot.issues), len(found.issues.items)) == (3, 0, 0)
 
 
 def test_what_comes_back_shares_its_issues() -> None:
     shared = issues({1, 2})
-    shown, known = restored(kept(snapshot(shared), listed(shared)))
+    shown, known = from_record(to_record(snapshot(shared), listed(shared)))
     assert all(shown.issues[id_] is known.items[id_] for id_ in shared)

@@ -1,0 +1,87 @@
+"""The records that a workspace is stored in. Older and newer versions read them: names and shapes stay."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from icsfeed.model import Issue, Person, Project, Snapshot
+from icsfeed.plane.incremental import IssueList
+from icsfeed.store.store import decode, encode
+
+BATCH_ISSUES = 200
+"""Issues that are encoded at once."""
+
+
+class RosterRecord(Struct, frozen=True):
+    """A workspace's projects and people, and when they were read.
+
+    `people_at`: None before the people are. `keys`: the projects that the configuration allowed; none: all.
+    `origin`: of which Plane and workspace it is. `reader`: with which key it was read. `lost` and
+    `deleted`: see `Resources`.
+    """
+
+    projects: tuple[Project, ...]
+    projects_at: datetime
+    people: Mapping[str, Person]
+    people_at: datetime | None
+    keys: frozenset[str]
+    origin: str
+    reader: str
+    lost: Mapping[str, datetime] = {}
+    deleted: frozenset[str] = frozenset()
+
+
+class IssueBatch(Struct, frozen=True):
+    """Some issues in a row."""
+
+    issues: tuple[Issue, ...]
+
+
+class ProjectRecord(Struct, frozen=True):
+    """A project's snapshot, with the people it was built with, and its issue list.
+
+    Each issue is stored once, in `batches`. The snapshot and the list have only those that the other has
+    not: where Plane has moved the completion of a done issue, say. Of one that is not `whole` only those
+    parts count whose time is among the `ReadTimes`.
+    """
+
+    snapshot: Snapshot
+    issues: IssueList
+    batches: tuple[bytes, ...]
+    whole: bool = True
+
+
+class ReadTimes(Struct, frozen=True):
+    """When each part of a project was last read. `whole_at`: when all of its issues were.
+
+    `kept` is the SHA-256 of the encoded `ProjectRecord` that the times belong to.
+    """
+
+    kept: str
+    at: Mapping[str, datetime]
+    whole_at: datetime
+
+
+def to_record(snapshot: Snapshot, issues: IssueList, *, whole: bool = True) -> ProjectRecord:
+    """Return the record of a snapshot and an issue list.
+
+    The issues are encoded in batches, since no other thread runs while msgspec encodes.
+    """
+    # By identity: the lists share the objects of all issues that `with_revisions` left as they were.
+    own = {id_: issue for id_, issue in snapshot.issues.items() if issues.items.get(id_) is not issue}
+    others = {id_: issue for id_, issue in issues.items.items() if id_ not in snapshot.issues}
+    common = [issue for id_, issue in issues.items.items() if id_ not in others]
+    batches = tuple(
+        encode(IssueBatch(tuple(common[start : start + BATCH_ISSUES])))
+        for start in range(0, len(common), BATCH_ISSUES)
+    )
+    return ProjectRecord(replace(snapshot, issues=own), replace(issues, items=others), batches, whole)
+
+
+def from_record(record: ProjectRecord) -> tuple[Snapshot, IssueList]:
+    """Return what a record was made of. Raises ValueError for another version's shape."""
+    common = {issue.id: issue for batch in record.batches for issue in decode(batch, IssueBatch).issues}
+    snapshot = replace(record.snapshot, issues={**common, **record.snapshot.issues})
+    return snapshot, replace(record.issues, items={**common, **record.issues.items})
