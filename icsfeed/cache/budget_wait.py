@@ -63,6 +63,7 @@ class BudgetWait:
 
     def log(self, seconds: float) -> None:
         """Log a wait, once until it is over."""
+        # All requests in the queue report their wait: the log needs one line for them.
         now = self._timer()
         if now >= self._logged_until:
             self._logged_until = now + seconds

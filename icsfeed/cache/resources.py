@@ -180,6 +180,7 @@ class Resources:
 
     def linked_periods(self, kind: PeriodKind) -> int:
         """How many cycles or modules have their issues read; counted again when a list of them changes."""
+        # Asked at every look of the background refresh, where thousands of periods would be walked.
         versions = sum(self.periods[kind][project.id].version for project in self.all_projects)  # never fall
         stamp = (self.projects.version, versions, self._clock().date())
         if self._counts.get(kind, (None, 0))[0] != stamp:
@@ -243,6 +244,7 @@ class Resources:
         used = {
             id_ for issue in issues.values() for id_ in (issue.state, *issue.labels, *issue.assignees) if id_
         }
+        # Triage states are in no list (v1.3.1).
         lists = (self.states[project.id].value, self.labels[project.id].value, self.members.value)
         return frozenset(used.difference(*(names or {} for names in lists)))
 
@@ -270,6 +272,7 @@ class Resources:
 
     def expire_as(self, other: "Resources") -> None:
         """Let be read again what `other` knows and has no longer fresh."""
+        # After `other` was saved and loaded: stored values do not say that they were expired.
         pairs: list[tuple[CachedValue[Any], CachedValue[Any]]] = [
             (self.projects, other.projects),
             (self.members, other.members),

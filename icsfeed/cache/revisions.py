@@ -56,6 +56,7 @@ def differing(old: Snapshot, new: Snapshot) -> frozenset[str]:
     Each issue is compared by identity first, and closer where that differs. Reasons are a change of the issue
     itself, of the name of something it refers to, of its cycles and modules, its revision, its project.
     """
+    # Every component may show the key and the name of its project.
     if (old.project.key, old.project.name) != (new.project.key, new.project.name):
         return frozenset(new.issues)
     ids = {
@@ -98,6 +99,7 @@ def _moved(old: Period | None, new: Period | None) -> frozenset[str]:
 
 
 def _touched(old: Snapshot, new: Snapshot, now: datetime) -> Iterator[tuple[str, datetime]]:
+    # Those touched before are looked at again: their revision must outlive this snapshot too.
     ids = differing(old, replace(new, touched=old.touched)).union(old.touched)
     for id_ in sorted(ids):
         before, issue = old.issues.get(id_), new.issues.get(id_)
@@ -116,6 +118,7 @@ def _revision(
 ) -> Iterator[tuple[str, datetime]]:
     """Yield the revision to store, where Plane's own time is not enough."""
     before = _whole(max(old.updated, touched) if touched else old.updated)
+    # iCalendar's times have whole seconds: a change within the same second must still be newer.
     if changed and _whole(new.updated) <= before:
         yield new.id, max(_whole(now), before + _SECOND)
     elif _whole(new.updated) < before:

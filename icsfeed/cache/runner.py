@@ -49,7 +49,7 @@ class Backoff:
         retry_after = getattr(error, "retry_after", None) or 0.0
         wait = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0**self._failures)
         wait *= 1 - BACKOFF_JITTER * self._chance()
-        self._failures = min(self._failures + 1, 10)
+        self._failures = min(self._failures + 1, 10)  # 2.0**1024 overflows
         self._until = self._timer() + max(wait, retry_after)
         self.error = error
 
@@ -147,6 +147,7 @@ class RefreshRunner:
             for priority in self._priorities:
                 priority.raise_priority()
         task = self._flights.task(key, lambda: self._run(refresh, urgency))
+        # Not `wait_for`, which would cancel the refresh for all who wait.
         await asyncio.wait({task}, timeout=max(0.0, until - self._timer()))
 
     async def _run(self, refresh: Callable[[RequestPriority], Awaitable[None]], urgency: Urgency) -> None:
@@ -191,6 +192,8 @@ class RefreshRunner:
                 except PART_ERRORS as error:
                     self._failed(backoff, error)
                 except PlaneError as error:
+                    # Plane itself fails. The part backs off too: when the workspace is read again, the parts
+                    # that did not fail are read before it.
                     if not backoff.seconds_left:
                         backoff.failed(error)
                     self._failed(self.backoff, error)

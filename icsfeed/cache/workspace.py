@@ -96,6 +96,7 @@ class Workspace:
         """Load what was saved before this process was started. Plane is not asked."""
         for project in await self.persistence.load_roster():
             await self.persistence.load(project)
+            # In each process's log, not only in that of the one that saw it vanish.
             if project.id in self.resources.lost:
                 log.warning(LOST, self.name, project.key, project.id)
         await self.persistence.load_budget()
@@ -123,6 +124,7 @@ class Workspace:
                 # Without a request to be had in time there is nothing to wait for.
                 in_vain = self.budget.wait("reader") > until - self._timer()
                 until = self._timer() if in_vain and self.snapshots.can_show(chosen, needs) else until
+                # Feeds that need the same of Plane share a refresh, whatever else they show.
                 work = (ids, needs.named, needs.all_periods)
                 await self._run(work, partial(self._refresher.refresh, chosen, needs), until)
             view = self._newest_view(projects, chosen, needs)
@@ -317,6 +319,7 @@ class Workspace:
 
     async def close(self) -> None:
         """Cancel what is under way, and save what was read of it. Nothing is read afterwards."""
+        # First what starts reads, then the reads: a read that ends meanwhile is still saved.
         await self._runner.close()
         await self.resources.close()
         await self.persistence.flush()

@@ -139,7 +139,7 @@ def page(body: bytes) -> Page:
 def row(raw: Any, shape: type[IdRow]) -> Any:
     """Decode a row: the fields of its shape, or all of them where one has an unexpected type."""
     if not isinstance(raw, Raw):
-        return raw
+        return raw  # decoded by the standard library already
     try:
         return asdict(msgspec.json.decode(raw, type=shape))
     except msgspec.DecodeError:
