@@ -80,11 +80,13 @@ async def live_state(
         transport = httpx.AsyncHTTPTransport(verify=trusted(environ))
     try:
         async with httpx.AsyncClient(transport=transport, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+            # /health needs neither Plane nor the store: nobody restarts a server because Plane is down.
             if only_live:
                 live = (await _get_json(client, f"{url.rstrip('/')}/health")).get("status") == "healthy"
                 return LiveState(live, live, {} if live else NOT_ICSFEED)
             return _decode_health(await _get_json(client, f"{url.rstrip('/')}/api/v1/health"))
     except httpx.TransportError as error:
+        # Some of httpx's time-outs (0.28) have no message.
         return LiveState(False, False, {"server": f"no answer ({str(error) or type(error).__name__})"})
 
 
@@ -104,6 +106,7 @@ async def _get_json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
         body = b""
         async for piece in response.aiter_bytes():
             body += piece
+            # Any server may run there, and some answer without end.
             if len(body) > MAX_BODY_BYTES:
                 return {}
     try:
