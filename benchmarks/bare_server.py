@@ -1,4 +1,4 @@
-"""The least that can serve a body: an ASGI app of three lines, on the uvicorn settings of `icsfeed serve`."""
+"""A bare ASGI app that sends one body, on the uvicorn settings of `icsfeed serve`: the baseline of hot.py."""
 
 import asyncio
 import json

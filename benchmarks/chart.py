@@ -1,4 +1,4 @@
-"""The chart of cost against issues and feeds, as an SVG that needs nothing to be looked at but a browser."""
+"""The chart of cost by issues and feeds, as an SVG file."""
 
 from collections.abc import Mapping, Sequence
 from math import log10
@@ -12,7 +12,7 @@ STYLE = "text{font:12px sans-serif;fill:#222}.grid{stroke:#ddd}.axis{stroke:#888
 
 
 def svg(panels: Mapping[str, Mapping[str, Points]], below: Mapping[str, str]) -> str:
-    """Panels side by side, both axes logarithmic: lines by name; `below`: what the horizontal axis is."""
+    """Return panels of lines by name, with logarithmic axes. `below`: the labels of the horizontal axes."""
     width = len(panels) * (WIDTH + LEFT + GAP)
     height = TOP + HEIGHT + 60 + 18 * max(len(lines) for lines in panels.values())
     drawn = []

@@ -1,6 +1,6 @@
-"""What the benchmarks measure with: a believable workspace with long descriptions in many scripts.
+"""The corpus of the benchmarks: a workspace with long descriptions in many scripts.
 
-Nothing in it is left to chance, so that two runs measure the same.
+Nothing in it is random, so that all runs measure the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,8 +24,8 @@ from icsfeed.plane import decode as wire
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 TODAY = date(2026, 11, 23)
 ZONE = ZoneInfo("Europe/Berlin")
-DESCRIPTION = 2_048
-"""Bytes of an issue's own text, as UTF-8."""
+DESCRIPTION_BYTES = 2_048
+"""Bytes of an issue's text, as UTF-8."""
 FEED = Feed(everything=True, title="Everything")
 
 _WORDS = (
@@ -34,14 +34,14 @@ _WORDS = (
     "Le chauffage du café façade côté rue; l'entrée, fenêtre à régler. "
 )
 _RARE = "дверь замок 東京 日本語 会議 🔑 👩‍🔧 naïve"
-"""In one issue of eight: they make Python's text take two or four bytes for each character."""
+"""In every eighth issue: with them Python stores two or four bytes for each character."""
 
 
 def description(number: int) -> str:
-    """Some 2 KB of HTML: paragraphs, a list, a link. Another one for each number."""
+    """Return about 2 KB of HTML with paragraphs, a list and a link; different for each number."""
     words = _words(number)
     text, size = "", 0
-    while size < DESCRIPTION:
+    while size < DESCRIPTION_BYTES:
         sentence = " ".join(islice(words, 12))
         text += f"<p>{sentence}</p>" if size % 5 else f"<ul><li><p>{sentence}</p></li></ul>"
         size += len(sentence.encode())
@@ -58,7 +58,7 @@ def _words(number: int) -> Iterator[str]:
 
 
 def plane_data(issues: int) -> DemoData:
-    """The demo's sample, one project of it filled up; all of its issues dated and described at length."""
+    """Return the demo's sample with one large project, whose issues all have dates and long descriptions."""
     data = sample(TODAY, issues=issues)
     for number, row in enumerate(_filled(data)):
         row["target_date"] = row["target_date"] or (TODAY + timedelta(days=number % 300)).isoformat()
@@ -72,7 +72,7 @@ def _filled(data: DemoData) -> Sequence[Row]:
 
 
 def snapshot(issues: int) -> Snapshot:
-    """That project as it is read."""
+    """Return that project as a snapshot."""
     data = plane_data(issues)
     (held,) = (one for one in data.projects.values() if one.row["identifier"] == FILLED)
     project = wire.project({**held.row, "is_member": True})
@@ -98,7 +98,7 @@ def _person(id_: str, name: str) -> Row:
 
 
 def edited(old: Snapshot, turn: int) -> Snapshot:
-    """The snapshot after one of its issues has got another name: another issue each turn."""
+    """Return the snapshot with one issue renamed, another one each turn."""
     ids = list(old.issues)
     changed = old.issues[ids[turn * 7_919 % len(ids)]]
     new = replace(changed, name=f"Changed in turn {turn}", updated=NOW + timedelta(seconds=turn))
@@ -107,17 +107,17 @@ def edited(old: Snapshot, turn: int) -> Snapshot:
 
 
 def config() -> Config:
-    """The demo's."""
+    """Return the configuration of the demo."""
     return demo_config()
 
 
 def style(feed: Feed = FEED) -> Style:
-    """How that feed shows its issues."""
+    """Return the style of a feed."""
     settings = config()
     return style_of(settings, settings.workspaces["demo"], "acme", "f", feed)
 
 
 def calendar(of: Snapshot, name: str = "everything", feed: Feed = FEED) -> Calendar:
-    """A feed of everything in the snapshot."""
+    """Return the calendar of a feed over the snapshot."""
     view = View((of.project,), of.people, (of,), (of,), (), NOW)
     return calendar_of(FeedInput(name, Query(), feed, view, Day(TODAY, ZONE)), style(feed), "Acme")

@@ -1,4 +1,4 @@
-"""500 feeds over 10,000 issues: what they hold and cost is to grow with the issues alone."""
+"""500 feeds over 10,000 issues: their memory and CPU should grow with the issues only, not with the feeds."""
 
 from collections.abc import Iterable, Mapping
 from time import process_time
@@ -15,18 +15,18 @@ from icsfeed.feeds.rendered import Rendered, RenderedIssues, digest, render
 from icsfeed.model import Person, Snapshot, View
 
 PROJECTS, PEOPLE, WHOLE = 50, 200, 250
-"""Feeds of each kind: of a project, of a person, and of everything."""
+"""Feeds of each kind: of a project, of a person, of everything."""
 
 
 class Cost(NamedTuple):
-    """MB of components and what feeds hold themselves, each counted once; seconds of CPU."""
+    """MB of components and feeds, what is shared counted once; seconds of CPU."""
 
     held: float
     seconds: float
 
 
-def measured(issues: int) -> list[Row]:
-    """What the automatic feeds cost, and 500 feeds, beside one feed of everything."""
+def measure(issues: int) -> list[Row]:
+    """Return the cost of the automatic feeds, and of 500 feeds, relative to one feed of everything."""
     snapshots = spread(issues)
     whole = {"all": Feed(everything=True)}
     automatic = {f"project-{n}": Feed(project=f"p{n}") for n in range(PROJECTS)}
@@ -42,7 +42,7 @@ def measured(issues: int) -> list[Row]:
 
 
 def spread(issues: int) -> list[Snapshot]:
-    """The corpus's issues over 50 projects and 200 people: each in one project, and somebody's or two's."""
+    """Return the issues of the corpus, spread over 50 projects and assigned to one or two of 200 people."""
     whole = corpus.snapshot(issues)
     people = {f"u{n}": Person(f"u{n}", f"Person {n}") for n in range(PEOPLE)}
     return [_project(whole, n, people) for n in range(PROJECTS)]
@@ -61,7 +61,7 @@ def _project(whole: Snapshot, number: int, people: Mapping[str, Person]) -> Snap
 
 
 def cost_of(snapshots: list[Snapshot], feeds: Mapping[str, Feed]) -> Cost:
-    """Render all of these feeds, cold."""
+    """Render all of these feeds once and return what they cost."""
     began = process_time()
     parts = {snapshot.project.id: RenderedIssues(snapshot, corpus.style()) for snapshot in snapshots}
     made = [_rendered(name, feed, snapshots, parts) for name, feed in feeds.items()]
@@ -80,7 +80,7 @@ def _rendered(
 
 
 def _held(made: Iterable[Rendered]) -> int:
-    """Bytes of all that these hold, whatever several of them hold once."""
+    """Return the bytes that these feeds hold, what several share counted once."""
     held: dict[int, int] = {}
     for rendered in made:
         held[id(rendered)] = len(rendered.opening) + 8 * len(rendered.components)

@@ -1,4 +1,4 @@
-"""What a flood of wrong links does to readers with good ones: their waiting time, alone and meanwhile.
+"""How a flood of wrong links affects readers with good ones: their latency without it and during it.
 
 Each connection of a flood sends wrong links as fast as they are answered. Everything runs on this
 machine's loopback.
@@ -23,11 +23,11 @@ from urllib.parse import urlsplit
 from msgspec import Struct, to_builtins
 
 FLOODS = (16, 500)
-"""How many connections send wrong links."""
+"""Connections that send wrong links."""
 
 
 class Phase(Struct, frozen=True):
-    """Milliseconds that good readers waited, the answers that they got, and the wrong links meanwhile."""
+    """Latency of good readers in milliseconds, their answers by status, and the wrong links meanwhile."""
 
     median_ms: float
     p99_ms: float
@@ -37,7 +37,7 @@ class Phase(Struct, frozen=True):
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> int:
-    """One GET on a connection that is kept: its status."""
+    """Send a GET on an open connection and return its status."""
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
@@ -46,7 +46,7 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: 
 
 
 async def flood(port: int, counts: Counter[int]) -> None:
-    """Wrong links, until cancelled."""
+    """Send wrong links until cancelled."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         while True:
@@ -56,7 +56,7 @@ async def flood(port: int, counts: Counter[int]) -> None:
 
 
 async def phase(port: int, path: str, reads: int, connections: int) -> Phase:
-    """So many good reads, one after the other, while so many connections send wrong links."""
+    """Measure `reads` good reads, one after the other, while other connections send wrong links."""
     wrong, good, waited = Counter[int](), Counter[int](), list[float]()
     tasks = [asyncio.create_task(flood(port, wrong)) for _ in range(connections)]
     await asyncio.sleep(1 if tasks else 0)
@@ -80,7 +80,7 @@ async def phase(port: int, path: str, reads: int, connections: int) -> Phase:
 
 @contextlib.contextmanager
 def served() -> Iterator[tuple[int, str]]:
-    """A server of ours over its own small Plane: its port, and the path of a good link."""
+    """Run `icsfeed demo`; yield its port and the path of a good link."""
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "STATE_DIRECTORY": folder}
         demo = _started("demo", "--port", "0", "--json", folder=folder, env=env)
@@ -98,7 +98,7 @@ def _started(*arguments: str, folder: str, env: dict[str, str]) -> "subprocess.P
 
 
 async def main(reads: int) -> dict[str, Phase]:
-    """All phases on one server."""
+    """Return all phases, measured on one server."""
 
     with served() as (port, path):
         return {f"{count}_connections": await phase(port, path, reads, count) for count in (0, *FLOODS)}

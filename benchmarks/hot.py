@@ -1,4 +1,4 @@
-"""The hot path: what an answer costs beside a bare ASGI app that sends the same bytes."""
+"""The hot path: the CPU of an answer, relative to a bare ASGI app that sends the same bytes."""
 
 import re
 import subprocess
@@ -12,12 +12,12 @@ from processes import Running, bare, first_good, get, icsfeed, plane, program
 
 SECONDS = 2
 CONNECTIONS = 16
-FEED = 50_000
-"""Bytes of the feed, about."""
+FEED_BYTES = 50_000
+"""Size of the feed, approximately."""
 
 
-def measured(rounds: int = 5) -> list[Row]:
-    """Rows for 200, 304 and gzip; each in turns with the bare app."""
+def measure(rounds: int = 5) -> list[Row]:
+    """Return rows for 200, 304 and gzip, each measured in turns with the bare app."""
     wrk = program("wrk", "wrk")
     with _feed() as (url, server):
         plain = first_good(url)
@@ -60,14 +60,14 @@ def measured(rounds: int = 5) -> list[Row]:
 
 @contextmanager
 def _feed() -> Iterator[tuple[str, Running]]:
-    """A link to a feed of that size, by a token, and the server."""
+    """Yield a link with a token to a feed of that size, and the server."""
     feeds = {"hot": {"project": "WEB", "public": True}}
     with TemporaryDirectory() as folder, plane(22) as source, icsfeed(source.url, feeds, folder) as server:
         yield f"{server.url}/feeds/hot.ics", server
 
 
 def _cost(wrk: str, server: Running, url: str, headers: Mapping[str, str]) -> float:
-    """Seconds of CPU for one request, on connections that are kept."""
+    """Return the seconds of CPU for a request on a connection that stays open."""
     given = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", *given, url]
     before = server.cpu()

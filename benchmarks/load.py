@@ -1,4 +1,4 @@
-"""200 connections over 500 feeds, 90 % conditional, while webhooks tell of changes; nginx beside."""
+"""200 connections to 500 feeds, 90 % conditional, while webhooks report changes; compared with nginx."""
 
 import hmac
 import json
@@ -18,12 +18,12 @@ from processes import HERE, SECRET, Running, first_good, free_port, get, icsfeed
 
 from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 
-CONNECTIONS, FEEDS, SECONDS, EVERY = 200, 500, 12, 3.0
-"""A change every three seconds makes all 500 feeds anew: they are of one project."""
+CONNECTIONS, FEEDS, SECONDS, CHANGE_SECONDS = 200, 500, 12, 3.0
+"""All feeds are of one project: a change every three seconds renders all of them again."""
 
 
 class Load(Struct):
-    """What wrk saw; latencies in milliseconds."""
+    """What wrk measured; latencies in milliseconds."""
 
     requests: int
     errors: int
@@ -33,8 +33,8 @@ class Load(Struct):
     longest: float
 
 
-def measured() -> list[Row]:
-    """The load rows."""
+def measure() -> list[Row]:
+    """Return the rows of the load test."""
     wrk, nginx = program("wrk", "wrk"), program("nginx", "nginx-light")
     feeds = {f"f{n}": {"project": "WEB", "title": f"Feed {n}", "public": True} for n in range(FEEDS)}
     with TemporaryDirectory() as folder, plane(22) as source, icsfeed(source.url, feeds, folder) as server:
@@ -96,12 +96,12 @@ def _load(wrk: str, server: Running, paths: list[str], folder: str) -> Load:
 
 @contextmanager
 def _changes(source: Running, server: Running) -> Iterator[Callable[[], int]]:
-    """Until the end an issue changes now and then, and a webhook tells of it; counts them."""
+    """Change an issue every CHANGE_SECONDS and send its webhook, until the end; yield their count."""
     over = Event()
     counted: list[bool] = []
 
     def change() -> None:
-        while not over.wait(EVERY):
+        while not over.wait(CHANGE_SECONDS):
             _rename(source.url, len(counted))
             _deliver(server.url)
             counted.append(True)
@@ -142,7 +142,7 @@ def _send(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Non
 
 @contextmanager
 def _static(nginx: str, folder: str, bodies: Mapping[str, bytes]) -> Iterator[Running]:
-    """nginx with the same files on disk, one worker as we are one process."""
+    """Run nginx with the same files on disk, and one worker, as icsfeed is one process."""
     root, port = Path(folder, "static"), free_port()
     root.joinpath("feeds").mkdir(parents=True)
     for path, body in bodies.items():

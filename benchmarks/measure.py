@@ -1,4 +1,4 @@
-"""Ratios: both sides measured in turns in one run, the median of each; and the table of them."""
+"""Ratios of two measurements: both made in turns in the same run, the median of each; and their table."""
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
@@ -30,14 +30,14 @@ class Row(Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Whether the promise is kept."""
+        """Whether the value is within its bound."""
         if not self.bound:
             return True
         return self.value >= self.wanted if self.bound == "min" else self.value <= self.wanted
 
 
 def in_turns(cases: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Seconds of CPU of each case, the median of so many turns; the first turn of all does not count."""
+    """Return the seconds of CPU of each case: the median of `rounds` turns, after one that does not count."""
     found: dict[str, list[float]] = {name: [] for name in cases}
     for turn in range(rounds + 1):
         for name, work in cases.items():
@@ -50,7 +50,7 @@ def in_turns(cases: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) ->
 
 
 def times_faster(what: str, baseline: str, ours: float, theirs: float, wanted: float, wire: str = "") -> Row:
-    """A row that says by how many times ours is faster; both in seconds."""
+    """Return a row with the factor by which ours is faster; both in seconds."""
     value, times = round(theirs / ours, 2), (_milliseconds(ours), _milliseconds(theirs))
     return Row(what, baseline, *times, value, "x faster", "min", wanted, wire)
 
@@ -58,13 +58,13 @@ def times_faster(what: str, baseline: str, ours: float, theirs: float, wanted: f
 def times_the_cost(
     what: str, baseline: str, ours: float, theirs: float, wanted: float, wire: str = ""
 ) -> Row:
-    """A row that says how many times the baseline's seconds ours are."""
+    """Return a row with the ratio of our seconds to those of the baseline."""
     value, times = round(ours / theirs, 2), (_milliseconds(ours), _milliseconds(theirs))
     return Row(what, baseline, *times, value, "x the cost", "max", wanted, wire)
 
 
 def on_the_wire(size: int, coding: str = "") -> str:
-    """Bytes of a body as it is sent, for a row."""
+    """Return the bytes of a body as it is sent, for a row."""
     return f"{size / 1000:,.1f} KB{coding and ' '}{coding}"
 
 
@@ -73,7 +73,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they must be, the first of them to the left."""
+    """Return a table with columns as wide as needed, the first aligned to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
@@ -81,7 +81,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def rows_table(rows: Sequence[Row]) -> str:
-    """The table that a person reads."""
+    """Return the table for people."""
     head = ("what", "baseline", "ours", "baseline's", "ratio", "wanted", "on the wire", "")
     lines = [
         (

@@ -1,4 +1,4 @@
-"""What the server holds in memory: idle, with 10,000 long issues and their feed, and for slow readers."""
+"""Memory of the server: idle, with 10,000 long issues and their feed, and with slow readers."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,15 @@ from time import sleep
 from measure import Row, on_the_wire
 from processes import Running, first_good, get, icsfeed, plane
 
-SETTLE = 3.0
-"""Seconds after the last answer: what was written to disk is let go of."""
+SETTLE_SECONDS = 3.0
+"""After the last answer: what was written to disk is freed meanwhile."""
 READERS = 60
 NARROWED = "/feeds/all.ics?dates=span"
 FEEDS = {"all": {"everything": True, "public": True}}
 
 
-def measured(issues: int) -> list[Row]:
-    """The memory rows: USS, each in a fresh process, less that of the idle server, or without the readers."""
+def measure(issues: int) -> list[Row]:
+    """Return the rows: USS in a fresh process, less that of the idle server, or that without the readers."""
     idle, _ = _held(1, {})
     read, wire = _held(issues, FEEDS)
     what = f"{issues:,} issues of 2 KB and their feed"
@@ -41,7 +41,7 @@ def _held(issues: int, feeds: Mapping[str, object]) -> tuple[float, str]:
 
 
 def _after(server: Running, feeds: Mapping[str, object]) -> tuple[float, str]:
-    """MB once every feed was sent, plain and as gzip, and the server is at rest; what the last one sent."""
+    """Return the MB after every feed was sent, plain and as gzip, and the sizes of the last one."""
     wire = ""
     for name in feeds:
         plain = first_good(f"{server.url}/feeds/{name}.ics")
@@ -49,12 +49,12 @@ def _after(server: Running, feeds: Mapping[str, object]) -> tuple[float, str]:
         wire = f"{on_the_wire(len(plain.body))}, {on_the_wire(len(packed.body), 'gzip')}"
     if not feeds:
         first_good(f"{server.url}/health")
-    sleep(SETTLE)
+    sleep(SETTLE_SECONDS)
     return server.memory(), wire
 
 
 def _with_readers(issues: int) -> tuple[float, float, int]:
-    """MB before and after so many readers asked for the feed and read no further; bytes of the feed."""
+    """Return the MB without and with READERS that have stopped reading, and the bytes of the feed."""
     with (
         TemporaryDirectory() as folder,
         plane(issues) as source,
@@ -62,7 +62,7 @@ def _with_readers(issues: int) -> tuple[float, float, int]:
     ):
         _after(server, FEEDS)
         size = len(first_good(f"{server.url}{NARROWED}").body)
-        sleep(SETTLE)
+        sleep(SETTLE_SECONDS)
         before = server.memory()
         with _stopped(server.url):
             return before, server.memory(), size
@@ -70,12 +70,12 @@ def _with_readers(issues: int) -> tuple[float, float, int]:
 
 @contextmanager
 def _stopped(url: str) -> Iterator[None]:
-    """Readers who take the first bytes of the narrowed feed and no more."""
+    """Open connections that read the first byte of the narrowed feed and no more."""
     host, port = url.removeprefix("http://").split(":")
     with ExitStack() as open_:
         for _ in range(READERS):
             one = open_.enter_context(socket.create_connection((host, int(port))))
             one.sendall(f"GET {NARROWED} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             one.recv(1)
-        sleep(SETTLE)
+        sleep(SETTLE_SECONDS)
         yield

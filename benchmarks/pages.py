@@ -1,4 +1,4 @@
-"""How large pages are, and how long they take: python benchmarks/pages.py [--json] [--issues N] [--rounds N]
+"""Size and time of pages: python benchmarks/pages.py [--json] [--issues N] [--rounds N]
 
 The real service and server in process, over the embedded Plane; no socket. `first`: milliseconds of the
 first view after the feed's data has changed, when its items are made; `again`: the median of the views
@@ -32,7 +32,7 @@ LIMIT = 100_000
 
 
 class Measured(NamedTuple):
-    """One page: bytes of its HTML, milliseconds of the first view and (median) of those after it."""
+    """A page: bytes of its HTML, milliseconds of the first view and (median) of those after it."""
 
     page: str
     size: int
@@ -41,35 +41,35 @@ class Measured(NamedTuple):
 
 
 def pages(service: FeedService) -> list[tuple[str, str]]:
-    """The pages that are measured, by name."""
-    found = []
+    """Return names and paths of the pages to measure."""
+    results = []
     for feed in FEEDS:
         embed = service.links.embed_path(feed)
-        found += [(f"{view} {feed}", f"{embed}?view={view}") for view in ("month", "week", "agenda", "day")]
-        found.append((f"page {feed}", service.links.page_path(feed)))
-    return found
+        results += [(f"{view} {feed}", f"{embed}?view={view}") for view in ("month", "week", "agenda", "day")]
+        results.append((f"page {feed}", service.links.page_path(feed)))
+    return results
 
 
 async def measure(issues: int, rounds: int) -> list[Measured]:
-    """Every page of feeds over a project of so many issues."""
+    """Measure every page of feeds over a project with so many issues."""
     config = replace(demo_config(), feeds=FEEDS, auto=Auto())
     plane = create_plane(sample(utc_now().date(), issues=issues), utc_now, limits=KeyLimits(person=1_000_000))
     transport = httpx.ASGITransport(plane)  # type: ignore[arg-type]
     async with opened(config, transports={"demo": transport}) as service:
         for feed in FEEDS:
             await service.rendered(feed)
-        found = []
+        results = []
         for name, path in pages(service):
-            # A new app has made no page's items yet.
+            # A new app has not prepared the items of any page yet.
             app = create_app(service, ServerState(utc_now))
             inside = httpx.ASGITransport(app)  # type: ignore[arg-type]
             async with httpx.AsyncClient(transport=inside, base_url="http://x") as client:
                 await client.get("/", headers={"accept": "text/html"})
-                found.append(await _measured(client, name, path, rounds))
-        return found
+                results.append(await _measure_page(client, name, path, rounds))
+        return results
 
 
-async def _measured(client: httpx.AsyncClient, name: str, path: str, rounds: int) -> Measured:
+async def _measure_page(client: httpx.AsyncClient, name: str, path: str, rounds: int) -> Measured:
     times = []
     for _ in range(rounds + 1):
         start = perf_counter()
@@ -85,16 +85,16 @@ def main() -> None:
     parser.add_argument("--issues", type=int, default=10_000, metavar="N")
     parser.add_argument("--rounds", type=int, default=20, metavar="N", help="views after the first")
     arguments = parser.parse_args()
-    found = asyncio.run(measure(arguments.issues, arguments.rounds))
+    results = asyncio.run(measure(arguments.issues, arguments.rounds))
     if arguments.json:
-        print(json.dumps({"issues": arguments.issues, "pages": [one._asdict() for one in found]}))
+        print(json.dumps({"issues": arguments.issues, "pages": [one._asdict() for one in results]}))
     else:
         lines = [f"{'page':<12} {'KB':>6} {'first ms':>9} {'again ms':>9}"]
         lines += [
-            f"{one.page:<12} {one.size / 1000:>6.1f} {one.first:>9.0f} {one.again:>9.1f}" for one in found
+            f"{one.page:<12} {one.size / 1000:>6.1f} {one.first:>9.0f} {one.again:>9.1f}" for one in results
         ]
         print("\n".join(lines))
-    frames = [one for one in found if not one.page.startswith("page")]
+    frames = [one for one in results if not one.page.startswith("page")]
     sys.exit(any(one.size >= LIMIT for one in frames))
 
 

@@ -1,4 +1,4 @@
-"""The embedded Plane with the benchmarks' corpus, as a process: PORT ISSUES [SECONDS for a page of 1000]."""
+"""The tests' Plane with the corpus as a process. Arguments: PORT ISSUES [SECONDS for a page of 1000]."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""The servers that the benchmarks ask: icsfeed as it is installed, a Plane, a bare ASGI app, nginx.
+"""The servers of the benchmarks as processes: icsfeed as installed, a Plane, a bare ASGI app, nginx.
 
 Each in a process of its own, on a free port of this machine, ended at the end.
 """
@@ -20,29 +20,29 @@ from urllib.request import Request, urlopen
 from msgspec import Struct
 
 HERE = Path(__file__).parent
-PATIENCE = 180.0
-"""Seconds that a server may take to answer for the first time."""
+START_SECONDS = 180.0
+"""How long a server may take to its first answer."""
 SECRET = b"plane_wh_benchmarks"
-"""Of the webhook."""
+"""The webhook's."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class MissingProgram(SystemExit):
-    """A program of Debian's is not installed."""
+    """A program from Debian is not installed."""
 
 
 class Running(Struct):
-    """A server that runs. `url` is its address, without a slash at the end."""
+    """A running server. `url` has no slash at its end."""
 
     url: str
     pids: tuple[int, ...]
 
     def cpu(self) -> float:
-        """Seconds of CPU that it has used so far."""
+        """Return the seconds of CPU that it has used so far."""
         return sum(_cpu(pid) for pid in self.pids)
 
     def memory(self) -> float:
-        """MB that it alone holds (USS: what would be free if it ended)."""
+        """Return its own memory in MB (USS: what its end would free)."""
         return sum(_private(pid) for pid in self.pids) / 1e6
 
 
@@ -57,7 +57,7 @@ def _private(pid: int) -> int:
 
 
 def program(name: str, package: str) -> str:
-    """Where a program is. Ends with what to install where it is not."""
+    """Return the path of a program; raise MissingProgram with the package to install."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if found is None:
         raise MissingProgram(f"this benchmark needs {name}: apt-get install {package}")
@@ -72,7 +72,7 @@ def free_port() -> int:
 
 @contextmanager
 def started(command: Sequence[str], url: str, environ: Mapping[str, str] = {}) -> Iterator[Running]:
-    """A server, once its port is open."""
+    """Start a server; yield it once its port is open."""
     process = subprocess.Popen(  # noqa: S603
         command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
@@ -85,7 +85,7 @@ def started(command: Sequence[str], url: str, environ: Mapping[str, str] = {}) -
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
             raise SystemExit(f"{process.args!r} ended: {process.communicate()[1].decode()[-2000:]}")
@@ -98,7 +98,7 @@ def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
 
 @contextmanager
 def plane(issues: int, *more: str) -> Iterator[Running]:
-    """The embedded Plane with the corpus."""
+    """Run the tests' Plane with the corpus."""
     port = free_port()
     command = [sys.executable, str(HERE / "plane_server.py"), str(port), str(issues), *more]
     with started(command, f"http://127.0.0.1:{port}") as running:
@@ -107,7 +107,7 @@ def plane(issues: int, *more: str) -> Iterator[Running]:
 
 @contextmanager
 def icsfeed(plane_url: str, feeds: Mapping[str, object], folder: str, **more: object) -> Iterator[Running]:
-    """`icsfeed serve` over that Plane. `folder` is where it keeps its copies."""
+    """Run `icsfeed serve` over that Plane. `folder`: its state directory."""
     port = free_port()
     settings = {
         "secret": "the benchmarks have no secrets to keep",
@@ -132,7 +132,7 @@ def icsfeed(plane_url: str, feeds: Mapping[str, object], folder: str, **more: ob
 
 @contextmanager
 def bare(body: bytes, headers: Mapping[str, str]) -> Iterator[Running]:
-    """A bare ASGI app that sends this body with these headers, on the uvicorn settings of `icsfeed serve`."""
+    """Run a bare ASGI app that sends this body with these headers (bare_server.py)."""
     port = free_port()
     with TemporaryDirectory() as folder:
         Path(folder, "body").write_bytes(body)
@@ -149,7 +149,7 @@ class Answer(Struct):
 
 
 def get(url: str, headers: Mapping[str, str] = {}) -> Answer:
-    """One request on a connection of its own."""
+    """Send a request on a connection of its own."""
     try:
         with urlopen(Request(url, headers=dict(headers)), timeout=60) as found:  # noqa: S310
             return Answer(found.status, {k.lower(): v for k, v in found.headers.items()}, found.read())
@@ -158,8 +158,8 @@ def get(url: str, headers: Mapping[str, str] = {}) -> Answer:
 
 
 def first_good(url: str) -> Answer:
-    """Asks until the answer is 200, all the time."""
-    until = time.monotonic() + PATIENCE
+    """Repeat a request until the answer is 200."""
+    until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         try:
             answer = get(url)

@@ -1,4 +1,4 @@
-"""What a push costs, in requests and seconds, beside vdirsyncer with the same items and the same server."""
+"""Requests and seconds of a push, compared with vdirsyncer with the same items and the same server."""
 # ruff: noqa: T201 - printing is what it is for
 
 import argparse
@@ -36,26 +36,26 @@ from plane.sample import sample
 USER, PASSWORD = "alice", "wonderland"
 DAY = datetime(2026, 11, 23, 10, tzinfo=UTC)
 CHANGED = 10
-STALE = 61.0
-"""Seconds after which issues are read again."""
+STALE_SECONDS = 61.0
+"""After which issues are read again."""
 
 
 class Cost(Struct, frozen=True):
-    """One run. `requests` are counted on the way to the server, whoever makes them."""
+    """A run. `requests` are counted by a proxy, for both programs alike."""
 
     requests: int
     seconds: float
 
 
 class Results(Struct, frozen=True):
-    """What was pushed, and what each run cost, by program and case."""
+    """The number of items, and the cost of each run by program and case."""
 
     items: int
     costs: Mapping[str, Mapping[str, Cost]]
 
 
 class Clock:
-    """The real time, and with `leap` what a benchmark does not wait for."""
+    """The real time, plus what `leap` adds instead of waiting."""
 
     def __init__(self) -> None:
         self.leapt = 0.0
@@ -71,14 +71,14 @@ class Clock:
 
 
 class Way:
-    """The way to a server that counts: Radicale takes one request from a connection."""
+    """A proxy that counts connections: Radicale answers one request on each."""
 
     def __init__(self, port: int) -> None:
         self.requests = 0
         self._port = port
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Hands a connection on."""
+        """Forward a connection."""
         self.requests += 1
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
         await asyncio.gather(_pour(reader, back), _pour(there, writer), return_exceptions=True)
@@ -95,7 +95,7 @@ async def _pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 @asynccontextmanager
 async def radicale(folder: Path) -> AsyncIterator[tuple[str, Way]]:
-    """A running Radicale with two empty calendars, reached through a way that counts: its address."""
+    """Run Radicale with two empty calendars behind the counting proxy; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     (folder / "users").write_text(f"{USER}:{PASSWORD}\n", encoding="utf-8")
@@ -134,7 +134,7 @@ async def _make_calendars(url: str) -> None:
 
 
 def dated(items: int) -> PlaneData:
-    """The demo's sample, one project of it with so many issues, all of them with a due date."""
+    """Return the demo's sample with so many issues in one project, all with due dates."""
     data = sample(DAY.date(), issues=items)
     for row in filled(data):
         row["target_date"] = row["target_date"] or "2026-12-01"
@@ -142,13 +142,13 @@ def dated(items: int) -> PlaneData:
 
 
 def filled(data: PlaneData) -> list[dict[str, Any]]:
-    """The issues of that project."""
+    """Return the issues of that project."""
     projects = data.projects.values()
     return list(next(project for project in projects if project.row["identifier"] == FILLED).issues.values())
 
 
 def settings(url: str) -> Config:
-    """One feed of that project, pushed to `ours`."""
+    """Return a configuration with a feed of that project, pushed to `ours`."""
     target = PushTarget(feed="feed", url=f"{url}ours/", username=USER, password=Secret(PASSWORD))
     base = demo_config()
     return Config(
@@ -161,14 +161,14 @@ def settings(url: str) -> Config:
 
 
 class Rig:
-    """Everything that is measured, over one server."""
+    """Both programs over one server."""
 
     def __init__(self, folder: Path, url: str, way: Way, data: PlaneData) -> None:
         self.folder, self.url, self.way, self.data = folder, url, way, data
         self.clock = Clock()
 
     async def cost(self, work: Callable[[], Any]) -> Cost:
-        """What one run costs."""
+        """Return the cost of a run."""
         requests, start = self.way.requests, time.perf_counter()
         await work()
         seconds = time.perf_counter() - start
@@ -176,7 +176,7 @@ class Rig:
         return Cost(self.way.requests - requests, round(seconds, 2))
 
     async def vdirsyncer(self, *arguments: str) -> None:
-        """Runs it to its end."""
+        """Run vdirsyncer to its end."""
         command = (sys.executable, "-m", "vdirsyncer", "-c", str(self.folder / "vdirsyncer.conf"), *arguments)
         environment = {**os.environ, "HOME": str(self.folder)}
         quiet = asyncio.subprocess.DEVNULL
@@ -185,7 +185,7 @@ class Rig:
             raise SystemExit(f"vdirsyncer {' '.join(arguments)} failed")
 
     def configure_vdirsyncer(self) -> None:
-        """From a folder of files to the calendar `theirs`."""
+        """Return its configuration: from a folder of files to the calendar `theirs`."""
         (self.folder / "files").mkdir()
         (self.folder / "vdirsyncer.conf").write_text(
             f'[general]\nstatus_path = "{self.folder}/status/"\n'
@@ -197,21 +197,21 @@ class Rig:
         )
 
     def change(self) -> None:
-        """Give a few issues another name."""
+        """Rename a few issues."""
         for row in filled(self.data)[:CHANGED]:
             self.data.patch_issue(row["id"], {"name": f"Changed: {row['name']}"})
-        self.clock.leap(STALE)
+        self.clock.leap(STALE_SECONDS)
 
 
-async def measured(items: int) -> Results:
-    """Each case, first by icsfeed, then by vdirsyncer."""
+async def measure(items: int) -> Results:
+    """Measure each case, first with icsfeed, then with vdirsyncer."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with radicale(folder) as (url, way):
-            return await _measured(Rig(folder, url, way, dated(items)))
+            return await _measure_cases(Rig(folder, url, way, dated(items)))
 
 
-async def _measured(rig: Rig) -> Results:
+async def _measure_cases(rig: Rig) -> Results:
     plane = create_plane(rig.data, rig.clock, limits=KeyLimits(person=1_000_000))
     transport = httpx.ASGITransport(plane)  # type: ignore[arg-type]
     config, clock, store = settings(rig.url), rig.clock, open_store("memory", {})
@@ -246,7 +246,7 @@ async def _measured(rig: Rig) -> Results:
 
 
 def table(results: Results) -> str:
-    """A row for each program and case."""
+    """Return a table with a row for each program and case."""
     rows = [f"{results.items} items      case        requests  seconds"]
     for program, cases in results.costs.items():
         rows += [
@@ -261,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--items", type=int, default=1_000, help="objects of the calendar (1000)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     given = parser.parse_args(arguments)
-    results = asyncio.run(measured(given.items))
+    results = asyncio.run(measure(given.items))
     if given.json:
         print(json.dumps(to_builtins(results)))
         return

@@ -1,4 +1,4 @@
-"""A refresh with 5 changes, from the answer's bytes to the rendered feed, beside a full read."""
+"""A refresh with 5 changes, from Plane's answer to the rendered feed; compared with a full read."""
 
 import asyncio
 import sys
@@ -22,11 +22,11 @@ from plane.api import create_plane
 from plane.data import PlaneData, changeable
 
 CHANGES = 5
-STALE = 61.0
+STALE_SECONDS = 61.0
 
 
 class Hand:
-    """A clock's hand that is moved by us."""
+    """A timer that the benchmark moves."""
 
     seconds = 1_000.0
 
@@ -35,7 +35,7 @@ class Hand:
 
 
 class Recorded(httpx.AsyncBaseTransport):
-    """Plane's answers, and the CPU that it took for them: that is not ours."""
+    """A transport to Plane that counts the CPU of its answers, which is not that of icsfeed."""
 
     def __init__(self, data: PlaneData) -> None:
         self._plane = httpx.ASGITransport(create_plane(data, limits=KeyLimits(person=1_000_000)))  # type: ignore[arg-type]
@@ -49,24 +49,24 @@ class Recorded(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status_code, headers=answer.headers, content=body, request=request)
 
 
-def measured(issues: int, rounds: int = 3) -> list[Row]:
-    """The refresh row."""
-    cold, fresh, size = asyncio.run(_measured(issues, rounds))
+def measure(issues: int, rounds: int = 3) -> list[Row]:
+    """Return the row of a refresh."""
+    cold, fresh, size = asyncio.run(_measure_refreshes(issues, rounds))
     what = f"refresh {issues:,} issues with {CHANGES} changes, rendered"
     return [times_faster(what, "full read and cold render", fresh, cold, 20, on_the_wire(size))]
 
 
-async def _measured(issues: int, rounds: int) -> tuple[float, float, int]:
+async def _measure_refreshes(issues: int, rounds: int) -> tuple[float, float, int]:
     data, colds, refreshes = changeable(corpus.plane_data(issues), lambda: corpus.NOW), [], []
     for turn in range(rounds):
         hand = Hand()
         wire = Recorded(data)
         async with opened(_config(), transports={"demo": wire}, timer=hand) as service:
             colds.append(await _cost(service, wire))
-            # What a first refresh still has to do is not what each of the following costs.
+            # The first refresh has more to do than all later ones.
             for again in range(2):
                 _change(data, turn * 2 + again)
-                hand.seconds += STALE
+                hand.seconds += STALE_SECONDS
                 cost = await _cost(service, wire)
             refreshes.append(cost)
             size = (await service.rendered("feed")).size

@@ -1,4 +1,4 @@
-"""What a rendering costs: cold, after one change, for a second feed; beside icalendar, and beside ours."""
+"""CPU of rendering: cold, after a change, and for a second feed; compared with icalendar and itself."""
 
 import zlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ DAY = timedelta(days=1)
 
 
 class Renderer:
-    """Feeds of one snapshot after the other, as the server renders them: ETag and history included."""
+    """Renders feeds of successive snapshots as the server does, with ETag and history."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -36,18 +36,18 @@ class Renderer:
         return self.held[name][0]
 
     def changed(self) -> Rendered:
-        """The feed once more, after one of its issues has changed."""
+        """Render the feed after one of its issues has changed."""
         self.turn += 1
         new = with_revisions(self.snapshot, corpus.edited(self.snapshot, self.turn), corpus.NOW)
         self.snapshot, self.made = new, RenderedIssues(new, self.style, self.made)
         return self.feed("everything")
 
     def changed_and_compressed(self) -> bytes:
-        """The same for a reader who takes gzip: what a thread does when it is first asked for."""
+        """Also compress it, as a thread of the server does for the first reader that accepts gzip."""
         return self.changed().compressed()
 
     def second(self) -> Rendered:
-        """Another feed over the same, for the first time."""
+        """Render another feed over the same snapshot for the first time."""
         self.turn += 1
         rendered = self.feed(f"second-{self.turn}")
         del self.held[f"second-{self.turn}"]
@@ -55,7 +55,7 @@ class Renderer:
 
 
 def with_icalendar(header: Header, components: Sequence[Component]) -> bytes:
-    """The same components with the same properties, built and serialised by icalendar."""
+    """Return the same components with the same properties, written by icalendar."""
     calendar = Theirs()
     for name, value in (("prodid", "-//icsfeed//icsfeed//EN"), ("version", "2.0"), ("name", header.name)):
         calendar.add(name, value)
@@ -91,8 +91,8 @@ def _event(component: Component) -> Event:
     return event
 
 
-def measured(issues: int) -> list[Row]:
-    """The first rows of the table."""
+def measure(issues: int) -> list[Row]:
+    """Return the rows of rendering."""
     snapshot = corpus.snapshot(issues)
     calendar = corpus.calendar(snapshot)
     components = list(calendar.components)
@@ -128,7 +128,7 @@ def measured(issues: int) -> list[Row]:
 
 
 def _compressed(size: str, rendered: Rendered, seconds: float, cold: float) -> list[Row]:
-    """What gzip costs once for each change of a feed, in a thread, and what comes of it."""
+    """Return the CPU and the bytes of gzip, which a thread makes once for each change of a feed."""
     ours, theirs = len(rendered.compressed()), len(zlib.compress(rendered.body, 6, zlib.MAX_WBITS | 16))
     wire = on_the_wire(ours, "gzip")
     bytes_ = f"{ours:,} B", f"{theirs:,} B", round(ours / theirs, 3)

@@ -1,4 +1,4 @@
-"""How many requests icsfeed makes to Plane, and for how many bytes, beside what the API forces and allows."""
+"""Requests to Plane and bytes of its answers, compared with what the API forces and allows."""
 # ruff: noqa: T201 - printing is what it is for
 
 import argparse
@@ -37,19 +37,19 @@ from icsfeed.plane.webhook import WebhookChange
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from plane.data import PlaneData
 
-PAGE = 1000
+PAGE_ROWS = 1000
 """Rows in Plane's largest page."""
-BUDGET = 60
-"""Requests that Plane allows a person's key in a minute."""
+REQUESTS_PER_MINUTE = 60
+"""Requests that Plane allows for a person's key."""
 CHANGES = (5, 200)
-SETTLED = 660.0
-"""Seconds after which nothing is fresh any more, neither issues nor names."""
-STALE = 61.0
-"""Seconds after which only issues are not fresh any more."""
+ALL_STALE_SECONDS = 660.0
+"""After which nothing is fresh any more, neither issues nor names."""
+STALE_SECONDS = 61.0
+"""After which only issues are not fresh any more."""
 
 
 class Refresh(Struct, frozen=True):
-    """One reading of a project. `least`: pages of issues that the API forces; `ratio`: ours to those."""
+    """A read of a project. `least`: pages of issues that the API forces; `ratio`: ours to those."""
 
     requests: Mapping[str, int]
     total: int
@@ -59,7 +59,7 @@ class Refresh(Struct, frozen=True):
 
 
 class Period(Struct, frozen=True):
-    """So many seconds of a running server. `ratio`: its requests to the `budget` of that time.
+    """A period of a running server. `ratio`: its requests to the `budget` of that time.
 
     `busiest`: the most requests in any minute. `oldest`: the age in seconds of the oldest copy that a
     reader got, None where nobody read. `refused`: answers with 429. `changes`: issues changed meanwhile.
@@ -78,7 +78,7 @@ class Period(Struct, frozen=True):
 
 
 class Results(Struct, frozen=True):
-    """What was asked for, and what came out, by name."""
+    """The arguments, and the results by name."""
 
     issues: int
     projects: int
@@ -96,7 +96,7 @@ def refresh(counted: Sequence[Counted], least: int) -> Refresh:
 def period(
     counted: Sequence[Counted], seconds: float, changes: int = 0, oldest: float | None = None
 ) -> Period:
-    budget = BUDGET * ceil(seconds / 60)
+    budget = REQUESTS_PER_MINUTE * ceil(seconds / 60)
     return Period(
         by_kind(counted),
         len(counted),
@@ -112,7 +112,7 @@ def period(
 
 
 def by_kind(counted: Iterable[Counted]) -> dict[str, int]:
-    """Requests by kind; every kind is there."""
+    """Return the number of requests of every kind."""
     return dict.fromkeys(KINDS, 0) | Counter(request.kind for request in counted)
 
 
@@ -121,42 +121,42 @@ def size_of(counted: Iterable[Counted]) -> int:
 
 
 async def one_project(issues: int) -> dict[str, Refresh]:
-    """A feed over one long project, read on demand: cold, and after each kind of change."""
+    """Read a feed over one long project on demand: cold, and after each kind of change."""
     data = long_project(issues)
     project = next(found for found in data.projects.values() if found.row["identifier"] == FILLED)
     config = settings(Feed(project=FILLED), Cache(deadline=Duration(86_400)))
     async with serving(data, config) as (service, wire):
-        found = {"cold": refresh(await _read(service, wire), ceil(issues / PAGE))}
+        found = {"cold": refresh(await _read(service, wire), ceil(issues / PAGE_ROWS))}
         await _settle(service)
-        await asyncio.sleep(STALE)
+        await asyncio.sleep(STALE_SECONDS)
         found["unchanged"] = refresh(await _read(service, wire), 1)
         for count in CHANGES:
             await _settle(service)
             _change(data, project, count)
-            await asyncio.sleep(STALE)
-            found[f"changed_{count}"] = refresh(await _read(service, wire), ceil(count / PAGE))
+            await asyncio.sleep(STALE_SECONDS)
+            found[f"changed_{count}"] = refresh(await _read(service, wire), ceil(count / PAGE_ROWS))
         await _settle(service)
         data.delete_issue(next(iter(project.issues)))
-        await asyncio.sleep(STALE)
-        found["deleted_1"] = refresh(await _read(service, wire), ceil(len(project.issues) / PAGE))
+        await asyncio.sleep(STALE_SECONDS)
+        found["deleted_1"] = refresh(await _read(service, wire), ceil(len(project.issues) / PAGE_ROWS))
     return found
 
 
 async def _read(service: FeedService, wire: Wire) -> list[Counted]:
-    """The requests that a reader of the feed causes."""
+    """Return the requests that a read of the feed causes."""
     before = len(wire.counted)
     await service.rendered("feed")
     return wire.counted[before:]
 
 
 async def _settle(service: FeedService) -> None:
-    """Everything is read anew, long after the last change: names are fresh for as long as they can be."""
-    await asyncio.sleep(SETTLED)
+    """Read everything again, long after the last change, so that names are as fresh as possible."""
+    await asyncio.sleep(ALL_STALE_SECONDS)
     await service.rendered("feed")
 
 
 def _change(data: PlaneData, project: DemoProject, count: int) -> None:
-    """Rename so many issues, from all over the project."""
+    """Rename `count` issues across the project."""
     ids = list(project.issues)
     for id_ in ids[:: max(1, len(ids) // count)][:count]:
         data.patch_issue(id_, {"name": f"Changed, one of {count}"})
@@ -184,7 +184,7 @@ async def running(projects: int, minutes: int, *, hooked: bool) -> tuple[Period,
 
 
 async def _started(service: FeedService, wire: Wire) -> Period:
-    """The time until feeds of every project answer: with all issues, and not yet all of their cycles."""
+    """Measure the time until feeds of all projects answer: with all issues, and some of their cycles."""
     began = timer()
     while not service.workspaces["demo"].is_ready:  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(1)
@@ -192,14 +192,14 @@ async def _started(service: FeedService, wire: Wire) -> Period:
 
 
 def _is_complete(workspace: Workspace) -> bool:
-    """Whether everything of every project was read."""
+    """Return whether everything of every project was read."""
     return all(map(workspace.snapshots.snapshot, workspace.resources.all_projects))
 
 
 async def _read_by_the_minute(
     service: FeedService, wire: Wire, data: PlaneData, minutes: int, hooks: BackgroundRefresh | None
 ) -> Period:
-    """Each minute an issue changes, `hooks` are told of it, and half a minute later the feed is read."""
+    """Change an issue each minute, call `hooks` with it, and read the feed half a minute later."""
     before, began, oldest = len(wire.counted), timer(), 0.0
     projects = list(data.projects.values())
     for minute in range(minutes):
@@ -221,13 +221,13 @@ async def _until(moment: float) -> None:
 
 
 def _webhook(project: DemoProject) -> WebhookChange:
-    """That an issue of this project was changed."""
+    """Return the webhook for a change of an issue in this project."""
     of = frozenset({project.row["id"]})
     return WebhookChange(action="update", resources=frozenset({"issues"}), projects=of)
 
 
-def measured(issues: int, projects: int, minutes: int) -> Results:
-    """Everything, each part in a simulation of its own."""
+def measure(issues: int, projects: int, minutes: int) -> Results:
+    """Measure everything, each part in a simulation of its own."""
     start, polled = simulated(running(projects, minutes, hooked=False))
     _, hooked = simulated(running(projects, minutes, hooked=True))
     periods = {"start": start, "polled": polled, "webhooks": hooked}
@@ -235,7 +235,7 @@ def measured(issues: int, projects: int, minutes: int) -> Results:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they must be, the first of them to the left."""
+    """Return a table with columns as wide as needed, the first aligned to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
@@ -279,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=int, default=60, help="how long it runs, simulated (60)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     given = parser.parse_args(arguments)
-    results = measured(given.issues, given.projects, given.minutes)
+    results = measure(given.issues, given.projects, given.minutes)
     if given.json:
         print(json.dumps(to_builtins(results)))
         return

@@ -1,4 +1,4 @@
-"""All that icsfeed promises of speed, as ratios against named baselines measured in the same run."""
+"""All promises about speed, as ratios to named baselines that are measured in the same run."""
 # ruff: noqa: T201 - printing is what it is for
 
 import argparse
@@ -20,28 +20,28 @@ from measure import Row, rows_table
 from msgspec import to_builtins
 
 SUBJECTS: Mapping[str, Callable[[int], list[Row]]] = {
-    "rendering": rendering.measured,
-    "refreshing": refreshing.measured,
-    "hot": lambda _: hot.measured(),
-    "memory": memory.measured,
-    "crowd": crowd.measured,
-    "stalls": stalls.measured,
-    "starting": starting.measured,
-    "load": lambda _: load.measured(),
+    "rendering": rendering.measure,
+    "refreshing": refreshing.measure,
+    "hot": lambda _: hot.measure(),
+    "memory": memory.measure,
+    "crowd": crowd.measure,
+    "stalls": stalls.measure,
+    "starting": starting.measure,
+    "load": lambda _: load.measure(),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}: default all"
+        "subjects", nargs="*", metavar="SUBJECT", help=f"one or more of {', '.join(SUBJECTS)}; default: all"
     )
     parser.add_argument("--issues", type=int, default=10_000, help="issues of the workspace (10000)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument(
         "--chart",
         metavar="FILE",
-        help="draw the chart there instead, up to ten times the issues, and a feed for each ten",
+        help="draw the chart instead, up to ten times the issues, and with a feed for each ten",
     )
     given = parser.parse_args(arguments)
     unknown = set(given.subjects) - set(SUBJECTS)
@@ -49,15 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"there is no subject {', '.join(sorted(unknown))}")
     if given.chart:
         Path(given.chart).write_text(
-            scale.drawn(scale.measured(10 * given.issues, given.issues // 10)), encoding="utf-8"
+            scale.drawn(scale.measure(10 * given.issues, given.issues // 10)), encoding="utf-8"
         )
         return
-    rows = measured(given.subjects or list(SUBJECTS), given.issues)
+    rows = measure(given.subjects or list(SUBJECTS), given.issues)
     print(json.dumps({"issues": given.issues, "rows": to_builtins(rows)}) if given.json else rows_table(rows))
 
 
-def measured(subjects: Sequence[str], issues: int) -> list[Row]:
-    """The rows of these subjects; each is named on standard error when it begins."""
+def measure(subjects: Sequence[str], issues: int) -> list[Row]:
+    """Return the rows of these subjects; print each subject to standard error when it begins."""
     rows: list[Row] = []
     for subject in subjects:
         print(f"{subject} ...", file=sys.stderr, flush=True)

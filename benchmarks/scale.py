@@ -1,4 +1,4 @@
-"""How cost grows with issues (100 to 100,000) and with feeds (1 to 1,000): the points of the chart."""
+"""How cost grows with issues (100 to 100,000) and with feeds (1 to 1,000), for the chart."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,25 +15,25 @@ from icsfeed.model import Snapshot
 
 ISSUES = (100, 1_000, 10_000, 100_000)
 FEEDS = (1, 10, 100, 1_000)
-OVER = 2_000
-"""Issues that the feeds are over."""
+ISSUES_OF_FEEDS = 2_000
+"""Issues in the snapshot of the many feeds."""
 
 
 class Curve(Struct, frozen=True):
-    """One line of a panel: (issues or feeds, milliseconds or MB)."""
+    """A line of a panel. `points`: (issues or feeds, milliseconds or MB)."""
 
     panel: str
     name: str
     points: Sequence[tuple[float, float]]
 
 
-def measured(most: int = ISSUES[-1], feeds: int = FEEDS[-1]) -> list[Curve]:
-    """All curves; no more than so many issues and feeds."""
+def measure(most: int = ISSUES[-1], feeds: int = FEEDS[-1]) -> list[Curve]:
+    """Measure all curves, up to so many issues and feeds."""
     return [*_by_issues([n for n in ISSUES if n <= most]), *_by_feeds([n for n in FEEDS if n <= feeds])]
 
 
 def drawn(curves: Sequence[Curve]) -> str:
-    """The chart."""
+    """Return the chart as SVG."""
     panels: dict[str, dict[str, Sequence[tuple[float, float]]]] = {}
     for curve in curves:
         panels.setdefault(curve.panel, {})[curve.name] = curve.points
@@ -55,13 +55,13 @@ def _by_issues(counts: Sequence[int]) -> list[Curve]:
 
 
 def _by_feeds(counts: Sequence[int]) -> list[Curve]:
-    snapshots: list[Snapshot] = spread(OVER)
+    snapshots: list[Snapshot] = spread(ISSUES_OF_FEEDS)
     costs = [
         (count, cost_of(snapshots, {f"all-{n}": Feed(everything=True) for n in range(count)}))
         for count in counts
     ]
     plain = costs[0][1].held
-    panel = f"feeds of the same {OVER:,} issues: by feeds"
+    panel = f"feeds of the same {ISSUES_OF_FEEDS:,} issues: by feeds"
     return [
         Curve(panel, "MB held", [(count, cost.held) for count, cost in costs]),
         Curve(panel, "MB if each had a body of its own", [(count, plain * count) for count, _ in costs]),

@@ -1,4 +1,4 @@
-"""A server over the embedded Plane whose hours take seconds, and every request that it made.
+"""A server over the tests' Plane in simulated time, and every request that it makes.
 
 Sleeps, time-outs and budgets are the loop's own: its time leaps to where the next of them ends. So
 nothing depends on the machine, and a run makes the same requests each time.
@@ -29,7 +29,7 @@ from icsfeed.server.build import opened
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from leaping import START, Simulation  # the tests live in it, too
+from leaping import START, Simulation  # shared with the tests
 from plane.api import create_plane
 from plane.data import PlaneData
 from plane.sample import sample
@@ -37,14 +37,14 @@ from plane.sample import sample
 T = TypeVar("T")
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-"""When every simulation begins: a Monday."""
-LATENCY = 0.2
-"""Seconds from a request to its answer; Plane counts it half-way."""
+"""The beginning of every simulation: a Monday."""
+LATENCY_SECONDS = 0.2
+"""From a request to its answer; Plane counts the request halfway."""
 KINDS = ("issues", "ids", "states", "labels", "cycles", "modules", "links", "members", "projects")
 
 
 def simulated(main: Coroutine[Any, Any, T]) -> T:
-    """What `main` returns, run in a simulation of its own."""
+    """Run `main` in a simulation of its own and return its result."""
     loop = Simulation()
     try:
         return loop.run_until_complete(main)
@@ -54,17 +54,17 @@ def simulated(main: Coroutine[Any, Any, T]) -> T:
 
 
 def timer() -> float:
-    """The loop's time, in seconds."""
+    """Return the time of the loop, in seconds."""
     return asyncio.get_running_loop().time()
 
 
 def clock() -> datetime:
-    """The time of day that belongs to it."""
+    """Return the simulated date and time."""
     return NOW + timedelta(seconds=timer() - START)
 
 
 class Counted(NamedTuple):
-    """A request that arrived at Plane `at` that time. `size`: bytes of the answer's body as it was sent."""
+    """A request. `at`: when it arrived at Plane; `size`: bytes of the answer's body as it was sent."""
 
     at: float
     kind: str
@@ -73,24 +73,24 @@ class Counted(NamedTuple):
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """The way to an embedded Plane: takes `LATENCY`, and counts."""
+    """A transport to the tests' Plane with LATENCY_SECONDS, which records requests."""
 
     def __init__(self, data: PlaneData) -> None:
         self._plane = httpx.ASGITransport(create_plane(data, clock))  # type: ignore[arg-type]
         self.counted: list[Counted] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await asyncio.sleep(LATENCY / 2)
+        await asyncio.sleep(LATENCY_SECONDS / 2)
         at = timer()
         response = await self._plane.handle_async_request(request)
         size = int(response.headers["Content-Length"])
         self.counted.append(Counted(at, kind_of(request.url), response.status_code, size))
-        await asyncio.sleep(LATENCY / 2)
+        await asyncio.sleep(LATENCY_SECONDS / 2)
         return response
 
 
 def kind_of(url: httpx.URL) -> str:
-    """What a request asks for, one of `KINDS`; a path without a name there gives its last word."""
+    """Return the kind of a request, one of `KINDS`; the last word of an unknown path."""
     last = url.path.rstrip("/").rpartition("/")[2]
     if last in ("work-items", "issues"):
         return "ids" if url.params.get("fields") == "id" else "issues"
@@ -98,12 +98,12 @@ def kind_of(url: httpx.URL) -> str:
 
 
 def long_project(issues: int) -> PlaneData:
-    """The demo's sample, one project of it (WEB) filled up to so many issues."""
+    """Return the demo's sample with so many issues in one project (WEB)."""
     return sample(NOW.date(), issues=issues, clock=clock)
 
 
 def many_projects(count: int) -> PlaneData:
-    """The demo's sample, its three projects copied until there are so many."""
+    """Return the demo's sample with copies of its three projects, `count` in all."""
     data = sample(NOW.date(), clock=clock)
     models = islice(cycle(data.projects.values()), count)
     copies = [_copied(model, number) for number, model in enumerate(models, 1)]
@@ -112,7 +112,7 @@ def many_projects(count: int) -> PlaneData:
 
 
 def _copied(project: DemoProject, number: int) -> DemoProject:
-    """The same project, all that is in it too, under ids of its own."""
+    """Return a copy of the project and its objects with new ids."""
     parts = (project.states, project.labels, project.cycles, project.modules, project.issues)
     own = {project.row["id"]: "", **{id_: "" for part in parts for id_ in part}}
     new = {id_: str(uuid5(SPACE, f"{number}/{id_}")) for id_ in own}
@@ -124,20 +124,20 @@ def _copied(project: DemoProject, number: int) -> DemoProject:
 
 
 def settings(feed: Feed, cache: Cache) -> Config:
-    """One feed, called `feed`, over the sample; cycles and modules are told in it."""
+    """Return a configuration with one feed over the sample, called `feed`, with cycles and modules."""
     auto = Auto(projects=False, assignees=False)
     return replace(demo_config(), feeds={"feed": feed}, auto=auto, cache=cache)
 
 
 @asynccontextmanager
 async def serving(data: PlaneData, config: Config) -> AsyncIterator[tuple[FeedService, Wire]]:
-    """The real service and client over a Plane that holds `data`, and allows what it allows a person."""
+    """Open the real service over a Plane that serves `data`, with the rate limit of a person's key."""
     wire = Wire(data)
     async with opened(config, transports={"demo": wire}, clock=clock, timer=timer) as service:
         yield service, wire
 
 
 def busiest(counted: Sequence[Counted], window: float = 60.0) -> int:
-    """The most requests within any so many seconds."""
+    """Return the most requests within any `window` seconds."""
     times = [request.at for request in counted]
     return max((bisect_left(times, at + window) - number for number, at in enumerate(times)), default=0)

@@ -1,4 +1,4 @@
-"""How long an answer waits while 10,000 issues are read, rendered and compressed: one connection asks on."""
+"""Latency of one connection while 10,000 issues are read, rendered and compressed."""
 
 import socket
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from time import perf_counter, sleep
 from measure import Row
 from processes import first_good, get, icsfeed, plane
 
-PAUSE = 0.002
-"""Seconds between an answer and the next question."""
+PAUSE_SECONDS = 0.002
+"""Between an answer and the next request."""
 FEEDS = {
     "small": {"project": "PROP", "public": True},
     "all": {"everything": True, "public": True},
 }
 
 
-def measured(issues: int) -> list[Row]:
-    """The stall row: p99.9 and the longest, and the longest of a server that has nothing else to do."""
+def measure(issues: int) -> list[Row]:
+    """Return the rows: p99.9 and maximum, compared with those of a server that has nothing else to do."""
     with (
         TemporaryDirectory() as folder,
         plane(issues) as source,
@@ -43,7 +43,7 @@ def measured(issues: int) -> list[Row]:
 
 
 def _read(url: str) -> None:
-    """The large feed, plain and then as gzip, which is made when it is first asked for."""
+    """Read the large feed, plain and then as gzip, which is made for its first reader."""
     first_good(url)
     get(url, {"Accept-Encoding": "gzip"})
 
@@ -55,7 +55,7 @@ def _row(what: str, busy: list[float], idle: list[float], share: float) -> Row:
 
 
 def _asked(url: str, path: str, going_on: Callable[[], bool]) -> list[float]:
-    """Seconds that each answer took."""
+    """Return the seconds that each answer took."""
     host, port = url.removeprefix("http://").split(":")
     question = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
     taken = []
@@ -66,12 +66,12 @@ def _asked(url: str, path: str, going_on: Callable[[], bool]) -> list[float]:
             one.sendall(question)
             _answer(one)
             taken.append(perf_counter() - began)
-            sleep(PAUSE)
+            sleep(PAUSE_SECONDS)
     return taken
 
 
 def _answer(one: socket.socket) -> None:
-    """Read one answer to its end."""
+    """Read an answer to its end."""
     found = b""
     while b"\r\n\r\n" not in found:
         found += one.recv(65_536)

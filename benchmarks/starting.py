@@ -1,4 +1,4 @@
-"""How soon it is there: --help beside a bare Python; the first 200 from what was kept beside a cold read."""
+"""Time to start: --help compared with a bare Python; the first 200 with stored copies and without."""
 
 import resource
 import subprocess
@@ -13,12 +13,12 @@ from measure import Row, on_the_wire, times_faster, times_the_cost
 from processes import first_good, get, icsfeed, plane
 
 PAGE_SECONDS = 2.6
-"""What a real Plane v1.3.1 on two cores took for a page of 1000 issues."""
+"""What Plane v1.3.1 on two cores takes for a page of 1000 issues."""
 FEEDS = {"all": {"everything": True, "public": True}}
 
 
-def measured(issues: int, rounds: int = 9) -> list[Row]:
-    """Rows of the command line and of a start."""
+def measure(issues: int, rounds: int = 9) -> list[Row]:
+    """Return the rows of the command line and of the start of a server."""
     script = str(Path(sys.executable).with_name("icsfeed"))
     helped, bare = _in_turns([[script, "--help"], [sys.executable, "-c", "pass"]], rounds)
     kept, cold, size = _starts(issues)
@@ -53,7 +53,7 @@ def _cpu_of(command: Sequence[str]) -> float:
 
 
 def _starts(issues: int) -> tuple[float, float, int]:
-    """Seconds from the command to the first 200: with what was kept, and without; bytes of that answer."""
+    """Return the seconds to the first 200 with stored copies and without, and the bytes of that answer."""
     with TemporaryDirectory() as folder, plane(issues, str(PAGE_SECONDS)) as source:
         cold, _ = _start(source.url, folder)
         kept, size = _start(source.url, folder)

@@ -1,4 +1,4 @@
-"""The commands as a person runs them: processes of their own, and a Plane that speaks real HTTP."""
+"""The commands as people run them: in processes of their own, with a Plane over real HTTP."""
 
 import json
 import os
@@ -19,13 +19,13 @@ from plane.faults import Faults
 from icsfeed.demo.access import KeyLimits
 
 SECRET = "a-secret-of-more-than-thirty-two-letters"
-KEPT = ("PATH", "PYTHONPATH", "HOME", "LANG", "SSL_CERT_FILE")
-BARE = {name: os.environ[name] for name in KEPT if name in os.environ}
+PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "SSL_CERT_FILE")
+BARE = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 """The environment without anything that configures icsfeed. PYTHONPATH names the checkout under test."""
 
 
 def run(*arguments: str, cwd: Path, env: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
-    """Run `icsfeed ARGUMENTS` to its end."""
+    """Run `icsfeed ARGUMENTS` to its end and return the result."""
     return subprocess.run(
         [sys.executable, "-m", "icsfeed", *arguments],
         cwd=cwd,
@@ -38,12 +38,12 @@ def run(*arguments: str, cwd: Path, env: Mapping[str, str] = {}) -> subprocess.C
 
 
 def on_terminal(*arguments: str, cwd: Path, env: Mapping[str, str] = {}) -> str:
-    """What `icsfeed ARGUMENTS` prints on a terminal, until its end."""
+    """Return what `icsfeed ARGUMENTS` prints on a terminal."""
     ours, theirs = os.openpty()
     command, shown = [sys.executable, "-m", "icsfeed", *arguments], b""
     with subprocess.Popen(command, cwd=cwd, env={**BARE, **env}, stdout=theirs, stderr=theirs):
         os.close(theirs)
-        with suppress(OSError):  # Linux says so at the end.
+        with suppress(OSError):  # Linux raises it once the other end is closed.
             while piece := os.read(ours, 4096):
                 shown += piece
     os.close(ours)
@@ -52,7 +52,7 @@ def on_terminal(*arguments: str, cwd: Path, env: Mapping[str, str] = {}) -> str:
 
 @contextmanager
 def running(*arguments: str, cwd: Path, env: Mapping[str, str] = {}) -> Iterator[subprocess.Popen[str]]:
-    """`icsfeed ARGUMENTS` in the background, ended (and its end waited for) afterwards."""
+    """Run `icsfeed ARGUMENTS` in the background; terminate it at the end of the block and wait for it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "icsfeed", *arguments],
         cwd=cwd,
@@ -69,21 +69,21 @@ def running(*arguments: str, cwd: Path, env: Mapping[str, str] = {}) -> Iterator
 
 
 def first_json(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """The first line that the process prints, as JSON."""
+    """Return the first line that the process prints, decoded from JSON."""
     assert process.stdout is not None
-    found: dict[str, Any] = json.loads(process.stdout.readline())
-    return found
+    value: dict[str, Any] = json.loads(process.stdout.readline())
+    return value
 
 
 def line_with(process: subprocess.Popen[str], words: str) -> str:
-    """The first line on the process's standard error that holds `words`."""
+    """Return the first line on the standard error of the process that contains `words`."""
     assert process.stderr is not None
     return next(line for line in process.stderr if words in line).strip()
 
 
 @contextmanager
 def plane_served(data: PlaneData, faults: Faults | None = None) -> Iterator[str]:
-    """A Plane on a free port of loopback, with budget for a whole test file: its address."""
+    """Run a Plane on a free port of loopback, with a large rate limit; yield its URL."""
     app = create_plane(data, faults=faults or Faults(), limits=KeyLimits(person=100_000))
     config = uvicorn.Config(app, port=0, log_config=None, ws="none", lifespan="off")
     server = uvicorn.Server(config)

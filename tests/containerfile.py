@@ -1,4 +1,4 @@
-"""Reads a Containerfile: its stages as lists of instructions, as a builder would."""
+"""Read a Containerfile: its stages as lists of instructions."""
 
 import json
 import re
@@ -20,7 +20,7 @@ class Instruction(NamedTuple):
 
 
 def stages(path: Path) -> list[list[Instruction]]:
-    """The stages in their order, each beginning with its FROM."""
+    """Return the stages in their order, each beginning with its FROM."""
     text = re.sub(r"^#.*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     lines = re.sub(r"\\\n\s*", " ", text).splitlines()
     found: list[list[Instruction]] = []
@@ -32,12 +32,12 @@ def stages(path: Path) -> list[list[Instruction]]:
 
 
 def one(stage: list[Instruction], word: str) -> Instruction:
-    """The only instruction of this kind in a stage."""
+    """Return the only instruction of this kind in a stage."""
     (found,) = (instruction for instruction in stage if instruction.word == word)
     return found
 
 
 def environment(stage: list[Instruction]) -> dict[str, str]:
-    """What the ENV instructions of a stage set."""
+    """Return what the ENV instructions of a stage set."""
     pairs = (pair for line in stage if line.word == "ENV" for pair in line.text.split())
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}

@@ -1,4 +1,4 @@
-"""What the Containerfile promises; .ci/container.py runs its steps for real."""
+"""What the Containerfile promises; .ci/container.py runs its steps."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_the_final_stage_runs_nothing_and_takes_two_folders() -> None:
     ]
 
 
-def test_it_runs_as_a_user_without_rights_and_keeps_things_in_one_volume() -> None:
+def test_it_runs_as_an_unprivileged_user_with_its_state_in_one_volume() -> None:
     assert one(FINAL, "USER").text == "10001:10001"
     assert one(FINAL, "VOLUME").text == environment(FINAL)["STATE_DIRECTORY"] == "/var/lib/icsfeed"
 
@@ -31,7 +31,7 @@ def test_every_dependency_comes_from_the_lock() -> None:
     assert all(run.startswith("uv sync --no-cache --frozen --no-default-groups") for run in installs[1:])
 
 
-def test_its_health_is_asked_by_icsfeed_and_sigterm_ends_it() -> None:
+def test_icsfeed_checks_its_health_and_sigterm_stops_it() -> None:
     assert one(FINAL, "HEALTHCHECK").command == ["icsfeed", "status", "--live"]
     assert one(FINAL, "ENTRYPOINT").command + one(FINAL, "CMD").command == [
         "icsfeed",
@@ -42,7 +42,7 @@ def test_its_health_is_asked_by_icsfeed_and_sigterm_ends_it() -> None:
     assert one(FINAL, "STOPSIGNAL").text == "SIGTERM"
 
 
-def test_it_says_what_it_is() -> None:
+def test_it_has_labels() -> None:
     label = one(FINAL, "LABEL").text
     for name in ("title", "description", "licenses"):
         assert f"org.opencontainers.image.{name}=" in label

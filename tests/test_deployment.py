@@ -1,4 +1,4 @@
-"""The compose file and the reverse proxies of docs/, the latter in Debian's nginx and Caddy."""
+"""The compose file and the reverse proxies of docs/, run with Debian's nginx and Caddy."""
 
 import json
 import re
@@ -30,7 +30,7 @@ PUBLIC = "https://cal.example.com"
 
 
 class Proxied(NamedTuple):
-    """icsfeed's own address and the proxy's, the paths of two links, and the folder with the proxy's logs."""
+    """The URLs of icsfeed and of the proxy, the paths of two links, and the folder with the proxy's logs."""
 
     own: str
     url: str
@@ -72,7 +72,7 @@ HOST = {"Host": "cal.example.com"}
 
 
 @pytest.mark.parametrize("feed", ["private", "public"])
-def test_a_proxy_hands_on_what_the_server_answers(proxied: Proxied, feed: str) -> None:
+def test_a_proxy_passes_the_answers_of_the_server_on(proxied: Proxied, feed: str) -> None:
     path = getattr(proxied, feed)
     for coding in ("identity", "gzip"):
         sent = {**_host(proxied), "Accept-Encoding": coding}
@@ -93,11 +93,11 @@ def test_a_proxy_hands_on_what_the_server_answers(proxied: Proxied, feed: str) -
 
 
 def _host(proxied: Proxied) -> dict[str, str]:
-    """Caddy is asked by the address it listens on, which for the test takes the place of the name."""
+    """Return the Host header for nginx; Caddy gets its address, by which the test replaces the name."""
     return {} if (proxied.work / "Caddyfile").exists() else HOST
 
 
-def test_what_is_wrong_is_answered_by_the_server_too(proxied: Proxied) -> None:
+def test_errors_are_answered_by_the_server_too(proxied: Proxied) -> None:
     missing = httpx.get(f"{proxied.url}/feeds/icsf_{'a' * 26}/property.ics", headers=_host(proxied))
     assert (missing.status_code, missing.text) == (404, "There is no calendar here. Ask for a new link.\n")
     assert httpx.request("PROPFIND", proxied.url + proxied.public, headers=_host(proxied)).status_code == 405
@@ -111,56 +111,60 @@ def test_no_log_of_a_proxy_holds_a_link(proxied: Proxied) -> None:
     assert "icsf_" not in logs
 
 
-def test_the_address_is_the_proxys_word_and_not_the_clients(proxied: Proxied) -> None:
-    """Limits count whoever really asks: an address that is made up does not get a limit of its own."""
+def test_the_proxy_and_not_the_client_names_the_client_address(proxied: Proxied) -> None:
+    """Limits count real addresses: a forged one does not get a limit of its own."""
     left = []
     for n in range(3):
-        made_up = {**_host(proxied), "X-Forwarded-For": f"203.0.113.{n}", "Forwarded": f"for=203.0.113.{n}"}
-        answer = httpx.post(f"{proxied.url}/webhooks/plane", headers=made_up, content=b"{}")
+        forged = {**_host(proxied), "X-Forwarded-For": f"203.0.113.{n}", "Forwarded": f"for=203.0.113.{n}"}
+        answer = httpx.post(f"{proxied.url}/webhooks/plane", headers=forged, content=b"{}")
         left.append(int(answer.headers["x-ratelimit-remaining"]))
     assert left == [left[0], left[0] - 1, left[0] - 2]
 
 
-def test_what_a_client_says_of_who_is_signed_in_does_not_pass_a_proxy(proxied: Proxied) -> None:
+def test_a_forged_sign_in_header_does_not_pass_a_proxy(proxied: Proxied) -> None:
     forged = {"X-Forwarded-Email": "anna@example.com", "X-Icsfeed-Proxy-Secret": PROXY_SECRET}
     assert httpx.get(f"{proxied.own}/me", headers={**HOST, **forged}).status_code == 200
     assert httpx.get(f"{proxied.url}/me", headers={**_host(proxied), **forged}).status_code == 403
 
 
-BELIEVED = [
+TRUSTED_HEADERS = [
     *("X-Forwarded-Email", "X-Forwarded-User", "X-Auth-Request-Email", "X-Auth-Request-User"),
     *("Remote-Email", "Remote-User", "Cf-Access-Authenticated-User-Email", PROOF_HEADER),
 ]
 
 
 @pytest.mark.parametrize("name", ["nginx", "caddy"])
-def test_nothing_that_icsfeed_may_believe_passes_a_proxy(name: str, tmp_path: Path) -> None:
-    forged = {**dict.fromkeys(BELIEVED, "forged"), "X-Forwarded-For": "forged", "X-Forwarded-Proto": "forged"}
-    with _upstream() as (port, heard), _proxy(name, tmp_path, port) as url:
+def test_no_forged_header_that_icsfeed_may_trust_passes_a_proxy(name: str, tmp_path: Path) -> None:
+    forged = {
+        **dict.fromkeys(TRUSTED_HEADERS, "forged"),
+        "X-Forwarded-For": "forged",
+        "X-Forwarded-Proto": "forged",
+    }
+    with _upstream() as (port, received), _proxy(name, tmp_path, port) as url:
         assert httpx.get(url, headers={**forged, **(HOST if name == "nginx" else {})}).status_code == 204
-    assert "forged" not in heard.values()
-    assert (heard["x-forwarded-for"], heard["x-forwarded-proto"]) == ("127.0.0.1", "http")
+    assert "forged" not in received.values()
+    assert (received["x-forwarded-for"], received["x-forwarded-proto"]) == ("127.0.0.1", "http")
 
 
 @contextmanager
 def _upstream() -> Iterator[tuple[int, dict[str, str]]]:
-    """A port where a server answers 204, and the headers of what it was asked last."""
-    heard: dict[str, str] = {}
+    """Yield the port of a server that answers 204, and the headers of its last request."""
+    received: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            heard.update((name.lower(), value) for name, value in self.headers.items())
+            received.update((name.lower(), value) for name, value in self.headers.items())
             self.send_response(204)
             self.end_headers()
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port, heard
+        yield server.server_port, received
         server.shutdown()
 
 
 @pytest.mark.parametrize("text", [COMPOSE, ADMINISTRATION.partition("```yml\n")[2].partition("```")[0]])
-def test_compose_builds_the_containerfile_which_docker_does_not_look_for(text: str) -> None:
+def test_compose_names_the_containerfile_which_docker_does_not_look_for(text: str) -> None:
     build = yaml.safe_load(text)["services"]["icsfeed"]["build"]
     folder = ROOT / "docs" if text == COMPOSE else ROOT
     assert (folder / build["context"] / build["dockerfile"]).resolve() == ROOT / "Containerfile"
@@ -176,7 +180,7 @@ def test_the_compose_file_gives_no_more_rights_than_needed() -> None:
     assert all("environment" not in service or name == "caddy" for name, service in services.items())
 
 
-def test_the_short_one_in_the_documents_is_the_same_in_short() -> None:
+def test_the_short_compose_file_in_the_documents_agrees_with_the_whole_one() -> None:
     found = re.search(r"```yml\n(.*?)```", ADMINISTRATION, re.DOTALL)
     assert found is not None
     short, whole = yaml.safe_load(found[1])["services"], yaml.safe_load(COMPOSE)["services"]

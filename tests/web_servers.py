@@ -1,4 +1,4 @@
-"""Debian's nginx and Caddy on a free port of loopback, with one of our configurations."""
+"""Debian's nginx and Caddy on a free port of loopback, with a configuration from docs/."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ http {{
 
 @contextmanager
 def nginx(site: str, work: Path) -> Iterator[str]:
-    """The address of an nginx that serves `site`, which listens on port 80 as it stands in a file."""
+    """Run nginx with `site`, whose port 80 is replaced by a free one; yield its URL."""
     program = _program("nginx", "nginx-light")
     port = free_port()
     site = re.sub(r"listen \[::\]:80;", "", site).replace("listen 80;", f"listen 127.0.0.1:{port};")
@@ -37,7 +37,7 @@ def nginx(site: str, work: Path) -> Iterator[str]:
 
 @contextmanager
 def caddy(site: str, work: Path, upstream: str) -> Iterator[str]:
-    """The address of a Caddy that serves `site`, whose name is cal.example.com as it stands in a file."""
+    """Run Caddy with `site`, whose name cal.example.com is replaced by an address; yield its URL."""
     port = free_port()
     site = site.replace("\n{\n", "\n{\n\tadmin off\n", 1).replace(
         "\ncal.example.com {", f"\nhttp://127.0.0.1:{port} {{"
@@ -56,18 +56,18 @@ def caddy(site: str, work: Path, upstream: str) -> Iterator[str]:
 
 
 def _program(name: str, package: str) -> str:
-    found = shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    assert found, f"this test needs {name}: apt-get install {package}"
-    return found
+    program = shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    assert program, f"this test needs {name}: apt-get install {package}"
+    return program
 
 
 @contextmanager
 def _running(
     command: list[str], port: int, work: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """The command until the end of the block, from when it listens; what it says goes into a log file."""
-    with (work / "said.log").open("wb") as said:
-        process = subprocess.Popen(command, env=env, stdout=said, stderr=said)
+    """Run the command until the end of the block, which begins when it listens; its output goes to a log."""
+    with (work / "output.log").open("wb") as output:
+        process = subprocess.Popen(command, env=env, stdout=output, stderr=output)
         try:
             _wait_for(port)
             yield
@@ -77,7 +77,7 @@ def _running(
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a free port of loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

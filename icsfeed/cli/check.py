@@ -122,6 +122,7 @@ async def check_workspace(workspace: Workspace, config: Config) -> AsyncIterator
     others = [other.project.key for other in listing.others if not other.archived]
     if others:
         yield Finding("ok", about, f"not joined, and so not read: {', '.join(sorted(others))}")
+    # Without the links of cycles and modules, which cost a request each; feeds that need them read them.
     view = await workspace.view(lambda projects: projects, Needs())
     if view is None:
         reason = workspace.last_error
@@ -136,6 +137,7 @@ def _check_view(workspace: Workspace, view: View, about: str) -> Iterator[Findin
     shown = ", ".join(members[:MAX_MEMBERS]) + (", …" if len(members) > MAX_MEMBERS else "")
     yield Finding("ok", about, f"members: {len(members)} ({shown})")
     for project in view.unread:
+        # Deleted, or the owner of the key was removed from it: Plane's list is the same in both cases.
         if project.id in workspace.resources.lost:
             text = "is no longer listed; its last copy is shown: add the owner of the key to it again"
             yield Finding("warning", about, f"project {project.key} {text}")

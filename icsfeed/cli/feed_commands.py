@@ -122,7 +122,7 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
             unread = None if feed in config.feeds else service.unread()
             if feed is not None and feed not in links:
                 raise unread or errors.UnknownFeed(feed, links)
-            shown = {name: own for name, own in links.items() if feed in (None, name)}
+            shown = {name: links[name] for name in links if feed in (None, name)}
             if as_json:
                 show_json({"feeds": shown})
             else:

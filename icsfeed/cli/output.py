@@ -200,6 +200,7 @@ async def show_reading_progress(service: FeedService, *, wanted: bool) -> AsyncI
 
     from rich.console import Console
 
+    # Standard error: standard output may be a pipe, and holds nothing but results.
     with Console(stderr=True).status("reading Plane") as line:
 
         async def follow() -> None:
@@ -242,6 +243,7 @@ def show_state(state: LiveState, url: str) -> None:
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:
     """Print the reasons that all apps share, then a line for each app with its other reasons."""
+    # What the server does wrong concerns all apps: it is said once.
     shared = [
         reason for reason in verdicts[0].reasons if all(reason in verdict.reasons for verdict in verdicts)
     ]

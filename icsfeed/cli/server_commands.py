@@ -46,6 +46,7 @@ def demo(port: int, issues: int, as_json: bool) -> None:
     from icsfeed.demo.settings import demo_config
     from icsfeed.server.process import new_event_loop
 
+    # The demo reads its Plane on every start, which is not worth a line.
     set_up_logs("WARNING")
     config = demo_config()
 

@@ -66,6 +66,7 @@ def check(config_path: str | None, as_json: bool) -> None:
 
         store = open_store(config.store.reveal(), os.environ)
         take(await check_store(store))
+        # As few requests as possible: a running server shares the rate limit of the key.
         async with (
             open_feeds(config, store, sparing=True) as service,
             show_reading_progress(service, wanted=not as_json),

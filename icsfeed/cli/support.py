@@ -1,4 +1,7 @@
-"""What commands share: options, the configuration, running to the end, errors as sentences and exit codes."""
+"""What commands share: options, the configuration, running to the end, errors as sentences and exit codes.
+
+Imports within functions are what --help does without.
+"""
 
 from __future__ import annotations
 
@@ -84,6 +87,7 @@ def load_or_exit(config_path: str | None, targets: Sequence[str] = ()) -> Config
         config = load_configuration(find_file(config_path), targets)
     except errors.ConfigError as error:
         fail(error)
+    # Before anything else can log: the log hides the secrets of this configuration.
     set_up_logs(os.environ.get("LOG_LEVEL") or "INFO", secrets_of(config))
     return config
 
@@ -136,6 +140,7 @@ def write_file(path: Path, body: bytes) -> None:
 def write_new_file(path: Path, text: str) -> None:
     """Write a file that does not exist yet, or end the process with the reason."""
     try:
+        # "x" instead of a look before: a file that appears in between is not overwritten either.
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:

@@ -1,5 +1,5 @@
-"""A small read-only Plane: the part of Plane's public REST API that icsfeed reads, with a sample workspace.
+"""A small read-only Plane for `icsfeed demo`: the part of Plane's REST API that icsfeed reads, and a sample.
 
-`api.create_plane(data, clock)` is the server, `data.DemoData` what it serves, `sample.sample(today)` a
-believable workspace. Routes and a handler in its place can be passed in. The model is Plane v1.3.1.
+`api.create_plane(data, clock)` creates the server of `data.DemoData`, which `sample.sample(today)` fills. It
+behaves as Plane v1.3.1; the Plane of the tests (tests/plane) is built on it.
 """

@@ -10,11 +10,11 @@ from msgspec import Struct
 from icsfeed.demo.data import GUEST, MEMBER, DemoData, DemoKey, DemoProject, DemoUser, DemoWorkspace
 from icsfeed.demo.wire import PlaneRequest, bad_key, no_key, no_permission
 
-SAFE = ("GET", "HEAD", "OPTIONS")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class KeyLimits(Struct, frozen=True):
-    """Requests that a key may make within `seconds`."""
+    """Requests that a key of each kind may make within `seconds`."""
 
     person: int = 60
     service: int = 300
@@ -22,32 +22,32 @@ class KeyLimits(Struct, frozen=True):
 
 
 class SlidingWindow:
-    """Counts the requests of each key in a sliding window."""
+    """Limits the requests of each key in a sliding window."""
 
     def __init__(self, limits: KeyLimits, clock: Callable[[], datetime]) -> None:
         self.limits = limits
         self.clock = clock
-        self.counted: dict[str, deque[datetime]] = {}
+        self._times: dict[str, deque[datetime]] = {}
 
     def take(self, key: DemoKey) -> int:
-        """Count a request and return how many more are allowed now; -1: it is refused, and not counted."""
-        now, counted = self.clock(), self.counted.setdefault(key.token, deque())
-        while counted and counted[0] <= now - timedelta(seconds=self.limits.seconds):
-            counted.popleft()
+        """Count a request; return how many more are allowed now, or -1 if it is refused and not counted."""
+        now, times = self.clock(), self._times.setdefault(key.token, deque())
+        while times and times[0] <= now - timedelta(seconds=self.limits.seconds):
+            times.popleft()
         allowed = self.limits.service if key.kind == "service" else self.limits.person
-        if len(counted) >= allowed:
+        if len(times) >= allowed:
             return -1
-        counted.append(now)
-        return allowed - len(counted)
+        times.append(now)
+        return allowed - len(times)
 
     def retry_after(self, key: DemoKey) -> int:
-        """Whole seconds until the oldest counted request leaves the window."""
-        oldest = self.counted[key.token][0]
+        """Return the whole seconds until the oldest counted request leaves the window."""
+        oldest = self._times[key.token][0]
         return ceil((oldest + timedelta(seconds=self.limits.seconds) - self.clock()).total_seconds())
 
 
 class RequestContext(Struct, kw_only=True):
-    """A request whose key is known. `params` are the named parts of the path."""
+    """A request with a valid key. `params`: the named parts of its path."""
 
     data: DemoData
     request: PlaneRequest
@@ -60,17 +60,17 @@ class RequestContext(Struct, kw_only=True):
 
     @property
     def workspace(self) -> DemoWorkspace:
-        """The workspace of the path; KeyError unless a guard has seen that it exists."""
+        """The workspace of the path. KeyError unless a guard has checked that it exists."""
         return self.data.workspaces[self.params["slug"]]
 
     @property
     def project(self) -> DemoProject:
-        """The project of the path; KeyError unless a guard has seen that it exists."""
+        """The project of the path. KeyError unless a guard has checked that it exists."""
         return self.data.projects[self.params["project"]]
 
 
 def authenticate(data: DemoData, request: PlaneRequest, now: datetime) -> DemoKey:
-    """Return the key of a request. Bearer tokens are not read."""
+    """Return the key of a request; raise PlaneRefusal without a valid one. OAuth tokens are not supported."""
     token = request.headers.get("x-api-key")
     if not token:
         refusal = no_key()
@@ -83,28 +83,28 @@ def authenticate(data: DemoData, request: PlaneRequest, now: datetime) -> DemoKe
 
 
 def anyone(_: RequestContext) -> None:
-    """Any valid key."""
+    """Allow any valid key."""
 
 
 def workspace_member(context: RequestContext) -> None:
-    """Active members of the workspace; guests may only read."""
+    """Allow active members of the workspace, and guests for reading."""
     workspace = context.data.workspaces.get(context.params["slug"])
     _check(workspace.role(context.key.user) if workspace else None, context)
 
 
 def workspace_staff(context: RequestContext) -> None:
-    """Members and admins of the workspace, no guests."""
+    """Allow members and admins of the workspace, but no guests."""
     workspace_member(context)
     if context.workspace.role(context.key.user) == GUEST:
         raise no_permission()
 
 
 def project_member(context: RequestContext) -> None:
-    """Active members of the project; guests may only read."""
+    """Allow active members of the project, and guests for reading."""
     project = context.data.project(context.params["slug"], context.params["project"])
     _check(project.role(context.key.user) if project else None, context)
 
 
 def _check(role: int | None, context: RequestContext) -> None:
-    if role is None or (role < MEMBER and context.request.method not in SAFE):
+    if role is None or (role < MEMBER and context.request.method not in SAFE_METHODS):
         raise no_permission()

@@ -1,4 +1,4 @@
-"""The demo's Plane as a server: the path, the key, the permission, the rate limit, then the view."""
+"""The demo's Plane as a server: it checks path, key, permission and rate limit, and calls the view."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -24,11 +24,11 @@ from icsfeed.demo.wire import (
 
 P = ParamSpec("P")
 
-INSTANCES = "/api/instances/"
+INSTANCES_PATH = "/api/instances/"
 
 
 class PlaneServer:
-    """Answers requests, whatever carries them. Between two requests it keeps only the rate limit's counts."""
+    """Answers requests. Its only state is the counts of the rate limit."""
 
     def __init__(
         self,
@@ -45,35 +45,36 @@ class PlaneServer:
         self.release = release
 
     async def __call__(self, request: PlaneRequest) -> PlaneResponse:
-        return finish(refusable(self._respond, request), request)
+        return finish(answer_or_refusal(self._respond, request), request)
 
     def _respond(self, request: PlaneRequest) -> PlaneResponse:
-        if request.path == INSTANCES:  # the only path that needs no key
+        if request.path == INSTANCES_PATH:  # the only one that needs no key
             instance = {"current_version": self.release, "edition": "PLANE_COMMUNITY", "is_setup_done": True}
             return json_response(200, {"config": {}, "instance": instance})
         route, params = match_route(self.routes, request)
-        response = refusable(self._answer, route, params, request)
+        response = answer_or_refusal(self._answer, route, params, request)
         response.headers.setdefault("Allow", route.allow)
         return response
 
     def _answer(self, route: Route, params: dict[str, str], request: PlaneRequest) -> PlaneResponse:
-        """In Plane's order: the key, the permission, the rate limit, and only then the method."""
+        """Check the key, the permission, the rate limit and then the method: the order of Plane v1.3.1."""
         now = self.clock()
         key = authenticate(self.data, request, now)
         context = RequestContext(data=self.data, request=request, key=key, params=params)
         route.guard(context)
-        left = self.window.take(key)
-        if left < 0:
+        remaining = self.window.take(key)
+        if remaining < 0:
             raise rate_limited(self.window.retry_after(key))
-        # A refusal by the view counts against the limit, and so does a wrong method.
-        response = refusable(route.views.get(request.method, method_not_allowed), context)
+        # Plane counts requests that the view refuses, and those with a wrong method, too.
+        response = answer_or_refusal(route.views.get(request.method, method_not_allowed), context)
+        # Not the time of the reset, but the end of a window that would begin now: so does Plane.
         reset = int(now.timestamp()) + self.window.limits.seconds
-        response.headers |= {"X-RateLimit-Remaining": str(left), "X-RateLimit-Reset": str(reset)}
+        response.headers |= {"X-RateLimit-Remaining": str(remaining), "X-RateLimit-Reset": str(reset)}
         return response
 
 
 def match_route(routes: Sequence[Route], request: PlaneRequest) -> tuple[Route, dict[str, str]]:
-    """The route of a path and its named parts. A path without the last slash is redirected to it."""
+    """Return the route of a path and its named parts. Raise PlaneRefusal: 301 to add a slash, or 404."""
     for route in routes:
         if (params := route.match(request.path)) is not None:
             return route, params
@@ -88,8 +89,8 @@ def method_not_allowed(context: RequestContext) -> PlaneResponse:
     return json_response(405, {"detail": f'Method "{context.request.method}" not allowed.'})
 
 
-def refusable(answer: Callable[P, PlaneResponse], *args: P.args, **kwargs: P.kwargs) -> PlaneResponse:
-    """The response of `answer`, or that of the refusal it raised."""
+def answer_or_refusal(answer: Callable[P, PlaneResponse], *args: P.args, **kwargs: P.kwargs) -> PlaneResponse:
+    """Return the response of `answer`, or that of the PlaneRefusal which it raises."""
     try:
         return answer(*args, **kwargs)
     except PlaneRefusal as refusal:
@@ -105,13 +106,14 @@ def create_plane(
     release: str = "v1.3.1",
     handle: Callable[[PlaneRequest, Handler], Awaitable[PlaneResponse]] | None = None,
 ) -> Litestar:
-    """A Plane that serves `data`.
+    """Return a Plane that serves `data`.
 
-    `clock` drives the rate limit and the expiry of keys. `release` is the version that it claims to be.
-    `handle`, if given, answers each request; its second argument is the Plane's own handler.
+    `clock` drives the rate limit and the expiry of keys; `release` is the version that it reports. `handle`,
+    if given, answers each request; its second argument is the handler that it replaces.
     """
     plane = PlaneServer(data, clock, routes, limits, release)
 
+    # A mount, not routes of litestar: Plane's redirects, refusals and Allow headers depend on the raw path.
     @asgi("/", is_mount=True, copy_scope=False)
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         http: HTTPScope = scope  # type: ignore[assignment]
@@ -123,5 +125,5 @@ def create_plane(
 
 
 def _raise(_: Request[Any, Any, Any], error: Exception) -> NoReturn:
-    """Leave errors to the server; over httpx.ASGITransport they reach the client as they are."""
+    """Raise the error again: over httpx.ASGITransport it reaches the client, a test or the demo, as it is."""
     raise error

@@ -1,4 +1,4 @@
-"""What the demo's Plane holds, in memory, by id."""
+"""The objects that the demo's Plane serves, in memory and by id."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -21,13 +21,13 @@ class DemoUser(Struct, frozen=True):
     last_name: str = ""
 
     def row(self) -> Row:
-        """As Plane sends it, without a role."""
+        """Return the row that Plane sends for a user, without a role."""
         names = {"first_name": self.first_name, "last_name": self.last_name, "email": self.email}
         return {"id": self.id, **names, "avatar": "", "avatar_url": None, "display_name": self.display_name}
 
 
 class DemoKey(Struct, frozen=True):
-    """An API key. A key of kind `service` may make more requests."""
+    """An API key. One of kind `service` may make more requests."""
 
     token: str
     user: str
@@ -40,7 +40,7 @@ class DemoKey(Struct, frozen=True):
 
 
 class DemoMember(Struct, frozen=True):
-    """A user's place in a workspace or a project. Removed users (not `active`) and bots stay listed."""
+    """A user's membership in a workspace or a project. Removed users (not `active`) and bots stay listed."""
 
     user: str
     role: int = MEMBER
@@ -49,7 +49,7 @@ class DemoMember(Struct, frozen=True):
 
 
 class DemoWorkspace(Struct):
-    """`members` in the order in which Plane lists them."""
+    """A workspace with its members in the order in which Plane lists them."""
 
     id: str
     slug: str
@@ -57,12 +57,12 @@ class DemoWorkspace(Struct):
     members: list[DemoMember] = field(default_factory=list)
 
     def role(self, user: str) -> int | None:
-        """The role of an active member, else None."""
+        """Return the role of an active member, else None."""
         return active_role(self.members, user)
 
 
 class DemoProject(Struct, eq=False):
-    """A project and all that is in it, by id.
+    """A project and its objects by id.
 
     `links`: id of a cycle or module -> issue id -> link.
     """
@@ -78,9 +78,9 @@ class DemoProject(Struct, eq=False):
     links: dict[str, dict[str, Row]] = field(default_factory=dict)
 
     def shown(self) -> list[Row]:
-        """The issues that the API lists, oldest first.
+        """Return the issues that the API lists, the oldest first.
 
-        Archived, draft and triage issues are left out, and all issues of an archived project.
+        It lists no archived, draft or triage issues, and none of an archived project.
         """
         if self.row["archived_at"]:
             return []
@@ -92,17 +92,17 @@ class DemoProject(Struct, eq=False):
         ]
 
     def role(self, user: str) -> int | None:
-        """The role of an active member, else None."""
+        """Return the role of an active member, else None."""
         return active_role(self.members, user)
 
     def group(self, issue: Row) -> str | None:
-        """The group of the issue's state."""
+        """Return the group of the issue's state; None if it has no state."""
         state = self.states.get(issue["state"])
         return state["group"] if state else None
 
 
 class DemoData(Struct, eq=False):
-    """All workspaces: users, projects by id, keys by token, workspaces by slug."""
+    """Everything: users and projects by id, keys by token, workspaces by slug."""
 
     users: dict[str, DemoUser] = field(default_factory=dict)
     keys: dict[str, DemoKey] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class DemoData(Struct, eq=False):
     projects: dict[str, DemoProject] = field(default_factory=dict)
 
     def project(self, slug: str, project_id: str) -> DemoProject | None:
-        """The project of that id, if it is in that workspace."""
+        """Return the project of that id if it is in that workspace."""
         project = self.projects.get(project_id)
         return project if project and project.slug == slug else None
 

@@ -1,4 +1,4 @@
-"""Pagination and ordering as in Plane v1.3.1: `per_page`, `cursor`, `order_by`, and how wrong ones fail."""
+"""Pagination and ordering as in Plane v1.3.1: `per_page`, `cursor`, `order_by`, and how they are refused."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -15,14 +15,14 @@ RELATIONS = {"created_by", "updated_by", "project", "workspace", "parent", "stat
 
 
 class PageWindow(Struct, frozen=True):
-    """The page that was requested: `size` rows, `number` from 0."""
+    """A requested page: `size` rows, `number` counted from 0."""
 
     size: int
     number: int = 0
 
 
 def page_window(params: Mapping[str, str], maximum: int = MAX_PER_PAGE) -> PageWindow:
-    """Read `per_page` (default: the maximum) and `cursor`; refuse with 400 or 500 as Plane does."""
+    """Read `per_page` (default: the maximum) and `cursor`; raise a refusal with 400 or 500 as Plane does."""
     try:
         size = int(params.get("per_page", maximum))
     except ValueError:
@@ -31,23 +31,19 @@ def page_window(params: Mapping[str, str], maximum: int = MAX_PER_PAGE) -> PageW
         raise bad_request({"detail": f"Invalid per_page value. Cannot exceed {maximum}."})
     if size <= 0:
         raise went_wrong()
-    return PageWindow(size, _offset(params["cursor"]) if "cursor" in params else 0)
-
-
-def _offset(cursor: str) -> int:
-    """The page number in `value:offset:is_prev`; value and is_prev change nothing."""
     try:
-        value, offset, is_prev = cursor.split(":")
+        # `value:offset:is_prev`. Plane parses all three, and uses only the offset: the number of the page.
+        value, offset, is_prev = params.get("cursor", "0:0:0").split(":")
         _, number, _ = float(value), int(offset), int(is_prev)
     except ValueError:
         raise bad_request({"detail": "Invalid cursor parameter."}) from None
     if number < 0:
         raise bad_request({"detail": "Error in parsing"})
-    return number
+    return PageWindow(size, number)
 
 
 def page(rows: Sequence[Row], window: PageWindow) -> dict[str, Any]:
-    """The requested page of `rows`; empty past the end."""
+    """Return the requested page of `rows`, which is empty past the end."""
     size, number = window.size, window.number
     results = rows[number * size : (number + 1) * size]
     return {
@@ -67,7 +63,7 @@ def page(rows: Sequence[Row], window: PageWindow) -> dict[str, Any]:
 
 
 def ordered(rows: Sequence[Row], order_by: str) -> list[Row]:
-    """Rows by any of their fields, `-` for descending; ties keep their order. Nulls are the largest value.
+    """Return rows sorted by a field, with `-` descending; ties keep their order, nulls are the largest value.
 
     A path into a relation (`created_by__password`) is accepted and sorts nothing; an unknown field is a 500.
     """

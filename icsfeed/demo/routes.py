@@ -1,4 +1,4 @@
-"""The paths that icsfeed reads: who may read each, and the view that answers."""
+"""The paths that icsfeed reads: who may read them, and the views that answer."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ PROJECTS = f"{WORKSPACE}projects/"
 PROJECT = rf"{PROJECTS}(?P<project>{UUID})/"
 ID = rf"(?P<id>{UUID})/"
 WORK_ITEMS = "(?:work-items|issues)"
-"""The name since v1.1 and the earlier one, which Plane still answers."""
+"""Its name since v1.1, and the earlier one, which Plane still answers."""
 ISSUES = f"{PROJECT}{WORK_ITEMS}/"
 STATES = f"{PROJECT}states/"
 LABELS = f"{PROJECT}labels/"
@@ -31,7 +31,10 @@ ME = "/api/v1/users/me/"
 
 
 class Route(Struct, frozen=True):
-    """`views` by method. `allow` is the header as Plane sends it, with methods that have no view here."""
+    """A path with its guard, and its views by method.
+
+    `allow`: the header as Plane sends it, with methods that have no view here.
+    """
 
     path: str
     guard: Guard
@@ -39,9 +42,9 @@ class Route(Struct, frozen=True):
     allow: str = "GET, POST"
 
     def match(self, path: str) -> dict[str, str] | None:
-        """The named parts of a path, or None if this is not its route."""
-        found = re.fullmatch(self.path, path)
-        return found.groupdict() if found else None
+        """Return the named parts of a path, or None if this is not its route."""
+        match = re.fullmatch(self.path, path)
+        return match.groupdict() if match else None
 
 
 ROUTES = (

@@ -1,4 +1,4 @@
-"""Rows as Plane's JSON has them: a builder for each kind of object, with every key of v1.3.1."""
+"""Rows as in Plane's JSON: a function for each kind of object, with every key of v1.3.1."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -9,12 +9,12 @@ Row: TypeAlias = dict[str, Any]
 
 
 def stamp(moment: datetime) -> str:
-    """An aware datetime as Plane writes it: UTC, microseconds unless zero, Z."""
+    """Return an aware datetime as Plane writes it: in UTC, with microseconds unless they are zero, and Z."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def base(row_id: str, at: str, by: str | None) -> Row:
-    """What every row has. `at` is the time of creation, `by` the user."""
+    """Return what every row has. `at`: the time of creation; `by`: the id of the user."""
     return {
         "id": row_id,
         "created_at": at,
@@ -29,7 +29,7 @@ def _nulls(names: str) -> Row:
 
 
 def project_row(common: Row, workspace: str, identifier: str, name: str, **more: Any) -> Row:
-    """A project of the workspace of that id; counts and membership are added when it is sent."""
+    """Return a project of that workspace, without the counts and the membership that a view adds."""
     on = ["module_view", "cycle_view", "issue_views_view", "page_view", "intake_view"]
     off = ["is_time_tracking_enabled", "is_issue_type_enabled", "guest_view_all_features", "is_deployed"]
     unset = "description_text description_html emoji icon_prop cover_image cover_image_url cover_image_asset"
@@ -45,23 +45,23 @@ def _within(common: Row, project: Row) -> Row:
 
 
 def state_row(common: Row, project: Row, name: str, group: str, **more: Any) -> Row:
-    """A workflow state of one of Plane's groups."""
+    """Return a workflow state in one of Plane's groups."""
     looks = {"description": "", "color": "#60646C", "slug": "", "sequence": 65535.0}
     marks = {"is_triage": False, "default": False}
     return {**_within(common, project), "name": name, "group": group, **looks, **marks, **more}
 
 
 def label_row(common: Row, project: Row, name: str, **more: Any) -> Row:
-    """A label of a project."""
+    """Return a label of a project."""
     defaults = {"description": "", "color": "", "sort_order": 65535.0, "parent": None}
     return {**_within(common, project), "name": name, **defaults, **more}
 
 
 def cycle_row(common: Row, project: Row, name: str, days: tuple[date, date] | None, **more: Any) -> Row:
-    """A cycle from the first to the last of `days`, inclusive.
+    """Return a cycle from the first to the last of `days`, inclusive.
 
-    It begins a second after the project's local midnight and ends 23:59 after that of its last day, also
-    on a day of 23 hours (v1.3.1).
+    It begins a second after the project's local midnight and ends 23:59 hours after that of its last day,
+    even on a day of 23 hours (Plane v1.3.1).
     """
     zone = ZoneInfo(project["timezone"])
     start = end = None
@@ -75,7 +75,7 @@ def cycle_row(common: Row, project: Row, name: str, days: tuple[date, date] | No
 
 
 def module_row(common: Row, project: Row, name: str, days: tuple[date, date] | None, **more: Any) -> Row:
-    """A module; its dates are plain dates."""
+    """Return a module. Unlike those of a cycle, its dates are plain dates."""
     dates = {
         "start_date": days[0].isoformat() if days else None,
         "target_date": days[1].isoformat() if days else None,
@@ -85,12 +85,12 @@ def module_row(common: Row, project: Row, name: str, days: tuple[date, date] | N
 
 
 def _period() -> Row:
-    """What cycles and modules have in common."""
+    """Return what cycles and modules have in common."""
     return {"description": "", "view_props": {}, "sort_order": 65535.0, "archived_at": None, "logo_props": {}}
 
 
 def issue_row(common: Row, project: Row, number: int, fields: Mapping[str, Any]) -> Row:
-    """A work item. `fields` are any of Plane's own names, `state` the id of a state."""
+    """Return a work item. `fields` have Plane's names; `state` is the id of a state."""
     unset = "type_id point description_binary start_date target_date completed_at archived_at parent state"
     content = {"name": "", "description_html": "<p></p>", "priority": "none", "sequence_id": number}
     place = {"sort_order": 65535.0, "is_draft": False, "assignees": [], "labels": []}
@@ -99,6 +99,7 @@ def issue_row(common: Row, project: Row, number: int, fields: Mapping[str, Any])
 
 
 def link_row(common: Row, project: Row, issue: str, kind: str, period: str) -> Row:
-    """That an issue is in a cycle or a module: `kind` is the key that names the period."""
+    """Return the link of an issue to a cycle or module. `kind`: the key for the period's id."""
+    # Unlike all other rows that are built here, links have no external_source and external_id.
     common = {key: value for key, value in common.items() if not key.startswith("external_")}
     return {**_within(common, project), "sub_issues_count": 0, "issue": issue, kind: period}

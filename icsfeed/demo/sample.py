@@ -1,4 +1,4 @@
-"""A believable workspace for `icsfeed demo`: the same bytes on the same day, always the same ids."""
+"""The sample workspace of `icsfeed demo`: the same bytes on the same day, and always the same ids."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
@@ -21,9 +21,9 @@ from icsfeed.demo.sample_tables import PEOPLE, PROJECTS, Days, SampleProject, Sa
 
 SLUG = "acme-demo"
 API_KEY = "plane_api_demo0000000000000000000000demo"
-"""The only key of the sample: Anna's, who is in every project."""
+"""The only API key: that of Anna, who is a member of every project."""
 FILLED = "WEB"
-"""The project that a larger sample fills up."""
+"""The project that gets the issues of a larger sample."""
 SPACE = UUID("6f0c3a52-3f7e-5c1b-9a55-0d1c5feed000")
 STATES = {
     "Backlog": "backlog",
@@ -36,7 +36,7 @@ STATES = {
 
 
 def sample(today: date, *, issues: int = 0) -> DemoData:
-    """Three projects with about forty issues around `today`, the last project filled up to `issues`."""
+    """Return three projects with about forty issues around `today`; FILLED has at least `issues` of them."""
     data = DemoData()
     members = [DemoMember(sample_id("user", person.name), person.role) for person in PEOPLE]
     for person in PEOPLE:
@@ -48,19 +48,21 @@ def sample(today: date, *, issues: int = 0) -> DemoData:
         project = _project(source, today)
         tasks = list(source.tasks)
         if source.key == FILLED:
-            tasks += _filling(source, issues)
+            tasks += _filler_tasks(source, issues)
         _add_issues(project, tasks, today)
         data.projects[project.row["id"]] = project
     return data
 
 
 def sample_id(*names: str) -> str:
-    """The id of an object: `sample_id("project", "PROP")`, `sample_id("issue", "PROP", "1")`."""
+    """Return the id of an object: `sample_id("project", "PROP")`, `sample_id("issue", "PROP", "1")`."""
+    # Derived from names, so that the UIDs in a calendar app stay the same after a restart.
     return str(uuid5(SPACE, "/".join(names)))
 
 
 def _at(today: date, days: int, seconds: int = 0) -> str:
-    """A moment in the morning, `days` from today."""
+    """Return a moment in the morning, `days` from today."""
+    # With microseconds, as in Plane: revisions and incremental reads have to deal with them.
     return stamp(datetime.combine(today, time(7, 30, 0, 123456), UTC) + timedelta(days=days, seconds=seconds))
 
 
@@ -69,7 +71,7 @@ def _common(today: date, days: int, *names: str, seconds: int = 0) -> Row:
 
 
 def _project(source: SampleProject, today: date) -> DemoProject:
-    """The project without its issues."""
+    """Return the project without its issues."""
     common = _common(today, -120, "project", source.key)
     row = project_row(
         common,
@@ -89,17 +91,13 @@ def _project(source: SampleProject, today: date) -> DemoProject:
     for number, name in enumerate(source.labels):
         common = _common(today, -100, "label", source.key, name, seconds=number)
         project.labels[common["id"]] = label_row(common, row, name, color="#3F76FF")
-    _add_periods(project, source, today)
-    return project
-
-
-def _add_periods(project: DemoProject, source: SampleProject, today: date) -> None:
     for number, (name, days) in enumerate(source.cycles.items()):
         common = _common(today, -40, "cycle", source.key, name, seconds=number)
-        project.cycles[common["id"]] = cycle_row(common, project.row, name, _span(today, days))
+        project.cycles[common["id"]] = cycle_row(common, row, name, _span(today, days))
     for number, (name, days) in enumerate(source.modules.items()):
         common = _common(today, -40, "module", source.key, name, seconds=number)
-        project.modules[common["id"]] = module_row(common, project.row, name, _span(today, days))
+        project.modules[common["id"]] = module_row(common, row, name, _span(today, days))
+    return project
 
 
 def _span(today: date, days: Days | None) -> tuple[date, date] | None:
@@ -125,7 +123,7 @@ def _add_issues(project: DemoProject, tasks: Iterable[SampleTask], today: date) 
 
 
 def _issue(project: Row, number: int, task: SampleTask, today: date) -> Row:
-    """Created up to sixty days ago, saved some days later, never after this morning."""
+    """Return an issue that was created up to sixty days ago, and saved some days later."""
     key = project["identifier"]
     created = -60 + number % 50
     common = _common(today, created, "issue", key, str(number), seconds=number)
@@ -139,14 +137,14 @@ def _issue(project: Row, number: int, task: SampleTask, today: date) -> Row:
         "state": sample_id("state", key, task.state),
         "completed_at": common["updated_at"] if task.state == "Done" else None,
         "sort_order": 65535.0 + number * 10000,
-        "assignees": [sample_id("user", name) for name in task.who],
+        "assignees": [sample_id("user", name) for name in task.assignees],
         "labels": [sample_id("label", key, name) for name in task.labels],
     }
     return issue_row(common, project, number, fields)
 
 
 def _text(html: str) -> str:
-    """The description, its `@name` as Plane's mention component."""
+    """Return the description with a mention component, as Plane's editor writes it, for each `@name`."""
     for person in PEOPLE:
         user = sample_id("user", person.name)
         mention = f'entity_identifier="{user}" entity_name="user_mention"'
@@ -160,8 +158,8 @@ def _day(today: date, days: int | None) -> str | None:
     return None if days is None else (today + timedelta(days=days)).isoformat()
 
 
-def _filling(source: SampleProject, issues: int) -> list[SampleTask]:
-    """The tasks that the project lacks to hold `issues`: some undated, some with a span, over a year."""
+def _filler_tasks(source: SampleProject, issues: int) -> list[SampleTask]:
+    """Return the tasks that the project lacks to have `issues`, spread over a year; some have no date."""
     verbs, things = (
         ("Check", "Write", "Update", "Fix"),
         ("page", "form", "photo", "link", "text", "menu", "map"),
@@ -177,7 +175,7 @@ def _filling(source: SampleProject, issues: int) -> list[SampleTask]:
                 due=due,
                 start=due - number % 9 if due is not None and number % 3 == 0 else None,
                 priority=priorities[number * 5 % 7],
-                who=(source.people[number % 4],),
+                assignees=(source.people[number % 4],),
                 labels=(source.labels[number % 2],) if number % 5 else (),
                 text=f"<p>Number <strong>{number}</strong> of the long list.</p>",
             )

@@ -1,4 +1,4 @@
-"""What the sample workspace holds, as tables: people, projects, issues; days count from today."""
+"""The tables of the sample workspace: people, projects, issues. Days count from today."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ Days = tuple[int, int]
 
 
 class SamplePerson(Struct, frozen=True):
-    """`name` is the display name, used in the tables below."""
+    """A member. `name`: the display name, by which the tables below refer to it."""
 
     name: str
     first: str
@@ -15,14 +15,14 @@ class SamplePerson(Struct, frozen=True):
 
 
 class SampleTask(Struct, frozen=True):
-    """An issue. `due`, `start`: days from today; `parent`: a name; `@name` in `text` mentions a person."""
+    """An issue. `due`, `start`: days from today; `parent`: the name of one; `@name` in `text`: a mention."""
 
     name: str
     state: str = "Todo"
     due: int | None = None
     start: int | None = None
     priority: str = "none"
-    who: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     text: str = "<p></p>"
     parent: str | None = None

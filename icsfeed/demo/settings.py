@@ -3,13 +3,13 @@
 from icsfeed.config.schema import Auto, Config, Duration, Feed, Filter, Secret, Window, WorkspaceConfig
 from icsfeed.demo.sample import API_KEY, SLUG
 
-# Nothing behind these links is worth hiding, and they are the same at every start.
+# Constants, so that links stay the same at every start; they protect nothing but the sample.
 SECRET = "the sample workspace has no secrets at all"  # noqa: S105
 ADMIN_TOKEN = "admin-of-the-sample-workspace"  # noqa: S105
 
 
 def demo_config() -> Config:
-    """Feeds by project, by person, by filter, with spans, cycles and tasks, and one for each of them all."""
+    """Return a configuration with feeds by project, person and filter, with spans, cycles and tasks."""
     everything = Feed(everything=True, title="Everything", public=True)
     return Config(
         workspaces={

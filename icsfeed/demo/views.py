@@ -1,4 +1,4 @@
-"""What the routes answer: the rows that a key may see, as pages or bare lists of JSON."""
+"""The views: the rows that a key may see, as pages or as bare lists."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,7 +14,7 @@ GROUPS = ("cancelled", "completed", "started", "unstarted", "backlog")
 
 
 def list_view(rows: Callable[[RequestContext], list[Row]]) -> View:
-    """A page of `rows` with the chosen `fields`."""
+    """Return a view of a page of `rows` with the fields that the request names."""
 
     def view(context: RequestContext) -> PlaneResponse:
         body = page(rows(context), page_window(context.request.params))
@@ -25,22 +25,26 @@ def list_view(rows: Callable[[RequestContext], list[Row]]) -> View:
 
 
 def select_fields(row: Row, context: RequestContext) -> Row:
-    """The fields named in the parameter `fields`, unknown ones ignored; all of them if none is named."""
+    """Return the fields in the parameter `fields`, without unknown ones; all if it names none."""
     names = {name for name in context.request.params.get("fields", "").split(",") if name}
     return {key: value for key, value in row.items() if key in names} if names else row
 
 
 def projects(context: RequestContext) -> list[Row]:
-    """Joined and public projects, archived ones too; the joined first."""
+    """Return the joined and the public projects, archived ones too; the joined first."""
     user, slug = context.key.user, context.params["slug"]
-    here = (project for project in context.data.projects.values() if project.slug == slug)
-    seen = [found for found in here if found.role(user) is not None or found.row["network"] == 2]
-    seen.sort(key=lambda project: (project.role(user) is None, project.row["created_at"]))
-    return [_project(found, user) for found in seen]
+    visible = [
+        project
+        for project in context.data.projects.values()
+        # `network` 2 is a public project, which all members of the workspace see.
+        if project.slug == slug and (project.role(user) is not None or project.row["network"] == 2)
+    ]
+    visible.sort(key=lambda project: (project.role(user) is None, project.row["created_at"]))
+    return [_project(project, user) for project in visible]
 
 
 def _project(project: DemoProject, user: str) -> Row:
-    """A project as `user` sees it, with counts and membership. `sort_order` is null unless they joined."""
+    """Return a project as `user` sees it, with counts and membership. `sort_order` is null unless joined."""
     role = project.role(user)
     return {
         "id": project.row["id"],
@@ -63,8 +67,9 @@ def states(context: RequestContext) -> list[Row]:
 
 
 def labels(context: RequestContext) -> list[Row]:
-    """Any member of the workspace may ask; those who are not in the project get an empty list."""
+    """Return the labels; none to members of the workspace who are not in the project."""
     project = context.data.project(context.params["slug"], context.params["project"])
+    # Plane v1.3.1 checks only the workspace on this route, and filters the rows by membership instead.
     if project is None or project.role(context.key.user) is None:
         return []
     return ordered(list(project.labels.values()), "-created_at")
@@ -79,13 +84,16 @@ def modules(context: RequestContext) -> list[Row]:
 
 
 def _periods(project: DemoProject, periods: Mapping[str, Row]) -> list[Row]:
-    """Cycles or modules with their counts, the newest first, without the archived."""
+    """Return cycles or modules with their counts of issues, the newest first, without archived ones."""
     shown = ordered([row for row in periods.values() if not row["archived_at"]], "-created_at")
     return [{"id": row["id"], **_counts(project, row["id"]), **row} for row in shown]
 
 
 def _counts(project: DemoProject, period_id: str) -> dict[str, int]:
-    """Issues by the group of their state. A module counts the *groups* that occur, 0 or 1 each (v1.3.1)."""
+    """Return counts of issues by the group of their state.
+
+    Plane v1.3.1 counts for a module the *groups* that occur: each is 0 or 1.
+    """
     groups = [project.group(issue) for issue in _issues_in(project, period_id)]
     most = 1 if period_id in project.modules else len(groups)
     counts = {f"{group}_issues": min(groups.count(group), most) for group in GROUPS}
@@ -93,7 +101,7 @@ def _counts(project: DemoProject, period_id: str) -> dict[str, int]:
 
 
 def period_issues(context: RequestContext) -> list[Row]:
-    """The issues of a cycle or module, oldest first; none if it is unknown."""
+    """Return the issues of a cycle or module, the oldest first; none if it is unknown."""
     order = context.request.params.get("order_by") or "created_at"
     return ordered(_issues_in(context.project, context.params["id"]), order)
 
@@ -104,14 +112,14 @@ def _issues_in(project: DemoProject, period_id: str) -> list[Row]:
 
 
 def project_members(context: RequestContext) -> PlaneResponse:
-    """A bare list of users without roles, removed ones and bots included; any workspace member may ask."""
-    found = context.data.project(context.params["slug"], context.params["project"])
-    people = context.data.members_of(found.members if found else ())
+    """Answer a bare list of users without roles, with removed ones and bots, to any workspace member."""
+    project = context.data.project(context.params["slug"], context.params["project"])
+    people = context.data.members_of(project.members if project else ())
     return json_response(200, [user.row() for _, user in people])
 
 
 def workspace_members(context: RequestContext) -> PlaneResponse:
-    """A bare list of users with their roles."""
+    """Answer a bare list of users with their roles."""
     people = context.data.members_of(context.workspace.members)
     return json_response(200, [user.row() | {"role": member.role} for member, user in people])
 

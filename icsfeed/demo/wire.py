@@ -1,4 +1,4 @@
-"""Requests, responses, and the errors of Plane v1.3.1 in its own words."""
+"""Requests and responses, and the errors with which Plane v1.3.1 answers."""
 
 import gzip
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,17 +9,17 @@ import msgspec
 from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Send
 from msgspec import Struct, field
 
-ALWAYS = {
+COMMON_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-GZIP_FROM = 200
-"""Bytes. Django does not compress shorter bodies, and leaves Accept-Encoding out of their Vary."""
+MIN_GZIP_BYTES = 200
+"""Django compresses no shorter bodies, and leaves Accept-Encoding out of their Vary."""
 
 
 class PlaneRequest(Struct, frozen=True):
-    """A request. `query` is the raw query string, `headers` have lower-case names."""
+    """A request. `query`: the raw query string; `headers`: with names in lower case."""
 
     method: str
     path: str
@@ -29,12 +29,12 @@ class PlaneRequest(Struct, frozen=True):
 
     @property
     def params(self) -> dict[str, str]:
-        """The query's parameters; of a repeated one the last, as in Django."""
+        """The parameters of the query; of a repeated one the last, as in Django."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
 class PlaneResponse(Struct):
-    """A response; sent whole, unless a subclass sends it otherwise."""
+    """A response, which a subclass may send in another way."""
 
     status: int
     body: bytes = b""
@@ -45,7 +45,7 @@ class PlaneResponse(Struct):
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
     def start(self) -> HTTPResponseStartEvent:
-        """The status and the headers, with the length of the whole body."""
+        """Return the status and the headers, with the length of the whole body."""
         headers = {"Content-Length": str(len(self.body))} | self.headers
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         return {"type": "http.response.start", "status": self.status, "headers": raw}
@@ -67,12 +67,12 @@ def json_response(status: int, body: object, headers: Mapping[str, str] = {}) ->
 
 
 def page_not_found() -> PlaneRefusal:
-    """No such path: checked before the key, and not counted."""
+    """Return the refusal of an unknown path, which is checked before the key and not counted."""
     return PlaneRefusal(json_response(404, {"error": "Page not found."}))
 
 
 def no_permission() -> PlaneRefusal:
-    """The same for a foreign, an unknown and a deleted project, and for a wrong workspace."""
+    """Return the refusal of a foreign, unknown or deleted project, and of a wrong workspace."""
     return PlaneRefusal(json_response(403, {"detail": "You do not have permission to perform this action."}))
 
 
@@ -81,7 +81,7 @@ def no_key() -> PlaneRefusal:
 
 
 def bad_key() -> PlaneRefusal:
-    """An unknown, expired or disabled key: 403, not 401."""
+    """Return the refusal of an unknown, expired or disabled key: 403, where a missing one is a 401."""
     return PlaneRefusal(json_response(403, {"detail": "Given API token is not valid"}))
 
 
@@ -90,7 +90,7 @@ def bad_request(body: object) -> PlaneRefusal:
 
 
 def went_wrong() -> PlaneRefusal:
-    """What Plane answers when its code raised, as for an unknown `order_by`."""
+    """Return the answer of Plane when its code raises an exception, as for an unknown `order_by`."""
     return PlaneRefusal(json_response(500, {"error": "Something went wrong please try again later"}))
 
 
@@ -100,20 +100,21 @@ def rate_limited(retry_after: int) -> PlaneRefusal:
 
 
 def finish(response: PlaneResponse, request: PlaneRequest) -> PlaneResponse:
-    """Add the headers that every response has, and compress it if the client accepts gzip."""
-    long = len(response.body) >= GZIP_FROM
+    """Add the headers of every response, and compress the body if the client accepts gzip."""
+    long = len(response.body) >= MIN_GZIP_BYTES
     vary = "Accept-Encoding, Cookie, origin" if long else "Cookie, origin"
-    response.headers = {"Vary": vary} | ALWAYS | response.headers
+    response.headers = {"Vary": vary} | COMMON_HEADERS | response.headers
     if response.status != 301:
         response.headers.setdefault("X-Frame-Options", "DENY")
     if long and "gzip" in request.headers.get("accept-encoding", ""):
+        # No time in it: the demo answers the same bytes after a restart.
         response.body = gzip.compress(response.body, compresslevel=6, mtime=0)
         response.headers["Content-Encoding"] = "gzip"
     return response
 
 
 async def read_request(scope: HTTPScope, receive: Receive) -> PlaneRequest:
-    """Read the whole request. Litestar strips the last slash, which Plane requires: hence the raw path."""
+    """Read a whole request."""
     body = bytearray()
     while True:
         message: Any = await receive()
@@ -122,6 +123,7 @@ async def read_request(scope: HTTPScope, receive: Receive) -> PlaneRequest:
             break
     return PlaneRequest(
         method=scope["method"],
+        # litestar (2.25) strips the last slash from `path`, and Plane redirects paths without one.
         path=scope["raw_path"].partition(b"?")[0].decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},

@@ -82,6 +82,7 @@ async def live_state(
         transport = httpx.AsyncHTTPTransport(verify=trusted(environ))
     try:
         async with httpx.AsyncClient(transport=transport, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+            # /health needs neither Plane nor the store: nobody restarts a server because Plane is down.
             if only_live:
                 live = (await _get_json(client, f"{url.rstrip('/')}/health")).get("status") == "healthy"
                 return LiveState(live, live, {} if live else NOT_ICSFEED)
@@ -103,6 +104,7 @@ def _decode_health(body: Mapping[str, Any]) -> LiveState:
 async def _get_json(client: httpx.AsyncClient, url: str) -> dict[str, Any]:
     """Return the JSON object of the answer, whatever its status; empty if it is none or too large."""
     async with client.stream("GET", url) as response:
+        # Any server may run there, and some answer without end.
         body, is_whole = await read_body(response, MAX_BODY_BYTES)
     if not is_whole:
         return {}

@@ -41,20 +41,20 @@ def _config(feeds: dict[str, Feed] | None = None, **workspace: Any) -> Config:
     return replace(config, workspaces={"demo": replace(config.workspaces["demo"], **workspace)})
 
 
-async def _found(world: World) -> list[Finding]:
+async def _findings(world: World) -> list[Finding]:
     return [finding async for finding in check(world.service)]
 
 
 async def _about(feed: Feed, about: str = "feed x", **options: Any) -> list[Finding]:
     async with serving(_config({"x": feed}), **options) as world:
-        return [finding for finding in await _found(world) if finding.about == about]
+        return [finding for finding in await _findings(world) if finding.about == about]
 
 
 async def test_all_is_well_with_the_sample() -> None:
     async with serving() as world:
-        found = await _found(world)
-    assert {finding.level for finding in found} == {"ok"}
-    lines = [f"{finding.about}: {finding.text}" for finding in found]
+        findings = await _findings(world)
+    assert {finding.level for finding in findings} == {"ok"}
+    lines = [f"{finding.about}: {finding.text}" for finding in findings]
     assert lines[:3] == [
         "workspace demo: Plane v1.3.1 accepts the key of anna",
         "workspace demo: projects: OPS, PROP, WEB",
@@ -65,13 +65,13 @@ async def test_all_is_well_with_the_sample() -> None:
     assert everything.startswith("feed everything: 37 items, ")
     assert everything.endswith(" bytes; not in it: 3 undated, 1 with only a start date")
     assert len([line for line in lines if line.startswith("feed ")]) == 7 + 3 + 5
-    assert first_error(found) is None
+    assert first_error(findings) is None
 
 
 async def test_an_automatic_feed_whose_name_is_configured_is_checked_once() -> None:
     async with serving(settings({"project-prop": Feed(project="OPS")})) as world:
-        found = [finding.about for finding in await _found(world)]
-    assert found.count("feed project-prop") == 1
+        findings = [finding.about for finding in await _findings(world)]
+    assert findings.count("feed project-prop") == 1
 
 
 @pytest.mark.parametrize(
@@ -92,49 +92,49 @@ async def test_a_workspace_that_cannot_be_read_is_an_error_and_so_are_its_feeds(
 ) -> None:
     async with serving(_config({"x": Feed(everything=True)})) as world:
         world.faults.add("", fault, None)
-        found = await _found(world)
-    assert [(finding.level, finding.about) for finding in found] == [
+        findings = await _findings(world)
+    assert [(finding.level, finding.about) for finding in findings] == [
         ("error", "workspace demo"),
         ("error", "feed x"),
     ]
-    assert words in found[0].text
-    assert isinstance(first_error(found), kind)
-    assert isinstance(found[1].error, NoCopy)
+    assert words in findings[0].text
+    assert isinstance(first_error(findings), kind)
+    assert isinstance(findings[1].error, NoCopy)
 
 
-async def test_a_project_that_may_not_be_read_is_the_reason_for_what_is_missing() -> None:
+async def test_a_project_that_the_key_may_not_read_is_an_error() -> None:
     async with serving(_config()) as world:
         world.faults.add("/work-items/", f.answering(403, b'{"detail":"no"}'), None)
-        found = await _found(world)
-    assert (found[-1].level, found[-1].about) == ("error", "workspace demo")
-    assert "lacks access" in found[-1].text
-    assert isinstance(first_error(found), NoAccess)
+        findings = await _findings(world)
+    assert (findings[-1].level, findings[-1].about) == ("error", "workspace demo")
+    assert "lacks access" in findings[-1].text
+    assert isinstance(first_error(findings), NoAccess)
 
 
-async def test_a_plane_that_is_too_slow_is_told_so() -> None:
+async def test_a_slow_plane_is_an_error() -> None:
     config = replace(_config(), cache=replace(Cache(), deadline=0.01))
     async with serving(config) as world:
         world.faults.add("/work-items/", f.delayed(60), None)
-        found = await _found(world)
-    assert found[-1].text == "reading it takes longer than the deadline"
-    assert found[-1].level == "error"
+        findings = await _findings(world)
+    assert findings[-1].text == "reading it takes longer than the deadline"
+    assert findings[-1].level == "error"
 
 
 async def test_projects_that_the_key_has_not_joined_are_named() -> None:
     prop = "PROP"
     async with serving(_config(projects=("prop", "OPPS", "X"))) as world:
-        found = await _found(world)
-    errors = [finding for finding in found if finding.level == "error"]
+        findings = await _findings(world)
+    errors = [finding for finding in findings if finding.level == "error"]
     assert ["'OPPS'" in errors[0].text, "'X'" in errors[1].text, len(errors)] == [True, True, 2]
-    assert isinstance(first_error(found), NoAccess)
-    assert any(prop in finding.text for finding in found if finding.level == "ok")
+    assert isinstance(first_error(findings), NoAccess)
+    assert any(prop in finding.text for finding in findings if finding.level == "ok")
 
 
 async def test_projects_may_be_named_by_id() -> None:
     async with serving() as world:
         ids = tuple(world.data.projects)
     async with serving(_config(projects=ids)) as world:
-        assert first_error(await _found(world)) is None
+        assert first_error(await _findings(world)) is None
 
 
 async def test_a_key_without_any_project_is_an_error() -> None:
@@ -143,28 +143,33 @@ async def test_a_key_without_any_project_is_an_error() -> None:
     async with serving() as world:
         data.users, data.keys, data.workspaces = world.data.users, world.data.keys, world.data.workspaces
     async with serving(_config(), data=data, clock=clock) as world:
-        found = await _found(world)
-    assert "has joined no project" in found[-1].text
-    assert isinstance(first_error(found), NoAccess)
+        findings = await _findings(world)
+    assert "has joined no project" in findings[-1].text
+    assert isinstance(first_error(findings), NoAccess)
 
 
-async def test_what_is_not_active_is_told_and_not_tried() -> None:
+async def test_what_is_not_active_is_listed_and_not_tried() -> None:
     config = _config({"x": Feed(everything=True)}, active=False)
     async with serving(config) as world:
-        found = await _found(world)
+        findings = await _findings(world)
         assert world.faults.count() == 0
-    assert [(finding.level, finding.text) for finding in found] == [
+    assert [(finding.level, finding.text) for finding in findings] == [
         ("ok", "is not active; its feeds answer 404"),
         ("ok", "is not active"),
     ]
     assert (await _about(Feed(everything=True, active=False)))[0].text == "is not active"
 
 
-async def test_issues_that_cannot_be_understood_are_counted() -> None:
+async def test_unreadable_issues_are_counted() -> None:
     async with serving(_config()) as world:
         world.faults.add("/work-items/", f.malformed(created_at=None), times=2)
-        found = await _found(world)
-    assert found[-1] == ("warning", "workspace demo", "2 issues could not be read; the log names them", None)
+        findings = await _findings(world)
+    assert findings[-1] == (
+        "warning",
+        "workspace demo",
+        "2 issues could not be read; the log names them",
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -190,10 +195,10 @@ async def test_issues_that_cannot_be_understood_are_counted() -> None:
     ],
 )
 async def test_an_empty_feed_says_why(feed: Feed, reason: str) -> None:
-    found = await _about(feed)
-    assert found[-1].level == "warning"
-    assert found[-1].text.startswith("is empty: ")
-    assert reason in found[-1].text
+    findings = await _about(feed)
+    assert findings[-1].level == "warning"
+    assert findings[-1].text.startswith("is empty: ")
+    assert reason in findings[-1].text
 
 
 async def test_a_feed_of_somebody_without_issues_or_of_a_project_without_any_says_so() -> None:
@@ -204,7 +209,7 @@ async def test_a_feed_of_somebody_without_issues_or_of_a_project_without_any_say
         world.data.projects[
             next(p for p, q in world.data.projects.items() if q.row["identifier"] == "OPS")
         ].issues = {}
-        texts = [finding.text for finding in await _found(world) if finding.level == "warning"]
+        texts = [finding.text for finding in await _findings(world) if finding.level == "warning"]
     assert texts == ["is empty: no issue is assigned to eva", "is empty: its projects have no issues"]
 
 
@@ -213,11 +218,11 @@ async def test_a_feed_without_due_dates_says_so() -> None:
         for project in world.data.projects.values():
             for issue in project.issues.values():
                 issue["target_date"] = None
-        found = (await _found(world))[-1]
-    assert found.text == "is empty: no issue has a due date (3 have only a start date, 7 none)"
+        findings = (await _findings(world))[-1]
+    assert findings.text == "is empty: no issue has a due date (3 have only a start date, 7 none)"
 
 
-async def test_names_in_a_filter_that_nothing_has_are_told() -> None:
+async def test_unknown_names_in_a_filter_are_warnings() -> None:
     where = Filter(
         label=("bgu", "Budget"),
         assignee=("bob", "none"),
@@ -235,27 +240,29 @@ async def test_names_in_a_filter_that_nothing_has_are_told() -> None:
 @pytest.mark.parametrize(
     ("feed", "kind"), [(Feed(assignee="nobody"), NameNotFound), (Feed(project="NOPE"), NameNotFound)]
 )
-async def test_a_feed_that_names_what_is_not_there_is_an_error(feed: Feed, kind: type[Exception]) -> None:
-    found = await _about(feed)
-    assert [finding.level for finding in found] == ["error"]
-    assert isinstance(found[0].error, kind)
-    assert "there is:" in found[0].text
+async def test_a_feed_with_an_unknown_person_or_project_is_an_error(
+    feed: Feed, kind: type[Exception]
+) -> None:
+    findings = await _about(feed)
+    assert [finding.level for finding in findings] == ["error"]
+    assert isinstance(findings[0].error, kind)
+    assert "there is:" in findings[0].text
 
 
-async def test_a_person_whom_a_name_does_not_tell_apart_is_an_error() -> None:
+async def test_an_ambiguous_person_is_an_error() -> None:
     async with serving(_config({"x": Feed(assignee="anna")})) as world:
         ben = next(user for user in world.data.users.values() if user.display_name == "ben")
         world.data.users[ben.id] = replace(ben, display_name="Anna")
-        found = (await _found(world))[-1]
-    assert isinstance(found.error, AmbiguousName)
-    assert "ben@example.com" in found.text
+        findings = (await _findings(world))[-1]
+    assert isinstance(findings.error, AmbiguousName)
+    assert "ben@example.com" in findings.text
 
 
 async def test_a_feed_too_large_for_some_services_is_a_warning() -> None:
     long = Feed(everything=True, summary="{name} " + "x" * 25_000)
-    found = await _about(long)
-    assert [finding.level for finding in found] == ["ok", "warning"]
-    assert "give it a window" in found[1].text
+    findings = await _about(long)
+    assert [finding.level for finding in findings] == ["ok", "warning"]
+    assert "give it a window" in findings[1].text
     small = await _about(replace(long, window=Window(Duration(DAY), Duration(DAY))))
     assert [finding.level for finding in small] == ["ok"]
 
@@ -268,7 +275,7 @@ async def test_a_long_list_of_members_is_cut() -> None:
             user = replace(anna, id=f"00000000-0000-4000-8000-{number:012}", email=f"x{number}@example.com")
             world.data.users[user.id] = user
             workspace.members.append(replace(workspace.members[0], user=user.id))
-        text = (await _found(world))[-1].text
+        text = (await _findings(world))[-1].text
     assert text.startswith("members: 35 (")
     assert text.endswith(", …)")
 
@@ -278,15 +285,15 @@ async def test_a_sign_in_header_that_others_could_send_is_a_warning() -> None:
     for secret, levels in ((None, ["warning"]), (Secret("s" * 16), [])):
         config = replace(_config(), auth_proxy=replace(proxy, secret=secret))
         async with serving(config) as world:
-            found = [finding for finding in await _found(world) if finding.about == "auth_proxy"]
-        assert [finding.level for finding in found] == levels
-        assert all("10.0.0.0/8" in finding.text for finding in found)
+            findings = [finding for finding in await _findings(world) if finding.about == "auth_proxy"]
+        assert [finding.level for finding in findings] == levels
+        assert all("10.0.0.0/8" in finding.text for finding in findings)
 
 
-async def test_host_names_are_shown_as_they_are_used() -> None:
+async def test_host_names_are_shown_in_their_ascii_form() -> None:
     async with serving(
         replace(_config(), cors=("https://xn--mller-kva.example", "https://plain.example"))
     ) as world:
-        found = [finding.text for finding in await _found(world) if "xn--" in finding.text]
-    assert len(found) == 1
-    assert found[0].startswith("cors is https://xn--mller-kva.example")
+        findings = [finding.text for finding in await _findings(world) if "xn--" in finding.text]
+    assert len(findings) == 1
+    assert findings[0].startswith("cors is https://xn--mller-kva.example")

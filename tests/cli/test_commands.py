@@ -1,4 +1,4 @@
-"""Each command does what its help says, as a process of its own, and ends with the documented code."""
+"""Each command does what its help says, in a process of its own, and exits with the documented code."""
 
 import json
 import re
@@ -53,8 +53,8 @@ def configured(tmp_path: Path, plane: str) -> Path:
 
 def test_demo_serves_every_feed_it_prints(tmp_path: Path) -> None:
     with running("demo", "--port", "0", "--json", cwd=tmp_path) as process:
-        said = first_json(process)
-        answers = {name: httpx.get(links["ics"]) for name, links in said["feeds"].items()}
+        printed = first_json(process)
+        answers = {name: httpx.get(links["ics"]) for name, links in printed["feeds"].items()}
     assert {"everything", "property", "anna", "project-prop", "assignee-anna"} <= answers.keys()
     assert {answer.status_code for answer in answers.values()} == {200}
     events = {name: Calendar.from_ical(answer.content).walk("VEVENT") for name, answer in answers.items()}
@@ -71,7 +71,7 @@ def test_demo_serves_the_page_and_the_frame_of_every_feed_it_prints(tmp_path: Pa
     assert {answer.headers["content-type"] for answer in answers} == {"text/html; charset=utf-8"}
 
 
-def test_demo_prints_a_page_to_begin_with(tmp_path: Path) -> None:
+def test_demo_prints_a_page(tmp_path: Path) -> None:
     with running("demo", "--port", "0", cwd=tmp_path) as process:
         assert process.stdout is not None
         page = next(line for line in process.stdout if line.rstrip().endswith("/plan"))
@@ -83,7 +83,7 @@ def test_demo_prints_a_page_to_begin_with(tmp_path: Path) -> None:
     ("proxy", "forwarded", "status"),
     [("127.0.0.1", "10.1.2.3", 200), ("10.0.0.0/8", "10.1.2.3", 403), ("10.0.0.0/8", "", 403)],
 )
-def test_the_sign_in_proxy_is_known_by_its_connection(
+def test_the_sign_in_proxy_is_recognised_by_its_connection(
     configured: Path, proxy: str, forwarded: str, status: int
 ) -> None:
     with (configured / "feeds.yaml").open("a", encoding="utf-8") as file:
@@ -97,14 +97,14 @@ def test_the_sign_in_proxy_is_known_by_its_connection(
     assert ("Signed in as anna@example.com" in answer.text) is (status == 200)
 
 
-def test_doctor_says_what_each_app_will_make_of_a_feed(tmp_path: Path) -> None:
+def test_doctor_says_which_apps_fail_with_a_feed(tmp_path: Path) -> None:
     with running("demo", "--port", "0", "--json", cwd=tmp_path) as process:
         link = first_json(process)["feeds"]["property"]["ics"]
         shown = run("doctor", link, cwd=tmp_path)
-        told = json.loads(run("doctor", "--json", link, cwd=tmp_path).stdout)
+        report = json.loads(run("doctor", "--json", link, cwd=tmp_path).stdout)
         nothing = run("doctor", link.replace("icsf_", "icsf_x"), cwd=tmp_path)
         gone = run("doctor", "http://127.0.0.1:9/x.ics", cwd=tmp_path)
-    words = {one["app"]: one["word"] for one in told["apps"]}
+    words = {one["app"]: one["word"] for one in report["apps"]}
     # The demo listens on this machine alone.
     assert {app for app, word in words.items() if word == "fails"} == {
         "Google Calendar",
@@ -113,7 +113,7 @@ def test_doctor_says_what_each_app_will_make_of_a_feed(tmp_path: Path) -> None:
     }
     assert (words["Thunderbird"], words["Apple Calendar"], words["Home Assistant"]) == ("works",) * 3
     assert all(f"{app:<16}  {word}" in shown.stdout for app, word in words.items())
-    assert "icsf_" not in shown.stdout + shown.stderr + json.dumps(told)
+    assert "icsf_" not in shown.stdout + shown.stderr + json.dumps(report)
     assert (shown.returncode, nothing.returncode, gone.returncode) == (4, 76, 69)
 
 
@@ -152,7 +152,7 @@ def test_serve_runs_from_the_environment_alone(tmp_path: Path, env: dict[str, st
     assert front.json()["name"] == "icsfeed"
 
 
-def test_status_says_how_a_server_is(tmp_path: Path, env: dict[str, str]) -> None:
+def test_status_reports_the_health_of_a_server(tmp_path: Path, env: dict[str, str]) -> None:
     with running("serve", "--port", "0", cwd=tmp_path, env=env) as process:
         url = line_with(process, "listening on").split()[-1]
         links = json.loads(run("urls", "--json", cwd=tmp_path, env=env).stdout)["feeds"]
@@ -188,7 +188,7 @@ def test_render_writes_the_calendar(configured: Path) -> None:
     )
 
 
-def test_export_writes_what_can_be_made_and_ends_with_4_for_the_rest(configured: Path) -> None:
+def test_export_writes_what_can_be_rendered_and_exits_with_4_for_the_rest(configured: Path) -> None:
     env = {"STATE_DIRECTORY": str(configured / "state")}
     done = run("export", "out", cwd=configured, env=env)
     assert (done.returncode, done.stdout) == (
@@ -210,7 +210,7 @@ def test_render_narrows_as_a_url_does(configured: Path) -> None:
     assert {todo["PRIORITY"] for todo in todos} == {1}
 
 
-def test_render_knows_whose_the_name_of_an_automatic_feed_is(tmp_path: Path) -> None:
+def test_render_knows_who_owns_the_name_of_an_automatic_feed(tmp_path: Path) -> None:
     data, env = sample(datetime.now(UTC).date()), {"STATE_DIRECTORY": str(tmp_path / "state")}
     with plane_served(data) as plane:
         (tmp_path / "feeds.yaml").write_text(
@@ -227,7 +227,7 @@ def test_render_knows_whose_the_name_of_an_automatic_feed_is(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "text"),
     [
         pytest.param(["render", "nope"], 2, "there is no such feed", id="unknown feed"),
         pytest.param(["render", "property", "--query", "days=x"], 2, "days: must be", id="bad parameter"),
@@ -251,17 +251,17 @@ def test_render_knows_whose_the_name_of_an_automatic_feed_is(tmp_path: Path) -> 
         pytest.param(["nonsense"], 2, "No such command", id="unknown command"),
     ],
 )
-def test_what_goes_wrong_is_one_sentence_and_a_code(
-    configured: Path, arguments: list[str], code: int, said: str
+def test_an_error_is_one_sentence_and_an_exit_code(
+    configured: Path, arguments: list[str], code: int, text: str
 ) -> None:
     done = run(*arguments, cwd=configured)
     assert done.returncode == code, done.stderr
-    assert said in done.stdout + done.stderr
+    assert text in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("changed", "code", "said"),
+    ("changed", "code", "text"),
     [
         pytest.param({"PLANE_API_KEY": "plane_api_wrong"}, 77, "does not accept the API key", id="wrong key"),
         pytest.param({"PLANE_WORKSPACE": "elsewhere"}, 77, "check the slug", id="wrong slug"),
@@ -275,11 +275,11 @@ def test_what_goes_wrong_is_one_sentence_and_a_code(
 )
 @pytest.mark.parametrize("command", [["check"], ["render", "all"]], ids=["check", "render"])
 def test_what_is_wrong_with_plane_or_its_key_decides_the_code(
-    tmp_path: Path, env: dict[str, str], command: list[str], changed: dict[str, str], code: int, said: str
+    tmp_path: Path, env: dict[str, str], command: list[str], changed: dict[str, str], code: int, text: str
 ) -> None:
     done = run(*command, cwd=tmp_path, env={**env, **changed})
     assert done.returncode == code, done.stderr
-    assert said in done.stdout + done.stderr
+    assert text in done.stdout + done.stderr
     assert "plane_api_" not in done.stdout + done.stderr
 
 
@@ -334,7 +334,7 @@ def test_init_prints_the_schema(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command", [("check",), ("urls",), ("render", "property"), ("export", "out"), ("serve",)]
 )
-def test_an_environment_that_cannot_be_used_is_one_line_that_names_the_variable(
+def test_an_unusable_environment_is_one_line_that_names_the_variable(
     configured: Path, command: tuple[str, ...]
 ) -> None:
     unusable = {"HTTP_PROXY": "socks5://user:hidden@proxy:1080", "NO_PROXY": "localhost,[::1]"}
@@ -351,7 +351,7 @@ def test_addresses_that_no_proxy_names_are_asked_directly(configured: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "text"),
     [
         (("render", "proprety"), "did you mean property?"),
         (("urls", "Property1"), "did you mean property?"),
@@ -360,8 +360,8 @@ def test_addresses_that_no_proxy_names_are_asked_directly(configured: Path) -> N
         (("status", "http://127.0.0.1:9", "--url", "http://127.0.0.1:9"), "once"),
     ],
 )
-def test_what_fails_says_what_to_do(configured: Path, command: tuple[str, ...], said: str) -> None:
-    assert said in run(*command, cwd=configured).stderr
+def test_what_fails_says_what_to_do(configured: Path, command: tuple[str, ...], text: str) -> None:
+    assert text in run(*command, cwd=configured).stderr
 
 
 def test_check_tries_the_store(configured: Path) -> None:
@@ -373,7 +373,7 @@ def test_check_tries_the_store(configured: Path) -> None:
     assert "hidden" not in done.stdout + done.stderr
 
 
-def test_a_configuration_without_feeds_is_said(tmp_path: Path, plane: str) -> None:
+def test_a_configuration_without_feeds_is_reported(tmp_path: Path, plane: str) -> None:
     (tmp_path / "feeds.yaml").write_text(
         f"workspaces: {{{SLUG}: {{url: '{plane}', api_key: {API_KEY}}}}}\n", encoding="utf-8"
     )

@@ -1,4 +1,4 @@
-"""What is printed for people: nothing that a name or a server says may steer their terminal."""
+"""What is printed for people: no name and no answer of a server may steer their terminal."""
 
 import pytest
 

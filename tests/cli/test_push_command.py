@@ -1,4 +1,4 @@
-"""`icsfeed push` and `check` as a person runs them: real processes, a real Plane's API, a real Radicale."""
+"""`icsfeed push` and `check` as people run them: real processes, a Plane over HTTP, a real Radicale."""
 
 import io
 import json
@@ -71,7 +71,7 @@ def icsfeed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def pushed(folder: Path, *arguments: str) -> dict[str, Any]:
-    """What `push team --json` says."""
+    """Return what `push team --json` prints, with the exit code."""
     done = icsfeed(folder, "push", "team", "--json", *arguments)
     assert done.stdout, done.stderr
     (found,) = json.loads(done.stdout)["targets"]
@@ -96,7 +96,7 @@ def test_push_fills_the_calendar_and_says_what_it_did(folder: Path, dav: DavServ
     assert (again["code"], again["kept"], again["requests"]) == (0, count, 1)
 
 
-def test_a_person_who_looks_sees_how_far_it_is(folder: Path) -> None:
+def test_progress_is_shown_on_a_terminal(folder: Path) -> None:
     ours, theirs = os.openpty()
     environment = {**BARE, "STATE_DIRECTORY": str(folder / "state"), "TERM": "xterm", "COLUMNS": "80"}
     command = [sys.executable, "-m", "icsfeed", "push", "team"]
@@ -117,14 +117,14 @@ def test_a_person_who_looks_sees_how_far_it_is(folder: Path) -> None:
 
 
 def _read(screen: io.FileIO) -> bytes:
-    """What a terminal shows next; nothing, once nobody writes to it any more."""
+    """Return what a terminal shows next; nothing once its other end is closed."""
     try:
         return screen.read(65_536) or b""
     except OSError:
         return b""
 
 
-def test_a_dry_run_prints_the_plan_and_makes_nothing(folder: Path, dav: DavServer) -> None:
+def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, dav: DavServer) -> None:
     done = icsfeed(folder, "push", "team", "--dry-run")
     lines = done.stdout.splitlines()
     assert (done.returncode, lines[0].split()[0]) == (0, "create")

@@ -1,4 +1,4 @@
-"""The budget of a key, and the answers that do not count against it."""
+"""The rate limit of a key, and the answers that do not count against it."""
 
 from datetime import timedelta
 
@@ -48,7 +48,7 @@ async def test_service_keys_have_more_and_both_can_be_set(data: DemoData, clock:
         assert [(await client.get(ME)).status_code for _ in range(2)] == [200, 429]
 
 
-async def test_each_key_has_its_own_budget(data: DemoData, clock: Clock) -> None:
+async def test_each_key_has_its_own_limit(data: DemoData, clock: Clock) -> None:
     app = create_plane(data, clock, limits=KeyLimits(person=1))
     bob = "plane_api_b0b00000000000000000000000000002"
     async with connect(app) as client:

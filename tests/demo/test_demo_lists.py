@@ -1,4 +1,4 @@
-"""Pages and orders of lists longer than the recorded ones."""
+"""Pages and orders of lists that are longer than the recorded ones."""
 
 from datetime import UTC, date, datetime
 
@@ -20,14 +20,14 @@ WEB = f"/api/v1/workspaces/acme-demo/projects/{sample_id('project', 'WEB')}/"
 
 
 async def _walk(client: httpx.AsyncClient, path: str) -> list[str]:
-    """All ids, page after page."""
+    """Return all ids, page after page."""
     found, cursor = [], ""
     while True:
-        told = (await client.get(f"{path}{cursor}")).json()
-        found += [row["id"] for row in told["results"]]
-        if not told["next_page_results"]:
+        answer = (await client.get(f"{path}{cursor}")).json()
+        found += [row["id"] for row in answer["results"]]
+        if not answer["next_page_results"]:
             return found
-        cursor = f"&cursor={told['next_cursor']}"
+        cursor = f"&cursor={answer['next_cursor']}"
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 1000])
@@ -40,7 +40,7 @@ async def test_a_walk_over_the_pages_finds_every_issue_once(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("total", "asked", "told"),
+    ("total", "asked", "answer"),
     [
         (0, PageWindow(10), (0, 0, False, False)),
         (20, PageWindow(10), (10, 2, True, False)),
@@ -48,10 +48,12 @@ async def test_a_walk_over_the_pages_finds_every_issue_once(size: int) -> None:
         (21, PageWindow(10, 2), (1, 3, False, True)),
     ],
 )
-def test_a_page_says_where_it_is(total: int, asked: PageWindow, told: tuple[int, int, bool, bool]) -> None:
+def test_a_page_states_its_place_in_the_list(
+    total: int, asked: PageWindow, answer: tuple[int, int, bool, bool]
+) -> None:
     body = page([{"id": str(number)} for number in range(total)], asked)
     keys = ("count", "total_pages", "next_page_results", "prev_page_results")
-    assert tuple(body[key] for key in keys) == told
+    assert tuple(body[key] for key in keys) == answer
 
 
 @pytest.mark.parametrize(

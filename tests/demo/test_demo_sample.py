@@ -1,4 +1,4 @@
-"""The sample workspace: the same for a day, rich enough to show every feature, and large on demand."""
+"""The sample workspace: the same all day, with something for every feature, and large on demand."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -35,7 +35,7 @@ def test_another_day_gives_the_same_ids_and_later_dates() -> None:
     assert one[0]["target_date"] < two[0]["target_date"]
 
 
-def test_it_shows_what_a_calendar_has_to_deal_with() -> None:
+def test_it_has_something_for_every_feature() -> None:
     data = sample(TODAY)
     issues, today = _issues(data), TODAY.isoformat()
     groups = {data.projects[issue["project"]].group(issue) for issue in issues}
@@ -76,7 +76,7 @@ def test_everything_an_issue_names_exists() -> None:
         assert set(project.links) <= set(project.cycles) | set(project.modules)
 
 
-def test_numbers_are_given_once() -> None:
+def test_numbers_are_unique_and_without_gaps() -> None:
     for project in sample(TODAY, issues=100).projects.values():
         numbers = Counter(issue["sequence_id"] for issue in project.issues.values())
         assert set(numbers) == set(range(1, len(project.issues) + 1))
@@ -117,5 +117,5 @@ async def test_its_rows_have_every_key_of_plane_and_no_other(path: str, recordin
     tape = msgspec.json.decode((RECORDINGS / f"{recording}.json").read_bytes())["body"]
     base = f"/api/v1/workspaces/{SLUG}/projects/" + (f"{sample_id('project', 'PROP')}/" if path else "")
     async with connect(create_plane(sample(TODAY), lambda: NOW), API_KEY) as client:
-        told = (await client.get(f"{base}{path}")).json()
-    assert told["results"][0].keys() == tape["results"][0].keys()
+        answer = (await client.get(f"{base}{path}")).json()
+    assert answer["results"][0].keys() == tape["results"][0].keys()

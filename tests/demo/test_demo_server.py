@@ -1,4 +1,4 @@
-"""The demo's Plane over HTTP, behind a real uvicorn and in process; and what it does not do: write."""
+"""The demo's Plane over HTTP, behind a real uvicorn and in process; it cannot be written to."""
 
 import gzip
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ async def test_it_cannot_be_written_to(method: str) -> None:
     assert (refused.status_code, refused.json()) == (405, {"detail": f'Method "{method}" not allowed.'})
 
 
-async def test_it_says_which_release_it_is_without_a_key() -> None:
+async def test_it_states_its_release_without_a_key() -> None:
     async with connect(create_plane(sample(NOW.date()), lambda: NOW), "") as client:
         instance = (await client.get("/api/instances/")).json()["instance"]
     assert instance["current_version"] == "v1.3.1"

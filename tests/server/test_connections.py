@@ -1,4 +1,4 @@
-"""Bounds of a connection, on real sockets under uvicorn; the clock is moved by hand."""
+"""Limits of connections, on real sockets under uvicorn; the test moves the clock."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ class Site(NamedTuple):
 
     @contextmanager
     def open(self) -> Iterator[socket.socket]:
-        """A connection; afterwards the server has none any more."""
+        """Open a connection; wait at the end until the server has none any more."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as client:
             while not self.connections:
                 time.sleep(0.005)
@@ -58,13 +58,13 @@ class Site(NamedTuple):
     def connections(self) -> set[Any]:
         return self.server.server_state.connections
 
-    def until_asked(self) -> None:
-        """Until the headers of the one connection's request are read."""
+    def wait_for_headers(self) -> None:
+        """Wait until the headers of the connection's request are read."""
         while not any(connection.cycle for connection in self.connections):
             time.sleep(0.005)
 
-    def later(self, seconds: float) -> None:
-        """What is done to the connections as if so many seconds had passed."""
+    def check_after(self, seconds: float) -> None:
+        """Check the connections as if so many seconds had passed."""
 
         def look() -> None:
             for connection in tuple(self.connections):
@@ -77,7 +77,7 @@ class Site(NamedTuple):
 
 
 async def _app(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with what was sent; at /large with much, at /slow after a while, at /never not at all."""
+    """Answer with the body that was sent; /large with many bytes, /slow after a while, /never not at all."""
     if scope["path"] == "/never":
         await asyncio.sleep(3600)
     if scope["path"] == "/slow":
@@ -128,14 +128,14 @@ def site() -> Iterator[Site]:
 
 
 def _rest(client: socket.socket) -> bytes:
-    """What the server still says; it ends with the connection."""
-    said = b""
+    """Return what the server sends until the connection ends."""
+    received = b""
     try:
         while piece := client.recv(1 << 20):
-            said += piece
+            received += piece
     except ConnectionResetError:
         pass
-    return said
+    return received
 
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -146,7 +146,7 @@ def test_a_request_in_time_is_answered_and_the_next_one_too(site: Site) -> None:
         for _ in range(3):
             client.sendall(GET + b"\r\n")
             assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
-            site.later(EXCHANGE_SECONDS * 10)  # idle: not for us to end
+            site.check_after(EXCHANGE_SECONDS * 10)  # idle: not for us to end
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_headers_that_do_not_come_end_the_connection(site: Site, sent: bytes) ->
     with site.open() as client:
         client.sendall(sent)
         time.sleep(0.05)
-        site.later(HEADER_SECONDS - 2)
+        site.check_after(HEADER_SECONDS - 2)
         assert site.connections
-        site.later(HEADER_SECONDS + 2)
+        site.check_after(HEADER_SECONDS + 2)
         assert _rest(client) == b""
 
 
@@ -168,10 +168,10 @@ def test_headers_that_do_not_come_end_the_connection(site: Site, sent: bytes) ->
 def test_a_body_that_does_not_come_ends_the_connection(site: Site, sent: bytes) -> None:
     with site.open() as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n" + sent)
-        site.until_asked()
-        site.later(BODY_SECONDS - 2)
+        site.wait_for_headers()
+        site.check_after(BODY_SECONDS - 2)
         assert site.connections
-        site.later(BODY_SECONDS + 2)
+        site.check_after(BODY_SECONDS + 2)
         assert _rest(client) == b""
 
 
@@ -182,26 +182,26 @@ def test_a_body_that_drips_on_after_its_answer_ends_the_connection(site: Site) -
         for _ in range(3):
             client.sendall(b"drip")  # each of them stops uvicorn's timer
             time.sleep(0.02)
-        site.later(EXCHANGE_SECONDS + 2)
+        site.check_after(EXCHANGE_SECONDS + 2)
         assert _rest(client) in (b"", b"early")
 
 
 def test_an_answer_that_does_not_come_ends_the_connection(site: Site) -> None:
     with site.open() as client:
         client.sendall(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n")
-        site.until_asked()
-        site.later(EXCHANGE_SECONDS + 2)
+        site.wait_for_headers()
+        site.check_after(EXCHANGE_SECONDS + 2)
         assert _rest(client) == b""
 
 
 @pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"], ids=["kept alive", "closing"])
-def test_a_client_that_does_not_read_is_let_go(site: Site, more: bytes) -> None:
+def test_a_client_that_does_not_read_is_disconnected(site: Site, more: bytes) -> None:
     with site.open() as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n")
         assert client.recv(1024)
-        site.later(EXCHANGE_SECONDS - 2)
+        site.check_after(EXCHANGE_SECONDS - 2)
         assert site.connections
-        site.later(EXCHANGE_SECONDS + 2)
+        site.check_after(EXCHANGE_SECONDS + 2)
         assert len(_rest(client)) < LARGE
 
 
@@ -218,8 +218,8 @@ def test_a_header_without_end_is_cut(site: Site) -> None:
 def test_too_many_headers_are_a_400(site: Site, headers: bytes) -> None:
     with site.open() as client:
         client.sendall(GET + headers + b"\r\n")
-        said = _rest(client)
-        assert said == b"" or said.startswith(b"HTTP/1.1 400 ")
+        received = _rest(client)
+        assert received == b"" or received.startswith(b"HTTP/1.1 400 ")
 
 
 def test_as_many_headers_as_apps_send_are_fine(site: Site) -> None:
@@ -232,10 +232,10 @@ def test_a_large_body_is_not_taken_for_a_header(site: Site) -> None:
     body = b"y" * (MAX_HEADER_BYTES * 3)
     with site.open() as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        said = b""
-        while len(said) < len(body):
-            said += client.recv(1 << 20)
-        assert said.startswith(b"HTTP/1.1 200 OK")
+        received = b""
+        while len(received) < len(body):
+            received += client.recv(1 << 20)
+        assert received.startswith(b"HTTP/1.1 200 OK")
 
 
 def test_pipelined_requests_are_answered_in_turn(site: Site) -> None:
@@ -301,11 +301,11 @@ def test_what_cannot_be_parsed_is_refused_after_the_answers_before_it(
 ) -> None:
     with site.open() as client:
         client.sendall(sent)
-        said = _rest(client)
-    heads = re.findall(rb"HTTP/1\.1 ([0-9]{3}) .*?\r\n\r\n", said, re.DOTALL)
+        received = _rest(client)
+    heads = re.findall(rb"HTTP/1\.1 ([0-9]{3}) .*?\r\n\r\n", received, re.DOTALL)
     assert [int(status) for status in heads] == statuses
     if statuses[-1] != 200:
-        last = said[said.rindex(b"HTTP/1.1 ") :].lower()
+        last = received[received.rindex(b"HTTP/1.1 ") :].lower()
         assert (last.count(b"\r\ndate: "), last.count(b"\r\nconnection: close\r\n")) == (1, 1)
 
 
@@ -358,21 +358,21 @@ async def _nothing() -> Any:
 
 
 @pytest.mark.anyio
-async def test_the_late_are_looked_for_until_the_end() -> None:
-    looked: list[float] = []
+async def test_slow_connections_are_looked_for_until_the_end() -> None:
+    checked: list[float] = []
 
     class Late(BoundedProtocol):
         def __init__(self) -> None:
             pass
 
         def close_if_slow(self, now: float) -> None:
-            looked.append(now)
+            checked.append(now)
             task.cancel()
 
     task = asyncio.create_task(close_slow_connections({Late(), object()}))
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert len(looked) == 1
+    assert len(checked) == 1
 
 
 def test_a_websocket_library_that_happens_to_be_installed_is_not_used(tmp_path: Path) -> None:

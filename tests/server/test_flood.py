@@ -30,7 +30,7 @@ STARTS = {
 
 @pytest.fixture(autouse=True)
 def _descriptors() -> Iterator[None]:
-    """This process holds the other ends."""
+    """This process has the client ends of the connections."""
     soft, hard = getrlimit(RLIMIT_NOFILE)
     setrlimit(RLIMIT_NOFILE, (min(hard, 8_192), hard))
     yield
@@ -53,21 +53,21 @@ def _served(folder: Path, plane: str, soft: int, hard: int, more: str = "") -> I
 
 
 def _flood(stack: ExitStack, port: int, start: bytes) -> int:
-    """Opens the connections and says how many of them the server keeps."""
+    """Open the connections and return how many of them the server keeps."""
     sockets = []
     for _ in range(FLOOD):
-        one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
         with suppress(OSError):
-            one.sendall(start)
-        sockets.append(one)
+            client.sendall(start)
+        sockets.append(client)
     time.sleep(0.5)
-    return sum(_is_open(one) for one in sockets)
+    return sum(_is_open(client) for client in sockets)
 
 
-def _is_open(one: socket.socket) -> bool:
-    one.setblocking(False)
+def _is_open(client: socket.socket) -> bool:
+    client.setblocking(False)
     try:
-        return not one.recv(1) and False
+        return not client.recv(1) and False
     except BlockingIOError:
         return True
     except OSError:

@@ -1,4 +1,4 @@
-"""Where `serve` listens, and how `status` finds it: both families, brackets, Unix sockets."""
+"""Where `serve` listens, and how `status` finds it: both IP families, brackets, Unix sockets."""
 
 import signal
 import socket
@@ -59,7 +59,7 @@ def test_a_host_is_served_and_status_asks_there(
 
 def test_a_unix_socket_is_served_and_status_asks_there(tmp_path: Path, env: dict[str, str]) -> None:
     path = tmp_path / "icsfeed.sock"
-    for given in (str(path), path.name):  # the second finds what the first, killed, has left
+    for given in (str(path), path.name):  # the second replaces the socket that the first, killed, has left
         with running("serve", "--uds", given, cwd=tmp_path, env=env) as process:
             assert _url(process) == f"unix:{path}"
             transport = httpx.HTTPTransport(uds=str(path))
@@ -78,7 +78,7 @@ def test_a_unix_socket_is_served_and_status_asks_there(tmp_path: Path, env: dict
     assert not path.exists()
 
 
-def test_over_a_unix_socket_a_proxy_on_loopback_is_believed_and_others_are_told_apart(
+def test_over_a_unix_socket_a_trusted_proxy_on_loopback_names_the_clients(
     tmp_path: Path,
 ) -> None:
     path, config = tmp_path / "s", tmp_path / "feeds.yaml"
@@ -101,7 +101,7 @@ def test_over_a_unix_socket_a_proxy_on_loopback_is_believed_and_others_are_told_
 
 
 @pytest.mark.parametrize("path", ["feeds.yaml", "no/folder/s", "x" * 200])
-def test_a_path_that_cannot_be_a_socket_is_said_and_nothing_is_removed(
+def test_a_path_that_cannot_be_a_socket_is_reported_and_nothing_is_removed(
     tmp_path: Path, env: dict[str, str], path: str
 ) -> None:
     (tmp_path / "feeds.yaml").write_text("kept", encoding="utf-8")
@@ -111,7 +111,7 @@ def test_a_path_that_cannot_be_a_socket_is_said_and_nothing_is_removed(
     assert "Traceback" not in done.stderr
 
 
-def test_a_host_that_is_none_is_said(tmp_path: Path, env: dict[str, str]) -> None:
+def test_a_host_that_cannot_be_listened_on_is_reported(tmp_path: Path, env: dict[str, str]) -> None:
     for host in ("nowhere.invalid", "[::1", "192.0.2.1"):
         done = run("serve", "--host", host, "--port", "0", cwd=tmp_path, env=env)
         assert (done.returncode, "try another --host" in done.stderr) == (75, True)
@@ -125,7 +125,7 @@ def test_both_families_are_asked_by_their_own_addresses() -> None:
             socket.create_connection((host, port), timeout=5).close()
 
 
-def test_the_address_of_another_server_is_not_forgotten(tmp_path: Path) -> None:
+def test_the_address_of_another_server_is_not_removed(tmp_path: Path) -> None:
     environ = {"STATE_DIRECTORY": str(tmp_path / "new")}
     first, second = ServedAddress(environ), ServedAddress(environ)
     assert first.read() is None
@@ -138,12 +138,12 @@ def test_the_address_of_another_server_is_not_forgotten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "file:///etc/passwd", "\udcff"])
-def test_what_is_no_address_is_not_asked(tmp_path: Path, text: str) -> None:
+def test_a_file_without_an_address_is_ignored(tmp_path: Path, text: str) -> None:
     (tmp_path / "served-at").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert ServedAddress({"STATE_DIRECTORY": str(tmp_path)}).read() is None
 
 
-def test_a_folder_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     served = ServedAddress({"STATE_DIRECTORY": str(tmp_path / "file")})
     served.save("http://127.0.0.1:1")

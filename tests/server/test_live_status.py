@@ -1,4 +1,4 @@
-"""How a running server is, as it says itself."""
+"""The health of a running server, as it reports it."""
 
 import asyncio
 import ssl
@@ -14,11 +14,11 @@ from icsfeed.server.live_status import MAX_BODY_BYTES, NOT_ICSFEED, LiveState, l
 
 pytestmark = pytest.mark.anyio
 Site = Callable[[httpx.Request], httpx.Response]
-NOBODY = LiveState(False, False, NOT_ICSFEED)
+OTHER_SERVER = LiveState(False, False, NOT_ICSFEED)
 GOOD = {"copies": {"acme": {"ready": True, "problem": None}}, "store": "ok", "configuration": "ok"}
 
 
-def saying(body: object, status: int = 200) -> Site:
+def reporting(body: object, status: int = 200) -> Site:
     def site(request: httpx.Request) -> httpx.Response:
         assert request.url.path == "/api/v1/health"
         return httpx.Response(status, json=body)
@@ -27,7 +27,7 @@ def saying(body: object, status: int = 200) -> Site:
 
 
 @pytest.mark.parametrize(
-    ("body", "found"),
+    ("body", "expected"),
     [
         (GOOD, LiveState(True, True)),
         ({**GOOD, "copies": {}}, LiveState(True, True)),
@@ -41,14 +41,14 @@ def saying(body: object, status: int = 200) -> Site:
             {**GOOD, "copies": {"a": {"ready": False}, "b": {"ready": False, "problem": "unreachable"}}},
             LiveState(True, False, {"a": "not read yet", "b": "unreachable"}),
         ),
-        ({"status": "ok"}, NOBODY),
-        ({"copies": ["acme"]}, NOBODY),
-        ({"copies": {"acme": 1}}, NOBODY),
-        (["healthy"], NOBODY),
+        ({"status": "ok"}, OTHER_SERVER),
+        ({"copies": ["acme"]}, OTHER_SERVER),
+        ({"copies": {"acme": 1}}, OTHER_SERVER),
+        (["healthy"], OTHER_SERVER),
     ],
 )
-async def test_a_server_is_as_it_says(body: object, found: LiveState) -> None:
-    assert await live_state("http://x/", transport=httpx.MockTransport(saying(body))) == found
+async def test_the_state_is_what_the_server_reports(body: object, expected: LiveState) -> None:
+    assert await live_state("http://x/", transport=httpx.MockTransport(reporting(body))) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,31 +60,31 @@ async def test_a_server_is_as_it_says(body: object, found: LiveState) -> None:
         httpx.Response(200, content=b" " * MAX_BODY_BYTES + b'{"copies": {}}'),
     ],
 )
-async def test_what_is_no_server_of_ours_is_told_apart(answer: httpx.Response) -> None:
-    assert await live_state("http://x", transport=httpx.MockTransport(lambda _: answer)) == NOBODY
+async def test_other_servers_are_recognised(answer: httpx.Response) -> None:
+    assert await live_state("http://x", transport=httpx.MockTransport(lambda _: answer)) == OTHER_SERVER
 
 
-@pytest.mark.parametrize(("said", "found"), [("healthy", LiveState(True, True)), ("ok", NOBODY)])
-async def test_only_whether_it_lives(said: str, found: LiveState) -> None:
+@pytest.mark.parametrize(("status", "expected"), [("healthy", LiveState(True, True)), ("ok", OTHER_SERVER)])
+async def test_only_whether_it_answers(status: str, expected: LiveState) -> None:
     def site(request: httpx.Request) -> httpx.Response:
         assert request.url.path == "/health"
-        return httpx.Response(200, json={"status": said})
+        return httpx.Response(200, json={"status": status})
 
-    assert await live_state("http://x", only_live=True, transport=httpx.MockTransport(site)) == found
+    assert await live_state("http://x", only_live=True, transport=httpx.MockTransport(site)) == expected
 
 
-async def test_no_answer_is_a_state_too() -> None:
+async def test_no_answer_is_a_state_and_a_bad_address_an_error() -> None:
     def site(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectTimeout("")
 
-    found = await live_state("http://x", transport=httpx.MockTransport(site))
-    assert found == LiveState(False, False, {"server": "no answer in time"})
+    actual = await live_state("http://x", transport=httpx.MockTransport(site))
+    assert actual == LiveState(False, False, {"server": "no answer in time"})
     for url in ("http://x:port", "nonsense", "http://127.0.0.1:99999", "ftp://x", "http://a..b"):
         with pytest.raises(InvalidValue, match=r"web address|must begin with https://|host name"):
             await live_state(url)
 
 
-async def test_the_authorities_of_the_environment_are_trusted(tmp_path: Path) -> None:
+async def test_the_certificate_authorities_of_the_environment_are_trusted(tmp_path: Path) -> None:
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))

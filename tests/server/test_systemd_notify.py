@@ -1,4 +1,4 @@
-"""What systemd is told, over a real datagram socket."""
+"""What systemd is notified of, over a real datagram socket."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(params=["path", "abstract"])
 def listening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
-    """A socket as systemd's, and the name of it that $NOTIFY_SOCKET would hold."""
+    """A socket like systemd's, and its name as in $NOTIFY_SOCKET."""
     name = str(tmp_path / "notify") if request.param == "path" else f"@icsfeed-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind(name.replace("@", "\0"))
@@ -26,10 +26,10 @@ def listening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
 
 def test_each_state_is_one_datagram(listening: tuple[socket.socket, str]) -> None:
     server, name = listening
-    told = notifier({"NOTIFY_SOCKET": name})
-    told.ready("listening on\nhttp://x")
-    told.alive()
-    told.stopping()
+    systemd = notifier({"NOTIFY_SOCKET": name})
+    systemd.ready("listening on\nhttp://x")
+    systemd.alive()
+    systemd.stopping()
     assert [server.recv(500) for _ in range(3)] == [
         b"READY=1\nSTATUS=listening on http://x",
         b"WATCHDOG=1",
@@ -37,7 +37,7 @@ def test_each_state_is_one_datagram(listening: tuple[socket.socket, str]) -> Non
     ]
 
 
-def test_a_reload_says_since_when(listening: tuple[socket.socket, str]) -> None:
+def test_a_reload_states_its_beginning(listening: tuple[socket.socket, str]) -> None:
     server, name = listening
     before = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
     with Notifier(name).reloading():
@@ -53,7 +53,7 @@ def test_nothing_happens_where_nobody_listens(address: str | None) -> None:
     Notifier(address).ready("x")
 
 
-def test_a_full_queue_does_not_hold_the_server_up(listening: tuple[socket.socket, str]) -> None:
+def test_a_full_queue_does_not_block_the_server(listening: tuple[socket.socket, str]) -> None:
     _, name = listening
     for _ in range(2_000):
         Notifier(name).alive()
@@ -72,11 +72,13 @@ def test_a_full_queue_does_not_hold_the_server_up(listening: tuple[socket.socket
         ({"WATCHDOG_USEC": "²"}, None),
     ],
 )
-def test_half_of_the_watchdogs_patience(environ: dict[str, str], seconds: float | None) -> None:
+def test_the_interval_is_half_of_the_watchdogs_timeout(
+    environ: dict[str, str], seconds: float | None
+) -> None:
     assert watchdog_interval(environ, 7) == seconds
 
 
-async def test_the_watchdog_hears_from_us_until_the_end(listening: tuple[socket.socket, str]) -> None:
+async def test_the_watchdog_is_notified_until_the_end(listening: tuple[socket.socket, str]) -> None:
     server, name = listening
     slept: list[float] = []
 
@@ -91,5 +93,5 @@ async def test_the_watchdog_hears_from_us_until_the_end(listening: tuple[socket.
     assert [server.recv(500) for _ in range(3)] == [b"WATCHDOG=1"] * 3
 
 
-async def test_without_a_watchdog_nothing_is_said() -> None:
+async def test_without_a_watchdog_nothing_is_sent() -> None:
     await feed_watchdog(Notifier(None), {}, 7)

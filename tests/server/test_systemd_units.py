@@ -1,4 +1,4 @@
-"""The units, by Debian's systemd: nothing unknown in them, hard to break out of, and commands that run."""
+"""The units, checked with Debian's systemd: no unknown keys, a tight sandbox, and commands that exist."""
 
 import re
 import shutil
@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 UNITS = sorted(path.name for path in (ROOT / "systemd").glob("*.*") if path.suffix in (".service", ".timer"))
 SERVICES = [name for name in UNITS if name.endswith(".service")]
 INSTALLED = "/opt/icsfeed/bin/icsfeed"
-EXPOSURE = 20
-"""In tenths: `systemd-analyze security` calls everything from 2.0 up worse than OK, in our house."""
+MAX_EXPOSURE = 20
+"""In tenths: the most that `systemd-analyze security` may say of a unit."""
 
 
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
-    """The units as installed, with a program that is there; a template has the instance `x`."""
+    """The units as installed, with a program that exists; templates with the instance `x`."""
     program = tmp_path / "icsfeed"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m icsfeed "$@"\n', encoding="utf-8")
     program.chmod(0o755)
@@ -42,7 +42,7 @@ def _analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", UNITS)
 def test_systemd_finds_nothing_wrong(units: Path, name: str) -> None:
-    """It ends with 0 even for keys that it does not know, and only says so: any word is a failure."""
+    """It exits with 0 and a warning for unknown keys: any output is a failure."""
     done = _analyze("verify", str(units / name.replace("@.", "@x.")))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -56,12 +56,12 @@ def test_a_key_that_systemd_does_not_know_would_be_seen(units: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_hard_to_break_out_of(units: Path, name: str) -> None:
+def test_a_service_runs_in_a_tight_sandbox(units: Path, name: str) -> None:
     path = units / name.replace("@.", "@x.")
-    done = _analyze("security", "--offline=yes", f"--threshold={EXPOSURE}", "--no-pager", str(path))
+    done = _analyze("security", "--offline=yes", f"--threshold={MAX_EXPOSURE}", "--no-pager", str(path))
     exposure = re.search(r"Overall exposure level for .*: ([0-9.]+)", done.stdout)
     assert exposure, done.stderr
-    assert (done.returncode, float(exposure[1]) * 10 <= EXPOSURE) == (0, True), exposure[0]
+    assert (done.returncode, float(exposure[1]) * 10 <= MAX_EXPOSURE) == (0, True), exposure[0]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -72,7 +72,7 @@ def test_no_secret_is_on_a_command_line_or_in_the_environment(name: str) -> None
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_the_command_is_one_of_ours(name: str, tmp_path: Path) -> None:
+def test_the_command_exists(name: str, tmp_path: Path) -> None:
     unit = RawConfigParser(strict=False, interpolation=None, allow_no_value=True)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(ROOT / "systemd" / name, encoding="utf-8")
@@ -89,7 +89,7 @@ def test_the_server_has_more_descriptors_than_one_address_may_take_connections()
     assert int(re.findall(r"^LimitNOFILE=([0-9]+)$", text, re.MULTILINE)[0]) > 4 * MAX_PER_ADDRESS
 
 
-def test_the_users_are_ones_that_sysusers_makes() -> None:
+def test_sysusers_creates_the_user() -> None:
     program = shutil.which("systemd-sysusers")
     assert program, "this test needs systemd-sysusers: apt-get install systemd"
     command = [program, "--dry-run", str(ROOT / "systemd/icsfeed-export.sysusers")]
@@ -98,22 +98,22 @@ def test_the_users_are_ones_that_sysusers_makes() -> None:
     assert "icsfeed-export" in done.stdout + done.stderr
 
 
-def test_the_server_tells_systemd_how_it_is(tmp_path: Path) -> None:
-    """Ready once it answers, alive in between, and stopping when a signal ends it."""
+def test_the_server_notifies_systemd(tmp_path: Path) -> None:
+    """Ready once it answers, then alive, and stopping after a signal."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(30)
         env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
         with running("demo", "--port", "0", cwd=tmp_path, env=env) as process:
-            heard = _until(systemd, b"READY=1")
-            heard += _until(systemd, b"WATCHDOG=1")
+            received = _until(systemd, b"READY=1")
+            received += _until(systemd, b"WATCHDOG=1")
             process.send_signal(signal.SIGTERM)
             _until(systemd, b"STOPPING=1")
             assert process.wait(timeout=20) == 0
-    assert any(line.startswith(b"READY=1\nSTATUS=listening on http://127.0.0.1:") for line in heard)
+    assert any(line.startswith(b"READY=1\nSTATUS=listening on http://127.0.0.1:") for line in received)
 
 
-def test_a_reload_is_told_from_its_begin_to_its_end(tmp_path: Path) -> None:
+def test_a_reload_is_notified_from_its_beginning_to_its_end(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(30)
@@ -132,7 +132,7 @@ def test_a_reload_is_told_from_its_begin_to_its_end(tmp_path: Path) -> None:
 
 
 def _until(systemd: socket.socket, state: bytes) -> list[bytes]:
-    heard: list[bytes] = []
-    while not heard or not heard[-1].startswith(state):
-        heard.append(systemd.recv(4096))
-    return heard
+    received: list[bytes] = []
+    while not received or not received[-1].startswith(state):
+        received.append(systemd.recv(4096))
+    return received

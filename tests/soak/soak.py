@@ -45,14 +45,14 @@ from icsfeed.web.state import ServerState
 
 pytestmark = pytest.mark.anyio
 
-SECONDS = min(600.0, float(os.environ.get("ICSFEED_SOAK_SECONDS", "20")))
+BUDGET_SECONDS = min(600.0, float(os.environ.get("ICSFEED_SOAK_SECONDS", "20")))
 SEED = int(os.environ.get("ICSFEED_SOAK_SEED") or time.time_ns() % 1_000_000)
-EPISODE = 3_600.0
-"""Simulated seconds."""
-FRESH = 60 + 1 + 4
-"""An answer is no older than the issues' TTL, the second that a view is kept, and a slack ..."""
-CALM = 300 + 120 + FRESH
-"""... once Plane has been well for so long: the longest rest, and a request that still hangs. (s)"""
+EPISODE_SECONDS = 3_600.0
+"""Simulated."""
+MAX_AGE_SECONDS = 60 + 1 + 4
+"""An answer is no older than the TTL of issues, the second that a view is cached, and some slack ..."""
+RECOVERY_SECONDS = 300 + 120 + MAX_AGE_SECONDS
+"""... once Plane has had no faults for so long: the longest backoff, and a request that still hangs."""
 FEEDS = {
     "property": Feed(project="PROP"),
     "ops": Feed(project="OPS", dates="due"),
@@ -72,7 +72,7 @@ def anyio_backend() -> tuple[str, Mapping[str, object]]:
 
 
 class Files(PrivateFiles):
-    """The same files, read without a thread: threads would make each episode another one."""
+    """The same files, read without a thread: with threads, a seed would not repeat an episode."""
 
     async def get(self, key: str, renew_for: int | timedelta | None = None) -> bytes | None:
         assert renew_for is None
@@ -84,7 +84,7 @@ class Files(PrivateFiles):
 
 
 class Oracle:
-    """All that Plane ever was: of each project the items that a feed shows, and from when to when."""
+    """The history of Plane: for each project the items that a feed shows, and when it had them."""
 
     def __init__(self, data: PlaneData, clock: LoopClock) -> None:
         self.data, self.clock = data, clock
@@ -92,14 +92,14 @@ class Oracle:
         self.note()
 
     def note(self) -> None:
-        """Plane may have changed just now."""
+        """Record the state of Plane if it has changed."""
         for project in self.data.projects.values():
             past = self.past.setdefault(project.row["identifier"], [])
             if (now := items_of(project)) not in (state for _, state in past[-1:]):
                 past.append((self.clock.timer(), now))
 
     def when(self, key: str, found: frozenset[Item]) -> list[tuple[float, float]]:
-        """The times in which the project was so."""
+        """Return the periods in which the project had exactly these items."""
         past = self.past[key]
         ends = [start for start, _ in past[1:]] + [self.clock.timer()]
         return [(start, end) for (start, state), end in zip(past, ends, strict=True) if state == found]
@@ -119,7 +119,7 @@ def items_of(project: DemoProject) -> frozenset[Item]:
 
 
 def parts_of(body: bytes) -> dict[str, Part]:
-    """Read by lines, which takes a fiftieth of a parser's time."""
+    """Read the events line by line, in a fiftieth of a parser's time."""
     found: dict[str, Part] = {}
     for block in body.decode().replace("\r\n ", "").split("BEGIN:VEVENT\r\n")[1:]:
         fields = dict(re.findall(r"(?m)^([A-Z-]+)(?:;[^:\r]*)?:(.*)\r$", block))
@@ -137,7 +137,7 @@ def version(text: str) -> str:
 
 
 class Reader:
-    """One who comes again and again, and checks what it gets."""
+    """A reader that polls a feed and checks each answer."""
 
     def __init__(self, feed: str, oracle: Oracle, shared: "Shared") -> None:
         self.feed, self.oracle, self.shared = feed, oracle, shared
@@ -157,7 +157,7 @@ class Reader:
         counts = self.shared.counts
         counts[f"{int(answer.status_code)}"] += 1
         if answer.status_code == 503:
-            assert not self.body, "a feed that was there is gone"
+            assert not self.body, "a feed that was served before is gone"
             return
         assert answer.status_code in (200, 304), answer
         assert answer.headers["etag"] == self.etag or answer.status_code == 200
@@ -175,13 +175,13 @@ class Reader:
                 found[self.shared.key_of(uid)].add(item)
         for key, items in found.items():
             times = self.oracle.when(key, frozenset(items))
-            assert times, f"{self.feed}: {key} was never so: {self._nearest(key, items)}"
+            assert times, f"{self.feed}: {key} was never like this: {self._nearest(key, items)}"
             later = [start for start, end in times if end >= self.seen.get(key, 0.0)]
             assert later, f"{self.feed}: {key} went back in time"
             self.seen[key] = max(later[0], self.seen.get(key, 0.0))
-            if asked - self.shared.troubled > CALM:
+            if asked - self.shared.troubled > RECOVERY_SECONDS:
                 self.shared.counts["fresh"] += 1
-                assert times[-1][1] >= asked - FRESH, f"{key} is {asked - times[-1][1]:.0f} s old"
+                assert times[-1][1] >= asked - MAX_AGE_SECONDS, f"{key} is {asked - times[-1][1]:.0f} s old"
             self.shared.oldest = max(self.shared.oldest, asked - times[-1][1])
         self._check_revisions(parts)
 
@@ -204,7 +204,7 @@ class Reader:
 
 
 class Shared:
-    """What all readers of an episode know together."""
+    """What all readers of an episode share."""
 
     def __init__(self) -> None:
         self.bodies: dict[str, bytes] = {}
@@ -216,7 +216,7 @@ class Shared:
         self.oracle: Oracle | None = None
 
     def parts(self, etag: str) -> Mapping[str, Part]:
-        """The events of a body, by UID. Another parser reads each fiftieth too."""
+        """Return the events of a body by UID. Every fiftieth body is also read by icalendar."""
         if etag not in self._parts:
             self._parts[etag] = parts_of(self.bodies[etag])
             if len(self._parts) % 50 == 1:
@@ -296,7 +296,7 @@ async def failing(faults: Faults, shared: Shared, clock: LoopClock, rng: Random)
 
 @asynccontextmanager
 async def server(data: PlaneData, faults: Faults, clock: LoopClock, folder: Path) -> AsyncIterator[World]:
-    """One life of the service, over the files of the one before."""
+    """Run the service, over the files that the previous run has left."""
     config = settings(FEEDS)
     plane = create_plane(data, clock, faults=faults, limits=UNLIMITED)
     store = Store(Backend(Files(folder), "files"))
@@ -312,7 +312,7 @@ async def server(data: PlaneData, faults: Faults, clock: LoopClock, folder: Path
 
 
 async def ended(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """Stop them; raises what one of them raised before."""
+    """Stop the tasks; raise what one of them has raised."""
     for task in tasks:
         task.cancel()
     for result in await asyncio.gather(*tasks, return_exceptions=True):
@@ -329,8 +329,8 @@ async def episode(seed: int, folder: Path) -> Shared:
     oracle, faults = Oracle(data, clock), Faults()
     shared.oracle = oracle
     readers = [Reader(feed, oracle, shared) for feed in FEEDS for _ in range(2)]
-    end = clock.timer() + EPISODE
-    world_at_work = [
+    end = clock.timer() + EPISODE_SECONDS
+    background = [
         asyncio.create_task(changing(data, oracle, shared.counts, Random(seed + 0.1))),
         asyncio.create_task(failing(faults, shared, clock, Random(seed + 0.2))),
     ]
@@ -338,20 +338,20 @@ async def episode(seed: int, folder: Path) -> Shared:
         async with server(data, faults, clock, folder) as world:
             reading = [asyncio.create_task(reader.run(world, Random(rng.random()))) for reader in readers]
             await asyncio.wait(
-                [*reading, *world_at_work], timeout=1_800 * rng.random(), return_when="FIRST_COMPLETED"
+                [*reading, *background], timeout=1_800 * rng.random(), return_when="FIRST_COMPLETED"
             )
             await ended(reading)
         shared.counts["lives"] += 1
-        if any(task.done() for task in world_at_work):
+        if any(task.done() for task in background):
             break
-    await ended(world_at_work)
+    await ended(background)
     shared.counts["requests"] = faults.count()
     return shared
 
 
-async def test_every_answer_is_a_true_past_of_plane(tmp_path: Path) -> None:
+async def test_every_answer_is_a_past_state_of_plane(tmp_path: Path) -> None:
     started, total, seed = time.monotonic(), Counter[str](), SEED
-    while seed == SEED or time.monotonic() - started < SECONDS:
+    while seed == SEED or time.monotonic() - started < BUDGET_SECONDS:
         print(f"soak: seed {seed}", end=" ", flush=True)  # noqa: T201
         shared = await episode(seed, tmp_path / str(seed))
         print(dict(shared.counts), f"oldest {shared.oldest:.0f} s")  # noqa: T201
