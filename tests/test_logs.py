@@ -11,7 +11,6 @@ import pytest
 from app_world import serving, settings
 from plane import faults as f
 
-from icsfeed.config.schema import Config, Feed, PushTarget, Secret, WorkspaceConfig
 from icsfeed.config.values import secrets_of
 from icsfeed.demo.sample import API_KEY
 from icsfeed.demo.settings import SECRET
@@ -74,36 +73,6 @@ def test_secrets_are_hidden_in_messages_and_tracebacks() -> None:
     assert "a-secret-key" not in line
     assert "failed with ***" in line
     assert "ValueError: *** was refused, and *** too, in short" in line
-
-
-def test_every_secret_of_a_configuration_is_known() -> None:
-    config = Config(
-        workspaces={
-            "a": WorkspaceConfig(
-                url="https://x", api_key=Secret("key of a"), webhook_secret=Secret("hook of a")
-            ),
-            "b": WorkspaceConfig(url="https://x", api_key=Secret("key of b")),
-        },
-        secret=Secret("the secret"),
-        admin_token=Secret("the admin token"),
-        feeds={"f": Feed()},
-        push={
-            "p": PushTarget(
-                feed="f", url="https://x/", password=Secret("the password"), token=Secret("bearer")
-            )
-        },
-        store=Secret("redis://user:pass@host"),
-    )
-    assert set(secrets_of(config)) == {
-        "key of a",
-        "hook of a",
-        "key of b",
-        "the secret",
-        "the admin token",
-        "the password",
-        "bearer",
-        "redis://user:pass@host",
-    }
 
 
 def _lines(form: Form, *records: logging.LogRecord) -> list[str]:

@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.config.schema import Auto, Config, Duration, Feed, Secret, WorkspaceConfig, color_name
-from icsfeed.config.values import MAX_SECONDS, parse_alarm, parse_duration
+from icsfeed.config.schema import (
+    Auto,
+    Config,
+    Duration,
+    Feed,
+    PushTarget,
+    Secret,
+    WorkspaceConfig,
+    color_name,
+)
+from icsfeed.config.values import MAX_SECONDS, parse_alarm, parse_duration, secrets_of
 from icsfeed.errors import InvalidValue
 from icsfeed.ics.colors import CSS3
 
@@ -127,3 +136,33 @@ def test_a_colour_name_is_lower_case() -> None:
         color_name("#ff0000")
     with pytest.raises(InvalidValue, match="did you mean tomato"):
         color_name("tomatoe")
+
+
+def test_every_secret_of_a_configuration_is_known() -> None:
+    config = Config(
+        workspaces={
+            "a": WorkspaceConfig(
+                url="https://x", api_key=Secret("key of a"), webhook_secret=Secret("hook of a")
+            ),
+            "b": WorkspaceConfig(url="https://x", api_key=Secret("key of b")),
+        },
+        secret=Secret("the secret"),
+        admin_token=Secret("the admin token"),
+        feeds={"f": Feed()},
+        push={
+            "p": PushTarget(
+                feed="f", url="https://x/", password=Secret("the password"), token=Secret("bearer")
+            )
+        },
+        store=Secret("redis://user:pass@host"),
+    )
+    assert set(secrets_of(config)) == {
+        "key of a",
+        "hook of a",
+        "key of b",
+        "the secret",
+        "the admin token",
+        "the password",
+        "bearer",
+        "redis://user:pass@host",
+    }

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from icsfeed.doctor.clients import CLIENTS, EVERYBODY, PAGE
 from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations
-from icsfeed.doctor.verdict import Verdict, is_readable, judge
+from icsfeed.doctor.verdict import Verdict, is_readable, judge, report, severity
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import Header, write
 
@@ -214,3 +214,24 @@ def test_without_a_calendar_there_is_nothing_more_to_say(
     found = seen(first=first, again=NoResponse("gone"), head=NoResponse("gone"))
     assert is_readable(found) is readable
     assert len(judge(found)) == len(CLIENTS)
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (seen(), 0),
+        (seen(head=FeedResponse(status=405)), 4),
+        (seen(first=NoResponse("gone")), 69),
+        (seen(first=FeedResponse(status=404)), 76),
+    ],
+)
+def test_the_exit_code_says_how_bad_it_is(found: Observations, code: int) -> None:
+    assert severity(found, judge(found)) == code
+
+
+def test_a_report_for_scripts_has_the_status_the_size_and_every_app() -> None:
+    found = seen()
+    shown = report(found, judge(found))
+    assert shown["feed"] == {"status": 200, "bytes": len(GOOD)}
+    assert {app["app"] for app in shown["apps"]} == {client.name for client in CLIENTS}
+    assert report(seen(first=NoResponse("gone")), ())["feed"] == {}

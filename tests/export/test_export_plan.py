@@ -64,3 +64,7 @@ def test_a_record_is_read_back() -> None:
 def test_a_record_that_no_export_wrote_is_rejected(record: object) -> None:
     with pytest.raises(ValueError, match=r"no export writes|not the record"):
         usable_record(record)
+
+
+def test_messages_name_a_file_by_its_feed_and_subscriber() -> None:
+    assert (A.label, B.label) == ("a", "b/anna")

@@ -30,6 +30,7 @@ def test_a_page_has_its_days_and_leads_to_the_ones_before_and_after(
     calendar = calendar_view_of([], view, TODAY, TODAY, 0)
     assert (calendar.first, calendar.last) == (date(*first), date(*last))
     assert (calendar.previous, calendar.next) == (date(*previous), date(*following))  # type: ignore[misc]
+    assert calendar.has_page(TODAY)
 
 
 def test_a_month_and_a_week_are_weeks_and_the_others_are_lists() -> None:
