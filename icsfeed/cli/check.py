@@ -178,7 +178,7 @@ async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     left_out = (
         (calendar.selection.undated, "undated"),
         (calendar.selection.start_only, "with only a start date"),
-        (calendar.selection.beyond, "due on 9999-12-31 or before the year 1000, which no event can be"),
+        (calendar.selection.beyond, "due on 9999-12-31 or before the year 1000 (cannot be shown)"),
     )
     without = ", ".join(f"{count} {what}" for count, what in left_out if count)
     contents = f"{calendar.count} items, {size:,} bytes"

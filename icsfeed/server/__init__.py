@@ -1,1 +1,1 @@
-"""The server as a process: configuration reload, sockets, signals, logs."""
+"""The server: building the feeds of a configuration, reloading it, sockets, connection limits, systemd."""
