@@ -36,7 +36,7 @@ PURE = (
     *("errors.py", "model.py", "text.py", "html_text.py", "hosts.py", "http_headers.py"),
     *("l10n/words/__init__.py", "l10n/words/en.py", "l10n/words/de.py"),
     *("config/schema.py", "config/values.py", "config/checks.py", "config/decode.py", "config/scope.py"),
-    *("ics/component.py", "ics/write.py", "ics/read.py", "ics/colors.py"),
+    *("ics/component.py", "ics/write.py", "ics/read.py"),
     *("plane/incremental.py", "plane/webhook.py", "cache/revisions.py"),
     *("feeds/query.py", "feeds/select.py", "feeds/mapping.py"),
     *("feeds/calendar.py", "feeds/rendered.py", "feeds/links.py"),
@@ -137,7 +137,7 @@ def _is_impure(name: str) -> bool:
     if top == "icsfeed":
         path = name.removeprefix("icsfeed.").replace(".", "/")
         return any(own in MODULES and own not in PURE for own in (f"{path}.py", f"{path}/__init__.py"))
-    foreign = top not in ("idna", "msgspec", "wcwidth") and top not in sys.stdlib_module_names
+    foreign = top not in ("idna", "msgspec", "wcwidth", "webcolors") and top not in sys.stdlib_module_names
     return foreign or any(within(name, door) for door in IO)
 
 
@@ -215,7 +215,7 @@ def test_a_breach_is_seen(module: str, source: str) -> None:
         ("feeds/select.py", "from icsfeed.model import Issue\nfrom datetime import datetime"),
         ("plane/client.py", "from icsfeed.plane import decode, rate_limit\nimport httpx, asyncio"),
         ("push/session.py", "from icsfeed.store.store import Store\nfrom icsfeed import __version__"),
-        ("config/schema.py", "from icsfeed.ics.colors import CSS3"),
+        ("config/schema.py", "from icsfeed.ics.component import CSS3"),
         ("store/store.py", "from litestar.stores.file import FileStore"),
         ("server/build.py", "import httpx\nfrom icsfeed.plane import client"),
         ("__main__.py", "from icsfeed.cli.commands import main"),

@@ -21,7 +21,7 @@ from icsfeed.config.values import Duration as Duration
 from icsfeed.config.values import Secret as Secret
 from icsfeed.errors import InvalidValue, did_you_mean
 from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
-from icsfeed.ics.colors import CSS3
+from icsfeed.ics.component import CSS3
 from icsfeed.model import Priority
 
 NO_FEEDS = "has no feeds that are active: name some under `feeds:`, or turn on `auto:`"

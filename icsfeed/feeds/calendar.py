@@ -18,8 +18,7 @@ from icsfeed.feeds.mapping import DOMAIN, Style, issue_components, period_compon
 from icsfeed.feeds.query import Query, shown_fields
 from icsfeed.feeds.rendered import RenderedComponent, RenderedIssues, in_order, part
 from icsfeed.feeds.select import Selection, person_of, projects_of, select
-from icsfeed.ics.colors import CSS3
-from icsfeed.ics.component import Component
+from icsfeed.ics.component import CSS3, Component
 from icsfeed.ics.write import Header
 from icsfeed.l10n.words import words
 from icsfeed.model import Issue, Project, Snapshot, View

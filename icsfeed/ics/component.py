@@ -1,13 +1,20 @@
 """A calendar component as a value: what feeds/mapping.py decides and ics/write.py writes."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+import webcolors
 from msgspec import Struct
 
 MAX_SEQUENCE = 2**31 - 1
 """INTEGER values have 32 bits (RFC 5545, 3.3.8)."""
 FIRST_WRITABLE_DAY = date(1000, 1, 1)
+CSS3: Mapping[str, str] = MappingProxyType(
+    {name: webcolors.name_to_hex(name).upper() for name in webcolors.names(webcolors.CSS3)}
+)
+"""The colour names that COLOR takes (RFC 7986, 5.9), with the RGB value that Apple needs."""
 
 Status: TypeAlias = Literal["CONFIRMED", "CANCELLED", "NEEDS-ACTION", "IN-PROCESS", "COMPLETED"]
 

@@ -19,7 +19,7 @@ from icsfeed.config.schema import (
 )
 from icsfeed.config.values import MAX_SECONDS, parse_alarm, parse_duration, secrets_of
 from icsfeed.errors import InvalidValue
-from icsfeed.ics.colors import CSS3
+from icsfeed.ics.component import CSS3
 
 HOUR, DAY = 3600, 86_400
 

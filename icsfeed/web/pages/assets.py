@@ -11,7 +11,7 @@ from litestar import Response, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from icsfeed.ics.colors import CSS3
+from icsfeed.ics.component import CSS3
 from icsfeed.web.responses import READ, plain_answer
 
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
