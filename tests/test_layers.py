@@ -26,7 +26,7 @@ LAYERS = (
 )
 """From the lowest to the highest: a module imports from its own layer and from those below it.
 
-The modules that stand beside the packages (`errors`, `model`, `text` ...) are the lowest layer.
+The single modules outside the packages (`errors`, `model`, `text` ...) are the lowest layer.
 """
 
 NARROW = {"doctor": ("icsfeed", "ics"), "demo": ("icsfeed", "config")}

@@ -50,12 +50,12 @@ async def test_a_caller_that_is_cancelled_ends_nothing_for_the_others() -> None:
         return "made"
 
     impatient = asyncio.create_task(flights.result("a", made))
-    patient = asyncio.create_task(flights.result("a", made))
+    wait_if_throttled = asyncio.create_task(flights.result("a", made))
     await asyncio.sleep(0)
     impatient.cancel()
     await asyncio.sleep(0)
     ready.set()
-    assert await patient == "made"
+    assert await wait_if_throttled == "made"
 
 
 async def test_closing_cancels_what_is_running() -> None:

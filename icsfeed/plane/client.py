@@ -43,7 +43,7 @@ class PlaneClient:
     """Reads one workspace. Every method raises PlaneError, and nothing else, when Plane does not give it.
 
     `client` comes from `open_client` and carries the key. Methods may run at the same time. Their
-    requests wait for the budget given to `on`; `patient`: also when Plane has refused one with 429.
+    requests wait for the budget given to `on`; `wait_if_throttled`: also when Plane has refused one with 429.
     `read_key` returns the key as it is now in its file (None: it cannot be read), for when the one in use
     is refused. `large`: held while a large answer is in memory; clients may share it. `answers` counts
     requests by `ok` or the kind of the error.
@@ -55,7 +55,7 @@ class PlaneClient:
         slug: str,
         *,
         client: httpx.AsyncClient,
-        patient: bool = False,
+        wait_if_throttled: bool = False,
         read_key: Callable[[], str | None] | None = None,
         large: asyncio.Lock | None = None,
     ) -> None:
@@ -64,7 +64,7 @@ class PlaneClient:
         self._slug = slug
         self._client = client
         self._priority: RequestPriority | None = None
-        self._patient = patient
+        self._wait_if_throttled = wait_if_throttled
         self._read_key = read_key
         self._traits = PlaneTraits(large=large or asyncio.Lock())
         self.answers: Counter[str] = Counter()
@@ -237,7 +237,7 @@ class PlaneClient:
                 async with self._priority.request() as slot:
                     return await self._fetch(url, parameters, what, turn, slot)
             except Throttled as error:
-                if not self._patient or self._priority is None:
+                if not self._wait_if_throttled or self._priority is None:
                     raise
                 log.warning("%s; waiting", error)
             except KeyRefused:

@@ -148,7 +148,7 @@ class WorkspacePool:
                 workspace.url,
                 workspace.slug or name,
                 client=client,
-                patient=self._wait_if_throttled,
+                wait_if_throttled=self._wait_if_throttled,
                 read_key=partial(_read_key, Path(file)) if file else None,
                 large=self._large,
             )

@@ -62,7 +62,7 @@ class PageRequest(Struct, frozen=True):
 class PageRenderer:
     """Renders our Jinja templates with our own words.
 
-    Not with litestar's Template response (2.25), which renders on the event loop, and anew for each request.
+    Not with litestar's Template response (2.25), which renders on the event loop, and again for each request.
     """
 
     def __init__(self, assets: Assets) -> None:
