@@ -110,15 +110,15 @@ async def check_workspace(workspace: Workspace, config: Config) -> AsyncIterator
     owner = f"the key of {person.name}" if person else "the key"
     yield Finding("ok", about, f"Plane {version or 'of an unknown version'} accepts {owner}")
     if not listing.joined:
-        yield _no_access(about, "the key has joined no project: add its owner to the projects")
+        yield _no_access(about, "the owner of the key has joined no project: add them to the projects")
         return
     keys = sorted({project.key for project in listing.joined})
     yield Finding("ok", about, f"projects: {', '.join(keys)}")
     names = [name for project in listing.joined for name in (project.key, project.id)]
     for key in config.workspaces[workspace.name].projects:
         if key.casefold() not in map(str.casefold, names):
-            hint = did_you_mean(key, names) or ": add its owner to the project, or remove it here"
-            yield _no_access(about, f"the key has not joined project {key!r}{hint}")
+            hint = did_you_mean(key, names) or ": add them to the project in Plane, or remove it here"
+            yield _no_access(about, f"the owner of the key has not joined project {key!r}{hint}")
     others = [other.project.key for other in listing.others if not other.archived]
     if others:
         yield Finding("ok", about, f"not joined, and so not read: {', '.join(sorted(others))}")

@@ -92,10 +92,14 @@ def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> 
     async def work() -> None:
         async with open_feeds(config, open_store(config.store.reveal(), os.environ)) as service:
             result = await export_to(service, ExportFolder(Path(folder)), links=links)
+            unread = service.unread()
         if as_json:
             show_json(msgspec.to_builtins(result))
         else:
             show_exported(result)
+        if unread is not None:
+            click.echo("icsfeed: the automatic feeds could not be exported", err=True)
+            raise unread
         sys.exit(EXIT_PARTLY if result.failed else 0)
 
     run(work)

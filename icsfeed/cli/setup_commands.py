@@ -37,7 +37,10 @@ def init(output: str, schema: bool) -> None:
         show_json(json_schema(), indent=2)
         return
     write_new_file(Path(output), example_text())
-    click.echo(f"Wrote {output}. Edit it, then: icsfeed check --config {output}")
+    option = "" if output == "feeds.yaml" else f" --config {output}"
+    click.echo(
+        f"Wrote {output}. Edit it, set PLANE_API_KEY and ICSFEED_SECRET, then run: icsfeed check{option}"
+    )
 
 
 @click.command()

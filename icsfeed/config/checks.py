@@ -21,7 +21,7 @@ Row: TypeAlias = tuple[object, str, str]
 """Whether something is wrong, the keys that it concerns with spaces between them, and the message."""
 
 _LOGIN = "username password password_file token token_file"
-_TOO_SHORT = "needs {} characters or more; try: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_TOO_SHORT = "needs {} characters or more; try: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 class Violation(NamedTuple):
@@ -39,7 +39,11 @@ def checks(config: Config, zones: Collection[str] | None) -> Iterator[Violation]
         key = workspace.api_key.reveal() if workspace.api_key else ""
         missing, odd = not (key or workspace.api_key_file), not key.isascii() or " " in key
         rows = (
-            (missing, "api_key api_key_file", "is missing: make one in Plane's settings"),
+            (
+                missing,
+                "api_key api_key_file",
+                "is missing: create one in Plane, under Profile settings, Personal access tokens",
+            ),
             (odd, "api_key", "holds a space or an accent, as no key of Plane does: copy it again"),
         )
         yield from _violations(("workspaces", name), rows)

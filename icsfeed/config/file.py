@@ -132,7 +132,10 @@ def from_environment(environ: Mapping[str, str], zones: Collection[str] | None =
             for step in parents:
                 mapping = mapping[step]
             mapping[last] = environ[variable]
-    unnamed = Violation(("PLANE_WORKSPACE",), "is missing: give it the slug, as in Plane's address")
+    unnamed = Violation(
+        ("PLANE_WORKSPACE",),
+        "is missing: name the slug in Plane's address; or write a feeds.yaml here (`icsfeed init`)",
+    )
     try:
         return decode(
             data,

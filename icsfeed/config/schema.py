@@ -104,6 +104,10 @@ Url: TypeAlias = Annotated[
     str,
     _host_rule(f"{_WEB} https://plane.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
 ]
+PublicUrl: TypeAlias = Annotated[
+    str,
+    _host_rule(f"{_WEB} https://cal.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
+]
 CalendarUrl: TypeAlias = Annotated[
     str, _host_rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
 ]
@@ -327,7 +331,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     feeds: Mapping[FeedName, Feed] = {}
     auto: Auto = Auto()
     push: Mapping[FeedName, PushTarget] = {}
-    public_url: Url | None = None
+    public_url: PublicUrl | None = None
     timezone: Name = "UTC"
     language: Language = "en"
     colors: Mapping[Priority, Color | None] = {}

@@ -44,7 +44,9 @@ def about_place(seen: Observations) -> Iterator[Remark]:
     private = [address for address in seen.addresses if not ip_address(address).is_global]
     if private:
         why = f"its host is at {private[0]}, which the internet cannot reach"
-        yield Remark("fails", (GOOGLE, NEXTCLOUD, SERVICES), why)
+        yield Remark("fails", (GOOGLE, SERVICES), why)
+        unless = "which it does not read unless its `allow_local_remote_servers` is set"
+        yield Remark("fails", (NEXTCLOUD,), f"its host is at {private[0]}, {unless}")
         yield Remark("limits", (OUTLOOK,), f"{why}: only Outlook on a computer in the same network can")
     length = len(seen.url)
     if length > SAFE_URL_LENGTH:

@@ -27,7 +27,7 @@ saves 1 % in a quarter more."""
 
 _GZIP = zlib.MAX_WBITS | 16
 """zlib's own gzip header (RFC 1952): it holds no time, so that the same body is the same stream."""
-_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+NEVER_CHANGED = datetime(2000, 1, 1, tzinfo=UTC)
 """When a feed that was always empty last changed."""
 
 NO_PARENTS: frozenset[str] = frozenset()
@@ -96,7 +96,7 @@ def _as_child(issue_id: str) -> str:
     return f"{issue_id} child"
 
 
-_NOTHING = (RenderedComponent("", _FIRST, EMPTY, sha256(EMPTY).digest()),)
+_NOTHING = (RenderedComponent("", NEVER_CHANGED, EMPTY, sha256(EMPTY).digest()),)
 
 
 class Rendered(Struct, frozen=True):
@@ -147,7 +147,7 @@ def render(
     """
     # Of a feed without a history nobody knows when it changed. Its newest revision is the same on all
     # replicas, and the start of the server is not.
-    newest = _FIRST if history else max(map(attrgetter("revised"), parts), default=_FIRST)
+    newest = NEVER_CHANGED if history else max(map(attrgetter("revised"), parts), default=NEVER_CHANGED)
     history = remembered(history, style, _digest(opening(header), parts or _NOTHING), newest, now)
     return render_dated(header, parts, history.changed), history
 

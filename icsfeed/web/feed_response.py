@@ -174,10 +174,16 @@ class FeedEndpoint:
             response = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
         except NoCopy as error:
             # 503, never an empty calendar: apps keep the dates they have, and ask again (clients.md).
-            response = _not_yet(error.retry_after, error.waiting)
+            text = "This calendar cannot be read yet. It will be there when the server has read Plane."
+            text += f" Now {error.waiting}." if error.waiting else ""
+            retry = {"Retry-After": str(error.retry_after)}
+            response = plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, retry)
         except FeedError as error:
+            # A mistake in the configuration. Not 404: apps keep the dates they have until it is corrected.
             log.error("%s", error)
-            response = _not_yet(ERROR_RETRY_SECONDS)
+            text = "This calendar is not set up correctly. Ask the people who run this server."
+            retry = {"Retry-After": str(ERROR_RETRY_SECONDS)}
+            response = plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, retry)
         status = response.status_code or HTTPStatus.OK
         self._server.reader_log.answered(status)
         # 404 by a good link: the feed is gone, as its project or person is.
@@ -290,9 +296,3 @@ def feed_headers(
 
 def _gzip_etag(rendered: Rendered) -> str:
     return f'{rendered.etag[:-1]}-gzip"'
-
-
-def _not_yet(retry_after: int, waiting: str | None = None) -> Response[str]:
-    text = "This calendar cannot be read yet. It will be there when the server has read Plane."
-    text += f" Now {waiting}." if waiting else ""
-    return plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": str(retry_after)})

@@ -24,7 +24,10 @@ HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x20\x7f/?#@\[\]\\,:\"<>]*)(
 """Host and port (RFC 9110, 7.2), names beyond ASCII included: what is not allowed is not served anyway."""
 
 REFUSALS: Mapping[str, tuple[HTTPStatus, str]] = {
-    "INVALID_HOST": (HTTPStatus.BAD_REQUEST, "One Host header must name this server, as it is known to it."),
+    "INVALID_HOST": (
+        HTTPStatus.BAD_REQUEST,
+        "This server does not answer to that Host header, or there is not exactly one (`allowed_hosts`).",
+    ),
     "URL_TOO_LONG": (HTTPStatus.REQUEST_URI_TOO_LONG, f"The address is longer than {MAX_URL_BYTES} bytes."),
 }
 

@@ -203,6 +203,17 @@ def test_export_writes_what_can_be_rendered_and_exits_with_4_for_the_rest(config
     assert "icsf_" not in linked.stdout + linked.stderr
 
 
+def test_export_says_when_the_automatic_feeds_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "feeds.yaml").write_text(
+        f"secret: {SECRET}\nauto: {{projects: true}}\n"
+        f"workspaces: {{{SLUG}: {{url: 'http://127.0.0.1:9', api_key: k}}}}\n",
+        encoding="utf-8",
+    )
+    done = run("export", "out", cwd=tmp_path, env={"STATE_DIRECTORY": str(tmp_path / "state")})
+    assert "the automatic feeds could not be exported" in done.stderr
+    assert done.returncode == 69
+
+
 def test_render_narrows_as_a_url_does(configured: Path) -> None:
     shown = run("render", "property", "--query", "priority=urgent&component=vtodo", cwd=configured)
     todos = Calendar.from_ical(shown.stdout).walk("VTODO")
@@ -310,7 +321,9 @@ def test_urls_lists_links_and_those_of_subscribers(configured: Path) -> None:
 
 def test_init_writes_the_example_once(tmp_path: Path) -> None:
     done = run("init", cwd=tmp_path)
-    assert (done.returncode, "icsfeed check" in done.stdout) == (0, True)
+    assert (done.returncode, done.stdout.endswith("then run: icsfeed check\n")) == (0, True)
+    other = run("init", "-o", "other.yaml", cwd=tmp_path)
+    assert other.stdout.endswith("icsfeed check --config other.yaml\n")
     written = (tmp_path / "feeds.yaml").read_text(encoding="utf-8")
     again = run("init", cwd=tmp_path)
     assert (again.returncode, "already exists" in again.stderr) == (73, True)

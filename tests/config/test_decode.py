@@ -287,7 +287,7 @@ def test_a_summary_has_our_fields_and_nothing_else(text: str) -> None:
 CHECKS: list[tuple[object, str, str]] = [
     (whole(timezone="Europe/Belin"), "timezone", "did you mean Europe/Berlin?"),
     (whole(timezone="CET+1"), "timezone", "write it as in Europe/Berlin"),
-    (whole(secret="x" * 31), "secret", "needs 32 characters or more; try: python -c"),
+    (whole(secret="x" * 31), "secret", "needs 32 characters or more; try: python3 -c"),
     (whole(secret=None, auto={"projects": True}), "secret", "is missing: needs 32"),
     (whole(admin_token="x" * 15), "admin_token", "needs 16 characters or more"),
     (whole(public_url=f"https://x/{'x' * 83}"), "public_url", "is longer than 90 characters"),
@@ -303,7 +303,11 @@ CHECKS: list[tuple[object, str, str]] = [
     (whole(auth_proxy={"from": "10.0.0.1"}), "auth_proxy.header", "is missing"),
     (whole(store="disk"), "store", "must be file, memory, or an address such as redis://"),
     (whole(store="fiel"), "store", "did you mean file?"),
-    (whole(workspaces={"a": {"url": "https://x"}}), "workspaces.a.api_key", "is missing: make one in Plane"),
+    (
+        whole(workspaces={"a": {"url": "https://x"}}),
+        "workspaces.a.api_key",
+        "is missing: create one in Plane",
+    ),
     (workspace(api_key="a b"), "workspaces.acme.api_key", "copy it again"),
     (whole(feeds={"f": None}), "feeds.f", "must say what it holds: project, projects, assignee"),
     (whole(feeds={"f": {"unassigned": False}}), "feeds.f", "must say what it holds"),

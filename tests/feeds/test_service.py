@@ -236,6 +236,7 @@ async def test_what_was_never_there_is_a_503_until_somebody_looks_into_it() -> N
     async with serving(settings({"x": Feed(project="NOPE")})) as world:
         answer = await world.get("x")
         assert (answer.status_code, answer.headers["content-type"]) == (503, "text/plain; charset=utf-8")
+        assert "not set up correctly" in answer.text
 
 
 # Days

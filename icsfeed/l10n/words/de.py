@@ -37,6 +37,8 @@ WORDS = {
     "page revoked text": "Bitte die Betreiber dieses Servers um einen neuen Link.",
     "page parameter title": "Das lässt sich nicht anzeigen",
     "page parameter text": "Der Wert von „{field}“ ist ungültig.",
+    "page misconfigured title": "Dieser Kalender ist nicht richtig eingerichtet",
+    "page misconfigured text": "Frage die Betreiber dieses Servers: Sein Protokoll sagt, was zu ändern ist.",
     "page unread title": "Noch nicht verfügbar",
     "page unread text": "Der Server mit den Aufgaben konnte noch nicht gelesen werden. Versuche es in ein "
     "paar Minuten wieder.",

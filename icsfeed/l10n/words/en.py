@@ -37,6 +37,8 @@ WORDS = {
     "page revoked text": "Ask the people who run this server for a new link.",
     "page parameter title": "This cannot be shown",
     "page parameter text": "The value of “{field}” is not valid.",
+    "page misconfigured title": "This calendar is not set up correctly",
+    "page misconfigured text": "Ask the people who run this server: its log says what to correct.",
     "page unread title": "Not available yet",
     "page unread text": "The project management server could not be read yet. Try again in a few minutes.",
     "page failed title": "Something went wrong",

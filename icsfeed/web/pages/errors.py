@@ -84,11 +84,13 @@ def page_error(request: Request[Any, Any, Any], error: FeedError | BadParameter)
     if isinstance(error, UnknownFeed):
         return _message(request, "page missing", HTTPStatus.NOT_FOUND)
     # That Plane cannot be read is logged where it is read; the others are for an operator to correct.
-    if not isinstance(error, NoCopy):
+    key, seconds = "page misconfigured", ERROR_RETRY_SECONDS
+    if isinstance(error, NoCopy):
+        key, seconds = "page unread", error.retry_after
+    else:
         log.error("%s", error)
-    seconds = error.retry_after if isinstance(error, NoCopy) else ERROR_RETRY_SECONDS
     headers = {"Retry-After": str(seconds)}
-    return _message(request, "page unread", HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
+    return _message(request, key, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
 
 
 def unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -15,6 +15,7 @@ from litestar.handlers import BaseRouteHandler
 from msgspec import to_builtins
 
 from icsfeed.doctor.clients import LARGE
+from icsfeed.feeds.rendered import NEVER_CHANGED
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import RESULT_NAMES, LastRun, PushStatus
 from icsfeed.web.client_address import client_of
@@ -202,7 +203,13 @@ async def status(
         ask = page_request(request, service.config)
         sync = ask.get("sync") if ask.get("sync") in SYNC_OUTCOMES else None
         html = pages.html(
-            "status.html", ask, report=server_report, with_links=with_links, sync=sync, large=LARGE
+            "status.html",
+            ask,
+            report=server_report,
+            with_links=with_links,
+            sync=sync,
+            large=LARGE,
+            never_changed=NEVER_CHANGED,
         )
         # With "no-referrer" browsers send the form of the sync button with `Origin: null` (Fetch, 3.1).
         headers = {**NEVER_STORED, "Vary": "Accept", "Referrer-Policy": "same-origin"}

@@ -161,6 +161,7 @@ async def test_before_plane_was_read_a_page_says_so_and_when_to_come_again() -> 
 async def test_a_feed_that_cannot_be_made_is_told_without_its_names(world: World) -> None:
     answer = await page(world, feed_path(world, "lost"))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "300")
+    assert "not set up correctly" in words(answer)
     assert "NOPE" not in answer.text
 
 
