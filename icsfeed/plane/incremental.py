@@ -2,7 +2,7 @@
 
 Plane's list can be ordered by `updated_at`, and every page states how many rows there are. So the newest
 rows and that total show what was added and edited, and that something was removed; which one it was
-takes a list of ids. What these do not show is read whole (plane-api.md, "What bites", 10).
+takes a list of ids. What these do not show is read whole.
 """
 
 from collections.abc import Container, Mapping
