@@ -1,4 +1,4 @@
-"""Size and time of pages: python benchmarks/pages.py [--json] [--issues N] [--rounds N]
+"""Size and time of pages: .venv/bin/python benchmarks/pages.py [--json] [--issues N] [--rounds N]
 
 The real service and server in process, over the embedded Plane; no socket. `first`: milliseconds of the
 first view after the feed's data has changed, when its items are made; `again`: the median of the views

@@ -1,4 +1,4 @@
-"""Writes docs/reference.md from the code: `python docs/reference.py`. A test compares the file with the code.
+"""Writes docs/reference.md from the code: `.venv/bin/python docs/reference.py`. A test compares the two.
 
 It lists every configuration key, route, command, exit code, metric and log event. What a key means and
 what an exit code means is written here; a test fails when one is missing.
@@ -126,7 +126,7 @@ MEANINGS: Mapping[str, str] = {
     "feeds.*.done": "What happens to completed and cancelled issues. `cancelled`: marked as cancelled. "
     "`keep`: unchanged. `check`: ✓ before the title. `drop`: left out.",
     "feeds.*.details": "How much an event says. `full`: text, state, priority, people, labels, link. "
-    "`brief`: state, priority, link. `title`: the title only. `busy`: the word Busy.",
+    "`brief`: state, priority, link. `title`: no description. `busy`: the word Busy.",
     "feeds.*.summary": "The title of an event. `{key}` is `PROP-42`.",
     "feeds.*.categories": "What apps show as categories.",
     "feeds.*.colors": "The colour of events by priority, for this feed. Default: the server's `colors`.",
@@ -217,7 +217,8 @@ def reference() -> str:
         ("Metrics", "What `/metrics` shows, in Prometheus' text format.", metrics),
         ("Log events", "By level and logger; `…` stands for a value.", _events()),
     )
-    text = "# Reference\n\nGenerated from the code by `python docs/reference.py`; a test compares them.\n"
+    command = ".venv/bin/python docs/reference.py"
+    text = f"# Reference\n\nGenerated from the code by `{command}`; a test compares them.\n"
     for title, words, lines in parts:
         text += "\n".join(filter(None, (f"\n## {title}\n", words and f"{words}\n", *lines))).rstrip() + "\n"
     return text

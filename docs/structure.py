@@ -1,4 +1,4 @@
-"""Print how a checkout is built, in figures: `python docs/structure.py [CHECKOUT]`."""
+"""Print how a checkout is built, in figures: `.venv/bin/python docs/structure.py [CHECKOUT]`."""
 
 import ast
 import re

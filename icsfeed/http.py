@@ -157,7 +157,7 @@ def request_failure(error: Exception) -> RequestFailure:
         case TimeoutError() | httpx.TimeoutException():
             return RequestFailure("timeout", "no answer in time")
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
-            return RequestFailure("url", "the url in the configuration is not a web address")
+            return RequestFailure("url", "its address is not a web address")
         case UnicodeError():  # httpx 0.28 parses the host of a redirect even when it does not follow it.
             return RequestFailure("redirect", "it redirects to what is not a web address")
         case httpx.LocalProtocolError():  # Its text quotes the header: a key or a password.
@@ -168,9 +168,10 @@ def request_failure(error: Exception) -> RequestFailure:
         return RequestFailure(
             "tls", "it does not speak TLS there: try http:// in place of https://, or another port"
         )
-    if "CERTIFICATE" in words.upper():
+    # Words of OpenSSL, and not any name in a proxy's address: `ssl-proxy.example.com` refuses a connection.
+    if "CERTIFICATE_VERIFY" in words.upper():
         return RequestFailure("certificate", f"its TLS certificate is not accepted ({words})")
-    if isinstance(error, ssl.SSLError) or "SSL" in words.upper():
+    if isinstance(error, ssl.SSLError) or "[SSL" in words or "_ssl.c" in words:
         return RequestFailure("tls", f"TLS fails ({words}): is it https:// there, and on this port?")
     return RequestFailure("connection", f"no connection ({words or type(error).__name__})")
 

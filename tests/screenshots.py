@@ -1,4 +1,4 @@
-"""Pictures of the pages, to be looked at: python tests/screenshots.py [FOLDER] [NAME ...]
+"""Pictures of the pages, to be looked at: .venv/bin/python tests/screenshots.py [FOLDER] [NAME ...]
 
 Each page in light and dark, 360 and 1440 pixels wide, English and German, with 0, 12 and 400 items.
 Without a folder it makes the two pictures of the README, docs/*.png.

@@ -1,5 +1,6 @@
 """The documents are true: the reference is generated, configurations load, what they name exists."""
 
+import ast
 import re
 import runpy
 from collections.abc import Iterator
@@ -63,7 +64,7 @@ def anchors(text: str) -> set[str]:
 
 
 def test_the_reference_is_generated_from_the_code(generator: dict[str, Any]) -> None:
-    assert generator["reference"]() == REFERENCE, "run: python docs/reference.py"
+    assert generator["reference"]() == REFERENCE, "run: .venv/bin/python docs/reference.py"
 
 
 def test_every_key_of_the_configuration_has_a_meaning(generator: dict[str, Any]) -> None:
@@ -151,6 +152,33 @@ def test_the_drawing_of_the_layers_is_what_the_test_of_the_layers_enforces() -> 
     assert found is not None
     drawn = [set(line.partition("|")[0].split()) for line in reversed(found[1].splitlines())]
     assert drawn == [{"base"}, *map(set, LAYERS[1:])]
+
+
+def written_texts() -> Iterator[str]:
+    """The texts in the source of icsfeed, with `…` for each value that is filled in."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield re.sub(r"%[sdr]", "…", node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+                yield "".join(map(str, parts))
+
+
+def test_each_message_of_the_troubleshooting_page_exists() -> None:
+    """In its first column, `…` and `N` stand for values. Commands and configuration are no messages."""
+    rows = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8").splitlines()
+    symptoms = [row.split(" | ")[0] for row in rows if row.startswith("| ")]
+    quoted = {text for symptom in symptoms for text in re.findall(r"`([^`]+)`", symptom)}
+    messages = {text for text in quoted if " " in text and not re.match(r"icsfeed |[a-z_]+: ", text)}
+    assert "Plane allows no more requests" in messages
+    written = "\n".join(written_texts())
+    missing = {
+        text
+        for text in messages
+        if not re.search(".+".join(map(re.escape, re.split(r"…|\bN\b", text))), written)
+    }
+    assert missing == set()
 
 
 @each_page

@@ -222,6 +222,8 @@ def test_a_servers_words_become_one_short_line() -> None:
             "All connection attempts failed",
         ),
         (httpx.ReadError(""), "connection", "no connection (ReadError)"),
+        (httpx.ProxyError("refused, through http://ssl-proxy.example.com"), "connection", "refused"),
+        (httpx.ProxyError("refused, through http://certificate.example.com"), "connection", "refused"),
     ],
 )
 def test_a_failed_request_is_explained_without_its_secrets(error: Exception, kind: str, text: str) -> None:

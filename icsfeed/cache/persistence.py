@@ -21,7 +21,7 @@ from icsfeed.store.store import Store, decode, encode
 LOCK_SECONDS = 10.0
 """How long the lock of a replica that died in the middle of a refresh outlives it."""
 LOCK_WAIT_SECONDS = 60.0
-"""How long they wait for one that lives: 10,000 issues may take it half a minute."""
+"""How long other replicas wait for one that lives: 10,000 issues may take it half a minute."""
 
 
 class Persistence:
@@ -145,10 +145,11 @@ class Persistence:
         if is_news:
             await self._put_snapshot(project, snapshot, issues, whole=True)
             self._saved[project.id] = stamp
+        digest = self._digests[project.id]
         # After the snapshot: a crash in between leaves times whose digest is not the snapshot's.
         await self._put_times(project, times, issues)
         if is_news and self.is_shared:
-            await self._store.put(self._key("news"), self._digests[project.id].encode())
+            await self._store.put(self._key("news"), digest.encode())
 
     async def _save_essentials(self, project: Project) -> None:
         """Save what was read of a project before it is complete, where nothing of it was saved."""

@@ -1,4 +1,4 @@
-"""When issues and periods were revised (mapping.md, 5): what changed, decided from old, new and now.
+"""When issues and periods were revised (docs/mapping.md): decided from old, new and now.
 
 Plane's `updated_at` says most of it. The rest is found by comparing: a state, label, person or
 project was renamed, an issue joined a cycle, a feed is configured differently. What was found is stored

@@ -1,4 +1,4 @@
-"""What follows for which calendar app from a feed's address and its HTTP responses (clients.md)."""
+"""What follows for which calendar app from a feed's address and its HTTP responses (docs/clients.md)."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address

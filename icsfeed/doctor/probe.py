@@ -36,7 +36,7 @@ def open_doctor(
 ) -> httpx.AsyncClient:
     """Open an HTTP client that adds no headers, follows no redirects and keeps no cookies.
 
-    Raises ValueError when `url` is no address, and ConfigError when the environment cannot be used.
+    Raises InvalidValue when `url` is no address, and ConfigError when the environment cannot be used.
     """
     # Calendar apps keep no cookies between requests.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
@@ -61,7 +61,7 @@ async def examine_url(url: str) -> Observations:
 async def examine(
     client: httpx.AsyncClient, url: str, timer: Callable[[], float] = monotonic
 ) -> Observations:
-    """Return the responses of the feed at `url` (http, https or webcal). Raises ValueError: no address."""
+    """Return the responses of the feed at `url` (http, https or webcal). Raises InvalidValue."""
     asked = address(url)
     probe = _Probe(client, asked, timer, timer() + TOTAL_SECONDS)
     hosts = await _addresses(asked.host)

@@ -1,6 +1,6 @@
 """What a feed shows on a day: from configuration and snapshots to a header and components.
 
-The last functions build the events that icsfeed adds itself: stale, overdue, revoked (mapping.md, 6).
+The last functions build the events that icsfeed adds itself: stale, overdue, revoked (docs/mapping.md).
 """
 
 import hmac
@@ -117,7 +117,7 @@ def style_of(config: Config, workspace: WorkspaceConfig, slug: str, name: str, f
 
 
 def _limit(own: Feed | None, asked: Feed) -> Literal["state", "done"] | UnsetType:
-    """Return how much VTODOs may say that a query has asked of a feed of events (mapping.md, 2c).
+    """Return how much VTODOs may say that a query has asked of a feed of events.
 
     A VTODO has fields that such an event has not: they must not reveal what the feed's `details` hide.
     """
@@ -149,7 +149,7 @@ def calendar_of(source: FeedInput, style: Style, workspace: str) -> Calendar:
 
 
 def tombstone(name: str, feed: Feed, style: Style, day: Day) -> Calendar:
-    """Return the calendar of a revoked link: one event that says so (mapping.md, 6)."""
+    """Return the calendar of a revoked link: one event that says so."""
     title = feed.title or name
     header = Header(name=title, refresh=feed.refresh)
     return Calendar(header, Selection(), style, [revoked_notice(name, style, day)])

@@ -1,4 +1,4 @@
-"""Map issues and periods to calendar components. mapping.md is the contract, field by field."""
+"""Map issues and periods to calendar components. docs/mapping.md describes them field by field."""
 
 import hmac
 import re
@@ -46,10 +46,10 @@ class Style(Struct, frozen=True, kw_only=True):
     """How a feed shows its items. Equal styles give equal bytes for the same item.
 
     `web` is the workspace's address in Plane's web app (`https://plane.example.com/acme`).
-    `since` is when this style replaced another one in the feed: what it shows counts as revised then
-    (mapping.md, 5). `busy_key` hides which item a component is of, where `details` are busy. `limit`: VTODOs
-    that a query asked of a feed of events with few details show the `state` as the events do, or only what
-    is `done`, and otherwise no more than the events. Fields that are UNSET do not count in a digest.
+    `since` is when this style replaced another one in the feed: what it shows counts as revised then.
+    `busy_key` hides which item a component is of, where `details` are busy. `limit`: VTODOs that a query
+    asked of a feed of events with few details show the `state` as the events do, or only what is `done`, and
+    otherwise no more than the events. Fields that are UNSET do not count in a digest.
     """
 
     web: str
@@ -148,7 +148,7 @@ def period_component(period: Period, snapshot: Snapshot, style: Style) -> Compon
 
 
 def issue_url(issue: Issue, web: str) -> str:
-    """Return the address of the issue in Plane's web app: the path that all versions know (plane-api.md)."""
+    """Return the address of the issue in Plane's web app: the path that works in all its versions."""
     return f"{web}/projects/{quote(issue.project)}/issues/{quote(issue.id)}"
 
 

@@ -25,7 +25,7 @@ FIELDS = (
 """The parameters that narrow a feed, in the order in which an address has them."""
 
 URL_LIMIT = 200
-"""Characters: Google takes 256, and some apps fewer (clients.md)."""
+"""Characters: Google takes 256, and some apps fewer (docs/clients.md)."""
 DAYS_LIMIT = 36_500
 """Days, a century: more is a mistake, and dates end in 9999."""
 
@@ -92,7 +92,7 @@ def parse_query(parameters: Iterable[tuple[str, str]]) -> Query:
 def narrowed(feed: Feed, query: Query) -> Feed:
     """Return the feed as the query narrows it. What the feed drops stays dropped.
 
-    Raises BadParameter where the result would reveal what the feed hides (mapping.md, 2c).
+    Raises BadParameter where the result would reveal what the feed hides (docs/mapping.md).
     """
     _raise_if_revealing(feed, query)
     changes: dict[str, object] = {}

@@ -43,7 +43,7 @@ class RenderedComponent(Struct, frozen=True, gc=False):
 
 
 def part(component: Component) -> RenderedComponent:
-    """Return a component as bytes, to be sorted by date and UID (mapping.md, 4), undated ones last."""
+    """Return a component as bytes, to be sorted by date and UID, undated ones last."""
     day, uid = component.sort_key
     octets = write(component)
     return RenderedComponent(f"{day.isoformat()} {uid}", component.revised, octets, sha256(octets).digest())

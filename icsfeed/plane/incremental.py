@@ -2,7 +2,7 @@
 
 Plane's list can be ordered by `updated_at`, and every page states how many rows there are. So the newest
 rows and that total show what was added and edited, and that something was removed; which one it was
-takes a list of ids. What these do not show is read whole (plane-api.md, "What bites", 10).
+takes a list of ids. What these do not show is read whole.
 """
 
 from collections.abc import Container, Mapping
@@ -108,16 +108,16 @@ def pruned(known: IssueList, recent: Rows, ids: frozenset[str], now: datetime) -
     """
     if recent.nameless or known.nameless or recent.total != len(ids) or not recent.ids <= ids:
         return None
-    merged_list = _with(known, recent, len(ids), now)
+    together = _with(known, recent, len(ids), now)
     # An id that was never read: an issue has come back with an old `updated_at` (from the archive, say).
-    if not ids <= merged_list.skipped.union(merged_list.items):
+    if not ids <= together.skipped.union(together.items):
         return None
-    items = {id_: issue for id_, issue in merged_list.items.items() if id_ in ids}
-    return IssueList(items, merged_list.skipped & ids, 0, len(ids), now, known.whole_at)
+    items = {id_: issue for id_, issue in together.items.items() if id_ in ids}
+    return IssueList(items, together.skipped & ids, 0, len(ids), now, known.whole_at)
 
 
 def _with(known: IssueList, recent: Rows, total: int, now: datetime) -> IssueList:
-    """Return known and recent merged_list. Nothing new: the same mapping as before."""
+    """Return both merged; where nothing is new, with the same mapping as before."""
     changed = {issue.id: issue for issue in recent.items if known.items.get(issue.id) != issue}
     items, skipped = known.items, known.skipped
     if changed or not recent.skipped <= skipped:

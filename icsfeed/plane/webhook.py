@@ -1,7 +1,8 @@
 """Plane's webhooks: whether a delivery is genuine, and what it makes stale in the cache.
 
 A delivery only says what to read again. Its data is not used: deliveries come in any order, and there is
-none for much that matters (plane-api.md, "What bites" 3).
+none for much that matters: Plane v1.3.1 sends nothing when an issue is deleted, archived or dragged in the
+calendar, joins a cycle or module, or when a state or label is edited.
 Recorded from Plane v1.3.1, v1.0.0 and v0.24.1; two shapes of body are known:
 
     {"event", "action", "webhook_id", "workspace_id", "data", "activity"}          Plane's own

@@ -91,8 +91,8 @@ async def push(
         stop = PushStopped(name, "stopped before it was complete; the next push does the rest")
         on_stopped(progress.report(name, target.feed, context.timer() - started, stop, dry_run=dry_run))
         raise
-    # "Not read yet" helps nobody: name the error that Plane gave.
     except NoCopy as caught:
+        # "Not read yet" helps nobody: name the error that Plane gave.
         error = service.why_unread(target.feed) or caught
     except IcsfeedError as caught:
         error = caught
@@ -183,9 +183,13 @@ class _PushRun:
             if record.one_at_a_time:
                 server.disable_concurrency()
             try:
-                calendar = contents.feed, contents.calendar.header
                 collection, listed = await open_collection(
-                    server, self._target, record.url, *calendar, dry_run=dry_run
+                    server,
+                    self._target,
+                    record.url,
+                    contents.feed,
+                    contents.calendar.header,
+                    dry_run=dry_run,
                 )
                 self._progress.url = collection.url
                 now = self._context.clock()

@@ -137,7 +137,11 @@ class DavServer:
 
         Some servers repeat the request in their errors, and so the password: it is replaced by `***`.
         """
-        text = read_error_text(response.body)
+        body = response.body
+        # Before the text is cut, which would leave the beginning of a secret; and after it is unescaped.
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), b"***")
+        text = read_error_text(body)
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return f"; the server says: {text}" if text else ""

@@ -10,7 +10,7 @@ from msgspec import DecodeError, Struct, json
 
 from icsfeed.errors import ConfigError
 from icsfeed.files import replace_file
-from icsfeed.http import REQUEST_ERRORS, read_body, request_failure, trusted, web_address
+from icsfeed.http import ACCEPT_ENCODING, REQUEST_ERRORS, read_body, request_failure, trusted, web_address
 from icsfeed.store.backends import state_directory
 
 TIMEOUT_SECONDS = 4.0
@@ -81,7 +81,12 @@ async def live_state(
     if web_address(url).scheme == "https" and transport is None:
         transport = httpx.AsyncHTTPTransport(verify=trusted(environ))
     try:
-        async with httpx.AsyncClient(transport=transport, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            transport=transport,
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+            headers={"Accept-Encoding": ACCEPT_ENCODING},
+        ) as client:
             # /health needs neither Plane nor the store: nobody restarts a server because Plane is down.
             if only_live:
                 live = (await _get_json(client, f"{url.rstrip('/')}/health")).get("status") == "healthy"

@@ -1,4 +1,4 @@
-"""The calendars over HTTP (clients.md, "Status of a feed URL"): access, preconditions, headers, body.
+"""The calendars over HTTP (docs/clients.md): access, preconditions, headers, body.
 
 litestar routes requests for calendars to `FeedEndpoint`, an ASGI app, and not to a handler of its own: a
 handler costs twice as much (Request, dependencies, Response; litestar 2.25), and sends a body in one piece.
@@ -173,7 +173,7 @@ class FeedEndpoint:
         except UnknownFeed:
             response = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
         except NoCopy as error:
-            # 503, never an empty calendar: apps keep the dates they have, and ask again (clients.md).
+            # 503, never an empty calendar: apps keep the dates they have, and ask again (docs/clients.md).
             text = "This calendar cannot be read yet. It will be there when the server has read Plane."
             text += f" Now {error.waiting}." if error.waiting else ""
             retry = {"Retry-After": str(error.retry_after)}
@@ -195,7 +195,7 @@ class FeedEndpoint:
         """Return the response to a good link. Raise BadParameter or FeedError."""
         query, service = _WHOLE, self._service
         if grant.revoked:
-            # Not 410: apps would keep showing the old dates without a word (clients.md).
+            # Not 410: apps would keep showing the old dates without a word (docs/clients.md).
             rendered = service.revoked(request.name)
         elif request.query:
             query = parse_query(request.query)

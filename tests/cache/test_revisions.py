@@ -1,4 +1,4 @@
-"""Honest revision times (mapping.md, 5): every change shows, and none runs backwards."""
+"""Honest revision times (docs/mapping.md): every change shows, and none runs backwards."""
 
 from datetime import date, datetime, timedelta
 from typing import Any

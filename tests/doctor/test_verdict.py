@@ -91,7 +91,7 @@ MIXED = GOOD.replace(
     [
         # The address
         (seen(addresses=("10.0.0.5",)), "Google Calendar", "fails", "10.0.0.5, which the internet cannot"),
-        (seen(addresses=("10.0.0.5",)), "Nextcloud", "fails", "cannot reach"),
+        (seen(addresses=("10.0.0.5",)), "Nextcloud", "fails", "does not read unless"),
         (seen(addresses=("fd00::1",)), "Outlook", "limited",
          "only Outlook on a computer in the same network"),
         (seen(addresses=("10.0.0.5",)), "Thunderbird", "works", ""),

@@ -1,6 +1,6 @@
 """The fixed workspace of the golden files, and the feed behind each of them.
 
-`python tests/feeds/regolden.py` writes the files again. Check each change against mapping.md.
+`.venv/bin/python tests/feeds/regolden.py` writes the files again. Check each change against docs/mapping.md.
 """
 
 from collections.abc import Callable, Mapping

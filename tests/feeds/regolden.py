@@ -1,4 +1,4 @@
-"""Write tests/feeds/golden/*.ics again: `python tests/feeds/regolden.py`. Then review the changes."""
+"""Write tests/feeds/golden/*.ics again: `.venv/bin/python tests/feeds/regolden.py`. Then review them."""
 
 from pathlib import Path
 

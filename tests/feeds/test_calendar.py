@@ -1,4 +1,4 @@
-"""What a feed shows on a day: header, items, and the events that we add (mapping.md, 4 and 6)."""
+"""What a feed shows on a day: header, items, and the events that we add (docs/mapping.md)."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

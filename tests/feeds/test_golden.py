@@ -1,4 +1,4 @@
-"""Whole feeds, byte for byte. A person reads each file against mapping.md before it is accepted."""
+"""Whole feeds, byte for byte. A person reads each file against docs/mapping.md before it is accepted."""
 
 import pytest
 from golden_feeds import GOLDEN
@@ -9,7 +9,7 @@ from regolden import FOLDER
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_a_feed_is_the_golden_file_byte_for_byte(name: str) -> None:
-    """When the change is meant: `python tests/feeds/regolden.py`, and read what it changed."""
+    """When the change is meant: `.venv/bin/python tests/feeds/regolden.py`, and read what it changed."""
     assert GOLDEN[name]() == (FOLDER / f"{name}.ics").read_bytes()
 
 

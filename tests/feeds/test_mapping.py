@@ -1,4 +1,4 @@
-"""From issues, cycles and modules to components: mapping.md, sections 2 and 3, line by line."""
+"""From issues, cycles and modules to components, field by field (docs/mapping.md)."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The query parameters of a feed's URL (clients.md, Links)."""
+"""The query parameters of a feed's URL (docs/using-links.md)."""
 
 from datetime import date
 from typing import Any

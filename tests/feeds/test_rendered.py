@@ -1,4 +1,4 @@
-"""Feeds as bytes, with ETag and Last-Modified: a pure function of data and history (mapping.md, 5)."""
+"""Feeds as bytes, with ETag and Last-Modified: a pure function of data and history (docs/mapping.md)."""
 
 import gzip
 import re

@@ -1,4 +1,4 @@
-"""Which issues, cycles and modules a feed holds (mapping.md, 1; clients.md, Links)."""
+"""Which issues, cycles and modules a feed holds (docs/mapping.md)."""
 
 from collections.abc import Mapping
 from datetime import date, timedelta

@@ -87,7 +87,7 @@ named = nasty.map(lambda text: f"x{text}")
 
 
 def normal(text: str) -> str:
-    """What mapping.md, 4, says of any text: the oracle for what arrives."""
+    """What arrives of any text: the oracle."""
     text = re.sub("\r\n|[\r\x85\u2028\u2029]", "\n", text)
     text = "".join(char for char in text if char in "\n\t" or category(char) != "Cc")
     return "".join("\ufffd" if category(char) == "Cs" else char for char in text)

@@ -717,6 +717,15 @@ async def test_the_servers_error_text_is_reported_without_the_password(tmp_path:
     assert "wonderland" not in str(report.as_json())
 
 
+async def test_a_password_that_the_cut_falls_into_is_not_shown_in_part(tmp_path: Path) -> None:
+    dav = MemoryDav()
+    dav.add_fault("PUT", answering(413, b"x" * 195 + b" wonderland"), times=4, skip=2)
+    async with pushing(dav, tmp_path) as it:
+        report = await it.push()
+    assert "xxx" in texts_of(report)
+    assert "wond" not in str(report.as_json())
+
+
 @pytest.mark.parametrize(
     ("status", "title", "hinted"), [(409, "🎉", False), (500, "🎉", True), (500, "x", False)]
 )

@@ -1,6 +1,6 @@
 """Hours of changes, faults and restarts, and an oracle that checks every answer. Opt-in:
 
-ICSFEED_SOAK_SECONDS=180 ICSFEED_SOAK_SEED=1 python -m pytest tests/soak/soak.py -s
+ICSFEED_SOAK_SECONDS=180 ICSFEED_SOAK_SEED=1 .venv/bin/pytest tests/soak/soak.py -s
 
 Episodes of one simulated hour, with the seeds that follow, until the time is over (default 20 s, at
 most 600). A seed says what changes, fails and is asked, and when; it is printed before its episode

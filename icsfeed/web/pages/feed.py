@@ -187,7 +187,7 @@ def _addresses(
     ics, page, embed = (with_query(urls[what], narrowing) for what in ("ics", "page", "embed"))
     scheme, _, rest = ics.partition("://")
     # Thunderbird and Android turn webcal: into plain http, and webcals: into https. Apple and Google's cid
-    # know webcal: alone, and try https first (clients.md).
+    # know webcal: alone, and try https first (docs/clients.md).
     webcal = f"webcal://{rest}"
     named = f"url={quote(ics, safe='')}&name={quote(title, safe='')}"
     subscribe = {

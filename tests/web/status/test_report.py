@@ -1,4 +1,4 @@
-"""The status of a feed URL and its headers: clients.md, row by row."""
+"""The status of a feed URL and its headers (docs/clients.md)."""
 
 import asyncio
 import re
