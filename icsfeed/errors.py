@@ -254,6 +254,8 @@ class LoginRefused(PushError):
 class NoPermission(PushError):
     """403 without a precondition of CalDAV (RFC 4791, 1.3), or with need-privileges (RFC 3744)."""
 
+    kind = "no right"  # as `/api/v1/health` has always said
+
 
 class NoCollection(PushError):
     """The collection does not exist (`gone`), has moved (a redirect), or is not a calendar of this kind."""
@@ -269,6 +271,8 @@ class NotTrusted(PushError):
 
 class InsufficientStorage(PushError):
     """507: the account is full."""
+
+    kind = "no room"  # as `/api/v1/health` has always said
 
 
 class NoServer(PushError):

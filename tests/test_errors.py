@@ -76,6 +76,8 @@ def test_a_push_error_says_what_was_tried_and_has_a_short_kind() -> None:
         True,
     )
     assert error.kind == "no collection"
+    kinds = errors.NoPermission("x", "no").kind, errors.InsufficientStorage("x", "full").kind
+    assert kinds == ("no right", "no room"), "monitors read these in /api/v1/health"
     assert errors.Changed("/a.ics", "it was changed").kind == "changed"
     assert not errors.NoCollection("x", "y").gone
 

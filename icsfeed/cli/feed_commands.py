@@ -98,9 +98,8 @@ def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> 
         else:
             show_exported(result)
         if unread is not None:
-            click.echo("icsfeed: the automatic feeds could not be exported", err=True)
-            raise unread
-        sys.exit(EXIT_PARTLY if result.failed else 0)
+            click.echo(f"icsfeed: some automatic feeds could not be exported: {unread}", err=True)
+        sys.exit(EXIT_PARTLY if result.failed or unread is not None else 0)
 
     run(work)
 

@@ -193,9 +193,13 @@ class FeedService:
 
         Raises NoCopy while it is not known whether the token is that of an automatic feed.
         """
-        await self._automatic.current()
         current_name = self.links.name_of(name, token, kind)
         grant = self.links.access(current_name, token, kind)
+        if grant is None:
+            # Only now: new names may wait for the store, and a link that is known is answered at once.
+            await self._automatic.current()
+            current_name = self.links.name_of(name, token, kind)
+            grant = self.links.access(current_name, token, kind)
         if grant is None and may_be_auto(name, self.config.auto) and is_token(token or ""):
             self._raise_if_unread(name)
         return current_name, grant

@@ -210,8 +210,8 @@ def test_export_says_when_the_automatic_feeds_are_missing(tmp_path: Path) -> Non
         encoding="utf-8",
     )
     done = run("export", "out", cwd=tmp_path, env={"STATE_DIRECTORY": str(tmp_path / "state")})
-    assert "the automatic feeds could not be exported" in done.stderr
-    assert done.returncode == 69
+    assert "some automatic feeds could not be exported: the projects of workspace" in done.stderr
+    assert done.returncode == 4
 
 
 def test_render_narrows_as_a_url_does(configured: Path) -> None:

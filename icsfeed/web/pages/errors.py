@@ -116,6 +116,7 @@ def _message(
     if without:
         others = tuple((name, value) for name, value in ask.parameters if name != without)
         ask = replace(ask, parameters=others)
-    framed_by = config.embed.frame_ancestors if request.scope["path"].startswith("/embed/") else ()
+    is_embed = "path_template" in request.scope and request.scope["path"].startswith("/embed/")
+    framed_by = config.embed.frame_ancestors if is_embed else ()
     values = {"field": without} if without else {}
     return message_answer(pages, ask, key, status, framed_by=framed_by, headers=headers, **values)

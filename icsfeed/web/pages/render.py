@@ -72,6 +72,8 @@ class PageRenderer:
         self._rendering: SingleFlight[str] = SingleFlight()
         self._environment = Environment(
             loader=PackageLoader("icsfeed.web.pages"),
+            # An upgrade in place must not show new templates through old code.
+            auto_reload=False,
             autoescape=True,
             # A misspelt name in a template fails, instead of showing nothing.
             undefined=StrictUndefined,
