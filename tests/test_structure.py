@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-STRUCTURE = runpy.run_path(str(ROOT / "docs/structure.py"))
-SOURCES: dict[str, str] = STRUCTURE["sources"](ROOT)
+import icsfeed
+
+STRUCTURE = runpy.run_path(str(Path(__file__).parents[1] / "docs/structure.py"))
+# The package may be installed elsewhere than the tests.
+SOURCES: dict[str, str] = STRUCTURE["sources"](Path(icsfeed.__file__).parents[1])
 
 MAX_MODULES_IN_FOLDER = 15
 MAX_CHAIN = 14
