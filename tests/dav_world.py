@@ -24,7 +24,7 @@ class DavServer:
     """One server process. `home`: the path in which calendars are created; `user`: empty for no password.
 
     `behind`: its own port, if a proxy listens on `port`. `env`: added to the environment. `as_user`: the
-    system user that it runs as.
+    system user that it runs as. `repositories`: the folder of its git repositories, if it keeps any.
     """
 
     def __init__(
@@ -36,10 +36,11 @@ class DavServer:
         behind: int = 0,
         env: Mapping[str, str] = {},
         as_user: str | None = None,
+        repositories: Path | None = None,
     ) -> None:
         self.url = f"http://127.0.0.1:{port}{home}"
         self.user = user
-        self._command, self._port = command, behind or port
+        self._command, self._port, self._repositories = command, behind or port, repositories
         self._options: dict[str, Any] = {"user": as_user, "group": as_user, "env": {**os.environ, **env}}
         self._process: subprocess.Popen[bytes] | None = None
         self.calendar = "plane"
@@ -62,11 +63,17 @@ class DavServer:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Kill it and its child processes, and return when the port is free."""
+        """Kill it and its child processes, and return when the port is free.
+
+        Killed in the middle of a commit, xandikos 0.4 leaves git's lock files and then answers 423 until
+        an administrator removes them: so does this.
+        """
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+            for lock in self._repositories.rglob(".git/**/*.lock") if self._repositories else ():
+                lock.unlink()
             while self._listens():
                 time.sleep(0.01)
 
@@ -188,7 +195,7 @@ def xandikos(folder: Path) -> Iterator[DavServer]:
         f"/{USER}/",
         "--no-detect-systemd",
     ]
-    yield from running_server(DavServer(command, port, f"/{USER}/calendars/"))
+    yield from running_server(DavServer(command, port, f"/{USER}/calendars/", repositories=folder))
 
 
 def running_server(server: DavServer) -> Iterator[DavServer]:
