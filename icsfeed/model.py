@@ -68,8 +68,19 @@ class Label(Struct, frozen=True, gc=False):
     name: str
 
 
+class ItemType(Struct, frozen=True, gc=False):
+    """A type of work items, such as Bug; `is_epic`: those that hold other items. Not in Community."""
+
+    id: str
+    name: str
+    is_epic: bool = False
+
+
 class Issue(Struct, frozen=True, gc=False):
-    """A work item. `text` is its description: html_text.py's plain text, deflated by text.py."""
+    """A work item. `text` is its description: html_text.py's plain text, deflated by text.py.
+
+    `creator` is the person who made it. `type` is None in Community.
+    """
 
     id: str
     project: str
@@ -86,6 +97,8 @@ class Issue(Struct, frozen=True, gc=False):
     completed: datetime | None = None
     assignees: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    type: str | None = None
+    creator: str | None = None
 
 
 class Period(Struct, frozen=True):
@@ -123,6 +136,7 @@ class Snapshot(Struct, frozen=True, dict=True):
     periods: Mapping[str, Period]
     touched: Mapping[str, datetime] = {}
     unreadable: int = 0
+    types: Mapping[str, ItemType] = {}
 
     @cached_property
     def links(self) -> Mapping[str, Sequence[Period]]:

@@ -11,7 +11,7 @@ from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, PlaneReader, Proje
 from icsfeed.cache.runner import MEMBERS, Part, RefreshRunner
 from icsfeed.errors import NoAccess
 from icsfeed.model import Issue, Listing, Needs, Person, Project, Snapshot
-from icsfeed.plane.incremental import IssueList, merged, pruned, since, went_back, whole
+from icsfeed.plane.incremental import IssueList, is_outdated, merged, pruned, since, whole
 
 log = logging.getLogger("icsfeed.workspace")
 
@@ -66,11 +66,11 @@ async def _changed_issues(
         return None
     current = merged(known, recent, now)
     if current is not None:
-        return None if went_back(known, recent) else current
+        return None if is_outdated(known, recent) else current
     ids = await plane.issue_ids(project)
     # Once more, for what was edited meanwhile: rows and ids must be of one moment.
     recent = await plane.recent_issues(project, start)
-    if recent is None or went_back(known, recent, ids):
+    if recent is None or is_outdated(known, recent, ids):
         return None
     return pruned(known, recent, ids, now)
 

@@ -140,7 +140,17 @@ def _shown(issue: Issue, snapshot: Snapshot) -> tuple[object, ...]:
         return people[person].name if person in people else None
 
     return (
-        replace(issue, updated=issue.created, completed=None, labels=(), assignees=(), text=b""),
+        # A stored issue of an older version has neither type nor creator, and has not changed for that.
+        replace(
+            issue,
+            updated=issue.created,
+            completed=None,
+            labels=(),
+            assignees=(),
+            text=b"",
+            type=None,
+            creator=None,
+        ),
         with_names(inflate(issue.text), name_of),
         snapshot.project.key,
         snapshot.project.name,

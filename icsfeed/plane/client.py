@@ -271,7 +271,8 @@ class PlaneClient:
 
 
 def _rows(issues: CompleteList[Issue]) -> Rows:
-    return Rows(issues.items, issues.total, issues.skipped, issues.unreadable - len(issues.skipped))
+    nameless = issues.unreadable - len(issues.skipped)
+    return Rows(issues.items, issues.total, issues.skipped, nameless, shapes.fields_of(IssueRow))
 
 
 def _in(project: Project, name: str) -> tuple[str, str]:

@@ -100,6 +100,8 @@ def issue(row: Row, project: Project) -> Issue | None:
         completed=_lenient(lambda: _moment(row, "completed_at")),
         assignees=_links(row.get("assignees")),
         labels=_links(row.get("labels")),
+        type=_link(row.get("type_id")),
+        creator=_link(row.get("created_by")),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Container, Mapping
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from icsfeed.model import Issue
 
@@ -19,13 +20,15 @@ MAX_DELAY = timedelta(seconds=60)
 class Rows(Struct, frozen=True):
     """Rows of Plane's issue list: those understood, the ids of those skipped, and the stated total.
 
-    `nameless` counts skipped rows without an id: with such rows ids prove nothing.
+    `nameless` counts skipped rows without an id: with such rows ids prove nothing. `fields` is which of
+    Plane's fields were asked for.
     """
 
     items: tuple[Issue, ...]
     total: int
     skipped: frozenset[str] = frozenset()
     nameless: int = 0
+    fields: str = ""
 
     @property
     def ids(self) -> frozenset[str]:
@@ -38,7 +41,10 @@ class Rows(Struct, frozen=True):
 
 
 class IssueList(Struct, frozen=True):
-    """The issues of a project as of `read_at`. `whole_at`: when all of them were last read."""
+    """The issues of a project as of `read_at`. `whole_at`: when all of them were last read.
+
+    `fields`: which of Plane's fields were read. A stored list may be from a version that read fewer.
+    """
 
     items: Mapping[str, Issue]
     skipped: frozenset[str]
@@ -46,6 +52,7 @@ class IssueList(Struct, frozen=True):
     total: int
     read_at: datetime
     whole_at: datetime
+    fields: str = ""
 
     @property
     def unreadable(self) -> int:
@@ -57,7 +64,7 @@ def whole(rows: Rows, now: datetime, known: IssueList | None = None) -> IssueLis
     """Return the list when every row was read. An issue that equals the `known` one stays the same object."""
     before = known.items if known is not None else {}
     items = {issue.id: old if (old := before.get(issue.id)) == issue else issue for issue in rows.items}
-    return IssueList(items, rows.skipped, rows.nameless, rows.total, now, now)
+    return IssueList(items, rows.skipped, rows.nameless, rows.total, now, now, rows.fields)
 
 
 def since(known: IssueList) -> datetime | None:
@@ -71,13 +78,15 @@ def since(known: IssueList) -> datetime | None:
     return newest - MAX_DELAY if newest > known.read_at - MAX_DELAY else newest
 
 
-def went_back(known: IssueList, recent: Rows, ids: Container[str] | None = None) -> bool:
-    """Return whether an `updated_at` is older than it was: Plane was restored from a backup, and everything
-    has to be read.
+def is_outdated(known: IssueList, recent: Rows, ids: Container[str] | None = None) -> bool:
+    """Return whether everything has to be read: an `updated_at` is older than it was, since Plane was
+    restored from a backup, or the list is from a version that read other fields.
 
     Either a recent row says so itself, or a known one is missing where its time should place it.
     `ids`: of all issues that there still are, where some were removed.
     """
+    if known.fields != recent.fields:
+        return True
     # The recent rows are all those since `oldest`: a known issue that is newer must be among them.
     oldest = min((issue.updated for issue in recent.items), default=None)
     if oldest is None:
@@ -113,7 +122,7 @@ def pruned(known: IssueList, recent: Rows, ids: frozenset[str], now: datetime) -
     if not ids <= together.skipped.union(together.items):
         return None
     items = {id_: issue for id_, issue in together.items.items() if id_ in ids}
-    return IssueList(items, together.skipped & ids, 0, len(ids), now, known.whole_at)
+    return replace(together, items=items, skipped=together.skipped & ids)
 
 
 def _with(known: IssueList, recent: Rows, total: int, now: datetime) -> IssueList:
@@ -123,4 +132,4 @@ def _with(known: IssueList, recent: Rows, total: int, now: datetime) -> IssueLis
     if changed or not recent.skipped <= skipped:
         skipped = skipped.difference(issue.id for issue in recent.items) | recent.skipped
         items = {id_: issue for id_, issue in {**items, **changed}.items() if id_ not in skipped}
-    return IssueList(items, skipped, 0, total, now, known.whole_at)
+    return IssueList(items, skipped, 0, total, now, known.whole_at, known.fields)

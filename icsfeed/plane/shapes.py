@@ -44,6 +44,8 @@ class IssueRow(IdRow):
     state: str | None = None
     assignees: list[str] | None = None
     labels: list[str] | None = None
+    type_id: str | None = None
+    created_by: str | None = None
 
 
 class PeriodRow(IdRow):

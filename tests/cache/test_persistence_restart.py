@@ -24,7 +24,7 @@ from test_refresh_incremental import (
     watching,
 )
 
-from icsfeed.cache.records import ReadTimes, RosterRecord
+from icsfeed.cache.records import ProjectRecord, ReadTimes, RosterRecord, from_record, to_record
 from icsfeed.config.schema import Auto, Config, Duration, Feed
 from icsfeed.demo.sample import sample_id
 from icsfeed.errors import NoCopy
@@ -307,6 +307,33 @@ async def test_a_project_of_another_shape_that_its_reads_name_is_read_again(mach
     await store.close()
     await machine.run(seconds=61)
     await machine.is_right()
+
+
+async def test_what_a_version_that_read_fewer_fields_has_stored_is_read_whole_and_not_revised(
+    machine: Machine,
+) -> None:
+    before = await machine.run()
+    store = files(machine.folder)
+    projects = list(machine.data.projects)
+    for project in projects:
+        path, reads = f"demo/project/{project}", f"demo/reads/{project}"
+        record, times = await store.get_record(path, ProjectRecord), await store.get_record(reads, ReadTimes)
+        assert record is not None
+        assert times is not None
+        snapshot, issues = from_record(record)
+        fewer = {id_: replace(each, type=None, creator=None) for id_, each in issues.items.items()}
+        older = to_record(replace(snapshot, issues=fewer), replace(issues, items=fewer, fields=""))
+        await store.put(path, encode(older))
+        await store.put_record(reads, replace(times, kept=sha256(encode(older)).hexdigest()))
+    await store.close()
+    async with server(CONFIG, machine.data, machine.clock, store=files(machine.folder)) as found:
+        assert await rendered(found) == before
+        asked = await found.asked(61)
+        assert sum("order_by=created_at" in line for line in asked) == len(projects), (
+            "all are read whole, once"
+        )
+        assert not any("order_by=created_at" in line for line in await found.asked(61))
+        assert await rendered(found) == before, "and nothing is revised for what icsfeed reads more of"
 
 
 async def test_a_crash_between_a_project_and_its_reads_loses_neither_copy(machine: Machine) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from icsfeed.model import Issue
-from icsfeed.plane.incremental import MAX_DELAY, IssueList, Rows, merged, pruned, since, went_back, whole
+from icsfeed.plane.incremental import MAX_DELAY, IssueList, Rows, is_outdated, merged, pruned, since, whole
 
 Step = tuple[str, int, int]
 
@@ -84,21 +84,31 @@ def test_rows_and_ids_of_two_moments_are_not_put_together() -> None:
     assert pruned(KNOWN, rows(issue(4, NOW), total=2), ids, NOW) is None, "and another went"
 
 
-def test_a_row_that_is_older_than_it_was_went_back() -> None:
+def test_a_row_that_is_older_than_it_was_is_outdated() -> None:
     known = whole(rows(issue(1), issue(2), issue(3, NOW)), NOW)
-    assert not went_back(known, rows(issue(3, NOW), issue(2), total=3))
-    assert not went_back(known, rows(issue(2, NOW), issue(3, NOW), issue(1), total=3)), "an edit goes forward"
+    assert not is_outdated(known, rows(issue(3, NOW), issue(2), total=3))
+    assert not is_outdated(known, rows(issue(2, NOW), issue(3, NOW), issue(1), total=3)), (
+        "an edit goes forward"
+    )
     older = EARLIER - timedelta(days=1)
-    assert went_back(known, rows(issue(3, NOW), issue(2, older), total=3)), "anywhere in the page"
-    assert went_back(known, rows(issue(1), issue(2), total=3)), "and one that is not where it was"
+    assert is_outdated(known, rows(issue(3, NOW), issue(2, older), total=3)), "anywhere in the page"
+    assert is_outdated(known, rows(issue(1), issue(2), total=3)), "and one that is not where it was"
+
+
+def test_a_list_of_which_other_fields_were_read_is_outdated() -> None:
+    known = whole(rows(issue(1)), NOW)
+    recent = rows(issue(1), total=1)
+    assert not is_outdated(known, recent)
+    assert is_outdated(known, replace(recent, fields="id,name,type_id"))
+    assert is_outdated(replace(known, fields="id"), recent)
 
 
 def test_one_that_went_away_or_became_unreadable_did_not_go_back() -> None:
     known = whole(rows(issue(1), issue(2), issue(3, NOW)), NOW)
-    assert not went_back(known, rows(issue(1), issue(2), total=2), frozenset({"id-1", "id-2"}))
-    assert went_back(known, rows(issue(1), issue(2), total=2), frozenset({"id-1", "id-3"}))
-    assert not went_back(known, rows(issue(1), total=3, skipped=("id-3",)))
-    assert not went_back(known, rows(total=0)), "no row says nothing"
+    assert not is_outdated(known, rows(issue(1), issue(2), total=2), frozenset({"id-1", "id-2"}))
+    assert is_outdated(known, rows(issue(1), issue(2), total=2), frozenset({"id-1", "id-3"}))
+    assert not is_outdated(known, rows(issue(1), total=3, skipped=("id-3",)))
+    assert not is_outdated(known, rows(total=0)), "no row says nothing"
 
 
 def test_news_is_looked_for_from_the_newest_on_and_a_little_before_what_is_recent() -> None:
