@@ -35,9 +35,10 @@ class PlaneData(DemoData, kw_only=True, eq=False):
     last_stamp: str = ""
 
     def project_of(self, object_id: str) -> DemoProject:
-        """The project that holds an issue, cycle or module of this id. KeyError: none does."""
+        """The project that holds an issue, cycle, module or milestone of this id. KeyError: none does."""
         for project in self.projects.values():
-            if any(object_id in rows for rows in (project.issues, project.cycles, project.modules)):
+            held = (project.issues, project.cycles, project.modules, project.milestones)
+            if any(object_id in rows for rows in held):
                 return project
         raise KeyError(object_id)
 
@@ -85,12 +86,13 @@ class PlaneData(DemoData, kw_only=True, eq=False):
         self.patch_issue(issue_id, {"archived_at": stamp(self.clock())[:10]})
 
     def add_to(self, period_id: str, issue_ids: Iterable[str], by: str | None = None) -> list[Row]:
-        """Puts issues into a cycle or module; the links of that period, newest first.
+        """Puts issues into a cycle, module or milestone; the links of that period, newest first.
 
         An issue is in one cycle at most. A cycle moves the issue's updated_at, a module does not.
         """
         project = self.project_of(period_id)
-        kind = "cycle" if period_id in project.cycles else "module"
+        kinds = {"cycle": project.cycles, "module": project.modules, "milestone": project.milestones}
+        kind = next(kind for kind, rows in kinds.items() if period_id in rows)
         for issue_id in issue_ids:
             if kind == "cycle":
                 for other in project.cycles:
@@ -102,7 +104,7 @@ class PlaneData(DemoData, kw_only=True, eq=False):
         return list(reversed(project.links.get(period_id, {}).values()))
 
     def remove_from(self, period_id: str, issue_id: str) -> None:
-        """Takes an issue out of a cycle or module and moves its updated_at. KeyError: it is not in there."""
+        """Takes an issue out of a period or milestone; its updated_at moves. KeyError: it is not in there."""
         project = self.project_of(period_id)
         del project.links[period_id][issue_id]
         self.edit(project.issues[issue_id], project.issues[issue_id]["updated_by"])
