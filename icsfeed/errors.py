@@ -228,7 +228,14 @@ class NotPlane(PlaneError):
 
 
 class BadAnswer(PlaneError):
-    """The answer of the API cannot be used: cut off, a wrong shape, or pages that shift between reads."""
+    """The answer of the API cannot be used: cut off, a wrong shape, or pages that shift between reads.
+
+    `status` is set where it was an error of HTTP (400, 405 ...).
+    """
+
+    def __init__(self, what: str, message: str, *, status: int = 0) -> None:
+        self.status = status
+        super().__init__(what, message)
 
 
 class PushError(IcsfeedError):

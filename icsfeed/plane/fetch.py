@@ -64,7 +64,7 @@ class PageTooLarge(BadAnswer):
 
     def __init__(self, what: str, allowed: int) -> None:
         self.allowed = allowed
-        super().__init__(what, f"Plane allows pages of {allowed} only")
+        super().__init__(what, f"Plane allows pages of {allowed} only", status=HTTPStatus.BAD_REQUEST)
 
 
 KEY_HEADER = b"X-API-Key"
@@ -205,7 +205,7 @@ def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
         raise Throttled(what, _retry_after(response) or DEFAULT_RETRY_SECONDS)
     if status in GATEWAYS or 520 <= status <= 530:  # the last are Cloudflare's
         raise Unreachable(what, f"the gateway in front of Plane failed with {status}", _retry_after(response))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
         text = f"the server failed with {status}; Plane's own log says why"
         raise ServerError(what, text, _retry_after(response))
     if response.has_redirect_location:
@@ -232,7 +232,7 @@ def _refusal(status: int, body: bytes, what: str) -> PlaneError:
     allowed = re.search(r"Cannot exceed ([0-9]{1,6})\b", detail)
     if allowed and int(allowed[1]) > 0:
         return PageTooLarge(what, int(allowed[1]))
-    return BadAnswer(what, f"Plane answered with {status}")
+    return BadAnswer(what, f"Plane answered with {status}", status=status)
 
 
 def _detail(body: bytes) -> str:
