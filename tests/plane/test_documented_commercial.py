@@ -19,8 +19,9 @@ from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 from plane.api import create_plane
 from plane.data import PlaneData
 from plane.editions import FEATURES, Variant
+from plane.recorded import load_recorded
 from plane.sample import sample
-from plane.world import Clock, connect
+from plane.world import RECORDINGS, Clock, connect
 
 pytestmark = pytest.mark.anyio
 
@@ -241,3 +242,14 @@ async def test_an_older_commercial_keeps_its_small_pages(world: PlaneData) -> No
         page = (await client.get(f"{SPACE}work-items/")).json()
         stated = (await client.get("/api/instances/")).json()["instance"]
     assert (page["next_cursor"], stated["current_version"]) == ("100:1:0", "v1.3.1")
+
+
+async def test_the_same_workspace_has_the_same_rows_behind_both_editions() -> None:
+    data = load_recorded(RECORDINGS)
+    lists = [f"/api/v1/workspaces/acme/projects/{key}/" for key in data.projects]
+    paths = [f"{path}{name}/" for path in lists for name in ("work-items", "states", "cycles", "modules")]
+    async with connect(create_plane(data)) as plain, connect(create_plane(data, edition=COMMERCIAL)) as other:
+        for path in paths:
+            one, two = await plain.get(path), await other.get(path)
+            assert one.status_code == two.status_code
+            assert one.json().get("results") == two.json().get("results")
