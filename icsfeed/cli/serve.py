@@ -77,20 +77,26 @@ async def serve_file(
 
 
 async def serve_sample(
-    config: Config, issues: int, port: int, on_start: Callable[[str, Mapping[str, Any]], None]
+    config: Config,
+    edition: str,
+    issues: int,
+    port: int,
+    on_start: Callable[[str, Mapping[str, Any]], None],
 ) -> None:
     """Serve the sample workspace from the demo's own Plane until a signal ends it.
 
-    `on_start` receives the URL and the links of all feeds.
+    `edition`: a name in `icsfeed.demo.editions.EDITIONS`. `on_start` receives the URL and the links of all
+    feeds.
     """
     # Only the demo needs a Plane.
     from icsfeed.demo.access import KeyLimits
     from icsfeed.demo.api import create_plane
+    from icsfeed.demo.editions import EDITIONS
     from icsfeed.demo.sample import sample
 
-    plane: Any = create_plane(
-        sample(utc_now().date(), issues=issues), utc_now, limits=KeyLimits(person=100_000)
-    )
+    plays = EDITIONS[edition]
+    data = sample(utc_now().date(), issues=issues, edition=plays)
+    plane: Any = create_plane(data, utc_now, limits=KeyLimits(person=100_000), edition=plays)
     store = open_store("memory", {})
     pool = WorkspacePool(store, transports=dict.fromkeys(config.workspaces, httpx.ASGITransport(plane)))
     async with open_app(config, pool, store, ServerState(utc_now)) as app:

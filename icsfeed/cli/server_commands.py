@@ -35,8 +35,15 @@ PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
     "--port", default=DEFAULT_PORT, type=PORT, show_default=True, help="Port on 127.0.0.1; 0: a free one."
 )
 @click.option("--issues", default=0, type=COUNT, metavar="N", help="Fill the sample up to N issues.")
+@click.option(
+    "--edition",
+    default="community",
+    type=click.Choice(("community", "commercial")),
+    show_default=True,
+    help="Edition of Plane that serves the sample; Plane Cloud is commercial.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the links as one line of JSON once it serves.")
-def demo(port: int, issues: int, as_json: bool) -> None:
+def demo(port: int, issues: int, edition: str, as_json: bool) -> None:
     """Serve a sample workspace, without any setup.
 
     No configuration, no Plane, no API key. Prints links that a calendar app on this machine can subscribe to.
@@ -53,7 +60,7 @@ def demo(port: int, issues: int, as_json: bool) -> None:
     def on_start(url: str, links: Mapping[str, Any]) -> None:
         show_demo(url, links, config, as_json=as_json)
 
-    run(lambda: serve_sample(config, issues, port, on_start), new_event_loop)
+    run(lambda: serve_sample(config, edition, issues, port, on_start), new_event_loop)
 
 
 @click.command()

@@ -8,6 +8,7 @@ from math import ceil
 from msgspec import Struct
 
 from icsfeed.demo.data import GUEST, MEMBER, DemoData, DemoKey, DemoProject, DemoUser, DemoWorkspace
+from icsfeed.demo.editions import COMMUNITY, Edition
 from icsfeed.demo.wire import PlaneRequest, bad_key, no_key, no_permission
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -53,6 +54,7 @@ class RequestContext(Struct, kw_only=True):
     request: PlaneRequest
     key: DemoKey
     params: dict[str, str]
+    edition: Edition = COMMUNITY
 
     @property
     def user(self) -> DemoUser:
@@ -69,9 +71,12 @@ class RequestContext(Struct, kw_only=True):
         return self.data.projects[self.params["project"]]
 
 
-def authenticate(data: DemoData, request: PlaneRequest, now: datetime) -> DemoKey:
-    """Return the key of a request; raise PlaneRefusal without a valid one. OAuth tokens are not supported."""
+def authenticate(data: DemoData, request: PlaneRequest, now: datetime, edition: Edition) -> DemoKey:
+    """Return the key of a request; raise PlaneRefusal without a valid one."""
     token = request.headers.get("x-api-key")
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if not token and edition.takes_bearer and scheme.lower() == "bearer":
+        token = bearer.strip()
     if not token:
         refusal = no_key()
     elif token in data.keys and data.keys[token].valid(now):

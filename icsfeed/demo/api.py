@@ -9,6 +9,8 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 
 from icsfeed.demo.access import KeyLimits, RequestContext, SlidingWindow, authenticate
 from icsfeed.demo.data import DemoData
+from icsfeed.demo.editions import COMMUNITY, Edition
+from icsfeed.demo.plans import PLAN_ROUTES
 from icsfeed.demo.routes import ROUTES, Route
 from icsfeed.demo.wire import (
     Handler,
@@ -36,21 +38,21 @@ class PlaneServer:
         clock: Callable[[], datetime],
         routes: Sequence[Route],
         limits: KeyLimits,
-        release: str,
+        edition: Edition,
     ) -> None:
         self.data = data
         self.clock = clock
         self.routes = routes
         self.window = SlidingWindow(limits, clock)
-        self.release = release
+        self.edition = edition
 
     async def __call__(self, request: PlaneRequest) -> PlaneResponse:
         return finish(answer_or_refusal(self._respond, request), request)
 
     def _respond(self, request: PlaneRequest) -> PlaneResponse:
         if request.path == INSTANCES_PATH:  # the only one that needs no key
-            instance = {"current_version": self.release, "edition": "PLANE_COMMUNITY", "is_setup_done": True}
-            return json_response(200, {"config": {}, "instance": instance})
+            stated = {"current_version": self.edition.release, "edition": self.edition.instance}
+            return json_response(200, {"config": {}, "instance": {**stated, "is_setup_done": True}})
         route, params = match_route(self.routes, request)
         response = answer_or_refusal(self._answer, route, params, request)
         response.headers.setdefault("Allow", route.allow)
@@ -59,8 +61,10 @@ class PlaneServer:
     def _answer(self, route: Route, params: dict[str, str], request: PlaneRequest) -> PlaneResponse:
         """Check the key, the permission, the rate limit and then the method: the order of Plane v1.3.1."""
         now = self.clock()
-        key = authenticate(self.data, request, now)
-        context = RequestContext(data=self.data, request=request, key=key, params=params)
+        key = authenticate(self.data, request, now, self.edition)
+        context = RequestContext(
+            data=self.data, request=request, key=key, params=params, edition=self.edition
+        )
         route.guard(context)
         remaining = self.window.take(key)
         if remaining < 0:
@@ -97,21 +101,25 @@ def answer_or_refusal(answer: Callable[P, PlaneResponse], *args: P.args, **kwarg
         return refusal.response
 
 
+def routes_of(edition: Edition) -> Sequence[Route]:
+    return (*PLAN_ROUTES, *ROUTES) if edition.has_plans else ROUTES
+
+
 def create_plane(
     data: DemoData,
     clock: Callable[[], datetime],
     *,
-    routes: Sequence[Route] = ROUTES,
+    routes: Sequence[Route] | None = None,
     limits: KeyLimits = KeyLimits(),  # noqa: B008 - frozen
-    release: str = "v1.3.1",
+    edition: Edition = COMMUNITY,
     handle: Callable[[PlaneRequest, Handler], Awaitable[PlaneResponse]] | None = None,
 ) -> Litestar:
     """Return a Plane that serves `data`.
 
-    `clock` drives the rate limit and the expiry of keys; `release` is the version that it reports. `handle`,
-    if given, answers each request; its second argument is the handler that it replaces.
+    `clock` drives the rate limit and the expiry of keys; `routes` are by default those of the edition.
+    `handle`, if given, answers each request; its second argument is the handler that it replaces.
     """
-    plane = PlaneServer(data, clock, routes, limits, release)
+    plane = PlaneServer(data, clock, routes_of(edition) if routes is None else routes, limits, edition)
 
     # A mount, not routes of litestar: Plane's redirects, refusals and Allow headers depend on the raw path.
     @asgi("/", is_mount=True, copy_scope=False)

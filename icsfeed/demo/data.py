@@ -55,6 +55,8 @@ class DemoWorkspace(Struct):
     slug: str
     name: str
     members: list[DemoMember] = field(default_factory=list)
+    initiatives: dict[str, Row] = field(default_factory=dict)
+    releases: dict[str, Row] = field(default_factory=dict)
 
     def role(self, user: str) -> int | None:
         """Return the role of an active member, else None."""
@@ -64,7 +66,7 @@ class DemoWorkspace(Struct):
 class DemoProject(Struct, eq=False):
     """A project and its objects by id.
 
-    `links`: id of a cycle or module -> issue id -> link.
+    `links`: id of a cycle, module or milestone -> issue id -> link.
     """
 
     slug: str
@@ -74,6 +76,8 @@ class DemoProject(Struct, eq=False):
     labels: dict[str, Row] = field(default_factory=dict)
     cycles: dict[str, Row] = field(default_factory=dict)
     modules: dict[str, Row] = field(default_factory=dict)
+    milestones: dict[str, Row] = field(default_factory=dict)
+    types: dict[str, Row] = field(default_factory=dict)
     issues: dict[str, Row] = field(default_factory=dict)
     links: dict[str, dict[str, Row]] = field(default_factory=dict)
 

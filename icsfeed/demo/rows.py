@@ -98,8 +98,39 @@ def issue_row(common: Row, project: Row, number: int, fields: Mapping[str, Any])
     return {**_within(common, project), **content, **links, **place, **fields}
 
 
+def milestone_row(common: Row, title: str, day: date | None) -> Row:
+    """Return a milestone: exactly the fields that Plane's documents name."""
+    kept = {
+        name: common[name] for name in ("id", "created_at", "updated_at", "external_id", "external_source")
+    }
+    return {**kept, "title": title, "target_date": day.isoformat() if day else None}
+
+
+def type_row(common: Row, project: Row, name: str, *, level: int = 0, default: bool = False) -> Row:
+    """Return a work item type. Epics are the types of level 1."""
+    place = {"project_ids": [project["id"]], "workspace": project["workspace"], "logo_props": {}}
+    marks = {"is_epic": level == 1, "is_default": default, "is_active": True, "level": level}
+    return {**common, **place, "name": name, "description": "", **marks}
+
+
+def initiative_row(common: Row, workspace: str, name: str, days: tuple[date, date] | None, state: str) -> Row:
+    """Return an initiative of a workspace. `state`: `PLANNED`, `ACTIVE` and others."""
+    start, end = (day.isoformat() for day in days) if days else (None, None)
+    text = {"description": None, "description_html": "<p></p>", "description_stripped": ""}
+    rest = {"logo_props": {}, "state": state, "lead": common["created_by"], "workspace": workspace}
+    return {**common, "name": name, **text, "start_date": start, "end_date": end, **rest}
+
+
+def release_row(common: Row, workspace: str, name: str, **more: Any) -> Row:
+    """Return a release of a workspace. `more`: its `status`, `target_date`, `release_date`, `tag`."""
+    text = {"description": {"description_html": "<p></p>", "description_stripped": ""}}
+    dates = {"status": "unreleased", "target_date": None, "release_date": None, "tag": None}
+    rest = {"lead": common["created_by"], "is_latest": False, "is_prerelease": False, "workspace": workspace}
+    return {**common, "name": name, **text, **dates, **rest, **more}
+
+
 def link_row(common: Row, project: Row, issue: str, kind: str, period: str) -> Row:
-    """Return the link of an issue to a cycle or module. `kind`: the key for the period's id."""
+    """Return the link of an issue to a cycle, module or milestone. `kind`: the key for the period's id."""
     # Unlike all other rows that are built here, links have no external_source and external_id.
     common = {key: value for key, value in common.items() if not key.startswith("external_")}
     return {**_within(common, project), "sub_issues_count": 0, "issue": issue, kind: period}

@@ -5,19 +5,34 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID, uuid5
 
 from icsfeed.demo.data import DemoData, DemoKey, DemoMember, DemoProject, DemoUser, DemoWorkspace
+from icsfeed.demo.editions import COMMUNITY, Edition
 from icsfeed.demo.rows import (
     Row,
     base,
     cycle_row,
+    initiative_row,
     issue_row,
     label_row,
     link_row,
+    milestone_row,
     module_row,
     project_row,
+    release_row,
     stamp,
     state_row,
+    type_row,
 )
-from icsfeed.demo.sample_tables import PEOPLE, PROJECTS, Days, SampleProject, SampleTask
+from icsfeed.demo.sample_tables import (
+    EPICS,
+    INITIATIVES,
+    MILESTONES,
+    PEOPLE,
+    PROJECTS,
+    RELEASES,
+    Days,
+    SampleProject,
+    SampleTask,
+)
 
 SLUG = "acme-demo"
 API_KEY = "plane_api_demo0000000000000000000000demo"
@@ -35,8 +50,11 @@ STATES = {
 }
 
 
-def sample(today: date, *, issues: int = 0) -> DemoData:
-    """Return three projects with about forty issues around `today`; FILLED has at least `issues` of them."""
+def sample(today: date, *, issues: int = 0, edition: Edition = COMMUNITY) -> DemoData:
+    """Return three projects with about forty issues around `today`; FILLED has at least `issues` of them.
+
+    The same issues in every edition; where it has them, with types, milestones, initiatives and releases.
+    """
     data = DemoData()
     members = [DemoMember(sample_id("user", person.name), person.role) for person in PEOPLE]
     for person in PEOPLE:
@@ -51,6 +69,11 @@ def sample(today: date, *, issues: int = 0) -> DemoData:
             tasks += _filler_tasks(source, issues)
         _add_issues(project, tasks, today)
         data.projects[project.row["id"]] = project
+        if edition.has_plans:
+            _add_types(project, today)
+            _add_milestones(project, today)
+    if edition.has_plans:
+        _add_plans(data.workspaces[SLUG], today)
     return data
 
 
@@ -116,10 +139,53 @@ def _add_issues(project: DemoProject, tasks: Iterable[SampleTask], today: date) 
         for kind, name in (("cycle", task.cycle), ("module", task.module)):
             if name:
                 period = sample_id(kind, key, name)
-                by = sample_id("user", "anna")
-                common = base(sample_id("link", period, issue["id"]), issue["updated_at"], by)
-                link = link_row(common, project.row, issue["id"], kind, period)
-                project.links.setdefault(period, {})[issue["id"]] = link
+                links = project.links.setdefault(period, {})
+                links[issue["id"]] = _link(project.row, issue, kind, period)
+
+
+def _add_types(project: DemoProject, today: date) -> None:
+    """Give every issue a type: Epic to EPICS, Bug to what has that label, Task to all others."""
+    key = project.row["identifier"]
+    project.row["is_issue_type_enabled"] = True
+    for name, level in (("Task", 0), ("Bug", 0), ("Epic", 1)):
+        common = _common(today, -110, "type", key, name)
+        project.types[common["id"]] = type_row(common, project.row, name, level=level, default=name == "Task")
+    bug = sample_id("label", key, "bug")
+    for issue in project.issues.values():
+        name = "Epic" if issue["name"] in EPICS else "Bug" if bug in issue["labels"] else "Task"
+        issue["type_id"] = sample_id("type", key, name)
+
+
+def _add_milestones(project: DemoProject, today: date) -> None:
+    key = project.row["identifier"]
+    for number, source in enumerate(MILESTONES.get(key, ())):
+        common = _common(today, -35, "milestone", key, source.title, seconds=number)
+        day = None if source.day is None else today + timedelta(days=source.day)
+        project.milestones[common["id"]] = milestone_row(common, source.title, day)
+        project.links[common["id"]] = {
+            issue["id"]: _link(project.row, issue, "milestone", common["id"])
+            for issue in project.issues.values()
+            if issue["name"] in source.tasks
+        }
+
+
+def _add_plans(workspace: DemoWorkspace, today: date) -> None:
+    for number, (name, (state, days)) in enumerate(INITIATIVES.items()):
+        common = _common(today, -50, "initiative", name, seconds=number)
+        row = initiative_row(common, workspace.id, name, _span(today, days), state)
+        workspace.initiatives[common["id"]] = row
+    for number, source in enumerate(RELEASES):
+        common = _common(today, -45, "release", source.name, seconds=number)
+        dates = {"target_date": _day(today, source.target), "release_date": _day(today, source.released)}
+        more = {"status": source.status, "tag": source.tag, "is_latest": source.status == "released"}
+        workspace.releases[common["id"]] = release_row(common, workspace.id, source.name, **dates, **more)
+
+
+def _link(project: Row, issue: Row, kind: str, period: str) -> Row:
+    """Return the link of an issue to a cycle, module or milestone."""
+    by = sample_id("user", "anna")
+    common = base(sample_id("link", period, issue["id"]), issue["updated_at"], by)
+    return link_row(common, project, issue["id"], kind, period)
 
 
 def _issue(project: Row, number: int, task: SampleTask, today: date) -> Row:

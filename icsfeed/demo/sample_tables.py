@@ -44,6 +44,24 @@ class SampleProject(Struct, frozen=True):
     timezone: str = "Europe/Berlin"
 
 
+class SampleMilestone(Struct, frozen=True):
+    """A milestone. `day`: days from today; `tasks`: the names of its issues."""
+
+    title: str
+    day: int | None = None
+    tasks: tuple[str, ...] = ()
+
+
+class SampleRelease(Struct, frozen=True):
+    """A release. `target`, `released`: days from today."""
+
+    name: str
+    status: str
+    tag: str | None = None
+    target: int | None = None
+    released: int | None = None
+
+
 PEOPLE = (
     SamplePerson("anna", "Anna", "Schröder", 20),
     SamplePerson("ben", "Ben", "Okafor"),
@@ -167,4 +185,26 @@ PROJECTS = (
         ("bug", "content"),
         timezone="UTC",
     ),
+)
+
+EPICS = (BOILER, "Translate to English")
+MILESTONES = {
+    "PROP": (
+        SampleMilestone(
+            "Warm before the frost", 19, (BOILER, "Collect three quotes", "Apply for the funding")
+        ),
+        SampleMilestone("Books closed", 61, ("Budget for next year", "Utility bills: prüfen & verschicken")),
+        SampleMilestone("Everybody knows where the stopcock is"),
+    ),
+    "OPS": (SampleMilestone("Nobody fears the restore", 13, ("Restore test of the backups",)),),
+}
+INITIATIVES: dict[str, tuple[str, Days | None]] = {
+    "No cold flat this winter": ("ACTIVE", (-30, 75)),
+    "Paperless, except for the plumber": ("PLANNED", (20, 200)),
+    "A roof garden on every roof": ("DRAFT", None),
+}
+RELEASES = (
+    SampleRelease("Website 2.0", "released", "v2.0", -14, -12),
+    SampleRelease("Tenant portal", "unreleased", "2.1-beta", 34),
+    SampleRelease("Fax gateway", "cancelled", None, 5),
 )

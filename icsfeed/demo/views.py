@@ -1,15 +1,18 @@
 """The views: the rows that a key may see, as pages or as bare lists."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from icsfeed.demo.access import RequestContext
 from icsfeed.demo.data import DemoProject
 from icsfeed.demo.paging import ordered, page, page_window
 from icsfeed.demo.rows import Row
-from icsfeed.demo.wire import PlaneResponse, json_response
+from icsfeed.demo.search import SearchError, every, facts, read_filters, read_pql
+from icsfeed.demo.wire import PlaneResponse, bad_request, json_response
 
 View = Callable[[RequestContext], PlaneResponse]
 
+EXPANDABLE = {"assignees", "labels", "state", "project", "workspace", "parent", "type", "created_by"}
+"""What Commercial can expand. The demo sends it as ids all the same: icsfeed does not ask for it."""
 GROUPS = ("cancelled", "completed", "started", "unstarted", "backlog")
 
 
@@ -17,17 +20,58 @@ def list_view(rows: Callable[[RequestContext], list[Row]]) -> View:
     """Return a view of a page of `rows` with the fields that the request names."""
 
     def view(context: RequestContext) -> PlaneResponse:
-        body = page(rows(context), page_window(context.request.params))
+        edition = context.edition
+        body = page(rows(context), page_window(context.request.params, edition.max_page))
         body["results"] = [select_fields(row, context) for row in body["results"]]
-        return json_response(200, body)
+        return json_response(200, {**body, **edition.envelope})
+
+    return view
+
+
+def bare_view(rows: Callable[[RequestContext], list[Row]]) -> View:
+    """Return a view of all `rows` as a bare array."""
+
+    def view(context: RequestContext) -> PlaneResponse:
+        return json_response(200, [select_fields(row, context) for row in rows(context)])
 
     return view
 
 
 def select_fields(row: Row, context: RequestContext) -> Row:
-    """Return the fields in the parameter `fields`, without unknown ones; all if it names none."""
-    names = {name for name in context.request.params.get("fields", "").split(",") if name}
+    """Return the fields in the parameter `fields`; all if it names none.
+
+    Unknown ones are left out, or refused by editions that refuse them.
+    """
+    names, expanded = _names(context, "fields"), _names(context, "expand")
+    if context.edition.refuses_names:
+        _refuse("fields", names - row.keys())
+        _refuse("expand", expanded - EXPANDABLE)
     return {key: value for key, value in row.items() if key in names} if names else row
+
+
+def _names(context: RequestContext, parameter: str) -> set[str]:
+    return {name for name in context.request.params.get(parameter, "").split(",") if name}
+
+
+def _refuse(parameter: str, names: set[str]) -> None:
+    if names:
+        raise bad_request({"error": f"Invalid {parameter}: {', '.join(sorted(names))}"})
+
+
+def searched(project: DemoProject, rows: Iterable[Row], context: RequestContext) -> list[Row]:
+    """Return the work items that match `pql` and `filters`, in editions that know them."""
+    if not context.edition.searches:
+        return list(rows)
+    params = context.request.params
+    try:
+        conditions = [
+            *([read_pql(params["pql"], context.key.user)] if params.get("pql") else []),
+            *([read_filters(params["filters"])] if params.get("filters") else []),
+        ]
+    except SearchError as error:
+        raise bad_request({"error": str(error)}) from None
+    matches = every(conditions)
+    return [row for row in rows if matches(facts(project, row))]
 
 
 def projects(context: RequestContext) -> list[Row]:
@@ -59,7 +103,8 @@ def _project(project: DemoProject, user: str) -> Row:
 
 
 def issues(context: RequestContext) -> list[Row]:
-    return ordered(context.project.shown(), context.request.params.get("order_by") or "-created_at")
+    rows = searched(context.project, context.project.shown(), context)
+    return ordered(rows, context.request.params.get("order_by") or "-created_at")
 
 
 def states(context: RequestContext) -> list[Row]:
@@ -103,7 +148,8 @@ def _counts(project: DemoProject, period_id: str) -> dict[str, int]:
 def period_issues(context: RequestContext) -> list[Row]:
     """Return the issues of a cycle or module, the oldest first; none if it is unknown."""
     order = context.request.params.get("order_by") or "created_at"
-    return ordered(_issues_in(context.project, context.params["id"]), order)
+    rows = searched(context.project, _issues_in(context.project, context.params["id"]), context)
+    return ordered(rows, order)
 
 
 def _issues_in(project: DemoProject, period_id: str) -> list[Row]:

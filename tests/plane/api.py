@@ -10,10 +10,12 @@ from msgspec.structs import replace
 from icsfeed.demo import api, views
 from icsfeed.demo import routes as r
 from icsfeed.demo.access import KeyLimits, project_member, workspace_member
+from icsfeed.demo.editions import COMMUNITY, Edition
 from icsfeed.demo.routes import Route
 from icsfeed.demo.views import View
 from plane import reads, writes
 from plane.data import PlaneData
+from plane.editions import Variant, varied
 from plane.faults import Faults
 from plane.rewriting import expanding, localizing
 from plane.versions import VERSIONS, routes_of
@@ -31,25 +33,33 @@ def create_plane(
     *,
     faults: Faults | None = None,
     limits: KeyLimits = KeyLimits(),  # noqa: B008 - frozen
-    version: str = "v1.3.1",
+    version: str | None = None,
+    edition: Edition = COMMUNITY,
+    variant: Variant = Variant(),  # noqa: B008 - frozen
 ) -> Litestar:
     """A Plane that serves `data`.
 
     `clock` (default: that of the data) drives the rate limit and the expiry of keys. `faults` makes it
-    fail on demand and records the requests. `version`: one of `versions.VERSIONS`.
+    fail on demand and records the requests. `version`: one of `versions.VERSIONS`; None: that of the
+    edition. `variant`: what another Commercial does differently.
     """
     clock = clock or data.clock
+    routes = varied(variant, _routes(data, clock, edition), edition)
+    if version is not None:
+        older = VERSIONS[version]
+        routes = routes_of(older, routes)
+        edition = replace(edition, release=version, max_page=min(edition.max_page, older.max_page))
     return api.create_plane(
         data,
         clock,
-        routes=routes_of(VERSIONS[version], _routes(data, clock)),
+        routes=routes,
         limits=limits,
-        release=version,
+        edition=edition,
         handle=faults.answer if faults else None,
     )
 
 
-def _routes(data: PlaneData, clock: Callable[[], datetime]) -> list[Route]:
+def _routes(data: PlaneData, clock: Callable[[], datetime], edition: Edition) -> list[Route]:
     """The demo's routes with what the demo lacks."""
     more: Mapping[str, Mapping[str, View]] = {
         r.ISSUES: {"GET": reads.issues, "POST": partial(writes.create_issue, data)},
@@ -57,7 +67,9 @@ def _routes(data: PlaneData, clock: Callable[[], datetime]) -> list[Route]:
         r.CYCLE_ISSUES: {"POST": partial(writes.link, data)},
         r.MODULE_ISSUES: {"POST": partial(writes.link, data)},
     }
-    routes = [replace(route, views={**route.views, **more.get(route.path, {})}) for route in r.ROUTES]
+    routes = [
+        replace(route, views={**route.views, **more.get(route.path, {})}) for route in api.routes_of(edition)
+    ]
     return [_as_seen(data, route) for route in routes + _single_objects(data)]
 
 

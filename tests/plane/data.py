@@ -1,14 +1,14 @@
 """What the Plane of the tests holds, and how its objects change (Plane v1.3.1)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from msgspec import field
 
 from icsfeed.demo.data import DemoData, DemoProject
-from icsfeed.demo.rows import Row, base, issue_row, link_row, stamp
+from icsfeed.demo.rows import Row, base, issue_row, link_row, milestone_row, stamp
 
 
 def utc_now() -> datetime:
@@ -35,9 +35,10 @@ class PlaneData(DemoData, kw_only=True, eq=False):
     last_stamp: str = ""
 
     def project_of(self, object_id: str) -> DemoProject:
-        """The project that holds an issue, cycle or module of this id. KeyError: none does."""
+        """The project that holds an issue, cycle, module or milestone of this id. KeyError: none does."""
         for project in self.projects.values():
-            if any(object_id in rows for rows in (project.issues, project.cycles, project.modules)):
+            held = (project.issues, project.cycles, project.modules, project.milestones)
+            if any(object_id in rows for rows in held):
                 return project
         raise KeyError(object_id)
 
@@ -55,12 +56,17 @@ class PlaneData(DemoData, kw_only=True, eq=False):
         number = self.last_numbers[project_id] = self._last_number(project) + 1
         states = project.states.values()
         state = fields.get("state") or next((row["id"] for row in states if row["default"]), None)
-        issue = issue_row(
-            base(self.new_id(), self._stamp(), by), project.row, number, {**fields, "state": state}
-        )
+        kind = next((row["id"] for row in project.types.values() if row["is_default"]), None)
+        given = {"type_id": kind, **fields, "state": state}
+        issue = issue_row(base(self.new_id(), self._stamp(), by), project.row, number, given)
         issue["completed_at"] = issue["created_at"] if project.group(issue) == "completed" else None
         project.issues[issue["id"]] = issue
         return issue
+
+    def create_milestone(self, project_id: str, title: str, day: date | None = None) -> Row:
+        row = milestone_row(base(self.new_id(), self._stamp(), None), title, day)
+        self.projects[project_id].milestones[row["id"]] = row
+        return row
 
     def patch_issue(self, issue_id: str, changes: Mapping[str, Any], by: str | None = None) -> Row:
         """Saves an issue. Even unchanged, updated_at moves, and so does completed_at of a done one."""
@@ -70,7 +76,7 @@ class PlaneData(DemoData, kw_only=True, eq=False):
         return issue
 
     def delete_issue(self, issue_id: str) -> None:
-        """Deletes it, and its place in cycles and modules. Sub-issues stay and lose their parent."""
+        """Deletes it, and its place in cycles, modules and milestones. Sub-issues lose their parent."""
         project = self.project_of(issue_id)
         self.last_numbers[project.row["id"]] = self._last_number(project)
         del project.issues[issue_id]
@@ -85,12 +91,13 @@ class PlaneData(DemoData, kw_only=True, eq=False):
         self.patch_issue(issue_id, {"archived_at": stamp(self.clock())[:10]})
 
     def add_to(self, period_id: str, issue_ids: Iterable[str], by: str | None = None) -> list[Row]:
-        """Puts issues into a cycle or module; the links of that period, newest first.
+        """Puts issues into a cycle, module or milestone; the links of that period, newest first.
 
         An issue is in one cycle at most. A cycle moves the issue's updated_at, a module does not.
         """
         project = self.project_of(period_id)
-        kind = "cycle" if period_id in project.cycles else "module"
+        kinds = {"cycle": project.cycles, "module": project.modules, "milestone": project.milestones}
+        kind = next(kind for kind, rows in kinds.items() if period_id in rows)
         for issue_id in issue_ids:
             if kind == "cycle":
                 for other in project.cycles:
@@ -102,7 +109,7 @@ class PlaneData(DemoData, kw_only=True, eq=False):
         return list(reversed(project.links.get(period_id, {}).values()))
 
     def remove_from(self, period_id: str, issue_id: str) -> None:
-        """Takes an issue out of a cycle or module and moves its updated_at. KeyError: it is not in there."""
+        """Takes an issue out of a period or milestone; its updated_at moves. KeyError: it is not in there."""
         project = self.project_of(period_id)
         del project.links[period_id][issue_id]
         self.edit(project.issues[issue_id], project.issues[issue_id]["updated_by"])

@@ -61,8 +61,8 @@ def routes_of(version: Version, routes: Iterable[Route]) -> list[Route]:
 
 def _route_of(version: Version, route: Route) -> Route:
     views = dict(route.views)
-    if "GET" in views and route.path in LISTS:
-        views["GET"] = _paged(version, views["GET"])
+    if "GET" in views and version.strict_cursor and route.path in LISTS:
+        views["GET"] = _with_strict_cursor(views["GET"])
     if "GET" in views and not version.instants and route.path in CYCLES:
         views["GET"] = rewritten(views["GET"], _plain_dates)
     if "GET" in views and not version.instants and route.path in PROJECTS:
@@ -71,14 +71,13 @@ def _route_of(version: Version, route: Route) -> Route:
     return replace(route, views=views, path=path)
 
 
-def _paged(version: Version, view: View) -> View:
+def _with_strict_cursor(view: View) -> View:
     def paging(context: RequestContext) -> PlaneResponse:
         params = context.request.params
-        size = page_window(params, version.max_page).size
-        if version.strict_cursor and "cursor" in params and float(params["cursor"].split(":")[0]) != size:
+        size = page_window(params, context.edition.max_page).size
+        if "cursor" in params and float(params["cursor"].split(":")[0]) != size:
             raise went_wrong()
-        request = replace(context.request, query=f"{context.request.query}&per_page={size}")
-        return view(replace(context, request=request))
+        return view(context)
 
     return paging
 
