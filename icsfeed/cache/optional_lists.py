@@ -1,12 +1,16 @@
 """Reading the lists that not every edition of Plane has: without them, feeds show less and nothing wrong."""
 
+import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TypeVar
 
+from icsfeed.cache.runner import PART_ERRORS
 from icsfeed.cache.ttl import CachedValue
-from icsfeed.errors import BadAnswer, PlaneError
+from icsfeed.errors import PlaneError
 from icsfeed.plane.features import Features, is_refusal
 from icsfeed.plane.fetch import NoSuchPath
 
@@ -28,6 +32,7 @@ class OptionalLists:
         self._features = features
         self._errors = errors
         self._clock = clock
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def refresh(
         self,
@@ -46,33 +51,33 @@ class OptionalLists:
         `is_essential` to the feeds that ask for it stays unread. Raises other errors.
         """
         list_, this = what[0], " of ".join(what)
-        if value.is_fresh:
-            return
-        if not all(self._features.should_ask(name, self._clock()) for name in (list_, this)):
-            value.keep(none)
-            return
-        try:
-            await value.get_or_refresh(read)
-        except PlaneError as error:
-            if is_refusal(error):
-                # Where this path is unknown it is so for all projects: one of them asks each day.
+        # Projects are read at the same time: until Plane has shown that it has the list, one asks for it.
+        is_known = self._features.has(list_) is True
+        async with nullcontext() if is_known else self._asking[list_]:
+            if value.is_fresh:
+                return
+            if not all(self._features.should_ask(name, self._clock()) for name in (list_, this)):
+                value.keep(none)
+                return
+            try:
+                await value.get_or_refresh(read)
+            except PART_ERRORS as error:
+                # Where this path is unknown it is so for all projects.
                 name = list_ if isinstance(error, NoSuchPath) else this
                 self._note(name, error)
-                self._features.refused(name, self._clock())
-                value.keep(none)
-            elif isinstance(error, BadAnswer):
-                self._note(this, error)
-                value.postpone(None if is_essential else none)
+                if is_refusal(error):
+                    self._features.refused(name, self._clock())
+                    value.keep(none)
+                else:
+                    value.postpone(None if is_essential else none)
             else:
-                raise
-        else:
-            for name in (list_, this):
-                self._features.answered(name)
-                self._errors.pop(name, None)
+                for name in (list_, this):
+                    self._features.answered(name)
+                    self._errors.pop(name, None)
 
     def _note(self, name: str, error: PlaneError) -> None:
-        """Log an error once, until it is over."""
-        if name not in self._errors:
-            text = "workspace %s: cannot read its %s: %s; showing them as they were last read, if ever"
-            log.warning(text, self._name, name, error)
+        """Log an error once for each list, until it is over: most projects have the same."""
+        list_ = name.partition(" of ")[0]
+        if not any(noted.partition(" of ")[0] == list_ for noted in self._errors):
+            log.warning("workspace %s: %s; keeping what was read of them before", self._name, error)
         self._errors[name] = error

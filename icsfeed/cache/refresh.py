@@ -268,9 +268,7 @@ class Refresher:
         for period in self._resources.periods_to_read(project, needs):
             read, value = partial(plane.period_issues, period), self._resources.issues_of(period)
             if period.kind == kind == "milestone":
-                await self._optional.refresh(
-                    ("work items of milestones", period.id), value, read, frozenset()
-                )
+                await self._optional.refresh(("milestone work items", period.id), value, read, frozenset())
             elif period.kind == kind:
                 await value.get_or_refresh(read)
 

@@ -151,6 +151,11 @@ class Resources:
         """Whether a list is read again and again: a feed needs it, and Plane has not refused it."""
         return self.is_wanted(name) and self.features.has(name) is not False
 
+    def list_error(self, name: str) -> PlaneError | None:
+        """Why a list that not every edition has could not be read the last time, of any project."""
+        errors = (each for noted, each in self.list_errors.items() if noted.partition(" of ")[0] == name)
+        return next(errors, None)
+
     def unwanted(self, lists: frozenset[str]) -> frozenset[str]:
         """Those of these lists that are read for this question only."""
         return lists - self._lists

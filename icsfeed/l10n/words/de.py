@@ -257,6 +257,7 @@ WORDS = {
     "status budget": "Verbleibende Anfragen in dieser Minute",
     "status of limit": "{left} von {limit}",
     "status error": "Letzter Fehler",
+    "status unavailable": "Gibt Plane nicht her",
     "status webhook": "Letzter Webhook",
     "status queue": "In der Warteschlange",
     "status never": "nie",
