@@ -115,9 +115,10 @@ def read(body: bytes) -> WebhookChange:
         project_gone=delivery.is_project_gone,
         event_id=delivery.event_id,
     )
-    if not (change.projects or change.periods or change.issue or delivery.may_lack_ids):
-        delivery.problems.append("no id says what it is about")
-    return replace(change, problem="; ".join(delivery.problems[:3]))
+    problems = delivery.problems
+    if not (problems or change.projects or change.periods or change.issue or delivery.may_lack_ids):
+        problems = ["no id says what it is about"]
+    return replace(change, problem="; ".join(problems[:3]))
 
 
 class _Delivery:
