@@ -70,7 +70,7 @@ class WebhookChange(Struct, frozen=True, kw_only=True):
     delivery does not say which (Plane v1.3.1 sends a created issue without any id when it is gone before the
     delivery). `periods` are the cycles, modules or milestones it is about, or that the issue has joined or
     left. `project_gone`: it was deleted or archived. `event_id` is the same when Plane sends it again
-    (version 2). `problem`: what could not be understood; empty: nothing.
+    (version 2). `problem`: why it is not clear what must be read; empty: it is.
     """
 
     action: Action = "update"
@@ -115,10 +115,11 @@ def read(body: bytes) -> WebhookChange:
         project_gone=delivery.is_project_gone,
         event_id=delivery.event_id,
     )
-    problems = delivery.problems
-    if not (problems or change.projects or change.periods or change.issue or delivery.may_lack_ids):
-        problems = ["no id says what it is about"]
-    return replace(change, problem="; ".join(problems[:3]))
+    if delivery.base and (change.projects or delivery.may_lack_ids):
+        return change  # whatever else is wrong with it
+    if not (delivery.problems or change.periods or change.issue):
+        delivery.problems.append("no id says what it is about")
+    return replace(change, problem="; ".join(delivery.problems[:3]))
 
 
 class _Delivery:
@@ -144,8 +145,8 @@ class _Delivery:
         """Return `workitem_comment` and `create`. Version 1 has the verb in `action`."""
         # Plane says `created`, others `create`.
         action = self._word("action").lower()
-        # Without an event it is the third shape.
-        event = _normal(self._word("event") or "issue" * bool(action))
+        is_third_shape = bool(action) and self.row.get("event") in NULLS
+        event = _normal("issue" if is_third_shape else self._word("event"))
         verb = action or event.rpartition("_")[2]
         return event.removesuffix(f"_{verb}"), verb.removesuffix("d")
 
@@ -161,10 +162,10 @@ class _Delivery:
     @property
     def may_lack_ids(self) -> bool:
         """Whether it is about no project, or as v1.3.1 sends it of an issue that is gone already."""
-        is_version_1 = bool(self._word("action"))
-        return self.base in ("release", "initiative") or (
-            is_version_1 and self.verb == "create" and bool(self.data)
+        gone = (
+            {"event", "action", "data"} <= self.row.keys() and self.verb == "create" and "id" not in self.data
         )
+        return self.base in ("release", "initiative") or (gone and bool(self.data))
 
     @property
     def is_project_gone(self) -> bool:

@@ -371,7 +371,7 @@ def test_a_verb_may_be_given_twice() -> None:
 def test_a_repetition_is_recognised_only_by_an_id(odd: object) -> None:
     change = read(v2("workitem.updated", {"id": ITEM, "project_id": PROJECT}, event_id=odd))
     assert change.event_id is None
-    assert touched(change)[:2] == ({"issues"}, {PROJECT})
+    assert touched(change) == ({"issues"}, {PROJECT}, "")
 
 
 def test_ids_are_compared_as_planes_api_writes_them() -> None:
@@ -401,12 +401,13 @@ def test_ids_are_compared_as_planes_api_writes_them() -> None:
         (plane(data=[]), "data is not an object"),
         (plane(data={"id": 7}), "data.id is not an id"),
         (plane(data={"id": "a/../b"}), "data.id is not an id"),
+        (b'{"event": 7, "action": "updated", "data": {"project": "p1"}}', "event is not a word"),
         (plane(data={"id": "i1", "project": []}), "data.project is not an id"),
         (plane(data={"id": "i1", "project": {"id": 1}}), "data.project.id is not an id"),
         (plane("issue_comment", data={"issue": 1}), "data.issue is not an id"),
-        (plane(activity="name"), "activity is not an object"),
+        (plane(data={"id": "i1"}, activity="name"), "activity is not an object"),
         (
-            plane(activity={"field": "cycles", "old_identifier": 1}),
+            plane(data={"id": "i1"}, activity={"field": "cycles", "old_identifier": 1}),
             "activity.old_identifier is not an id",
         ),
         (json.dumps(OTHER | {"data": {}}).encode(), "no id says what it is about"),
@@ -420,9 +421,17 @@ def test_what_cannot_be_understood_names_the_field_and_makes_something_stale(
     assert change.resources
 
 
-def test_what_is_understood_of_a_damaged_delivery_counts() -> None:
-    change = read(plane(data={"id": 7, "project": "p1"}))
-    assert touched(change) == ({"issues"}, {"p1"}, "data.id is not an id")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"data": {"id": 7, "project": "p1"}},
+        {"activity": "name"},
+        {"event_id": []},
+        {"previous_attributes": 1},
+    ],
+)
+def test_when_it_is_clear_what_to_read_nothing_else_is_a_problem(damage: dict[str, Any]) -> None:
+    assert touched(read(plane(**damage))) == ({"issues"}, {"p1"}, "")
 
 
 @pytest.mark.parametrize(
