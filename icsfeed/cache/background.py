@@ -11,7 +11,7 @@ from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.model import Needs, Project
 from icsfeed.plane.rate_limit import Urgency
-from icsfeed.plane.webhook import Resource, WebhookChange
+from icsfeed.plane.webhook import ALL_OF_WORKSPACE, Resource, WebhookChange
 
 INTERVAL_SECONDS = 1.0
 """Between two looks at what is no longer fresh."""
@@ -226,6 +226,9 @@ class BackgroundRefresh:
 
     def _projects_of(self, change: WebhookChange) -> Sequence[str]:
         """Where it is, when the delivery does not say: of what was deleted Plane sends the id alone."""
+        if change.resources and change.resources <= ALL_OF_WORKSPACE:
+            # The lists of the workspace are read with any of its projects.
+            return [project.id for project in self._resources.all_projects[:1]]
         ids = change.periods | ({change.issue} if change.issue else set())
         return [
             project.id

@@ -27,7 +27,8 @@ from msgspec.structs import replace
 
 Action: TypeAlias = Literal["create", "update", "delete"]
 ProjectResource: TypeAlias = Literal["issues", "states", "labels", "cycles", "modules", "milestones"]
-Resource: TypeAlias = ProjectResource | Literal["projects", "releases", "initiatives"]
+WorkspaceResource: TypeAlias = Literal["releases", "initiatives"]
+Resource: TypeAlias = Literal["projects"] | ProjectResource | WorkspaceResource
 
 RESOURCES: Mapping[str, Resource | None] = {
     "project": "projects",
@@ -51,7 +52,8 @@ ALSO_STALE: Mapping[str, Resource] = {
 }
 """What else becomes stale, by a field that changed (`activity.field`, a name in `previous_attributes`)."""
 ALL_OF_PROJECT: frozenset[Resource] = frozenset(get_args(ProjectResource))
-CHEAP: frozenset[Resource] = frozenset({"projects", "issues", "releases", "initiatives"})
+ALL_OF_WORKSPACE: frozenset[Resource] = frozenset(get_args(WorkspaceResource))
+CHEAP: frozenset[Resource] = frozenset({"projects", "issues", *ALL_OF_WORKSPACE})
 """One request each, and one for each project: what an unknown event makes stale that names no project."""
 
 NULLS = (None, "", "None")
@@ -165,7 +167,7 @@ class _Delivery:
         gone = (
             {"event", "action", "data"} <= self.row.keys() and self.verb == "create" and "id" not in self.data
         )
-        return self.base in ("release", "initiative") or (gone and bool(self.data))
+        return RESOURCES.get(self.base) in ALL_OF_WORKSPACE or (gone and bool(self.data))
 
     @property
     def is_project_gone(self) -> bool:

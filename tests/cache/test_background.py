@@ -374,6 +374,16 @@ async def test_a_webhook_that_is_not_understood_has_its_project_or_all_issues_re
         assert sorted(case.plane.asked) == ["issues OPS", "issues PROP", "projects"]
 
 
+async def test_what_is_read_of_no_project_here_costs_nothing() -> None:
+    case = Case(FakePlane("PROP", "OPS"))
+    async with case.running():
+        case.plane.asked.clear()
+        case.hook("", "releases")
+        case.hook("PROP", "milestones", periods=frozenset({"m1"}))
+        await case.time.pass_(3)
+        assert case.plane.asked == []
+
+
 async def test_a_flood_of_webhooks_that_are_not_understood_leaves_half_of_the_budget(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
