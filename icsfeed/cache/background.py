@@ -202,7 +202,8 @@ class BackgroundRefresh:
         self._last_webhook = self._timer()
         if change.project_gone:
             self._resources.deleted.update(change.projects)
-        ids = change.projects or self._projects_of(change)
+        known = change.projects.intersection(project.id for project in self._resources.all_projects)
+        ids = known or self._projects_of(change) or change.projects
         if change.problem:
             self._cautious.add(self._due(ids, change.problem), change.resources)
         else:
@@ -225,7 +226,7 @@ class BackgroundRefresh:
         return known if left is None or left > budget.limit // 2 else due
 
     def _projects_of(self, change: WebhookChange) -> Sequence[str]:
-        """Where it is, when the delivery does not say: of what was deleted Plane sends the id alone."""
+        """Where it is, when the delivery names no project that we know: perhaps only the id of an issue."""
         if change.resources and change.resources <= ALL_OF_WORKSPACE:
             # The lists of the workspace are read with any of its projects.
             return [project.id for project in self._resources.all_projects[:1]]

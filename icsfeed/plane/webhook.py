@@ -164,10 +164,9 @@ class _Delivery:
     @property
     def may_lack_ids(self) -> bool:
         """Whether it is about no project, or as v1.3.1 sends it of an issue that is gone already."""
-        gone = (
-            {"event", "action", "data"} <= self.row.keys() and self.verb == "create" and "id" not in self.data
-        )
-        return RESOURCES.get(self.base) in ALL_OF_WORKSPACE or (gone and bool(self.data))
+        is_version_1 = bool(self._word("action") and self._word("event"))
+        is_gone = is_version_1 and self.verb == "create" and bool(self.data) and "id" not in self.data
+        return is_gone or RESOURCES.get(self.base) in ALL_OF_WORKSPACE
 
     @property
     def is_project_gone(self) -> bool:

@@ -359,6 +359,15 @@ async def test_of_what_is_deleted_the_id_is_enough() -> None:
         assert len(case.plane.asked) == 3
 
 
+async def test_of_what_names_its_project_in_an_unknown_way_the_id_is_enough() -> None:
+    case = Case(FakePlane("PROP", "OPS"))
+    async with case.running():
+        case.plane.asked.clear()
+        case.hook("", issue="PROP-1", projects=frozenset({"PROP"}))
+        await case.time.pass_(1)
+        assert case.plane.asked == ["issues PROP"]
+
+
 async def test_a_webhook_that_is_not_understood_has_its_project_or_all_issues_read() -> None:
     case = Case(FakePlane("PROP", "OPS"))
     async with case.running():

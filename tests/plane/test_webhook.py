@@ -511,6 +511,35 @@ def test_no_json_raises_anything_else(
     )
 
 
+NAMES = ["action", "data", "previous_attributes", "entity_id", "event_id", "activity", "version", "project"]
+OF_RECORD = ["id", "project_id", "issue_id", "comment", "timezone", "deleted_at"]
+
+
+@given(
+    st.sampled_from(
+        [(kind, verb, record) for kind, verbs, record, to in V2_EVENTS if to["resources"] for verb in verbs]
+    ),
+    st.dictionaries(st.sampled_from(NAMES), documents, max_size=3),
+    st.dictionaries(st.sampled_from(OF_RECORD), documents, max_size=3),
+    st.sets(st.sampled_from([*NAMES, *OF_RECORD]), max_size=3),
+)
+def test_no_damage_to_a_delivery_of_version_2_loses_it(
+    documented: tuple[str, str, dict[str, Any]],
+    values: dict[str, Any],
+    of_record: dict[str, Any],
+    renamed: set[str],
+) -> None:
+    kind, verb, record = documented
+    record = {
+        f"{name}Renamed" if name in renamed else name: value for name, value in (record | of_record).items()
+    }
+    body = json.loads(v2(f"{kind}.{verb}", record, record)) | values
+    row = {f"{name}Renamed" if name in renamed else name: value for name, value in body.items()}
+    change = read(json.dumps(row).encode())
+    assert change.resources
+    assert change.problem or change.projects or change.periods or change.issue or row.get("action")
+
+
 @given(st.sampled_from(RECORDED), st.data())
 def test_no_damage_to_a_delivery_raises_anything_else(path: Path, data: st.DataObject) -> None:
     body = bytearray(recorded(path)[0])
