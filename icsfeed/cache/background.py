@@ -220,7 +220,7 @@ class BackgroundRefresh:
         due = [id_ for id_ in known if self._cautious_until.get(id_, now) <= now]
         self._cautious_until.update(dict.fromkeys(due, now + issues.seconds * issues.stretch))
         if due:
-            text = "workspace %s: a webhook could not be understood (%s); reading %d projects again"
+            text = "workspace %s: a webhook could not be understood (%s); projects read again: %d"
             log.warning(text, self._workspace.name, problem, len(due))
         left = budget.left
         return known if left is None or left > budget.limit // 2 else due
