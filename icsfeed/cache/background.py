@@ -20,7 +20,9 @@ DEBOUNCE_SECONDS = 1.0
 FAULT_PAUSE_SECONDS = 30.0
 """Until the next look after an error that nobody expected."""
 WEBHOOKS_ACTIVE_SECONDS = 3600.0
-"""For so long after a webhook more are expected: issues are polled less where the budget asks for it."""
+"""For so long after a webhook of an issue more are expected: issues are polled less where the budget asks for
+it. Others say nothing of that: a webhook in Plane may be limited to projects or pages.
+"""
 MAX_READ_ATTEMPTS = 3
 """How often a read is tried that must have begun after the webhook."""
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -197,9 +199,10 @@ class BackgroundRefresh:
     def touch(self, change: WebhookChange) -> None:
         """Read soon, as for a reader, what a webhook says has changed.
 
-        What could not be understood is read in the background, and no more often than polling would.
+        What could not be understood is read in the background, within half of Plane's budget.
         """
-        self._last_webhook = self._timer()
+        if "issues" in change.resources and not change.problem:
+            self._last_webhook = self._timer()
         if change.project_gone:
             self._resources.deleted.update(change.projects)
         known = change.projects.intersection(project.id for project in self._resources.all_projects)

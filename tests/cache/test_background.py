@@ -494,6 +494,18 @@ async def test_after_a_webhook_issues_spare_the_budget_and_after_an_hour_do_so_n
     await case.watch.close()
 
 
+async def test_only_webhooks_of_issues_let_issues_be_polled_less() -> None:
+    case = Case(FakePlane(*(f"P{n}" for n in range(30))), limit=60)
+    await case.workspace.refresh_projects("background")
+    await case.watch.refresh_stale()
+    case.hook("P1", "projects")
+    case.hook("P1", problem="the event x is unknown")
+    case.watch.touch(WebhookChange())
+    case.watch._stretch_ttls()
+    assert case.ttl.seconds == 60
+    await case.watch.close()
+
+
 async def test_webhooks_never_make_issues_be_polled_more() -> None:
     case = Case(FakePlane("PROP"), cache=replace(Cache(), issues=600))
     async with case.running():
