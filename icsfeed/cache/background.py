@@ -89,7 +89,9 @@ class ChangedProjects:
             for project in resources.all_projects:
                 if project.id == id_:
                     await self._workspace.refresh(project, self._urgency)
-            moments = [values[id_].read_at for name, values in resources.of_project.items() if name in names]
+            wanted = [name for name in names if resources.is_wanted(name)]
+            moments = [values[id_].read_at for name, values in resources.of_project.items() if name in wanted]
+            moments += [value.read_at for name, value in resources.of_workspace.items() if name in wanted]
             if "projects" in names:
                 moments.append(resources.projects.read_at)
             if all(moment is None or moment >= since for moment in moments):
