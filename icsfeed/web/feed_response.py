@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cachetools import LRUCache
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
@@ -26,7 +26,9 @@ from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import codings, http_date, is_unchanged
 from icsfeed.web.responses import ERROR_RETRY_SECONDS, NOT_FOUND, error_answer, plain_answer, send_response
-from icsfeed.web.state import ServerState
+
+if TYPE_CHECKING:
+    from icsfeed.web.state import ServerState
 
 READ_HEADERS = {
     name.encode(): name for name in ("accept-encoding", "if-none-match", "if-modified-since", "user-agent")
@@ -143,7 +145,7 @@ class FeedEndpoint:
     `vary`: the request headers that all answers of the server depend on.
     """
 
-    def __init__(self, service: FeedService, server: ServerState, vary: str) -> None:
+    def __init__(self, service: FeedService, server: "ServerState", vary: str) -> None:
         self._service = service
         self._server = server
         self._vary = vary
@@ -238,6 +240,29 @@ class FeedEndpoint:
             if rendered.last_modified <= now:
                 self._heads[key] = head
         return head
+
+
+def calendar_or_page(app: ASGIApp) -> ASGIApp:
+    """Route calendars to the app's FeedEndpoint, and all else to the handler, which makes their pages.
+
+    Pages, which no calendar app reads, count among the answers and for no reader.
+    """
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        # Not by dependency injection, which litestar (2.25) has for handlers only.
+        state = scope["litestar_app"].state
+        if scope["path_params"]["file"].endswith(".ics"):
+            await state.endpoint(scope, receive, send)
+            return
+
+        async def count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                state.site.server.reader_log.answered(message["status"])
+            await send(message)
+
+        await app(scope, receive, count)
+
+    return handle
 
 
 def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:

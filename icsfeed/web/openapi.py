@@ -46,7 +46,7 @@ EVERYWHERE: Answers = {
 _LIMITED = ResponseSpec("Too many wrong links came from this address; see Retry-After.", (TEXT,))
 _MISSING = ResponseSpec("Nothing is found by this link: it is wrong, or its feed is gone.", (TEXT, HTML))
 _REVOKED = ResponseSpec("The link was revoked (pages only; the calendar then holds a notice).", (HTML,))
-PUBLIC_FEED: Answers = {
+FEED: Answers = {
     200: ResponseSpec("The calendar, or without `.ics` its page.", (CALENDAR, HTML)),
     304: ResponseSpec("The copy named by If-None-Match or If-Modified-Since is still current."),
     404: _MISSING,
@@ -54,14 +54,12 @@ PUBLIC_FEED: Answers = {
     429: _LIMITED,
     503: ResponseSpec("Plane could not be read yet; see Retry-After.", (TEXT, HTML)),
 }
-PUBLIC_EMBED: Answers = {
+EMBED: Answers = {
     200: ResponseSpec("The page for a frame.", (HTML,)),
     404: _MISSING,
     429: _LIMITED,
     503: ResponseSpec("Plane could not be read yet.", (HTML,)),
 }
-FEED: Answers = {**PUBLIC_FEED, 410: _REVOKED}
-EMBED: Answers = {**PUBLIC_EMBED, 410: _REVOKED}
 ME: Answers = {
     200: ResponseSpec("The page.", (HTML,)),
     403: ResponseSpec("Nobody is signed in.", (HTML,)),
@@ -181,7 +179,10 @@ def described(
             in_headers = [_parameter(name, "header", text, _STRING) for name, text in headers.items()]
             self.parameters = [*(self.parameters or ()), *in_query, *in_headers]
             self.responses = {}
-            for status, answer in sorted({**EVERYWHERE, **answers}.items()):
+            # Public links, the paths without a token, cannot be revoked.
+            is_secret_link = any(getattr(one, "name", "") == "token" for one in self.parameters)
+            all_answers = {**EVERYWHERE, **answers, **({410: _REVOKED} if is_secret_link else {})}
+            for status, answer in sorted(all_answers.items()):
                 # A 503 in JSON is that of /health/ready, which is no error body.
                 json = _ERROR if status >= 400 and status != 503 else _OBJECT
                 content = _content(answer.types, json) or None

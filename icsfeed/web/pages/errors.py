@@ -23,6 +23,7 @@ from icsfeed.web.responses import (
     ApiError,
     error_answer,
     plain_answer,
+    site_of,
 )
 
 CODES: Mapping[int, str] = {
@@ -44,23 +45,27 @@ async def open_link(
     Raise NotFoundException for a link that opens nothing, in the same time whatever the reason; HTTPException
     with 410 for a revoked one, 429 for too many wrong ones; NoCopy while it is not known whose it is.
     """
-    state = request.app.state
-    name, grant = await state.service.access(name, token, kind)
+    site = site_of(request)
+    name, grant = await site.service.access(name, token, kind)
     if grant is None:
-        await state.server.token_throttle.delay(client_of(request))
+        await site.server.token_throttle.delay(client_of(request))
         raise NotFoundException
     if grant.revoked:
         raise HTTPException(status_code=HTTPStatus.GONE)
-    feed = state.service.config.feeds.get(name)
+    feed = site.config.feeds.get(name)
     # From now on in the feed's language, errors too. Before, that would tell that there is such a feed.
-    request.state.ask = page_request(request, state.service.config, feed.language if feed else None)
-    return request.state.ask, name, grant
+    ask = request.state.ask = page_request(request, site.config, feed.language if feed else None)
+    return ask, name, grant
 
 
 def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Answer what litestar and our routes refuse: no such route or link, no admin token, a wrong method."""
     # litestar sets path_template when a route was found: only then is a 404 about a link.
-    status, is_routed, now = error.status_code, "path_template" in request.scope, request.app.state.clock()
+    status, is_routed, now = (
+        error.status_code,
+        "path_template" in request.scope,
+        site_of(request).server.clock(),
+    )
     if isinstance(error, ApiError):
         if wants_html(request):
             return _message(request, "page admin", status, headers={**NEVER_STORED, **(error.headers or {})})
@@ -98,7 +103,7 @@ def unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Respo
     log.error("unexpected error", exc_info=error)
     if wants_html(request):
         return _message(request, "page failed", HTTPStatus.INTERNAL_SERVER_ERROR)
-    now = request.app.state.clock()
+    now = site_of(request).server.clock()
     return error_answer(500, "INTERNAL_ERROR", "The server failed. Its log says more.", now=now)
 
 
@@ -111,12 +116,12 @@ def _message(
     headers: Mapping[str, str] | None = None,
 ) -> Response[str]:
     """Return a page of a heading and a sentence. No link on it has the parameter `without`."""
-    config, pages = request.app.state.service.config, request.app.state.pages
-    ask: PageRequest = request.state.get("ask") or page_request(request, config)
+    site = site_of(request)
+    ask: PageRequest = request.state.get("ask") or page_request(request, site.config)
     if without:
         others = tuple((name, value) for name, value in ask.parameters if name != without)
         ask = replace(ask, parameters=others)
     is_embed = "path_template" in request.scope and request.scope["path"].startswith("/embed/")
-    framed_by = config.embed.frame_ancestors if is_embed else ()
+    framed_by = site.config.embed.frame_ancestors if is_embed else ()
     values = {"field": without} if without else {}
-    return message_answer(pages, ask, key, status, framed_by=framed_by, headers=headers, **values)
+    return message_answer(site.pages, ask, key, status, framed_by=framed_by, headers=headers, **values)

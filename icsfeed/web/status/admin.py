@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Callable
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -16,13 +16,12 @@ from msgspec import to_builtins
 
 from icsfeed.doctor.clients import LARGE
 from icsfeed.feeds.rendered import NEVER_CHANGED
-from icsfeed.feeds.service import FeedService
-from icsfeed.push.report import RESULT_NAMES, LastRun, PushStatus
+from icsfeed.push.report import RESULT_NAMES, LastRun
 from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
-from icsfeed.web.pages.render import PageRenderer, page_answer, page_request, wants_html
-from icsfeed.web.responses import NEVER_STORED, ApiError, timestamp
-from icsfeed.web.state import ServerState
+from icsfeed.web.pages.render import page_answer, page_request, wants_html
+from icsfeed.web.responses import NEVER_STORED, ApiError, site_of, timestamp
+from icsfeed.web.state import Site
 from icsfeed.web.status.metrics import TEXT_FORMAT, exposition
 from icsfeed.web.status.report import next_sync, report, sync_state
 
@@ -40,7 +39,7 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
     Raise ApiError: what another site's page makes a browser send is refused, and wrong tokens are limited for
     an address. While they are, right ones are refused too, or the limit would stop no guessing.
     """
-    config, server = connection.app.state.service.config, connection.app.state.server
+    config, server = site_of(connection).config, site_of(connection).server
     if config.admin_token is None:
         text = "No admin_token is configured: set one to use this."
         raise ApiError(HTTPStatus.FORBIDDEN, "ADMIN_NOT_CONFIGURED", text)
@@ -49,7 +48,8 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
         text = "This was sent by a page of another site, or public_url is not this server's address."
         raise ApiError(HTTPStatus.FORBIDDEN, "CROSS_SITE", text)
     lines = connection.headers.getall("authorization", [])
-    token, headers = given_token(lines[0]) if len(lines) == 1 else None, {}
+    token = given_token(lines[0]) if len(lines) == 1 else None
+    headers: Mapping[str, str] = {}
     if token is not None:
         address = client_of(connection)
         limited = server.admin_guesses.refused(address)
@@ -96,18 +96,13 @@ def given_token(authorization: str | None) -> str | None:
     guards=[require_admin],
     summary="Read everything again, now",
 )
-async def sync_now(
-    request: Request[Any, Any, Any],
-    service: NamedDependency[FeedService],
-    server: NamedDependency[ServerState],
-    push_now: NamedDependency[Callable[[], None]],
-) -> Response[Any]:
+async def sync_now(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[Any]:
     """Starts a sync without waiting for it; then everything is pushed. 409 while one is running; 10 an hour.
 
     A browser, after its user pressed the button of the status page, is sent back to that page.
     """
     try:
-        response = _start_sync(service, server, push_now)
+        response = _start_sync(site)
     except ApiError as error:
         if not wants_html(request):
             raise
@@ -117,14 +112,15 @@ async def sync_now(
             return response
         outcome = "started"
     # 303, so that reloading the page does not start another sync (RFC 9110, 15.4.4).
-    location = f"{page_request(request, service.config).root}/status?sync={outcome}"
+    location = f"{page_request(request, site.config).root}/status?sync={outcome}"
     return Response(b"", status_code=HTTPStatus.SEE_OTHER, headers={**NEVER_STORED, "Location": location})
 
 
-def _start_sync(service: FeedService, server: ServerState, push_now: Callable[[], None]) -> Response[Any]:
+def _start_sync(site: Site) -> Response[Any]:
     async def push() -> None:
-        push_now()
+        site.pusher.run_now()
 
+    server = site.server
     if server.sync.is_running:
         headers = server.syncs.look("").headers()
         raise ApiError(HTTPStatus.CONFLICT, "SYNC_IN_PROGRESS", "A sync is already running.", headers)
@@ -135,7 +131,7 @@ def _start_sync(service: FeedService, server: ServerState, push_now: Callable[[]
     body = {
         "status": "triggered",
         "message": "Manual sync initiated",
-        "sync_id": server.sync.start(tuple(service.workspaces.values()), push),
+        "sync_id": server.sync.start(tuple(site.service.workspaces.values()), push),
         "timestamp": timestamp(server.clock()),
     }
     headers = {**NEVER_STORED, **allowance.headers()}
@@ -143,12 +139,9 @@ def _start_sync(service: FeedService, server: ServerState, push_now: Callable[[]
 
 
 @get("/webhooks/status", operation_class=described(SYNCS), guards=[require_admin], summary="How syncs went")
-async def sync_status(
-    service: NamedDependency[FeedService],
-    server: NamedDependency[ServerState],
-    pushes: NamedDependency[PushStatus],
-) -> Response[Any]:
+async def sync_status(site: NamedDependency[Site]) -> Response[Any]:
     """Whether something is being read or pushed, the last sync, the next one, and the queue length."""
+    service, server, pushes = site.service, site.server, site.pusher.status
     workspaces = tuple(service.workspaces.values())
     cache, last = service.config.cache, server.sync.latest(workspaces)
     upcoming = next_sync(service, server.clock())
@@ -189,20 +182,14 @@ def _run_of(run: LastRun) -> dict[str, Any]:
     guards=[require_admin],
     summary="The status of everything",
 )
-async def status(
-    request: Request[Any, Any, Any],
-    service: NamedDependency[FeedService],
-    server: NamedDependency[ServerState],
-    pages: NamedDependency[PageRenderer],
-    pushes: NamedDependency[PushStatus],
-) -> Response[Any]:
+async def status(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[Any]:
     """Workspaces, feeds, their readers, and pushes; a page for a browser. `?links=1` shows the links too."""
     with_links = request.query_params.get("links") == "1"
-    server_report = await report(service, server, pushes, with_links=with_links)
+    server_report = await report(site.service, site.server, site.pusher.status, with_links=with_links)
     if wants_html(request):
-        ask = page_request(request, service.config)
+        ask = page_request(request, site.config)
         sync = ask.get("sync") if ask.get("sync") in SYNC_OUTCOMES else None
-        html = pages.html(
+        html = site.pages.html(
             "status.html",
             ask,
             report=server_report,
@@ -218,9 +205,6 @@ async def status(
 
 
 @get("/metrics", operation_class=described(METRICS), guards=[require_admin], summary="Metrics for Prometheus")
-async def metrics(
-    service: NamedDependency[FeedService],
-    server: NamedDependency[ServerState],
-) -> Response[Any]:
+async def metrics(site: NamedDependency[Site]) -> Response[Any]:
     """Counts and ages, in Prometheus' text format."""
-    return Response(exposition(service, server), headers=NEVER_STORED, media_type=TEXT_FORMAT)
+    return Response(exposition(site.service, site.server), headers=NEVER_STORED, media_type=TEXT_FORMAT)

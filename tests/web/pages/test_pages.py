@@ -211,13 +211,13 @@ async def test_a_page_is_as_fresh_as_its_feed() -> None:
 
 async def test_the_items_of_a_feed_are_made_once_for_all_who_ask_at_a_time() -> None:
     async with serving(CONFIG) as world:
-        sheets = FeedViews(world.service)
-        made = await asyncio.gather(*(sheets.sheet("property") for _ in range(20)))
-        assert len({id(sheet) for sheet in made}) == 1
-        assert await sheets.sheet("property") is made[0]
+        views = FeedViews(world.service)
+        made = await asyncio.gather(*(views.view("property") for _ in range(20)))
+        assert len({id(view) for view in made}) == 1
+        assert await views.view("property") is made[0]
         world.change("PROP", 12, name="Changed")
         world.clock.move(61)
-        assert await sheets.sheet("property") is not made[0]
+        assert await views.view("property") is not made[0]
 
 
 @pytest.mark.parametrize("items", [1, 10_000])
@@ -262,9 +262,9 @@ async def test_without_a_public_address_links_are_of_the_host_that_was_asked() -
 
 async def test_what_pages_were_made_of_is_let_go_with_it() -> None:
     async with serving(CONFIG) as world:
-        path, sheets = embed_path(world, "property"), world.app.state.sheets
+        path, views = embed_path(world, "property"), world.app.state.site.views
         await page(world, path)
-        held = ref(await sheets.sheet("property"))
+        held = ref(await views.view("property"))
         world.change("PROP", 12, name="Changed")
         world.clock.move(61)
         await page(world, f"{path}?view=week")
