@@ -115,3 +115,7 @@ class Site:
         self.service, self.config = service, service.config
         self.server, self.pages = server, server.pages
         self.views, self.pusher = views, pusher
+
+    def queue_length(self, workspace: Workspace) -> int:
+        """Return how many changes of a workspace, of which webhooks told, wait to be read."""
+        return self.server.watch(workspace, self.config.cache).queue_length

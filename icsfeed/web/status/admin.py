@@ -141,10 +141,8 @@ def _start_sync(site: Site) -> Response[Any]:
 @get("/webhooks/status", operation_class=described(SYNCS), guards=[require_admin], summary="How syncs went")
 async def sync_status(site: NamedDependency[Site]) -> Response[Any]:
     """Whether something is being read or pushed, the last sync, the next one, and the queue length."""
-    service, server, pushes = site.service, site.server, site.pusher.status
-    workspaces = tuple(service.workspaces.values())
-    cache, last = service.config.cache, server.sync.latest(workspaces)
-    upcoming = next_sync(service, server.clock())
+    workspaces, pushes = tuple(site.service.workspaces.values()), site.pusher.status
+    last, upcoming = site.server.sync.latest(workspaces), next_sync(site)
     last_sync = last and {
         "timestamp": timestamp(last.at),
         "duration_seconds": round(last.seconds, 3),
@@ -153,11 +151,10 @@ async def sync_status(site: NamedDependency[Site]) -> Response[Any]:
         "errors": list(last.errors),
     }
     body = {
-        "status": sync_state(service, server, pushes),
+        "status": sync_state(site),
         "last_sync": last_sync,
         "next_sync": timestamp(upcoming) if upcoming else None,
-        "queue_length": pushes.queued
-        + sum(server.watch(workspace, cache).queue_length for workspace in workspaces),
+        "queue_length": pushes.queued + sum(map(site.queue_length, workspaces)),
         "push": {name: run and _run_of(run) for name, run in pushes.last.items()},
     }
     return Response(body, headers=NEVER_STORED)
@@ -185,7 +182,7 @@ def _run_of(run: LastRun) -> dict[str, Any]:
 async def status(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[Any]:
     """Workspaces, feeds, their readers, and pushes; a page for a browser. `?links=1` shows the links too."""
     with_links = request.query_params.get("links") == "1"
-    server_report = await report(site.service, site.server, site.pusher.status, with_links=with_links)
+    server_report = await report(site, with_links=with_links)
     if wants_html(request):
         ask = page_request(request, site.config)
         sync = ask.get("sync") if ask.get("sync") in SYNC_OUTCOMES else None

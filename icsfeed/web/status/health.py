@@ -7,6 +7,7 @@ from litestar import Request, Response, route
 from litestar.di import NamedDependency
 
 from icsfeed import __version__
+from icsfeed.cache.workspace import Workspace
 from icsfeed.errors import PushError
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import PushStatus
@@ -15,7 +16,7 @@ from icsfeed.web.openapi import DESCRIPTION, HEALTH, PAGE, READY, ROBOTS, ROOT, 
 from icsfeed.web.pages.render import page_answer, page_request, wants_html
 from icsfeed.web.responses import NEVER_STORED, READ, timestamp
 from icsfeed.web.state import Site
-from icsfeed.web.status.report import sync_state
+from icsfeed.web.status.report import misconfigured, sync_state
 
 
 @route("/", http_method=READ, operation_class=described(ROOT, PAGE), summary="What this server is")
@@ -53,10 +54,7 @@ async def ready(site: NamedDependency[Site]) -> Response[dict[str, Any]]:
     """
     workspaces = site.service.workspaces
     unready = {name: workspace for name, workspace in workspaces.items() if not workspace.is_ready}
-    reasons = {
-        name: workspace.last_error.kind if workspace.last_error else workspace.waiting or "not read yet"
-        for name, workspace in unready.items()
-    }
+    reasons = {name: _problem_of(workspace) or "not read yet" for name, workspace in unready.items()}
     body: dict[str, Any] = {
         "status": "unready" if unready else "ready",
         "reasons": reasons,
@@ -80,14 +78,17 @@ async def api_health(site: NamedDependency[Site]) -> Response[dict[str, Any]]:
     service, server, pushes = site.service, site.server, site.pusher.status
     workspaces, now = service.workspaces, server.clock()
     last = server.sync.latest(tuple(workspaces.values()))
-    is_well = (
-        service.is_read and pushes.state != "error" and service.store.healthy and not server.loaded.problems
-    )
+    parts = {
+        "store": "ok" if service.store.healthy else "failing",
+        "configuration": "invalid" if server.loaded.problems else "ok",
+        "feeds": "misconfigured" if misconfigured(service) else "ok",
+    }
+    is_well = service.is_read and pushes.state != "error" and set(parts.values()) == {"ok"}
     copies = {
         name: {
             "age_seconds": int((now - workspace.read_at).total_seconds()) if workspace.read_at else None,
             "ready": workspace.is_ready,
-            "problem": workspace.last_error.kind if workspace.last_error else workspace.waiting,
+            "problem": _problem_of(workspace),
             "unread": workspace.unread,
         }
         for name, workspace in workspaces.items()
@@ -103,15 +104,19 @@ async def api_health(site: NamedDependency[Site]) -> Response[dict[str, Any]]:
             "events_updated": server.pushed.count("updated"),
             "events_deleted": server.pushed.count("deleted"),
             "last_sync": timestamp(last.at) if last else None,
-            "sync_status": sync_state(service, server, pushes),
+            "sync_status": sync_state(site),
             "caldav_connection": _caldav_connection(pushes),
             "plane_api_connection": _plane_connection(service),
         },
         "copies": copies,
-        "store": "ok" if service.store.healthy else "failing",
-        "configuration": "invalid" if server.loaded.problems else "ok",
+        **parts,
     }
     return Response(body, headers=NEVER_STORED)
+
+
+def _problem_of(workspace: Workspace) -> str | None:
+    """Return the kind of its last error, or what it waits for: without names or addresses."""
+    return workspace.last_error.kind if workspace.last_error else workspace.waiting
 
 
 def _plane_connection(service: FeedService) -> str:
