@@ -63,7 +63,7 @@ EMBED: Answers = {
 ME: Answers = {
     200: ResponseSpec("The page.", (HTML,)),
     403: ResponseSpec("Nobody is signed in.", (HTML,)),
-    404: ResponseSpec("No `auth_proxy` is configured.", (TEXT, HTML)),
+    404: ResponseSpec("No `auth_proxy` is configured.", (JSON, HTML)),
     503: ResponseSpec("Plane could not be read yet.", (HTML,)),
 }
 WEBHOOK: Answers = {

@@ -117,5 +117,5 @@ class Site:
         self.views, self.pusher = views, pusher
 
     def queue_length(self, workspace: Workspace) -> int:
-        """Return how many changes of a workspace, of which webhooks told, wait to be read."""
+        """Return how many changes that webhooks have announced wait to be read."""
         return self.server.watch(workspace, self.config.cache).queue_length

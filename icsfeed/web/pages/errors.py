@@ -26,6 +26,8 @@ from icsfeed.web.responses import (
     site_of,
 )
 
+LINKS = ("/feeds/", "/embed/")
+"""What the paths of secret and public links begin with."""
 CODES: Mapping[int, str] = {
     400: "INVALID_REQUEST",
     404: "NOT_FOUND",
@@ -60,23 +62,19 @@ async def open_link(
 
 def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Answer what litestar and our routes refuse: no such route or link, no admin token, a wrong method."""
-    # litestar sets path_template when a route was found: only then is a 404 about a link.
-    status, is_routed, now = (
-        error.status_code,
-        "path_template" in request.scope,
-        site_of(request).server.clock(),
-    )
+    is_link = request.scope["path"].startswith(LINKS)
+    status, now = error.status_code, site_of(request).server.clock()
     if isinstance(error, ApiError):
         if wants_html(request):
             return _message(request, "page admin", status, headers={**NEVER_STORED, **(error.headers or {})})
         return error_answer(status, error.code, error.detail, now=now, headers=error.headers)
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         if wants_html(request):
-            key = "page revoked" if status == HTTPStatus.GONE else "page missing"
-            return _message(request, key, status)
-        if is_routed or request.scope["path"].startswith("/feeds/"):
+            missing = "page missing" if is_link else "page unknown"
+            return _message(request, "page revoked" if status == HTTPStatus.GONE else missing, status)
+        if is_link:
             return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
-    if is_routed and status == HTTPStatus.TOO_MANY_REQUESTS:
+    if is_link and status == HTTPStatus.TOO_MANY_REQUESTS:
         return plain_answer(status, error.detail, error.headers)
     code = CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_REQUEST")
     return error_answer(status, code, HTTPStatus(status).phrase, now=now, headers=error.headers)

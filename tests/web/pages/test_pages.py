@@ -124,9 +124,12 @@ async def test_a_revoked_link_says_so_calmly(world: World, path_of: object) -> N
 
 
 async def test_addresses_that_are_nowhere_are_a_calm_page_for_people(world: World) -> None:
-    for path in ("/nope", "/feeds/a/b/c", "/embed", "/me"):
+    for path in ("/feeds/a/b/c", "/embed/a/b/c"):
         answer = await page(world, path)
         assert (answer.status_code, "Calendar not found" in words(answer)) == (404, True)
+    for path in ("/nope", "/embed", "/me"):
+        answer = await page(world, path)
+        assert (answer.status_code, "Page not found" in words(answer)) == (404, True)
     assert (await world.ask("GET", "/nope")).json()["error_code"] == "NOT_FOUND"
 
 
