@@ -22,8 +22,9 @@ from icsfeed.model import Project, View
 from icsfeed.single_flight import run_in_thread
 from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
+from icsfeed.web.pages.errors import message_page
 from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, narrowed_feed_of
-from icsfeed.web.pages.render import PageRequest, message_answer, page_request
+from icsfeed.web.pages.render import PageRequest, page_request
 from icsfeed.web.responses import NEVER_STORED, READ
 from icsfeed.web.state import Site
 
@@ -92,13 +93,13 @@ async def me(
     """The page of the person's own calendar; `feed` names another one of theirs."""
     if site.config.auth_proxy is None:
         raise NotFoundException
-    ask = page_request(request, site.config)
     email = signed_in(request, site.config.auth_proxy, site.server.proxy_guesses)
     if email is None:
-        return message_answer(site.pages, ask, "me out", HTTPStatus.FORBIDDEN)
+        return message_page(request, "me out", HTTPStatus.FORBIDDEN)
     mine = await mine_of(site.service, memberships, email)
     if not mine:
-        return message_answer(site.pages, ask, "me none", HTTPStatus.OK, who=email)
+        return message_page(request, "me none", HTTPStatus.OK, who=email)
+    ask = page_request(request, site.config)
     chosen = next((calendar for calendar in mine if calendar.name == ask.get("feed")), mine[0])
     seen = await narrowed_feed_of(site, ask, chosen.name)
     calendars = await _own_calendars(site.service, ask, mine, chosen)

@@ -23,7 +23,7 @@ from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
 from icsfeed.web.pages.parameters import MAX_VALUE_LENGTH, PAGE_PARAMETERS, Theme
-from icsfeed.web.responses import NEVER_STORED, listed
+from icsfeed.web.responses import listed
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -173,23 +173,6 @@ def page_answer(
         "X-Robots-Tag": "noindex, nofollow",
     }
     return Response(html, status_code=status, headers={**defaults, **(headers or {})}, media_type="text/html")
-
-
-def message_answer(
-    pages: PageRenderer,
-    ask: PageRequest,
-    key: str,
-    status: int,
-    *,
-    framed_by: Iterable[str] = (),
-    headers: Mapping[str, str] | None = None,
-    **values: object,
-) -> Response[str]:
-    """Return a page of a heading and a sentence or two: `{key} title` and `{key} text` of our words."""
-    title, text = ask.l10n.say(f"{key} title"), ask.l10n.say(f"{key} text", **values)
-    html = pages.html("message.html", ask, title=title, text=text)
-    headers = {"Cache-Control": NEVER_STORED["Cache-Control"], **(headers or {})}
-    return page_answer(html, status, framed_by=framed_by, headers=headers)
 
 
 def initials(name: str) -> str:
