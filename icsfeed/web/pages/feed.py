@@ -1,6 +1,6 @@
 """/feeds: the page of a feed: subscribe, see the calendar, filter, embed (feed_response.py: the calendar)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,16 +13,14 @@ from markupsafe import Markup, escape
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter
-from icsfeed.feeds.links import Links
 from icsfeed.feeds.query import FIELDS, URL_LIMIT, parse_query, query_string, with_query
 from icsfeed.web.feed_response import calendar_or_page
 from icsfeed.web.openapi import CALENDAR_PAGE, CONDITIONS, FEED, described
 from icsfeed.web.pages.agenda import overdue, upcoming
-from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of
+from icsfeed.web.pages.calendar_view import calendar_view_of
 from icsfeed.web.pages.errors import open_link
 from icsfeed.web.pages.feed_view import FeedView
-from icsfeed.web.pages.items import PageItem
-from icsfeed.web.pages.link_builder import FilterChoices, filter_choices_of, parts_asked, unoffered
+from icsfeed.web.pages.link_builder import filter_choices_of, parts_asked, unoffered
 from icsfeed.web.pages.parameters import parse_date
 from icsfeed.web.pages.render import PageRequest, Pairs, page_answer
 from icsfeed.web.responses import READ
@@ -60,29 +58,6 @@ class NarrowedFeed(Struct, frozen=True):
     feed: FeedView
     narrowing: str = ""
     wrong: str | None = None
-
-
-class FeedPage(Struct, frozen=True, kw_only=True):
-    """All that the page of one feed shows. `wrong`: the parameter that could not be used, if any.
-
-    `others`: parameters that the form has no field for.
-    """
-
-    feed: FeedView
-    calendar: CalendarView
-    total: int
-    late: Sequence[PageItem]
-    next: Sequence[PageItem]
-    addresses: FeedAddresses
-    qr: Markup | None
-    choices: FilterChoices
-    checked: Mapping[str, Collection[str]]
-    others: Pairs
-    narrowed: bool
-    hidden: Pairs
-    reset: str
-    snippet: str
-    wrong: str | None
 
 
 @route(
@@ -129,14 +104,32 @@ def feed_page_html(
     site: Site, ask: PageRequest, seen: NarrowedFeed, subscriber: str, **values: object
 ) -> str:
     """Render the page for a subscriber. `values`: what /me adds. Raise BadParameter for a bad `date`."""
-    page = feed_page_of(site.service.links, ask, seen, subscriber)
+    whole, feed = seen.whole, seen.feed
+    day = parse_date(ask.get("date"), feed.today)
+    choices = filter_choices_of(whole.items, whole.feed)
+    hidden = tuple((key, value) for key, value in ask.parameters if key not in FIELDS and value)
+    urls = site.service.links.addresses(whole.name, ask.base, subscriber)
+    addresses = addresses_of(urls, seen.narrowing, feed.title)
     return site.pages.html(
         "feed.html",
         ask,
         **{"person": None, "mine": (), **values},
-        page=page,
-        feed=page.feed,
-        calendar=page.calendar,
+        feed=feed,
+        total=len(whole.items),
+        narrowed=bool(seen.narrowing),
+        wrong=seen.wrong,
+        calendar=calendar_view_of(feed.items, "month", day, feed.today, ask.l10n.first_weekday),
+        late=overdue(feed.items, feed.today),
+        next=upcoming(feed.items, feed.today, MAX_UPCOMING),
+        addresses=addresses,
+        qr=None if addresses.too_long else qr_code(addresses.page),
+        choices=choices,
+        checked=checked_values(ask.parameters),
+        # Parameters that the form has no field for.
+        others=() if seen.wrong else unoffered(ask.parameters, choices, ALARMS),
+        hidden=hidden,
+        reset="?" + urlencode(hidden),
+        snippet=snippet_of(addresses.embed, feed.title),
         apps=APPS,
         alarms=ALARMS,
         framed=bool(site.config.embed.frame_ancestors),
@@ -148,36 +141,15 @@ def feed_page_answer(html: str, seen: NarrowedFeed) -> Response[str]:
     return page_answer(html, HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK)
 
 
-def feed_page_of(links: Links, ask: PageRequest, seen: NarrowedFeed, subscriber: str) -> FeedPage:
-    """Return what the page shows to a subscriber. Raise BadParameter for a `date` that is not valid."""
-    whole, feed, narrowing = seen.whole, seen.feed, seen.narrowing
-    day = parse_date(ask.get("date"), feed.today)
-    choices = filter_choices_of(whole.items, whole.feed)
-    hidden = tuple((key, value) for key, value in ask.parameters if key not in FIELDS and value)
+def checked_values(parameters: Pairs) -> Mapping[str, Collection[str]]:
+    """Return the values that the form shows as chosen, in lower case, by parameter."""
     checked: dict[str, set[str]] = {name: set() for name in FIELDS}
-    for name, value in ask.parameters:
+    for name, value in parameters:
         if name in checked:
             # A label's own name may hold commas, so that the whole value counts too.
             parts = () if name == "alarm" else parts_asked(value)
             checked[name].update(part.casefold() for part in (value.strip(), *parts))
-    addresses = addresses_of(links.addresses(whole.name, ask.base, subscriber), narrowing, feed.title)
-    return FeedPage(
-        feed=feed,
-        calendar=calendar_view_of(feed.items, "month", day, feed.today, ask.l10n.first_weekday),
-        total=len(whole.items),
-        late=overdue(feed.items, feed.today),
-        next=upcoming(feed.items, feed.today, MAX_UPCOMING),
-        addresses=addresses,
-        qr=None if addresses.too_long else qr_code(addresses.page),
-        choices=choices,
-        checked=checked,
-        others=() if seen.wrong else unoffered(ask.parameters, choices, ALARMS),
-        narrowed=bool(narrowing),
-        hidden=hidden,
-        reset="?" + urlencode(hidden),
-        snippet=snippet_of(addresses.embed, feed.title),
-        wrong=seen.wrong,
-    )
+    return checked
 
 
 def snippet_of(embed: str, title: str) -> str:

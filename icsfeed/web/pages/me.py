@@ -137,9 +137,7 @@ async def _own_calendars(
     rosters = await service.rosters()
     # Titles come from the rosters: to list the calendars, no issues are read.
     titles = [await _title(service, rosters, calendar) for calendar in mine]
-    theme_and_language = [
-        (name, value) for name, value in ask.parameters if name in ("lang", "theme") and value
-    ]
+    theme_and_language = [(name, value) for name in ("lang", "theme") if (value := ask.get(name))]
     return [
         OwnCalendar(
             title=title if titles.count(title) == 1 else f"{title} ({calendar.name})",

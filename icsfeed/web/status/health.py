@@ -134,7 +134,9 @@ def _caldav_connection(pushes: PushStatus) -> str:
     errors = [last.report.error for last in runs if last and isinstance(last.report.error, PushError)]
     if errors:
         return errors[0].kind
-    return "not configured" if not runs else "not tried yet" if None in runs else "ok"
+    if not runs:
+        return "not configured"
+    return "not tried yet" if None in runs else "ok"
 
 
 @route(

@@ -13,7 +13,8 @@ from test_pages import page, words
 
 from icsfeed.config.schema import AuthProxy, Auto, Config, Feed, Secret
 from icsfeed.demo.sample import sample_id
-from icsfeed.web.client_address import is_within, remember_peer
+from icsfeed.web.client_address import remember_peer
+from icsfeed.web.proxies import is_within
 
 pytestmark = pytest.mark.anyio
 
