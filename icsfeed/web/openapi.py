@@ -88,16 +88,9 @@ READY: Answers = {
 }
 ROBOTS: Answers = {200: ("Everything may be read.", TEXT)}
 
-_ERROR = Schema(
-    type=OpenAPIType.OBJECT,
-    properties={
-        **{
-            name: Schema(type=OpenAPIType.STRING) for name in ("status", "message", "error_code", "timestamp")
-        },
-        "details": Schema(type=OpenAPIType.OBJECT),
-    },
-)
 _OBJECT, _STRING = Schema(type=OpenAPIType.OBJECT), Schema(type=OpenAPIType.STRING)
+_TEXTS = dict.fromkeys(("status", "message", "error_code", "timestamp"), _STRING)
+_ERROR = Schema(type=OpenAPIType.OBJECT, properties={**_TEXTS, "details": _OBJECT})
 _SEVERAL = "several are separated by commas; a leading `!` excludes"
 
 

@@ -20,13 +20,13 @@ from icsfeed.push.report import RESULT_NAMES, LastRun
 from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
 from icsfeed.web.pages.render import page_answer, page_request, wants_html
-from icsfeed.web.responses import NEVER_STORED, ApiError, site_of, timestamp
+from icsfeed.web.responses import NEVER_STORED, ApiError, error_answer, site_of, timestamp
 from icsfeed.web.state import Site
 from icsfeed.web.status.metrics import TEXT_FORMAT, exposition
 from icsfeed.web.status.report import next_sync, report, sync_state
 
-SYNC_OUTCOMES = ("started", "running", "limited")
-"""What the status page says of a sync that its button should start."""
+SYNC_OUTCOMES = {202: "started", 409: "running", 429: "limited"}
+"""What the status page says of a sync that its button should start, by the status of the answer."""
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
@@ -101,17 +101,11 @@ async def sync_now(request: Request[Any, Any, Any], site: NamedDependency[Site])
 
     A browser, after its user pressed the button of the status page, is sent back to that page.
     """
-    try:
-        response = _start_sync(site)
-    except ApiError as error:
-        if not wants_html(request):
-            raise
-        outcome = "running" if error.status_code == HTTPStatus.CONFLICT else "limited"
-    else:
-        if not wants_html(request):
-            return response
-        outcome = "started"
+    response = _start_sync(site)
+    if not wants_html(request):
+        return response
     # 303, so that reloading the page does not start another sync (RFC 9110, 15.4.4).
+    outcome = SYNC_OUTCOMES[response.status_code or HTTPStatus.ACCEPTED]
     location = f"{page_request(request, site.config).root}/status?sync={outcome}"
     return Response(b"", status_code=HTTPStatus.SEE_OTHER, headers={**NEVER_STORED, "Location": location})
 
@@ -120,19 +114,19 @@ def _start_sync(site: Site) -> Response[Any]:
     async def push() -> None:
         site.pusher.run_now()
 
-    server = site.server
+    server, now = site.server, site.server.clock()
     if server.sync.is_running:
         headers = server.syncs.look("").headers()
-        raise ApiError(HTTPStatus.CONFLICT, "SYNC_IN_PROGRESS", "A sync is already running.", headers)
+        return error_answer(409, "SYNC_IN_PROGRESS", "A sync is already running.", now=now, headers=headers)
     allowance = server.syncs.take("")
     if not allowance.granted:
         text = f"A sync can be started {allowance.limit} times an hour."
-        raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITED", text, allowance.headers())
+        return error_answer(429, "RATE_LIMITED", text, now=now, headers=allowance.headers())
     body = {
         "status": "triggered",
         "message": "Manual sync initiated",
         "sync_id": server.sync.start(tuple(site.service.workspaces.values()), push),
-        "timestamp": timestamp(server.clock()),
+        "timestamp": timestamp(now),
     }
     headers = {**NEVER_STORED, **allowance.headers()}
     return Response(body, status_code=HTTPStatus.ACCEPTED, headers=headers)
@@ -185,7 +179,7 @@ async def status(request: Request[Any, Any, Any], site: NamedDependency[Site]) -
     server_report = await report(site, with_links=with_links)
     if wants_html(request):
         ask = page_request(request, site.config)
-        sync = ask.get("sync") if ask.get("sync") in SYNC_OUTCOMES else None
+        sync = ask.get("sync") if ask.get("sync") in SYNC_OUTCOMES.values() else None
         html = site.pages.html(
             "status.html",
             ask,
