@@ -24,12 +24,12 @@ from icsfeed.web.pages.feed import feed_page
 from icsfeed.web.pages.feed_view import FeedViews
 from icsfeed.web.pages.me import Memberships, me
 from icsfeed.web.state import ServerState, Site
-from icsfeed.web.status.admin import metrics, status, sync_now, sync_status
+from icsfeed.web.status.admin import ADMIN_ROUTES
 from icsfeed.web.status.health import api_health, health, ready, robots, root
 from icsfeed.web.webhooks import Webhooks, plane_webhook
 
 ROUTES = (
-    *(feed_page, embed, me, plane_webhook, sync_now, sync_status, status, metrics),
+    *(feed_page, embed, me, plane_webhook, ADMIN_ROUTES),
     *(root, health, ready, api_health, robots, docs, static_file),
 )
 ERROR_HANDLERS = {

@@ -174,8 +174,6 @@ def described(
                 self.responses[str(status)] = OpenAPIResponse(text, content=_content(types, json) or None)
             if body:
                 self.request_body = RequestBody(content=_content((JSON,), _OBJECT), required=True)
-            if 401 in answers and not body:
-                self.security = [{"bearer": []}, {"basic": []}]
 
     return Described
 
