@@ -50,6 +50,22 @@ async def test_a_read_is_told_with_feed_status_bytes_and_app(
     ]
 
 
+async def test_pages_and_frames_are_logged_with_their_feed(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    links = world.service.links
+    paths = [
+        links.page_path("property"),
+        links.embed_path("property"),
+        "/feeds/public",
+        "/embed/public?view=x",
+    ]
+    for path in (*paths, "/embed/secret"):
+        await world.ask("GET", path)
+    logged = [(one["status"], one.get("feed")) for one in lines(caplog)]
+    assert logged == [(200, "property"), (200, "property"), (200, "public"), (400, "public"), (404, None)]
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
