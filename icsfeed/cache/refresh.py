@@ -27,9 +27,7 @@ class SharedCopies(Protocol):
     def updating_roster(self) -> AbstractAsyncContextManager[None]:
         """Load the newest projects and people before, save them after, and lock others out meanwhile."""
 
-    def updating(
-        self, project: Project, *, essentials_only: bool = False
-    ) -> AbstractAsyncContextManager[None]:
+    def updating(self, project: Project) -> AbstractAsyncContextManager[None]:
         """The same for a project."""
 
     async def save_if_changed(self, project: Project) -> None:
@@ -143,6 +141,7 @@ class Refresher:
         async def refresh() -> None:
             async with self._copies.updating_roster():
                 await self._resources.projects.get_or_refresh(partial(self._read_projects, plane))
+                self._resources.restored.discard("projects")
             await self._copies.save_all_changed()
 
         await self._runner.measure(refresh())
@@ -189,6 +188,7 @@ class Refresher:
         if not resources.members.is_fresh:
             async with self._copies.updating_roster():
                 await resources.members.get_or_refresh(read)
+                resources.restored.discard(MEMBERS)
 
     async def _project(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
         """Read a project: one replica does, the others load what it has saved."""
@@ -199,6 +199,8 @@ class Refresher:
             await self._refresh_names(project, plane)
             for kind, periods in PERIOD_LISTS.items() if self._resources.reads_periods(needs) else ():
                 await self._refresh_list(project, periods, plane)
+                # The same holds for a feed of cycles. Their issues are a request for each.
+                await self._copies.save_if_changed(project)
                 for period in self._resources.periods_to_read(project, needs):
                     if period.kind == kind:
                         read = partial(plane.period_issues, period)
@@ -210,10 +212,11 @@ class Refresher:
                 await self._refresh_names(project, plane)
                 await self._members(plane)
                 self._unlisted |= self._resources.unknown_ids(project)
+            self._resources.restored.discard(project.id)
 
     async def _essentials(self, project: Project, plane: PlaneReader) -> None:
         """Read what every feed needs of a project; the rest may follow when all projects have that."""
-        async with self._copies.updating(project, essentials_only=True):
+        async with self._copies.updating(project):
             await self._refresh_issues(project, plane)
             await self._refresh_names(project, plane)
 

@@ -70,6 +70,7 @@ class Resources:
     `whole_since` are read whole the next time. `lost`: the projects that Plane no longer lists, and since
     when. Their last values are shown: perhaps the key's owner has only left them. `deleted`: those that
     a webhook says are gone. `unjoined`: ids of those that Plane lists and the key has not joined.
+    `restored`: what was loaded from the store and not read since: `projects`, `members`, ids of projects.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Resources:
         self.lost: Mapping[str, datetime] = {}
         self.deleted: set[str] = set()
         self.unjoined: frozenset[str] = frozenset()
+        self.restored: set[str] = set()
         self.whole_since = datetime.min.replace(tzinfo=UTC)
         self.keys = keys
         self._clock = clock
@@ -196,6 +198,18 @@ class Resources:
         """Whether its cycles and modules were ever read."""
         return all(values[project.id].value is not None for values in self.periods.values())
 
+    def restored_since(self, since: datetime) -> set[str]:
+        """Return what there is by now and was read since then; the keys are those of `restored`."""
+        moments = {project.id: self.read_at(project) for project in self.all_projects}
+        moments |= {"projects": self.projects.read_at, "members": self.members.read_at}
+        return {key for key, at in moments.items() if at is not None and at >= since}
+
+    def stale(self, projects: Iterable[Project], needs: Needs) -> set[str]:
+        """Return what has to be read for a view of these projects; the keys are those of `restored`."""
+        ids = {project.id for project in projects if not self.is_fresh(project, needs)}
+        is_fresh = {"projects": self.projects.is_fresh, "members": self.members.is_fresh}
+        return ids | {key for key, fresh in is_fresh.items() if not fresh}
+
     def is_fresh(self, project: Project, needs: Needs) -> bool:
         """Whether nothing of a project has to be read for these needs, or nothing can be."""
         if project.id in self.lost:
@@ -207,7 +221,7 @@ class Resources:
 
     def are_fresh(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether nothing has to be read for a view of these projects."""
-        return self.members.is_fresh and all(self.is_fresh(project, needs) for project in projects)
+        return self.stale(projects, needs) <= {"projects"}
 
     def missing(self, projects: Iterable[Project], needs: Needs, since: datetime) -> Iterator[str]:
         """Name the parts of these projects that were neither fresh at `since`, nor read after it, and
