@@ -1,5 +1,6 @@
 """Reading what is not fresh of a workspace, and no more of its issues than has changed."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -197,14 +198,8 @@ class Refresher:
             # Readers may see the issues from now on, and must not see older ones after a crash.
             await self._copies.save_if_changed(project)
             await self._refresh_names(project, plane)
-            for kind, periods in PERIOD_LISTS.items() if self._resources.reads_periods(needs) else ():
-                await self._refresh_list(project, periods, plane)
-                # The same holds for a feed of cycles. Their issues are a request for each.
-                await self._copies.save_if_changed(project)
-                for period in self._resources.periods_to_read(project, needs):
-                    if period.kind == kind:
-                        read = partial(plane.period_issues, period)
-                        await self._resources.issues_of(period).get_or_refresh(read)
+            if self._resources.reads_periods(needs):
+                await self._refresh_periods(project, needs, plane)
             # An issue may refer to a state, label or person that is newer than the lists: those are read
             # again at once. What they do not have then (a triage state) is not looked for any more.
             if self._resources.unknown_ids(project) - self._unlisted:
@@ -213,6 +208,22 @@ class Refresher:
                 await self._members(plane)
                 self._unlisted |= self._resources.unknown_ids(project)
             self._resources.restored.discard(project.id)
+
+    async def _refresh_periods(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
+        """Read the cycles and modules, and then their issues.
+
+        Feeds that have cycles and modules as events need both lists, and can do without the issues, which
+        take a request for each. Where one list fails, the issues of the other are still read.
+        """
+        lists = (self._refresh_list(project, periods, plane) for periods in PERIOD_LISTS.values())
+        results = await asyncio.gather(*lists, return_exceptions=True)
+        await self._copies.save_if_changed(project)
+        for period in self._resources.periods_to_read(project, needs):
+            read = partial(plane.period_issues, period)
+            await self._resources.issues_of(period).get_or_refresh(read)
+        for result in results:
+            if result is not None:
+                raise result
 
     async def _essentials(self, project: Project, plane: PlaneReader) -> None:
         """Read what every feed needs of a project; the rest may follow when all projects have that."""
