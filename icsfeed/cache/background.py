@@ -53,7 +53,7 @@ class BackgroundRefresh:
         """Keep the workspace fresh from now on, until `stop` was called as often as this."""
         self._users += 1
         if self._running is None:
-            # A calendar app waits for hours between two requests: an older copy is not worth that.
+            # Some apps wait for hours until they ask again: an older copy would be shown for that long.
             since = self._workspace.now() - RESTORED_AGE
             self._resources.restored = self._resources.restored_since(since)
             self._running = asyncio.create_task(self.run())

@@ -90,6 +90,7 @@ class Persistence:
             self._saved_roster = (roster.projects_at, roster.people_at)
             if ours is None or ours < roster.projects_at:
                 resources.lost = roster.lost
+                resources.restored.discard("projects")
             resources.deleted |= roster.deleted
             # The saved list may hold more projects than this configuration allows.
             resources.projects.merge(resources.allowed(roster.projects), roster.projects_at)
@@ -282,6 +283,7 @@ class Persistence:
                 part.merge(value, read_at)
 
     def _confirm(self, project: Project, times: ReadTimes) -> None:
+        self._resources.restored.discard(project.id)
         for name, part in self._resources.parts(project):
             if name in times.at:
                 part.confirm(times.at[name])

@@ -199,10 +199,11 @@ class Resources:
         return all(values[project.id].value is not None for values in self.periods.values())
 
     def restored_since(self, since: datetime) -> set[str]:
-        """Return what there is by now and was read since then; the keys are those of `restored`."""
-        moments = {project.id: self.read_at(project) for project in self.all_projects}
-        moments |= {"projects": self.projects.read_at, "members": self.members.read_at}
-        return {key for key, at in moments.items() if at is not None and at >= since}
+        """Return what was read since then, and has not been expired; the keys are those of `restored`."""
+        values: dict[str, CachedValue[Any]] = {"projects": self.projects, "members": self.members}
+        values |= {project.id: self.issues[project.id] for project in self.all_projects}
+        current = {key: value.read_at for key, value in values.items() if not value.is_expired}
+        return {key for key, read_at in current.items() if read_at is not None and read_at >= since}
 
     def stale(self, projects: Iterable[Project], needs: Needs) -> set[str]:
         """Return what has to be read for a view of these projects; the keys are those of `restored`."""
@@ -264,6 +265,7 @@ class Resources:
 
     def expire(self, project: Project, names: Container[str]) -> None:
         """Let the issues, cycles or modules (`names`) of a project be read again."""
+        self.restored.discard(project.id)
         for name, values in self.of_project.items():
             if name in names:
                 values[project.id].expire()
@@ -278,6 +280,7 @@ class Resources:
 
     def expire_all(self) -> None:
         """Let everything be read again."""
+        self.restored.clear()
         for value in (self.projects, self.members):
             value.expire()
         for values in self._by_key():

@@ -75,10 +75,10 @@ async def test_what_is_stale_is_read_in_the_background_and_then_waited_for_again
     async with watched(machine) as found:
         assert await at_once(found) == before
         async with asyncio.timeout(10):
-            while await rendered(found) == before:
+            while not found.service.workspaces["demo"].resources.restored.isdisjoint(machine.data.projects):
                 await asyncio.sleep(0.05)
-                machine.clock.move(1)
-        assert found.service.workspaces["demo"].resources.restored.isdisjoint(machine.data.projects)
+            machine.clock.move(2)
+        assert b"Edited 3" in (await rendered(found))["all"].body
         edit(machine.data, 4)
         machine.clock.move(61)
         assert b"Edited 4" in (await rendered(found))["all"].body, "a running server waits for Plane"
@@ -106,6 +106,19 @@ async def test_a_feed_of_a_project_that_is_not_in_the_stored_list_waits_for_it(m
     await machine.run(replace(narrow, workspaces={"demo": replace(workspace, projects=("prop",))}))
     async with watched(machine, replace(PATIENT, feeds={"web": Feed(project="WEB")})) as found:
         assert event((await rendered(found))["web"].body, "WEB", 1) is not None
+
+
+async def test_a_wider_configuration_and_a_sync_are_waited_for(machine: Machine) -> None:
+    workspace = PATIENT.workspaces["demo"]
+    config = replace(PATIENT, feeds={"all": ALL["all"]})
+    await machine.run(replace(config, workspaces={"demo": replace(workspace, projects=("prop",))}))
+    async with watched(machine, config) as found:
+        assert event((await rendered(found))["all"].body, "WEB", 1) is not None
+    async with watched(machine, config) as found:
+        edit(machine.data, 3)
+        found.service.expire()
+        machine.clock.move(2)
+        assert b"Edited 3" in (await rendered(found))["all"].body
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
