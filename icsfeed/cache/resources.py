@@ -299,6 +299,7 @@ class Resources:
         for value, of_other in pairs:
             if of_other.value is not None and not of_other.is_fresh:
                 value.expire()
+        self.restored.clear()
 
     def stretch(self, factor: float) -> None:
         """Let values stay fresh for so many times as long as configured, from their next reading on."""

@@ -68,20 +68,18 @@ async def test_a_copy_is_served_at_once_though_plane_hangs(machine: Machine, sec
         assert await at_once(found) == before, "until Plane has answered"
 
 
-async def test_what_is_stale_is_read_in_the_background_and_then_waited_for_again(machine: Machine) -> None:
+async def test_what_is_stale_is_read_in_the_background(machine: Machine) -> None:
     before = await machine.run(PATIENT)
     edit(machine.data, 3)
     machine.clock.move(61)
     async with watched(machine) as found:
         assert await at_once(found) == before
         async with asyncio.timeout(10):
-            while not found.service.workspaces["demo"].resources.restored.isdisjoint(machine.data.projects):
+            resources = found.service.workspaces["demo"].resources
+            while not resources.restored.isdisjoint(machine.data.projects):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             machine.clock.move(2)
         assert b"Edited 3" in (await rendered(found))["all"].body
-        edit(machine.data, 4)
-        machine.clock.move(61)
-        assert b"Edited 4" in (await rendered(found))["all"].body, "a running server waits for Plane"
         await found.is_right()
 
 
