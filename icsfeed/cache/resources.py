@@ -70,6 +70,7 @@ class Resources:
     `whole_since` are read whole the next time. `lost`: the projects that Plane no longer lists, and since
     when. Their last values are shown: perhaps the key's owner has only left them. `deleted`: those that
     a webhook says are gone. `unjoined`: ids of those that Plane lists and the key has not joined.
+    `restored`: what was loaded from the store and not read since: `projects`, `members`, ids of projects.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Resources:
         self.lost: Mapping[str, datetime] = {}
         self.deleted: set[str] = set()
         self.unjoined: frozenset[str] = frozenset()
+        self.restored: set[str] = set()
         self.whole_since = datetime.min.replace(tzinfo=UTC)
         self.keys = keys
         self._clock = clock
@@ -196,6 +198,19 @@ class Resources:
         """Whether its cycles and modules were ever read."""
         return all(values[project.id].value is not None for values in self.periods.values())
 
+    def restored_since(self, since: datetime) -> set[str]:
+        """Return what was read since then, and has not been expired; the keys are those of `restored`."""
+        values: dict[str, CachedValue[Any]] = {"projects": self.projects, "members": self.members}
+        values |= {project.id: self.issues[project.id] for project in self.all_projects}
+        current = {key: value.read_at for key, value in values.items() if not value.is_expired}
+        return {key for key, read_at in current.items() if read_at is not None and read_at >= since}
+
+    def stale(self, projects: Iterable[Project], needs: Needs) -> set[str]:
+        """Return what has to be read for a view of these projects; the keys are those of `restored`."""
+        ids = {project.id for project in projects if not self.is_fresh(project, needs)}
+        is_fresh = {"projects": self.projects.is_fresh, "members": self.members.is_fresh}
+        return ids | {key for key, fresh in is_fresh.items() if not fresh}
+
     def is_fresh(self, project: Project, needs: Needs) -> bool:
         """Whether nothing of a project has to be read for these needs, or nothing can be."""
         if project.id in self.lost:
@@ -207,7 +222,7 @@ class Resources:
 
     def are_fresh(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether nothing has to be read for a view of these projects."""
-        return self.members.is_fresh and all(self.is_fresh(project, needs) for project in projects)
+        return self.stale(projects, needs) <= {"projects"}
 
     def missing(self, projects: Iterable[Project], needs: Needs, since: datetime) -> Iterator[str]:
         """Name the parts of these projects that were neither fresh at `since`, nor read after it, and
@@ -250,6 +265,7 @@ class Resources:
 
     def expire(self, project: Project, names: Container[str]) -> None:
         """Let the issues, cycles or modules (`names`) of a project be read again."""
+        self.restored.discard(project.id)
         for name, values in self.of_project.items():
             if name in names:
                 values[project.id].expire()
@@ -264,6 +280,7 @@ class Resources:
 
     def expire_all(self) -> None:
         """Let everything be read again."""
+        self.restored.clear()
         for value in (self.projects, self.members):
             value.expire()
         for values in self._by_key():
@@ -282,6 +299,7 @@ class Resources:
         for value, of_other in pairs:
             if of_other.value is not None and not of_other.is_fresh:
                 value.expire()
+        self.restored.clear()
 
     def stretch(self, factor: float) -> None:
         """Let values stay fresh for so many times as long as configured, from their next reading on."""

@@ -16,7 +16,7 @@ from icsfeed.cache.resources import TTL_NAMES, PlaneReader, Resources
 from icsfeed.cache.runner import MAX_CONCURRENT_PROJECTS, MEMBERS, Backoff, RefreshRunner
 from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
-from icsfeed.errors import NoAccess, PlaneError
+from icsfeed.errors import FeedError, NoAccess, PlaneError
 from icsfeed.model import Needs, Project, View
 from icsfeed.plane.rate_limit import WINDOW_SECONDS, Budget, RequestPriority, Urgency
 from icsfeed.store.store import Store
@@ -105,10 +105,11 @@ class Workspace:
         """Return the chosen projects, refreshed when they are not fresh.
 
         Waits at most the deadline (or `until`, see there) and then returns the newest good copy, or None
-        where there is none: `last_error` says why and `retry_after` when to ask again. Raises what
-        `choose` raises.
+        where there is none: `last_error` says why and `retry_after` when to ask again. Does not wait for what
+        is read for the first time since a restart. Raises what `choose` raises.
         """
         until = self.until if until is None else until
+        until = self._timer() if self._can_show_restored(choose, needs) else until
         if not self.resources.projects.is_fresh:
             await self._run("projects", self._refresher.refresh_projects, until)
         projects = self.resources.projects.value
@@ -131,6 +132,16 @@ class Workspace:
             if view is not None:
                 self._views[ids, needs] = view
         return view
+
+    def _can_show_restored(self, choose: Choose, needs: Needs) -> bool:
+        """Whether the view is complete, and all that is not fresh in it was restored."""
+        restored = self.resources.restored
+        try:
+            chosen = choose(self.resources.all_projects) if restored else ()
+        except FeedError:  # the restored list may lack what the feed names
+            return False
+        is_restored = bool(restored) and self.resources.stale(chosen, needs) <= restored
+        return is_restored and self.snapshots.can_show(chosen, needs)
 
     def _newest_view(
         self, projects: tuple[Project, ...], chosen: Sequence[Project], needs: Needs
