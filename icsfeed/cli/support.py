@@ -193,7 +193,7 @@ async def open_store_of_names(config: Config) -> Store:
 async def render_feed(service: FeedService, name: str, query: Query) -> Rendered:
     """Return the rendered feed. Raise Plane's error if there is no copy.
 
-    UnknownFeed suggests a name: unlike a web client, whoever runs a command may know all of them.
+    UnknownFeed suggests a name: unlike a web client, somebody who runs a command may know all of them.
     """
     try:
         return await service.rendered(name, query)

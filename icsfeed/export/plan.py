@@ -61,7 +61,7 @@ def usable_record(record: object) -> Mapping[str, str]:
         raise ValueError("it is not the record of an export")
     made: dict[object, object] = record["made"]
     for path, feed in made.items():
-        # Whoever can write the record must not have other files removed by it.
+        # Somebody who can write the record must not have other files removed by it.
         if not (isinstance(path, str) and isinstance(feed, str) and PATH.fullmatch(path)):
             raise ValueError("it names a file that no export writes")
     return {str(path): str(feed) for path, feed in made.items()}

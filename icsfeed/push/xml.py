@@ -216,7 +216,7 @@ def _error_texts(root: Element) -> Iterable[str]:
     if root.tag.rpartition("}")[2].lower() == "html":
         bodies = (element for element in root.iter() if element.tag.rpartition("}")[2].lower() == "body")
         return list(next(bodies, root).itertext())
-    # sabre/dav and Baïkal: s:message; RFC 4918, 14.25: responsedescription; DAViCal: text beside the tags.
+    # sabre/dav and Baïkal: s:message; RFC 4918, 14.25: responsedescription; DAViCal: text between the tags.
     names = ("message", "responsedescription")
     messages = [element for element in root.iter() if element.tag.rpartition("}")[2] in names]
     between = [root.text or "", *(element.tail or "" for element in root)]
