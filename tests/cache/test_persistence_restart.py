@@ -265,21 +265,21 @@ DAMAGES: list[tuple[str, Callable[[bytes], bytes]]] = [
 async def test_a_damaged_file_is_read_again(
     machine: Machine, word: str, damage: Callable[[bytes], bytes]
 ) -> None:
-    await machine.run()
+    before = await machine.run()
     edit(machine.data, 4)
     for path in machine.files(word):
         path.write_bytes(damage(path.read_bytes()))
-    await machine.run(seconds=61)
+    assert (await machine.run(seconds=61))["all"] != before["all"]
     await machine.is_right()
 
 
 @pytest.mark.parametrize("word", ["roster", "project", "reads", "history"])
 async def test_a_missing_file_is_read_again(machine: Machine, word: str) -> None:
-    await machine.run()
+    before = await machine.run()
     edit(machine.data, 4)
     for path in machine.files(word):
         path.unlink()
-    await machine.run(seconds=61)
+    assert (await machine.run(seconds=61))["all"] != before["all"]
     await machine.is_right()
 
 

@@ -66,5 +66,7 @@ def test_a_workspace_that_is_not_a_name_keeps_the_whole(workspace: object) -> No
 
 
 @given(VALUES)
-def test_any_data_is_narrowed_without_failing(data: object) -> None:
-    narrowed_to(data, ["t"])
+def test_any_data_is_narrowed_once_or_left_whole(data: object) -> None:
+    narrowed = narrowed_to(data, ["t"])
+    assert narrowed is data or list(narrowed["push"]) == ["t"]
+    assert narrowed_to(narrowed, ["t"]) == narrowed

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import msgpack
 
 from icsfeed.model import Issue, OtherProject, Period, PeriodKind, Project
 from icsfeed.plane import decode as wire
@@ -135,9 +136,10 @@ def test_any_other_object_is_understood_left_out_or_unreadable(row: dict[str, An
         lambda found: wire.period(found, WEB, "cycle"),
     ):
         try:
-            one(dated)
+            found = one(dated)
         except Unreadable:
             continue
+        assert msgpack.decode(msgpack.encode(found), type=type(found)) == found, "it can be stored"
 
 
 @pytest.mark.parametrize(
