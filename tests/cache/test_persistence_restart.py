@@ -263,13 +263,14 @@ DAMAGES: list[tuple[str, Callable[[bytes], bytes]]] = [
 @pytest.mark.parametrize("word", ["roster", "project", "reads", "history"])
 @pytest.mark.parametrize("damage", [pytest.param(damage, id=name) for name, damage in DAMAGES])
 async def test_a_damaged_file_is_read_again(
-    machine: Machine, word: str, damage: Callable[[bytes], bytes]
+    machine: Machine, word: str, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     before = await machine.run()
     edit(machine.data, 4)
     for path in machine.files(word):
         path.write_bytes(damage(path.read_bytes()))
     assert (await machine.run(seconds=61))["all"] != before["all"]
+    assert "is damaged; set aside" in caplog.text
     await machine.is_right()
 
 
@@ -323,16 +324,17 @@ async def test_a_crash_between_a_project_and_its_reads_loses_neither_copy(machin
 
 async def test_records_of_two_moments_make_no_mixture(machine: Machine) -> None:
     """Some files are older than the others: what is served is of one moment for each part."""
-    await machine.run()
+    before = await machine.run()
     kinds = ("roster", "project", "reads")
     old = {kind: {path: path.read_bytes() for path in machine.files(kind)} for kind in kinds}
     edit(machine.data, 4)
     machine.data.delete_issue(issue_id(5))
-    await machine.run(seconds=61)
+    after = await machine.run(seconds=61)
     for kind in kinds:
         for path, raw in old[kind].items():
             path.write_bytes(raw)
-        await machine.run(seconds=1, faults=down())
+        found = await machine.run(seconds=1, faults=down())
+        assert all(found[feed].body in (before[feed].body, after[feed].body) for feed in ALL)
         await machine.is_right()
 
 
