@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from icsfeed.cache.budget_wait import waiting
 from icsfeed.config.schema import PushTarget
@@ -21,7 +22,7 @@ from icsfeed.feeds.service import FeedService
 from icsfeed.files import file_lock
 from icsfeed.push.action import DeletionLimits
 from icsfeed.push.discovery import open_collection
-from icsfeed.push.memory import TargetRecord, load_record, remote_objects, save_record
+from icsfeed.push.memory import TargetRecord, load_record, record_key, remote_objects
 from icsfeed.push.object import Claim, owner_mark
 from icsfeed.push.plan import (
     DesiredObject,
@@ -34,7 +35,7 @@ from icsfeed.push.plan import (
 from icsfeed.push.read_feed import FeedContents, read_feed
 from icsfeed.push.report import PushProgress, TargetReport
 from icsfeed.push.scheduler import group_by_server
-from icsfeed.push.session import Connect, ignore, open_server
+from icsfeed.push.session import Connect, DavServer, ignore, open_server
 from icsfeed.push.writer import ObjectWriter, OnProgress
 from icsfeed.store.store import Store
 
@@ -83,10 +84,10 @@ async def push(
                 if not (has_file_lock and has_store_lock):
                     raise PushBusy(name, "another run is writing to it; try later")
                 claim = Claim(owner_mark(target.feed, service.config), target.adopt)
-                run = _PushRun(name, target, claim, context, progress, on_wait)
+                run = _PushRun(name, target, claim, context, progress, on_progress, on_wait, dry_run, force)
                 async with _showing_waits(service, on_wait):
                     contents = await read_feed(service, target.feed, PLANE_WAIT_SECONDS)
-                await run.run(contents, on_progress, dry_run=dry_run, force=force)
+                await run.run(contents)
     except asyncio.CancelledError:
         stop = PushStopped(name, "stopped before it was complete; the next push does the rest")
         on_stopped(progress.report(name, target.feed, context.timer() - started, stop, dry_run=dry_run))
@@ -153,70 +154,58 @@ async def push_all(
     await asyncio.gather(*map(push_each, group_by_server(service.config.push, names).values()))
 
 
-class _PushRun:
+class _PushRun(Struct, frozen=True):
     """One run for the target `name`. Its results are in `progress`, also after an error."""
 
-    def __init__(
-        self,
-        name: str,
-        target: PushTarget,
-        claim: Claim,
-        context: PushContext,
-        progress: PushProgress,
-        on_wait: Callable[[str], None],
-    ) -> None:
-        self._name = name
-        self._target = target
-        self._claim = claim
-        self._context = context
-        self._progress = progress
-        self._on_wait = on_wait
+    name: str
+    target: PushTarget
+    claim: Claim
+    context: PushContext
+    progress: PushProgress
+    on_progress: OnProgress
+    on_wait: Callable[[str], None]
+    dry_run: bool
+    force: bool
 
-    async def run(
-        self, contents: FeedContents, on_progress: OnProgress, *, dry_run: bool, force: bool
-    ) -> None:
+    async def run(self, contents: FeedContents) -> None:
         """Push what was read of the feed. Raise the PushError that ends the run early."""
-        record = await load_record(self._context.store, self._name, self._target)
-        async with self._context.connect(self._target) as server:
-            server.on_wait = self._on_wait
+        record = await load_record(self.context.store, self.name, self.target)
+        async with self.context.connect(self.target) as server:
+            server.on_wait = self.on_wait
             # xandikos 0.4 answered concurrent writes with 423 in an earlier run: do not provoke that again.
             if record.one_at_a_time:
                 server.disable_concurrency()
             try:
-                collection, listed = await open_collection(
-                    server,
-                    self._target,
-                    record.url,
-                    contents.feed,
-                    contents.calendar.header,
-                    dry_run=dry_run,
-                )
-                self._progress.url = collection.url
-                now = self._context.clock()
-                remote = await remote_objects(collection, listed, record, self._claim, now)
-                desired = await self._plan(contents, collection.path, remote, record, force=force)
-                if dry_run:
-                    return
-                writer = ObjectWriter(collection, desired, self._claim, remote, record, self._progress)
-                await writer.carry_out(on_progress)
-                await writer.verify()
-                # Only after verification, and not after an error: a record must not vouch for etags that
-                # were never read back.
-                await save_record(
-                    self._context.store,
-                    self._name,
-                    self._target,
-                    record,
-                    mark=self._claim.mark,
-                    url=collection.url,
-                    remote=writer.remote.values(),
-                    uncertain=writer.uncertain,
-                    accepted=writer.accepted,
-                    one_at_a_time=server.was_locked,
-                    now=self._context.clock(),
-                )
+                await self._push(contents, server, record)
             finally:
-                self._progress.requests = server.requests
+                self.progress.requests = server.requests
+
+    async def _push(self, contents: FeedContents, server: DavServer, record: TargetRecord) -> None:
+        collection, listed = await open_collection(
+            server, self.target, record.url, contents.feed, contents.calendar.header, dry_run=self.dry_run
+        )
+        self.progress.url = collection.url
+        now = self.context.clock()
+        remote = await remote_objects(collection, listed, record, self.claim, now)
+        desired = await self._plan(contents, collection.path, remote, record)
+        if self.dry_run:
+            return
+        writer = ObjectWriter(collection, desired, self.claim, remote, record, self.progress)
+        await writer.carry_out(self.on_progress)
+        await writer.verify()
+        # Only after verification, and not after an error: a record must not vouch for etags that were never
+        # read back.
+        new = replace(
+            record,
+            url=collection.url,
+            read_at=record.read_at if record.is_recent(now) else now,
+            objects=record.objects_after(writer.remote, writer.uncertain),
+            accepted=writer.accepted,
+            mark=self.claim.mark,
+            one_at_a_time=record.one_at_a_time or server.was_locked,
+        )
+        if new != record:
+            await self.context.store.put_record(record_key(self.name), new)
 
     async def _plan(
         self,
@@ -224,11 +213,9 @@ class _PushRun:
         base: str,
         remote: Sequence[RemoteObject],
         record: TargetRecord,
-        *,
-        force: bool,
     ) -> Mapping[str, DesiredObject]:
         """Put the plan and the refusal of deletions into `progress`; return the desired objects by UID."""
-        target, claim, progress = self._target, self._claim, self._progress
+        target, claim, progress, force = self.target, self.claim, self.progress, self.force
         # In a thread: serialising and parsing thousands of components would block a server's event loop.
         components, strip_emoji = contents.calendar.components, target.strip_emoji
         desired = await asyncio.to_thread(desired_objects, components, claim.mark, strip_emoji=strip_emoji)
