@@ -8,8 +8,8 @@ from msgspec import Struct, to_builtins
 from icsfeed.doctor.body import read_body
 from icsfeed.doctor.clients import CLIENTS, EVERYBODY
 from icsfeed.doctor.content_rules import about_content, about_form, about_two
-from icsfeed.doctor.http_rules import Remark, Weight, about_answers, about_place, about_talk, is_calendar
-from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations
+from icsfeed.doctor.http_rules import Remark, Weight, about_answers, about_place, about_talk
+from icsfeed.doctor.observations import Observations
 
 Word: TypeAlias = Literal["works", "limited", "fails"]
 
@@ -50,14 +50,14 @@ def judge(seen: Observations) -> Sequence[Verdict]:
 
 def is_readable(seen: Observations) -> bool:
     """Return whether a plain request gets a calendar at all."""
-    return isinstance(seen.first, FeedResponse) and seen.first.status == 200 and is_calendar(seen.first)
+    return seen.first.is_good and seen.first.is_calendar
 
 
 def _remarks(seen: Observations) -> Iterator[Remark]:
     yield from about_place(seen)
     yield from about_answers(seen)
     yield from about_talk(seen)
-    if not (isinstance(seen.first, FeedResponse) and is_readable(seen)):
+    if not is_readable(seen):
         return
     if not seen.first.is_whole:
         text = f"it is larger than {len(seen.first.body):,} bytes: not examined further"
@@ -66,14 +66,14 @@ def _remarks(seen: Observations) -> Iterator[Remark]:
     body = read_body(seen.first.body)
     yield from about_form(body, len(seen.first.body))
     yield from about_content(body)
-    if isinstance(seen.again, FeedResponse) and seen.again.status == 200:
+    if seen.again.is_good:
         same = seen.first.body == seen.again.body
         yield from about_two(body, read_body(seen.again.body), same_bytes=same)
 
 
 def severity(seen: Observations, verdicts: Sequence[Verdict]) -> int:
     """Return the exit code: whether there is a response, a calendar in it, and no app that fails."""
-    if isinstance(seen.first, NoResponse):
+    if not seen.first.status:
         return UNREACHABLE
     if not is_readable(seen):
         return NO_CALENDAR
@@ -83,5 +83,5 @@ def severity(seen: Observations, verdicts: Sequence[Verdict]) -> int:
 def report(seen: Observations, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Return the status and size of the feed and the verdicts, for scripts."""
     first = seen.first
-    feed = {"status": first.status, "bytes": len(first.body)} if isinstance(first, FeedResponse) else {}
+    feed = {"status": first.status, "bytes": len(first.body)} if first.status else {}
     return {"feed": feed, "apps": to_builtins(verdicts)}
