@@ -33,16 +33,17 @@ from icsfeed.push.plan import (
     unread_parts,
 )
 from icsfeed.push.read_feed import FeedContents, read_feed
-from icsfeed.push.report import PushProgress, TargetReport
+from icsfeed.push.report import PushEvents, PushProgress, TargetReport
 from icsfeed.push.scheduler import group_by_server
-from icsfeed.push.session import Connect, DavServer, ignore, open_server
-from icsfeed.push.writer import ObjectWriter, OnProgress
+from icsfeed.push.session import Connect, DavServer, open_server
+from icsfeed.push.writer import ObjectWriter
 from icsfeed.store.store import Store
 
 PLANE_WAIT_SECONDS = 60.0
 """Seconds that a push waits for Plane longer than readers do: after a partial read it deletes nothing."""
 LOCK_SECONDS = 30.0
 """Seconds after which the lock of a replica that died expires."""
+SILENT = PushEvents()
 
 
 class PushContext(Struct, frozen=True):
@@ -62,17 +63,14 @@ async def push(
     name: str,
     service: FeedService,
     context: PushContext,
+    events: PushEvents = SILENT,
     *,
     dry_run: bool = False,
     force: bool = False,
-    on_progress: OnProgress = ignore,
-    on_wait: Callable[[str], None] = ignore,
-    on_stopped: Callable[[TargetReport], None] = ignore,
 ) -> TargetReport:
     """Make the collection of the target `name` hold exactly its feed, and return the report.
 
-    Errors of icsfeed are in the report, with what was done before them. `on_wait` is called with the reason
-    of each wait and with "" after it, `on_stopped` with the report if the push is cancelled.
+    Errors of icsfeed are in the report, with what was done before them.
     """
     started, target = context.timer(), service.config.push[name]
     progress = PushProgress(target.url)
@@ -84,20 +82,22 @@ async def push(
                 if not (has_file_lock and has_store_lock):
                     raise PushBusy(name, "another run is writing to it; try later")
                 claim = Claim(owner_mark(target.feed, service.config), target.adopt)
-                run = _PushRun(name, target, claim, context, progress, on_progress, on_wait, dry_run, force)
-                async with _showing_waits(service, on_wait):
+                run = _PushRun(name, target, claim, context, progress, events, dry_run, force)
+                async with _showing_waits(service, run.on_wait):
                     contents = await read_feed(service, target.feed, PLANE_WAIT_SECONDS)
                 await run.run(contents)
     except asyncio.CancelledError:
         stop = PushStopped(name, "stopped before it was complete; the next push does the rest")
-        on_stopped(progress.report(name, target.feed, context.timer() - started, stop, dry_run=dry_run))
+        events.report(progress.report(name, target.feed, context.timer() - started, stop, dry_run=dry_run))
         raise
     except NoCopy as caught:
         # "Not read yet" helps nobody: name the error that Plane gave.
         error = service.why_unread(target.feed) or caught
     except IcsfeedError as caught:
         error = caught
-    return progress.report(name, target.feed, context.timer() - started, error, dry_run=dry_run)
+    report = progress.report(name, target.feed, context.timer() - started, error, dry_run=dry_run)
+    events.report(report)
+    return report
 
 
 @asynccontextmanager
@@ -124,32 +124,16 @@ async def push_all(
     names: Sequence[str],
     service: FeedService,
     context: PushContext,
-    on_report: Callable[[TargetReport], None],
-    on_progress: Callable[[str, int, int], None],
-    on_wait: Callable[[str, str], None],
+    events: PushEvents,
     *,
     dry_run: bool = False,
     force: bool = False,
 ) -> None:
-    """Push to these targets, and call `on_report` with each report as soon as there is one.
-
-    Targets on one server are pushed to one after the other. If this is cancelled, the pushes in progress
-    are reported, too. `on_progress` and `on_wait` get the target's name first, then what `push` gives them.
-    """
+    """Push to these targets. Those on one server are pushed to one after the other."""
 
     async def push_each(names_on_server: Sequence[str]) -> None:
         for name in names_on_server:
-            report = await push(
-                name,
-                service,
-                context,
-                dry_run=dry_run,
-                force=force,
-                on_progress=partial(on_progress, name),
-                on_wait=partial(on_wait, name),
-                on_stopped=on_report,
-            )
-            on_report(report)
+            await push(name, service, context, events, dry_run=dry_run, force=force)
 
     await asyncio.gather(*map(push_each, group_by_server(service.config.push, names).values()))
 
@@ -162,10 +146,13 @@ class _PushRun(Struct, frozen=True):
     claim: Claim
     context: PushContext
     progress: PushProgress
-    on_progress: OnProgress
-    on_wait: Callable[[str], None]
+    events: PushEvents
     dry_run: bool
     force: bool
+
+    def on_wait(self, reason: str) -> None:
+        """Say what the push waits for."""
+        self.events.wait(self.name, reason)
 
     async def run(self, contents: FeedContents) -> None:
         """Push what was read of the feed. Raise the PushError that ends the run early."""
@@ -191,7 +178,7 @@ class _PushRun(Struct, frozen=True):
         if self.dry_run:
             return
         writer = ObjectWriter(collection, desired, self.claim, remote, record, self.progress)
-        await writer.carry_out(self.on_progress)
+        await writer.carry_out(partial(self.events.progress, self.name))
         await writer.verify()
         # Only after verification, and not after an error: a record must not vouch for etags that were never
         # read back.
