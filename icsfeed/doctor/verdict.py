@@ -1,6 +1,6 @@
 """Judge whether calendar apps can read a feed: from its responses to a verdict for each app."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, to_builtins
@@ -13,6 +13,8 @@ from icsfeed.doctor.observations import Observations
 
 Word: TypeAlias = Literal["works", "limited", "fails"]
 
+WORDS: Mapping[Weight, Word] = {"fails": "fails", "limits": "limited", "note": "works"}
+"""What a remark makes of an app, the most serious first."""
 WORKS, PARTLY, UNREACHABLE, NO_CALENDAR = 0, 4, 69, 76
 """Exit codes of `icsfeed doctor`."""
 
@@ -35,16 +37,13 @@ class Verdict(Struct, frozen=True):
 def judge(seen: Observations) -> Sequence[Verdict]:
     """Return a verdict for each app of clients.py, in its order."""
     remarks = list(_remarks(seen))
-    weights: tuple[Weight, ...] = ("fails", "limits", "note")
-    words: dict[str, Word] = {"fails": "fails", "limits": "limited"}
     verdicts = []
     for client in CLIENTS:
         own = dict.fromkeys(
             ClientRemark(remark.weight, remark.text) for remark in remarks if client.name in remark.apps
         )
-        reasons = tuple(sorted(own, key=lambda remark: weights.index(remark.weight)))
-        word = words.get(reasons[0].weight, "works") if reasons else "works"
-        verdicts.append(Verdict(client.name, word, reasons))
+        reasons = tuple(sorted(own, key=lambda remark: list(WORDS).index(remark.weight)))
+        verdicts.append(Verdict(client.name, WORDS[reasons[0].weight] if reasons else "works", reasons))
     return verdicts
 
 

@@ -152,7 +152,6 @@ class PushStatus(Struct, frozen=True):
 
     state: State
     last: Mapping[str, LastRun | None]
-    next_run: datetime | None
     queued: int
 
 

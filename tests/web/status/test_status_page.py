@@ -136,7 +136,7 @@ async def test_a_feed_that_some_apps_would_not_take_is_marked() -> None:
 
 
 async def test_every_targets_last_run_is_shown(world: World) -> None:
-    found = await report(world.service, world.server, PushStatus("idle", {}, None, 0), with_links=False)
+    found = await report(world.service, world.server, PushStatus("idle", {}, 0), with_links=False)
     done = {"created": 1, "updated": 2, "adopted": 3, "deleted": 4, "kept": 5}
     pushes = (PushReport("team", NOW, done, 9, ("no <room>",)), PushReport("new", None, {}, 0, ()))
     whole = replace(found, pushes=pushes)
