@@ -191,29 +191,14 @@ async def show_reading_progress(service: FeedService, *, wanted: bool) -> AsyncI
     if not (wanted and sys.stderr.isatty()):
         yield
         return
-    import asyncio
-
     from rich.console import Console
+
+    from icsfeed.push.read_feed import reading_progress
 
     # Standard error: standard output may be a pipe, and holds nothing but results.
     with Console(stderr=True).status("reading Plane") as line:
-
-        async def follow() -> None:
-            while True:
-                parts = []
-                for workspace in service.workspaces.values():
-                    count = len(workspace.resources.all_projects)
-                    part = f"{workspace.name}: {workspace.projects_read} of {count} projects read"
-                    parts.append(f"{part}, {workspace.waiting}" if workspace.waiting else part)
-                line.update("; ".join(parts) or "reading Plane")
-                await asyncio.sleep(0.5)
-
-        following = asyncio.create_task(follow())
-        try:
+        async with reading_progress(service, line.update):
             yield
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
 
 
 def show_exported(result: ExportResult) -> None:

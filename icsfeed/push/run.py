@@ -6,8 +6,7 @@ unless Plane was read completely.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,6 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from icsfeed.cache.budget_wait import waiting
 from icsfeed.config.schema import PushTarget
 from icsfeed.errors import IcsfeedError, NoCopy, PushBusy, PushStopped
 from icsfeed.feeds.service import FeedService
@@ -32,7 +30,7 @@ from icsfeed.push.plan import (
     refuse_deletions,
     unread_parts,
 )
-from icsfeed.push.read_feed import FeedContents, read_feed
+from icsfeed.push.read_feed import FeedContents, read_feed, reading_progress
 from icsfeed.push.report import PushEvents, PushProgress, TargetReport
 from icsfeed.push.scheduler import group_by_server
 from icsfeed.push.session import Connect, DavServer, open_server
@@ -83,7 +81,7 @@ async def push(
                     raise PushBusy(name, "another run is writing to it; try later")
                 claim = Claim(owner_mark(target.feed, service.config), target.adopt)
                 run = _PushRun(name, target, claim, context, progress, events, dry_run, force)
-                async with _showing_waits(service, run.on_wait):
+                async with reading_progress(service, run.on_wait):
                     contents = await read_feed(service, target.feed, PLANE_WAIT_SECONDS)
                 await run.run(contents)
     except asyncio.CancelledError:
@@ -98,26 +96,6 @@ async def push(
     report = progress.report(name, target.feed, context.timer() - started, error, dry_run=dry_run)
     events.report(report)
     return report
-
-
-@asynccontextmanager
-async def _showing_waits(service: FeedService, on_wait: Callable[[str], None]) -> AsyncIterator[None]:
-    """While Plane is being read, report each second how long requests wait for its rate limit."""
-
-    async def report_each_second() -> None:
-        while True:
-            budgets = (workspace.budget for workspace in service.workspaces.values())
-            waits = (budget.wait("reader") for budget in budgets if budget.left is not None)
-            seconds = max(waits, default=0.0)
-            on_wait(waiting(seconds) if seconds >= 1 else "reading Plane")
-            await asyncio.sleep(1)
-
-    task = asyncio.create_task(report_each_second())
-    try:
-        yield
-    finally:
-        task.cancel()
-        on_wait("")
 
 
 async def push_all(
