@@ -114,7 +114,7 @@ def decode(body: bytes) -> Any:
 def page(body: bytes) -> Page:
     """Decode a page of a list, or a bare array (members, in all versions).
 
-    Raises Unreadable, and ValueError for what is not JSON. A bare array is never empty: whoever may read the
+    Raises Unreadable, and ValueError for what is not JSON. A bare array is never empty: who may read the
     members is one.
     """
     is_bare = body.lstrip()[:1] == b"["

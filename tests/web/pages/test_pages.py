@@ -246,7 +246,7 @@ async def test_a_page_is_filled_in_once_while_it_is_of_the_same(items: int) -> N
 
 
 @pytest.mark.parametrize("path_of", [embed_path, feed_path])
-async def test_whoever_asks_otherwise_gets_a_page_of_their_own(
+async def test_a_reader_who_asks_otherwise_gets_a_page_of_their_own(
     world: World, path_of: Callable[[World, str], str]
 ) -> None:
     path = path_of(world, "property")
@@ -501,7 +501,7 @@ async def test_done_items_are_shown_as_the_feed_has_them() -> None:
 # The page of a feed
 
 
-async def test_a_page_has_the_links_of_whoever_holds_its_link(world: World) -> None:
+async def test_a_page_has_the_links_of_the_person_whose_link_it_is(world: World) -> None:
     for subscriber in ("", "anna", "ben"):
         text = unescape((await page(world, feed_path(world, "team", subscriber))).text)
         own = world.service.links.addresses("team", HOST, subscriber)
