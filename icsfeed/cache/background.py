@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence, Set
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from icsfeed.cache.lists import PERIOD_LISTS
 from icsfeed.cache.ttl import relaxed_ttl, stretch_factor
@@ -25,6 +25,8 @@ it. Others say nothing of that: a webhook in Plane may be limited to projects or
 """
 MAX_READ_ATTEMPTS = 3
 """How often a read is tried that must have begun after the webhook."""
+RESTORED_AGE = timedelta(hours=1)
+"""Copies from before a restart that are younger are shown until Plane has been read, without waiting."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -128,6 +130,9 @@ class BackgroundRefresh:
         """Keep the workspace fresh from now on, until `stop` was called as often as this."""
         self._users += 1
         if self._running is None:
+            # Some apps wait for hours until they ask again: an older copy would be shown for that long.
+            since = self._workspace.now() - RESTORED_AGE
+            self._resources.restored = self._resources.restored_since(since)
             self._running = asyncio.create_task(self.run())
 
     async def stop(self) -> bool:

@@ -45,15 +45,17 @@ class ProjectRecord(Struct, frozen=True):
     """A project's snapshot, with the people it was built with, and its issue list.
 
     Each issue is stored once, in `batches`. The snapshot and the list have only those that the other has
-    not: where Plane has moved the completion of a done issue, say. Of one that is not `whole` only those
-    parts count whose time is among the `ReadTimes`. `milestones` are periods that versions before they were
-    known could not read in the snapshot.
+    not: where Plane has moved the completion of a done issue, say. `links` has the issues of the periods that
+    have none in the snapshot, as far as they were read. Of one that is not `whole` only those parts count
+    whose time is among the `ReadTimes`. `milestones` are periods that versions before they were known could
+    not read in the snapshot.
     """
 
     snapshot: Snapshot
     issues: IssueList
     batches: tuple[bytes, ...]
     whole: bool = True
+    links: Mapping[str, frozenset[str]] = {}
     milestones: Mapping[str, Period] = {}
 
 
@@ -68,8 +70,10 @@ class ReadTimes(Struct, frozen=True):
     whole_at: datetime
 
 
-def to_record(snapshot: Snapshot, issues: IssueList, *, whole: bool = True) -> ProjectRecord:
-    """Return the record of a snapshot and an issue list.
+def to_record(
+    snapshot: Snapshot, issues: IssueList, links: Mapping[str, frozenset[str]] = {}, *, whole: bool = True
+) -> ProjectRecord:
+    """Return the record of a snapshot, an issue list, and `links` that are not in the snapshot.
 
     The issues are encoded in batches, since no other thread runs while msgspec encodes.
     """
@@ -83,8 +87,8 @@ def to_record(snapshot: Snapshot, issues: IssueList, *, whole: bool = True) -> P
     )
     milestones = {id_: period for id_, period in snapshot.periods.items() if period.kind == "milestone"}
     periods = {id_: period for id_, period in snapshot.periods.items() if id_ not in milestones}
-    bare = replace(snapshot, issues=own, periods=periods)
-    return ProjectRecord(bare, replace(issues, items=others), batches, whole, milestones=milestones)
+    bare, rest = replace(snapshot, issues=own, periods=periods), replace(issues, items=others)
+    return ProjectRecord(bare, rest, batches, whole, links, milestones)
 
 
 def from_record(record: ProjectRecord) -> tuple[Snapshot, IssueList]:

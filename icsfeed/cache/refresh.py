@@ -1,5 +1,6 @@
 """Reading what is not fresh of a workspace, and no more of its issues than has changed."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -13,16 +14,16 @@ from icsfeed.cache.lists import (
     PERIOD_LISTS,
     TYPES,
     WORKSPACE_LISTS,
+    OptionalLists,
     PlaneReader,
     ProjectList,
     WorkspaceList,
 )
-from icsfeed.cache.optional_lists import OptionalLists
 from icsfeed.cache.resources import Resources
 from icsfeed.cache.revisions import with_revised_periods
 from icsfeed.cache.runner import MEMBERS, Part, RefreshRunner
 from icsfeed.errors import NoAccess
-from icsfeed.model import Issue, Listing, Needs, Period, PeriodKind, Person, Project, Snapshot
+from icsfeed.model import Issue, Listing, Needs, Period, Person, Project, Snapshot
 from icsfeed.plane.incremental import IssueList, is_outdated, merged, pruned, since, whole
 
 log = logging.getLogger("icsfeed.workspace")
@@ -39,9 +40,7 @@ class SharedCopies(Protocol):
     def updating_roster(self) -> AbstractAsyncContextManager[None]:
         """Load the newest projects and people before, save them after, and lock others out meanwhile."""
 
-    def updating(
-        self, project: Project, *, essentials_only: bool = False
-    ) -> AbstractAsyncContextManager[None]:
+    def updating(self, project: Project) -> AbstractAsyncContextManager[None]:
         """The same for a project."""
 
     async def save_if_changed(self, project: Project) -> None:
@@ -162,6 +161,7 @@ class Refresher:
         async def refresh() -> None:
             async with self._copies.updating_roster():
                 await self._resources.projects.get_or_refresh(partial(self._read_projects, plane))
+                self._resources.restored.discard("projects")
             await self._copies.save_all_changed()
 
         await self._runner.measure(refresh())
@@ -208,6 +208,7 @@ class Refresher:
         if not resources.members.is_fresh:
             async with self._copies.updating_roster():
                 await resources.members.get_or_refresh(read)
+                resources.restored.discard(MEMBERS)
 
     async def _project(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
         """Read a project: one replica does, the others load what it has saved."""
@@ -216,11 +217,7 @@ class Refresher:
             # Readers may see the issues from now on, and must not see older ones after a crash.
             await self._copies.save_if_changed(project)
             await self._refresh_names(project, plane, needs)
-            names = self._resources.lists_of_project(needs)
-            for kind, periods in PERIOD_LISTS.items():
-                if periods.name in names:
-                    await self._refresh_list(project, periods, plane)
-                    await self._refresh_period_issues(project, kind, needs, plane)
+            await self._refresh_periods(project, needs, plane)
             # An issue may refer to a state, label or person that is newer than the lists: those are read
             # again at once. What they do not have then (a triage state) is not looked for any more.
             if self._resources.unknown_ids(project) - self._unlisted:
@@ -228,10 +225,32 @@ class Refresher:
                 await self._refresh_names(project, plane, needs)
                 await self._members(plane)
                 self._unlisted |= self._resources.unknown_ids(project)
+            self._resources.restored.discard(project.id)
+
+    async def _refresh_periods(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
+        """Read the cycles, modules and milestones that are needed, and then their issues.
+
+        Feeds that have cycles and modules as events need both lists, and can do without the issues, which
+        take a request for each. Where one list fails, the issues of the other are still read.
+        """
+        names = self._resources.lists_of_project(needs)
+        needed = [periods for periods in PERIOD_LISTS.values() if periods.name in names]
+        lists = (self._refresh_list(project, periods, plane) for periods in needed)
+        results = await asyncio.gather(*lists, return_exceptions=True)
+        await self._copies.save_if_changed(project)
+        for period in self._resources.periods_to_read(project, needs):
+            read, issues = partial(plane.period_issues, period), self._resources.issues_of(period)
+            if period.kind == "milestone":
+                await self._optional.refresh(("milestone work items", period.id), issues, read, frozenset())
+            else:
+                await issues.get_or_refresh(read)
+        for result in results:
+            if result is not None:
+                raise result
 
     async def _essentials(self, project: Project, plane: PlaneReader) -> None:
         """Read what every feed needs of a project; the rest may follow when all projects have that."""
-        async with self._copies.updating(project, essentials_only=True):
+        async with self._copies.updating(project):
             await self._refresh_issues(project, plane)
             for names in NAME_LISTS:
                 await self._refresh_list(project, names, plane)
@@ -246,6 +265,7 @@ class Refresher:
 
         async with self._copies.updating_roster():
             await self._optional.refresh((wanted.name,), value, read, {})
+            self._resources.restored.discard(wanted.name)
 
     async def _refresh_issues(self, project: Project, plane: PlaneReader) -> None:
         async def read() -> tuple[Mapping[str, Issue], int]:
@@ -261,16 +281,6 @@ class Refresher:
     async def _refresh_names(self, project: Project, plane: PlaneReader, needs: Needs) -> None:
         for names in (*NAME_LISTS, *([TYPES] if self._resources.is_wanted(TYPES.name, needs) else ())):
             await self._refresh_list(project, names, plane)
-
-    async def _refresh_period_issues(
-        self, project: Project, kind: PeriodKind, needs: Needs, plane: PlaneReader
-    ) -> None:
-        for period in self._resources.periods_to_read(project, needs):
-            read, value = partial(plane.period_issues, period), self._resources.issues_of(period)
-            if period.kind == kind == "milestone":
-                await self._optional.refresh(("milestone work items", period.id), value, read, frozenset())
-            elif period.kind == kind:
-                await value.get_or_refresh(read)
 
     async def _refresh_list(self, project: Project, wanted: ProjectList, plane: PlaneReader) -> None:
         async def by_id() -> Mapping[str, Any]:

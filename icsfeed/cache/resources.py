@@ -16,40 +16,39 @@ from icsfeed.cache.lists import (
     WORKSPACE_LISTS,
 )
 from icsfeed.cache.ttl import CachedValue, Ttl, TtlCache
+from icsfeed.config.schema import Cache
 from icsfeed.errors import PlaneError
 from icsfeed.model import Issue, ItemType, Label, Needs, Period, PeriodKind, Person, Project, State
 from icsfeed.plane.features import Features
 from icsfeed.plane.incremental import IssueList
-from icsfeed.text import one_line
 
 
 class Resources:
     """The last good value of each resource of one workspace.
 
-    `ttls`: seconds by each of `TTL_NAMES`. `links`: its feeds show which cycle and module an issue is in.
-    `lists`: which of the lists that not every edition has its feeds need. `keys` (folded case) limits it to
-    some projects, by key or id; none: all. `sparing`: nothing is read that the feed at hand does not need.
+    `cache` has the TTLs. `needs`: what its feeds need, taken together. `keys` limits it to some projects, by
+    key or id; none: all. `sparing`: nothing is read that the feed at hand does not need.
 
     `issue_lists`: what incremental reads of the issues go on from. Issues that were last read whole before
     `whole_since` are read whole the next time. `lost`: the projects that Plane no longer lists, and since
     when. Their last values are shown: perhaps the key's owner has only left them. `deleted`: those that
     a webhook says are gone. `unjoined`: ids of those that Plane lists and the key has not joined.
-    `features`: which of the lists that not every edition has this Plane has. `list_errors`: why some of
-    them could not be read, by `milestones`, `milestones of PROP` and so on.
+    `restored`: what was loaded from the store and not read since: `projects`, `members`, names of other lists
+    of the workspace, ids of projects. `features`: which of the lists that not every edition has this Plane
+    has. `list_errors`: why some of them could not be read, by `milestones`, `milestones of PROP` and so on.
     """
 
     def __init__(
         self,
-        ttls: Mapping[str, float],
+        cache: Cache,
         clock: Callable[[], datetime],
         timer: Callable[[], float],
+        needs: Needs = Needs(links=True),  # noqa: B008 - frozen
         *,
-        keys: frozenset[str] = frozenset(),
-        links: bool = True,
-        lists: frozenset[str] = frozenset(),
+        keys: Iterable[str] = (),
         sparing: bool = False,
     ) -> None:
-        self.ttls = {name: Ttl(ttls[name], timer, clock) for name in TTL_NAMES}
+        self.ttls = {name: Ttl(getattr(cache, name), timer, clock) for name in TTL_NAMES}
         self.projects: CachedValue[tuple[Project, ...]] = CachedValue(self.ttls["projects"])
         self.members: CachedValue[Mapping[str, Person]] = CachedValue(self.ttls["members"])
         self.of_project: Mapping[str, TtlCache[str, Any]] = {
@@ -73,11 +72,12 @@ class Resources:
         self.lost: Mapping[str, datetime] = {}
         self.deleted: set[str] = set()
         self.unjoined: frozenset[str] = frozenset()
+        self.restored: set[str] = set()
         self.whole_since = datetime.min.replace(tzinfo=UTC)
-        self.keys = keys
+        self.keys = frozenset(key.casefold() for key in keys)
         self._clock = clock
-        self._links = links and not sparing
-        self._lists = frozenset() if sparing else lists
+        self._links = needs.links and not sparing
+        self._lists = frozenset() if sparing else needs.lists
         self.features = Features()
         self.list_errors: dict[str, PlaneError] = {}
         self.sparing = sparing
@@ -216,6 +216,21 @@ class Resources:
         """Whether its cycles and modules were ever read."""
         return all(self.of_project[name][project.id].value is not None for name in ALWAYS_PRESENT)
 
+    def restored_since(self, since: datetime) -> set[str]:
+        """Return what was read since then, and has not been expired; the keys are those of `restored`."""
+        values: dict[str, CachedValue[Any]] = {"projects": self.projects, "members": self.members}
+        values |= self.of_workspace
+        values |= {project.id: self.issues[project.id] for project in self.all_projects}
+        current = {key: value.read_at for key, value in values.items() if not value.is_expired}
+        return {key for key, read_at in current.items() if read_at is not None and read_at >= since}
+
+    def stale(self, projects: Iterable[Project], needs: Needs) -> set[str]:
+        """Return what has to be read for a view of these projects; the keys are those of `restored`."""
+        ids = {project.id for project in projects if not self.is_fresh(project, needs)}
+        is_fresh = {"projects": self.projects.is_fresh, "members": self.members.is_fresh}
+        is_fresh |= {name: each.is_fresh for name, each in self.of_workspace.items() if name in needs.lists}
+        return ids | {key for key, fresh in is_fresh.items() if not fresh}
+
     def is_fresh(self, project: Project, needs: Needs) -> bool:
         """Whether nothing of a project has to be read for these needs, or nothing can be."""
         if project.id in self.lost:
@@ -227,37 +242,7 @@ class Resources:
 
     def are_fresh(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether nothing has to be read for a view of these projects."""
-        of_workspace: list[CachedValue[Any]] = [self.members, *self.workspace_lists(needs)]
-        return all(value.is_fresh for value in of_workspace) and all(
-            self.is_fresh(project, needs) for project in projects
-        )
-
-    def missing(self, projects: Iterable[Project], needs: Needs, since: datetime) -> Iterator[str]:
-        """Name the parts of these projects that were neither fresh at `since`, nor read after it, and
-        the issues that could not be understood.
-        """
-        of_workspace: dict[str, CachedValue[Any]] = {
-            "list of projects": self.projects,
-            "members": self.members,
-            **self.of_workspace,
-        }
-        needed = [
-            name for name in (*of_workspace, *OF_PROJECT) if name not in OPTIONAL or name in needs.lists
-        ]
-        for name, value in of_workspace.items():
-            if name in needed and not value.is_current(since):
-                yield f"the {name}"
-        for project in projects:
-            for name, values in self.of_project.items():
-                if name in needed and not values[project.id].is_current(since):
-                    yield f"the {name} of {project.key}"
-            for period in self.periods_to_read(project, needs):
-                # A milestone without its work items only lacks its progress.
-                if period.kind != "milestone" and not self.issues_of(period).is_current(since):
-                    yield f"the issues of {period.kind} {one_line(period.name)!r} of {project.key}"
-            _, unreadable = self.issues[project.id].value or ({}, 0)
-            if unreadable:
-                yield f"{unreadable} issues of {project.key} that cannot be understood"
+        return self.stale(projects, needs) <= {"projects"}
 
     def is_read_since(self, since: datetime) -> bool:
         """Whether the projects, the people and every part of every project were read whole since then."""
@@ -289,8 +274,10 @@ class Resources:
 
     def expire(self, project: Project, names: Container[str]) -> None:
         """Let lists (`names`) of a project be read again, or of its workspace."""
+        self.restored.discard(project.id)
         for name, value in self.of_workspace.items():
             if name in names:
+                self.restored.discard(name)
                 value.expire()
         for name, values in self.of_project.items():
             if name in names:
@@ -306,6 +293,7 @@ class Resources:
 
     def expire_all(self) -> None:
         """Let everything be read again."""
+        self.restored.clear()
         for value in self._of_whole_workspace():
             value.expire()
         for values in self._by_key():
@@ -321,6 +309,7 @@ class Resources:
         for value, of_other in pairs:
             if of_other.value is not None and not of_other.is_fresh:
                 value.expire()
+        self.restored.clear()
 
     def stretch(self, factor: float) -> None:
         """Let values stay fresh for so many times as long as configured, from their next reading on."""

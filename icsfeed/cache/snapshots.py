@@ -1,13 +1,17 @@
 """The resources of a workspace, joined into one snapshot a project and into views of several."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec.structs import replace
 
+from icsfeed.cache.lists import OF_PROJECT, OPTIONAL
 from icsfeed.cache.resources import Resources, is_asked
 from icsfeed.cache.revisions import with_revisions
+from icsfeed.cache.ttl import CachedValue
 from icsfeed.model import Needs, Period, Project, Snapshot, View
+from icsfeed.text import one_line
 
 
 class Snapshots:
@@ -28,17 +32,11 @@ class Snapshots:
         snapshots = tuple(filter(None, (self._newest(project, needs) for project in chosen)))
         if people is None or len(snapshots) < len(chosen) or not self._has_lists(chosen, needs):
             return None
-        asked = [
-            period
-            for snapshot in snapshots
-            for period in snapshot.periods.values()
-            if period.issues is None and is_asked(period, needs)
-        ]
-        # Ended periods: their issues are read for the feeds that ask, and not shown to the others.
+        asked = _asked(snapshots, needs)
         links = {period.id: resources.issues_of(period).value for period in asked}
         if None in links.values():
             return None
-        linked = tuple(_with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
+        linked = tuple(with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
         now = self._clock()
         moments = [self._read_at.get(project.id) or resources.read_at(project) or now for project in chosen]
 
@@ -67,9 +65,39 @@ class Snapshots:
     def can_show(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether there would be a view of these projects. Not remembered, as one shown to readers is."""
         projects = tuple(projects)
-        snapshots = (self.snapshot(project) or self.partial(project, needs) for project in projects)
+        snapshots = [self.snapshot(project) or self.partial(project, needs) for project in projects]
+        asked = _asked(filter(None, snapshots), needs)
+        are_linked = all(self._resources.issues_of(period).value is not None for period in asked)
         is_known = self._resources.members.value is not None and self._has_lists(projects, needs)
-        return is_known and all(snapshots)
+        return is_known and all(snapshots) and are_linked
+
+    def missing(self, projects: Iterable[Project], needs: Needs, since: datetime) -> Iterator[str]:
+        """Name the parts of these projects that were neither fresh at `since`, nor read after it, and
+        the issues that could not be understood.
+        """
+        resources = self._resources
+        of_workspace: dict[str, CachedValue[Any]] = {
+            "list of projects": resources.projects,
+            "members": resources.members,
+            **resources.of_workspace,
+        }
+        needed = [
+            name for name in (*of_workspace, *OF_PROJECT) if name not in OPTIONAL or name in needs.lists
+        ]
+        for name, value in of_workspace.items():
+            if name in needed and not value.is_current(since):
+                yield f"the {name}"
+        for project in projects:
+            for name, values in resources.of_project.items():
+                if name in needed and not values[project.id].is_current(since):
+                    yield f"the {name} of {project.key}"
+            for period in resources.periods_to_read(project, needs):
+                # A milestone without its work items only lacks its progress.
+                if period.kind != "milestone" and not resources.issues_of(period).is_current(since):
+                    yield f"the issues of {period.kind} {one_line(period.name)!r} of {project.key}"
+            _, unreadable = resources.issues[project.id].value or ({}, 0)
+            if unreadable:
+                yield f"{unreadable} issues of {project.key} that cannot be understood"
 
     def snapshot(self, project: Project) -> Snapshot | None:
         """Return the project's snapshot, built again only when a part of it has changed.
@@ -103,10 +131,18 @@ class Snapshots:
             return None
         return with_revisions(self._partial.get(project.id), new, self._seen_at(project))
 
-    def stamp(self, project: Project) -> tuple[object, ...] | None:
-        """Return a value that differs whenever the project's snapshot has changed; None: there is none."""
+    def stamp(self, project: Project) -> tuple[object, ...]:
+        """Return a value that differs whenever the project's snapshot, or any part of it, has changed."""
         self.snapshot(project)
-        return self._stamps.get(project.id)
+        return (self._stamps.get(project.id), *self._stamp(project, self._resources.periods_of(project)))
+
+    def is_current(self, project: Project) -> bool:
+        """Whether the project's snapshot has all that was read of it by now."""
+        return self.snapshot(project) is not None and self._linked_periods(project) is not None
+
+    def merge_partial(self, project: Project, snapshot: Snapshot) -> None:
+        """Continue from a stored partial snapshot, where there is no other."""
+        self._partial.setdefault(project.id, snapshot)
 
     def merge(self, project: Project, snapshot: Snapshot, read_at: datetime) -> bool:
         """Continue from a stored snapshot, whose parts have been merged into the resources already.
@@ -173,7 +209,17 @@ class Snapshots:
         return max((*filter(None, moments), *read_times), default=self._clock())
 
 
-def _with_links(snapshot: Snapshot, links: Mapping[str, frozenset[str] | None]) -> Snapshot:
+def _asked(snapshots: Iterable[Snapshot], needs: Needs) -> Sequence[Period]:
+    """Return the periods whose issues are needed and not in the snapshots.
+
+    Those have ended: their issues are read for the feeds that ask, and not shown to the others.
+    """
+    periods = (period for snapshot in snapshots for period in snapshot.periods.values())
+    return [period for period in periods if period.issues is None and is_asked(period, needs)]
+
+
+def with_links(snapshot: Snapshot, links: Mapping[str, frozenset[str] | None]) -> Snapshot:
+    """Return the snapshot with these issues of periods, by the id of the period."""
     periods = {
         period.id: replace(period, issues=links.get(period.id, period.issues))
         for period in snapshot.periods.values()

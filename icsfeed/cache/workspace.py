@@ -10,14 +10,14 @@ from cachetools import TTLCache
 from msgspec.structs import replace
 
 from icsfeed.cache.budget_wait import LOGGED_WAIT_SECONDS, BudgetWait
-from icsfeed.cache.lists import TTL_NAMES, WORKSPACE_LISTS, PlaneReader
+from icsfeed.cache.lists import PlaneReader
 from icsfeed.cache.persistence import Persistence
 from icsfeed.cache.refresh import LOST, Refresher
 from icsfeed.cache.resources import Resources
 from icsfeed.cache.runner import MAX_CONCURRENT_PROJECTS, MEMBERS, Backoff, RefreshRunner
 from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
-from icsfeed.errors import NoAccess, PlaneError
+from icsfeed.errors import FeedError, NoAccess, PlaneError
 from icsfeed.model import Needs, Project, View
 from icsfeed.plane.rate_limit import WINDOW_SECONDS, Budget, RequestPriority, Urgency
 from icsfeed.store.store import Store
@@ -42,10 +42,9 @@ Choose = Callable[[tuple[Project, ...]], tuple[Project, ...]]
 class Workspace:
     """The workspace `name`, read through `plane`. `keys` limits it to some projects; none: all.
 
-    `needs`: what its feeds need of its projects. `budget` is that of the API key, which other workspaces may
-    share. `store` is where the last good copies are saved: those of the same `origin`. `reader` differs for
-    another key. `edition` changes when views that were returned within `VIEW_SECONDS` are not to be
-    reused. `sparing`: nothing is read that the view at hand does not need.
+    `needs`: what its feeds need. `budget` is that of the API key, which other workspaces may share. `store`
+    has the last good copies, those of the same `origin`. `reader` differs for another key. `edition` changes
+    when views returned within `VIEW_SECONDS` are not to be reused. `sparing`: only what a view needs is read.
     """
 
     def __init__(
@@ -72,11 +71,7 @@ class Workspace:
         self._needs = needs
         self._clock = clock
         self._timer = timer
-        ttls = {ttl: getattr(cache, ttl) for ttl in TTL_NAMES}
-        folded = frozenset(key.casefold() for key in keys)
-        self.resources = Resources(
-            ttls, clock, timer, keys=folded, links=needs.links, lists=needs.lists, sparing=sparing
-        )
+        self.resources = Resources(cache, clock, timer, needs, keys=keys, sparing=sparing)
         self.snapshots = Snapshots(self.resources, clock)
         self.persistence = Persistence(
             name, self.resources, self.snapshots, store, budget, clock, origin=origin, reader=reader
@@ -108,10 +103,11 @@ class Workspace:
         """Return the chosen projects, refreshed when they are not fresh.
 
         Waits at most the deadline (or `until`, see there) and then returns the newest good copy, or None
-        where there is none: `last_error` says why and `retry_after` when to ask again. Raises what
-        `choose` raises.
+        where there is none: `last_error` says why and `retry_after` when to ask again. Does not wait for what
+        is read for the first time since a restart. Raises what `choose` raises.
         """
         until = self.until if until is None else until
+        until = self._timer() if self._can_show_restored(choose, needs) else until
         if not self.resources.projects.is_fresh:
             await self._run("projects", self._refresher.refresh_projects, until)
         projects = self.resources.projects.value
@@ -134,6 +130,16 @@ class Workspace:
             if view is not None:
                 self._views[ids, needs] = view
         return view
+
+    def _can_show_restored(self, choose: Choose, needs: Needs) -> bool:
+        """Whether the view is complete, and all that is not fresh in it was restored."""
+        restored = self.resources.restored
+        try:
+            chosen = choose(self.resources.all_projects) if restored else ()
+        except FeedError:  # the restored list may lack what the feed names
+            return False
+        is_restored = bool(restored) and self.resources.stale(chosen, needs) <= restored
+        return is_restored and self.snapshots.can_show(chosen, needs)
 
     def _newest_view(
         self, projects: tuple[Project, ...], chosen: Sequence[Project], needs: Needs
@@ -235,7 +241,7 @@ class Workspace:
     def _backoffs(self, projects: Sequence[Project] = ()) -> Sequence[Backoff]:
         """Those of the whole workspace, of its lists and of these of its projects; none: of all of them."""
         listed = (p.id for p in projects or self.resources.all_projects if p.id not in self.resources.lost)
-        parts = (MEMBERS, *(each.name for each in WORKSPACE_LISTS), *listed)
+        parts = (MEMBERS, *self.resources.of_workspace, *listed)
         return (self._runner.backoff, *(self._runner.part_backoffs[part] for part in parts))
 
     def is_failing(self, project: Project) -> bool:
@@ -248,8 +254,7 @@ class Workspace:
 
     async def refresh(self, project: Project, urgency: Urgency) -> None:
         """Read what is not fresh of a project; waits at most the deadline."""
-        nothing = frozenset[str]()
-        work: object = ((project.id,), nothing, False, nothing)  # as in `view`: a reader of it joins this one
+        work: object = ((project.id,), frozenset[str](), False, frozenset[str]())  # as in `view`
         await self._run(work, partial(self._refresher.refresh, [project], Needs()), self.until, urgency)
 
     async def refresh_unread(self, urgency: Urgency) -> None:

@@ -45,22 +45,13 @@ _ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
 
 
 def _rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] | None = None) -> Meta:
-    """Return a rule. `pattern` must match the whole text; `tidy` normalizes it, or raises ValueError."""
+    """Return a rule. `pattern` must match the whole text; `tidy` normalizes it, or raises.
+
+    InvalidValue is explained to people, ValueError by the words alone.
+    """
     # `$` also matches before a final line break, which no value may have.
     whole = None if pattern is None else rf"^(?:{pattern})$(?!\n)"
     return Meta(description=words, pattern=whole, extra={"tidy": tidy} if tidy else None)
-
-
-def _host_rule(words: str, pattern: str, tidy: Callable[[str], str]) -> Meta:
-    """Return a rule whose `tidy` is from hosts.py: the text of its ValueError is for people."""
-
-    def explained(text: str) -> str:
-        try:
-            return tidy(text)
-        except ValueError as error:
-            raise InvalidValue(str(error)) from None
-
-    return _rule(words, pattern, explained)
 
 
 def color_name(text: str) -> str:
@@ -102,18 +93,18 @@ FeedName: TypeAlias = Annotated[
 _WEB = "an http or https address with a host and without user name, ? and #, such as"
 Url: TypeAlias = Annotated[
     str,
-    _host_rule(f"{_WEB} https://plane.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
+    _rule(f"{_WEB} https://plane.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
 ]
 PublicUrl: TypeAlias = Annotated[
     str,
-    _host_rule(f"{_WEB} https://cal.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
+    _rule(f"{_WEB} https://cal.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
 ]
 CalendarUrl: TypeAlias = Annotated[
-    str, _host_rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
+    str, _rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
 ]
 Origin: TypeAlias = Annotated[
     str,
-    _host_rule(
+    _rule(
         "an exact origin such as https://intranet.example.com",
         rf"{_ORIGIN}|\*",
         lambda origin: origin if origin == "*" else ascii_origin(origin),
@@ -125,7 +116,7 @@ Template: TypeAlias = Annotated[
 ]
 HostName: TypeAlias = Annotated[
     str,
-    _host_rule(
+    _rule(
         "a host name such as cal.example.com or *.example.com",
         rf"(?:\*\.)?{_HOST}",
         lambda name: ascii_host(name).removesuffix("."),

@@ -15,9 +15,9 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.config.schema import WorkspaceConfig
 from icsfeed.plane.webhook import WebhookChange, is_signed, read
-from icsfeed.web.client_address import client_of, is_within
+from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import SIGNATURE, WEBHOOK, described
-from icsfeed.web.proxies import rate_limit_key
+from icsfeed.web.proxies import is_within, rate_limit_key
 from icsfeed.web.responses import NEVER_STORED, error_answer
 from icsfeed.web.state import Deliveries
 

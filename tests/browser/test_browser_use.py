@@ -244,7 +244,7 @@ def test_without_scripts_the_page_of_a_feed_works(served: Served, visit: Open) -
     expect(page.locator("html")).to_have_attribute("lang", "de")
 
 
-def test_without_scripts_a_frame_works_and_loads_itself_anew(served: Served, visit: Open) -> None:
+def test_without_scripts_a_frame_works_and_refreshes_itself(served: Served, visit: Open) -> None:
     page = visit(f"{served.embed('many')}?lang=en", java_script_enabled=False).page
     page.locator(".over summary").first.click()
     expect(page.locator(".over details a").first).to_be_visible()

@@ -246,7 +246,7 @@ def test_the_query_asks_what_the_form_asked(form: list[tuple[str, str]]) -> None
     for field in ("label", "assignee", "state", "cycle", "module"):
         wanted = {name.strip() for name in getattr(asked.only, field)}
         assert wanted <= set(getattr(read.only, field))
-        # Beside them, only all of them together, which no name is.
+        # Otherwise only all of them together, which no name is.
         assert {name for name in getattr(read.only, field) if "," not in name} == wanted
 
 

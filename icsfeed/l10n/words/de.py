@@ -33,6 +33,8 @@ WORDS = {
     "language": "Deutsch",
     "to content": "Zum Inhalt springen",
     "language of page": "Sprache",
+    "page unknown title": "Seite nicht gefunden",
+    "page unknown text": "Unter dieser Adresse gibt es keine Seite. Prüfe, ob sie vollständig ist.",
     "page missing title": "Kalender nicht gefunden",
     "page missing text": "Prüfe, ob der Link vollständig ist, oder bitte die Person, von der du ihn hast, "
     "um einen neuen.",

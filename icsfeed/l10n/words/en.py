@@ -33,6 +33,8 @@ WORDS = {
     "language": "English",
     "to content": "Skip to content",
     "language of page": "Language",
+    "page unknown title": "Page not found",
+    "page unknown text": "There is no page at this address. Check that it is complete.",
     "page missing title": "Calendar not found",
     "page missing text": "Check that the link is complete, or ask the person who gave it to you for a new "
     "one.",
@@ -180,7 +182,7 @@ WORDS = {
     "embed look": "Open the embeddable calendar",
     "apps title": "Step by step",
     "app google": "Google Calendar",
-    "app google steps": "Copy the calendar link above.\nOpen calendar.google.com on a computer.\nBeside "
+    "app google steps": "Copy the calendar link above.\nOpen calendar.google.com on a computer.\nNext to "
     "Other calendars choose + and then From URL.\nPaste the link and choose Add calendar.",
     "app google asks": "Updates every few hours; this cannot be changed. Does not show cancelled events, "
     "reminders or tasks. This server must be reachable from the internet.",

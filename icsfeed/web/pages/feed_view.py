@@ -50,7 +50,7 @@ class FeedViews:
             MAX_ITEMS, lambda view: min(len(view.items) + ENTRY_ITEMS, MAX_ITEMS)
         )
 
-    async def sheet(self, name: str, query: Query = _WHOLE) -> FeedView:
+    async def view(self, name: str, query: Query = _WHOLE) -> FeedView:
         """Return the feed as `query` narrows it; what was last made of it where that fails now.
 
         Raises UnknownFeed, BadParameter when the query cannot be used, NoCopy and other FeedErrors.

@@ -109,7 +109,7 @@ async def test_nothing_is_asked_where_no_feed_needs_them() -> None:
     view = await case.known(Needs())
     await case.workspace.sync()
     assert (case.asked(), names(view)) == (set(), set())
-    assert not list(case.resources.missing(view.projects, Needs(), NOW))
+    assert not list(case.workspace.snapshots.missing(view.projects, Needs(), NOW))
 
 
 async def test_only_the_lists_that_a_feed_names_are_read() -> None:
@@ -196,12 +196,12 @@ async def test_a_list_that_cannot_be_understood_keeps_no_issue_from_being_shown(
     view = await case.known(needs)
     assert (len(view.snapshots[0].issues), names(view)) == (1, set())
     # But a push must not delete what may be in it.
-    missing = set(case.resources.missing(view.projects, needs, NOW))
+    missing = set(case.workspace.snapshots.missing(view.projects, needs, NOW))
     assert missing == {"the releases", "the milestones of PROP"}
     case.plane.failing = {}
     view = await case.known(needs, seconds=400)
     assert names(view) == {"m-PROP", "release-1"}
-    assert not set(case.resources.missing(view.projects, needs, NOW))
+    assert not set(case.workspace.snapshots.missing(view.projects, needs, NOW))
 
 
 async def test_a_feed_filtered_by_types_that_cannot_be_understood_is_not_empty_but_absent() -> None:
@@ -230,7 +230,7 @@ async def test_a_milestone_is_shown_although_its_work_items_cannot_be_read() -> 
     view = await case.known()
     snapshot = view.snapshots[0]
     assert snapshot.progress(snapshot.periods["m-PROP"]) is None
-    assert not set(case.resources.missing(view.projects, ALL, NOW))
+    assert not set(case.workspace.snapshots.missing(view.projects, ALL, NOW))
 
 
 async def test_the_work_items_of_milestones_that_are_over_are_not_read() -> None:
