@@ -12,10 +12,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from icsfeed.cache.runner import PART_ERRORS
 from icsfeed.cache.ttl import CachedValue
-from icsfeed.errors import NotPlane, PlaneError, ServerError
+from icsfeed.errors import NoSuchPath, NotPlane, PlaneError, ServerError
 from icsfeed.model import ItemType, Label, Listing, Period, PeriodKind, Person, Project, State
 from icsfeed.plane.features import Features, is_refusal
-from icsfeed.plane.fetch import NoSuchPath
 from icsfeed.plane.incremental import Rows
 from icsfeed.plane.rate_limit import RequestPriority
 

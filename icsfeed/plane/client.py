@@ -17,7 +17,16 @@ from urllib.parse import quote
 
 import httpx
 
-from icsfeed.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError, Throttled
+from icsfeed.errors import (
+    BadAnswer,
+    KeyRefused,
+    NoAccess,
+    NoSuchPath,
+    NotFound,
+    NotPlane,
+    PlaneError,
+    Throttled,
+)
 from icsfeed.model import (
     Issue,
     ItemType,
@@ -31,7 +40,7 @@ from icsfeed.model import (
     State,
 )
 from icsfeed.plane import decode, shapes
-from icsfeed.plane.fetch import LargeResponseTurn, NoSuchPath, fetch, give_key, key_of, open_client
+from icsfeed.plane.fetch import LargeResponseTurn, fetch, give_key, key_of, open_client
 from icsfeed.plane.incremental import Rows
 from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows
 from icsfeed.plane.rate_limit import RequestPriority, RequestSlot

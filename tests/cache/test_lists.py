@@ -16,6 +16,7 @@ from icsfeed.errors import (
     BadAnswer,
     KeyRefused,
     NoAccess,
+    NoSuchPath,
     NotFound,
     NotPlane,
     PlaneError,
@@ -24,7 +25,6 @@ from icsfeed.errors import (
     Unreachable,
 )
 from icsfeed.model import ItemType, Needs, Period, PeriodKind, View
-from icsfeed.plane.fetch import NoSuchPath
 from icsfeed.plane.rate_limit import Budget
 from icsfeed.store.store import Store, open_store
 
