@@ -11,12 +11,14 @@ from litestar import Litestar
 from msgspec.structs import replace
 from plane.api import create_plane
 from plane.data import PlaneData
+from plane.editions import Variant
 from plane.faults import Faults
 from plane.sample import sample
 
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Config, Feed
 from icsfeed.demo.access import KeyLimits
+from icsfeed.demo.editions import COMMUNITY, Edition
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import sample_id
 from icsfeed.demo.settings import demo_config
@@ -101,16 +103,20 @@ async def serving(
     clock: Clock | None = None,
     issues: int = 0,
     limits: KeyLimits = UNLIMITED,
-    version: str = "v1.3.1",
+    version: str | None = None,
+    edition: Edition = COMMUNITY,
+    variant: Variant = Variant(),  # noqa: B008 - frozen
     base: str = HOST,
     more: Mapping[str, PlaneData] = {},
 ) -> AsyncIterator[World]:
     """The server of a configuration (default: the demo's) over one Plane; `more`: other workspaces' own."""
     config = config or settings()
     clock = clock or Clock()
-    data = data or sample(TODAY, issues=issues, clock=clock)
+    data = data or sample(TODAY, issues=issues, clock=clock, edition=edition)
     faults = Faults()
-    plane = create_plane(data, clock, faults=faults, limits=limits, version=version)
+    plane = create_plane(
+        data, clock, faults=faults, limits=limits, version=version, edition=edition, variant=variant
+    )
     planes = {name: create_plane(other, clock, limits=limits) for name, other in more.items()}
     transports = {
         name: httpx.ASGITransport(planes.get(name, plane))  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from plane.data import PlaneData
 from plane.faults import Faults
 
 from icsfeed.demo.access import KeyLimits
+from icsfeed.demo.editions import COMMUNITY, Edition
 
 SECRET = "a-secret-of-more-than-thirty-two-letters"
 PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "SSL_CERT_FILE")
@@ -82,9 +83,11 @@ def line_with(process: subprocess.Popen[str], words: str) -> str:
 
 
 @contextmanager
-def plane_served(data: PlaneData, faults: Faults | None = None) -> Iterator[str]:
+def plane_served(
+    data: PlaneData, faults: Faults | None = None, edition: Edition = COMMUNITY
+) -> Iterator[str]:
     """Run a Plane on a free port of loopback, with a large rate limit; yield its URL."""
-    app = create_plane(data, faults=faults or Faults(), limits=KeyLimits(person=100_000))
+    app = create_plane(data, faults=faults or Faults(), limits=KeyLimits(person=100_000), edition=edition)
     config = uvicorn.Config(app, port=0, log_config=None, ws="none", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -48,7 +48,7 @@ def create_plane(
     if version is not None:
         older = VERSIONS[version]
         routes = routes_of(older, routes)
-        edition = replace(edition, release=version, max_page=older.max_page)
+        edition = replace(edition, release=version, max_page=min(edition.max_page, older.max_page))
     return api.create_plane(
         data,
         clock,

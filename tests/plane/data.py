@@ -1,14 +1,14 @@
 """What the Plane of the tests holds, and how its objects change (Plane v1.3.1)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from msgspec import field
 
 from icsfeed.demo.data import DemoData, DemoProject
-from icsfeed.demo.rows import Row, base, issue_row, link_row, stamp
+from icsfeed.demo.rows import Row, base, issue_row, link_row, milestone_row, stamp
 
 
 def utc_now() -> datetime:
@@ -56,12 +56,17 @@ class PlaneData(DemoData, kw_only=True, eq=False):
         number = self.last_numbers[project_id] = self._last_number(project) + 1
         states = project.states.values()
         state = fields.get("state") or next((row["id"] for row in states if row["default"]), None)
-        issue = issue_row(
-            base(self.new_id(), self._stamp(), by), project.row, number, {**fields, "state": state}
-        )
+        kind = next((row["id"] for row in project.types.values() if row["is_default"]), None)
+        given = {"type_id": kind, **fields, "state": state}
+        issue = issue_row(base(self.new_id(), self._stamp(), by), project.row, number, given)
         issue["completed_at"] = issue["created_at"] if project.group(issue) == "completed" else None
         project.issues[issue["id"]] = issue
         return issue
+
+    def create_milestone(self, project_id: str, title: str, day: date | None = None) -> Row:
+        row = milestone_row(base(self.new_id(), self._stamp(), None), title, day)
+        self.projects[project_id].milestones[row["id"]] = row
+        return row
 
     def patch_issue(self, issue_id: str, changes: Mapping[str, Any], by: str | None = None) -> Row:
         """Saves an issue. Even unchanged, updated_at moves, and so does completed_at of a done one."""
@@ -71,7 +76,7 @@ class PlaneData(DemoData, kw_only=True, eq=False):
         return issue
 
     def delete_issue(self, issue_id: str) -> None:
-        """Deletes it, and its place in cycles and modules. Sub-issues stay and lose their parent."""
+        """Deletes it, and its place in cycles, modules and milestones. Sub-issues lose their parent."""
         project = self.project_of(issue_id)
         self.last_numbers[project.row["id"]] = self._last_number(project)
         del project.issues[issue_id]
