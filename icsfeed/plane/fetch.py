@@ -234,9 +234,7 @@ def _refusal(status: int, body: bytes, what: str, *, is_token: bool) -> PlaneErr
     if status == HTTPStatus.UNAUTHORIZED or detail == "Given API token is not valid":
         text = "Plane does not accept the API key: it is wrong, expired or disabled"
         if is_token:  # Community does not read `Authorization`
-            text = (
-                "Plane does not accept the token: it is wrong or expired, or this edition takes API keys only"
-            )
+            text = "Plane does not accept the token: it is wrong or expired, or this edition needs an api_key"
         return KeyRefused(what, text)
     if status == HTTPStatus.FORBIDDEN:
         scopes = ", and the scopes of the token" if is_token else ""

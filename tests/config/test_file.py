@@ -378,9 +378,7 @@ def test_problems_of_the_environment_name_the_variables() -> None:
 
 def test_a_token_in_the_environment_stands_in_place_of_the_key() -> None:
     environ = {name: value for name, value in ALONE.items() if name != "PLANE_API_KEY"}
-    workspace = from_environment({**environ, "PLANE_TOKEN": "bearer"}, ZONES).workspaces[
-        ALONE["PLANE_WORKSPACE"]
-    ]
+    [workspace] = from_environment({**environ, "PLANE_TOKEN": "bearer"}, ZONES).workspaces.values()
     assert (workspace.token, workspace.api_key) == (Secret("bearer"), None)
 
 
@@ -443,7 +441,7 @@ def test_the_example_has_every_key_where_it_belongs() -> None:
 
 
 def _without_the_token(text: str) -> str:
-    """The token stands in place of the API key, and cannot be a second workspace: feeds would need to name it."""
+    """The token stands in place of the API key. With a second workspace the feeds would need to name one."""
     assert text.count("    token: ${PLANE_TOKEN}\n") == 1
     return text.replace("    token: ${PLANE_TOKEN}\n", "")
 
