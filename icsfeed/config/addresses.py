@@ -34,6 +34,10 @@ class PlaneAddress(NamedTuple):
     slug: str | None = None
     is_in_path: bool = False
 
+    @property
+    def is_cloud(self) -> bool:
+        return self.api != self.web
+
 
 def plane_address(url: str) -> PlaneAddress:
     """Return the addresses that belong to a configured one, with a slash at its end or without."""

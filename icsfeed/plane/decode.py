@@ -43,6 +43,7 @@ _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 class _Instance(Struct):
     current_version: str
+    edition: str = ""
 
 
 class _About(Struct):
@@ -71,12 +72,16 @@ def required_id(row: Row) -> str:
 
 
 def version(data: object) -> str | None:
-    """Return `instance.current_version` of GET /api/instances/, short enough to show; None without one."""
+    """Return edition and version, of GET /api/instances/, short enough to show; None without them.
+
+    `Community v1.3.1` is sent as `PLANE_COMMUNITY` and `v1.3.1`; other names are not documented.
+    """
     try:
-        current = msgspec.convert(data, _About).instance.current_version
+        instance = msgspec.convert(data, _About).instance
     except msgspec.ValidationError:
         return None
-    return clip(one_line(current).strip(), 40) or None
+    edition = instance.edition.removeprefix("PLANE_").replace("_", " ").capitalize()
+    return clip(one_line(f"{edition} {instance.current_version}").strip(), 40) or None
 
 
 def issue(row: Row, project: Project) -> Issue | None:
