@@ -112,11 +112,11 @@ async def test_learning_the_page_size_costs_a_workspace_one_request(too_large: A
     options: Any = {"edition": COMMERCIAL, "variant": Variant(too_large=too_large), "issues": 250}
     async with serving(_config(), **options) as world:
         assert (await world.ask("GET", "/feeds/all.ics")).status_code == 200
-        assert world.workspace.plane.answers["bad answer"] == wasted
+        assert world.workspace.plane.answers["parameters refused"] == wasted
         for _ in range(3):
             world.clock.move(hours=7)
             assert (await world.ask("GET", "/feeds/all.ics")).status_code == 200
-        assert world.workspace.plane.answers["bad answer"] == wasted
+        assert world.workspace.plane.answers["parameters refused"] == wasted
         commercial = (await world.ask("GET", "/feeds/all.ics")).content
     async with serving(_config(), data=sample(TODAY, issues=250, clock=Clock()), clock=Clock(NOW)) as world:
         world.clock.move(hours=21)
