@@ -31,10 +31,10 @@ DateMode: TypeAlias = Literal["due", "span", "start-and-due"]
 DoneMode: TypeAlias = Literal["cancelled", "keep", "check", "drop"]
 Details: TypeAlias = Literal["full", "brief", "title", "busy"]
 Included: TypeAlias = Literal["issues", "cycles", "modules"]
-Category: TypeAlias = Literal["labels", "project", "state", "priority"]
+Category: TypeAlias = Literal["labels", "project", "state", "priority", "type"]
 Language: TypeAlias = Literal["en", "de"]
 
-SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority")
+SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority", "type")
 SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
 # The patterns are in the JSON schema too, for editors. hosts.py checks what they cannot express.
 _PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
@@ -163,16 +163,23 @@ class Window(Struct, frozen=True, forbid_unknown_fields=True):
 class Match(Struct, frozen=True, forbid_unknown_fields=True):
     """Values that an issue must have: one of the values of a field, in every field that is given.
 
-    `state` takes groups (`started`) and names (`In Review`); `assignee` takes e-mail, display name, id or
-    `none`; `label`, `cycle` and `module` take names or `none`. Case does not matter.
+    `project` takes key, name or id; `state` groups (`started`) and names (`In Review`); `assignee` and
+    `created_by` e-mail, display name or id; `type` names and `epic`; `parent` a key (`PROP-42`) or id: all
+    issues below that one; `title` a part of the title. What an issue may be without takes `none`. Case
+    does not matter.
     """
 
+    project: tuple[Name, ...] = ()
     priority: tuple[Priority, ...] = ()
     state: tuple[Name, ...] = ()
     label: tuple[Name, ...] = ()
     assignee: tuple[Name, ...] = ()
     cycle: tuple[Name, ...] = ()
     module: tuple[Name, ...] = ()
+    created_by: tuple[Name, ...] = ()
+    type: tuple[Name, ...] = ()
+    parent: tuple[Name, ...] = ()
+    title: tuple[Name, ...] = ()
 
 
 class Filter(Match, frozen=True, forbid_unknown_fields=True):

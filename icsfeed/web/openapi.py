@@ -116,12 +116,17 @@ def _one_of(kind: object) -> Schema:
 
 _DAY = Schema(type=OpenAPIType.STRING, pattern=r"^\d{4}-\d{2}-\d{2}$")
 QUERY: Mapping[str, tuple[str, Schema]] = {
+    "project": (f"Only of these projects, by key, name or id: {_SEVERAL}.", _STRING),
     "priority": (f"Only issues of these priorities: {_SEVERAL}.", _STRING),
     "state": (f"Only in these states or groups of states: {_SEVERAL}.", _STRING),
     "label": (f"Only with one of these labels, or `none`: {_SEVERAL}.", _STRING),
     "assignee": (f"Only of these people, or `none`: {_SEVERAL}.", _STRING),
     "cycle": (f"Only in these cycles, or `none`: {_SEVERAL}.", _STRING),
     "module": (f"Only in these modules, or `none`: {_SEVERAL}.", _STRING),
+    "created_by": (f"Only created by these people: {_SEVERAL}.", _STRING),
+    "type": (f"Only of these types, `epic`, or `none`: {_SEVERAL}.", _STRING),
+    "parent": (f"Only below these issues (`KEY-42`), or `none`: {_SEVERAL}.", _STRING),
+    "title": (f"Only with these words in the title: {_SEVERAL}.", _STRING),
     "from": ("The first day.", _DAY),
     "to": ("The last day.", _DAY),
     "days": ("This many days from today.", Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=DAYS_LIMIT)),

@@ -298,7 +298,7 @@ def test_a_frame_looks_for_news_and_keeps_the_readers_place(served: Served, visi
     page = seen.page
     page.clock.install()
     page.reload()
-    news = page.content().replace("[4] Apply for the funding", "[4] Funding granted")
+    news = page.content().replace("Apply for the funding", "Funding granted")
 
     def answer(route: Route) -> None:
         route.fulfill(body=news, content_type="text/html")

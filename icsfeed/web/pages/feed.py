@@ -18,7 +18,13 @@ from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of
 from icsfeed.web.pages.errors import open_link
 from icsfeed.web.pages.feed_view import FeedView, FeedViews
 from icsfeed.web.pages.items import PageItem
-from icsfeed.web.pages.link_builder import FilterChoices, filter_choices_of, parts_asked, unoffered
+from icsfeed.web.pages.link_builder import (
+    NONE_FIELDS,
+    FilterChoices,
+    filter_choices_of,
+    parts_asked,
+    unoffered,
+)
 from icsfeed.web.pages.parameters import parse_date
 from icsfeed.web.pages.render import PageRenderer, PageRequest, Pairs, page_answer
 
@@ -125,6 +131,7 @@ def feed_page_html(
         calendar=page.calendar,
         apps=APPS,
         alarms=ALARMS,
+        none_fields=NONE_FIELDS,
         framed=bool(service.config.embed.frame_ancestors),
     )
 

@@ -79,7 +79,7 @@ def _view_of(service: FeedService, source: FeedInput) -> FeedView:
         feed=source.feed,
         title=calendar.header.name,
         description=calendar.header.description or "",
-        items=items_of(calendar, source.feed.details),
+        items=items_of(calendar, source.feed.details, keyed=len(source.view.snapshots) > 1),
         today=source.day.today,
         read_at=source.view.read_at,
         stale_since=source.day.stale_since,
