@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
-from icsfeed.cache.resources import PERIOD_LISTS
+from icsfeed.cache.lists import PERIOD_LISTS
 from icsfeed.cache.ttl import relaxed_ttl, stretch_factor
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
@@ -184,7 +184,7 @@ class BackgroundRefresh:
         """
         resources, budget = self._resources, self._workspace.budget
         ttls: dict[str, float] = {name: getattr(self._cache, name) for name in resources.of_project}
-        counts = dict.fromkeys(ttls, len(resources.all_projects))
+        counts = {name: len(resources.all_projects) for name in ttls if resources.is_read(name)}
         for kind, periods in PERIOD_LISTS.items():
             ttls[f"issues of {kind}"] = ttls[periods.name]
             counts[f"issues of {kind}"] = resources.linked_periods(kind)

@@ -26,7 +26,7 @@ class Snapshots:
         resources = self._resources
         people = resources.members.value
         snapshots = tuple(filter(None, (self._newest(project, needs) for project in chosen)))
-        if people is None or len(snapshots) < len(chosen):
+        if people is None or len(snapshots) < len(chosen) or not self._has_lists(chosen, needs):
             return None
         asked = [
             period
@@ -50,14 +50,26 @@ class Snapshots:
             *(self._stamps.get(project.id) or partial_stamp(project) for project in chosen),
             *(resources.issues_of(period).version for period in asked),
             resources.members.version,
+            *(periods.version for periods in resources.workspace_lists(needs)),
         )
         read_at = min(moments, default=resources.projects.read_at or now)
-        return View(projects, people, snapshots, linked, stamp, read_at)
+        of_workspace = resources.workspace_lists(needs)
+        periods = tuple(period for each in of_workspace for period in (each.value or {}).values())
+        return View(projects, people, snapshots, linked, stamp, read_at, periods=periods)
+
+    def _has_lists(self, projects: Iterable[Project], needs: Needs) -> bool:
+        """Whether the lists were read that these needs ask for and not every edition has."""
+        of_workspace = self._resources.workspace_lists(needs)
+        return all(each.value is not None for each in of_workspace) and not any(
+            self._resources.missing_lists(project, needs) for project in projects
+        )
 
     def can_show(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether there would be a view of these projects. Not remembered, as one shown to readers is."""
+        projects = tuple(projects)
         snapshots = (self.snapshot(project) or self.partial(project, needs) for project in projects)
-        return self._resources.members.value is not None and all(snapshots)
+        is_known = self._resources.members.value is not None and self._has_lists(projects, needs)
+        return is_known and all(snapshots)
 
     def snapshot(self, project: Project) -> Snapshot | None:
         """Return the project's snapshot, built again only when a part of it has changed.
@@ -126,7 +138,10 @@ class Snapshots:
         states, labels = resources.states[project.id].value, resources.labels[project.id].value
         if people is None or issues is None or states is None or labels is None:
             return None
-        return Snapshot(project, issues[0], states, labels, people, periods, unreadable=issues[1])
+        types = resources.types[project.id].value or {}
+        return Snapshot(
+            project, issues[0], states, labels, people, periods, unreadable=issues[1], types=types
+        )
 
     def _linked_periods(self, project: Project) -> Mapping[str, Period] | None:
         """The project's periods, the open ones with their issues; None while a part was never read."""
@@ -134,9 +149,11 @@ class Snapshots:
             return None
         linked: dict[str, Period] = {}
         for period in self._resources.periods_of(project):
-            is_linked = self._resources.is_linked(period)
+            is_milestone, is_open = period.kind == "milestone", self._resources.is_open(period)
+            is_linked = is_open if is_milestone else self._resources.is_linked(period)
             issues = self._resources.issues_of(period).value if is_linked else None
-            if is_linked and issues is None:
+            # A milestone can be shown without its progress: no feed waits for that.
+            if is_linked and issues is None and not is_milestone:
                 return None
             linked[period.id] = replace(period, issues=issues)
         return linked

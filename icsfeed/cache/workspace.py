@@ -10,9 +10,10 @@ from cachetools import TTLCache
 from msgspec.structs import replace
 
 from icsfeed.cache.budget_wait import LOGGED_WAIT_SECONDS, BudgetWait
+from icsfeed.cache.lists import TTL_NAMES, WORKSPACE_LISTS, PlaneReader
 from icsfeed.cache.persistence import Persistence
 from icsfeed.cache.refresh import LOST, Refresher
-from icsfeed.cache.resources import TTL_NAMES, PlaneReader, Resources
+from icsfeed.cache.resources import Resources
 from icsfeed.cache.runner import MAX_CONCURRENT_PROJECTS, MEMBERS, Backoff, RefreshRunner
 from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
@@ -73,7 +74,9 @@ class Workspace:
         self._timer = timer
         ttls = {ttl: getattr(cache, ttl) for ttl in TTL_NAMES}
         folded = frozenset(key.casefold() for key in keys)
-        self.resources = Resources(ttls, clock, timer, keys=folded, links=needs.links, sparing=sparing)
+        self.resources = Resources(
+            ttls, clock, timer, keys=folded, links=needs.links, lists=needs.lists, sparing=sparing
+        )
         self.snapshots = Snapshots(self.resources, clock)
         self.persistence = Persistence(
             name, self.resources, self.snapshots, store, budget, clock, origin=origin, reader=reader
@@ -125,7 +128,7 @@ class Workspace:
                 in_vain = self.budget.wait("reader") > until - self._timer()
                 until = self._timer() if in_vain and self.snapshots.can_show(chosen, needs) else until
                 # Feeds that need the same of Plane share a refresh, whatever else they show.
-                work = (ids, needs.named, needs.all_periods)
+                work = (ids, needs.named, needs.all_periods, self.resources.unwanted(needs.lists))
                 await self._run(work, partial(self._refresher.refresh, chosen, needs), until)
             view = self._newest_view(projects, chosen, needs)
             if view is not None:
@@ -230,9 +233,10 @@ class Workspace:
         return next((each.error for each in self._backoffs() if each.error), None)
 
     def _backoffs(self, projects: Sequence[Project] = ()) -> Sequence[Backoff]:
-        """Those of the whole workspace, of its members and of these of its projects; none: of all of them."""
+        """Those of the whole workspace, of its lists and of these of its projects; none: of all of them."""
         listed = (p.id for p in projects or self.resources.all_projects if p.id not in self.resources.lost)
-        return (self._runner.backoff, *(self._runner.part_backoffs[part] for part in (MEMBERS, *listed)))
+        parts = (MEMBERS, *(each.name for each in WORKSPACE_LISTS), *listed)
+        return (self._runner.backoff, *(self._runner.part_backoffs[part] for part in parts))
 
     def is_failing(self, project: Project) -> bool:
         """Whether this project could not be read the last time."""
@@ -244,7 +248,8 @@ class Workspace:
 
     async def refresh(self, project: Project, urgency: Urgency) -> None:
         """Read what is not fresh of a project; waits at most the deadline."""
-        work: object = ((project.id,), frozenset[str](), False)  # as in `view`: a reader of it joins this one
+        nothing = frozenset[str]()
+        work: object = ((project.id,), nothing, False, nothing)  # as in `view`: a reader of it joins this one
         await self._run(work, partial(self._refresher.refresh, [project], Needs()), self.until, urgency)
 
     async def refresh_unread(self, urgency: Urgency) -> None:
@@ -271,6 +276,7 @@ class Workspace:
         already may be older than the wish: then it is read once more.
         """
         since = self.resources.whole_since = self._clock()
+        self.resources.features.forget_refusals()
         for _ in range(MAX_SYNC_ATTEMPTS):
             for backoff in self._backoffs():
                 backoff.end()

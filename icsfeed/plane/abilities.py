@@ -1,7 +1,7 @@
 """What a Plane can do that not every edition can, for `icsfeed check`: each thing is asked for once."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from icsfeed.errors import BadAnswer, NotFound, PlaneError
 from icsfeed.plane import shapes
@@ -23,13 +23,6 @@ LISTS: Mapping[str, tuple[str, ...]] = {
 PQL = "PQL"
 NOTHING = 'priority = "urgent" AND priority = "none"'
 """No work item matches it: a Plane that finds some has not read it."""
-
-
-class Abilities(NamedTuple):
-    """What Plane has shown. `can`: by name; None: it did not say. `page_rows`: the largest page."""
-
-    page_rows: int
-    can: Mapping[str, bool | None]
 
 
 async def abilities(ask: Ask, project: str) -> dict[str, bool | None]:

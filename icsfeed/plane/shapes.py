@@ -5,11 +5,14 @@ has is skipped without becoming an object.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import asdict
+
+from icsfeed.model import PeriodKind
 
 
 class Unreadable(ValueError):
@@ -48,16 +51,60 @@ class IssueRow(IdRow):
     created_by: str | None = None
 
 
-class PeriodRow(IdRow):
+class CycleRow(IdRow):
     name: str | None = None
     start_date: str | None = None
     end_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    archived_at: str | None = None
+    total_issues: int | None = None
+    completed_issues: int | None = None
+
+
+class ModuleRow(IdRow):
+    name: str | None = None
+    start_date: str | None = None
     target_date: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
     archived_at: str | None = None
     total_issues: int | None = None
     completed_issues: int | None = None
+
+
+class MilestoneRow(IdRow):
+    title: str | None = None
+    target_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class ReleaseRow(IdRow):
+    name: str | None = None
+    status: str | None = None
+    tag: str | None = None
+    target_date: str | None = None
+    release_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class InitiativeRow(IdRow):
+    name: str | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class LinkRow(IdRow):
+    issue: str | None = None
+
+
+class TypeRow(IdRow):
+    name: str | None = None
+    is_epic: bool | None = None
 
 
 class StateRow(IdRow):
@@ -74,6 +121,16 @@ class PersonRow(IdRow):
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None
+
+
+PERIOD_ROWS: Mapping[PeriodKind, type[IdRow]] = {
+    "cycle": CycleRow,
+    "module": ModuleRow,
+    "milestone": MilestoneRow,
+    "release": ReleaseRow,
+    "initiative": InitiativeRow,
+}
+"""Each asks for fields that are documented for it: other editions than Community refuse unknown ones."""
 
 
 class Page(NamedTuple):
