@@ -154,8 +154,9 @@ def _key_hint(error: PlaneError, settings: WorkspaceConfig) -> str:
 async def _abilities(workspace: Workspace, project: Project) -> list[str]:
     """Return what Plane allows, and what it can do that not every edition can."""
     found = await workspace.plane.abilities(project)
-    limit = f"{workspace.budget.limit} requests a minute"
-    texts = [f"allows pages of {found.page_rows} rows, and {limit}"]
+    # What other programs have used within the last minute is not in it.
+    limit = f"its rate limit leaves {workspace.budget.limit} requests a minute"
+    texts = [f"allows pages of {found.page_rows} rows; {limit}"]
     for can, words in ((True, "can do"), (False, "cannot do"), (None, "did not say whether it can do")):
         names = [name for name, value in found.can.items() if value is can]
         texts += [f"this Plane {words}: {', '.join(names)}"] * bool(names)

@@ -62,7 +62,7 @@ async def test_all_is_well_with_the_sample() -> None:
         "workspace demo: projects: OPS, PROP, WEB",
         "workspace demo: members: 5 (anna@example.com, ben@example.com, clara@example.com, "
         "dan@example.com, eva@example.com)",
-        "workspace demo: allows pages of 1000 rows, and 1000000 requests a minute",
+        "workspace demo: allows pages of 1000 rows; its rate limit leaves 1000000 requests a minute",
         "workspace demo: this Plane cannot do: work items of the whole workspace, their number, milestones, "
         "releases, initiatives, work item types, PQL",
     ]
@@ -303,7 +303,10 @@ async def test_what_commercial_can_do_is_named_after_asking_once_for_each() -> N
         await world.workspace.plane.abilities(next(iter(world.workspace.resources.projects.value or ())))
         assert len(world.faults.requests) - before == 7
     assert texts[0] == f"Plane Commercial {COMMERCIAL.release} accepts the key of anna"
-    assert texts[-2:] == ["allows pages of 100 rows, and 1000000 requests a minute", EVERYTHING]
+    assert texts[-2:] == [
+        "allows pages of 100 rows; its rate limit leaves 1000000 requests a minute",
+        EVERYTHING,
+    ]
 
 
 @pytest.mark.parametrize("status", [402, 403, 404])
