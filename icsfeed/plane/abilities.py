@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from icsfeed.errors import BadAnswer, NotFound, PlaneError
+from icsfeed.errors import BadAnswer, NotFound, NotPlane, PlaneError
 from icsfeed.plane import shapes
 from icsfeed.plane.features import is_refusal
 
@@ -41,7 +41,7 @@ async def _has_one(ask: Ask, paths: tuple[str, ...], project: str) -> bool | Non
     for path in paths:
         try:
             await ask(path.format(project=project), ONE_ROW)
-        except NotFound:
+        except (NotFound, NotPlane):  # a gateway may answer unknown paths itself, or redirect them
             continue
         except PlaneError as error:
             return _is_known(error)

@@ -321,7 +321,7 @@ async def test_a_plane_that_ignores_pql_cannot_do_it() -> None:
     assert "this Plane cannot do: PQL" in await _can(edition=replace(COMMERCIAL, searches=False))
 
 
-@pytest.mark.parametrize("fault", [f.server_error(), f.refused(), f.answering(200, b"{}")])
+@pytest.mark.parametrize("fault", [f.server_error(), f.refused(), f.wrong_type(), f.answering(200, b"{}")])
 async def test_a_check_never_fails_for_what_plane_can_do(fault: f.Fault) -> None:
     async with serving(_config(), edition=COMMERCIAL) as world:
         world.faults.add("workspaces/[^/]+/work-items|releases|initiatives|milestones|types", fault, None)

@@ -54,6 +54,7 @@ def read(url: str, **keys: object) -> tuple[str, str, str]:
 )
 def test_any_address_of_cloud_is_enough(url: str, slug: str, end: str) -> None:
     assert read(url + end) == (API, APP, slug)
+    assert plane_address(url + end).is_cloud
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,7 @@ def test_a_region_of_cloud_keeps_its_domain(url: str, slug: str) -> None:
 )
 def test_a_self_hosted_plane_has_one_address(url: str) -> None:
     assert read(url) == (url, url, "team")
+    assert not plane_address(url).is_cloud
 
 
 def test_what_is_configured_comes_first() -> None:
