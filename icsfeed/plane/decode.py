@@ -49,7 +49,7 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 class _Instance(Struct):
     current_version: str
-    edition: str = ""
+    edition: object = None
 
 
 class _About(Struct):
@@ -91,7 +91,8 @@ def version(data: object) -> str | None:
         instance = msgspec.convert(data, _About).instance
     except msgspec.ValidationError:
         return None
-    edition = instance.edition.removeprefix("PLANE_").replace("_", " ").capitalize()
+    name = instance.edition if isinstance(instance.edition, str) else ""
+    edition = name.removeprefix("PLANE_").replace("_", " ").capitalize()
     return clip(one_line(f"{edition} {instance.current_version}").strip(), 40) or None
 
 
