@@ -10,11 +10,14 @@ from typing import TypeVar
 
 from icsfeed.cache.runner import PART_ERRORS
 from icsfeed.cache.ttl import CachedValue
-from icsfeed.errors import PlaneError
+from icsfeed.errors import NotPlane, PlaneError, ServerError
 from icsfeed.plane.features import Features, is_refusal
 from icsfeed.plane.fetch import NoSuchPath
 
 T = TypeVar("T")
+
+LIST_ERRORS = (*PART_ERRORS, NotPlane, ServerError)
+"""Errors that may concern one list, while Plane is well: its path may lead anywhere in another edition."""
 
 log = logging.getLogger("icsfeed.workspace")
 
@@ -46,9 +49,9 @@ class OptionalLists:
         """Read one that is not fresh, unless Plane has refused it within a day; then what is known stays.
 
         `what`: the name of the list and, where there are several, of what: `("milestones", "PROP")`. `none`
-        is the value where nothing was ever read. A refusal, or an answer that cannot be understood, must
-        not keep the rest from being read: nobody has recorded these lists. After such an answer one that
-        `is_essential` to the feeds that ask for it stays unread. Raises other errors.
+        is the value where nothing was ever read. A refusal, or anything else that Plane answers, must not
+        keep the rest from being read: nobody has recorded these lists. One that `is_essential` to the feeds
+        that ask for it stays unread, unless Plane refuses it. Raises other errors.
         """
         list_, this = what[0], " of ".join(what)
         # Projects are read at the same time: until Plane has shown that it has the list, one asks for it.
@@ -61,7 +64,7 @@ class OptionalLists:
                 return
             try:
                 await value.get_or_refresh(read)
-            except PART_ERRORS as error:
+            except LIST_ERRORS as error:
                 # Where this path is unknown it is so for all projects.
                 name = list_ if isinstance(error, NoSuchPath) else this
                 self._note(name, error)

@@ -10,7 +10,7 @@ from icsfeed.errors import BadAnswer, NoAccess, NotFound, PlaneError
 
 ASK_AGAIN = timedelta(days=1)
 """After a refusal: the edition, the plan or the rights of the key may have changed."""
-REFUSALS = (400, 405, 501)
+REFUSALS = (400, 402, 405, 501)
 """Statuses besides 403 and 404 with which a server may answer that it does not have a list."""
 
 
