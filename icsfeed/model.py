@@ -230,3 +230,10 @@ class View(Struct, frozen=True):
 def issue_key(issue: Issue, snapshot: Snapshot) -> str:
     """Return the key that Plane shows, such as PROP-42."""
     return f"{snapshot.project.key}-{issue.sequence_id}"
+
+
+class Abilities(Struct, frozen=True):
+    """What a Plane can do. `page_rows`: in its largest page. `can`: by name; None: it did not say."""
+
+    page_rows: int
+    can: Mapping[str, bool | None]

@@ -10,6 +10,7 @@ from app_world import NOW
 from msgspec.structs import replace
 
 from icsfeed.model import (
+    Abilities,
     Issue,
     ItemType,
     Label,
@@ -106,7 +107,10 @@ class FakePlane:
         return await self._answer(f"held {period.name}", self.held.get(period.id, frozenset()))
 
     async def version(self) -> str | None:
-        return await self._answer("version", "v1.3.1")
+        return await self._answer("version", "Community v1.3.1")
+
+    async def abilities(self, project: Project) -> Abilities:
+        return await self._answer(f"abilities {project.key}", Abilities(1000, {}))
 
     async def whoami(self) -> Person | None:
         return await self._answer("whoami", self.people[0])

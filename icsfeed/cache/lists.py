@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from icsfeed.cache.runner import PART_ERRORS
 from icsfeed.cache.ttl import CachedValue
 from icsfeed.errors import NoSuchPath, NotPlane, PlaneError, ServerError
-from icsfeed.model import ItemType, Label, Listing, Period, PeriodKind, Person, Project, State
+from icsfeed.model import Abilities, ItemType, Label, Listing, Period, PeriodKind, Person, Project, State
 from icsfeed.plane.features import Features, is_refusal
 from icsfeed.plane.incremental import Rows
 from icsfeed.plane.rate_limit import RequestPriority
@@ -42,6 +42,7 @@ class PlaneReader(Protocol):
     async def workspace_periods(self, kind: PeriodKind) -> tuple[Period, ...]: ...
     async def period_issues(self, period: Period) -> frozenset[str]: ...
     async def version(self) -> str | None: ...
+    async def abilities(self, project: Project) -> Abilities: ...
     async def whoami(self) -> Person | None: ...
 
 

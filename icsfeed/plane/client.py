@@ -28,6 +28,7 @@ from icsfeed.errors import (
     Throttled,
 )
 from icsfeed.model import (
+    Abilities,
     Issue,
     ItemType,
     Label,
@@ -40,6 +41,7 @@ from icsfeed.model import (
     State,
 )
 from icsfeed.plane import decode, shapes
+from icsfeed.plane.abilities import abilities
 from icsfeed.plane.fetch import LargeResponseTurn, fetch, give_key, key_of, open_client
 from icsfeed.plane.incremental import Rows
 from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows
@@ -221,8 +223,16 @@ class PlaneClient:
         except (NotFound, NoAccess, shapes.Unreadable):
             return None
 
+    async def abilities(self, project: Project) -> Abilities:
+        """Ask what this Plane can do that not every edition can. `project`: one that the key may read."""
+
+        async def ask(path: str, parameters: Mapping[str, str]) -> bytes:
+            return await self._get(self._path(path), parameters, self._what("what Plane can do"))
+
+        return Abilities(self._traits.per_page, await abilities(ask, project.id))
+
     async def version(self) -> str | None:
-        """Read Plane's version, such as `v1.3.1`; None where it does not say."""
+        """Read Plane's edition and version, such as `Community v1.3.1`; None where it does not say."""
         try:
             return decode.version(await self._object("instances/", self._what("Plane's version")))
         except (NotFound, NoAccess, KeyRefused, NotPlane, BadAnswer):

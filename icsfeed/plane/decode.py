@@ -49,6 +49,7 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 class _Instance(Struct):
     current_version: str
+    edition: object = None
 
 
 class _About(Struct):
@@ -82,12 +83,17 @@ def linked_issue(row: Row) -> str:
 
 
 def version(data: object) -> str | None:
-    """Return `instance.current_version` of GET /api/instances/, short enough to show; None without one."""
+    """Return edition and version, of GET /api/instances/, short enough to show; None without them.
+
+    `Community v1.3.1` is sent as `PLANE_COMMUNITY` and `v1.3.1`; other names are not documented.
+    """
     try:
-        current = msgspec.convert(data, _About).instance.current_version
+        instance = msgspec.convert(data, _About).instance
     except msgspec.ValidationError:
         return None
-    return clip(one_line(current).strip(), 40) or None
+    name = instance.edition if isinstance(instance.edition, str) else ""
+    edition = name.removeprefix("PLANE_").replace("_", " ").capitalize()
+    return clip(one_line(f"{edition} {instance.current_version}").strip(), 40) or None
 
 
 def issue(row: Row, project: Project) -> Issue | None:

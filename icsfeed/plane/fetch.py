@@ -228,11 +228,11 @@ def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
 
 def _refusal(status: int, body: bytes, what: str, *, is_token: bool) -> PlaneError:
     detail = _detail(body)
-    key = "token" if is_token else "API key"
     if status == HTTPStatus.UNAUTHORIZED or detail == "Given API token is not valid":
-        # Community reads no `Authorization` at all.
-        edition = ", or this edition takes none (then use api_key)" if is_token else ""
-        return KeyRefused(what, f"Plane does not accept the {key}: it is wrong, expired or disabled{edition}")
+        text = "Plane does not accept the API key: it is wrong, expired or disabled"
+        if is_token:  # Community does not read `Authorization`
+            text = "Plane does not accept the token: it is wrong or expired, or this edition needs an api_key"
+        return KeyRefused(what, text)
     if status == HTTPStatus.FORBIDDEN:
         scopes = ", and the scopes of the token" if is_token else ""
         text = f"the key is valid but lacks access: check the slug and the membership{scopes}"

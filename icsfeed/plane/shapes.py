@@ -51,10 +51,20 @@ class IssueRow(IdRow):
     created_by: str | None = None
 
 
-class PeriodRow(IdRow):
+class CycleRow(IdRow):
     name: str | None = None
     start_date: str | None = None
     end_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    archived_at: str | None = None
+    total_issues: int | None = None
+    completed_issues: int | None = None
+
+
+class ModuleRow(IdRow):
+    name: str | None = None
+    start_date: str | None = None
     target_date: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
@@ -114,8 +124,8 @@ class PersonRow(IdRow):
 
 
 PERIOD_ROWS: Mapping[PeriodKind, type[IdRow]] = {
-    "cycle": PeriodRow,
-    "module": PeriodRow,
+    "cycle": CycleRow,
+    "module": ModuleRow,
     "milestone": MilestoneRow,
     "release": ReleaseRow,
     "initiative": InitiativeRow,

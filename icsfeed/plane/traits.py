@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -13,6 +13,8 @@ DEFAULT_PAGE_ROWS = 100
 """The limit before v0.23, and of Cloud and Commercial by their documents: the words of the refusal vary."""
 MIN_PAGE_ROWS = 10
 """No Plane allows less. A page with fewer rows than that was not cut to a limit."""
+FIRST_SECONDS = 1.0
+"""For which requests wait until the first one of their kind shows what Plane takes."""
 
 
 class ListRequest(NamedTuple):
@@ -47,12 +49,16 @@ class PlaneTraits(Struct):
 
     @asynccontextmanager
     async def first(self, question: str) -> AsyncIterator[None]:
-        """Let one request find out what Plane takes, and all others wait until it is answered.
+        """Let one request find out what Plane takes, and the others wait until it is answered.
 
-        Lists of several projects are read at once: without it each of them would be refused.
+        Lists of several projects are read at once: without it each of them would be refused. The others may
+        be for a reader, and the first one may itself wait for the budget, in the background: they do not
+        wait for long.
         """
         if question in self.asked:
-            await self.asked[question].wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_SECONDS):
+                    await self.asked[question].wait()
             yield
             return
         answered = self.asked[question] = asyncio.Event()

@@ -14,7 +14,7 @@ from icsfeed.errors import BadAnswer, Unreachable
 from icsfeed.model import Project
 from icsfeed.plane.client import PlaneClient, open_client
 from icsfeed.plane.shapes import IssueRow, StateRow, fields_of
-from icsfeed.plane.traits import MIN_PAGE_ROWS
+from icsfeed.plane.traits import FIRST_SECONDS, MIN_PAGE_ROWS
 from plane.test_plane_world import KEY, WEB, always, connect, page, row, rows
 
 pytestmark = pytest.mark.anyio
@@ -206,6 +206,24 @@ async def test_a_first_request_that_fails_holds_up_nobody_for_long() -> None:
     reads = await asyncio.gather(*(client.issues(project) for project in projects), return_exceptions=True)
 
     assert [isinstance(read, Unreachable) for read in reads] == [True, False, False]
+
+
+async def test_a_first_request_that_hangs_holds_up_nobody_for_long() -> None:
+    hanging = asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if "/p0/" in request.url.path:
+            await hanging.wait()
+        return httpx.Response(200, json=page([row(1)]))
+
+    client = PlaneClient("https://plane.test", "acme", client=open_client(KEY, httpx.MockTransport(answer)))
+    first = asyncio.create_task(client.issues(Project("p0", "P0", "")))
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(FIRST_SECONDS * 3):
+        assert len((await client.issues(Project("p1", "P1", ""))).items) == 1
+    hanging.set()
+    assert len((await first).items) == 1
 
 
 async def test_every_list_may_be_a_bare_array() -> None:

@@ -356,6 +356,21 @@ def test_an_archived_cycle_is_left_out() -> None:
     assert wire.period({"id": "c", "archived_at": "2026-11-01"}, WEB, "cycle") is None
 
 
+@pytest.mark.parametrize(
+    ("edition", "said"),
+    [
+        ({}, "v0.22"),
+        ({"edition": "PLANE_COMMUNITY"}, "Community v0.22"),
+        ({"edition": "PLANE_ONE_AIRGAPPED"}, "One airgapped v0.22"),
+        ({"edition": ""}, "v0.22"),
+        ({"edition": None}, "v0.22"),
+        ({"edition": 7}, "v0.22"),
+    ],
+)
+def test_the_edition_is_said_before_the_version(edition: dict[str, Any], said: str) -> None:
+    assert wire.version({"instance": {"current_version": "v0.22", **edition}}) == said
+
+
 # Milestones, releases, initiatives and types: after Plane's documents, nobody has recorded them
 
 CREATED = datetime(2026, 11, 1, 8, tzinfo=UTC)
