@@ -185,11 +185,11 @@ class Snapshots:
             return None
         linked: dict[str, Period] = {}
         for period in self._resources.periods_of(project):
-            is_milestone, is_open = period.kind == "milestone", self._resources.is_open(period)
-            is_linked = is_open if is_milestone else self._resources.is_linked(period)
-            issues = self._resources.issues_of(period).value if is_linked else None
-            # A milestone can be shown without its progress: no feed waits for that.
-            if is_linked and issues is None and not is_milestone:
+            is_linked = self._resources.is_linked(period)
+            # What is known of a milestone is shown, also where this process does not read it again.
+            is_shown = self._resources.is_open(period) if period.kind == "milestone" else is_linked
+            issues = self._resources.issues_of(period).value if is_shown else None
+            if is_linked and issues is None:
                 return None
             linked[period.id] = replace(period, issues=issues)
         return linked

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from app_world import TODAY, Clock, World, events, serving, settings
 from ical.calendar_stream import IcsCalendarStream
 from msgspec.structs import replace
 from plane import faults as f
+from plane.api import create_plane
 from plane.editions import Variant
 from plane.sample import sample
 
@@ -16,6 +18,7 @@ from icsfeed.cli.check import check
 from icsfeed.config.schema import Config, Feed, Filter, Included, Secret
 from icsfeed.demo.editions import COMMERCIAL, COMMUNITY
 from icsfeed.demo.sample import sample_id
+from icsfeed.server.build import opened
 
 pytestmark = pytest.mark.anyio
 
@@ -224,6 +227,11 @@ async def test_the_status_names_what_plane_does_not_give() -> None:
         assert ", ".join(lists) in page.text
 
 
+async def test_what_was_never_shown_otherwise_is_as_old_as_plane_says(world: World) -> None:
+    for part in events((await world.get("plans")).content).values():
+        assert part["LAST-MODIFIED"].dt == part["CREATED"].dt, "of the sample none was edited"
+
+
 async def test_a_changed_milestone_and_progress_are_newer() -> None:
     clock = Clock()
     data = sample(TODAY, clock=clock, edition=COMMERCIAL)
@@ -251,3 +259,30 @@ async def test_a_workspace_that_is_limited_to_projects_shows_their_milestones() 
     limited = replace(limited, feeds=feeds, workspaces={**limited.workspaces, "demo": demo})
     async with serving(limited, edition=COMMERCIAL) as world:
         assert summaries((await world.get("plan")).content, "milestone") == {"◆ Nobody fears the restore"}
+
+
+async def test_a_command_that_reads_only_what_it_needs_renders_the_same(world: World) -> None:
+    plane = create_plane(sample(TODAY, edition=COMMERCIAL), edition=COMMERCIAL)
+    transport = httpx.ASGITransport(plane)  # type: ignore[arg-type]
+    clock = Clock()
+    async with opened(
+        config(), transports={"demo": transport}, clock=clock, timer=clock.timer, sparing=True
+    ) as service:
+        for feed in ("plans", "property"):
+            assert (await service.rendered(feed)).body == (await world.get(feed)).content
+
+
+async def test_a_webhook_of_a_milestone_has_it_read_at_once() -> None:
+    clock = Clock()
+    data = sample(TODAY, clock=clock, edition=COMMERCIAL)
+    async with serving(config(), data=data, edition=COMMERCIAL, clock=clock) as world:
+        await world.get("plans")
+        project = sample_id("project", "PROP")
+        data.create_milestone(project, "Roof is on", TODAY)
+        clock.move(2)
+        for known in world.workspace.resources.all_projects:
+            world.workspace.resources.expire(known, {"milestones"} if known.id == project else ())
+        world.faults.requests.clear()
+        assert "◆ Roof is on" in summaries((await world.get("plans")).content)
+        assert world.faults.count("milestones/$|milestones/[?]") == 1
+        assert world.faults.count("/(issues|states|labels|cycles|modules)/") == 0

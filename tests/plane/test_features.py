@@ -73,3 +73,12 @@ def test_the_last_answer_counts() -> None:
 )
 def test_which_errors_are_refusals(error: PlaneError, expected: bool) -> None:
     assert is_refusal(error) is expected
+
+
+def test_what_was_refused_is_asked_for_again_once_refusals_are_forgotten() -> None:
+    features = Features()
+    features.refused("milestones", NOW)
+    features.answered("releases")
+    features.forget_refusals()
+    assert features.should_ask("milestones", NOW)
+    assert (features.has("milestones"), features.has("releases")) == (None, True)
