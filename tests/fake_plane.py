@@ -9,9 +9,11 @@ from typing import TypeVar
 from app_world import NOW
 from msgspec.structs import replace
 
+from icsfeed.errors import NotFound
 from icsfeed.model import Issue, Label, Listing, OtherProject, Period, PeriodKind, Person, Project, State
 from icsfeed.plane.incremental import Rows
 from icsfeed.plane.rate_limit import RequestPriority
+from icsfeed.plane.workspace_changes import WorkspaceRows
 
 T = TypeVar("T")
 DAY = date(2026, 11, 25)
@@ -71,6 +73,10 @@ class FakePlane:
     def _rows(self, project: Project) -> Rows:
         found = tuple(self.of_issues[project.key])
         return Rows(found, len(found))
+
+    async def newest_rows(self, since: datetime | None) -> WorkspaceRows | None:  # noqa: ARG002 - a Plane's
+        await self._answer("newest rows", None)
+        raise NotFound("the newest rows", "Community has no such list")
 
     async def states(self, project: Project) -> tuple[State, ...]:
         return await self._answer(f"states {project.key}", tuple(self.of_states[project.key]))

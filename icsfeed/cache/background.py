@@ -185,6 +185,7 @@ class BackgroundRefresh:
         resources, budget = self._resources, self._workspace.budget
         ttls: dict[str, float] = {name: getattr(self._cache, name) for name in resources.of_project}
         counts = dict.fromkeys(ttls, len(resources.all_projects))
+        counts["issues"] = self._workspace.check.requests
         for kind, periods in PERIOD_LISTS.items():
             ttls[f"issues of {kind}"] = ttls[periods.name]
             counts[f"issues of {kind}"] = resources.linked_periods(kind)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
+from icsfeed.cache.change_check import ChangeCheck
 from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, PlaneReader, ProjectList, Resources
 from icsfeed.cache.runner import MEMBERS, Part, RefreshRunner
 from icsfeed.errors import NoAccess
@@ -88,6 +89,7 @@ class Refresher:
         runner: RefreshRunner,
         copies: SharedCopies,
         snapshot_of: Callable[[Project], Snapshot | None],
+        check: ChangeCheck,
         full: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
@@ -96,6 +98,7 @@ class Refresher:
         self._runner = runner
         self._copies = copies
         self._snapshot_of = snapshot_of
+        self._check = check
         self._full = full
         self._clock = clock
         self._unlisted: frozenset[str] = frozenset()
@@ -222,10 +225,13 @@ class Refresher:
             known, full = self._resources.issue_lists.get(project.id), self._full
             if known is not None and known.whole_at < self._resources.whole_since:
                 full = timedelta()
+            checks = self._check.reading()
             current = await current_issues(plane, project, known, self._clock(), full)
             self._resources.issue_lists[project.id] = current
+            self._check.was_read(project.id, known, current, checks)
             return current.items, current.unreadable
 
+        await self._check.confirm(project, plane)
         await self._resources.issues[project.id].get_or_refresh(read)
 
     async def _refresh_names(self, project: Project, plane: PlaneReader) -> None:

@@ -73,11 +73,16 @@ class CachedValue(Generic[T]):
             self.read_at >= since or (stale_at is not None and stale_at > since)
         )
 
+    @property
+    def is_expired(self) -> bool:
+        """Whether it has to be read again, and not because it is old."""
+        return self.read_at is not None and self._fresh_until == -inf
+
     def expire(self) -> None:
         """Let the next `get_or_refresh` read it again."""
         if self.is_fresh and self._stale_at is not None:
-            self._fresh_until = -inf
             self._stale_at = min(self._stale_at, self._ttl.clock())
+        self._fresh_until = -inf
 
     async def get_or_refresh(self, read: Callable[[], Awaitable[T]]) -> T:
         """Return the value, read first when it is not fresh: once for all who ask meanwhile.

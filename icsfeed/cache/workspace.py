@@ -10,6 +10,7 @@ from cachetools import TTLCache
 from msgspec.structs import replace
 
 from icsfeed.cache.budget_wait import LOGGED_WAIT_SECONDS, BudgetWait
+from icsfeed.cache.change_check import ChangeCheck
 from icsfeed.cache.persistence import Persistence
 from icsfeed.cache.refresh import LOST, Refresher
 from icsfeed.cache.resources import TTL_NAMES, PlaneReader, Resources
@@ -18,6 +19,7 @@ from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
 from icsfeed.errors import NoAccess, PlaneError
 from icsfeed.model import Needs, Project, View
+from icsfeed.plane.features import Features
 from icsfeed.plane.rate_limit import WINDOW_SECONDS, Budget, RequestPriority, Urgency
 from icsfeed.store.store import Store
 
@@ -82,9 +84,11 @@ class Workspace:
             name, budget, timer, clock, chance, read_count=self.resources.read_count, on_wait=self._log_wait
         )
         self.refreshes = self._runner.stats
+        self.features = Features()
         snapshot_of, full = self.snapshots.snapshot, cache.full.delta
+        self.check = ChangeCheck(name, self.resources, self.features, full, clock)
         self._refresher = Refresher(
-            name, self.resources, self._runner, self.persistence, snapshot_of, full, clock
+            name, self.resources, self._runner, self.persistence, snapshot_of, self.check, full, clock
         )
         self._budget_wait = BudgetWait(name, self.resources, needs, budget, timer, self._is_refused)
         self.plane = plane.on(RequestPriority(budget, "reader", self._log_wait))

@@ -25,6 +25,7 @@ from icsfeed.plane.incremental import Rows
 from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows, PlaneTraits
 from icsfeed.plane.rate_limit import RequestPriority, RequestSlot
 from icsfeed.plane.shapes import IdRow, IssueRow
+from icsfeed.plane.workspace_changes import WorkspaceRow, WorkspaceRows
 from icsfeed.text import one_line
 
 __all__ = ["CompleteList", "PlaneClient", "open_client"]
@@ -33,6 +34,8 @@ T = TypeVar("T")
 
 RECENT_ROWS = 10
 """In the page that looks for changes: mostly there are few."""
+NEWEST_ROWS = 50
+"""In the page that looks for changes in all projects of a workspace."""
 MAX_ATTEMPTS = 3
 """At reading a list whose pages shift while they are read."""
 
@@ -124,6 +127,33 @@ class PlaneClient:
             lambda path, what: self._list(path, what, decode.required_id, IdRow, order_by="created_at"),
         )
         return frozenset(ids.items)
+
+    async def newest_rows(self, since: datetime | None) -> WorkspaceRows | None:
+        """Read which issues of all projects were updated at `since` or later; None: the newest ones.
+
+        None when they do not say it for sure: the list shifted. Raises NotFound and the like where this
+        edition has no such list.
+        """
+
+        def is_enough(rows: ListRows[WorkspaceRow]) -> bool:
+            return since is None or any(row.updated <= since for row in rows.items)
+
+        path, what, order = self._path("work-items/"), self._what("the newest issues"), "-updated_at"
+        wanted = ListResource(path, what, decode.workspace_row, shapes.PlaceRow, {"order_by": order})
+        rows = await self._pages.newest(wanted, NEWEST_ROWS, is_enough)
+        if rows is None:
+            return None
+        times = [row.updated for row in rows.items]
+        if rows.skipped or times != sorted(times, reverse=True):
+            raise BadAnswer(what, "the list is not in the order of updated_at, or its rows lack a field")
+        total = rows.total if rows.total is not None else await self._count(what)
+        return WorkspaceRows(tuple(rows.items), total)
+
+    async def _count(self, what: str) -> int:
+        try:
+            return decode.count(await self._object(self._path("work-items/count/"), what))
+        except shapes.Unreadable as error:
+            raise BadAnswer(what, f"their number is not understood: {error}") from None
 
     async def states(self, project: Project) -> tuple[State, ...]:
         """Read the workflow states of a project; triage states are not among them."""

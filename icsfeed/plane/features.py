@@ -10,7 +10,7 @@ from icsfeed.errors import BadAnswer, NoAccess, NotFound, PlaneError
 
 ASK_AGAIN = timedelta(days=1)
 """After a refusal: the edition, the plan or the rights of the key may have changed."""
-REFUSALS = (400, 405, 501)
+REFUSALS = (400, 402, 405, 501)
 """Statuses besides 403 and 404 with which a server may answer that it does not have a list."""
 
 
@@ -26,7 +26,7 @@ class Features:
 
     def __init__(self) -> None:
         self._known: set[str] = set()
-        self._refused: dict[str, datetime] = {}
+        self._refused: dict[str, tuple[datetime, timedelta]] = {}
 
     def has(self, name: str) -> bool | None:
         """Return whether Plane has it, by its last answer; None: it has not been asked."""
@@ -34,16 +34,16 @@ class Features:
 
     def should_ask(self, name: str, now: datetime) -> bool:
         """Return whether to ask Plane for it: it was not refused within the last day."""
-        refused_at = self._refused.get(name)
+        refused_at, again = self._refused.get(name, (now, timedelta()))
         # The other way round as well: the clock may have been set back.
-        return refused_at is None or abs(now - refused_at) >= ASK_AGAIN
+        return abs(now - refused_at) >= again
 
     def answered(self, name: str) -> None:
         """Note that Plane has it."""
         self._known.add(name)
         self._refused.pop(name, None)
 
-    def refused(self, name: str, now: datetime) -> None:
-        """Note that Plane does not have it."""
+    def refused(self, name: str, now: datetime, again: timedelta = ASK_AGAIN) -> None:
+        """Note that Plane does not have it, or fails; it is to be asked again after that time."""
         self._known.discard(name)
-        self._refused[name] = now
+        self._refused[name] = now, again
