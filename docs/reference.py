@@ -60,13 +60,20 @@ GROUPS: Mapping[str, str] = {
 """The headings of the configuration keys, by the first part of a key; `""`: all others."""
 
 MEANINGS: Mapping[str, str] = {
-    "workspaces.*.url": "Plane's address, without `/api` and without the workspace.",
+    "workspaces.*.url": "Plane's address, without `/api` and without the workspace. For Plane Cloud "
+    "any of its addresses: `https://app.plane.so`, `https://api.plane.so`, `https://acme.plane.so`, or that "
+    "of a page there; the others and the slug are found from it.",
     "workspaces.*.api_key": "Plane's API key. icsfeed sees what the key's owner sees, and only reads.",
     "workspaces.*.api_key_file": "A file that holds the API key. It is read again when Plane refuses the "
     "key.",
+    "workspaces.*.token": "In place of `api_key`: the token of an OAuth app or of the workspace. Plane Cloud "
+    "and Commercial take it; Community does not.",
+    "workspaces.*.token_file": "A file that holds the token. It is read again when Plane refuses the token.",
     "workspaces.*.ca_file": "A PEM file of certificates to trust in addition to the system's.",
-    "workspaces.*.slug": "The workspace's slug in Plane. Default: the name that the workspace has here.",
-    "workspaces.*.web_url": "The address of Plane's web pages, for links back to issues. Default: `url`.",
+    "workspaces.*.slug": "The workspace's slug in Plane. Default: the one in `url`, or the name that the "
+    "workspace has here.",
+    "workspaces.*.web_url": "The address of Plane's web pages, for links back to issues. Default: `url`, or "
+    "the web app of Plane Cloud.",
     "workspaces.*.active": "`false`: the workspace is not read, and its feeds answer 404.",
     "workspaces.*.title": "The workspace's name for people, and the title of feeds over several projects. "
     "Default: the name that the workspace has here.",

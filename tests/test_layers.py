@@ -35,7 +35,8 @@ NARROW = {"doctor": ("icsfeed", "ics"), "demo": ("icsfeed", "config")}
 PURE = (
     *("errors.py", "model.py", "text.py", "html_text.py", "hosts.py", "http_headers.py"),
     *("l10n/words/__init__.py", "l10n/words/en.py", "l10n/words/de.py"),
-    *("config/schema.py", "config/values.py", "config/checks.py", "config/decode.py", "config/scope.py"),
+    *("config/schema.py", "config/values.py", "config/addresses.py", "config/checks.py", "config/decode.py"),
+    "config/scope.py",
     *("ics/component.py", "ics/write.py", "ics/read.py"),
     *("plane/features.py", "plane/incremental.py", "plane/workspace_changes.py"),
     *("plane/webhook.py", "cache/revisions.py"),

@@ -40,7 +40,7 @@ PORT, COUNT = click.IntRange(0, 65_535), click.IntRange(0, 1_000_000)
     default="community",
     type=click.Choice(("community", "commercial")),
     show_default=True,
-    help="Edition of Plane that the sample comes from; commercial: also Plane Cloud.",
+    help="Edition of Plane that serves the sample; Plane Cloud is commercial.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the links as one line of JSON once it serves.")
 def demo(port: int, issues: int, edition: str, as_json: bool) -> None:

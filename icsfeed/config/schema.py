@@ -39,7 +39,7 @@ SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
 # The patterns are in the JSON schema too, for editors. hosts.py checks what they cannot express.
 _PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
 _HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"  # hosts.py checks what is beyond ASCII
-_ORIGIN = rf"https?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
+_ORIGIN = rf"[Hh][Tt][Tt][Pp][Ss]?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
 _LINE = r"[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
 _ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
 
@@ -221,13 +221,17 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class WorkspaceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One Plane workspace. `projects` (keys) limits what leaves Plane through us.
 
-    `ca_file`: certificates to trust in addition to the system's. `webhook_from`: the networks that may send
-    its webhooks; empty: all. `webhook_secret_old` is accepted too, while the secret is being changed.
+    `url`: any of Plane's addresses (config/addresses.py). It is read with the `api_key` of a person, or with
+    the `token` of an OAuth app or a workspace. `ca_file`: certificates to trust in addition to the system's.
+    `webhook_from`: the networks that may send its webhooks; empty: all. `webhook_secret_old` is accepted too,
+    while the secret is being changed.
     """
 
     url: Url
     api_key: SecretText | None = None
     api_key_file: str | None = None
+    token: SecretText | None = None
+    token_file: str | None = None
     ca_file: str | None = None
     slug: Slug | None = None
     web_url: Url | None = None

@@ -1,7 +1,7 @@
 """The editions of Plane: what differs between them beyond the lists that only some of them have.
 
 Community is as recorded (v1.3.1). Nobody has recorded Commercial: it follows Plane's developer
-documents (August 2026) and its Python SDK (July 2026); words of refusals are guesses.
+documents (August 2026) and its Python SDK (July 2026); its release and the words of refusals are guesses.
 """
 
 from collections.abc import Mapping

@@ -20,7 +20,7 @@ Facts: TypeAlias = Mapping[str, Sequence[Any]]
 Condition: TypeAlias = Callable[[Facts], bool]
 
 OWN = (
-    *("id", "name", "priority", "sequence_id", "type_id", "start_date", "target_date"),
+    *("id", "name", "priority", "type_id", "start_date", "target_date"),
     *("created_at", "updated_at", "completed_at"),
 )
 RENAMED = {"state_id": "state", "project_id": "project", "parent_id": "parent", "created_by_id": "created_by"}
@@ -58,7 +58,7 @@ def compare(name: str, operation: str, wanted: Any) -> Condition:
     field = name if name in FIELDS else f"{name}_id"
     if field not in FIELDS:
         raise SearchError(f"Invalid field: {name}")
-    moment = field.endswith("_at")
+    moment = field.endswith("_at") and operation != "icontains"
     if operation in ("in", "range"):
         values = wanted.split(",") if isinstance(wanted, str) else wanted
         if not isinstance(values, list) or (operation == "range" and len(values) != 2):
@@ -86,12 +86,14 @@ def _operation(operation: str, wanted: Any) -> Callable[[Sequence[Any]], bool]:
 
 
 def _comparable(value: Any, moment: bool) -> Any:
-    """Return the value, as a datetime if it is a moment: Plane takes them in all spellings of ISO 8601."""
+    """Return a text, as a datetime if it is a moment: Plane takes them in all spellings of ISO 8601."""
+    if not isinstance(value, str):
+        raise SearchError(f"Invalid value: {value}")
     if not moment:
         return value
     try:
         at = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+    except ValueError:
         raise SearchError(f"Invalid datetime: {value}") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 

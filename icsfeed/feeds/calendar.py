@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from icsfeed.config.addresses import web_address
 from icsfeed.config.schema import Config, Feed, Language, WorkspaceConfig
 from icsfeed.feeds.mapping import DOMAIN, Style, issue_components, period_component
 from icsfeed.feeds.query import Query, shown_fields
@@ -101,7 +102,7 @@ def style_of(config: Config, workspace: WorkspaceConfig, slug: str, name: str, f
     if feed.details == "busy" and config.secret is not None:  # the checks refuse a busy feed without one
         busy_key = hmac.digest(config.secret.reveal().encode(), f"busy {name}".encode(), sha256).hex()
     return Style(
-        web=f"{workspace.web_url or workspace.url}/{slug}",
+        web=f"{web_address(workspace)}/{slug}",
         component=feed.component,
         dates=feed.dates,
         done=feed.done,

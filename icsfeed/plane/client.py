@@ -22,9 +22,10 @@ from icsfeed.model import Issue, Label, Listing, OtherProject, Period, PeriodKin
 from icsfeed.plane import decode, shapes
 from icsfeed.plane.fetch import LargeResponseTurn, NoSuchPath, fetch, give_key, key_of, open_client
 from icsfeed.plane.incremental import Rows
-from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows, PlaneTraits
+from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows
 from icsfeed.plane.rate_limit import RequestPriority, RequestSlot
 from icsfeed.plane.shapes import IdRow, IssueRow
+from icsfeed.plane.traits import PlaneTraits
 from icsfeed.plane.workspace_changes import WorkspaceRow, WorkspaceRows
 from icsfeed.text import one_line
 

@@ -119,10 +119,9 @@ def decode(body: bytes) -> Any:
 
 
 def page(body: bytes) -> Page:
-    """Decode a page of a list, or a bare array (members, in all versions).
+    """Decode a page of a list, or a bare array, which some lists are on some editions.
 
-    Raises Unreadable, and ValueError for what is not JSON. A bare array is never empty: whoever may read the
-    members is one.
+    Raises Unreadable, and ValueError for what is not JSON.
     """
     is_bare = body.lstrip()[:1] == b"["
     try:
@@ -140,8 +139,6 @@ def page(body: bytes) -> Page:
         raise ValueError("the JSON is nested too deep") from None
     if not is_bare:
         return Page(data.results, data.next_cursor or "", data.next_page_results, data.total_results)
-    if not data:
-        raise Unreadable("it is empty")
     return Page(data, "", more=False, total=len(data))
 
 

@@ -3,14 +3,18 @@
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
+import click
 import msgspec
 import pytest
 from plane.world import RECORDINGS, connect
 
+from icsfeed.cli.server_commands import demo
 from icsfeed.demo.api import create_plane
 from icsfeed.demo.data import DemoData
+from icsfeed.demo.editions import COMMERCIAL, EDITIONS
 from icsfeed.demo.rows import Row
 from icsfeed.demo.sample import API_KEY, SLUG, sample, sample_id
+from icsfeed.demo.sample_tables import EPICS, MILESTONES
 
 TODAY = date(2026, 11, 21)
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -119,3 +123,36 @@ async def test_its_rows_have_every_key_of_plane_and_no_other(path: str, recordin
     async with connect(create_plane(sample(TODAY), lambda: NOW), API_KEY) as client:
         answer = (await client.get(f"{base}{path}")).json()
     assert answer["results"][0].keys() == tape["results"][0].keys()
+
+
+def test_commercial_has_the_same_issues_with_types_and_what_is_planned() -> None:
+    plain, planned = sample(TODAY), sample(TODAY, edition=COMMERCIAL)
+    kinds = Counter(
+        project.types[issue["type_id"]]["name"]
+        for project in planned.projects.values()
+        for issue in project.shown()
+    )
+    assert kinds == {"Task": 36, "Bug": 3, "Epic": 2}
+    for issue in _issues(planned):
+        issue["type_id"] = None
+    assert _issues(planned) == _issues(plain)
+    assert [len(project.milestones) for project in planned.projects.values()] == [3, 1, 0]
+    space = planned.workspaces[SLUG]
+    assert (len(space.initiatives), len(space.releases)) == (3, 3)
+    assert not plain.workspaces[SLUG].releases
+
+
+def test_commercial_names_only_issues_that_there_are() -> None:
+    for data in (sample(TODAY, edition=COMMERCIAL), sample(TODAY, edition=COMMERCIAL, issues=100)):
+        for project in data.projects.values():
+            links = [link for held in project.links.values() for link in held]
+            assert set(links) <= project.issues.keys()
+    names = {issue["name"] for issue in _issues(sample(TODAY))}
+    tasks = {task for milestones in MILESTONES.values() for held in milestones for task in held.tasks}
+    assert names >= {*EPICS, *tasks}
+
+
+def test_the_command_offers_every_edition() -> None:
+    option = next(option for option in demo.params if option.name == "edition")
+    assert isinstance(option.type, click.Choice)
+    assert set(option.type.choices) == set(EDITIONS)

@@ -27,11 +27,12 @@ LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Log in</title></head><body>Plea
 
 
 class SeenRequest(Struct, frozen=True):
-    """A request that arrived. The key is not kept."""
+    """A request that arrived. `scheme`: how the key came, `X-API-Key` or `Bearer`; the key is not kept."""
 
     method: str
     path: str
     query: str
+    scheme: str | None = None
 
     @property
     def line(self) -> str:
@@ -94,7 +95,7 @@ class Faults:
 
     async def answer(self, request: PlaneRequest, handler: Handler) -> PlaneResponse:
         """The handler's answer, or what the next fault makes of it."""
-        seen = SeenRequest(request.method, request.path, request.query)
+        seen = SeenRequest(request.method, request.path, request.query, _scheme(request))
         self.requests.append(seen)
         fault = self._next(seen.line)
         return await fault(request, handler) if fault else await handler(request)
@@ -234,7 +235,8 @@ def repeated() -> Fault:
     """A page whose last row is its first again: the same id twice, the counts as before."""
 
     def change(page: Any) -> None:
-        page["results"][-1] = page["results"][0]
+        rows = _rows(page)
+        rows[-1] = rows[0]
 
     return edited(change)
 
@@ -243,12 +245,23 @@ def malformed(**fields: object) -> Fault:
     """A page whose first row has these values; None is null, `...` leaves the field out."""
 
     def change(page: Any) -> None:
-        row: Row = page["results"][0]
+        row = _rows(page)[0]
         row.update(fields)
         for name in [name for name, value in row.items() if value is ...]:
             del row[name]
 
     return edited(change)
+
+
+def _rows(page: Any) -> list[Row]:
+    """The rows of a page or of a bare array."""
+    return page if isinstance(page, list) else page["results"]
+
+
+def _scheme(request: PlaneRequest) -> str | None:
+    if "x-api-key" in request.headers:
+        return "X-API-Key"
+    return request.headers.get("authorization", "").partition(" ")[0] or None
 
 
 def _target(path: str, query: str) -> str:
