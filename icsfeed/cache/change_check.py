@@ -23,7 +23,7 @@ WORKSPACE_ISSUES = "the issues of a workspace"
 AFTER_FAILURE = timedelta(minutes=10)
 """Until the list is asked for again that has failed, and was not refused."""
 MIN_PROJECTS = 3
-"""With fewer, a check is no cheaper than reading each: it costs itself, and the project that it leaves out."""
+"""With fewer, a check saves nothing: it costs itself, and the project that it leaves out."""
 
 log = logging.getLogger("icsfeed.workspace")
 

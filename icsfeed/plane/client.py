@@ -145,9 +145,9 @@ class PlaneClient:
         if rows is None:
             return None
         times = [row.updated for row in rows.items]
-        if rows.skipped or times != sorted(times, reverse=True):
-            raise BadAnswer(what, "the list is not in the order of updated_at, or its rows lack a field")
         total = rows.total if rows.total is not None else await self._count(what)
+        if rows.skipped or times != sorted(times, reverse=True) or (total and not times):
+            raise BadAnswer(what, "the list is not in the order of updated_at, or its rows lack a field")
         return WorkspaceRows(tuple(rows.items), total)
 
     async def _count(self, what: str) -> int:

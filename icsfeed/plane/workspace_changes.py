@@ -83,7 +83,9 @@ def is_nothing_lost(
         for id_ in old.ids - lists[project].ids - listed
     }
     removed = sum(not _is_listed(id_, lists) for id_ in lost)
-    return found.total - before.found.total == added - removed
+    # A list that holds less than the projects' own is not what it seems to be.
+    is_whole = found.total >= sum(len(lists[project].ids) for project in references)
+    return is_whole and found.total - before.found.total == added - removed
 
 
 def changed(before: Baseline, found: WorkspaceRows, lists: Mapping[str, IssueList]) -> frozenset[str]:

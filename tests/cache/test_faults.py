@@ -23,7 +23,7 @@ FULL = 3_600
 """Seconds after which issues are read whole again; as configured here."""
 HEALTHY = 550
 """Requests that a healthy server makes in an hour of these three projects."""
-ISSUES = r"/(work-items|issues)/\?"
+ISSUES = r"projects/[^/]+/(work-items|issues)/\?"
 FEED = "everything"
 
 

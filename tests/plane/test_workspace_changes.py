@@ -80,6 +80,11 @@ def test_the_total_shows_whether_something_was_lost(
     assert is_nothing_lost(THEN, rows, KNOWN, now) is expected
 
 
+def test_a_list_with_fewer_rows_than_the_projects_have_proves_nothing() -> None:
+    then = baseline(found(3, *SAME), NOW, KNOWN, None)
+    assert not is_nothing_lost(then, found(3, *SAME), KNOWN, KNOWN)
+
+
 def test_an_edit_of_a_row_that_was_seen_before_is_no_addition() -> None:
     first = baseline(found(5, ("e", FOREIGN, EARLIER), *SAME), NOW, KNOWN, THEN)
     second = baseline(found(5, *SAME), NOW, KNOWN, first)
