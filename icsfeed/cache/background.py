@@ -10,6 +10,7 @@ from icsfeed.cache.ttl import relaxed_ttl, stretch_factor
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.model import Needs, Project
+from icsfeed.plane.rate_limit import WINDOW_SECONDS
 from icsfeed.plane.webhook import Resource, WebhookChange
 
 INTERVAL_SECONDS = 1.0
@@ -20,6 +21,8 @@ FAULT_PAUSE_SECONDS = 30.0
 """Until the next look after an error that nobody expected."""
 WEBHOOKS_ACTIVE_SECONDS = 3600.0
 """For so long after a webhook more are expected: issues are polled less where the budget asks for it."""
+CHEAP_SHARE = 0.1
+"""Of the request budget: issues whose check takes no more are read at their TTL, however tight it is."""
 MAX_READ_ATTEMPTS = 3
 """How often a read is tried that must have begun after the webhook."""
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -190,8 +193,13 @@ class BackgroundRefresh:
             ttls[f"issues of {kind}"] = ttls[periods.name]
             counts[f"issues of {kind}"] = resources.linked_periods(kind)
         limit = budget.limit // max(1, budget.users)
+        demand = counts["issues"] * WINDOW_SECONDS / max(ttls["issues"], 1.0)
+        is_cheap = self._workspace.check.is_confirming and demand <= CHEAP_SHARE * limit
         last = self._last_webhook
-        if last is not None and self._timer() - last < WEBHOOKS_ACTIVE_SECONDS:
+        if not is_cheap and last is not None and self._timer() - last < WEBHOOKS_ACTIVE_SECONDS:
             ttls["issues"] = relaxed_ttl("issues", self._cache.webhook_ttl, ttls, counts, limit)
         resources.ttls["issues"].seconds = ttls["issues"]
         resources.stretch(stretch_factor(ttls, counts, limit))
+        # Reading them less would save next to nothing: it is the names that do not fit.
+        if is_cheap:
+            resources.ttls["issues"].stretch = 1.0

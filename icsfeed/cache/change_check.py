@@ -58,9 +58,14 @@ class ChangeCheck:
         self._confirmed = 0
 
     @property
+    def is_confirming(self) -> bool:
+        """Whether the last check has confirmed any project."""
+        return self._confirmed > 0
+
+    @property
     def requests(self) -> int:
         """How many requests it takes to refresh the issues of all projects, by the last check."""
-        return len(self._resources.all_projects) - self._confirmed + bool(self._confirmed)
+        return len(self._resources.all_projects) - self._confirmed + self.is_confirming
 
     async def confirm(self, project: Project, plane: PlaneReader) -> None:
         """Confirm the issues of all projects that have not changed, where this one may be among them.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar
 
 import pytest
 from app_world import Clock
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.cache.change_check import AFTER_FAILURE, WORKSPACE_ISSUES
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache, Duration
@@ -28,6 +30,7 @@ from icsfeed.errors import (
 from icsfeed.model import Issue, Needs, Project
 from icsfeed.plane.incremental import Rows
 from icsfeed.plane.rate_limit import Budget
+from icsfeed.plane.webhook import WebhookChange
 from icsfeed.plane.workspace_changes import WorkspaceRow, WorkspaceRows
 from icsfeed.store.store import Store, open_store
 
@@ -38,6 +41,7 @@ FOREIGN = "X"
 """A project that the key may see in the workspace's list only."""
 WEEK = Duration(7 * 86_400)
 Step = tuple[str, str, int]
+T = TypeVar("T")
 
 
 class Space(FakePlane):
@@ -66,8 +70,8 @@ class Space(FakePlane):
         recent = tuple(row for row in issues if row.updated >= since)
         return await self._answer(f"issues {project.key}", Rows(recent, len(issues)))
 
-    async def _answer(self, what, value):  # type: ignore[no-untyped-def] # as it is answered, Plane goes on
-        value = await super()._answer(what, value)
+    async def _answer(self, what: str, value: T) -> T:
+        value = await super()._answer(what, value)  # and while it is on its way, Plane goes on
         left, steps = self.meanwhile
         self.meanwhile = left - 1, steps if left > 0 else ()
         for step in steps if left == 0 else ():
@@ -99,7 +103,9 @@ class Space(FakePlane):
 class Case:
     """A workspace over it, whose issues alone grow old."""
 
-    def __init__(self, *keys: str, store: Store | None = None, space: Space | None = None) -> None:
+    def __init__(
+        self, *keys: str, store: Store | None = None, space: Space | None = None, limit: int = 100_000
+    ) -> None:
         self.clock = space.clock if space else Clock()
         self.plane = space or Space(*(keys or KEYS), clock=self.clock)
         rests = dict.fromkeys(("projects", "members", "states", "labels", "cycles", "modules", "full"), WEEK)
@@ -108,7 +114,7 @@ class Case:
             self.plane,
             replace(Cache(), **rests),
             store=store or open_store("memory", {}),
-            budget=Budget(timer=self.clock.timer, limit=100_000),
+            budget=Budget(timer=self.clock.timer, limit=limit),
             clock=self.clock,
             timer=self.clock.timer,
             chance=lambda: 0.0,
@@ -285,7 +291,7 @@ async def test_pages_that_shifted_leave_each_project_to_be_read() -> None:
     case = await Case().checking()
     case.plane.newest_rows = _shifted  # type: ignore[method-assign]
     assert await case.asked() == [f"issues {key}" for key in KEYS]
-    del case.plane.newest_rows  # type: ignore[method-assign]
+    del case.plane.newest_rows
     assert await case.asked() == [*(f"issues {key}" for key in KEYS), "newest"], "a new beginning"
     assert len(await case.asked()) == 2
 
@@ -329,3 +335,22 @@ async def test_replicas_each_check_and_share_what_they_read() -> None:
     await other.asked(0)
     assert one.is_right()
     assert other.is_right()
+
+
+async def test_issues_that_a_check_covers_are_read_at_their_ttl_however_tight_the_budget_is() -> None:
+    case = Case(*(f"P{number}" for number in range(40)), limit=25)
+    watch = BackgroundRefresh(case.workspace, Cache(), case.clock.timer)
+    ttls = case.workspace.resources.ttls
+    await case.asked(0)
+    await case.asked(61)
+    await watch.refresh_stale()
+    assert ttls["issues"].stretch == ttls["states"].stretch > 2
+    await case.asked(600)
+    await watch.refresh_stale()
+    assert case.workspace.check.requests == 2
+    assert ttls["states"].stretch > ttls["issues"].stretch == 1
+    project = frozenset({case.plane.held_projects[3].id})
+    watch.touch(WebhookChange(action="update", resources=frozenset({"issues"}), projects=project))
+    await watch.refresh_stale()
+    assert ttls["issues"].seconds == 60, "webhooks are no reason to read them less"
+    await watch.close()
