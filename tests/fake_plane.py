@@ -31,6 +31,7 @@ class FakePlane:
         self.of_issues = {key: [issue(key)] for key in keys}
         self.of_periods: dict[str, list[Period]] = {key: [] for key in keys}
         self.held: dict[str, frozenset[str]] = {}
+        self.found: dict[str, frozenset[str]] = {}
         self.asked: list[str] = []
         self.failing: dict[str, Exception] = {}
         self.answers: Counter[str] = Counter()
@@ -77,6 +78,12 @@ class FakePlane:
     async def newest_rows(self, since: datetime | None) -> WorkspaceRows | None:  # noqa: ARG002 - a Plane's
         await self._answer("newest rows", None)
         raise NotFound("the newest rows", "Community has no such list")
+
+    async def is_searched(self) -> bool:
+        return await self._answer("search", value=True)
+
+    async def found_issues(self, pql: str) -> frozenset[str]:
+        return await self._answer(f"found {pql}", self.found.get(pql, frozenset()))
 
     async def states(self, project: Project) -> tuple[State, ...]:
         return await self._answer(f"states {project.key}", tuple(self.of_states[project.key]))

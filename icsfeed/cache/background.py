@@ -109,6 +109,7 @@ class BackgroundRefresh:
         self._seen.update(project.id for project in new)
         self._stretch_ttls()
         await self._workspace.refresh_unread("background")
+        await self._workspace.refresh_found("background")
 
         def order(project: Project) -> tuple[bool, datetime]:
             return self._workspace.is_failing(project), self._resources.read_at(project) or NEVER
@@ -192,6 +193,7 @@ class BackgroundRefresh:
         for kind, periods in PERIOD_LISTS.items():
             ttls[f"issues of {kind}"] = ttls[periods.name]
             counts[f"issues of {kind}"] = resources.linked_periods(kind)
+        ttls["found"], counts["found"] = ttls["issues"], len(resources.found)
         limit = budget.limit // max(1, budget.users)
         demand = counts["issues"] * WINDOW_SECONDS / max(ttls["issues"], 1.0)
         is_cheap = self._workspace.check.is_confirming and demand <= CHEAP_SHARE * limit

@@ -10,8 +10,10 @@ from typing import Any, Protocol
 from icsfeed.cache.change_check import ChangeCheck
 from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, PlaneReader, ProjectList, Resources
 from icsfeed.cache.runner import MEMBERS, Part, RefreshRunner
+from icsfeed.cache.search import found_issues, search_part
 from icsfeed.errors import NoAccess
 from icsfeed.model import Issue, Listing, Needs, Person, Project, Snapshot
+from icsfeed.plane.features import Features
 from icsfeed.plane.incremental import IssueList, is_outdated, merged, pruned, since, whole
 
 log = logging.getLogger("icsfeed.workspace")
@@ -32,6 +34,9 @@ class SharedCopies(Protocol):
         self, project: Project, *, essentials_only: bool = False
     ) -> AbstractAsyncContextManager[None]:
         """The same for a project."""
+
+    def searching(self, pql: str) -> AbstractAsyncContextManager[None]:
+        """The same for what a search finds."""
 
     async def save_if_changed(self, project: Project) -> None:
         """Save what was read of a project so far."""
@@ -89,6 +94,7 @@ class Refresher:
         runner: RefreshRunner,
         copies: SharedCopies,
         snapshot_of: Callable[[Project], Snapshot | None],
+        features: Features,
         check: ChangeCheck,
         full: timedelta,
         clock: Callable[[], datetime],
@@ -98,22 +104,26 @@ class Refresher:
         self._runner = runner
         self._copies = copies
         self._snapshot_of = snapshot_of
+        self._features = features
         self._check = check
         self._full = full
         self._clock = clock
         self._unlisted: frozenset[str] = frozenset()
 
     async def refresh_all(self, plane: PlaneReader) -> None:
-        """Read what is not fresh of all projects."""
+        """Read what is not fresh of all projects and searches."""
         await self.refresh(self._resources.all_projects, Needs(), plane)
+        await self.refresh_found(plane)
 
     async def refresh(self, projects: Sequence[Project], needs: Needs, plane: PlaneReader) -> None:
         """Read what is not fresh of these projects."""
-        parts = [
+        parts: list[Part] = [
             (project.id, partial(self._project, project, needs, plane))
             for project in projects
             if not self._resources.is_fresh(project, needs)
         ]
+        if needs.pql:
+            parts.append(self._search_part(needs.pql, plane))
         await self._run_rounds(projects, parts, plane)
         await self._copies.flush()
 
@@ -192,6 +202,23 @@ class Refresher:
         if not resources.members.is_fresh:
             async with self._copies.updating_roster():
                 await resources.members.get_or_refresh(read)
+
+    async def refresh_found(self, plane: PlaneReader) -> None:
+        """Read what the searches find that feeds have asked for, where that is not fresh."""
+        found = tuple(self._resources.found.items())
+        parts = [self._search_part(pql, plane) for pql, value in found if not value.is_fresh]
+        await self._runner.run_parts(parts)
+
+    def _search_part(self, pql: str, plane: PlaneReader) -> Part:
+        async def read() -> frozenset[str]:
+            return await found_issues(plane, self._features, pql, self._clock())
+
+        async def search() -> None:
+            if not self._resources.found[pql].is_fresh:
+                async with self._copies.searching(pql):
+                    await self._resources.found[pql].get_or_refresh(read)
+
+        return search_part(pql), search
 
     async def _project(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
         """Read a project: one replica does, the others load what it has saved."""

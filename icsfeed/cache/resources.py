@@ -26,6 +26,8 @@ class PlaneReader(Protocol):
     async def recent_issues(self, project: Project, since: datetime) -> Rows | None: ...
     async def issue_ids(self, project: Project) -> frozenset[str]: ...
     async def newest_rows(self, since: datetime | None) -> WorkspaceRows | None: ...
+    async def found_issues(self, pql: str) -> frozenset[str]: ...
+    async def is_searched(self) -> bool: ...
     async def states(self, project: Project) -> tuple[State, ...]: ...
     async def labels(self, project: Project) -> tuple[Label, ...]: ...
     async def periods(self, project: Project, kind: PeriodKind) -> tuple[Period, ...]: ...
@@ -68,10 +70,11 @@ class Resources:
     `keys` (folded case) limits it to some projects, by key or id; none: all. `sparing`: nothing is read
     that the feed at hand does not need.
 
-    `issue_lists`: what incremental reads of the issues go on from. Issues that were last read whole before
-    `whole_since` are read whole the next time. `lost`: the projects that Plane no longer lists, and since
-    when. Their last values are shown: perhaps the key's owner has only left them. `deleted`: those that
-    a webhook says are gone. `unjoined`: ids of those that Plane lists and the key has not joined.
+    `found`: the ids of the issues that a search finds, by its PQL. `issue_lists`: what incremental reads of
+    the issues go on from. Issues that were last read whole before `whole_since` are read whole the next
+    time. `lost`: the projects that Plane no longer lists, and since when. Their last values are shown:
+    perhaps the key's owner has only left them. `deleted`: those that a webhook says are gone. `unjoined`:
+    ids of those that Plane lists and the key has not joined.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Resources:
         self._period_issues: Mapping[PeriodKind, TtlCache[str, frozenset[str]]] = {
             kind: TtlCache(periods.ttl) for kind, periods in self.periods.items()
         }
+        self.found: TtlCache[str, frozenset[str]] = TtlCache(self.ttls["issues"])
         self.issue_lists: dict[str, IssueList] = {}
         self.lost: Mapping[str, datetime] = {}
         self.deleted: set[str] = set()
@@ -121,7 +125,7 @@ class Resources:
         return sum(ttl.reads for ttl in self.ttls.values())
 
     def _by_key(self) -> Sequence[TtlCache[str, Any]]:
-        return [*self.of_project.values(), *self._period_issues.values()]
+        return [*self.of_project.values(), *self._period_issues.values(), self.found]
 
     def issues_of(self, period: Period) -> CachedValue[frozenset[str]]:
         """The ids of the issues in a cycle or module."""
@@ -209,7 +213,10 @@ class Resources:
 
     def are_fresh(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether nothing has to be read for a view of these projects."""
-        return self.members.is_fresh and all(self.is_fresh(project, needs) for project in projects)
+        is_found = not needs.pql or self.found[needs.pql].is_fresh
+        return (
+            is_found and self.members.is_fresh and all(self.is_fresh(project, needs) for project in projects)
+        )
 
     def missing(self, projects: Iterable[Project], needs: Needs, since: datetime) -> Iterator[str]:
         """Name the parts of these projects that were neither fresh at `since`, nor read after it, and
@@ -219,6 +226,8 @@ class Resources:
             yield "the list of projects"
         if not self.members.is_current(since):
             yield "the members"
+        if needs.pql and not self.found[needs.pql].is_current(since):
+            yield "the issues that pql finds"
         for project in projects:
             for name, values in self.of_project.items():
                 if not values[project.id].is_current(since):

@@ -15,6 +15,7 @@ from icsfeed.cache.persistence import Persistence
 from icsfeed.cache.refresh import LOST, Refresher
 from icsfeed.cache.resources import TTL_NAMES, PlaneReader, Resources
 from icsfeed.cache.runner import MAX_CONCURRENT_PROJECTS, MEMBERS, Backoff, RefreshRunner
+from icsfeed.cache.search import search_part
 from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
 from icsfeed.errors import NoAccess, PlaneError
@@ -85,10 +86,11 @@ class Workspace:
         )
         self.refreshes = self._runner.stats
         self.features = Features()
-        snapshot_of, full = self.snapshots.snapshot, cache.full.delta
-        self.check = ChangeCheck(name, self.resources, self.features, full, clock)
+        resources, copies, full = self.resources, self.persistence, cache.full.delta
+        snapshot_of = self.snapshots.snapshot
+        self.check = ChangeCheck(name, resources, self.features, full, clock)
         self._refresher = Refresher(
-            name, self.resources, self._runner, self.persistence, snapshot_of, self.check, full, clock
+            name, resources, self._runner, copies, snapshot_of, self.features, self.check, full, clock
         )
         self._budget_wait = BudgetWait(name, self.resources, needs, budget, timer, self._is_refused)
         self.plane = plane.on(RequestPriority(budget, "reader", self._log_wait))
@@ -123,13 +125,15 @@ class Workspace:
         ids = tuple(project.id for project in chosen)
         # Within a second of the last view the same one: hundreds of calendar apps poll at the full hour.
         view = self._views.get((ids, needs))
+        if needs.pql and self.resources.found[needs.pql].value is None:
+            await self.persistence.load_found(needs.pql)
         if view is None:
             if not self.resources.are_fresh(chosen, needs):
                 # Without a request to be had in time there is nothing to wait for.
                 in_vain = self.budget.wait("reader") > until - self._timer()
                 until = self._timer() if in_vain and self.snapshots.can_show(chosen, needs) else until
                 # Feeds that need the same of Plane share a refresh, whatever else they show.
-                work = (ids, needs.named, needs.all_periods)
+                work = (ids, needs.named, needs.all_periods, needs.pql)
                 await self._run(work, partial(self._refresher.refresh, chosen, needs), until)
             view = self._newest_view(projects, chosen, needs)
             if view is not None:
@@ -146,9 +150,23 @@ class Workspace:
         view = self.snapshots.view(projects, readable, needs)
         refused = (project for project in chosen if project not in readable)
         unread = (*refused, *self.resources.lost_of(readable))
+        if view is not None and needs.pql:
+            view = self._with_found(view, needs.pql)
         if view is None or not unread:
             return view
         return replace(view, unread=unread, stamp=(*view.stamp, unread))
+
+    def _with_found(self, view: View, pql: str) -> View | None:
+        found = self.resources.found[pql]
+        if found.value is None or found.read_at is None:
+            return None
+        stamp, read_at = (*view.stamp, found.version), min(view.read_at, found.read_at)
+        return replace(view, found=found.value, stamp=stamp, read_at=read_at)
+
+    def search_error(self, pql: str | None) -> PlaneError | None:
+        """Return why a search could not be made the last time; None when it could."""
+        part = search_part(pql or "")
+        return self._runner.part_backoffs[part].error if pql else None
 
     @property
     def until(self) -> float:
@@ -248,7 +266,12 @@ class Workspace:
 
     async def refresh(self, project: Project, urgency: Urgency) -> None:
         """Read what is not fresh of a project; waits at most the deadline."""
-        work: object = ((project.id,), frozenset[str](), False)  # as in `view`: a reader of it joins this one
+        work: object = (
+            (project.id,),
+            frozenset[str](),
+            False,
+            "",
+        )  # as in `view`: a reader of it joins this one
         await self._run(work, partial(self._refresher.refresh, [project], Needs()), self.until, urgency)
 
     async def refresh_unread(self, urgency: Urgency) -> None:
@@ -263,6 +286,11 @@ class Workspace:
             refresh = partial(self._refresher.refresh_essentials, few)
             await self._run(work, refresh, self._timer() + WINDOW_SECONDS, urgency)
 
+    async def refresh_found(self, urgency: Urgency) -> None:
+        """Read what the searches find that feeds have asked for, where that is not fresh."""
+        if not all(found.is_fresh for found in self.resources.found.values()):
+            await self._run("found", self._refresher.refresh_found, self.until, urgency)
+
     async def refresh_projects(self, urgency: Urgency) -> None:
         """Read which projects there are, when that is not fresh; waits at most the deadline."""
         if not self.resources.projects.is_fresh:
@@ -276,7 +304,7 @@ class Workspace:
         """
         since = self.resources.whole_since = self._clock()
         for _ in range(MAX_SYNC_ATTEMPTS):
-            for backoff in self._backoffs():
+            for backoff in (self._runner.backoff, *self._runner.part_backoffs.values()):
                 backoff.end()
             self.expire()
             until = self._timer() + SYNC_TIMEOUT

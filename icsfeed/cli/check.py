@@ -170,6 +170,9 @@ async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     except FeedError as error:
         yield Finding("error", about, error.reason, error)
         return
+    problem = service.search_problem(name, feed)
+    if problem is not None:
+        yield Finding("error", about, f"{problem.reason}; it shows what was found before", problem)
     for unknown in unknown_names(feed, view):
         yield Finding("warning", about, f"its filter names an unknown {unknown}")
     if not calendar.count:

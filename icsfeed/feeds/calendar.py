@@ -134,7 +134,8 @@ def calendar_of(source: FeedInput, style: Style, workspace: str) -> Calendar:
     Raises NameNotFound and AmbiguousName when the feed names what is not there, or not one person.
     """
     view = source.view
-    selection = select(source.name, source.feed, source.query, view.linked, view.people, source.day.today)
+    today = source.day.today
+    selection = select(source.name, source.feed, source.query, view.linked, view.people, today, view.found)
     todos = {issue.id for _, issue in selection.issues} if style.component == "vtodo" else ()
     if view.linked is not view.snapshots:
         # A filter may name cycles and modules that have ended; texts do not mention those.

@@ -45,6 +45,7 @@ def needs(feed: Feed, query: Query) -> Needs:
         named=frozenset(named - {NONE}),
         all_periods=NONE in named,
         periods=bool({*feed.include} - {"issues"}),
+        pql=feed.pql or "",
     )
 
 
@@ -101,14 +102,19 @@ def select(
     snapshots: Iterable[Snapshot],
     people: Mapping[str, Person],
     today: date,
+    found: Collection[str] | None = None,
 ) -> Selection:
     """Return the items of feed `name`. `feed` is already narrowed by `query`, `snapshots` are its projects'.
 
-    `people` are all of the workspace. Raises NameNotFound and AmbiguousName for the feed's assignees.
+    `people` are all of the workspace; `found`: ids of the issues that its `pql` finds. Raises NameNotFound
+    and AmbiguousName for the feed's assignees.
     """
     selection = Selection()
     for snapshot in snapshots:
-        issues = _passing(snapshot.issues.values(), list(_filters(name, feed, query, snapshot, people)))
+        tests = list(_filters(name, feed, query, snapshot, people))
+        if feed.pql is not None:
+            tests.append(lambda issue: issue.id in (found or ()))
+        issues = _passing(snapshot.issues.values(), tests)
         # Cycles and modules belong to a person's feed only where the person has issues in the project.
         if issues or (feed.assignee is None and not feed.unassigned):
             selection.periods += [(snapshot, period) for period in _periods(feed, query, snapshot, today)]

@@ -20,7 +20,15 @@ import httpx
 from icsfeed.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError, Throttled
 from icsfeed.model import Issue, Label, Listing, OtherProject, Period, PeriodKind, Person, Project, State
 from icsfeed.plane import decode, shapes
-from icsfeed.plane.fetch import LargeResponseTurn, NoSuchPath, fetch, give_key, key_of, open_client
+from icsfeed.plane.fetch import (
+    LargeResponseTurn,
+    NoSuchPath,
+    ParametersRefused,
+    fetch,
+    give_key,
+    key_of,
+    open_client,
+)
 from icsfeed.plane.incremental import Rows
 from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows
 from icsfeed.plane.rate_limit import RequestPriority, RequestSlot
@@ -37,6 +45,8 @@ RECENT_ROWS = 10
 """In the page that looks for changes: mostly there are few."""
 NEWEST_ROWS = 50
 """In the page that looks for changes in all projects of a workspace."""
+NO_PQL = "icsfeed_has_no_such_field = 1"
+"""A search that nothing fits, in a language that knows its fields."""
 MAX_ATTEMPTS = 3
 """At reading a list whose pages shift while they are read."""
 
@@ -149,6 +159,24 @@ class PlaneClient:
         if rows.skipped or times != sorted(times, reverse=True) or (total and not times):
             raise BadAnswer(what, "the list is not in the order of updated_at, or its rows lack a field")
         return WorkspaceRows(tuple(rows.items), total)
+
+    async def found_issues(self, pql: str) -> frozenset[str]:
+        """Read the ids of all issues of the workspace that a search finds. BadAnswer 400: it is no PQL."""
+        path, what = "work-items/", "the issues that pql finds"
+        return frozenset(
+            (await self._list(path, what, decode.required_id, IdRow, order_by="created_at", pql=pql)).items
+        )
+
+    async def is_searched(self) -> bool:
+        """Return whether the list of the workspace's issues follows `pql`, and is not returned as it is."""
+        what = self._what("whether Plane knows pql")
+        parameters = {"pql": NO_PQL, "fields": "id", "per_page": "1"}
+        try:
+            return not shapes.page(await self._get(self._path("work-items/"), parameters, what)).rows
+        except ParametersRefused:
+            return True
+        except ValueError as error:
+            raise BadAnswer(what, f"the answer is not a page of a list: {error}") from None
 
     async def _count(self, what: str) -> int:
         try:

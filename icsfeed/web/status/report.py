@@ -53,7 +53,10 @@ class LinkReport(Struct, frozen=True):
 
 
 class FeedReport(Struct, frozen=True):
-    """A feed, what is in it and what is left out, and who reads it. None: not rendered yet."""
+    """A feed, what is in it and what is left out, and who reads it. None: not rendered yet.
+
+    `problem`: what is to be corrected in it; None: nothing.
+    """
 
     name: str
     title: str | None
@@ -67,6 +70,7 @@ class FeedReport(Struct, frozen=True):
     size: int | None
     last_modified: datetime | None
     readers: tuple[Reader, ...]
+    problem: str | None = None
 
 
 class PushReport(Struct, frozen=True):
@@ -175,6 +179,7 @@ def _feed(service: FeedService, server: ServerState, name: str, feed: Feed, with
         size=cached.rendered.size if cached else None,
         last_modified=cached.rendered.last_modified if cached else None,
         readers=tuple(server.reader_log.readers(name)),
+        problem=problem.reason if (problem := service.search_problem(name, feed)) else None,
     )
 
 
