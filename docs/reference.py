@@ -115,6 +115,8 @@ MEANINGS: Mapping[str, str] = {
     "feeds.*.where.not.assignee": "Excludes issues assigned to one of these people.",
     "feeds.*.where.not.cycle": "Excludes issues in one of these cycles.",
     "feeds.*.where.not.module": "Excludes issues in one of these modules.",
+    "feeds.*.pql": "Only issues that Plane finds with this search in its query language (PQL), in addition to "
+    "`where`. Commercial editions and Cloud.",
     "feeds.*.window": "How far from today the feed reaches. Open overdue issues are always included.",
     "feeds.*.window.past": "How far into the past. Default: no limit.",
     "feeds.*.window.ahead": "How far into the future. Default: no limit.",
