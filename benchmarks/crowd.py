@@ -89,5 +89,5 @@ def _held(made: Iterable[Rendered]) -> int:
 
 
 def _row(what: str, ours: float, theirs: float, unit: str, wanted: float) -> Row:
-    value, beside = round(ours / theirs, 2), "one feed of everything"
-    return Row(what, beside, f"{ours:.3g} {unit}", f"{theirs:.3g} {unit}", value, "x", "max", wanted)
+    value, baseline = round(ours / theirs, 2), "one feed of everything"
+    return Row(what, baseline, f"{ours:.3g} {unit}", f"{theirs:.3g} {unit}", value, "x", "max", wanted)

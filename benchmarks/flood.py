@@ -85,8 +85,8 @@ def served() -> Iterator[tuple[int, str]]:
         env = {**os.environ, "STATE_DIRECTORY": folder}
         demo = _started("demo", "--port", "0", "--json", folder=folder, env=env)
         try:
-            told = json.loads(demo.stdout.readline()) if demo.stdout else {}
-            yield urlsplit(told["url"]).port or 0, urlsplit(told["feeds"]["property"]["ics"]).path
+            started = json.loads(demo.stdout.readline()) if demo.stdout else {}
+            yield urlsplit(started["url"]).port or 0, urlsplit(started["feeds"]["property"]["ics"]).path
         finally:
             demo.terminate()
             demo.wait(20)

@@ -42,21 +42,21 @@ def measure() -> list[Row]:
         bodies = {path: first_good(server.url + path).body for path in paths}
         with _changes(source, server) as count:
             ours = _load(wrk, server, paths, folder)
-            told = count()
+            changed = count()
         packed = (get(server.url + path, {"Accept-Encoding": "gzip"}).body for path in paths)
         wire = on_the_wire(round(sum(map(len, packed)) / FEEDS), "gzip a 200")
         with _static(nginx, folder, bodies) as files:
             theirs = _load(wrk, files, paths, folder)
     return [
         *_rows(ours, theirs, wire),
-        Row("issues changed meanwhile", "", str(told), "", told, "", "min", 1),
+        Row("issues changed meanwhile", "", str(changed), "", changed, "", "min", 1),
     ]
 
 
 def _rows(ours: Load, theirs: Load, wire: str) -> Iterator[Row]:
-    what, beside = f"{CONNECTIONS} connections, {FEEDS} feeds", "nginx, the same files"
+    what, baseline = f"{CONNECTIONS} connections, {FEEDS} feeds", "nginx, the same files"
     yield Row(
-        f"{what}: errors", beside, str(ours.errors), str(theirs.errors), ours.errors, "errors", "max", 0
+        f"{what}: errors", baseline, str(ours.errors), str(theirs.errors), ours.errors, "errors", "max", 0
     )
     for name, one, other in (
         ("p50", ours.median, theirs.median),
@@ -64,11 +64,11 @@ def _rows(ours: Load, theirs: Load, wire: str) -> Iterator[Row]:
         ("longest", ours.longest, theirs.longest),
     ):
         value = round(one / other, 2)
-        yield Row(f"{what}: {name}", beside, f"{one:.3g} ms", f"{other:.3g} ms", value, "x", "", 0)
+        yield Row(f"{what}: {name}", baseline, f"{one:.3g} ms", f"{other:.3g} ms", value, "x", "", 0)
     rate, other = ours.requests / ours.seconds, theirs.requests / theirs.seconds
     value = round(other / rate, 2)
     yield Row(
-        f"{what}: answers a second", beside, f"{rate:,.0f}", f"{other:,.0f}", value, "x fewer", "", 0, wire
+        f"{what}: answers a second", baseline, f"{rate:,.0f}", f"{other:,.0f}", value, "x fewer", "", 0, wire
     )
 
 

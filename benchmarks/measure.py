@@ -13,7 +13,7 @@ BOUNDS = {"min": "at least", "max": "at most"}
 
 class Row(Struct, frozen=True):
     """One line of the table. `value` in `unit` is to be at least (`bound` "min") or at most ("max") `wanted`,
-    or is only told (no bound).
+    or is for information only (no bound).
 
     `ours` and `theirs` say what the value was made of. `wire`: bytes of our body as it is sent, where one is.
     """

@@ -22,12 +22,21 @@ def measure(issues: int) -> list[Row]:
     read, wire = _held(issues, FEEDS)
     what = f"{issues:,} issues of 2 KB and their feed"
     value = round(read - idle, 1)
-    alone, beside, size = _with_readers(issues)
-    held = f"{beside:.0f} MB", f"{alone:.0f} MB"
+    unread, slow_readers, size = _with_readers(issues)
+    held = f"{slow_readers:.0f} MB", f"{unread:.0f} MB"
     slow = f"{READERS} readers who stopped reading a narrowed feed"
     return [
         Row(what, "idle server", f"{read:.0f} MB", f"{idle:.0f} MB", value, "MB more", "max", 60, wire),
-        Row(slow, "none of them", *held, round(beside - alone, 1), "MB more", "max", 30, on_the_wire(size)),
+        Row(
+            slow,
+            "none of them",
+            *held,
+            round(slow_readers - unread, 1),
+            "MB more",
+            "max",
+            30,
+            on_the_wire(size),
+        ),
     ]
 
 

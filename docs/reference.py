@@ -107,6 +107,13 @@ MEANINGS: Mapping[str, str] = {
     "`none`: to nobody.",
     "feeds.*.where.cycle": "Only issues in one of these cycles; `none`: in no cycle. Costs additional "
     "requests to Plane.",
+    "feeds.*.where.project": "Only issues of one of these projects, by key, name or id.",
+    "feeds.*.where.created_by": "Only issues created by one of these people, by e-mail address, name or id.",
+    "feeds.*.where.type": "Only issues of one of these types, by name; `epic`: of any type that Plane calls "
+    "an epic; `none`: without a type. Not in Plane's Community edition.",
+    "feeds.*.where.parent": "Only issues below one of these, at any depth, by key (`PROP-42`) or id; `none`: "
+    "issues that have no parent.",
+    "feeds.*.where.title": "Only issues whose title contains one of these texts.",
     "feeds.*.where.module": "Only issues in one of these modules; `none`: in no module. Costs additional "
     "requests to Plane.",
     "feeds.*.where.not.priority": "Excludes issues with one of these priorities.",
@@ -114,6 +121,11 @@ MEANINGS: Mapping[str, str] = {
     "feeds.*.where.not.label": "Excludes issues with one of these labels.",
     "feeds.*.where.not.assignee": "Excludes issues assigned to one of these people.",
     "feeds.*.where.not.cycle": "Excludes issues in one of these cycles.",
+    "feeds.*.where.not.project": "Excludes issues of these projects.",
+    "feeds.*.where.not.created_by": "Excludes issues that one of these people created.",
+    "feeds.*.where.not.type": "Excludes issues of these types.",
+    "feeds.*.where.not.parent": "Excludes issues below one of these.",
+    "feeds.*.where.not.title": "Excludes issues whose title contains one of these texts.",
     "feeds.*.where.not.module": "Excludes issues in one of these modules.",
     "feeds.*.pql": "Only issues that Plane finds with this search in its query language (PQL), in addition to "
     "`where`. Commercial editions and Cloud.",

@@ -117,29 +117,17 @@ def _attributes(source: str) -> dict[str, str]:
     return {name.lower(): unescape(a or b or c) for name, a, b, c in _ATTRIBUTE.findall(source)}
 
 
-class _List:
-    """An open list. `number` is that of the next item; None: items have bullets."""
-
-    def __init__(self, number: int | None) -> None:
-        self.number = number
-
-    def bullet(self, checked: str | None) -> str:
-        if checked is not None:
-            return "[x] " if checked == "true" else "[ ] "
-        if self.number is None:
-            return "- "
-        self.number += 1
-        return f"{self.number - 1}. "
-
-
 class _TextBuilder:
-    """Collects lines. `_line` is the current one, `_bullet` the prefix of the next line that ends."""
+    """Collects lines. `_line` is the current one, `_bullet` the prefix of the next line that ends.
+
+    `_lists`: for each open list the number of its next item; None: its items have bullets.
+    """
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._line = ""
         self._bullet = ""
-        self._lists: list[_List] = []
+        self._lists: list[int | None] = []
         self._spans: list[bool] = []
         self._link: tuple[str, int] | None = None
         self._quotes = self._pre = self._cells = 0
@@ -224,10 +212,9 @@ class _TextBuilder:
             # The editor gives the first number where a list is cut in two.
             start = _attributes(attributes).get("start", "")
             number = int(start) if re.fullmatch("-?[0-9]{1,9}", start) else 1
-            self._lists.append(_List(number if tag == "ol" else None))
+            self._lists.append(number if tag == "ol" else None)
         elif tag == "li":
-            opened = self._lists[-1] if self._lists else _List(None)
-            self._bullet = opened.bullet(_attributes(attributes).get("data-checked"))
+            self._bullet = self._next_bullet(_attributes(attributes).get("data-checked"))
         elif tag == "blockquote":
             self._quotes += 1
         elif tag == "pre":
@@ -236,6 +223,15 @@ class _TextBuilder:
             self._lines.append("---")
         elif tag == "tr":
             self._row, self._cells = True, 0
+
+    def _next_bullet(self, checked: str | None) -> str:
+        number = self._lists[-1] if self._lists else None
+        if checked is not None:
+            return "[x] " if checked == "true" else "[ ] "
+        if number is None:
+            return "- "
+        self._lists[-1] = number + 1
+        return f"{number}. "
 
     def _close_block(self, tag: str) -> None:
         self._break()

@@ -66,10 +66,7 @@ def web_address(text: str) -> httpx.URL:
     if url.scheme not in ("http", "https") or not host:
         raise InvalidValue("it must begin with https:// or http:// and a host")
     if ":" not in host:
-        try:
-            ascii_host(host)
-        except ValueError as error:
-            raise InvalidValue(str(error)) from None
+        ascii_host(host)
     if url.port is not None and not 0 < url.port <= MAX_PORT:
         raise InvalidValue("it is not a web address: its port must be from 1 to 65535")
     return url

@@ -160,6 +160,10 @@ class Snapshot(Struct, frozen=True, dict=True):
         """Return whether the issue is completed or cancelled."""
         return self.group_of(issue) in DONE_GROUPS
 
+    def type_of(self, issue: Issue) -> ItemType | None:
+        """Return the issue's type; None where Plane has no types, or lists no such one."""
+        return self.types.get(issue.type) if issue.type else None
+
     def revised(self, item: Issue | Period) -> datetime:
         """Return when an item last changed: as Plane says, or as was seen here."""
         return max(item.updated, self.touched.get(item.id, item.updated))
@@ -212,3 +216,8 @@ class View(Struct, frozen=True):
     read_at: datetime
     unread: tuple[Project, ...] = ()
     found: frozenset[str] | None = None
+
+
+def issue_key(issue: Issue, snapshot: Snapshot) -> str:
+    """Return the key that Plane shows, such as PROP-42."""
+    return f"{snapshot.project.key}-{issue.sequence_id}"

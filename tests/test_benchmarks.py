@@ -128,7 +128,7 @@ def test_the_table_has_a_line_for_each_ratio(tmp_path: Path) -> None:
     head, *lines = ran("rendering", folder=tmp_path).splitlines()
     assert head.split()[:2] == ["what", "baseline"]
     assert [line.split()[0] for line in lines] == ["write", "render", "a", "render", "gzip"]
-    assert all(" KB" in line for line in lines), "bytes on the wire stand beside each speed"
+    assert all(" KB" in line for line in lines), "bytes on the wire stand next to each speed"
 
 
 def test_a_calendar_is_as_small_as_gzip_makes_it(tmp_path: Path) -> None:

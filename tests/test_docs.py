@@ -86,7 +86,7 @@ def test_each_configuration_in_the_documents_loads(block: str, tmp_path: Path) -
     data.setdefault("secret", SECRET)
     data.setdefault("workspaces", {"acme": {"url": "https://plane.example.com", "api_key": "key"}})
     (tmp_path / "feeds.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
-    load(tmp_path / "feeds.yaml", VARIABLES)
+    assert load(tmp_path / "feeds.yaml", VARIABLES).feeds.keys() == data.get("feeds", {}).keys()
 
 
 @each_page

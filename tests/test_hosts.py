@@ -4,7 +4,7 @@ import pytest
 
 from icsfeed.config.decode import decode
 from icsfeed.config.schema import Config
-from icsfeed.errors import ConfigError
+from icsfeed.errors import ConfigError, InvalidValue
 from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
 
 
@@ -48,7 +48,7 @@ def test_a_host_name_takes_the_form_that_is_sent(host: str, sent: str) -> None:
     ],
 )
 def test_a_label_that_is_not_allowed_is_refused(host: str) -> None:
-    with pytest.raises(ValueError, match="host name"):
+    with pytest.raises(InvalidValue, match="host name"):
         ascii_host(host)
 
 
@@ -59,7 +59,7 @@ def test_only_the_host_of_an_address_changes() -> None:
 
 @pytest.mark.parametrize("host", ["☕.example", "xn--53h.example", "plane.☕.example"])
 def test_an_address_that_http_clients_refuse_is_refused(host: str) -> None:
-    with pytest.raises(ValueError, match=r"xn--53h is not a label"):
+    with pytest.raises(InvalidValue, match=r"xn--53h is not a label"):
         ascii_address(f"https://{host}/")
 
 
@@ -80,7 +80,7 @@ def test_an_origin_takes_the_form_that_browsers_send(written: str, sent: str) ->
 
 @pytest.mark.parametrize("origin", ["http://[1::2::3]", "http://[10.0.0.1]", "ftp://x"])
 def test_a_text_that_is_not_an_origin_is_refused(origin: str) -> None:
-    with pytest.raises(ValueError, match="address"):
+    with pytest.raises(InvalidValue, match="address"):
         ascii_origin(origin)
 
 

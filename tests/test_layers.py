@@ -40,7 +40,7 @@ PURE = (
     *("ics/component.py", "ics/write.py", "ics/read.py"),
     *("plane/features.py", "plane/incremental.py", "plane/workspace_changes.py"),
     *("plane/webhook.py", "cache/revisions.py"),
-    *("feeds/query.py", "feeds/select.py", "feeds/mapping.py"),
+    *("feeds/query.py", "feeds/filters.py", "feeds/select.py", "feeds/mapping.py"),
     *("feeds/calendar.py", "feeds/rendered.py", "feeds/links.py"),
     *("feeds/automatic_names.py", "feeds/personal.py", "feeds/diagnose.py"),
     *("push/action.py", "push/report.py", "push/plan.py", "push/object.py", "export/plan.py"),

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
-from icsfeed.cache.resources import PERIOD_LISTS
+from icsfeed.cache.resources import PERIOD_LISTS, RESTORED_AGE
 from icsfeed.cache.ttl import relaxed_ttl, stretch_factor
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
@@ -54,6 +54,9 @@ class BackgroundRefresh:
         """Keep the workspace fresh from now on, until `stop` was called as often as this."""
         self._users += 1
         if self._running is None:
+            # Some apps wait for hours until they ask again: an older copy would be shown for that long.
+            since = self._workspace.now() - RESTORED_AGE
+            self._resources.restored = self._resources.restored_since(since)
             self._running = asyncio.create_task(self.run())
 
     async def stop(self) -> bool:

@@ -10,8 +10,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from icsfeed.cache.records import FoundRecord, ProjectRecord, ReadTimes, RosterRecord, from_record, to_record
-from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, Resources
-from icsfeed.cache.snapshots import Snapshots
+from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, RESTORED_AGE, Resources, search_part
+from icsfeed.cache.snapshots import Snapshots, with_links
 from icsfeed.cache.ttl import CachedValue
 from icsfeed.model import Needs, Project, Snapshot
 from icsfeed.plane.incremental import IssueList
@@ -52,9 +52,11 @@ class Persistence:
         self._clock = clock
         self._origin = origin
         self._reader = reader
-        self._loaded: set[str] = set()
+        self._whole: set[str] = set()
         self._digests: dict[str, str] = {}
-        self._saved: dict[str, tuple[object, ...] | None] = {}
+        self._saved: dict[str, tuple[object, ...]] = {}
+        self._saved_times: dict[str, Mapping[str, datetime]] = {}
+        self._saved_roster: tuple[datetime | None, ...] = (None, None)
         self._news: bytes | None = None
         self._loading = asyncio.Lock()
 
@@ -72,12 +74,12 @@ class Persistence:
             await self._save_roster()
 
     @asynccontextmanager
-    async def updating(self, project: Project, *, essentials_only: bool = False) -> AsyncIterator[None]:
+    async def updating(self, project: Project) -> AsyncIterator[None]:
         """The same for a project."""
         async with self._lock(project.id):
             await self.load(project)
             yield
-            await (self._save_essentials(project) if essentials_only else self._save(project))
+            await self._save(project)
 
     @asynccontextmanager
     async def searching(self, pql: str) -> AsyncIterator[None]:
@@ -94,9 +96,14 @@ class Persistence:
         """Load what a search has found, where that is newer than ours."""
         record = await self._store.get_record(self._key(_found_part(pql)), FoundRecord)
         if record is not None and record.origin == self._origin:
-            self._resources.found[pql].merge(record.ids, record.read_at)
+            found = self._resources.found[pql]
+            is_first = found.value is None
+            found.merge(record.ids, record.read_at)
             if record.reader != self._reader:
-                self._resources.found[pql].expire()
+                found.expire()
+            # As with the rest that was restored: readers need not wait for what is as new as that.
+            elif is_first and self._resources.restored and self._clock() - record.read_at < RESTORED_AGE:
+                self._resources.restored.add(search_part(pql))
 
     async def load_roster(self) -> Sequence[Project]:
         """Load the projects and people that were saved, where they are newer than ours."""
@@ -104,8 +111,10 @@ class Persistence:
         roster = await self._store.get_record(self._key("roster"), RosterRecord)
         if roster is not None and roster.origin == self._origin:
             ours = resources.projects.read_at
+            self._saved_roster = (roster.projects_at, roster.people_at)
             if ours is None or ours < roster.projects_at:
                 resources.lost = roster.lost
+                resources.restored.discard("projects")
             resources.deleted |= roster.deleted
             # The saved list may hold more projects than this configuration allows.
             resources.projects.merge(resources.allowed(roster.projects), roster.projects_at)
@@ -131,64 +140,80 @@ class Persistence:
                 frozenset(self._resources.deleted),
             )
             await self._store.put_record(self._key("roster"), roster)
+            self._saved_roster = (roster.projects_at, roster.people_at)
 
     async def save_all_changed(self) -> None:
-        """Save what new names made of projects, and what was read of one before it failed.
+        """Save what new names made of projects, and what was read before a refresh failed or was cancelled.
 
-        One that is being read meanwhile is saved by its reader: nobody must wait for that here.
+        What is being read meanwhile is saved by its reader: nobody must wait for that here.
         """
-        for project in filter(self._is_changed, self._resources.all_projects):
-            async with self._lock(project.id, wait=0.0) as is_free:
+        resources = self._resources
+        if self._saved_roster != (resources.projects.read_at, resources.members.read_at):
+            async with self._lock("roster", wait=0.0) as is_free:
                 if is_free:
-                    await self.load(project)
-                    await self._save(project)
+                    await self.load_roster()
+                    await self._save_roster()
+        for project in filter(self._is_savable, resources.all_projects):
+            if self._is_changed(project) or self._saved_times.get(project.id) != resources.read_times(
+                project
+            ):
+                async with self._lock(project.id, wait=0.0) as is_free:
+                    if is_free:
+                        await self.load(project)
+                        await self._save(project)
 
     async def save_if_changed(self, project: Project) -> None:
         """Save a project whose snapshot is not the one that was saved."""
         if self._is_changed(project):
             await self._save(project)
 
+    def _is_savable(self, project: Project) -> bool:
+        """Whether its issues were read, and no whole snapshot would be replaced by a partial one."""
+        is_read = project.id in self._resources.issue_lists
+        return is_read and (project.id not in self._whole or self._is_whole(project))
+
+    def _is_whole(self, project: Project) -> bool:
+        return self._snapshots.is_current(project) and not self._resources.sparing
+
     def _is_changed(self, project: Project) -> bool:
         return self._saved.get(project.id) != self._snapshots.stamp(project)
 
     async def _save(self, project: Project) -> None:
-        """Save a project: its snapshot when that has changed, and when its parts were read."""
-        if self._resources.sparing:
-            await self._save_essentials(project)
+        """Save a project: its snapshot when that has changed, and when its parts were read.
+
+        A partial snapshot is saved too, until there is a whole one: it is what readers were shown.
+        """
+        snapshots, whole = self._snapshots, self._is_whole(project)
+        snapshot = snapshots.snapshot(project) if whole else snapshots.partial(project, Needs())
+        if snapshot is None or not self._is_savable(project):
             return
-        snapshot, issues = self._snapshots.snapshot(project), self._resources.issue_lists.get(project.id)
-        if snapshot is None or issues is None:
-            return
+        issues = self._resources.issue_lists[project.id]
         stamp, times = self._snapshots.stamp(project), self._resources.read_times(project)
         is_news = self._saved.get(project.id) != stamp
         if is_news:
-            await self._put_snapshot(project, snapshot, issues, whole=True)
+            await self._put_snapshot(project, snapshot, issues, whole=whole)
             self._saved[project.id] = stamp
         digest = self._digests[project.id]
         # After the snapshot: a crash in between leaves times whose digest is not the snapshot's.
-        await self._put_times(project, times, issues)
+        reads = ReadTimes(digest, times, issues.whole_at)
+        await self._store.put_record(self._key("reads", project.id), reads)
+        self._saved_times[project.id] = times
         if is_news and self.is_shared:
             await self._store.put(self._key("news"), digest.encode())
-
-    async def _save_essentials(self, project: Project) -> None:
-        """Save what was read of a project before it is complete, where nothing of it was saved."""
-        snapshot = self._snapshots.snapshot(project) or self._snapshots.partial(project, Needs())
-        issues = self._resources.issue_lists.get(project.id)
-        is_saved = project.id in self._loaded or project.id in self._digests
-        if not is_saved and snapshot is not None and issues is not None:
-            await self._put_snapshot(project, snapshot, issues, whole=False)
-            await self._put_times(project, self._resources.read_times(project), issues)
 
     async def _put_snapshot(
         self, project: Project, snapshot: Snapshot, issues: IssueList, *, whole: bool
     ) -> None:
-        encoded = await asyncio.to_thread(lambda: encode(to_record(snapshot, issues, whole=whole)))
+        links = {
+            period.id: linked
+            for period in snapshot.periods.values()
+            if period.issues is None and (linked := self._resources.issues_of(period).value) is not None
+        }
+        encoded = await asyncio.to_thread(lambda: encode(to_record(snapshot, issues, links, whole=whole)))
         await self._store.put(self._key("project", project.id), encoded)
         self._digests[project.id] = sha256(encoded).hexdigest()
-
-    async def _put_times(self, project: Project, times: Mapping[str, datetime], issues: IssueList) -> None:
-        record = ReadTimes(self._digests[project.id], times, issues.whole_at)
-        await self._store.put_record(self._key("reads", project.id), record)
+        if whole:
+            self._whole.add(project.id)
 
     async def sync_from_peers(self) -> None:
         """Load what other replicas have read, once one of them has saved something new."""
@@ -203,6 +228,7 @@ class Persistence:
         # One at a time: a refresh and `sync_from_peers` may load the same project at the same moment.
         async with self._loading:
             times = await self._store.get_record(self._key("reads", project.id), ReadTimes)
+            self._saved_times[project.id] = times.at if times is not None else {}
             is_empty = self._resources.issues[project.id].value is None
             ours = self._resources.read_times(project)
             is_news = times is not None and any(
@@ -235,15 +261,17 @@ class Persistence:
             snapshot, issues = await asyncio.to_thread(lambda: from_record(record))
         except ValueError:  # another version's shape
             return False
-        # From now on a partial snapshot must not replace what is stored, even where ours is empty.
-        self._loaded.add(project.id)
+        linked = with_links(snapshot, record.links)
         if record.whole:
-            self._merge(project, snapshot, issues, {"issues": issues.read_at, **(at or {})}, issues.read_at)
+            # From now on a partial snapshot must not replace what is stored, even where ours is empty.
+            self._whole.add(project.id)
+            self._merge(project, linked, issues, {"issues": issues.read_at, **(at or {})}, issues.read_at)
             if self._snapshots.merge(project, snapshot, issues.read_at):
                 self._digests[project.id] = digest
                 self._saved[project.id] = self._snapshots.stamp(project)
         elif at is not None:
-            self._merge(project, snapshot, issues, at, None)
+            self._merge(project, linked, issues, at, None)
+            self._snapshots.merge_partial(project, snapshot)
             self._digests[project.id] = digest
         return at is not None
 
@@ -279,6 +307,7 @@ class Persistence:
                 part.merge(value, read_at)
 
     def _confirm(self, project: Project, times: ReadTimes) -> None:
+        self._resources.restored.discard(project.id)
         for name, part in self._resources.parts(project):
             if name in times.at:
                 part.confirm(times.at[name])

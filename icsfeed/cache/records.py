@@ -52,14 +52,16 @@ class ProjectRecord(Struct, frozen=True):
     """A project's snapshot, with the people it was built with, and its issue list.
 
     Each issue is stored once, in `batches`. The snapshot and the list have only those that the other has
-    not: where Plane has moved the completion of a done issue, say. Of one that is not `whole` only those
-    parts count whose time is among the `ReadTimes`.
+    not: where Plane has moved the completion of a done issue, say. `links` has the issues of the periods that
+    have none in the snapshot, as far as they were read. Of one that is not `whole` only those parts count
+    whose time is among the `ReadTimes`.
     """
 
     snapshot: Snapshot
     issues: IssueList
     batches: tuple[bytes, ...]
     whole: bool = True
+    links: Mapping[str, frozenset[str]] = {}
 
 
 class ReadTimes(Struct, frozen=True):
@@ -73,8 +75,10 @@ class ReadTimes(Struct, frozen=True):
     whole_at: datetime
 
 
-def to_record(snapshot: Snapshot, issues: IssueList, *, whole: bool = True) -> ProjectRecord:
-    """Return the record of a snapshot and an issue list.
+def to_record(
+    snapshot: Snapshot, issues: IssueList, links: Mapping[str, frozenset[str]] = {}, *, whole: bool = True
+) -> ProjectRecord:
+    """Return the record of a snapshot, an issue list, and `links` that are not in the snapshot.
 
     The issues are encoded in batches, since no other thread runs while msgspec encodes.
     """
@@ -86,7 +90,7 @@ def to_record(snapshot: Snapshot, issues: IssueList, *, whole: bool = True) -> P
         encode(IssueBatch(tuple(common[start : start + BATCH_ISSUES])))
         for start in range(0, len(common), BATCH_ISSUES)
     )
-    return ProjectRecord(replace(snapshot, issues=own), replace(issues, items=others), batches, whole)
+    return ProjectRecord(replace(snapshot, issues=own), replace(issues, items=others), batches, whole, links)
 
 
 def from_record(record: ProjectRecord) -> tuple[Snapshot, IssueList]:

@@ -1,5 +1,6 @@
 """Reading what is not fresh of a workspace, and no more of its issues than has changed."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -8,9 +9,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from icsfeed.cache.change_check import ChangeCheck
-from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, PlaneReader, ProjectList, Resources
+from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, PlaneReader, ProjectList, Resources, search_part
 from icsfeed.cache.runner import MEMBERS, Part, RefreshRunner
-from icsfeed.cache.search import found_issues, search_part
+from icsfeed.cache.search import found_issues
 from icsfeed.errors import NoAccess
 from icsfeed.model import Issue, Listing, Needs, Person, Project, Snapshot
 from icsfeed.plane.features import Features
@@ -30,9 +31,7 @@ class SharedCopies(Protocol):
     def updating_roster(self) -> AbstractAsyncContextManager[None]:
         """Load the newest projects and people before, save them after, and lock others out meanwhile."""
 
-    def updating(
-        self, project: Project, *, essentials_only: bool = False
-    ) -> AbstractAsyncContextManager[None]:
+    def updating(self, project: Project) -> AbstractAsyncContextManager[None]:
         """The same for a project."""
 
     def searching(self, pql: str) -> AbstractAsyncContextManager[None]:
@@ -156,6 +155,7 @@ class Refresher:
         async def refresh() -> None:
             async with self._copies.updating_roster():
                 await self._resources.projects.get_or_refresh(partial(self._read_projects, plane))
+                self._resources.restored.discard("projects")
             await self._copies.save_all_changed()
 
         await self._runner.measure(refresh())
@@ -202,6 +202,7 @@ class Refresher:
         if not resources.members.is_fresh:
             async with self._copies.updating_roster():
                 await resources.members.get_or_refresh(read)
+                resources.restored.discard(MEMBERS)
 
     async def refresh_found(self, plane: PlaneReader) -> None:
         """Read what the searches find that feeds have asked for, where that is not fresh."""
@@ -217,6 +218,7 @@ class Refresher:
             if not self._resources.found[pql].is_fresh:
                 async with self._copies.searching(pql):
                     await self._resources.found[pql].get_or_refresh(read)
+                    self._resources.restored.discard(search_part(pql))
 
         return search_part(pql), search
 
@@ -227,12 +229,8 @@ class Refresher:
             # Readers may see the issues from now on, and must not see older ones after a crash.
             await self._copies.save_if_changed(project)
             await self._refresh_names(project, plane)
-            for kind, periods in PERIOD_LISTS.items() if self._resources.reads_periods(needs) else ():
-                await self._refresh_list(project, periods, plane)
-                for period in self._resources.periods_to_read(project, needs):
-                    if period.kind == kind:
-                        read = partial(plane.period_issues, period)
-                        await self._resources.issues_of(period).get_or_refresh(read)
+            if self._resources.reads_periods(needs):
+                await self._refresh_periods(project, needs, plane)
             # An issue may refer to a state, label or person that is newer than the lists: those are read
             # again at once. What they do not have then (a triage state) is not looked for any more.
             if self._resources.unknown_ids(project) - self._unlisted:
@@ -240,10 +238,27 @@ class Refresher:
                 await self._refresh_names(project, plane)
                 await self._members(plane)
                 self._unlisted |= self._resources.unknown_ids(project)
+            self._resources.restored.discard(project.id)
+
+    async def _refresh_periods(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
+        """Read the cycles and modules, and then their issues.
+
+        Feeds that have cycles and modules as events need both lists, and can do without the issues, which
+        take a request for each. Where one list fails, the issues of the other are still read.
+        """
+        lists = (self._refresh_list(project, periods, plane) for periods in PERIOD_LISTS.values())
+        results = await asyncio.gather(*lists, return_exceptions=True)
+        await self._copies.save_if_changed(project)
+        for period in self._resources.periods_to_read(project, needs):
+            read = partial(plane.period_issues, period)
+            await self._resources.issues_of(period).get_or_refresh(read)
+        for result in results:
+            if result is not None:
+                raise result
 
     async def _essentials(self, project: Project, plane: PlaneReader) -> None:
         """Read what every feed needs of a project; the rest may follow when all projects have that."""
-        async with self._copies.updating(project, essentials_only=True):
+        async with self._copies.updating(project):
             await self._refresh_issues(project, plane)
             await self._refresh_names(project, plane)
 

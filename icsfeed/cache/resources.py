@@ -59,6 +59,8 @@ PERIOD_LISTS: Mapping[PeriodKind, ProjectList] = {
 """What some feeds need besides. The issues of each cycle and module are read separately, at the same TTL."""
 ESSENTIALS = ("issues", *(each.name for each in NAME_LISTS))
 OF_PROJECT = (*ESSENTIALS, *(each.name for each in PERIOD_LISTS.values()))
+RESTORED_AGE = timedelta(hours=1)
+"""Copies from before a restart that are younger are shown until Plane has been read, without waiting."""
 TTL_NAMES = ("projects", "members", *OF_PROJECT)
 """The keys of the configuration's `cache:` that are times to live of what is read here."""
 
@@ -74,7 +76,8 @@ class Resources:
     the issues go on from. Issues that were last read whole before `whole_since` are read whole the next
     time. `lost`: the projects that Plane no longer lists, and since when. Their last values are shown:
     perhaps the key's owner has only left them. `deleted`: those that a webhook says are gone. `unjoined`:
-    ids of those that Plane lists and the key has not joined.
+    ids of those that Plane lists and the key has not joined. `restored`: what was loaded from the store and
+    not read since: `projects`, `members`, ids of projects, and searches (`search_part`).
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class Resources:
         self.lost: Mapping[str, datetime] = {}
         self.deleted: set[str] = set()
         self.unjoined: frozenset[str] = frozenset()
+        self.restored: set[str] = set()
         self.whole_since = datetime.min.replace(tzinfo=UTC)
         self.keys = keys
         self._clock = clock
@@ -202,6 +206,21 @@ class Resources:
         """Whether its cycles and modules were ever read."""
         return all(values[project.id].value is not None for values in self.periods.values())
 
+    def restored_since(self, since: datetime) -> set[str]:
+        """Return what was read since then, and has not been expired; the keys are those of `restored`."""
+        values: dict[str, CachedValue[Any]] = {"projects": self.projects, "members": self.members}
+        values |= {project.id: self.issues[project.id] for project in self.all_projects}
+        current = {key: value.read_at for key, value in values.items() if not value.is_expired}
+        return {key for key, read_at in current.items() if read_at is not None and read_at >= since}
+
+    def stale(self, projects: Iterable[Project], needs: Needs) -> set[str]:
+        """Return what has to be read for a view of these projects; the keys are those of `restored`."""
+        ids = {project.id for project in projects if not self.is_fresh(project, needs)}
+        is_fresh = {"projects": self.projects.is_fresh, "members": self.members.is_fresh}
+        if needs.pql:
+            is_fresh[search_part(needs.pql)] = self.found[needs.pql].is_fresh
+        return ids | {key for key, fresh in is_fresh.items() if not fresh}
+
     def is_fresh(self, project: Project, needs: Needs) -> bool:
         """Whether nothing of a project has to be read for these needs, or nothing can be."""
         if project.id in self.lost:
@@ -213,10 +232,7 @@ class Resources:
 
     def are_fresh(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether nothing has to be read for a view of these projects."""
-        is_found = not needs.pql or self.found[needs.pql].is_fresh
-        return (
-            is_found and self.members.is_fresh and all(self.is_fresh(project, needs) for project in projects)
-        )
+        return self.stale(projects, needs) <= {"projects"}
 
     def missing(self, projects: Iterable[Project], needs: Needs, since: datetime) -> Iterator[str]:
         """Name the parts of these projects that were neither fresh at `since`, nor read after it, and
@@ -261,6 +277,7 @@ class Resources:
 
     def expire(self, project: Project, names: Container[str]) -> None:
         """Let the issues, cycles or modules (`names`) of a project be read again."""
+        self.restored.discard(project.id)
         for name, values in self.of_project.items():
             if name in names:
                 values[project.id].expire()
@@ -275,6 +292,7 @@ class Resources:
 
     def expire_all(self) -> None:
         """Let everything be read again."""
+        self.restored.clear()
         for value in (self.projects, self.members):
             value.expire()
         for values in self._by_key():
@@ -293,6 +311,7 @@ class Resources:
         for value, of_other in pairs:
             if of_other.value is not None and not of_other.is_fresh:
                 value.expire()
+        self.restored.clear()
 
     def stretch(self, factor: float) -> None:
         """Let values stay fresh for so many times as long as configured, from their next reading on."""
@@ -303,6 +322,11 @@ class Resources:
         """Cancel the reads that are under way."""
         for ttl in self.ttls.values():
             await ttl.close()
+
+
+def search_part(pql: str) -> str:
+    """Return the name of a search among the parts of a workspace that are read."""
+    return f"pql {pql}"
 
 
 def is_asked(period: Period, needs: Needs) -> bool:

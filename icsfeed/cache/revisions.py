@@ -68,13 +68,14 @@ def differing(old: Snapshot, new: Snapshot) -> frozenset[str]:
         *_unequal(old.states, new.states),
         *_unequal(old.labels, new.labels),
         *_unequal(old.people, new.people),
+        *_unequal(old.types, new.types),
     }
     if renamed:
         ids.update(
             id_
             for id_, issue in new.issues.items()
             if not renamed.isdisjoint(
-                (*issue.labels, *issue.assignees, issue.state, *mentioned_ids(issue.text))
+                (*issue.labels, *issue.assignees, issue.state, issue.type, *mentioned_ids(issue.text))
             )
         )
     for id_ in old.periods.keys() | new.periods.keys():
@@ -157,6 +158,7 @@ def _shown(issue: Issue, snapshot: Snapshot) -> tuple[object, ...]:
         (state.name, state.group) if state else None,
         sorted(snapshot.labels[label].name for label in issue.labels if label in snapshot.labels),
         sorted(people[person].name for person in issue.assignees if person in people),
+        kind.name if (kind := snapshot.type_of(issue)) else None,
         {(period.kind, period.name) for period in snapshot.links.get(issue.id, ())},
     )
 

@@ -14,11 +14,6 @@ NO_PQL = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 """How Plane answers to a text that is no PQL."""
 
 
-def search_part(pql: str) -> str:
-    """Return the name of a search among the parts of a workspace that are read."""
-    return f"pql {pql}"
-
-
 async def found_issues(plane: PlaneReader, features: Features, pql: str, now: datetime) -> frozenset[str]:
     """Return the ids of the issues that a search finds.
 

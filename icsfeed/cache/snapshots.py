@@ -28,17 +28,11 @@ class Snapshots:
         snapshots = tuple(filter(None, (self._newest(project, needs) for project in chosen)))
         if people is None or len(snapshots) < len(chosen):
             return None
-        asked = [
-            period
-            for snapshot in snapshots
-            for period in snapshot.periods.values()
-            if period.issues is None and is_asked(period, needs)
-        ]
-        # Ended periods: their issues are read for the feeds that ask, and not shown to the others.
+        asked = _asked(snapshots, needs)
         links = {period.id: resources.issues_of(period).value for period in asked}
         if None in links.values():
             return None
-        linked = tuple(_with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
+        linked = tuple(with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
         now = self._clock()
         moments = [self._read_at.get(project.id) or resources.read_at(project) or now for project in chosen]
 
@@ -56,8 +50,10 @@ class Snapshots:
 
     def can_show(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether there would be a view of these projects. Not remembered, as one shown to readers is."""
-        snapshots = (self.snapshot(project) or self.partial(project, needs) for project in projects)
-        return self._resources.members.value is not None and all(snapshots)
+        snapshots = [self.snapshot(project) or self.partial(project, needs) for project in projects]
+        asked = _asked(filter(None, snapshots), needs)
+        are_linked = all(self._resources.issues_of(period).value is not None for period in asked)
+        return self._resources.members.value is not None and all(snapshots) and are_linked
 
     def snapshot(self, project: Project) -> Snapshot | None:
         """Return the project's snapshot, built again only when a part of it has changed.
@@ -91,10 +87,18 @@ class Snapshots:
             return None
         return with_revisions(self._partial.get(project.id), new, self._seen_at(project))
 
-    def stamp(self, project: Project) -> tuple[object, ...] | None:
-        """Return a value that differs whenever the project's snapshot has changed; None: there is none."""
+    def stamp(self, project: Project) -> tuple[object, ...]:
+        """Return a value that differs whenever the project's snapshot, or any part of it, has changed."""
         self.snapshot(project)
-        return self._stamps.get(project.id)
+        return (self._stamps.get(project.id), *self._stamp(project, self._resources.periods_of(project)))
+
+    def is_current(self, project: Project) -> bool:
+        """Whether the project's snapshot has all that was read of it by now."""
+        return self.snapshot(project) is not None and self._linked_periods(project) is not None
+
+    def merge_partial(self, project: Project, snapshot: Snapshot) -> None:
+        """Continue from a stored partial snapshot, where there is no other."""
+        self._partial.setdefault(project.id, snapshot)
 
     def merge(self, project: Project, snapshot: Snapshot, read_at: datetime) -> bool:
         """Continue from a stored snapshot, whose parts have been merged into the resources already.
@@ -156,7 +160,17 @@ class Snapshots:
         return max((*filter(None, moments), *read_times), default=self._clock())
 
 
-def _with_links(snapshot: Snapshot, links: Mapping[str, frozenset[str] | None]) -> Snapshot:
+def _asked(snapshots: Iterable[Snapshot], needs: Needs) -> Sequence[Period]:
+    """Return the periods whose issues are needed and not in the snapshots.
+
+    Those have ended: their issues are read for the feeds that ask, and not shown to the others.
+    """
+    periods = (period for snapshot in snapshots for period in snapshot.periods.values())
+    return [period for period in periods if period.issues is None and is_asked(period, needs)]
+
+
+def with_links(snapshot: Snapshot, links: Mapping[str, frozenset[str] | None]) -> Snapshot:
+    """Return the snapshot with these issues of periods, by the id of the period."""
     periods = {
         period.id: replace(period, issues=links.get(period.id, period.issues))
         for period in snapshot.periods.values()

@@ -42,15 +42,16 @@ class CachedValue(Generic[T]):
 
     A value outlives its freshness: only a newer one replaces it, never a failure. `version` counts how often
     it has changed. A read that finds nothing changed keeps the old object, so that nothing has to be built
-    from it again.
+    from it again. `is_expired`: it is to be read again for another reason than its age.
     """
 
-    __slots__ = ("_fresh_until", "_stale_at", "_ttl", "read_at", "value", "version")
+    __slots__ = ("_fresh_until", "_stale_at", "_ttl", "is_expired", "read_at", "value", "version")
 
     def __init__(self, ttl: Ttl) -> None:
         self.value: T | None = None
         self.version = 0
         self.read_at: datetime | None = None
+        self.is_expired = False
         self._ttl = ttl
         # The same moment twice: the timer decides what is fresh, since a clock may be set back; only the
         # clock can be compared with a `since`.
@@ -73,16 +74,12 @@ class CachedValue(Generic[T]):
             self.read_at >= since or (stale_at is not None and stale_at > since)
         )
 
-    @property
-    def is_expired(self) -> bool:
-        """Whether it has to be read again, and not because it is old."""
-        return self.read_at is not None and self._fresh_until == -inf
-
     def expire(self) -> None:
         """Let the next `get_or_refresh` read it again."""
+        self.is_expired = True
         if self.is_fresh and self._stale_at is not None:
+            self._fresh_until = -inf
             self._stale_at = min(self._stale_at, self._ttl.clock())
-        self._fresh_until = -inf
 
     async def get_or_refresh(self, read: Callable[[], Awaitable[T]]) -> T:
         """Return the value, read first when it is not fresh: once for all who ask meanwhile.
@@ -117,6 +114,7 @@ class CachedValue(Generic[T]):
             self.value = value
             self.version += 1
         self.read_at = read_at
+        self.is_expired = False
         self._fresh_until = self._ttl.timer() + fresh_for
         self._stale_at = self._ttl.clock() + timedelta(seconds=min(fresh_for, MAX_FRESH_SECONDS))
         return self.value

@@ -13,12 +13,11 @@ from icsfeed.cache.budget_wait import LOGGED_WAIT_SECONDS, BudgetWait
 from icsfeed.cache.change_check import ChangeCheck
 from icsfeed.cache.persistence import Persistence
 from icsfeed.cache.refresh import LOST, Refresher
-from icsfeed.cache.resources import TTL_NAMES, PlaneReader, Resources
+from icsfeed.cache.resources import TTL_NAMES, PlaneReader, Resources, search_part
 from icsfeed.cache.runner import MAX_CONCURRENT_PROJECTS, MEMBERS, Backoff, RefreshRunner
-from icsfeed.cache.search import search_part
 from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
-from icsfeed.errors import NoAccess, PlaneError
+from icsfeed.errors import FeedError, NoAccess, PlaneError
 from icsfeed.model import Needs, Project, View
 from icsfeed.plane.features import Features
 from icsfeed.plane.rate_limit import WINDOW_SECONDS, Budget, RequestPriority, Urgency
@@ -111,10 +110,13 @@ class Workspace:
         """Return the chosen projects, refreshed when they are not fresh.
 
         Waits at most the deadline (or `until`, see there) and then returns the newest good copy, or None
-        where there is none: `last_error` says why and `retry_after` when to ask again. Raises what
-        `choose` raises.
+        where there is none: `last_error` says why and `retry_after` when to ask again. Does not wait for what
+        is read for the first time since a restart. Raises what `choose` raises.
         """
         until = self.until if until is None else until
+        if needs.pql and self.resources.found[needs.pql].value is None:
+            await self.persistence.load_found(needs.pql)
+        until = self._timer() if self._can_show_restored(choose, needs) else until
         if not self.resources.projects.is_fresh:
             await self._run("projects", self._refresher.refresh_projects, until)
         projects = self.resources.projects.value
@@ -125,13 +127,11 @@ class Workspace:
         ids = tuple(project.id for project in chosen)
         # Within a second of the last view the same one: hundreds of calendar apps poll at the full hour.
         view = self._views.get((ids, needs))
-        if needs.pql and self.resources.found[needs.pql].value is None:
-            await self.persistence.load_found(needs.pql)
         if view is None:
             if not self.resources.are_fresh(chosen, needs):
                 # Without a request to be had in time there is nothing to wait for.
                 in_vain = self.budget.wait("reader") > until - self._timer()
-                until = self._timer() if in_vain and self.snapshots.can_show(chosen, needs) else until
+                until = self._timer() if in_vain and self._can_show(chosen, needs) else until
                 # Feeds that need the same of Plane share a refresh, whatever else they show.
                 work = (ids, needs.named, needs.all_periods, needs.pql)
                 await self._run(work, partial(self._refresher.refresh, chosen, needs), until)
@@ -139,6 +139,20 @@ class Workspace:
             if view is not None:
                 self._views[ids, needs] = view
         return view
+
+    def _can_show_restored(self, choose: Choose, needs: Needs) -> bool:
+        """Whether the view is complete, and all that is not fresh in it was restored."""
+        restored = self.resources.restored
+        try:
+            chosen = choose(self.resources.all_projects) if restored else ()
+        except FeedError:  # the restored list may lack what the feed names
+            return False
+        is_restored = bool(restored) and self.resources.stale(chosen, needs) <= restored
+        return is_restored and self._can_show(chosen, needs)
+
+    def _can_show(self, chosen: Sequence[Project], needs: Needs) -> bool:
+        is_found = not needs.pql or self.resources.found[needs.pql].value is not None
+        return is_found and self.snapshots.can_show(chosen, needs)
 
     def _newest_view(
         self, projects: tuple[Project, ...], chosen: Sequence[Project], needs: Needs

@@ -79,8 +79,9 @@ def check_config(config: Config) -> Iterator[Finding]:
     proxy = config.auth_proxy
     if proxy is not None and proxy.secret is None:
         text = (
-            f"has no secret: whoever can reach this port from {', '.join(proxy.networks)} can put any e-mail "
-            f"address into {proxy.header}; set a secret, and let the proxy drop that header from requests"
+            f"has no secret: anybody who can reach this port from {', '.join(proxy.networks)} can put any "
+            f"e-mail address into {proxy.header}; set a secret, and let the proxy drop that header from "
+            "requests"
         )
         yield Finding("warning", "auth_proxy", text)
 

@@ -154,6 +154,8 @@ def push(
     Changes and deletes only what icsfeed has written there. If the feed has become empty, or more would be
     deleted than the configuration allows, nothing is deleted without --force.
     """
+    from msgspec.structs import replace
+
     from icsfeed.push.run import PushContext, push_all
     from icsfeed.server.build import utc_now
     from icsfeed.store.store import open_store
@@ -165,28 +167,19 @@ def push(
         cancel_on_sigterm()
         store = open_store(config.store.reveal(), os.environ)
         reports: list[TargetReport] = []
-        with show_push_progress(wanted=not as_json) as progress:
+        with show_push_progress(wanted=not as_json) as events:
 
             def take(report: TargetReport) -> None:
                 reports.append(report)
-                if not as_json:
-                    progress.show(report)
+                events.report(report)
 
             try:
                 async with open_feeds(config, store) as service:
                     # Copies in the store may be as old as the last command: a push reads Plane again.
                     service.expire()
                     context = PushContext(push_lock_folder, store, utc_now)
-                    await push_all(
-                        names,
-                        service,
-                        context,
-                        take,
-                        progress.count,
-                        progress.wait,
-                        dry_run=dry_run,
-                        force=force,
-                    )
+                    heard = replace(events, report=take)
+                    await push_all(names, service, context, heard, dry_run=dry_run, force=force)
             finally:
                 # Also after an error or SIGTERM: a script must learn what was written.
                 if as_json and reports:

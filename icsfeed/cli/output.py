@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from icsfeed.doctor.verdict import ClientRemark, Verdict
     from icsfeed.export.run import ExportResult
     from icsfeed.feeds.service import FeedService
-    from icsfeed.push.report import TargetReport
+    from icsfeed.push.report import PushEvents, TargetReport
     from icsfeed.server.live_status import LiveState
 
 
@@ -130,32 +130,27 @@ def _show_error(text: str, lines: list[str]) -> None:
 
 
 class PushBars:
-    """A progress bar for each target; without `bars` only reports are printed."""
+    """A progress bar for each target."""
 
-    def __init__(self, bars: Progress | None) -> None:
+    def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
     def count(self, target: str, done: int, total: int) -> None:
         """Show how many of how many writes are done."""
-        if self._bars is not None:
-            self._bars.update(self._task(target), completed=done, total=total)
+        self._bars.update(self._task(target), completed=done, total=total)
 
     def wait(self, target: str, reason: str) -> None:
         """Show what the push waits for; an empty reason: it goes on."""
-        if self._bars is not None:
-            self._bars.update(self._task(target), reason=reason, refresh=True)
+        self._bars.update(self._task(target), reason=reason, refresh=True)
 
     def _task(self, target: str) -> TaskID:
-        if self._bars is not None and target not in self._tasks:
+        if target not in self._tasks:
             self._tasks[target] = self._bars.add_task(target, total=None, reason="")
         return self._tasks[target]
 
     def show(self, report: TargetReport) -> None:
         """Print what a push did, in place of its bar."""
-        if self._bars is None:
-            show_report(report)
-            return
         self._bars.remove_task(self._task(report.target))
         # A running bar would be drawn into the lines of the report.
         self._bars.stop()
@@ -164,10 +159,12 @@ class PushBars:
 
 
 @contextmanager
-def show_push_progress(*, wanted: bool) -> Iterator[PushBars]:
-    """Show the bars of a push until the end of the block, if standard error is a terminal."""
+def show_push_progress(*, wanted: bool) -> Iterator[PushEvents]:
+    """Yield what prints the reports of a push, and shows its bars if standard error is a terminal."""
+    from icsfeed.push.report import PushEvents
+
     if not (wanted and sys.stderr.isatty()):
-        yield PushBars(None)
+        yield PushEvents(report=show_report) if wanted else PushEvents()
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -179,15 +176,13 @@ def show_push_progress(*, wanted: bool) -> Iterator[PushBars]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[reason]}", markup=False),
     )
-    bars = Progress(
-        *columns,
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
+    console = Console(stderr=True)
+    progress = Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
-    with bars:
-        yield PushBars(bars)
+    with progress:
+        bars = PushBars(progress)
+        yield PushEvents(bars.count, bars.wait, bars.show)
 
 
 @asynccontextmanager
@@ -196,29 +191,14 @@ async def show_reading_progress(service: FeedService, *, wanted: bool) -> AsyncI
     if not (wanted and sys.stderr.isatty()):
         yield
         return
-    import asyncio
-
     from rich.console import Console
+
+    from icsfeed.push.read_feed import reading_progress
 
     # Standard error: standard output may be a pipe, and holds nothing but results.
     with Console(stderr=True).status("reading Plane") as line:
-
-        async def follow() -> None:
-            while True:
-                parts = []
-                for workspace in service.workspaces.values():
-                    count = len(workspace.resources.all_projects)
-                    part = f"{workspace.name}: {workspace.projects_read} of {count} projects read"
-                    parts.append(f"{part}, {workspace.waiting}" if workspace.waiting else part)
-                line.update("; ".join(parts) or "reading Plane")
-                await asyncio.sleep(0.5)
-
-        following = asyncio.create_task(follow())
-        try:
+        async with reading_progress(service, line.update):
             yield
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
 
 
 def show_exported(result: ExportResult) -> None:

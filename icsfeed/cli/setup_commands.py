@@ -17,7 +17,7 @@ from icsfeed.cli.support import (
     open_feeds,
     run,
     set_up_logs,
-    write_new_file,
+    write_file,
 )
 
 
@@ -36,7 +36,7 @@ def init(output: str, schema: bool) -> None:
     if schema:
         show_json(json_schema(), indent=2)
         return
-    write_new_file(Path(output), example_text())
+    write_file(Path(output), example_text().encode(), new=True)
     option = "" if output == "feeds.yaml" else f" --config {output}"
     click.echo(
         f"Wrote {output}. Edit it, set PLANE_API_KEY and ICSFEED_SECRET, then run: icsfeed check{option}"

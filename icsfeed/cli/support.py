@@ -129,29 +129,17 @@ def set_up_logs(level: str, secrets: Iterable[str] = ()) -> None:
         raise click.UsageError(f"LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL{hint}") from None
 
 
-def write_file(path: Path, body: bytes) -> None:
-    """Write a file, or end the process with the reason."""
-    try:
-        path.write_bytes(body)
-    except OSError as error:
-        _fail_to_write(path, error.strerror)
-
-
-def write_new_file(path: Path, text: str) -> None:
-    """Write a file that does not exist yet, or end the process with the reason."""
+def write_file(path: Path, body: bytes, *, new: bool = False) -> None:
+    """Write a file, or end the process with the reason. `new`: it must not exist yet."""
     try:
         # "x" instead of a look before: a file that appears in between is not overwritten either.
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        _fail_to_write(path, "it already exists; move it, or give another name with -o")
+        with path.open("xb" if new else "wb") as file:
+            file.write(body)
     except OSError as error:
-        _fail_to_write(path, error.strerror)
-
-
-def _fail_to_write(path: Path, reason: str | None) -> NoReturn:
-    print_line(f"icsfeed: cannot write {path}: {reason}", err=True)
-    sys.exit(EXIT_CANNOT_WRITE)
+        exists = isinstance(error, FileExistsError)
+        reason = "it already exists; move it, or give another name with -o" if exists else error.strerror
+        print_line(f"icsfeed: cannot write {path}: {reason}", err=True)
+        sys.exit(EXIT_CANNOT_WRITE)
 
 
 @asynccontextmanager
@@ -193,7 +181,7 @@ async def open_store_of_names(config: Config) -> Store:
 async def render_feed(service: FeedService, name: str, query: Query) -> Rendered:
     """Return the rendered feed. Raise Plane's error if there is no copy.
 
-    UnknownFeed suggests a name: unlike a web client, whoever runs a command may know all of them.
+    UnknownFeed suggests a name: unlike a web client, somebody who runs a command may know all of them.
     """
     try:
         return await service.rendered(name, query)

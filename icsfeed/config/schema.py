@@ -31,10 +31,10 @@ DateMode: TypeAlias = Literal["due", "span", "start-and-due"]
 DoneMode: TypeAlias = Literal["cancelled", "keep", "check", "drop"]
 Details: TypeAlias = Literal["full", "brief", "title", "busy"]
 Included: TypeAlias = Literal["issues", "cycles", "modules"]
-Category: TypeAlias = Literal["labels", "project", "state", "priority"]
+Category: TypeAlias = Literal["labels", "project", "state", "priority", "type"]
 Language: TypeAlias = Literal["en", "de"]
 
-SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority")
+SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority", "type")
 SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
 # The patterns are in the JSON schema too, for editors. hosts.py checks what they cannot express.
 _PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
@@ -45,22 +45,13 @@ _ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
 
 
 def _rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] | None = None) -> Meta:
-    """Return a rule. `pattern` must match the whole text; `tidy` normalizes it, or raises ValueError."""
+    """Return a rule. `pattern` must match the whole text; `tidy` normalizes it, or raises.
+
+    InvalidValue is explained to people, ValueError by the words alone.
+    """
     # `$` also matches before a final line break, which no value may have.
     whole = None if pattern is None else rf"^(?:{pattern})$(?!\n)"
     return Meta(description=words, pattern=whole, extra={"tidy": tidy} if tidy else None)
-
-
-def _host_rule(words: str, pattern: str, tidy: Callable[[str], str]) -> Meta:
-    """Return a rule whose `tidy` is from hosts.py: the text of its ValueError is for people."""
-
-    def explained(text: str) -> str:
-        try:
-            return tidy(text)
-        except ValueError as error:
-            raise InvalidValue(str(error)) from None
-
-    return _rule(words, pattern, explained)
 
 
 def color_name(text: str) -> str:
@@ -105,18 +96,18 @@ FeedName: TypeAlias = Annotated[
 _WEB = "an http or https address with a host and without user name, ? and #, such as"
 Url: TypeAlias = Annotated[
     str,
-    _host_rule(f"{_WEB} https://plane.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
+    _rule(f"{_WEB} https://plane.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
 ]
 PublicUrl: TypeAlias = Annotated[
     str,
-    _host_rule(f"{_WEB} https://cal.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
+    _rule(f"{_WEB} https://cal.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
 ]
 CalendarUrl: TypeAlias = Annotated[
-    str, _host_rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
+    str, _rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
 ]
 Origin: TypeAlias = Annotated[
     str,
-    _host_rule(
+    _rule(
         "an exact origin such as https://intranet.example.com",
         rf"{_ORIGIN}|\*",
         lambda origin: origin if origin == "*" else ascii_origin(origin),
@@ -128,7 +119,7 @@ Template: TypeAlias = Annotated[
 ]
 HostName: TypeAlias = Annotated[
     str,
-    _host_rule(
+    _rule(
         "a host name such as cal.example.com or *.example.com",
         rf"(?:\*\.)?{_HOST}",
         lambda name: ascii_host(name).removesuffix("."),
@@ -166,16 +157,23 @@ class Window(Struct, frozen=True, forbid_unknown_fields=True):
 class Match(Struct, frozen=True, forbid_unknown_fields=True):
     """Values that an issue must have: one of the values of a field, in every field that is given.
 
-    `state` takes groups (`started`) and names (`In Review`); `assignee` takes e-mail, display name, id or
-    `none`; `label`, `cycle` and `module` take names or `none`. Case does not matter.
+    `project` takes key, name or id; `state` groups (`started`) and names (`In Review`); `assignee` and
+    `created_by` e-mail, display name or id; `type` names and `epic`; `parent` a key (`PROP-42`) or id: all
+    issues below that one; `title` a part of the title. What an issue may be without takes `none`. Case
+    does not matter.
     """
 
+    project: tuple[Name, ...] = ()
     priority: tuple[Priority, ...] = ()
     state: tuple[Name, ...] = ()
     label: tuple[Name, ...] = ()
     assignee: tuple[Name, ...] = ()
     cycle: tuple[Name, ...] = ()
     module: tuple[Name, ...] = ()
+    created_by: tuple[Name, ...] = ()
+    type: tuple[Name, ...] = ()
+    parent: tuple[Name, ...] = ()
+    title: tuple[Name, ...] = ()
 
 
 class Filter(Match, frozen=True, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
 """What follows for which calendar app from the contents of a feed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from icsfeed.doctor.body import CalendarFile, ParsedItem
 from icsfeed.doctor.clients import EVERYBODY, LARGE, ONLINE, WITHOUT_TASKS
@@ -72,10 +72,9 @@ def about_content(body: CalendarFile) -> Iterator[Remark]:
 
 
 def _about_identity(body: CalendarFile) -> Iterator[Remark]:
-    unnamed = _count(item for item in body.items if not item.value("UID"))
-    if unnamed:
-        yield Remark("fails", (HOME_ASSISTANT, VDIRSYNCER), f"{unnamed} without UID")
-        yield Remark("limits", (ICSX5, NEXTCLOUD, THUNDERBIRD), f"{unnamed} without UID: duplicated or lost")
+    unnamed = [item for item in body.items if not item.value("UID")]
+    yield from _of(unnamed, "fails", (HOME_ASSISTANT, VDIRSYNCER), "without UID")
+    yield from _of(unnamed, "limits", (ICSX5, NEXTCLOUD, THUNDERBIRD), "without UID: duplicated or lost")
     keys = [item.key for item in body.items if item.value("UID")]
     if len(keys) != len(set(keys)):
         text = f"{len(keys) - len(set(keys))} share a UID with another"
@@ -86,38 +85,33 @@ def _about_identity(body: CalendarFile) -> Iterator[Remark]:
         weight: Weight = "fails" if len(body.items) > 1 else "limits"
         text = "the calendar itself has a UID, which vdirsyncer takes for the UID of every item: it keeps one"
         yield Remark(weight, (VDIRSYNCER,), text)
-    undated = _count(item for item in body.items if not item.value("DTSTAMP"))
-    if undated:
-        yield Remark("fails", (HOME_ASSISTANT,), f"{undated} without DTSTAMP")
-    unrevised = _count(item for item in body.items if not item.value("LAST-MODIFIED"))
-    if unrevised:
-        yield Remark("note", (ICSX5,), f"{unrevised} without LAST-MODIFIED: changes cannot be recognised")
+    undated = [item for item in body.items if not item.value("DTSTAMP")]
+    yield from _of(undated, "fails", (HOME_ASSISTANT,), "without DTSTAMP")
+    unrevised = [item for item in body.items if not item.value("LAST-MODIFIED")]
+    yield from _of(unrevised, "note", (ICSX5,), "without LAST-MODIFIED: changes cannot be recognised")
 
 
 def _about_events(body: CalendarFile) -> Iterator[Remark]:
     events = body.of("VEVENT")
-    starts = _count(event for event in events if not event.value("DTSTART"))
-    if starts:
-        yield Remark("fails", STRICT, f"{starts} without DTSTART")
+    starts = [event for event in events if not event.value("DTSTART")]
+    yield from _of(starts, "fails", STRICT, "without DTSTART")
     # RFC 5545, 3.8.2.2: DTEND must be later than DTSTART. The parser of Home Assistant rejects the file.
-    empty = _count(e for e in events if e.value("DTEND") and e.value("DTEND") == e.value("DTSTART"))
-    if empty:
-        yield Remark("fails", (HOME_ASSISTANT,), f"{empty} that end when they start (DTEND = DTSTART)")
+    empty = [event for event in events if event.value("DTEND") == event.value("DTSTART") != ""]
+    yield from _of(empty, "fails", (HOME_ASSISTANT,), "that end when they start (DTEND = DTSTART)")
     # Outlook shows all-day events as busy unless this property says FREE.
-    busy = _count(
-        event
-        for event in events
-        if event.values.get("DTSTART", "").startswith(";VALUE=DATE:")
-        and event.value("X-MICROSOFT-CDO-BUSYSTATUS") != "FREE"
-    )
-    if busy:
-        yield Remark("limits", (OUTLOOK,), f"{busy} all-day events are shown as busy")
-    cancelled = _count(event for event in events if event.value("STATUS") == "CANCELLED")
-    if cancelled:
-        yield Remark("note", (GOOGLE,), f"{cancelled} are cancelled: Google leaves them out")
-    invited = _count(event for event in events if {"ORGANIZER", "ATTENDEE"} & event.values.keys())
-    if invited:
-        yield Remark("limits", (OUTLOOK, THUNDERBIRD), f"{invited} with guests: shown as invitations")
+    all_day = [event for event in events if event.values.get("DTSTART", "").startswith(";VALUE=DATE:")]
+    busy = [event for event in all_day if event.value("X-MICROSOFT-CDO-BUSYSTATUS") != "FREE"]
+    yield from _of(busy, "limits", (OUTLOOK,), "all-day events are shown as busy")
+    cancelled = [event for event in events if event.value("STATUS") == "CANCELLED"]
+    yield from _of(cancelled, "note", (GOOGLE,), "are cancelled: Google leaves them out")
+    invited = [event for event in events if {"ORGANIZER", "ATTENDEE"} & event.values.keys()]
+    yield from _of(invited, "limits", (OUTLOOK, THUNDERBIRD), "with guests: shown as invitations")
+
+
+def _of(items: Sequence[ParsedItem], weight: Weight, apps: tuple[str, ...], text: str) -> Iterator[Remark]:
+    """Yield a remark that begins with the number of these items, if there are any."""
+    if items:
+        yield Remark(weight, apps, f"{len(items)} {text}")
 
 
 def about_two(first: CalendarFile, again: CalendarFile, *, same_bytes: bool) -> Iterator[Remark]:
@@ -139,7 +133,3 @@ def about_two(first: CalendarFile, again: CalendarFile, *, same_bytes: bool) -> 
         )
     if both and not changed:
         yield Remark("note", EVERYBODY, "its bytes change with each read although its events do not")
-
-
-def _count(items: Iterable[ParsedItem]) -> int:
-    return sum(1 for _ in items)

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from icsfeed.doctor.clients import EVERYBODY, PAGE
-from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations, Reply
+from icsfeed.doctor.observations import Observations, Reply
 
 Weight: TypeAlias = Literal["fails", "limits", "note"]
 
@@ -61,14 +61,14 @@ def about_place(seen: Observations) -> Iterator[Remark]:
 def about_answers(seen: Observations) -> Iterator[Remark]:
     """Judge the response to each app, and its time."""
     for app, reply in seen.apps.items():
-        if isinstance(reply, NoResponse):
+        if not reply.status:
             yield Remark("fails", (app,), reply.reason)
-        elif reply.status != 200:
+        elif not reply.is_good:
             text = STATUS.get(
                 reply.status, "a server error" if reply.status >= 500 else "not a usable response"
             )
             yield Remark("fails", (app,), f"{reply.status}: {text}{_consequence(app, reply.status)}")
-        elif not is_calendar(reply):
+        elif not reply.is_calendar:
             # Thunderbird takes any 200 for the calendar: a login page empties it.
             kind = reply.headers.get("content-type", "").partition(";")[0] or "without a type"
             wiped = "; Thunderbird then removes every event" if app == THUNDERBIRD else ""
@@ -81,11 +81,6 @@ def about_answers(seen: Observations) -> Iterator[Remark]:
             yield from _about_way(app, reply)
 
 
-def is_calendar(reply: FeedResponse) -> bool:
-    """Return whether a body begins like a calendar."""
-    return reply.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:15].upper() == b"BEGIN:VCALENDAR"
-
-
 def _consequence(app: str, status: int) -> str:
     # Thunderbird disables a calendar after any 4xx or 5xx except 404, and does not enable it after a 410.
     if app == THUNDERBIRD and status == 410:
@@ -95,7 +90,7 @@ def _consequence(app: str, status: int) -> str:
     return ""
 
 
-def _about_way(app: str, reply: FeedResponse) -> Iterator[Remark]:
+def _about_way(app: str, reply: Reply) -> Iterator[Remark]:
     # ICSx5 follows five redirects, and none from https to http; Home Assistant reads for 30 seconds at most.
     schemes = [urlsplit(hop).scheme for hop in reply.hops]
     if app == ICSX5 and len(reply.hops) - 1 > MAX_REDIRECTS:
@@ -112,25 +107,22 @@ def _about_way(app: str, reply: FeedResponse) -> Iterator[Remark]:
 
 def about_talk(seen: Observations) -> Iterator[Remark]:
     """Judge HEAD, Authorization, validators, compression and CORS."""
-    if not isinstance(seen.first, FeedResponse) or seen.first.status != 200:
+    if not seen.first.is_good:
         return
     # Outlook sends HEAD before GET, and an Authorization header to find out whether a password is needed.
-    if not _is_good(seen.head):
-        yield Remark("fails", (OUTLOOK,), f"HEAD is {_outcome(seen.head)}; Outlook sends one before it reads")
-    if not _is_good(seen.authorized):
-        text = f"with an Authorization header it is {_outcome(seen.authorized)}; Outlook sends one"
+    if not seen.head.is_good:
+        yield Remark("fails", (OUTLOOK,), f"HEAD is {seen.head.outcome}; Outlook sends one before it reads")
+    if not seen.authorized.is_good:
+        text = f"with an Authorization header it is {seen.authorized.outcome}; Outlook sends one"
         yield Remark("fails", (OUTLOOK,), text)
     yield from _about_validators(seen)
-    if not _is_good(seen.zipped):
-        yield Remark("fails", EVERYBODY, f"a request with gzip is {_outcome(seen.zipped)}")
-    elif isinstance(seen.zipped, FeedResponse) and isinstance(seen.again, FeedResponse):
-        # It was requested between the two others: where those are equal, nothing has changed meanwhile.
-        is_other = seen.first.body == seen.again.body != seen.zipped.body
-        if is_other:
-            yield Remark("limits", EVERYBODY, "the compressed calendar differs from the plain one")
-    page = seen.apps.get(FULLCALENDAR)
-    allowed = page.headers.get("access-control-allow-origin") if isinstance(page, FeedResponse) else "*"
-    if allowed not in ("*", PAGE):
+    if not seen.zipped.is_good:
+        yield Remark("fails", EVERYBODY, f"a request with gzip is {seen.zipped.outcome}")
+    # It was requested between the two others: where those are equal, nothing has changed meanwhile.
+    elif seen.first.body == seen.again.body != seen.zipped.body:
+        yield Remark("limits", EVERYBODY, "the compressed calendar differs from the plain one")
+    page = seen.apps.get(FULLCALENDAR, Reply())
+    if page.status and page.headers.get("access-control-allow-origin") not in ("*", PAGE):
         text = "pages of other origins may not read it (CORS); your own origin may be allowed"
         yield Remark("limits", (FULLCALENDAR,), text)
 
@@ -141,18 +133,8 @@ def _about_validators(seen: Observations) -> Iterator[Remark]:
         text = "it has neither ETag nor Last-Modified: it is sent as a whole each time"
         yield Remark("note", (THUNDERBIRD, ICSX5), text)
     for header, reply in replies.items():
-        if isinstance(reply, FeedResponse) and reply.status not in (200, 304):
-            yield Remark("fails", (THUNDERBIRD, ICSX5), f"with {header} it is {_outcome(reply)}")
-        elif reply is not None and not (isinstance(reply, FeedResponse) and reply.status == 304):
-            text = f"{header} is {_outcome(reply)} instead of 304: it is sent as a whole each time"
+        if reply is not None and reply.status not in (0, 200, 304):
+            yield Remark("fails", (THUNDERBIRD, ICSX5), f"with {header} it is {reply.outcome}")
+        elif reply is not None and reply.status != 304:
+            text = f"{header} is {reply.outcome} instead of 304: it is sent as a whole each time"
             yield Remark("note", (THUNDERBIRD, ICSX5), text)
-
-
-def _is_good(reply: Reply | None) -> bool:
-    return reply is None or (isinstance(reply, FeedResponse) and reply.status == 200)
-
-
-def _outcome(reply: Reply | None) -> str:
-    if isinstance(reply, FeedResponse):
-        return f"answered with {reply.status}"
-    return f"not answered: {reply.reason if reply else 'not asked'}"

@@ -15,7 +15,7 @@ from urllib.robotparser import RobotFileParser
 import httpx
 
 from icsfeed.doctor.clients import CLIENTS
-from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations, Reply
+from icsfeed.doctor.observations import Observations, Reply
 from icsfeed.errors import InvalidValue
 from icsfeed.http import REQUEST_ERRORS, open_http, read_body, request_failure, web_address
 
@@ -113,23 +113,23 @@ class _Probe:
         started = self._timer()
         seconds = min(RESPONSE_SECONDS, self._until - started)
         if seconds <= 0:
-            return NoResponse(f"not requested: the others took {TOTAL_SECONDS:.0f} s")
+            return Reply(reason=f"not requested: the others took {TOTAL_SECONDS:.0f} s")
         try:
             async with asyncio.timeout(seconds):
                 return await self._follow(method, url, headers, limit, started)
         except REQUEST_ERRORS as error:
-            return NoResponse(request_failure(error).text)
+            return Reply(reason=request_failure(error).text)
 
     async def ask_again(self, reply: Reply, validator: str, header: str) -> Reply | None:
         """Request the feed with a validator of an earlier response; None where that had none."""
-        value = reply.headers.get(validator) if isinstance(reply, FeedResponse) else None
+        value = reply.headers.get(validator)
         return await self.ask({**PLAIN, header: value}, limit=PEEK_BYTES) if value else None
 
     async def allows_google(self) -> bool:
         """Return whether robots.txt lets Google read the feed; without one everybody may."""
         # Google reads 500 KiB of a robots.txt and ignores the rest.
         reply = await self.ask(PLAIN, limit=512 * 1024, path="/robots.txt")
-        if not isinstance(reply, FeedResponse) or reply.status != 200:
+        if not reply.is_good:
             return True
         rules = RobotFileParser()
         rules.parse(reply.body.decode("utf-8", "replace").splitlines())
@@ -147,7 +147,7 @@ class _Probe:
                 if not response.has_redirect_location:
                     body, is_whole = await read_body(response, limit)
                     lower = {name.lower(): value for name, value in response.headers.items()}
-                    return FeedResponse(
+                    return Reply(
                         status=response.status_code,
                         headers=lower,
                         body=body,
@@ -160,12 +160,12 @@ class _Probe:
                 userinfo = self.url.userinfo if _origin(url) == _origin(self.url) else b""
                 url = url.copy_with(userinfo=userinfo)
             except (InvalidValue, ValueError, httpx.InvalidURL):
-                return NoResponse("it redirects to something that is not a web address")
+                return Reply(reason="it redirects to something that is not a web address")
             finally:
                 await response.aclose()
             if _origin(url) != _origin(self.url):
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
-        return NoResponse(f"it redirects more than {MAX_REDIRECTS} times")
+        return Reply(reason=f"it redirects more than {MAX_REDIRECTS} times")
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import DecodeError, json
 
 from icsfeed.errors import ExportBusy, ExportError
-from icsfeed.export.plan import usable_record
+from icsfeed.export.plan import ExportRecord, read_record
 from icsfeed.files import replace_file
 
 RECORD, LOCK, TEMPORARY = ".icsfeed-export.json", ".icsfeed-export.lock", ".icsfeed-tmp"
@@ -41,7 +41,7 @@ class ExportFolder:
         """Return the files that exports have written: feeds by path. Raises ExportError: cannot be read."""
         path = self._root / RECORD
         try:
-            return usable_record(json.decode(path.read_bytes()))
+            return read_record(path.read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, DecodeError) as error:
@@ -49,7 +49,7 @@ class ExportFolder:
 
     def write_record(self, made: Mapping[str, str]) -> None:
         """Record which files are ours, feeds by path. Raises ExportError."""
-        body = json.encode({"made": made}, order="deterministic")
+        body = json.encode(ExportRecord(dict(made)), order="deterministic")
         try:
             if self._read(RECORD) != body:
                 self._replace(self._root / RECORD, body, None)

@@ -7,7 +7,7 @@ that is in the way and not in the record belongs to somebody else.
 import re
 from collections.abc import Callable, Collection, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 PATH = re.compile(r"(?:feeds/(?:icsf_[a-z2-7]{26}/)?)?[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.ics")
 """The paths that an export may write, relative to its folder: none leads out of it."""
@@ -27,12 +27,17 @@ class ExportFile(Struct, frozen=True):
 
 class ExportPlan(Struct, frozen=True):
     """The paths to `write`, those where somebody else's file is in the way (`foreign`), and those of files of
-    ours that are not wanted: to `remove`, or `kept` because it is not known whether their feed is gone."""
+    ours to `remove`. Files of feeds that may still exist are left as they are."""
 
     write: tuple[str, ...]
     foreign: tuple[str, ...]
     remove: tuple[str, ...]
-    kept: tuple[str, ...]
+
+
+class ExportRecord(Struct, frozen=True):
+    """The record of an export: the files that it `made`, feeds by path."""
+
+    made: dict[str, str]
 
 
 def plan_export(
@@ -46,22 +51,17 @@ def plan_export(
     `may_be_gone` says whether a feed that is not wanted may be taken as deleted.
     """
     foreign = tuple(path for path in wanted if path in present and path not in made)
-    left = [path for path in made if path not in wanted]
     return ExportPlan(
         write=tuple(path for path in wanted if path not in foreign),
         foreign=foreign,
-        remove=tuple(path for path in left if may_be_gone(made[path])),
-        kept=tuple(path for path in left if not may_be_gone(made[path])),
+        remove=tuple(path for path, feed in made.items() if path not in wanted and may_be_gone(feed)),
     )
 
 
-def usable_record(record: object) -> Mapping[str, str]:
-    """Return the record of an export, as it was read from its file. Raises ValueError when it is not one."""
-    if not isinstance(record, dict) or not isinstance(record.get("made"), dict):
-        raise ValueError("it is not the record of an export")
-    made: dict[object, object] = record["made"]
-    for path, feed in made.items():
-        # Whoever can write the record must not have other files removed by it.
-        if not (isinstance(path, str) and isinstance(feed, str) and PATH.fullmatch(path)):
-            raise ValueError("it names a file that no export writes")
-    return {str(path): str(feed) for path, feed in made.items()}
+def read_record(data: bytes) -> Mapping[str, str]:
+    """Return what a record says was made. Raises DecodeError or ValueError for one that cannot be used."""
+    made = json.decode(data, type=ExportRecord).made
+    # Somebody who can write the record must not have other files removed by it.
+    if not all(map(PATH.fullmatch, made)):
+        raise ValueError("it names a file that no export writes")
+    return made

@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed, Filter
 from icsfeed.errors import did_you_mean
+from icsfeed.feeds.filters import EPIC, NONE, Hierarchy
 from icsfeed.feeds.query import Query
-from icsfeed.feeds.select import NONE, Selection, person_of, select
+from icsfeed.feeds.select import Selection, person_of, select
 from icsfeed.model import Snapshot, View
 
 
@@ -45,14 +46,18 @@ def why_empty(name: str, feed: Feed, view: View, today: date) -> str:
 def unknown_names(feed: Feed, view: View) -> Sequence[str]:
     """Return the names in a feed's filters that nothing has, such as `label 'bgu'; did you mean bug?`."""
     snapshots, people = view.snapshots, view.people.values()
+    persons = [s for person in people for s in (person.name, person.full_name, person.email, person.id)]
+    hierarchy = Hierarchy(snapshots)
     known = {
+        "project": [s for snap in snapshots for s in (snap.project.key, snap.project.name, snap.project.id)],
         "state": [s for snap in snapshots for x in snap.states.values() for s in (x.name, x.group)],
         "label": [s for snap in snapshots for x in snap.labels.values() for s in (x.name, x.id)],
         "cycle": [*_periods(snapshots, "cycle")],
         "module": [*_periods(snapshots, "module")],
-        "assignee": [
-            s for person in people for s in (person.name, person.full_name, person.email, person.id)
-        ],
+        "assignee": persons,
+        "created_by": persons,
+        "type": [EPIC, *(s for snap in snapshots for x in snap.types.values() for s in (x.name, x.id))],
+        "parent": [*hierarchy.ids, *hierarchy.children],
     }
     return [
         f"{field} {value!r}{did_you_mean(value, filter(None, names))}"

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Category, ComponentKind, DateMode, Details, DoneMode, Language
 from icsfeed.ics.component import Component, Status, is_writable
 from icsfeed.l10n.words import words
-from icsfeed.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State, StateGroup
+from icsfeed.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State, StateGroup, issue_key
 from icsfeed.text import clip, fill, inflate, is_blank, multi_line, one_line, with_names
 
 DOMAIN = "calplanebot"
@@ -215,18 +215,15 @@ def _summary(issue: Issue, snapshot: Snapshot, state: State | None, style: Style
     fields = {
         "name": _title(issue.name, style),
         "sequence_id": issue.sequence_id,
-        "key": _key(issue, snapshot),
+        "key": issue_key(issue, snapshot),
         "project": snapshot.project.name,
         "state": state.name if state else "",
         "priority": words(style.language)[issue.priority],
+        "type": kind.name if (kind := snapshot.type_of(issue)) else "",
     }
     summary = _title(fill(style.summary, fields), style)
     checked = style.component == "vevent" and style.done == "check" and snapshot.is_done(issue)
     return f"✓ {summary}" if checked else summary
-
-
-def _key(issue: Issue, snapshot: Snapshot) -> str:
-    return f"{snapshot.project.key}-{issue.sequence_id}"
 
 
 def _categories(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> tuple[str, ...]:
@@ -235,6 +232,7 @@ def _categories(issue: Issue, snapshot: Snapshot, state: State | None, style: St
         "project": [snapshot.project.name],
         "state": [state.name] if state else [],
         "priority": [issue.priority] if issue.priority != "none" else [],
+        "type": [kind.name] if (kind := snapshot.type_of(issue)) else [],
     }
     named = (one_line(name).strip() for category in style.categories for name in names[category])
     return tuple(dict.fromkeys(name for name in named if not is_blank(name)))
@@ -253,7 +251,7 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
     if style.details in ("title", "busy"):
         return ""
     local = words(style.language)
-    head = [_key(issue, snapshot), state.name if state else ""]
+    head = [issue_key(issue, snapshot), state.name if state else ""]
     head.append(local[issue.priority] if issue.priority != "none" else "")
     lines = [one_line(" · ".join(part for part in head if part))]
     if style.details == "full":

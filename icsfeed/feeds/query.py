@@ -19,7 +19,7 @@ from icsfeed.model import Priority
 T = TypeVar("T")
 
 FIELDS = (
-    *("priority", "state", "label", "assignee", "cycle", "module"),
+    *Match.__struct_fields__,
     *("from", "to", "days", "component", "alarm", "done", "dates"),
 )
 """The parameters that narrow a feed, in the order in which an address has them."""
@@ -110,13 +110,28 @@ def narrowed(feed: Feed, query: Query) -> Feed:
 
 
 def shown_fields(feed: Feed) -> frozenset[str]:
-    """Return the fields of a Match that the feed shows of each issue, and may be narrowed by."""
+    """Return the fields of a Match that the feed shows of each issue, and may be narrowed by.
+
+    Full details are for people who may see the issues in Plane, where all of it is shown: except in a public
+    feed.
+    """
+
+    def shows(field: str) -> bool:
+        return field in feed.categories or f"{{{'name' if field == 'title' else field}}}" in feed.summary
+
     if feed.details == "full":
-        return frozenset(Match.__struct_fields__)
+        hidden = {field for field in ("type", "title") if not shows(field)} | {"created_by"}
+        return frozenset(Match.__struct_fields__) - (hidden if feed.public else set())
     if feed.details == "busy":
         return frozenset()
-    shows_state = feed.details == "brief" or "state" in feed.categories or "{state}" in feed.summary
-    shown = {"priority": True, "label": "labels" in feed.categories, "state": shows_state}
+    shown = {
+        "project": feed.details == "brief" or shows("project") or shows("key"),
+        "priority": True,
+        "title": shows("title"),
+        "label": "labels" in feed.categories,
+        "state": feed.details == "brief" or shows("state"),
+        "type": shows("type"),
+    }
     return frozenset(field for field, is_shown in shown.items() if is_shown)
 
 
@@ -166,7 +181,8 @@ def _match(given: Mapping[str, list[str]], *, excluded: bool) -> Match:
         **{
             # Each value whole as well as its parts: the name of a label may hold a comma.
             field: tuple(dict.fromkeys(n for v in values(field) for n in (v, *_parts(v)) if n))
-            for field in ("state", "label", "assignee", "cycle", "module")
+            for field in Match.__struct_fields__
+            if field != "priority"
         },
     )
 

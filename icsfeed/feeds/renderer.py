@@ -1,5 +1,9 @@
-"""Render feeds: each component is written once and shared by all feeds, and each feed has a history."""
+"""Render feeds: each component is written once and shared by all feeds, and each feed has a history.
 
+Bodies are compressed when first asked for, once for all who wait and for all equal feeds.
+"""
+
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -13,13 +17,20 @@ from icsfeed.feeds.calendar import Calendar, FeedInput, calendar_of, style_of
 from icsfeed.feeds.mapping import Style
 from icsfeed.feeds.rendered import Rendered, RenderedComponent, RenderedIssues, digest, render, render_dated
 from icsfeed.model import View
-from icsfeed.single_flight import run_in_thread
+from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.store.store import Store
 
 HISTORY_LOCK = 2.0
 """Seconds that replicas wait for each other's history of a feed."""
 MAX_STYLES = 1_000
 """Pairs of a project and a style whose components are cached; cached feeds hold on to their own anyway."""
+
+CACHE_BYTES = 64 * 1024 * 1024
+"""The most that cached bodies take; the least recently used go first."""
+SMALL_BYTES = 16 * 1024
+"""A body of this size takes less than half a millisecond, hardly more than a thread costs."""
+MAX_COMPRESSING = 2
+"""Bodies compressed at a time: rendering and files need threads, too, and other requests the processors."""
 
 
 class Renderer:
@@ -122,3 +133,39 @@ class Renderer:
 
 def _issues(view: View) -> int:
     return sum(len(snapshot.issues) for snapshot in view.snapshots)
+
+
+class Compressor:
+    """Caches compressed bodies by the feeds' ETags. `limit`: bytes of all bodies together."""
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self._bodies: LRUCache[str, bytes] = LRUCache(limit, len)
+        self._making: SingleFlight[bytes] = SingleFlight()
+        self._slots = asyncio.Semaphore(MAX_COMPRESSING)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all cached bodies."""
+        return int(self._bodies.currsize)
+
+    async def body(self, rendered: Rendered) -> bytes:
+        """Return the feed as a gzip stream."""
+        # ETags are digests of bodies, so that equal feeds of different names share one.
+        body = self._bodies.get(rendered.etag)
+        if body is None:
+            body = await self._making.result(rendered.etag, lambda: self._make(rendered))
+        return body
+
+    def drop(self, rendered: Rendered) -> None:
+        """Remove the body of a feed that has changed."""
+        self._bodies.pop(rendered.etag, None)
+
+    async def _make(self, rendered: Rendered) -> bytes:
+        if rendered.size <= SMALL_BYTES:
+            body = rendered.compressed()
+        else:
+            async with self._slots:
+                body = await asyncio.to_thread(rendered.compressed)
+        if len(body) <= self._bodies.maxsize:
+            self._bodies[rendered.etag] = body
+        return body

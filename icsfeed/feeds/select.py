@@ -1,6 +1,6 @@
 """Which items of the snapshots a feed holds: scope, filters, window and query. Today is an argument."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TypeAlias
 
@@ -8,14 +8,21 @@ from msgspec import Struct
 
 from icsfeed.config.schema import Feed, Match, Window
 from icsfeed.errors import AmbiguousName, NameNotFound
+from icsfeed.feeds.filters import (
+    NONE,
+    PROJECT_NAMES,
+    Hierarchy,
+    NameScope,
+    Test,
+    folded,
+    is_in_projects,
+    people_named,
+    tests_of,
+)
 from icsfeed.feeds.query import Query, tells_done
 from icsfeed.ics.component import is_writable
 from icsfeed.model import Issue, Needs, Period, Person, Project, Snapshot
 
-NONE = "none"
-"""In a filter: issues without a label, an assignee, a cycle or a module."""
-
-Test: TypeAlias = Callable[[Issue], bool]
 Bounds: TypeAlias = tuple[date, date]
 
 
@@ -59,23 +66,13 @@ def projects_of(name: str, feed: Feed, projects: Iterable[Project]) -> tuple[Pro
 
     def project_named(value: str) -> Project:
         folded = value.strip().casefold()
-        for name_of in _PROJECT_NAMES:
+        for name_of in PROJECT_NAMES:
             for project in known:
                 if name_of(project).casefold() == folded:
                     return project
         raise NameNotFound(name, "project", value, [project.key for project in known])
 
     return tuple(dict.fromkeys(map(project_named, values))) if values else known
-
-
-def people_named(value: str, people: Iterable[Person]) -> tuple[Person, ...]:
-    """Return all people that a value names: by id, else e-mail, else display name, else full name."""
-    folded, known = value.strip().casefold(), tuple(people)
-    for name_of in _PERSON_NAMES:
-        named = tuple(person for person in known if name_of(person).strip().casefold() == folded)
-        if named:
-            return named
-    return ()
 
 
 def person_of(name: str, value: str, people: Iterable[Person]) -> Person:
@@ -109,12 +106,12 @@ def select(
     `people` are all of the workspace; `found`: ids of the issues that its `pql` finds. Raises NameNotFound
     and AmbiguousName for the feed's assignees.
     """
-    selection = Selection()
-    for snapshot in snapshots:
-        tests = list(_filters(name, feed, query, snapshot, people))
+    selection, hierarchy = Selection(), Hierarchy(tuple(snapshots))
+    for snapshot in hierarchy.snapshots:
+        filters = list(_filters(name, feed, query, snapshot, people, hierarchy))
         if feed.pql is not None:
-            tests.append(lambda issue: issue.id in (found or ()))
-        issues = _passing(snapshot.issues.values(), tests)
+            filters.append(lambda issue: issue.id in (found or ()))
+        issues = _passing(snapshot.issues.values(), filters)
         # Cycles and modules belong to a person's feed only where the person has issues in the project.
         if issues or (feed.assignee is None and not feed.unassigned):
             selection.periods += [(snapshot, period) for period in _periods(feed, query, snapshot, today)]
@@ -160,7 +157,12 @@ def _passing(issues: Iterable[Issue], tests: Sequence[Test]) -> list[Issue]:
 
 
 def _filters(
-    name: str, feed: Feed, query: Query, snapshot: Snapshot, people: Mapping[str, Person]
+    name: str,
+    feed: Feed,
+    query: Query,
+    snapshot: Snapshot,
+    people: Mapping[str, Person],
+    hierarchy: Hierarchy,
 ) -> Iterator[Test]:
     """Give the tests of the feed and the query that are not about days, with names resolved to ids once."""
 
@@ -181,61 +183,17 @@ def _filters(
         yield lambda issue: assignee in issue.assignees
     if feed.unassigned:
         yield lambda issue: not issue.assignees
-    yield from _all_of(feed.where, snapshot, one_person)
-    yield from (_negated(test) for test in _all_of(feed.where.exclude, snapshot, one_person))
-    yield from _all_of(query.only, snapshot, shown_people)
-    yield from (_negated(test) for test in _all_of(query.exclude, snapshot, shown_people))
+    configured, asked = (NameScope(snapshot, hierarchy, whom) for whom in (one_person, shown_people))
+    yield from tests_of(feed.where, configured)
+    yield from map(_negated, tests_of(feed.where.exclude, configured))
+    yield from tests_of(query.only, asked)
+    yield from map(_negated, tests_of(query.exclude, asked))
     if feed.done == "drop":
         yield lambda issue: not snapshot.is_done(issue)
 
 
 def _negated(test: Test) -> Test:
     return lambda issue: not test(issue)
-
-
-def _all_of(match: Match, snapshot: Snapshot, people: Callable[[str], tuple[Person, ...]]) -> Iterator[Test]:
-    """Give one test for each field of a match that has values; an issue needs one of the values."""
-    if match.priority:
-        yield lambda issue: issue.priority in match.priority
-    if match.state:
-        yield _in_states(_folded(match.state), snapshot)
-    if match.label:
-        names, labels = _folded(match.label), snapshot.labels.values()
-        ids = frozenset(label.id for label in labels if names & _folded((label.id, label.name)))
-        yield _any_of(match.label, lambda issue: issue.labels, ids)
-    if match.assignee:
-        ids = frozenset(person.id for value in match.assignee for person in people(value))
-        yield _any_of(match.assignee, lambda issue: issue.assignees, ids)
-    for kind, wanted in (("cycle", match.cycle), ("module", match.module)):
-        if wanted:
-            yield _in_periods(wanted, [period for period in snapshot.periods.values() if period.kind == kind])
-
-
-def _in_states(wanted: frozenset[str], snapshot: Snapshot) -> Test:
-    """Test for a state's group or name. An issue without a known state is in the group backlog."""
-    states = {state.id for state in snapshot.states.values() if wanted & _folded((state.group, state.name))}
-    if "backlog" not in wanted:
-        return lambda issue: issue.state in states
-    return lambda issue: issue.state in states or issue.state not in snapshot.states
-
-
-def _any_of(values: Iterable[str], ids_of: Callable[[Issue], Collection[str]], ids: frozenset[str]) -> Test:
-    without = NONE in _folded(values)
-    return lambda issue: not ids.isdisjoint(ids_of(issue)) or (without and not ids_of(issue))
-
-
-def _in_periods(names: Iterable[str], periods: Iterable[Period]) -> Test:
-    known, wanted = tuple(periods), _folded(names)
-    chosen = [period for period in known if wanted & _folded((period.id, period.name))]
-    held = frozenset(issue for period in chosen for issue in period.issues or ())
-    if NONE not in wanted:
-        return lambda issue: issue.id in held
-    anywhere = frozenset(issue for period in known for issue in period.issues or ())
-    return lambda issue: issue.id in held or issue.id not in anywhere
-
-
-def _folded(values: Iterable[str]) -> frozenset[str]:
-    return frozenset(value.strip().casefold() for value in values)
 
 
 def _day_tests(feed: Feed, query: Query, snapshot: Snapshot, today: date) -> Sequence[Test]:
@@ -278,12 +236,18 @@ def _periods(feed: Feed, query: Query, snapshot: Snapshot, today: date) -> Itera
 
     def passes_filters(period: Period) -> bool:
         def names(match: Match) -> frozenset[str]:
-            return _folded(match.cycle if period.kind == "cycle" else match.module)
+            return folded(match.cycle if period.kind == "cycle" else match.module)
 
-        own = _folded((period.id, period.name))
+        own = folded((period.id, period.name))
         included = all(own & names(match) for match in (feed.where, query.only) if names(match))
         return included and not any(own & names(match) for match in (feed.where.exclude, query.exclude))
 
+    chosen = (match.project for match in (feed.where, query.only) if match.project)
+    excluded = (*feed.where.exclude.project, *query.exclude.project)
+    if not all(is_in_projects(snapshot.project, values) for values in chosen):
+        return
+    if is_in_projects(snapshot.project, excluded):
+        return
     for period in snapshot.periods.values():
         if period.kind not in kinds or period.start is None or period.end is None:
             continue
@@ -314,16 +278,3 @@ def _shift(day: date, by: timedelta) -> date:
         return day + by
     except OverflowError:
         return date.max if by > timedelta() else date.min
-
-
-_PERSON_NAMES: tuple[Callable[[Person], str], ...] = (
-    lambda person: person.id,
-    lambda person: person.email,
-    lambda person: person.name,
-    lambda person: person.full_name,
-)
-_PROJECT_NAMES: tuple[Callable[[Project], str], ...] = (
-    lambda project: project.id,
-    lambda project: project.key,
-    lambda project: project.name,
-)

@@ -16,11 +16,10 @@ from icsfeed.errors import NoCopy, PlaneError, UnknownFeed, UnusableSearch
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import Roster, may_be_auto, slugs_of
 from icsfeed.feeds.calendar import Calendar, Day, FeedInput, tombstone
-from icsfeed.feeds.compression import Compressor
 from icsfeed.feeds.links import Grant, Kind, Links, is_token
 from icsfeed.feeds.query import Query, narrowed
 from icsfeed.feeds.rendered import Rendered, render_dated
-from icsfeed.feeds.renderer import Renderer
+from icsfeed.feeds.renderer import Compressor, Renderer
 from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.model import Needs, View

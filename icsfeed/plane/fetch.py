@@ -158,7 +158,7 @@ async def fetch(
 ) -> bytes:
     """Return the body of a 200 with JSON. Raises the PlaneError that fits anything else.
 
-    `what` says in words what is read; `slot` is told what the answer says of the budget; `limit` is in
+    `what` says in words what is read; `slot` gets what the answer says of the budget; `limit` is in
     bytes. A large answer takes its `turn`; the time that it waits for that does not count.
     """
     try:

@@ -1,13 +1,13 @@
 """The request budget of one Plane API key, computed from what the server says.
 
-Plane counts the requests of a key in a sliding window of 60 s, whoever sends them, and refuses the one too
-many with 429. It counts a request at some time between our sending it and its answer, therefore:
+Plane counts the requests of a key in a sliding window of 60 s, no matter who sends them, and refuses the one
+too many with 429. It counts a request at some time between our sending it and its answer, therefore:
 
 - A request of ours uses a *slot* from when it is sent until a window after its answer: by then the
   server has certainly forgotten it. Several in flight are counted before any of them is answered.
 - An allowed answer says how many requests were left after it. Those, itself, and our own slots that
   were counted before it are the *capacity*: what the limit leaves to us. Free is the capacity less the slots
-  used now, whatever the limit is and whoever else uses the key: what the server said last, less what
+  used now, whatever the limit is and no matter who else uses the key: what the server said last, less what
   we sent since, plus what of ours has left the window since.
 - Counted before are requests that were answered before this one was sent; of those in flight with it,
   the ones whose answers say that more was left. (If one of them was counted later after all, even more

@@ -104,13 +104,12 @@ async def _follow_well_known(server: DavServer, url: str) -> tuple[xml.Multistat
         response = await server.request(
             "PROPFIND", target, target, body=xml.propfind(*PROPERTIES), headers={**XML_TYPE, "Depth": "0"}
         )
-        if 300 <= response.status < 400 and response.headers.get("location"):
-            target = _same_server(target, response.headers["location"])
-        else:
+        if not (300 <= response.status < 400 and response.headers.get("location")):
             break
-    return await find_properties(
-        server, target, target, *PROPERTIES
-    ) if response.status == HTTPStatus.MULTI_STATUS else None, target
+        target = _same_server(target, response.headers["location"])
+    if response.status != HTTPStatus.MULTI_STATUS:
+        return None, target
+    return await find_properties(server, target, target, *PROPERTIES), target
 
 
 def _same_server(base: str, href: str) -> str:

@@ -67,6 +67,22 @@ class TargetRecord(Struct, frozen=True):
             return replace(remote, stored=replace(stored, owner=claim.mark, hash=""))
         return remote
 
+    def objects_after(
+        self, remote: Mapping[str, RemoteObject], uncertain: Iterable[str]
+    ) -> Mapping[str, ObjectRecord]:
+        """Return the records of the objects after a push, by path.
+
+        `uncertain`: paths of failed writes, which may have been done; without an etag they are read next
+        time. Objects that could not be read keep their old entry, which tells whose they were.
+        """
+        kept = {path: known for path, known in self.objects.items() if path in remote}
+        kept |= {path: replace(self.objects[path], etag="") for path in uncertain if path in self.objects}
+        return kept | {
+            path: ObjectRecord(entry.etag, entry.stored)
+            for path, entry in remote.items()
+            if entry.stored is not None
+        }
+
 
 async def remote_objects(
     collection: Collection,
@@ -99,48 +115,11 @@ async def remote_objects(
 
 async def load_record(store: Store, name: str, target: PushTarget) -> TargetRecord:
     """Return the record of a target; an empty one if there is none, or the target's settings have changed."""
-    record = await store.get_record(_key(name), TargetRecord)
-    return record if record is not None and record.asked == _settings_of(target) else TargetRecord()
+    record = await store.get_record(record_key(name), TargetRecord)
+    asked = (target.url, target.collection or "", target.username or "")
+    return record if record is not None and record.asked == asked else TargetRecord(asked)
 
 
-async def save_record(
-    store: Store,
-    name: str,
-    target: PushTarget,
-    old: TargetRecord,
-    *,
-    mark: str,
-    url: str,
-    remote: Iterable[RemoteObject],
-    uncertain: Iterable[str],
-    accepted: Mapping[str, Accepted],
-    one_at_a_time: bool,
-    now: datetime,
-) -> None:
-    """Store the state after a push, if it differs from the `old` record.
-
-    `uncertain`: paths of failed writes, which may have been done; without an etag they are read next time.
-    Objects that could not be read keep their old entry, which tells whose they were.
-    """
-    by_path = {entry.href: entry for entry in remote}
-    objects = {path: known for path, known in old.objects.items() if path in by_path}
-    objects |= {path: replace(old.objects[path], etag="") for path in uncertain if path in old.objects}
-    objects |= {
-        path: ObjectRecord(entry.etag, entry.stored)
-        for path, entry in by_path.items()
-        if entry.stored is not None
-    }
-    read_at = old.read_at if old.is_recent(now) else now
-    record = TargetRecord(
-        _settings_of(target), url, read_at, objects, accepted, mark, old.one_at_a_time or one_at_a_time
-    )
-    if record != old:
-        await store.put_record(_key(name), record)
-
-
-def _key(name: str) -> str:
+def record_key(name: str) -> str:
+    """Return the key of a target's record in the store."""
     return f"push/{name}"
-
-
-def _settings_of(target: PushTarget) -> tuple[str, ...]:
-    return (target.url, target.collection or "", target.username or "")

@@ -1,11 +1,14 @@
-"""Read a feed for a push: its components, and which parts of Plane were not read."""
+"""Read a feed for a push: its components, which parts of Plane were not read, and how far it has come."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from icsfeed.cache.budget_wait import waiting
+from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Feed
 from icsfeed.errors import FeedError, PlaneError
 from icsfeed.feeds.calendar import Calendar, FeedInput
@@ -63,6 +66,30 @@ async def read_feed(service: FeedService, name: str, patience: float = 0.0) -> F
         lost_uids -= {component.uid for component in calendar.components}
     unread = (*map(MissingPart, missing), *parts)
     return FeedContents(feed, calendar, unread, workspace.last_error, lost_uids, workspace.resources.unjoined)
+
+
+@asynccontextmanager
+async def reading_progress(service: FeedService, show: Callable[[str], object]) -> AsyncIterator[None]:
+    """Call `show` each second with what of Plane is read and what that waits for, and with "" at the end."""
+
+    async def follow() -> None:
+        while True:
+            show("; ".join(map(_progress_of, service.workspaces.values())) or "reading Plane")
+            await asyncio.sleep(1)
+
+    following = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        show("")
+
+
+def _progress_of(workspace: Workspace) -> str:
+    count, budget = len(workspace.resources.all_projects), workspace.budget
+    text = f"{workspace.name}: {workspace.projects_read} of {count} projects read"
+    seconds = budget.wait("reader") if budget.left is not None else 0.0
+    return f"{text}, {waiting(seconds)}" if seconds >= 1 else text
 
 
 def _only(look: FeedInput, is_wanted: Callable[[str], bool]) -> FeedInput:

@@ -4,7 +4,7 @@ The server and its pages import this module: it must not import what runs a push
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -112,6 +112,23 @@ class LastRun(Struct, frozen=True):
     report: TargetReport
 
 
+def ignore(*_args: object) -> None:
+    """Do nothing: the default of callbacks."""
+
+
+class PushEvents(Struct, frozen=True):
+    """Who is called while a push runs.
+
+    `progress`: with the target and the numbers of finished and of all writes. `wait`: with the target and the
+    reason of each wait, and with "" after it. `report`: with each report as soon as there is one, also if the
+    push is cancelled.
+    """
+
+    progress: Callable[[str, int, int], None] = ignore
+    wait: Callable[[str, str], None] = ignore
+    report: Callable[[TargetReport], None] = ignore
+
+
 class PushStats:
     """Results of all pushes since the server started; a reload of the configuration keeps them.
 
@@ -135,7 +152,6 @@ class PushStatus(Struct, frozen=True):
 
     state: State
     last: Mapping[str, LastRun | None]
-    next_run: datetime | None
     queued: int
 
 

@@ -6,22 +6,21 @@ unless Plane was read completely.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from icsfeed.cache.budget_wait import waiting
 from icsfeed.config.schema import PushTarget
 from icsfeed.errors import IcsfeedError, NoCopy, PushBusy, PushStopped
 from icsfeed.feeds.service import FeedService
 from icsfeed.files import file_lock
 from icsfeed.push.action import DeletionLimits
 from icsfeed.push.discovery import open_collection
-from icsfeed.push.memory import TargetRecord, load_record, remote_objects, save_record
+from icsfeed.push.memory import TargetRecord, load_record, record_key, remote_objects
 from icsfeed.push.object import Claim, owner_mark
 from icsfeed.push.plan import (
     DesiredObject,
@@ -31,17 +30,18 @@ from icsfeed.push.plan import (
     refuse_deletions,
     unread_parts,
 )
-from icsfeed.push.read_feed import FeedContents, read_feed
-from icsfeed.push.report import PushProgress, TargetReport
+from icsfeed.push.read_feed import FeedContents, read_feed, reading_progress
+from icsfeed.push.report import PushEvents, PushProgress, TargetReport
 from icsfeed.push.scheduler import group_by_server
-from icsfeed.push.session import Connect, ignore, open_server
-from icsfeed.push.writer import ObjectWriter, OnProgress
+from icsfeed.push.session import Connect, DavServer, open_server
+from icsfeed.push.writer import ObjectWriter
 from icsfeed.store.store import Store
 
 PLANE_WAIT_SECONDS = 60.0
 """Seconds that a push waits for Plane longer than readers do: after a partial read it deletes nothing."""
 LOCK_SECONDS = 30.0
 """Seconds after which the lock of a replica that died expires."""
+SILENT = PushEvents()
 
 
 class PushContext(Struct, frozen=True):
@@ -61,17 +61,14 @@ async def push(
     name: str,
     service: FeedService,
     context: PushContext,
+    events: PushEvents = SILENT,
     *,
     dry_run: bool = False,
     force: bool = False,
-    on_progress: OnProgress = ignore,
-    on_wait: Callable[[str], None] = ignore,
-    on_stopped: Callable[[TargetReport], None] = ignore,
 ) -> TargetReport:
     """Make the collection of the target `name` hold exactly its feed, and return the report.
 
-    Errors of icsfeed are in the report, with what was done before them. `on_wait` is called with the reason
-    of each wait and with "" after it, `on_stopped` with the report if the push is cancelled.
+    Errors of icsfeed are in the report, with what was done before them.
     """
     started, target = context.timer(), service.config.push[name]
     progress = PushProgress(target.url)
@@ -83,140 +80,97 @@ async def push(
                 if not (has_file_lock and has_store_lock):
                     raise PushBusy(name, "another run is writing to it; try later")
                 claim = Claim(owner_mark(target.feed, service.config), target.adopt)
-                run = _PushRun(name, target, claim, context, progress, on_wait)
-                async with _showing_waits(service, on_wait):
+                run = _PushRun(name, target, claim, context, progress, events, dry_run, force)
+                async with reading_progress(service, run.on_wait):
                     contents = await read_feed(service, target.feed, PLANE_WAIT_SECONDS)
-                await run.run(contents, on_progress, dry_run=dry_run, force=force)
+                await run.run(contents)
     except asyncio.CancelledError:
         stop = PushStopped(name, "stopped before it was complete; the next push does the rest")
-        on_stopped(progress.report(name, target.feed, context.timer() - started, stop, dry_run=dry_run))
+        events.report(progress.report(name, target.feed, context.timer() - started, stop, dry_run=dry_run))
         raise
     except NoCopy as caught:
         # "Not read yet" helps nobody: name the error that Plane gave.
         error = service.why_unread(target.feed) or caught
     except IcsfeedError as caught:
         error = caught
-    return progress.report(name, target.feed, context.timer() - started, error, dry_run=dry_run)
-
-
-@asynccontextmanager
-async def _showing_waits(service: FeedService, on_wait: Callable[[str], None]) -> AsyncIterator[None]:
-    """While Plane is being read, report each second how long requests wait for its rate limit."""
-
-    async def report_each_second() -> None:
-        while True:
-            budgets = (workspace.budget for workspace in service.workspaces.values())
-            waits = (budget.wait("reader") for budget in budgets if budget.left is not None)
-            seconds = max(waits, default=0.0)
-            on_wait(waiting(seconds) if seconds >= 1 else "reading Plane")
-            await asyncio.sleep(1)
-
-    task = asyncio.create_task(report_each_second())
-    try:
-        yield
-    finally:
-        task.cancel()
-        on_wait("")
+    report = progress.report(name, target.feed, context.timer() - started, error, dry_run=dry_run)
+    events.report(report)
+    return report
 
 
 async def push_all(
     names: Sequence[str],
     service: FeedService,
     context: PushContext,
-    on_report: Callable[[TargetReport], None],
-    on_progress: Callable[[str, int, int], None],
-    on_wait: Callable[[str, str], None],
+    events: PushEvents,
     *,
     dry_run: bool = False,
     force: bool = False,
 ) -> None:
-    """Push to these targets, and call `on_report` with each report as soon as there is one.
-
-    Targets on one server are pushed to one after the other. If this is cancelled, the pushes in progress
-    are reported, too. `on_progress` and `on_wait` get the target's name first, then what `push` gives them.
-    """
+    """Push to these targets. Those on one server are pushed to one after the other."""
 
     async def push_each(names_on_server: Sequence[str]) -> None:
         for name in names_on_server:
-            report = await push(
-                name,
-                service,
-                context,
-                dry_run=dry_run,
-                force=force,
-                on_progress=partial(on_progress, name),
-                on_wait=partial(on_wait, name),
-                on_stopped=on_report,
-            )
-            on_report(report)
+            await push(name, service, context, events, dry_run=dry_run, force=force)
 
     await asyncio.gather(*map(push_each, group_by_server(service.config.push, names).values()))
 
 
-class _PushRun:
+class _PushRun(Struct, frozen=True):
     """One run for the target `name`. Its results are in `progress`, also after an error."""
 
-    def __init__(
-        self,
-        name: str,
-        target: PushTarget,
-        claim: Claim,
-        context: PushContext,
-        progress: PushProgress,
-        on_wait: Callable[[str], None],
-    ) -> None:
-        self._name = name
-        self._target = target
-        self._claim = claim
-        self._context = context
-        self._progress = progress
-        self._on_wait = on_wait
+    name: str
+    target: PushTarget
+    claim: Claim
+    context: PushContext
+    progress: PushProgress
+    events: PushEvents
+    dry_run: bool
+    force: bool
 
-    async def run(
-        self, contents: FeedContents, on_progress: OnProgress, *, dry_run: bool, force: bool
-    ) -> None:
+    def on_wait(self, reason: str) -> None:
+        """Say what the push waits for."""
+        self.events.wait(self.name, reason)
+
+    async def run(self, contents: FeedContents) -> None:
         """Push what was read of the feed. Raise the PushError that ends the run early."""
-        record = await load_record(self._context.store, self._name, self._target)
-        async with self._context.connect(self._target) as server:
-            server.on_wait = self._on_wait
+        record = await load_record(self.context.store, self.name, self.target)
+        async with self.context.connect(self.target) as server:
+            server.on_wait = self.on_wait
             # xandikos 0.4 answered concurrent writes with 423 in an earlier run: do not provoke that again.
             if record.one_at_a_time:
                 server.disable_concurrency()
             try:
-                collection, listed = await open_collection(
-                    server,
-                    self._target,
-                    record.url,
-                    contents.feed,
-                    contents.calendar.header,
-                    dry_run=dry_run,
-                )
-                self._progress.url = collection.url
-                now = self._context.clock()
-                remote = await remote_objects(collection, listed, record, self._claim, now)
-                desired = await self._plan(contents, collection.path, remote, record, force=force)
-                if dry_run:
-                    return
-                writer = ObjectWriter(collection, desired, self._claim, remote, record, self._progress)
-                await writer.carry_out(on_progress)
-                await writer.verify()
-                # Only after verification, and not after an error: a record must not vouch for etags that
-                # were never read back.
-                await save_record(
-                    self._context.store,
-                    self._name,
-                    self._target,
-                    record,
-                    mark=self._claim.mark,
-                    url=collection.url,
-                    remote=writer.remote.values(),
-                    uncertain=writer.uncertain,
-                    accepted=writer.accepted,
-                    one_at_a_time=server.was_locked,
-                    now=self._context.clock(),
-                )
+                await self._push(contents, server, record)
             finally:
-                self._progress.requests = server.requests
+                self.progress.requests = server.requests
+
+    async def _push(self, contents: FeedContents, server: DavServer, record: TargetRecord) -> None:
+        collection, listed = await open_collection(
+            server, self.target, record.url, contents.feed, contents.calendar.header, dry_run=self.dry_run
+        )
+        self.progress.url = collection.url
+        now = self.context.clock()
+        remote = await remote_objects(collection, listed, record, self.claim, now)
+        desired = await self._plan(contents, collection.path, remote, record)
+        if self.dry_run:
+            return
+        writer = ObjectWriter(collection, desired, self.claim, remote, record, self.progress)
+        await writer.carry_out(partial(self.events.progress, self.name))
+        await writer.verify()
+        # Only after verification, and not after an error: a record must not vouch for etags that were never
+        # read back.
+        new = replace(
+            record,
+            url=collection.url,
+            read_at=record.read_at if record.is_recent(now) else now,
+            objects=record.objects_after(writer.remote, writer.uncertain),
+            accepted=writer.accepted,
+            mark=self.claim.mark,
+            one_at_a_time=record.one_at_a_time or server.was_locked,
+        )
+        if new != record:
+            await self.context.store.put_record(record_key(self.name), new)
 
     async def _plan(
         self,
@@ -224,11 +178,9 @@ class _PushRun:
         base: str,
         remote: Sequence[RemoteObject],
         record: TargetRecord,
-        *,
-        force: bool,
     ) -> Mapping[str, DesiredObject]:
         """Put the plan and the refusal of deletions into `progress`; return the desired objects by UID."""
-        target, claim, progress = self._target, self._claim, self._progress
+        target, claim, progress, force = self.target, self.claim, self.progress, self.force
         # In a thread: serialising and parsing thousands of components would block a server's event loop.
         components, strip_emoji = contents.calendar.components, target.strip_emoji
         desired = await asyncio.to_thread(desired_objects, components, claim.mark, strip_emoji=strip_emoji)

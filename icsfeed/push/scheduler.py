@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -95,12 +95,8 @@ class PushScheduler:
         failed = any(run is not None and not run.report.is_good for run in last.values())
         running = any(not task.done() for task in self._running.values())
         state: State = "running" if running else "error" if failed else "idle"
-        next_due = min((self._due_at(name) for name in self._targets), default=None)
-        next_run = None
-        if next_due is not None:
-            next_run = self._clock() + timedelta(seconds=max(0.0, next_due - self._timer()))
         queued = self._changed.keys() | set(self._ready())
-        return PushStatus(state, last, next_run, len(queued))
+        return PushStatus(state, last, len(queued))
 
     async def step(self) -> None:
         """Start pushes to the targets that are due, except on servers with a push still in progress."""

@@ -26,6 +26,7 @@ from icsfeed.http import (
     request_failure,
     retry_after,
 )
+from icsfeed.push.report import ignore
 from icsfeed.push.xml import read_error_text
 
 ANSWER_LIMIT = 64 * 1024 * 1024
@@ -40,10 +41,6 @@ FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, MAX_RETRY_AFTER_SECONDS = 4.0, 60.0, 120
 MAX_FAILED_REQUESTS = 5
 """Requests that may fail at every attempt before the whole run ends."""
 RETRIED_STATUSES = frozenset({423, 429, 500, 502, 503, 504})
-
-
-def ignore(*_args: object) -> None:
-    """Do nothing: the default of callbacks."""
 
 
 class DavResponse(Struct, frozen=True):

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -15,9 +14,6 @@ from icsfeed.push.object import Claim, ParsedObject, read_object, write_object
 from icsfeed.push.plan import DesiredObject, RemoteObject, decide_after_change, has_emoji, is_up_to_date
 from icsfeed.push.report import Failure, PushProgress
 from icsfeed.push.session import MAX_CONCURRENT_REQUESTS
-
-OnProgress: TypeAlias = Callable[[int, int], None]
-"""Called with the number of finished writes and the number of all writes."""
 
 
 class _Sent(Struct):
@@ -53,10 +49,11 @@ class ObjectWriter:
         self._progress = progress
         self._sent: dict[str, _Sent] = {}
 
-    async def carry_out(self, on_progress: OnProgress) -> None:
+    async def carry_out(self, on_progress: Callable[[int, int], None]) -> None:
         """Write everything, then delete. Raise the first PushError that is not about a single object.
 
         Deletions come last: a run that fails half-way leaves objects too many rather than too few.
+        `on_progress` is called with the numbers of finished and of all writes.
         """
         progress = self._progress
         writes = progress.plan.of(*WRITES)

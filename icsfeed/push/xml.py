@@ -45,14 +45,13 @@ class MultistatusResponse(Struct, frozen=True):
     """One response of a multistatus (RFC 4918, 14.24). `path`: canonical; `href`: in the server's spelling.
 
     `status`: of the whole response; else 200 if there are properties, or the first failure. `properties`:
-    those with status 200, by tag. `preconditions`: tags of the failed ones.
+    those with status 200, by tag.
     """
 
     path: str
     href: str
     status: int
     properties: Mapping[str, Element]
-    preconditions: frozenset[str]
 
     def text(self, name: str) -> str:
         """Return the text of a property; empty if there is none."""
@@ -174,14 +173,13 @@ def _responses(response: Element, base: str) -> Iterator[MultistatusResponse]:
         if status == 200:
             properties.update((element.tag, element) for element in propstat.findall(f"{PROP}/*"))
     failures = [status for status in statuses if status >= 400]
-    preconditions = frozenset(element.tag for element in response.findall(f".//{ERROR}/*"))
     # A 404 in one propstat is about those properties, not the object: most servers lack some property.
     status = statuses[0] or (200 if properties or not failures else failures[0])
     for href in response.findall(HREF):
         path = canonical_path(base, href.text or "")
         if path is not None:
             server_path = urlsplit(urljoin(base, (href.text or "").strip())).path or "/"
-            yield MultistatusResponse(path, server_path, status, properties, preconditions)
+            yield MultistatusResponse(path, server_path, status, properties)
 
 
 def _status(element: Element) -> int:
@@ -216,7 +214,7 @@ def _error_texts(root: Element) -> Iterable[str]:
     if root.tag.rpartition("}")[2].lower() == "html":
         bodies = (element for element in root.iter() if element.tag.rpartition("}")[2].lower() == "body")
         return list(next(bodies, root).itertext())
-    # sabre/dav and Baïkal: s:message; RFC 4918, 14.25: responsedescription; DAViCal: text beside the tags.
+    # sabre/dav and Baïkal: s:message; RFC 4918, 14.25: responsedescription; DAViCal: text between the tags.
     names = ("message", "responsedescription")
     messages = [element for element in root.iter() if element.tag.rpartition("}")[2] in names]
     between = [root.text or "", *(element.tail or "" for element in root)]

@@ -9,6 +9,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from random import random
+from typing import TypedDict, Unpack
 
 import httpx
 from msgspec import Struct
@@ -38,6 +39,17 @@ class OpenWorkspace(Struct, frozen=True):
     settings: tuple[object, ...]
     workspace: Workspace
     resources: AsyncExitStack
+
+
+class PoolOptions(TypedDict, total=False):
+    """What may be given to a WorkspacePool."""
+
+    transports: Mapping[str, httpx.AsyncBaseTransport]
+    wait_if_throttled: bool
+    sparing: bool
+    clock: Callable[[], datetime]
+    timer: Callable[[], float]
+    chance: Callable[[], float]
 
 
 class WorkspacePool:
@@ -160,30 +172,17 @@ class WorkspacePool:
 async def opened(
     config: Config,
     *,
-    transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
     store: Store | None = None,
-    wait_if_throttled: bool = False,
-    sparing: bool = False,
-    clock: Callable[[], datetime] = utc_now,
-    timer: Callable[[], float] = time.monotonic,
-    chance: Callable[[], float] = random,
+    **options: Unpack[PoolOptions],
 ) -> AsyncIterator[FeedService]:
     """Yield the feeds of a configuration; close them at the end, with the store and all that they use.
 
-    `store` has the last good copies of Plane; in memory by default. For the rest see `WorkspacePool`.
+    `store` has the last good copies of Plane; in memory by default. `options`: see `WorkspacePool`.
     """
     async with AsyncExitStack() as stack:
         store = store or open_store("memory", {})
         stack.push_async_callback(store.close)
-        pool = WorkspacePool(
-            store,
-            transports=transports,
-            wait_if_throttled=wait_if_throttled,
-            sparing=sparing,
-            clock=clock,
-            timer=timer,
-            chance=chance,
-        )
+        pool = WorkspacePool(store, **options)
         stack.push_async_callback(pool.close)
         yield await pool.open_service(config)
 

@@ -19,13 +19,14 @@ MAX_BODY_BYTES = 64 * 1024
 ADDRESS_FILE = "served-at"
 """In the state directory: the URL of the server of this machine."""
 UNIX_SCHEME = "unix:"
+PARTS = ("store", "configuration", "feeds")
 NOT_ICSFEED = {"server": "the server there is not icsfeed"}
 
 
 class LiveState(Struct, frozen=True):
     """Whether a server answers, and whether every workspace can be served.
 
-    `problems` by what has them: the name of a workspace, or `server`, `store`, `configuration`.
+    `problems` by what has them: the name of a workspace, or `server`, `store`, `configuration`, `feeds`.
     """
 
     live: bool
@@ -102,7 +103,7 @@ def _decode_health(body: Mapping[str, Any]) -> LiveState:
         return LiveState(False, False, NOT_ICSFEED)
     unread = {name: "not read yet" for name, copy in copies.items() if not copy.get("ready")}
     failing = {str(name): str(copy["problem"]) for name, copy in copies.items() if copy.get("problem")}
-    parts = {part: str(body.get(part)) for part in ("store", "configuration") if body.get(part) != "ok"}
+    parts = {part: str(body[part]) for part in PARTS if body.get(part, "ok") != "ok"}
     return LiveState(True, not unread, {**unread, **failing, **parts})
 
 

@@ -20,7 +20,7 @@ from icsfeed.server.build import utc_now
 from icsfeed.server.connections import Admission, BoundedProtocol, close_slow_connections, with_date
 from icsfeed.server.listening import address_of, remove_socket
 from icsfeed.server.systemd import Notifier, feed_watchdog, notifier
-from icsfeed.web.client_address import is_within
+from icsfeed.web.proxies import is_within
 
 if TYPE_CHECKING:
     import socket

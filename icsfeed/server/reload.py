@@ -37,19 +37,17 @@ class Deployment:
 
     async def start(self) -> None:
         """Start the app; raise what its start raises."""
-        started = asyncio.Event()
+        started = asyncio.get_running_loop().create_future()
 
         async def lifespan() -> None:
             async with self._app.lifespan():
-                started.set()
+                started.set_result(None)
                 await self._stopping.wait()
 
         # One task both enters and leaves the lifespan: litestar's event emitter (2.25) holds an anyio task
         # group in it, which no other task may leave. `start` and `stop` are called by different ones.
         self._lifespan = asyncio.create_task(lifespan())
-        waiting = asyncio.create_task(started.wait())
-        await asyncio.wait({self._lifespan, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        await asyncio.wait({self._lifespan, started}, return_when=asyncio.FIRST_COMPLETED)
         if self._lifespan.done():
             self._lifespan.result()
 

@@ -15,8 +15,9 @@ from icsfeed.web.reader_log import family
 
 MONITORED_ROUTES = ("/health", "/health/ready", "/api/v1/health", "/metrics", "/robots.txt")
 """Routes that monitors ask for all day: they are logged at DEBUG only."""
-GOOD_LINK_STATUSES = (200, 304, 400, 503)
-"""Statuses of a feed's route that only a good link gets: with them, the name in the path is a feed's."""
+LINK_ROUTES = ("/feeds/", "/embed/")
+GOOD_LINK_STATUSES = (200, 304, 400, 406, 410, 503)
+"""Statuses of these routes that only a good link gets: with them, the name in the path is a feed's."""
 
 log = logging.getLogger("icsfeed.request")
 
@@ -59,7 +60,7 @@ class AccessLog:
         if not log.isEnabledFor(level):
             return
         fields: dict[str, Any] = {"method": scope.get("method"), "route": route}
-        if route.startswith("/feeds/") and path.endswith(".ics") and status in GOOD_LINK_STATUSES:
+        if route.startswith(LINK_ROUTES) and status in GOOD_LINK_STATUSES:
             fields["feed"] = path.rpartition("/")[2].removesuffix(".ics")
         agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
         fields |= {

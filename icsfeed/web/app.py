@@ -15,25 +15,22 @@ from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.access_log import AccessLog
 from icsfeed.web.client_address import remember_peer
 from icsfeed.web.feed_response import FeedEndpoint
-from icsfeed.web.feeds import private_feed, public_feed
 from icsfeed.web.middleware import accept_prefix, add_vary, check_request, trust_proxies
 from icsfeed.web.openapi import openapi_config
-from icsfeed.web.pages.assets import Assets, static_file
-from icsfeed.web.pages.docs import docs
-from icsfeed.web.pages.embed import private_embed, public_embed
+from icsfeed.web.pages.docs import docs, static_file
+from icsfeed.web.pages.embed import embed
 from icsfeed.web.pages.errors import http_error, page_error, unexpected_error
+from icsfeed.web.pages.feed import feed_page
 from icsfeed.web.pages.feed_view import FeedViews
 from icsfeed.web.pages.me import Memberships, me
-from icsfeed.web.pages.render import PageRenderer
-from icsfeed.web.state import ServerState
-from icsfeed.web.status.admin import metrics, status, sync_now, sync_status
+from icsfeed.web.state import ServerState, Site
+from icsfeed.web.status.admin import ADMIN_ROUTES
 from icsfeed.web.status.health import api_health, health, ready, robots, root
 from icsfeed.web.webhooks import Webhooks, plane_webhook
 
 ROUTES = (
-    *(private_feed, public_feed, plane_webhook, sync_now, sync_status, status, metrics),
-    *(root, health, ready, api_health, robots, docs),
-    *(private_embed, public_embed, me, static_file),
+    *(feed_page, embed, me, plane_webhook, ADMIN_ROUTES),
+    *(root, health, ready, api_health, robots, docs, static_file),
 )
 ERROR_HANDLERS = {
     HTTPException: http_error,
@@ -63,23 +60,21 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
             await server.leave(workspace)
 
     vary = "Accept-Encoding, Origin" if config.cors else "Accept-Encoding"
-    arguments = {
-        **_arguments(service, server),
+    site = Site(service, server, FeedViews(service), pusher)
+    dependencies = {
+        "site": site,
+        "memberships": Memberships(service, server.timer, server.clock),
         "webhooks": Webhooks(config.workspaces, watches, server.clock, server.deliveries),
-        "push_now": pusher.run_now,
     }
     app = Litestar(
         ROUTES,
-        dependencies={
-            **{name: _constant(value) for name, value in arguments.items()},
-            "pushes": Provide(lambda: pusher.status, sync_to_thread=False),
-        },
+        dependencies={name: _constant(value) for name, value in dependencies.items()},
         exception_handlers=ERROR_HANDLERS,  # type: ignore[arg-type]
         cors_config=_cors(config.cors),
         lifespan=[lifespan],
         openapi_config=openapi_config(),
         logging_config=None,  # litestar's prints the URLs that httpx asks for
-        state=State({**arguments, "endpoint": FeedEndpoint(service, server, vary)}, deep_copy=False),
+        state=State({"site": site, "endpoint": FeedEndpoint(service, server, vary)}, deep_copy=False),
     )
     # Around all of litestar, its CORS and its routing; the outermost last.
     handler = accept_prefix(add_vary(app.asgi_handler, vary), config, app.routes)
@@ -87,20 +82,6 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     handler = access_log.around(check_request(handler, config, server.clock))
     app.asgi_handler = remember_peer(trust_proxies(handler, config))
     return app
-
-
-def _arguments(service: FeedService, server: ServerState) -> dict[str, object]:
-    """Return what handlers ask for, by the names of their arguments."""
-    assets = Assets()
-    return {
-        "service": service,
-        "server": server,
-        "clock": server.clock,
-        "assets": assets,
-        "pages": PageRenderer(assets),
-        "sheets": FeedViews(service),
-        "memberships": Memberships(service, server.timer, server.clock),
-    }
 
 
 def _constant(value: object) -> Provide:

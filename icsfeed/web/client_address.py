@@ -1,7 +1,6 @@
 """The address of a client, and the person whom a sign-in proxy has authenticated."""
 
 import hmac
-from collections.abc import Collection
 from typing import Any
 
 from litestar import Request
@@ -10,7 +9,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from icsfeed.config.schema import AuthProxy
 from icsfeed.web.limits import GuessLimiter
-from icsfeed.web.proxies import is_in_networks, read_address
+from icsfeed.web.proxies import is_within
 
 PEER_KEY = "icsfeed.peer"
 """In the ASGI scope: the address of the connection itself."""
@@ -31,12 +30,6 @@ def remember_peer(app: ASGIApp) -> ASGIApp:
 def client_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     """Return the client's address, as far as it is known."""
     return connection.client.host if connection.client else ""
-
-
-def is_within(address: str, networks: Collection[str]) -> bool:
-    """Return whether an IP address is in one of these networks."""
-    parsed = read_address(address)
-    return parsed is not None and is_in_networks(parsed, networks)
 
 
 def signed_in(request: Request[Any, Any, Any], proxy: AuthProxy | None, guesses: GuessLimiter) -> str | None:

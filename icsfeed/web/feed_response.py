@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cachetools import LRUCache
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
@@ -26,7 +26,9 @@ from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import codings, http_date, is_unchanged
 from icsfeed.web.responses import ERROR_RETRY_SECONDS, NOT_FOUND, error_answer, plain_answer, send_response
-from icsfeed.web.state import ServerState
+
+if TYPE_CHECKING:
+    from icsfeed.web.state import ServerState
 
 READ_HEADERS = {
     name.encode(): name for name in ("accept-encoding", "if-none-match", "if-modified-since", "user-agent")
@@ -72,10 +74,13 @@ class BodiesInFlight:
         self._readers: Counter[tuple[str, int]] = Counter()
 
     @contextmanager
-    def reserve(self, etag: str, size: int) -> Iterator[bool]:
-        """Say whether there is room for this body, and hold it until the end of the block."""
-        body, total = (etag, size), sum(held for _, held in self._readers)
-        if self._readers and body not in self._readers and total + size > self._limit:
+    def reserve(self, response: "AnyResponse") -> Iterator[bool]:
+        """Return whether there is room for the body of a response; hold it until the end of the block."""
+        if not isinstance(response, CalendarResponse) or response.restyled is None:
+            yield True
+            return
+        body, total = (response.restyled, response.size), sum(held for _, held in self._readers)
+        if self._readers and body not in self._readers and total + response.size > self._limit:
             yield False
             return
         self._readers[body] += 1
@@ -89,13 +94,14 @@ class BodiesInFlight:
 
 class CalendarResponse(Struct, frozen=True):
     """200 or 304, an ASGI app. A body of `size` bytes is sent in pieces, each when there is room for it:
-    the server's `send` waits for slow readers.
+    the server's `send` waits for slow readers. `restyled`: the ETag of a calendar in a style of its own.
     """
 
     status_code: int
     head: Head
     size: int = 0
     pieces: Iterable[bytes] = ()
+    restyled: str | None = None
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         # A copy: litestar's CORS middleware adds its headers to the list, which other responses share.
@@ -111,29 +117,7 @@ class CalendarResponse(Struct, frozen=True):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class RestyledResponse(Struct, frozen=True):
-    """A calendar in a style of its own: 503 while other such bodies take all the room. An ASGI app."""
-
-    response: CalendarResponse
-    etag: str
-    in_flight: BodiesInFlight
-
-    @property
-    def status_code(self) -> int:
-        """Return that of the calendar."""
-        return self.response.status_code
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self.in_flight.reserve(self.etag, self.response.size) as has_room:
-            if has_room:
-                await self.response(scope, receive, send)
-                return
-        text = "Too many calendars of other styles are being read. Try again in a while."
-        headers = {"Retry-After": str(BUSY_RETRY_SECONDS)}
-        await send_response(plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, headers), scope, receive, send)
-
-
-AnyResponse: TypeAlias = CalendarResponse | RestyledResponse | Response[Any]
+AnyResponse: TypeAlias = CalendarResponse | Response[Any]
 
 
 class FeedEndpoint:
@@ -143,7 +127,7 @@ class FeedEndpoint:
     `vary`: the request headers that all answers of the server depend on.
     """
 
-    def __init__(self, service: FeedService, server: ServerState, vary: str) -> None:
+    def __init__(self, service: FeedService, server: "ServerState", vary: str) -> None:
         self._service = service
         self._server = server
         self._vary = vary
@@ -184,12 +168,17 @@ class FeedEndpoint:
             text = "This calendar is not set up correctly. Ask the people who run this server."
             retry = {"Retry-After": str(ERROR_RETRY_SECONDS)}
             response = plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, retry)
-        status = response.status_code or HTTPStatus.OK
-        self._server.reader_log.answered(status)
-        # 404 by a good link: the feed is gone, as its project or person is.
-        if grant is not None and status != HTTPStatus.NOT_FOUND:
-            self._server.reader_log.read(name, grant.subscriber, headers.get("user-agent"), status)
-        await send_response(response, scope, receive, send)
+        with self._in_flight.reserve(response) as has_room:
+            if not has_room:
+                text = "Too many calendars of other styles are being read. Try again in a while."
+                retry = {"Retry-After": str(BUSY_RETRY_SECONDS)}
+                response = plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, retry)
+            status = response.status_code or HTTPStatus.OK
+            self._server.reader_log.answered(status)
+            # 404 by a good link: the feed is gone, as its project or person is.
+            if grant is not None and status != HTTPStatus.NOT_FOUND:
+                self._server.reader_log.read(name, grant.subscriber, headers.get("user-agent"), status)
+            await send_response(response, scope, receive, send)
 
     async def _calendar(self, request: FeedRequest, grant: Grant) -> AnyResponse:
         """Return the response to a good link. Raise BadParameter or FeedError."""
@@ -209,17 +198,18 @@ class FeedEndpoint:
             text = "Accept-Encoding leaves no way to send this calendar."
             return plain_answer(HTTPStatus.NOT_ACCEPTABLE, text)
         if choice.is_unchanged:
-            response = CalendarResponse(HTTPStatus.NOT_MODIFIED, self._head(request, rendered, choice, None))
-        else:
-            body = await compressor.body(rendered) if compressor and choice.is_gzip else None
-            size = rendered.size if body is None else len(body)
-            head = self._head(request, rendered, choice, size)
-            pieces = rendered.pieces()
-            if body is not None:
-                pieces = (body[start : start + PIECE] for start in range(0, size, PIECE))
-            # HEAD has the Content-Length of GET, and no body (RFC 9110, 9.3.2).
-            response = CalendarResponse(HTTPStatus.OK, head, *(() if request.is_head else (size, pieces)))
-        return RestyledResponse(response, rendered.etag, self._in_flight) if query.restyles else response
+            return CalendarResponse(HTTPStatus.NOT_MODIFIED, self._head(request, rendered, choice, None))
+        body = await compressor.body(rendered) if compressor and choice.is_gzip else None
+        size = rendered.size if body is None else len(body)
+        head = self._head(request, rendered, choice, size)
+        # HEAD has the Content-Length of GET, and no body (RFC 9110, 9.3.2).
+        if request.is_head:
+            return CalendarResponse(HTTPStatus.OK, head)
+        pieces = rendered.pieces()
+        if body is not None:
+            pieces = (body[start : start + PIECE] for start in range(0, size, PIECE))
+        restyled = rendered.etag if query.restyles else None
+        return CalendarResponse(HTTPStatus.OK, head, size, pieces, restyled)
 
     def _head(
         self, request: FeedRequest, rendered: Rendered, choice: ResponseChoice, size: int | None
@@ -238,6 +228,29 @@ class FeedEndpoint:
             if rendered.last_modified <= now:
                 self._heads[key] = head
         return head
+
+
+def calendar_or_page(app: ASGIApp) -> ASGIApp:
+    """Route calendars to the app's FeedEndpoint, and all else to the handler, which makes their pages.
+
+    Pages, which no calendar app reads, count among the answers and for no reader.
+    """
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        # Not by dependency injection, which litestar (2.25) has for handlers only.
+        state = scope["litestar_app"].state
+        if scope["path_params"]["file"].endswith(".ics"):
+            await state.endpoint(scope, receive, send)
+            return
+
+        async def count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                state.site.server.reader_log.answered(message["status"])
+            await send(message)
+
+        await app(scope, receive, count)
+
+    return handle
 
 
 def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:

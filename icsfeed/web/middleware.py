@@ -4,8 +4,7 @@ Limits of the connection itself (slow clients, the size of headers) are in icsfe
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from http import HTTPStatus
+from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
 from litestar.datastructures import MutableScopeHeaders
@@ -13,8 +12,7 @@ from litestar.routes import BaseRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed.config.schema import Config
-from icsfeed.web.client_address import is_within
-from icsfeed.web.proxies import client_address, is_allowed_host
+from icsfeed.web.proxies import client_address, is_allowed_host, is_within
 from icsfeed.web.responses import Clock, error_answer, send_response
 
 MAX_URL_BYTES = 8192
@@ -23,13 +21,8 @@ MAX_URL_BYTES = 8192
 HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x20\x7f/?#@\[\]\\,:\"<>]*)(?::[0-9]*)?")
 """Host and port (RFC 9110, 7.2), names beyond ASCII included: what is not allowed is not served anyway."""
 
-REFUSALS: Mapping[str, tuple[HTTPStatus, str]] = {
-    "INVALID_HOST": (
-        HTTPStatus.BAD_REQUEST,
-        "This server does not answer to that Host header, or there is not exactly one (`allowed_hosts`).",
-    ),
-    "URL_TOO_LONG": (HTTPStatus.REQUEST_URI_TOO_LONG, f"The address is longer than {MAX_URL_BYTES} bytes."),
-}
+WRONG_HOST = "This server does not answer to that Host header, or there is not exactly one (`allowed_hosts`)."
+TOO_LONG = f"The address is longer than {MAX_URL_BYTES} bytes."
 
 
 def trust_proxies(app: ASGIApp, config: Config) -> ASGIApp:
@@ -64,14 +57,13 @@ def check_request(app: ASGIApp, config: Config, clock: Clock) -> ASGIApp:
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_URL_BYTES:
-            code = "URL_TOO_LONG"
+            refusal = error_answer(414, "URL_TOO_LONG", TOO_LONG, now=clock())
         elif not _is_host_allowed(scope, config):
-            code = "INVALID_HOST"
+            refusal = error_answer(400, "INVALID_HOST", WRONG_HOST, now=clock())
         else:
             await app(scope, receive, send)
             return
-        status, message = REFUSALS[code]
-        await send_response(error_answer(status, code, message, now=clock()), scope, receive, send)
+        await send_response(refusal, scope, receive, send)
 
     return handle
 

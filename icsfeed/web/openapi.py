@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from litestar.enums import MediaType
 from litestar.openapi import OpenAPIConfig
@@ -29,84 +28,69 @@ DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
 
 
-class ResponseSpec(NamedTuple):
-    """A response: what it means, and its media types; none: it has no body."""
-
-    text: str
-    types: tuple[str, ...] = ()
-
-
-Answers = Mapping[int, ResponseSpec]
+Answers = Mapping[int, tuple[str, ...]]
+"""By status: what the response means, and its media types; none: it has no body."""
 
 EVERYWHERE: Answers = {
-    400: ResponseSpec("A parameter or the Host header is not valid.", (JSON, HTML)),
-    414: ResponseSpec("The address is too long.", (JSON,)),
-    500: ResponseSpec("The server failed; its log says more.", (JSON, HTML)),
+    400: ("A parameter or the Host header is not valid.", JSON, HTML),
+    414: ("The address is too long.", JSON),
+    500: ("The server failed; its log says more.", JSON, HTML),
 }
-_LIMITED = ResponseSpec("Too many wrong links came from this address; see Retry-After.", (TEXT,))
-_MISSING = ResponseSpec("Nothing is found by this link: it is wrong, or its feed is gone.", (TEXT, HTML))
-_REVOKED = ResponseSpec("The link was revoked (pages only; the calendar then holds a notice).", (HTML,))
-PUBLIC_FEED: Answers = {
-    200: ResponseSpec("The calendar, or without `.ics` its page.", (CALENDAR, HTML)),
-    304: ResponseSpec("The copy named by If-None-Match or If-Modified-Since is still current."),
+_LIMITED = ("Too many wrong links came from this address; see Retry-After.", TEXT)
+_MISSING = ("Nothing is found by this link: it is wrong, or its feed is gone.", TEXT, HTML)
+_REVOKED = ("The link was revoked (pages only; the calendar then holds a notice).", HTML)
+FEED: Answers = {
+    200: ("The calendar, or without `.ics` its page.", CALENDAR, HTML),
+    304: ("The copy named by If-None-Match or If-Modified-Since is still current.",),
     404: _MISSING,
-    406: ResponseSpec("Accept-Encoding excludes both gzip and no encoding.", (TEXT,)),
+    406: ("Accept-Encoding excludes both gzip and no encoding.", TEXT),
     429: _LIMITED,
-    503: ResponseSpec("Plane could not be read yet; see Retry-After.", (TEXT, HTML)),
+    503: ("Plane could not be read yet; see Retry-After.", TEXT, HTML),
 }
-PUBLIC_EMBED: Answers = {
-    200: ResponseSpec("The page for a frame.", (HTML,)),
+EMBED: Answers = {
+    200: ("The page for a frame.", HTML),
     404: _MISSING,
     429: _LIMITED,
-    503: ResponseSpec("Plane could not be read yet.", (HTML,)),
+    503: ("Plane could not be read yet.", HTML),
 }
-FEED: Answers = {**PUBLIC_FEED, 410: _REVOKED}
-EMBED: Answers = {**PUBLIC_EMBED, 410: _REVOKED}
 ME: Answers = {
-    200: ResponseSpec("The page.", (HTML,)),
-    403: ResponseSpec("Nobody is signed in.", (HTML,)),
-    404: ResponseSpec("No `auth_proxy` is configured.", (TEXT, HTML)),
-    503: ResponseSpec("Plane could not be read yet.", (HTML,)),
+    200: ("The page.", HTML),
+    403: ("Nobody is signed in.", HTML),
+    404: ("No `auth_proxy` is configured.", JSON, HTML),
+    503: ("Plane could not be read yet.", HTML),
 }
 WEBHOOK: Answers = {
-    200: ResponseSpec("Accepted, or seen before.", (JSON,)),
-    401: ResponseSpec("The signature does not match the body.", (JSON,)),
-    403: ResponseSpec("No `webhook_secret` is configured.", (JSON,)),
-    413: ResponseSpec("The body is larger than 1 MiB.", (JSON,)),
-    429: ResponseSpec("Too many deliveries from this address.", (JSON,)),
+    200: ("Accepted, or seen before.", JSON),
+    401: ("The signature does not match the body.", JSON),
+    403: ("No `webhook_secret` is configured.", JSON),
+    413: ("The body is larger than 1 MiB.", JSON),
+    429: ("Too many deliveries from this address.", JSON),
 }
 _ADMIN: Answers = {
-    401: ResponseSpec("No admin token was sent, or a wrong one.", (JSON, HTML)),
-    403: ResponseSpec("No `admin_token` is configured, or a page of another site sent this.", (JSON, HTML)),
-    429: ResponseSpec("Too many wrong admin tokens, or too many syncs.", (JSON, HTML)),
+    401: ("No admin token was sent, or a wrong one.", JSON, HTML),
+    403: ("No `admin_token` is configured, or a page of another site sent this.", JSON, HTML),
+    429: ("Too many wrong admin tokens, or too many syncs.", JSON, HTML),
 }
 SYNC: Answers = {
-    202: ResponseSpec("A sync was started.", (JSON,)),
-    303: ResponseSpec("For a browser: back to the status page, which shows the result."),
-    409: ResponseSpec("A sync is already running.", (JSON,)),
+    202: ("A sync was started.", JSON),
+    303: ("For a browser: back to the status page, which shows the result.",),
+    409: ("A sync is already running.", JSON),
     **_ADMIN,
 }
-SYNCS: Answers = {200: ResponseSpec("How syncs went.", (JSON,)), **_ADMIN}
-STATUS: Answers = {200: ResponseSpec("The status, as a page for a browser.", (JSON, HTML)), **_ADMIN}
-METRICS: Answers = {200: ResponseSpec("The metrics.", (TEXT,)), **_ADMIN}
-ROOT: Answers = {200: ResponseSpec("What this server is, as a page for a browser.", (JSON, HTML))}
-HEALTH: Answers = {200: ResponseSpec("The server is running.", (JSON,))}
+SYNCS: Answers = {200: ("How syncs went.", JSON), **_ADMIN}
+STATUS: Answers = {200: ("The status, as a page for a browser.", JSON, HTML), **_ADMIN}
+METRICS: Answers = {200: ("The metrics.", TEXT), **_ADMIN}
+ROOT: Answers = {200: ("What this server is, as a page for a browser.", JSON, HTML)}
+HEALTH: Answers = {200: ("The server is running.", JSON)}
 READY: Answers = {
-    200: ResponseSpec("Every workspace has been read.", (JSON,)),
-    503: ResponseSpec("Not yet; `reasons` says why.", (JSON,)),
+    200: ("Every workspace has been read.", JSON),
+    503: ("Not yet; `reasons` says why.", JSON),
 }
-ROBOTS: Answers = {200: ResponseSpec("Everything may be read.", (TEXT,))}
+ROBOTS: Answers = {200: ("Everything may be read.", TEXT)}
 
-_ERROR = Schema(
-    type=OpenAPIType.OBJECT,
-    properties={
-        **{
-            name: Schema(type=OpenAPIType.STRING) for name in ("status", "message", "error_code", "timestamp")
-        },
-        "details": Schema(type=OpenAPIType.OBJECT),
-    },
-)
 _OBJECT, _STRING = Schema(type=OpenAPIType.OBJECT), Schema(type=OpenAPIType.STRING)
+_TEXTS = dict.fromkeys(("status", "message", "error_code", "timestamp"), _STRING)
+_ERROR = Schema(type=OpenAPIType.OBJECT, properties={**_TEXTS, "details": _OBJECT})
 _SEVERAL = "several are separated by commas; a leading `!` excludes"
 
 
@@ -116,12 +100,17 @@ def _one_of(kind: object) -> Schema:
 
 _DAY = Schema(type=OpenAPIType.STRING, pattern=r"^\d{4}-\d{2}-\d{2}$")
 QUERY: Mapping[str, tuple[str, Schema]] = {
+    "project": (f"Only of these projects, by key, name or id: {_SEVERAL}.", _STRING),
     "priority": (f"Only issues of these priorities: {_SEVERAL}.", _STRING),
     "state": (f"Only in these states or groups of states: {_SEVERAL}.", _STRING),
     "label": (f"Only with one of these labels, or `none`: {_SEVERAL}.", _STRING),
     "assignee": (f"Only of these people, or `none`: {_SEVERAL}.", _STRING),
     "cycle": (f"Only in these cycles, or `none`: {_SEVERAL}.", _STRING),
     "module": (f"Only in these modules, or `none`: {_SEVERAL}.", _STRING),
+    "created_by": (f"Only created by these people: {_SEVERAL}.", _STRING),
+    "type": (f"Only of these types, `epic`, or `none`: {_SEVERAL}.", _STRING),
+    "parent": (f"Only below these issues (`KEY-42`), or `none`: {_SEVERAL}.", _STRING),
+    "title": (f"Only with these words in the title: {_SEVERAL}.", _STRING),
     "from": ("The first day.", _DAY),
     "to": ("The last day.", _DAY),
     "days": ("This many days from today.", Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=DAYS_LIMIT)),
@@ -181,15 +170,15 @@ def described(
             in_headers = [_parameter(name, "header", text, _STRING) for name, text in headers.items()]
             self.parameters = [*(self.parameters or ()), *in_query, *in_headers]
             self.responses = {}
-            for status, answer in sorted({**EVERYWHERE, **answers}.items()):
+            # Public links, the paths without a token, cannot be revoked.
+            is_secret_link = any(getattr(one, "name", "") == "token" for one in self.parameters)
+            all_answers = {**EVERYWHERE, **answers, **({410: _REVOKED} if is_secret_link else {})}
+            for status, (text, *types) in sorted(all_answers.items()):
                 # A 503 in JSON is that of /health/ready, which is no error body.
                 json = _ERROR if status >= 400 and status != 503 else _OBJECT
-                content = _content(answer.types, json) or None
-                self.responses[str(status)] = OpenAPIResponse(description=answer.text, content=content)
+                self.responses[str(status)] = OpenAPIResponse(text, content=_content(types, json) or None)
             if body:
                 self.request_body = RequestBody(content=_content((JSON,), _OBJECT), required=True)
-            if 401 in answers and not body:
-                self.security = [{"bearer": []}, {"basic": []}]
 
     return Described
 

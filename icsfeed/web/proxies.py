@@ -26,9 +26,10 @@ def read_address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def is_in_networks(address: Address, networks: Collection[str]) -> bool:
-    """Return whether an address belongs to one of these networks."""
-    return any(address in ip_network(network) for network in networks)
+def is_within(address: str, networks: Collection[str]) -> bool:
+    """Return whether an IP address is in one of these networks."""
+    parsed = read_address(address)
+    return parsed is not None and any(parsed in ip_network(network) for network in networks)
 
 
 def client_address(peer: str, forwarded: Iterable[str], proxies: Collection[str]) -> str:
@@ -42,7 +43,7 @@ def client_address(peer: str, forwarded: Iterable[str], proxies: Collection[str]
         return peer or UNKNOWN
     hops = [hop for value in forwarded for hop in value.split(",") if hop.strip()]
     for hop in reversed(hops):
-        if not is_in_networks(address, proxies):
+        if not is_within(str(address), proxies):
             break
         before = read_address(hop)
         if before is None:

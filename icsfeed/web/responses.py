@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from litestar import Response
+from litestar.connection import ASGIConnection
 from litestar.datastructures import Headers
 from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from icsfeed.web.state import Site
 
 Clock: TypeAlias = Callable[[], datetime]
 
@@ -36,6 +40,12 @@ def listed(headers: Headers, name: str) -> str | None:
     """Join a header that is a list, which may stand on several lines (RFC 9110, 5.3); None: it is absent."""
     lines = headers.getall(name, [])
     return ", ".join(lines) if lines else None
+
+
+def site_of(connection: ASGIConnection[Any, Any, Any, Any]) -> "Site":
+    """Return the site of a request, where litestar (2.25) injects nothing: guards, errors, middleware."""
+    site: Site = connection.app.state.site
+    return site
 
 
 def plain_answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response[str]:

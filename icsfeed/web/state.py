@@ -1,4 +1,4 @@
-"""What outlives a configuration when the server loads another: counts, limits, background refreshes."""
+"""What handlers share: `ServerState` outlives a configuration when another is loaded, `Site` does not."""
 
 import asyncio
 from collections import Counter
@@ -14,14 +14,18 @@ from icsfeed.cache.background import BackgroundRefresh, Sleep
 from icsfeed.cache.sync import Sync
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
+from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import PushStats
 from icsfeed.web.limits import GuessLimiter, Limiter
+from icsfeed.web.pages.assets import Assets
+from icsfeed.web.pages.render import PageRenderer
 from icsfeed.web.reader_log import ReaderLog
 from icsfeed.web.responses import Clock
 from icsfeed.web.token_throttle import TokenThrottle
 
 if TYPE_CHECKING:
-    from icsfeed.push.scheduler import Push
+    from icsfeed.push.scheduler import Push, PushScheduler
+    from icsfeed.web.pages.feed_view import FeedViews
 
 SYNCS_PER_HOUR = 10
 GUESSES_PER_MINUTE = 10
@@ -78,6 +82,8 @@ class ServerState:
         )
         self.token_throttle = TokenThrottle(timer, sleep)
         self.pushed = PushStats()
+        # Not for each configuration: after an upgrade in place, a reload would give old code new templates.
+        self.pages = PageRenderer(Assets())
         self.push = push
         self.sleep = sleep
         self._watches: dict[Workspace, BackgroundRefresh] = {}
@@ -98,3 +104,18 @@ class ServerState:
         # While a configuration is replaced, the old app and the new one both use the workspace.
         if await self._watches[workspace].stop():
             del self._watches[workspace]
+
+
+class Site:
+    """What the handlers of one configuration share: its feeds, their pages, and pushes of them."""
+
+    def __init__(
+        self, service: FeedService, server: ServerState, views: "FeedViews", pusher: "PushScheduler"
+    ) -> None:
+        self.service, self.config = service, service.config
+        self.server, self.pages = server, server.pages
+        self.views, self.pusher = views, pusher
+
+    def queue_length(self, workspace: Workspace) -> int:
+        """Return how many changes that webhooks have announced wait to be read."""
+        return self.server.watch(workspace, self.config.cache).queue_length

@@ -15,9 +15,9 @@ from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.config.schema import WorkspaceConfig
 from icsfeed.errors import WebhookError
 from icsfeed.plane.webhook import WebhookChange, is_signed, read
-from icsfeed.web.client_address import client_of, is_within
+from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import SIGNATURE, WEBHOOK, described
-from icsfeed.web.proxies import rate_limit_key
+from icsfeed.web.proxies import is_within, rate_limit_key
 from icsfeed.web.responses import NEVER_STORED, error_answer
 from icsfeed.web.state import Deliveries
 
@@ -50,21 +50,19 @@ class Webhooks:
         """
         allowance = self._deliveries.limiter.take(rate_limit_key(address))
         headers = allowance.headers()
+        # The signature is checked above the limit too: a burst of changes in Plane is no attack.
+        names = () if body is None else self._senders(body, signature, address)
+        accepted = self._accept(names, body, headers) if names and body is not None else None
         if not allowance.granted:
-            # The signature is checked above the limit too: a burst of changes in Plane is no attack.
-            names = self._senders(body, signature, address) if body else ()
-            if body and names:
-                self._accept(names, body, headers)
             return self._refused(429, "RATE_LIMITED", "Too many deliveries from this address.", headers)
+        if accepted is not None:
+            return accepted
         if not self._settings:
             text = "No webhook_secret is configured: set it to the secret that Plane shows for its webhook."
             return self._refused(403, "WEBHOOK_NOT_CONFIGURED", text, headers)
         if body is None:
             return self._refused(413, "TOO_LARGE", "The body is larger than 1 MiB.", headers)
-        names = self._senders(body, signature, address)
-        if not names:
-            return self._refused(401, "INVALID_SIGNATURE", "The signature does not match the body.", headers)
-        return self._accept(names, body, headers)
+        return self._refused(401, "INVALID_SIGNATURE", "The signature does not match the body.", headers)
 
     def _senders(self, body: bytes, signature: str | None, address: str) -> Sequence[str]:
         """Return the workspaces whose secret signed the body, and that accept deliveries from the address.

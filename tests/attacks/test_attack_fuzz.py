@@ -155,7 +155,7 @@ BOMB = "a: &a0 [x, x]\n" + "".join(f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)
 
 
 def loaded(text: str, folder: Path) -> Config | None:
-    """The configuration in a text; None where every problem was told."""
+    """The configuration in a text; None where every problem was reported."""
     (folder / "feeds.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
     with suppress(ConfigError):
         return load(folder / "feeds.yaml", {}, ["UTC"])
@@ -220,7 +220,7 @@ def test_no_secret_that_is_refused_is_repeated(tmp_path: Path, path: tuple[str, 
         pytest.param("feeds: {'x\\r\\nSet-Cookie': {everything: true}}", id="a feed whose name is a header"),
         pytest.param("public_url: 'https://user:password@x'", id="a password in the address"),
         pytest.param("public_url: 'javascript:alert(1)'", id="a script as address"),
-        pytest.param("cors: ['https://x', '*']", id="every origin beside one"),
+        pytest.param("cors: ['https://x', '*']", id="every origin and one more"),
         pytest.param("x" * 2_000_000, id="two megabytes"),
     ],
 )  # fmt: skip

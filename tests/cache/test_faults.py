@@ -86,7 +86,7 @@ TLS = httpx.ConnectError(
 FORBIDDEN = b'{"detail":"You do not have permission to perform this action."}'
 CASES = {
     "time-out": Case(raising(httpx.ReadTimeout("")), "unreachable"),
-    "no answer for ever": Case(always(f.delayed(1e9)), "unreachable", late=120),
+    "never any answer": Case(always(f.delayed(1e9)), "unreachable", late=120),
     "refused connection": Case(raising(httpx.ConnectError("Connection refused")), "unreachable"),
     "connection lost": Case(raising(httpx.RemoteProtocolError("peer closed")), "unreachable"),
     "TLS error": Case(raising(TLS), "unreachable"),

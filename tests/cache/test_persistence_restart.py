@@ -17,6 +17,7 @@ from test_refresh_incremental import (
     Server,
     create,
     edit,
+    facts,
     issue_id,
     open_period,
     project_id,
@@ -263,23 +264,24 @@ DAMAGES: list[tuple[str, Callable[[bytes], bytes]]] = [
 @pytest.mark.parametrize("word", ["roster", "project", "reads", "history"])
 @pytest.mark.parametrize("damage", [pytest.param(damage, id=name) for name, damage in DAMAGES])
 async def test_a_damaged_file_is_read_again(
-    machine: Machine, word: str, damage: Callable[[bytes], bytes]
+    machine: Machine, word: str, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    await machine.run()
+    before = await machine.run()
     edit(machine.data, 4)
     for path in machine.files(word):
         path.write_bytes(damage(path.read_bytes()))
-    await machine.run(seconds=61)
+    assert (await machine.run(seconds=61))["all"] != before["all"]
+    assert "is damaged; set aside" in caplog.text
     await machine.is_right()
 
 
 @pytest.mark.parametrize("word", ["roster", "project", "reads", "history"])
 async def test_a_missing_file_is_read_again(machine: Machine, word: str) -> None:
-    await machine.run()
+    before = await machine.run()
     edit(machine.data, 4)
     for path in machine.files(word):
         path.unlink()
-    await machine.run(seconds=61)
+    assert (await machine.run(seconds=61))["all"] != before["all"]
     await machine.is_right()
 
 
@@ -350,16 +352,18 @@ async def test_a_crash_between_a_project_and_its_reads_loses_neither_copy(machin
 
 async def test_records_of_two_moments_make_no_mixture(machine: Machine) -> None:
     """Some files are older than the others: what is served is of one moment for each part."""
-    await machine.run()
+    before = await machine.run()
     kinds = ("roster", "project", "reads")
     old = {kind: {path: path.read_bytes() for path in machine.files(kind)} for kind in kinds}
     edit(machine.data, 4)
     machine.data.delete_issue(issue_id(5))
-    await machine.run(seconds=61)
+    after = await machine.run(seconds=61)
     for kind in kinds:
         for path, raw in old[kind].items():
             path.write_bytes(raw)
-        await machine.run(seconds=1, faults=down())
+        found = await machine.run(seconds=1, faults=down())
+        for feed in ALL:
+            assert facts(found[feed].body) in (facts(before[feed].body), facts(after[feed].body))
         await machine.is_right()
 
 

@@ -402,7 +402,7 @@ async def test_a_feed_without_cycles_and_modules_does_not_wait_for_them(what: st
     assert set(later.snapshots[0].links) == {"PROP-1"}
     assert later.stamp != first.stamp
     touched = later.snapshots[0].touched
-    assert ("PROP-1" in touched) == (what != "modules"), "whoever saw it without must see a revision"
+    assert ("PROP-1" in touched) == (what != "modules"), "a reader who saw it without must see a revision"
 
 
 async def test_what_nobody_saw_before_it_was_whole_counts_as_it_is_in_plane() -> None:

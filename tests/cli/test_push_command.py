@@ -113,7 +113,7 @@ def test_progress_is_shown_on_a_terminal(folder: Path) -> None:
         assert process.wait(60) == 0
     assert b"team" in shown
     assert re.search(rb"\d+/\d+", shown)
-    assert b"reading Plane" in shown
+    assert b"projects read" in shown
 
 
 def _read(screen: io.FileIO) -> bytes:

@@ -379,8 +379,10 @@ def test_keys_that_cannot_be_combined_are_named_with_their_path(data: object, pa
         target(feed="assignee-anna") | {"auto": {"assignees": True}},
     ],
 )
-def test_keys_that_can_be_combined_are_accepted(data: object) -> None:
-    read(data)
+def test_keys_that_can_be_combined_are_accepted(data: dict[str, Any]) -> None:
+    config = read(data)
+    for section in ("feeds", "push"):
+        assert getattr(config, section).keys() == data.get(section, {}).keys()
 
 
 def test_several_workspaces_must_be_named() -> None:

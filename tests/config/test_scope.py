@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from icsfeed.config.scope import narrowed_to
@@ -65,6 +65,15 @@ def test_a_workspace_that_is_not_a_name_keeps_the_whole(workspace: object) -> No
         assert narrowed_to(data, ["team"])["feeds"].get("all") == data["feeds"]["all"]
 
 
-@given(VALUES)
-def test_any_data_is_narrowed_without_failing(data: object) -> None:
-    narrowed_to(data, ["t"])
+TARGETS = st.fixed_dictionaries({"t": st.dictionaries(st.sampled_from(KEYS), VALUES, min_size=1) | VALUES})
+ANY_DATA = VALUES | st.fixed_dictionaries(
+    {"push": TARGETS}, optional=dict.fromkeys(DATA.keys() - {"push"}, VALUES)
+)
+
+
+@given(ANY_DATA)
+@example({"push": {"t": {"feed": "all"}}, "feeds": {"all": None}})
+def test_any_data_is_narrowed_once_or_left_whole(data: object) -> None:
+    narrowed = narrowed_to(data, ["t"])
+    assert narrowed is data or list(narrowed["push"]) == ["t"]
+    assert narrowed_to(narrowed, ["t"]) == narrowed

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from icsfeed.doctor.clients import CLIENTS
-from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations
+from icsfeed.doctor.observations import Observations, Reply
 from icsfeed.doctor.probe import (
     MAX_BODY_BYTES,
     MAX_REDIRECTS,
@@ -40,8 +40,9 @@ def good(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, headers=headers, content=b"" if request.method == "HEAD" else BODY)
 
 
-def answered(reply: object) -> FeedResponse:
-    assert isinstance(reply, FeedResponse), reply
+def answered(reply: object) -> Reply:
+    assert isinstance(reply, Reply)
+    assert reply.status, reply.reason
     return reply
 
 
@@ -129,7 +130,7 @@ async def test_a_password_goes_along_on_its_own_host_and_one_of_a_redirect_is_no
 )
 async def test_an_unusable_response_has_a_reason(site: Site, reason: str) -> None:
     first = (await look(site)).first
-    assert isinstance(first, NoResponse)
+    assert not first.status
     assert reason in first.reason
 
 
@@ -145,7 +146,7 @@ async def test_a_failed_connection_has_a_reason(error: Exception, reason: str) -
     def site(_request: httpx.Request) -> httpx.Response:
         raise error
 
-    assert (await look(site)).first == NoResponse(reason)
+    assert (await look(site)).first == Reply(reason=reason)
 
 
 async def test_no_more_is_read_than_is_needed() -> None:
@@ -169,7 +170,7 @@ async def test_what_may_unpack_without_bounds_is_not_unpacked(coding: str) -> No
             yield b""
 
     seen = await look(lambda _: httpx.Response(200, headers={"Content-Encoding": coding}, stream=Packed()))
-    assert seen.first == NoResponse("it is compressed in a way that was not asked for")
+    assert seen.first == Reply(reason="it is compressed in a way that was not asked for")
     assert not read
 
 
@@ -190,8 +191,8 @@ async def test_no_cookie_is_sent_back() -> None:
 async def test_requests_stop_when_the_total_time_is_over() -> None:
     seconds = iter([0.0, *([1.0] * 4), *([TOTAL_SECONDS + 1] * 200)])
     seen = await look(good, timer=lambda: next(seconds))
-    assert isinstance(seen.first, FeedResponse)
-    assert seen.again == NoResponse(f"not requested: the others took {TOTAL_SECONDS:.0f} s")
+    assert seen.first.status
+    assert seen.again == Reply(reason=f"not requested: the others took {TOTAL_SECONDS:.0f} s")
 
 
 @pytest.mark.parametrize(

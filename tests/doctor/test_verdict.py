@@ -9,7 +9,7 @@ from making import whole
 from msgspec.structs import replace
 
 from icsfeed.doctor.clients import CLIENTS, EVERYBODY, PAGE
-from icsfeed.doctor.observations import FeedResponse, NoResponse, Observations
+from icsfeed.doctor.observations import Observations, Reply
 from icsfeed.doctor.verdict import Verdict, is_readable, judge, report, severity
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import Header, write
@@ -32,8 +32,8 @@ HEADERS = {
     "last-modified": "Mon, 23 Nov 2026 10:00:00 GMT",
     "access-control-allow-origin": PAGE,
 }
-OK = FeedResponse(status=200, headers=HEADERS, body=GOOD, hops=("https://cal.example.com",))
-UNCHANGED = FeedResponse(status=304)
+OK = Reply(status=200, headers=HEADERS, body=GOOD, hops=("https://cal.example.com",))
+UNCHANGED = Reply(status=304)
 
 
 def seen(body: bytes = GOOD, **changes: Any) -> Observations:
@@ -59,7 +59,7 @@ def verdicts(found: Observations) -> Mapping[str, Verdict]:
     return {verdict.app: verdict for verdict in judge(found)}
 
 
-def app(name: str, **changes: Any) -> Mapping[str, FeedResponse]:
+def app(name: str, **changes: Any) -> Mapping[str, Reply]:
     """All apps are answered well, but this one."""
     return {**dict.fromkeys(EVERYBODY, OK), name: replace(OK, **changes)}
 
@@ -112,7 +112,7 @@ MIXED = GOOD.replace(
         (seen(apps=app("ICSx5", status=206)), "ICSx5", "fails", "206: not a usable response"),
         (seen(apps=app("Thunderbird", body=b"<p>")), "Thunderbird", "fails", "removes every event"),
         (seen(apps=app("vdirsyncer", body=b"", headers={})), "vdirsyncer", "fails", "(without a type)"),
-        (seen(apps={"ICSx5": NoResponse("no answer in time")}), "ICSx5", "fails", "no answer in time"),
+        (seen(apps={"ICSx5": Reply(reason="no answer in time")}), "ICSx5", "fails", "no answer in time"),
         (seen(apps=app("Outlook", headers={})), "Outlook", "limited", "Content-Type is missing"),
         (seen(apps=app("ICSx5", hops=("https://x",) * 7)), "ICSx5", "fails", "redirects 6 times"),
         (seen(apps=app("ICSx5", hops=("https://x",) * 6)), "ICSx5", "works", ""),
@@ -121,14 +121,14 @@ MIXED = GOOD.replace(
         (seen(apps=app("Home Assistant", seconds=12)), "Home Assistant", "limited", "took 12 s"),
         (seen(apps=app("Home Assistant", seconds=31)), "Home Assistant", "fails", "waits 30 s"),
         # The conversation
-        (seen(head=FeedResponse(status=405)), "Outlook", "fails", "HEAD is answered with 405"),
-        (seen(authorized=FeedResponse(status=401)), "Outlook", "fails", "answered with 401; Outlook sends"),
-        (seen(authorized=NoResponse("gone")), "Outlook", "fails", "not answered: gone"),
+        (seen(head=Reply(status=405)), "Outlook", "fails", "HEAD is answered with 405"),
+        (seen(authorized=Reply(status=401)), "Outlook", "fails", "answered with 401; Outlook sends"),
+        (seen(authorized=Reply(reason="gone")), "Outlook", "fails", "not answered: gone"),
         (seen(matched=OK), "Thunderbird", "works", "If-None-Match is answered with 200 instead of 304"),
-        (seen(since=FeedResponse(status=500)), "ICSx5", "fails", "If-Modified-Since it is answered with 500"),
-        (seen(since=NoResponse("gone")), "ICSx5", "works", "not answered: gone"),
+        (seen(since=Reply(status=500)), "ICSx5", "fails", "If-Modified-Since it is answered with 500"),
+        (seen(since=Reply(reason="gone")), "ICSx5", "works", "not answered: gone"),
         (seen(matched=None, since=None), "ICSx5", "works", "neither ETag nor Last-Modified"),
-        (seen(zipped=NoResponse("its compression is broken")), "Outlook", "fails", "compression is broken"),
+        (seen(zipped=Reply(reason="its compression is broken")), "Outlook", "fails", "compression is broken"),
         (seen(zipped=replace(OK, body=b"other")), "Outlook", "limited", "differs from the plain one"),
         (seen(apps=app("FullCalendar", headers=HEADERS | {"access-control-allow-origin": "https://y"})),
          "FullCalendar", "limited", "(CORS)"),
@@ -203,15 +203,13 @@ def test_the_heaviest_reason_comes_first_and_none_twice() -> None:
     ("first", "readable"),
     [
         (OK, True),
-        (NoResponse("gone"), False),
-        (FeedResponse(status=404), False),
+        (Reply(reason="gone"), False),
+        (Reply(status=404), False),
         (replace(OK, body=b"<p>"), False),
     ],
 )
-def test_without_a_calendar_there_is_nothing_more_to_say(
-    first: FeedResponse | NoResponse, readable: bool
-) -> None:
-    found = seen(first=first, again=NoResponse("gone"), head=NoResponse("gone"))
+def test_without_a_calendar_there_is_nothing_more_to_say(first: Reply, readable: bool) -> None:
+    found = seen(first=first, again=Reply(reason="gone"), head=Reply(reason="gone"))
     assert is_readable(found) is readable
     assert len(judge(found)) == len(CLIENTS)
 
@@ -220,9 +218,9 @@ def test_without_a_calendar_there_is_nothing_more_to_say(
     ("found", "code"),
     [
         (seen(), 0),
-        (seen(head=FeedResponse(status=405)), 4),
-        (seen(first=NoResponse("gone")), 69),
-        (seen(first=FeedResponse(status=404)), 76),
+        (seen(head=Reply(status=405)), 4),
+        (seen(first=Reply(reason="gone")), 69),
+        (seen(first=Reply(status=404)), 76),
     ],
 )
 def test_the_exit_code_says_how_bad_it_is(found: Observations, code: int) -> None:
@@ -234,4 +232,4 @@ def test_a_report_for_scripts_has_the_status_the_size_and_every_app() -> None:
     shown = report(found, judge(found))
     assert shown["feed"] == {"status": 200, "bytes": len(GOOD)}
     assert {app["app"] for app in shown["apps"]} == {client.name for client in CLIENTS}
-    assert report(seen(first=NoResponse("gone")), ())["feed"] == {}
+    assert report(seen(first=Reply(reason="gone")), ())["feed"] == {}

@@ -158,15 +158,16 @@ def test_a_busy_feed_does_not_let_itself_be_asked_what(text: str, field: str) ->
     assert caught.value.field == field
 
 
+LINKS = "assignee cycle module created_by type parent"
 HIDDEN = [
-    ("brief", {}, "assignee cycle module dates"),
-    ("brief", {"dates": "span"}, "assignee cycle module"),
-    ("brief", {"categories": ("project",)}, "label assignee cycle module dates"),
-    ("title", {}, "state assignee cycle module dates"),
-    ("title", {"done": "keep"}, "state assignee cycle module done dates alarm"),
-    ("title", {"categories": ("state",), "done": "keep"}, "label assignee cycle module dates"),
-    ("title", {"summary": "{name} ({state})"}, "assignee cycle module dates"),
-    ("busy", {}, "priority state label assignee cycle module dates done"),
+    ("brief", {}, f"{LINKS} dates"),
+    ("brief", {"dates": "span"}, LINKS),
+    ("brief", {"categories": ("project",)}, f"{LINKS} label dates"),
+    ("title", {}, f"{LINKS} project state dates"),
+    ("title", {"done": "keep"}, f"{LINKS} project state done dates alarm"),
+    ("title", {"categories": ("state",), "done": "keep"}, f"{LINKS} project label dates"),
+    ("title", {"summary": "{name} ({state})"}, f"{LINKS} project dates"),
+    ("busy", {}, f"{LINKS} project priority state label title dates done"),
     ("full", {}, ""),
 ]
 VALUES = {"priority": "high", "dates": "span", "done": "drop", "alarm": "PT9H"}
@@ -245,7 +246,7 @@ def test_the_query_asks_what_the_form_asked(form: list[tuple[str, str]]) -> None
     for field in ("label", "assignee", "state", "cycle", "module"):
         wanted = {name.strip() for name in getattr(asked.only, field)}
         assert wanted <= set(getattr(read.only, field))
-        # Beside them, only all of them together, which no name is.
+        # Otherwise only all of them together, which no name is.
         assert {name for name in getattr(read.only, field) if "," not in name} == wanted
 
 

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Duration, Feed, Filter, Match, Window
 from icsfeed.errors import AmbiguousName, NameNotFound
+from icsfeed.feeds.filters import people_named
 from icsfeed.feeds.query import Query, narrowed, parse_query
-from icsfeed.feeds.select import Selection, needs, people_named, person_of, projects_of, select
+from icsfeed.feeds.select import Selection, needs, person_of, projects_of, select
 from icsfeed.model import Needs, Person, Project, Snapshot
 
 DAY = 86_400

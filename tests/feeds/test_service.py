@@ -487,7 +487,7 @@ async def test_automatic_feeds_are_an_option(auto: Auto, names: set[str]) -> Non
             assert (await world.get(name)).status_code == expected
 
 
-async def test_two_members_of_one_name_have_feeds_told_apart_by_their_ids() -> None:
+async def test_two_members_of_one_name_have_feeds_distinguished_by_their_ids() -> None:
     async with serving() as world:
         _renamed(world, "ben", "anna")
         names = [name for name in await world.service.auto_feeds() if name.startswith("assignee-anna")]
@@ -497,7 +497,7 @@ async def test_two_members_of_one_name_have_feeds_told_apart_by_their_ids() -> N
             assert (await world.get(name)).status_code == 200
 
 
-TOLD = {
+STATUSES_SHOWN = {
     ("full", "keep"): {"NEEDS-ACTION", "IN-PROCESS", "COMPLETED", "CANCELLED"},
     ("brief", "keep"): {"NEEDS-ACTION", "IN-PROCESS", "COMPLETED", "CANCELLED"},
     ("title", "cancelled"): {"NEEDS-ACTION", "COMPLETED"},
@@ -508,7 +508,7 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize(("details", "done"), TOLD)
+@pytest.mark.parametrize(("details", "done"), STATUSES_SHOWN)
 @pytest.mark.parametrize("dates", ["due", "span"])
 async def test_tasks_that_are_asked_of_events_tell_no_more_than_those(
     details: Details, done: DoneMode, dates: DateMode
@@ -517,7 +517,7 @@ async def test_tasks_that_are_asked_of_events_tell_no_more_than_those(
     async with serving(settings({"few": feed})) as world:
         own = events((await world.get("few")).content)
         found = Calendar.from_ical((await world.get("few", "?component=vtodo")).content).walk("VTODO")
-        assert {str(todo["STATUS"]) for todo in found} == TOLD[details, done]
+        assert {str(todo["STATUS"]) for todo in found} == STATUSES_SHOWN[details, done]
         assert {str(todo["UID"]) for todo in found} == own.keys()
         shown = {name for todo in found for name in ("COMPLETED", "RELATED-TO", "DTSTART") if name in todo}
         by_details = {"full": {"COMPLETED", "RELATED-TO", "DTSTART"}, "busy": set()}

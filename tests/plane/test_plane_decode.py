@@ -6,12 +6,13 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from icsfeed.model import Issue, OtherProject, Period, PeriodKind, Project
 from icsfeed.plane import decode as wire
 from icsfeed.plane.shapes import Unreadable
+from icsfeed.store.store import decode, encode
 from icsfeed.text import inflate
 from plane.test_plane_world import WEB, row
 
@@ -122,9 +123,17 @@ def test_any_issue_is_understood_left_out_or_unreadable(fields: dict[str, Any]) 
 
 @given(
     row=st.dictionaries(
-        st.sampled_from(["id", "name", "identifier", "timezone", "start_date", "end_date"]), JSON
+        st.sampled_from(
+            [
+                *("id", "name", "identifier", "timezone", "start_date", "end_date", "target_date", "email"),
+                *("created_at", "updated_at", "archived_at", "total_issues", "completed_issues", "group"),
+            ]
+        ),
+        JSON,
     )
 )
+@example({"created_at": 1})
+@example({"id": OTHER, "name": "x", "total_issues": 2**64})
 def test_any_other_object_is_understood_left_out_or_unreadable(row: dict[str, Any]) -> None:
     dated = {"created_at": "2026-11-21T00:00:00Z", **row}
     for one in (
@@ -135,9 +144,10 @@ def test_any_other_object_is_understood_left_out_or_unreadable(row: dict[str, An
         lambda found: wire.period(found, WEB, "cycle"),
     ):
         try:
-            one(dated)
+            found = one(dated)
         except Unreadable:
             continue
+        assert found is None or decode(encode(found), type(found)) == found, "it can be stored"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ async def everything(plane: PlaneClient) -> None:
         plane.version(),
     ):
         with suppress(PlaneError):
-            await read
+            assert msgpack.encode(await read), "it can be stored"
 
 
 @settings(deadline=None)

@@ -24,7 +24,7 @@ IDS = json.loads(recording("ids"))
 WEB = Project(IDS["projects"]["WEB"], "WEB", "Website relaunch", "Europe/Berlin")
 
 
-class Told(NamedTuple):
+class Summary(NamedTuple):
     """An issue in words: names instead of ids, dates as they are written."""
 
     name: str
@@ -38,73 +38,75 @@ class Told(NamedTuple):
 
 
 WEB_ISSUES = {
-    1: Told("Due date only", "2026-11-26", priority="medium"),
-    2: Told("Start date only", start="2026-11-23", priority="low"),
-    3: Told("Start and due, three days", "2026-11-24", "2026-11-22", "high", "In Progress", "bug", "alice"),
-    4: Told("Start equals due", "2026-11-25", "2026-11-25", state="In Progress", assignees="bob"),
-    5: Told("No dates at all", state="Backlog"),
-    6: Told(
+    1: Summary("Due date only", "2026-11-26", priority="medium"),
+    2: Summary("Start date only", start="2026-11-23", priority="low"),
+    3: Summary(
+        "Start and due, three days", "2026-11-24", "2026-11-22", "high", "In Progress", "bug", "alice"
+    ),
+    4: Summary("Start equals due", "2026-11-25", "2026-11-25", state="In Progress", assignees="bob"),
+    5: Summary("No dates at all", state="Backlog"),
+    6: Summary(
         "Overdue item",
         "2026-11-11",
         priority="urgent",
         labels="área/ünïcode 🎉 + feature, big; one + bug",
         assignees="zoe + bob + alice",
     ),
-    7: Told("Leap day due", "2028-02-29"),
-    8: Told("Due on DST switch day", "2027-03-28"),
-    9: Told("Spans new year", "2027-01-02", "2026-12-30"),
-    10: Told("Far past", "1970-01-01", state="Done"),
-    11: Told("Far future", "9999-12-31"),
-    12: Told("Priority urgent", "2026-11-28", priority="urgent"),
-    13: Told("Priority high", "2026-11-28", priority="high"),
-    14: Told("Priority medium", "2026-11-28", priority="medium"),
-    15: Told("Priority low", "2026-11-28", priority="low"),
-    16: Told("Priority none", "2026-11-28"),
-    17: Told("State Backlog", "2026-11-29", state="Backlog"),
-    18: Told("State Todo", "2026-11-29"),
-    19: Told("State In Progress", "2026-11-29", state="In Progress"),
-    20: Told("State In Review", "2026-11-29", state="In Review"),
-    21: Told("State Done", "2026-11-29", state="Done"),
-    22: Told("State Cancelled", "2026-11-29", state="Cancelled"),
-    23: Told("State Duplicate", "2026-11-29", state="Duplicate"),
-    24: Told("Ünïcödé 漢字", "2026-11-30", assignees="zoe"),
-    25: Told("Commas, semicolons; back\\slash", "2026-11-30"),
-    26: Told("Line one\nLine two\r\nLine three\tTab", "2026-11-30"),
-    27: Told("Control\x07 bell \x1b esc", "2026-11-30"),
-    28: Told("L" * 255, "2026-12-01"),
-    29: Told("漢" * 80, "2026-12-01"),
-    30: Told("👩\u200d👩\u200d👧\u200d👦", "2026-12-01"),
-    31: Told("   leading and trailing   ", "2026-12-01"),
-    32: Told("<b>bold</b> & <script>alert(1)</script>", "2026-12-01"),
-    33: Told("X\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nUID:", "2026-12-01"),
-    34: Told(
+    7: Summary("Leap day due", "2028-02-29"),
+    8: Summary("Due on DST switch day", "2027-03-28"),
+    9: Summary("Spans new year", "2027-01-02", "2026-12-30"),
+    10: Summary("Far past", "1970-01-01", state="Done"),
+    11: Summary("Far future", "9999-12-31"),
+    12: Summary("Priority urgent", "2026-11-28", priority="urgent"),
+    13: Summary("Priority high", "2026-11-28", priority="high"),
+    14: Summary("Priority medium", "2026-11-28", priority="medium"),
+    15: Summary("Priority low", "2026-11-28", priority="low"),
+    16: Summary("Priority none", "2026-11-28"),
+    17: Summary("State Backlog", "2026-11-29", state="Backlog"),
+    18: Summary("State Todo", "2026-11-29"),
+    19: Summary("State In Progress", "2026-11-29", state="In Progress"),
+    20: Summary("State In Review", "2026-11-29", state="In Review"),
+    21: Summary("State Done", "2026-11-29", state="Done"),
+    22: Summary("State Cancelled", "2026-11-29", state="Cancelled"),
+    23: Summary("State Duplicate", "2026-11-29", state="Duplicate"),
+    24: Summary("Ünïcödé 漢字", "2026-11-30", assignees="zoe"),
+    25: Summary("Commas, semicolons; back\\slash", "2026-11-30"),
+    26: Summary("Line one\nLine two\r\nLine three\tTab", "2026-11-30"),
+    27: Summary("Control\x07 bell \x1b esc", "2026-11-30"),
+    28: Summary("L" * 255, "2026-12-01"),
+    29: Summary("漢" * 80, "2026-12-01"),
+    30: Summary("👩\u200d👩\u200d👧\u200d👦", "2026-12-01"),
+    31: Summary("   leading and trailing   ", "2026-12-01"),
+    32: Summary("<b>bold</b> & <script>alert(1)</script>", "2026-12-01"),
+    33: Summary("X\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nUID:", "2026-12-01"),
+    34: Summary(
         "Rich description",
         "2026-12-02",
         state="In Progress",
         labels="deadline",
         assignees="bob + alice",
     ),
-    35: Told("XSS description (raw in DB)", "2026-12-02"),
-    36: Told("Huge description", "2026-12-02"),
-    37: Told("Empty-string description", "2026-12-02"),
-    38: Told("Parent item", "2026-12-11", "2026-11-21", state="In Progress", assignees="alice"),
-    39: Told("Sub-item 1", "2026-12-03", assignees="bob", parent=38),
-    40: Told("Sub-item 2 (of sub 1)", "2026-12-04", state="Done", parent=39),
-    41: Told("Assigned to a guest", "2026-12-05", assignees="carol"),
-    42: Told("Assigned to a removed member", "2026-12-05", assignees="frank"),
-    43: Told("External id", "2026-12-06"),
-    48: Told("Label and assignee removed later (soft-", "2026-12-07", labels="bug", assignees="alice"),
-    49: Told("Intake accepted", "2026-12-07"),
+    35: Summary("XSS description (raw in DB)", "2026-12-02"),
+    36: Summary("Huge description", "2026-12-02"),
+    37: Summary("Empty-string description", "2026-12-02"),
+    38: Summary("Parent item", "2026-12-11", "2026-11-21", state="In Progress", assignees="alice"),
+    39: Summary("Sub-item 1", "2026-12-03", assignees="bob", parent=38),
+    40: Summary("Sub-item 2 (of sub 1)", "2026-12-04", state="Done", parent=39),
+    41: Summary("Assigned to a guest", "2026-12-05", assignees="carol"),
+    42: Summary("Assigned to a removed member", "2026-12-05", assignees="frank"),
+    43: Summary("External id", "2026-12-06"),
+    48: Summary("Label and assignee removed later (soft-", "2026-12-07", labels="bug", assignees="alice"),
+    49: Summary("Intake accepted", "2026-12-07"),
 }
 """By number. Names longer than the one here start with it. Numbers 44 to 47 and 50 to 51 are draft,
 archived, in triage, deleted and rejected: Plane lists none of them."""
 
 
-def told(issue: Issue, numbers: dict[str, int]) -> Told:
+def summary(issue: Issue, numbers: dict[str, int]) -> Summary:
     users, labels, states = (
         {value: key for key, value in IDS[kind].items()} for kind in ("users", "labels", "states_WEB")
     )
-    return Told(
+    return Summary(
         issue.name,
         str(issue.due or ""),
         str(issue.start or ""),
@@ -133,7 +135,7 @@ async def test_every_recorded_issue_is_read_as_it_was_entered() -> None:
     numbers = {issue.id: number for number, issue in issues.items()}
     assert sorted(issues) == sorted(WEB_ISSUES)
     for number, expected in WEB_ISSUES.items():
-        found = told(issues[number], numbers)
+        found = summary(issues[number], numbers)
         assert found.name.startswith(expected.name)
         assert found == expected._replace(name=found.name), f"WEB-{number}"
 

@@ -95,7 +95,7 @@ def rows(count: int) -> list[Any]:
 class ScriptedPlane:
     """A Plane with one list, at `path`. After each answer the next of `changes` happens to the list.
 
-    `largest` is the largest page; one that `clamps` gives it to whoever asks for more, others refuse.
+    `largest` is the largest page; one that `clamps` gives it to clients that ask for more, others refuse.
     As up to v0.26.1, a cursor must be for the page size that is asked for.
     """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from icsfeed.errors import WebhookError
@@ -274,6 +274,8 @@ def understood(body: bytes) -> None:
         assert not set(text) & set(" /\\")
 
 
+@example(b"[]")
+@example(b"0")
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_no_bytes_raise_anything_else(body: bytes) -> None:
     understood(body)

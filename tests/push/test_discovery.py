@@ -215,6 +215,7 @@ async def test_a_calendar_is_created(code: int) -> None:
 async def test_a_calendar_that_exists_by_now_is_no_error(code: int) -> None:
     async with site({("MKCALENDAR", "/cal/alice/plane/"): httpx.Response(code)}) as server:
         await make_calendar(server, f"{HOST}/cal/alice/plane/", "New", None, "vevent")
+        assert server.requests == 2, "it was looked at, after the refusal"
 
 
 @pytest.mark.parametrize(

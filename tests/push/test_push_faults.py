@@ -32,7 +32,7 @@ from icsfeed.errors import NoCopy
 from icsfeed.push.memory import TargetRecord
 from icsfeed.push.object import read_object
 from icsfeed.push.plan import object_name
-from icsfeed.push.report import TargetReport
+from icsfeed.push.report import PushEvents, TargetReport
 
 pytestmark = pytest.mark.anyio
 
@@ -792,9 +792,10 @@ async def test_a_server_that_answers_423_gets_one_write_at_a_time_from_then_on(t
 
     async with pushing_to(TARGET, tmp_path, transport=dav.transport, feed=SMALL, sleep=sleep) as it:
         dav.add_fault("PUT", answering(423), skip=1)
-        assert (await it.push(on_wait=waits.append)).is_good
+        events = PushEvents(wait=lambda _name, reason: waits.append(reason))
+        assert (await it.push(events=events)).is_good
         assert any(text.startswith("waiting ") and text.endswith("it answers 423") for text in waits)
-        assert (waits[0], waits[-1], len(waited)) == ("reading Plane", "", 1)
+        assert ("projects read" in waits[0], waits[-1], len(waited)) == (True, "", 1)
         memory = await it.context.store.get_record("push/t", TargetRecord)
         assert memory is not None
         assert memory.one_at_a_time
@@ -805,11 +806,11 @@ async def test_a_stopped_push_reports_what_was_done(tmp_path: Path) -> None:
     async with pushing(dav, tmp_path) as it:
         task: asyncio.Task[TargetReport] | None = None
 
-        def progress(done: int, _all: int) -> None:
+        def progress(_name: str, done: int, _all: int) -> None:
             if done == 3 and task is not None:
                 task.cancel()
 
-        task = asyncio.create_task(it.push(on_progress=progress, on_stopped=stopped.append))
+        task = asyncio.create_task(it.push(events=PushEvents(progress, report=stopped.append)))
         with pytest.raises(asyncio.CancelledError):
             await task
         (report,) = stopped

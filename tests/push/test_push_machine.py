@@ -40,7 +40,7 @@ ALARM = b"BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:Mine\r\nTRIGGER:-PT5M\r\
 class Collection(RuleBasedStateMachine):
     """One calendar that a feed is pushed to, and that people write to as they like.
 
-    `foreign`: what people put there, which must be there for ever. `added`: alarms on events of ours.
+    `foreign`: what people put there, which must stay. `added`: alarms on events of ours.
     """
 
     def __init__(self) -> None:

@@ -17,6 +17,7 @@ from icsfeed.errors import LoginRefused, NoCollection, PushBusy
 from icsfeed.feeds.mapping import issue_uid
 from icsfeed.push.object import read_object
 from icsfeed.push.plan import object_name
+from icsfeed.push.report import PushEvents
 from icsfeed.push.session import MAX_CONCURRENT_REQUESTS
 
 pytestmark = pytest.mark.anyio
@@ -234,7 +235,8 @@ async def test_a_second_push_at_the_same_time_is_busy(dav: DavServer, tmp_path: 
             during.append(await it.push())
 
         tasks: list[asyncio.Task[None]] = []
-        first = await it.push(on_progress=lambda _done, _all: tasks.append(asyncio.create_task(second())))
+        events = PushEvents(lambda *_: tasks.append(asyncio.create_task(second())))
+        first = await it.push(events=events)
         await asyncio.gather(*tasks)
     assert first.is_good
     assert [type(report.error) for report in during] == [PushBusy]
@@ -245,12 +247,12 @@ async def test_a_server_restart_during_a_push_loses_and_doubles_nothing(
 ) -> None:
     async with pushing_to(plane(dav), tmp_path, issues=100) as it:
 
-        def progress(done: int, _all: int) -> None:
+        def progress(_name: str, done: int, _all: int) -> None:
             if done in (20, 50):
                 dav.stop()
                 dav.start()
 
-        report = await it.push(on_progress=progress)
+        report = await it.push(events=PushEvents(progress))
         assert report.is_good, report.as_json()
         assert await it.problems(dav.person().contents()) == []
         assert (await it.push()).requests == 1

@@ -32,6 +32,7 @@ def reporting(body: object, status: int = 200) -> Site:
         (GOOD, LiveState(True, True)),
         ({**GOOD, "copies": {}}, LiveState(True, True)),
         ({**GOOD, "store": "failing"}, LiveState(True, True, {"store": "failing"})),
+        ({**GOOD, "feeds": "misconfigured"}, LiveState(True, True, {"feeds": "misconfigured"})),
         ({**GOOD, "configuration": "invalid"}, LiveState(True, True, {"configuration": "invalid"})),
         (
             {**GOOD, "copies": {"acme": {"ready": True, "problem": "key refused"}}},

@@ -280,6 +280,7 @@ async def test_a_signal_loads_it_at_once_changed_or_not() -> None:
         await until(lambda: file.loads == 1)
         reloading.request()
         await until(lambda: file.loads == 2)
+        assert set(site.app.service.config.feeds) == set(CONFIG.feeds)
 
 
 async def test_a_wrong_configuration_changes_nothing_and_shows_in_health(

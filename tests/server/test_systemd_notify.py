@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from time import CLOCK_MONOTONIC, clock_gettime_ns
@@ -49,14 +50,29 @@ def test_a_reload_states_its_beginning(listening: tuple[socket.socket, str]) -> 
 
 
 @pytest.mark.parametrize("address", [None, "", "/nowhere/at/all", "@nobody-listens-here", "x" * 200])
-def test_nothing_happens_where_nobody_listens(address: str | None) -> None:
+def test_where_nobody_listens_only_the_log_says_so(
+    address: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "icsfeed.notify")
     Notifier(address).ready("x")
+    assert ("cannot notify systemd of READY=1" in caplog.text) == bool(address)
 
 
-def test_a_full_queue_does_not_block_the_server(listening: tuple[socket.socket, str]) -> None:
+def test_a_full_queue_does_not_block_the_server(
+    listening: tuple[socket.socket, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "icsfeed.notify")
     _, name = listening
-    for _ in range(2_000):
-        Notifier(name).alive()
+
+    def fill() -> None:
+        for _ in range(2_000):
+            Notifier(name).alive()
+
+    sender = threading.Thread(target=fill, daemon=True)
+    sender.start()
+    sender.join(20)
+    assert not sender.is_alive(), "it waits for somebody to read"
+    assert "cannot notify systemd of WATCHDOG=1" in caplog.text, "the queue was full"
 
 
 @pytest.mark.parametrize(
@@ -93,5 +109,9 @@ async def test_the_watchdog_is_notified_until_the_end(listening: tuple[socket.so
     assert [server.recv(500) for _ in range(3)] == [b"WATCHDOG=1"] * 3
 
 
-async def test_without_a_watchdog_nothing_is_sent() -> None:
-    await feed_watchdog(Notifier(None), {}, 7)
+async def test_without_a_watchdog_nothing_is_sent(listening: tuple[socket.socket, str]) -> None:
+    server, name = listening
+    await feed_watchdog(Notifier(name), {}, 7)
+    server.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        server.recv(500)

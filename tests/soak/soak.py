@@ -346,6 +346,7 @@ async def episode(seed: int, folder: Path) -> Shared:
             break
     await ended(background)
     shared.counts["requests"] = faults.count()
+    assert min(shared.counts[name] for name in ("200", "304", "changes", "faults", "fresh")) > 0
     return shared
 
 

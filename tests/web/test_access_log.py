@@ -34,8 +34,8 @@ async def test_a_read_is_told_with_feed_status_bytes_and_app(
     first = await world.get("property", "?days=9999&x=secret", user_agent=AGENT)
     await world.get("property", "?days=9999", user_agent=AGENT, if_none_match=first.headers["etag"])
     await world.ask("HEAD", world.path("public"))
-    told = lines(caplog)
-    assert told[0] == {
+    logged = lines(caplog)
+    assert logged[0] == {
         "method": "GET",
         "route": "/feeds/{token}/{file}",
         "feed": "property",
@@ -44,10 +44,26 @@ async def test_a_read_is_told_with_feed_status_bytes_and_app(
         "ms": 0.0,
         "app": "Thunderbird",
     }
-    assert [(one["feed"], one["status"], one["bytes"]) for one in told[1:]] == [
+    assert [(one["feed"], one["status"], one["bytes"]) for one in logged[1:]] == [
         ("property", 304, 0),
         ("public", 200, 0),
     ]
+
+
+async def test_pages_and_frames_are_logged_with_their_feed(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    links = world.service.links
+    paths = [
+        links.page_path("property"),
+        links.embed_path("property"),
+        "/feeds/public",
+        "/embed/public?view=x",
+    ]
+    for path in (*paths, "/embed/secret"):
+        await world.ask("GET", path)
+    logged = [(one["status"], one.get("feed")) for one in lines(caplog)]
+    assert logged == [(200, "property"), (200, "property"), (200, "public"), (400, "public"), (404, None)]
 
 
 @pytest.mark.parametrize(
@@ -64,12 +80,12 @@ async def test_what_is_refused_is_told_without_what_was_asked(
     world: World, caplog: pytest.LogCaptureFixture, path: str, status: int
 ) -> None:
     await world.ask("GET", path, user_agent="secret", cookie="secret", authorization="Bearer secret")
-    (told,) = lines(caplog)
-    assert told["status"] == status
-    assert "feed" not in told
-    assert "secret" not in str(told)
-    assert "icsf_" not in str(told)
-    assert "address" not in told
+    (logged,) = lines(caplog)
+    assert logged["status"] == status
+    assert "feed" not in logged
+    assert "secret" not in str(logged)
+    assert "icsf_" not in str(logged)
+    assert "address" not in logged
 
 
 async def test_what_is_refused_before_it_is_routed_names_no_feed(caplog: pytest.LogCaptureFixture) -> None:
@@ -79,9 +95,9 @@ async def test_what_is_refused_before_it_is_routed_names_no_feed(caplog: pytest.
         await world.ask("GET", "/feeds/secret.ics", host="elsewhere.example.com")
         asked = {"origin": "https://elsewhere.example.com", "access-control-request-method": "GET"}
         await world.ask("OPTIONS", "/feeds/secret.ics", host="cal.example.com", **asked)
-    told = lines(caplog)
-    assert [(one["status"], one["route"]) for one in told] == [(400, "none"), (400, "none")]
-    assert "secret" not in str(told)
+    logged = lines(caplog)
+    assert [(one["status"], one["route"]) for one in logged] == [(400, "none"), (400, "none")]
+    assert "secret" not in str(logged)
 
 
 async def test_a_wrong_parameter_is_told_with_its_feed(

@@ -37,7 +37,7 @@ async def ask(app: Any, method: str, url: str, headers: list[tuple[str, str]]) -
         return await client.send(request)
 
 
-def told(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def as_sent(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     return answer.status_code, sorted(answer.headers.raw), answer.content
 
 
@@ -71,7 +71,7 @@ async def test_a_calendar_at_hand_is_answered_as_one_that_is_looked_up(
     short = await ask(world.app, method, url, sent)
     world.clock.move(2)
     assert world.service.at_hand(feed) is None
-    assert told(await ask(world.app, method, url, sent)) == told(short)
+    assert as_sent(await ask(world.app, method, url, sent)) == as_sent(short)
 
 
 async def test_what_a_page_of_another_origin_was_told_is_told_to_nobody_else(world: World) -> None:

@@ -170,7 +170,7 @@ async def test_every_answer_is_described_with_its_type(asking: Asking) -> None:
 
 
 async def test_every_described_answer_is_given(asking: Asking) -> None:
-    """But for faults of ours. What GET may answer HEAD may too."""
+    """Except faults of ours. What GET may answer HEAD may too."""
     given = {(route, str(answer.status_code)) for _, route, answer in asking.seen}
     described = {
         (route, status)

@@ -30,6 +30,8 @@ WORDS = {
     "language": "English",
     "to content": "Skip to content",
     "language of page": "Language",
+    "page unknown title": "Page not found",
+    "page unknown text": "There is no page at this address. Check that it is complete.",
     "page missing title": "Calendar not found",
     "page missing text": "Check that the link is complete, or ask the person who gave it to you for a new "
     "one.",
@@ -129,6 +131,15 @@ WORDS = {
     "build states": "By name",
     "build none label": "no label",
     "build none assignee": "unassigned",
+    "build none type": "no type",
+    "build none cycle": "no cycle",
+    "build none module": "no module",
+    "build none parent": "no parent",
+    "build words": "Title contains",
+    "build rest": "More filters",
+    "created by": "Created by",
+    "type": "Type",
+    "parent": "Sub-items of",
     "build others": "Other filters",
     "build window": "Period",
     "build days": "Only the next … days (and overdue items)",
@@ -168,7 +179,7 @@ WORDS = {
     "embed look": "Open the embeddable calendar",
     "apps title": "Step by step",
     "app google": "Google Calendar",
-    "app google steps": "Copy the calendar link above.\nOpen calendar.google.com on a computer.\nBeside "
+    "app google steps": "Copy the calendar link above.\nOpen calendar.google.com on a computer.\nNext to "
     "Other calendars choose + and then From URL.\nPaste the link and choose Add calendar.",
     "app google asks": "Updates every few hours; this cannot be changed. Does not show cancelled events, "
     "reminders or tasks. This server must be reachable from the internet.",

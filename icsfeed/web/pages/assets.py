@@ -7,15 +7,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from importlib.resources import files
 
-from litestar import Response, route
-from litestar.di import NamedDependency
-from litestar.params import FromPath
-
 from icsfeed.ics.component import CSS3
-from icsfeed.web.responses import READ, plain_answer
 
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 class Assets:
@@ -49,15 +43,3 @@ class Assets:
 def color_classes(colors: Mapping[str, str]) -> str:
     """Return a class for each colour that a feed may give its events: our policy forbids inline styles."""
     return "".join(f".c-{name}{{--c:{value}}}\n" for name, value in colors.items())
-
-
-@route("/static/{file:str}", http_method=READ, include_in_schema=False)
-async def static_file(
-    file: FromPath[str], assets: NamedDependency[Assets]
-) -> Response[bytes] | Response[str]:
-    """A style, a script or an icon of our pages."""
-    body = assets.body(file)
-    if body is None:
-        return plain_answer(404, "There is no such file.")
-    headers = {"Cache-Control": IMMUTABLE, "X-Content-Type-Options": "nosniff"}
-    return Response(body, headers=headers, media_type=TYPES[file.rpartition(".")[2]])

@@ -1,16 +1,20 @@
-"""/docs: our OpenAPI description as a page, without a script."""
+"""/docs: our OpenAPI description as a page, without a script; /static: the files of our pages."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from litestar import Request, Response, route
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 from msgspec import Struct
 from msgspec.structs import replace
 
-from icsfeed.feeds.service import FeedService
-from icsfeed.web.pages.render import PageRenderer, page_answer, page_request
-from icsfeed.web.responses import READ
+from icsfeed.web.pages.assets import TYPES
+from icsfeed.web.pages.render import page_answer, page_request
+from icsfeed.web.responses import READ, plain_answer
+from icsfeed.web.state import Site
+
+IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 class Operation(Struct, frozen=True):
@@ -25,14 +29,21 @@ class Operation(Struct, frozen=True):
 
 
 @route("/docs", http_method=READ, summary="These routes, for people", include_in_schema=False)
-async def docs(
-    request: Request[Any, Any, Any],
-    service: NamedDependency[FeedService],
-    pages: NamedDependency[PageRenderer],
-) -> Response[str]:
+async def docs(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[str]:
     """The same as `/openapi.json`, to read."""
     operations = operations_of(request.app.openapi_schema.to_schema())
-    return page_answer(pages.html("docs.html", page_request(request, service.config), operations=operations))
+    ask = page_request(request, site.config)
+    return page_answer(site.pages.html("docs.html", ask, operations=operations))
+
+
+@route("/static/{file:str}", http_method=READ, include_in_schema=False)
+async def static_file(file: FromPath[str], site: NamedDependency[Site]) -> Response[bytes] | Response[str]:
+    """A style, a script or an icon of our pages."""
+    body = site.pages.assets.body(file)
+    if body is None:
+        return plain_answer(404, "There is no such file.")
+    headers = {"Cache-Control": IMMUTABLE, "X-Content-Type-Options": "nosniff"}
+    return Response(body, headers=headers, media_type=TYPES[file.rpartition(".")[2]])
 
 
 def operations_of(description: Mapping[str, Any]) -> tuple[Operation, ...]:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
 from icsfeed.feeds.links import Grant, Kind
 from icsfeed.web.client_address import client_of
-from icsfeed.web.pages.render import PageRequest, message_answer, page_request, wants_html
+from icsfeed.web.pages.render import PageRequest, page_answer, page_request, wants_html
 from icsfeed.web.responses import (
     ERROR_RETRY_SECONDS,
     NEVER_STORED,
@@ -23,8 +23,11 @@ from icsfeed.web.responses import (
     ApiError,
     error_answer,
     plain_answer,
+    site_of,
 )
 
+LINKS = ("/feeds/", "/embed/")
+"""What the paths of secret and public links begin with."""
 CODES: Mapping[int, str] = {
     400: "INVALID_REQUEST",
     404: "NOT_FOUND",
@@ -44,34 +47,34 @@ async def open_link(
     Raise NotFoundException for a link that opens nothing, in the same time whatever the reason; HTTPException
     with 410 for a revoked one, 429 for too many wrong ones; NoCopy while it is not known whose it is.
     """
-    state = request.app.state
-    name, grant = await state.service.access(name, token, kind)
+    site = site_of(request)
+    name, grant = await site.service.access(name, token, kind)
     if grant is None:
-        await state.server.token_throttle.delay(client_of(request))
+        await site.server.token_throttle.delay(client_of(request))
         raise NotFoundException
     if grant.revoked:
         raise HTTPException(status_code=HTTPStatus.GONE)
-    feed = state.service.config.feeds.get(name)
+    feed = site.config.feeds.get(name)
     # From now on in the feed's language, errors too. Before, that would tell that there is such a feed.
-    request.state.ask = page_request(request, state.service.config, feed.language if feed else None)
-    return request.state.ask, name, grant
+    ask = request.state.ask = page_request(request, site.config, feed.language if feed else None)
+    return ask, name, grant
 
 
 def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Answer what litestar and our routes refuse: no such route or link, no admin token, a wrong method."""
-    # litestar sets path_template when a route was found: only then is a 404 about a link.
-    status, is_routed, now = error.status_code, "path_template" in request.scope, request.app.state.clock()
+    is_link = request.scope["path"].startswith(LINKS)
+    status, now = error.status_code, site_of(request).server.clock()
     if isinstance(error, ApiError):
         if wants_html(request):
-            return _message(request, "page admin", status, headers={**NEVER_STORED, **(error.headers or {})})
+            return message_page(request, "page admin", status, headers=error.headers)
         return error_answer(status, error.code, error.detail, now=now, headers=error.headers)
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         if wants_html(request):
-            key = "page revoked" if status == HTTPStatus.GONE else "page missing"
-            return _message(request, key, status)
-        if is_routed or request.scope["path"].startswith("/feeds/"):
+            missing = "page missing" if is_link else "page unknown"
+            return message_page(request, "page revoked" if status == HTTPStatus.GONE else missing, status)
+        if is_link:
             return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
-    if is_routed and status == HTTPStatus.TOO_MANY_REQUESTS:
+    if is_link and status == HTTPStatus.TOO_MANY_REQUESTS:
         return plain_answer(status, error.detail, error.headers)
     code = CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_REQUEST")
     return error_answer(status, code, HTTPStatus(status).phrase, now=now, headers=error.headers)
@@ -80,9 +83,9 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
 def page_error(request: Request[Any, Any, Any], error: FeedError | BadParameter) -> Response[Any]:
     """Answer where a page cannot be made of a feed."""
     if isinstance(error, BadParameter):
-        return _message(request, "page parameter", HTTPStatus.BAD_REQUEST, without=error.field)
+        return message_page(request, "page parameter", HTTPStatus.BAD_REQUEST, field=error.field)
     if isinstance(error, UnknownFeed):
-        return _message(request, "page missing", HTTPStatus.NOT_FOUND)
+        return message_page(request, "page missing", HTTPStatus.NOT_FOUND)
     # That Plane cannot be read is logged where it is read; the others are for an operator to correct.
     key, seconds = "page misconfigured", ERROR_RETRY_SECONDS
     if isinstance(error, NoCopy):
@@ -90,33 +93,35 @@ def page_error(request: Request[Any, Any, Any], error: FeedError | BadParameter)
     else:
         log.error("%s", error)
     headers = {"Retry-After": str(seconds)}
-    return _message(request, key, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
+    return message_page(request, key, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
 
 
 def unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Answer after a defect: it is logged in full, and the answer says nothing about it."""
     log.error("unexpected error", exc_info=error)
     if wants_html(request):
-        return _message(request, "page failed", HTTPStatus.INTERNAL_SERVER_ERROR)
-    now = request.app.state.clock()
+        return message_page(request, "page failed", HTTPStatus.INTERNAL_SERVER_ERROR)
+    now = site_of(request).server.clock()
     return error_answer(500, "INTERNAL_ERROR", "The server failed. Its log says more.", now=now)
 
 
-def _message(
+def message_page(
     request: Request[Any, Any, Any],
     key: str,
     status: int,
-    *,
-    without: str = "",
     headers: Mapping[str, str] | None = None,
+    **values: object,
 ) -> Response[str]:
-    """Return a page of a heading and a sentence. No link on it has the parameter `without`."""
-    config, pages = request.app.state.service.config, request.app.state.pages
-    ask: PageRequest = request.state.get("ask") or page_request(request, config)
-    if without:
-        others = tuple((name, value) for name, value in ask.parameters if name != without)
-        ask = replace(ask, parameters=others)
+    """Return a page of a heading and a sentence or two: `{key} title` and `{key} text` of our words.
+
+    No link on it has the parameter that `field` names, if that is one of the values.
+    """
+    site = site_of(request)
+    ask: PageRequest = request.state.get("ask") or page_request(request, site.config)
+    parameters = tuple((name, value) for name, value in ask.parameters if name != values.get("field"))
+    ask = replace(ask, parameters=parameters)
+    title, text = ask.l10n.say(f"{key} title"), ask.l10n.say(f"{key} text", **values)
+    html = site.pages.html("message.html", ask, title=title, text=text)
     is_embed = "path_template" in request.scope and request.scope["path"].startswith("/embed/")
-    framed_by = config.embed.frame_ancestors if is_embed else ()
-    values = {"field": without} if without else {}
-    return message_answer(pages, ask, key, status, framed_by=framed_by, headers=headers, **values)
+    framed_by = site.config.embed.frame_ancestors if is_embed else ()
+    return page_answer(html, status, framed_by=framed_by, headers={**NEVER_STORED, **(headers or {})})

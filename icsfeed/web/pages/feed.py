@@ -1,26 +1,30 @@
-"""/feeds/{token}/{feed}: the page of a feed: subscribe, see the calendar, filter, embed."""
+"""/feeds: the page of a feed: subscribe, see the calendar, filter, embed (feed_response.py: the calendar)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import segno
-from litestar import Request, Response
+from litestar import Request, Response, route
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from markupsafe import Markup, escape
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter
 from icsfeed.feeds.query import FIELDS, URL_LIMIT, parse_query, query_string, with_query
-from icsfeed.feeds.service import FeedService
+from icsfeed.web.feed_response import calendar_or_page
+from icsfeed.web.openapi import CALENDAR_PAGE, CONDITIONS, FEED, described
 from icsfeed.web.pages.agenda import overdue, upcoming
-from icsfeed.web.pages.calendar_view import CalendarView, calendar_view_of
+from icsfeed.web.pages.calendar_view import calendar_view_of
 from icsfeed.web.pages.errors import open_link
-from icsfeed.web.pages.feed_view import FeedView, FeedViews
-from icsfeed.web.pages.items import PageItem
-from icsfeed.web.pages.link_builder import FilterChoices, filter_choices_of, parts_asked, unoffered
+from icsfeed.web.pages.feed_view import FeedView
+from icsfeed.web.pages.link_builder import NONE_FIELDS, filter_choices_of, parts_asked, unoffered
 from icsfeed.web.pages.parameters import parse_date
-from icsfeed.web.pages.render import PageRenderer, PageRequest, Pairs, page_answer
+from icsfeed.web.pages.render import PageRequest, Pairs, page_answer
+from icsfeed.web.responses import READ
+from icsfeed.web.state import Site
 
 APPS = (
     *("google", "outlook-web", "outlook", "apple", "ios"),
@@ -51,81 +55,85 @@ class NarrowedFeed(Struct, frozen=True):
     """A feed, whole and as parameters narrow it. `wrong`: the one that could not be used, if any."""
 
     whole: FeedView
-    sheet: FeedView
+    feed: FeedView
     narrowing: str = ""
     wrong: str | None = None
 
 
-class FeedPage(Struct, frozen=True, kw_only=True):
-    """All that the page of one feed shows. `wrong`: the parameter that could not be used, if any.
-
-    `others`: parameters that the form has no field for.
-    """
-
-    sheet: FeedView
-    calendar: CalendarView
-    total: int
-    late: Sequence[PageItem]
-    next: Sequence[PageItem]
-    addresses: FeedAddresses
-    qr: Markup | None
-    choices: FilterChoices
-    checked: Mapping[str, Collection[str]]
-    others: Pairs
-    narrowed: bool
-    hidden: Pairs
-    reset: str
-    snippet: str
-    wrong: str | None
-
-
+@route(
+    ["/feeds/{token:str}/{file:str}", "/feeds/{file:str}"],
+    http_method=READ,
+    middleware=[calendar_or_page],
+    operation_class=described(FEED, CALENDAR_PAGE, CONDITIONS),
+    summary="A calendar, by its secret link or public",
+)
 async def feed_page(
     request: Request[Any, Any, Any],
-    service: FeedService,
-    pages: PageRenderer,
-    sheets: FeedViews,
-    name: str,
-    token: str | None,
+    site: NamedDependency[Site],
+    file: FromPath[str],
+    token: FromPath[str] = "",
 ) -> Response[str]:
-    """Return the page at a feed's link without `.ics`."""
-    ask, name, grant = await open_link(request, name, token, "feed")
-    seen = await narrowed_feed_of(sheets, ask, name)
-    # All of it that a page depends on, apart from the sheets.
-    key = ("page", name, grant.subscriber, ask.base, ask.parameters, ask.l10n.tag, ask.theme)
-    html = await pages.once(
-        key,
-        (seen.whole, seen.sheet),
+    """The calendar that a link is for. Parameters narrow it; unknown ones are ignored.
+
+    The same address without `.ics` is the page for people. Without a token, only calendars that are public
+    by the configuration are found.
+    """
+    ask, name, grant = await open_link(request, file, token or None, "feed")
+    seen = await narrowed_feed_of(site, ask, name)
+    html = await site.pages.once(
+        ("page", name, grant.subscriber, ask.key),
+        (seen.whole, seen.feed),
         len(seen.whole.items),
-        lambda: feed_page_html(pages, ask, feed_page_of(service, ask, seen, grant.subscriber), service),
+        lambda: feed_page_html(site, ask, seen, grant.subscriber),
     )
     return feed_page_answer(html, seen)
 
 
-async def narrowed_feed_of(sheets: FeedViews, ask: PageRequest, name: str) -> NarrowedFeed:
+async def narrowed_feed_of(site: Site, ask: PageRequest, name: str) -> NarrowedFeed:
     """Return the feed as its parameters narrow it; whole where they cannot be used. Raise FeedError."""
-    whole, narrowing = await sheets.sheet(name), query_string(ask.parameters)
+    whole, narrowing = await site.views.view(name), query_string(ask.parameters)
     if not narrowing:
         return NarrowedFeed(whole, whole)
     try:
-        return NarrowedFeed(whole, await sheets.sheet(name, parse_query(ask.parameters)), narrowing)
+        return NarrowedFeed(whole, await site.views.view(name, parse_query(ask.parameters)), narrowing)
     except BadParameter as error:
         return NarrowedFeed(whole, whole, wrong=error.field)
 
 
 def feed_page_html(
-    pages: PageRenderer, ask: PageRequest, page: FeedPage, service: FeedService, **values: object
+    site: Site, ask: PageRequest, seen: NarrowedFeed, subscriber: str, **values: object
 ) -> str:
-    """Render the page of a feed. `values` are what /me adds."""
-    return pages.html(
+    """Render the page for a subscriber. `values`: what /me adds. Raise BadParameter for a bad `date`."""
+    whole, feed = seen.whole, seen.feed
+    day = parse_date(ask.get("date"), feed.today)
+    choices = filter_choices_of(whole.items, whole.feed)
+    hidden = tuple((key, value) for key, value in ask.parameters if key not in FIELDS and value)
+    urls = site.service.links.addresses(whole.name, ask.base, subscriber)
+    addresses = addresses_of(urls, seen.narrowing, feed.title)
+    return site.pages.html(
         "feed.html",
         ask,
         **{"person": None, "mine": (), **values},
-        page=page,
-        sheet=page.sheet,
-        calendar=page.calendar,
+        feed=feed,
+        total=len(whole.items),
+        narrowed=bool(seen.narrowing),
+        wrong=seen.wrong,
+        calendar=calendar_view_of(feed.items, "month", day, feed.today, ask.l10n.first_weekday),
+        late=overdue(feed.items, feed.today),
+        next=upcoming(feed.items, feed.today, MAX_UPCOMING),
+        addresses=addresses,
+        qr=None if addresses.too_long else qr_code(addresses.page),
+        choices=choices,
+        checked=checked_values(ask.parameters),
+        # Parameters that the form has no field for.
+        others=() if seen.wrong else unoffered(ask.parameters, choices, ALARMS),
+        hidden=hidden,
+        reset="?" + urlencode(hidden),
+        snippet=snippet_of(addresses.embed, feed.title),
         apps=APPS,
         alarms=ALARMS,
-        framed=bool(service.config.embed.frame_ancestors),
+        none_fields=NONE_FIELDS,
+        framed=bool(site.config.embed.frame_ancestors),
     )
 
 
@@ -134,36 +142,15 @@ def feed_page_answer(html: str, seen: NarrowedFeed) -> Response[str]:
     return page_answer(html, HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK)
 
 
-def feed_page_of(service: FeedService, ask: PageRequest, seen: NarrowedFeed, subscriber: str) -> FeedPage:
-    """Return what the page shows to a subscriber. Raise BadParameter for a `date` that is not valid."""
-    whole, sheet, narrowing = seen.whole, seen.sheet, seen.narrowing
-    day = parse_date(ask.get("date"), sheet.today)
-    choices = filter_choices_of(whole.items, whole.feed)
-    hidden = [(key, value) for key, value in ask.parameters if key not in FIELDS and value]
+def checked_values(parameters: Pairs) -> Mapping[str, Collection[str]]:
+    """Return the values that the form shows as chosen, in lower case, by parameter."""
     checked: dict[str, set[str]] = {name: set() for name in FIELDS}
-    for name, value in ask.parameters:
+    for name, value in parameters:
         if name in checked:
             # A label's own name may hold commas, so that the whole value counts too.
             parts = () if name == "alarm" else parts_asked(value)
             checked[name].update(part.casefold() for part in (value.strip(), *parts))
-    addresses = _addresses(service, ask.base, whole.name, subscriber, narrowing, sheet.title)
-    return FeedPage(
-        sheet=sheet,
-        calendar=calendar_view_of(sheet.items, "month", day, sheet.today, ask.l10n.first_weekday),
-        total=len(whole.items),
-        late=overdue(sheet.items, sheet.today),
-        next=upcoming(sheet.items, sheet.today, MAX_UPCOMING),
-        addresses=addresses,
-        qr=None if addresses.too_long else qr_code(addresses.page),
-        choices=choices,
-        checked=checked,
-        others=() if seen.wrong else unoffered(ask.parameters, choices, ALARMS),
-        narrowed=bool(narrowing),
-        hidden=hidden,
-        reset="?" + urlencode(hidden),
-        snippet=snippet_of(addresses.embed, sheet.title),
-        wrong=seen.wrong,
-    )
+    return checked
 
 
 def snippet_of(embed: str, title: str) -> str:
@@ -180,10 +167,8 @@ def qr_code(text: str) -> Markup:
     return Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))  # noqa: S704 - segno's own
 
 
-def _addresses(
-    service: FeedService, base: str, name: str, subscriber: str, narrowing: str, title: str
-) -> FeedAddresses:
-    urls = service.links.addresses(name, base, subscriber)
+def addresses_of(urls: Mapping[str, str], narrowing: str, title: str) -> FeedAddresses:
+    """Return these addresses of a feed, narrowed, and the links by which apps subscribe to it."""
     ics, page, embed = (with_query(urls[what], narrowing) for what in ("ics", "page", "embed"))
     scheme, _, rest = ics.partition("://")
     # Thunderbird and Android turn webcal: into plain http, and webcals: into https. Apple and Google's cid

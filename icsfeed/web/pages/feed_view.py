@@ -50,7 +50,7 @@ class FeedViews:
             MAX_ITEMS, lambda view: min(len(view.items) + ENTRY_ITEMS, MAX_ITEMS)
         )
 
-    async def sheet(self, name: str, query: Query = _WHOLE) -> FeedView:
+    async def view(self, name: str, query: Query = _WHOLE) -> FeedView:
         """Return the feed as `query` narrows it; what was last made of it where that fails now.
 
         Raises UnknownFeed, BadParameter when the query cannot be used, NoCopy and other FeedErrors.
@@ -79,7 +79,7 @@ def _view_of(service: FeedService, source: FeedInput) -> FeedView:
         feed=source.feed,
         title=calendar.header.name,
         description=calendar.header.description or "",
-        items=items_of(calendar, source.feed.details),
+        items=items_of(calendar, source.feed.details, keyed=len(source.view.snapshots) > 1),
         today=source.day.today,
         read_at=source.view.read_at,
         stale_since=source.day.stale_since,

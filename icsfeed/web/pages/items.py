@@ -13,7 +13,7 @@ from icsfeed.config.schema import Details
 from icsfeed.feeds.calendar import Calendar
 from icsfeed.feeds.mapping import PRIORITIES, issue_uid
 from icsfeed.ics.component import Component
-from icsfeed.model import DONE_GROUPS, Issue, Priority, Snapshot, StateGroup
+from icsfeed.model import DONE_GROUPS, Issue, Priority, Snapshot, StateGroup, issue_key
 from icsfeed.text import is_blank, one_line
 
 Kind: TypeAlias = Literal["issue", "cycle", "module", "notice"]
@@ -24,12 +24,21 @@ RANK: Mapping[Priority, int] = {"urgent": 0, "high": 1, "medium": 2, "low": 3, "
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What a description says in words. Empty, and `group` None, where the feed does not show it."""
+    """What a description says in words. Empty, and `group` None, where the feed does not show it.
+
+    `key` and `parent` are keys such as PROP-42.
+    """
 
     state: str = ""
     group: StateGroup | None = None
     people: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    key: str = ""
+    parent: str = ""
+    type: str = ""
+    creator: str = ""
+    cycles: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 class PageItem(Struct, frozen=True, kw_only=True):
@@ -64,9 +73,14 @@ class PageItem(Struct, frozen=True, kw_only=True):
         return bool(group and group not in DONE_GROUPS and self.last and self.last < today)
 
 
-def items_of(calendar: Calendar, details: Details) -> tuple[PageItem, ...]:
-    """Return the items of a feed in order. `details` are the feed's: they decide which facts there are."""
+def items_of(calendar: Calendar, details: Details, *, keyed: bool = False) -> tuple[PageItem, ...]:
+    """Return the items of a feed in order. `details` are the feed's: they decide which facts there are.
+
+    `keyed`: of several projects, whose issues have the same numbers: titles show the key, PROP-42.
+    """
+    keyed = keyed and details in ("full", "brief")
     issues = {issue_uid(issue.id): (snapshot, issue) for snapshot, issue in calendar.selection.issues}
+    keys = {issue.id: issue_key(issue, snapshot) for snapshot, issue in issues.values()}
     items = []
     for component in calendar.components:
         kind: Kind = next((kind for kind in KINDS if component.uid.startswith(f"plane-{kind}-")), "notice")
@@ -74,7 +88,7 @@ def items_of(calendar: Calendar, details: Details) -> tuple[PageItem, ...]:
         issue = issues.get(component.uid.replace("-start@", "@"))
         items.append(
             PageItem(
-                title=component.summary,
+                title=_keyed_title(component.summary, *issue) if issue and keyed else component.summary,
                 first=component.first or component.last,
                 last=component.last,
                 kind=kind,
@@ -82,13 +96,25 @@ def items_of(calendar: Calendar, details: Details) -> tuple[PageItem, ...]:
                 done=component.status in ("CANCELLED", "COMPLETED"),
                 priority=_PRIORITY[component.priority],
                 color=component.color,
-                facts=_facts(component, issue, details),
+                facts=_facts(component, issue, details, keys),
             )
         )
     return tuple(sorted(items, key=lambda item: item.order))
 
 
-def _facts(component: Component, source: tuple[Snapshot, Issue] | None, details: Details) -> Facts:
+def _keyed_title(summary: str, snapshot: Snapshot, issue: Issue) -> str:
+    key, number = issue_key(issue, snapshot), f"[{issue.sequence_id}]"
+    if key in summary:
+        return summary
+    return summary.replace(number, f"[{key}]", 1) if number in summary else f"{key} {summary}"
+
+
+def _facts(
+    component: Component,
+    source: tuple[Snapshot, Issue] | None,
+    details: Details,
+    keys: Mapping[str, str],
+) -> Facts:
     # With less than brief details only categories, which the calendar shows too.
     if source is None or details not in ("full", "brief"):
         return Facts(labels=component.categories)
@@ -96,12 +122,20 @@ def _facts(component: Component, source: tuple[Snapshot, Issue] | None, details:
     state, group = snapshot.state_of(issue), snapshot.group_of(issue)
     state_name = one_line(state.name) if state else ""
     if details == "brief":
-        return Facts(state=state_name, group=group, labels=component.categories)
+        return Facts(state=state_name, group=group, labels=component.categories, key=keys[issue.id])
+    people, kind = snapshot.people, snapshot.type_of(issue)
+    periods = snapshot.links.get(issue.id, ())
     return Facts(
         state=state_name,
         group=group,
-        people=_names(snapshot.people[who].name for who in issue.assignees if who in snapshot.people),
+        people=_names(people[who].name for who in issue.assignees if who in people),
         labels=_names(snapshot.labels[label].name for label in issue.labels if label in snapshot.labels),
+        key=keys[issue.id],
+        parent=keys.get(issue.parent, "") if issue.parent else "",
+        type=one_line(kind.name) if kind else "",
+        creator=one_line(people[who].name) if (who := issue.creator) and who in people else "",
+        cycles=_names(period.name for period in periods if period.kind == "cycle"),
+        modules=_names(period.name for period in periods if period.kind == "module"),
     )
 
 

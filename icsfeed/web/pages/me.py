@@ -22,11 +22,11 @@ from icsfeed.model import Project, View
 from icsfeed.single_flight import run_in_thread
 from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
-from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, feed_page_of, narrowed_feed_of
-from icsfeed.web.pages.feed_view import FeedViews
-from icsfeed.web.pages.render import PageRenderer, PageRequest, message_answer, page_request
+from icsfeed.web.pages.errors import message_page
+from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, narrowed_feed_of
+from icsfeed.web.pages.render import PageRequest, page_request
 from icsfeed.web.responses import NEVER_STORED, READ
-from icsfeed.web.state import ServerState
+from icsfeed.web.state import Site
 
 Key = tuple[str, str]
 
@@ -88,32 +88,25 @@ class Memberships:
     summary="The calendars of the person who is signed in",
 )
 async def me(
-    request: Request[Any, Any, Any],
-    service: NamedDependency[FeedService],
-    pages: NamedDependency[PageRenderer],
-    sheets: NamedDependency[FeedViews],
-    memberships: NamedDependency[Memberships],
-    server: NamedDependency[ServerState],
+    request: Request[Any, Any, Any], site: NamedDependency[Site], memberships: NamedDependency[Memberships]
 ) -> Response[str]:
     """The page of the person's own calendar; `feed` names another one of theirs."""
-    if service.config.auth_proxy is None:
+    if site.config.auth_proxy is None:
         raise NotFoundException
-    ask = page_request(request, service.config)
-    email = signed_in(request, service.config.auth_proxy, server.proxy_guesses)
+    email = signed_in(request, site.config.auth_proxy, site.server.proxy_guesses)
     if email is None:
-        return message_answer(pages, ask, "me out", HTTPStatus.FORBIDDEN)
-    mine = await mine_of(service, memberships, email)
+        return message_page(request, "me out", HTTPStatus.FORBIDDEN)
+    mine = await mine_of(site.service, memberships, email)
     if not mine:
-        return message_answer(pages, ask, "me none", HTTPStatus.OK, who=email)
+        return message_page(request, "me none", HTTPStatus.OK, who=email)
+    ask = page_request(request, site.config)
     chosen = next((calendar for calendar in mine if calendar.name == ask.get("feed")), mine[0])
-    seen = await narrowed_feed_of(sheets, ask, chosen.name)
-    calendars = await _own_calendars(service, ask, mine, chosen)
-
-    def work() -> str:
-        page = feed_page_of(service, ask, seen, chosen.subscriber)
-        return feed_page_html(pages, ask, page, service, person=email, mine=calendars)
-
-    html = await run_in_thread(len(seen.whole.items), work)
+    seen = await narrowed_feed_of(site, ask, chosen.name)
+    calendars = await _own_calendars(site.service, ask, mine, chosen)
+    html = await run_in_thread(
+        len(seen.whole.items),
+        lambda: feed_page_html(site, ask, seen, chosen.subscriber, person=email, mine=calendars),
+    )
     response = feed_page_answer(html, seen)
     response.headers.update(NEVER_STORED)
     return response
@@ -144,9 +137,7 @@ async def _own_calendars(
     rosters = await service.rosters()
     # Titles come from the rosters: to list the calendars, no issues are read.
     titles = [await _title(service, rosters, calendar) for calendar in mine]
-    theme_and_language = [
-        (name, value) for name, value in ask.parameters if name in ("lang", "theme") and value
-    ]
+    theme_and_language = [(name, value) for name in ("lang", "theme") if (value := ask.get(name))]
     return [
         OwnCalendar(
             title=title if titles.count(title) == 1 else f"{title} ({calendar.name})",

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Any, TypeAlias, cast
 from urllib.parse import urlencode, urlsplit
 from weakref import ref
 from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from litestar import Request, Response
 from msgspec import Struct
 
@@ -22,10 +23,11 @@ from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
 from icsfeed.web.pages.parameters import MAX_VALUE_LENGTH, PAGE_PARAMETERS, Theme
-from icsfeed.web.responses import NEVER_STORED, listed
+from icsfeed.web.responses import listed
 
-Pairs: TypeAlias = Sequence[tuple[str, str]]
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
+TEMPLATES = files("icsfeed.web.pages").joinpath("templates")
 MAX_CACHED_CHARACTERS = 16_000_000
 """Of rendered pages: the same frame is requested by many people at a time."""
 
@@ -48,6 +50,11 @@ class PageRequest(Struct, frozen=True):
     base: str
     root: str
 
+    @property
+    def key(self) -> Hashable:
+        """Equal for all who get the same page of the same data."""
+        return (self.parameters, self.l10n.tag, self.theme, self.base)
+
     def get(self, name: str) -> str | None:
         """Return the last value of a parameter that is not empty."""
         return next((value for key, value in reversed(self.parameters) if key == name and value), None)
@@ -66,14 +73,14 @@ class PageRenderer:
     """
 
     def __init__(self, assets: Assets) -> None:
+        self.assets = assets
         self._cache: LRUCache[Hashable, tuple[Sequence[ref[object]], str]] = LRUCache(
             MAX_CACHED_CHARACTERS, lambda cached: len(cached[1])
         )
         self._rendering: SingleFlight[str] = SingleFlight()
         self._environment = Environment(
-            loader=PackageLoader("icsfeed.web.pages"),
-            # An upgrade in place must not show new templates through old code.
-            auto_reload=False,
+            # All are read now: an upgrade in place must not show new templates through old code.
+            loader=DictLoader({file.name: file.read_text("utf-8") for file in TEMPLATES.iterdir()}),
             autoescape=True,
             # A misspelt name in a template fails, instead of showing nothing.
             undefined=StrictUndefined,
@@ -166,23 +173,6 @@ def page_answer(
         "X-Robots-Tag": "noindex, nofollow",
     }
     return Response(html, status_code=status, headers={**defaults, **(headers or {})}, media_type="text/html")
-
-
-def message_answer(
-    pages: PageRenderer,
-    ask: PageRequest,
-    key: str,
-    status: int,
-    *,
-    framed_by: Iterable[str] = (),
-    headers: Mapping[str, str] | None = None,
-    **values: object,
-) -> Response[str]:
-    """Return a page of a heading and a sentence or two: `{key} title` and `{key} text` of our words."""
-    title, text = ask.l10n.say(f"{key} title"), ask.l10n.say(f"{key} text", **values)
-    html = pages.html("message.html", ask, title=title, text=text)
-    headers = {"Cache-Control": NEVER_STORED["Cache-Control"], **(headers or {})}
-    return page_answer(html, status, framed_by=framed_by, headers=headers)
 
 
 def initials(name: str) -> str:

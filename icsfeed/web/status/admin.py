@@ -3,12 +3,12 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Callable
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from litestar import Request, Response, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
@@ -16,18 +16,17 @@ from msgspec import to_builtins
 
 from icsfeed.doctor.clients import LARGE
 from icsfeed.feeds.rendered import NEVER_CHANGED
-from icsfeed.feeds.service import FeedService
-from icsfeed.push.report import RESULT_NAMES, LastRun, PushStatus
+from icsfeed.push.report import RESULT_NAMES, LastRun
 from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
-from icsfeed.web.pages.render import PageRenderer, page_answer, page_request, wants_html
-from icsfeed.web.responses import NEVER_STORED, ApiError, timestamp
-from icsfeed.web.state import ServerState
+from icsfeed.web.pages.render import page_answer, page_request, wants_html
+from icsfeed.web.responses import NEVER_STORED, ApiError, error_answer, site_of, timestamp
+from icsfeed.web.state import Site
 from icsfeed.web.status.metrics import TEXT_FORMAT, exposition
 from icsfeed.web.status.report import next_sync, report, sync_state
 
-SYNC_OUTCOMES = ("started", "running", "limited")
-"""What the status page says of a sync that its button should start."""
+SYNC_OUTCOMES = {202: "started", 409: "running", 429: "limited"}
+"""What the status page says of a sync that its button should start, by the status of the answer."""
 
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
@@ -40,7 +39,7 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
     Raise ApiError: what another site's page makes a browser send is refused, and wrong tokens are limited for
     an address. While they are, right ones are refused too, or the limit would stop no guessing.
     """
-    config, server = connection.app.state.service.config, connection.app.state.server
+    config, server = site_of(connection).config, site_of(connection).server
     if config.admin_token is None:
         text = "No admin_token is configured: set one to use this."
         raise ApiError(HTTPStatus.FORBIDDEN, "ADMIN_NOT_CONFIGURED", text)
@@ -49,7 +48,8 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
         text = "This was sent by a page of another site, or public_url is not this server's address."
         raise ApiError(HTTPStatus.FORBIDDEN, "CROSS_SITE", text)
     lines = connection.headers.getall("authorization", [])
-    token, headers = given_token(lines[0]) if len(lines) == 1 else None, {}
+    token = given_token(lines[0]) if len(lines) == 1 else None
+    headers: Mapping[str, str] = {}
     if token is not None:
         address = client_of(connection)
         limited = server.admin_guesses.refused(address)
@@ -93,65 +93,49 @@ def given_token(authorization: str | None) -> str | None:
     "/webhooks/sync",
     status_code=HTTPStatus.ACCEPTED,
     operation_class=described(SYNC),
-    guards=[require_admin],
     summary="Read everything again, now",
 )
-async def sync_now(
-    request: Request[Any, Any, Any],
-    service: NamedDependency[FeedService],
-    server: NamedDependency[ServerState],
-    push_now: NamedDependency[Callable[[], None]],
-) -> Response[Any]:
+async def sync_now(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[Any]:
     """Starts a sync without waiting for it; then everything is pushed. 409 while one is running; 10 an hour.
 
     A browser, after its user pressed the button of the status page, is sent back to that page.
     """
-    try:
-        response = _start_sync(service, server, push_now)
-    except ApiError as error:
-        if not wants_html(request):
-            raise
-        outcome = "running" if error.status_code == HTTPStatus.CONFLICT else "limited"
-    else:
-        if not wants_html(request):
-            return response
-        outcome = "started"
+    response = _start_sync(site)
+    if not wants_html(request):
+        return response
     # 303, so that reloading the page does not start another sync (RFC 9110, 15.4.4).
-    location = f"{page_request(request, service.config).root}/status?sync={outcome}"
+    outcome = SYNC_OUTCOMES[response.status_code or HTTPStatus.ACCEPTED]
+    location = f"{page_request(request, site.config).root}/status?sync={outcome}"
     return Response(b"", status_code=HTTPStatus.SEE_OTHER, headers={**NEVER_STORED, "Location": location})
 
 
-def _start_sync(service: FeedService, server: ServerState, push_now: Callable[[], None]) -> Response[Any]:
+def _start_sync(site: Site) -> Response[Any]:
     async def push() -> None:
-        push_now()
+        site.pusher.run_now()
 
+    server, now = site.server, site.server.clock()
     if server.sync.is_running:
         headers = server.syncs.look("").headers()
-        raise ApiError(HTTPStatus.CONFLICT, "SYNC_IN_PROGRESS", "A sync is already running.", headers)
+        return error_answer(409, "SYNC_IN_PROGRESS", "A sync is already running.", now=now, headers=headers)
     allowance = server.syncs.take("")
     if not allowance.granted:
         text = f"A sync can be started {allowance.limit} times an hour."
-        raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMITED", text, allowance.headers())
+        return error_answer(429, "RATE_LIMITED", text, now=now, headers=allowance.headers())
     body = {
         "status": "triggered",
         "message": "Manual sync initiated",
-        "sync_id": server.sync.start(tuple(service.workspaces.values()), push),
-        "timestamp": timestamp(server.clock()),
+        "sync_id": server.sync.start(tuple(site.service.workspaces.values()), push),
+        "timestamp": timestamp(now),
     }
     headers = {**NEVER_STORED, **allowance.headers()}
     return Response(body, status_code=HTTPStatus.ACCEPTED, headers=headers)
 
 
-@get("/webhooks/status", operation_class=described(SYNCS), guards=[require_admin], summary="How syncs went")
-async def sync_status(
-    service: NamedDependency[FeedService],
-    server: NamedDependency[ServerState],
-    pushes: NamedDependency[PushStatus],
-) -> Response[Any]:
+@get("/webhooks/status", operation_class=described(SYNCS), summary="How syncs went")
+async def sync_status(site: NamedDependency[Site]) -> Response[Any]:
     """Whether something is being read or pushed, the last sync, the next one, and the queue length."""
-    workspaces = tuple(service.workspaces.values())
-    cache, last = service.config.cache, server.sync.latest(workspaces)
-    upcoming = next_sync(service, server.clock())
+    workspaces, pushes = tuple(site.service.workspaces.values()), site.pusher.status
+    last, upcoming = site.server.sync.latest(workspaces), next_sync(site)
     last_sync = last and {
         "timestamp": timestamp(last.at),
         "duration_seconds": round(last.seconds, 3),
@@ -160,11 +144,10 @@ async def sync_status(
         "errors": list(last.errors),
     }
     body = {
-        "status": sync_state(service, server, pushes),
+        "status": sync_state(site),
         "last_sync": last_sync,
         "next_sync": timestamp(upcoming) if upcoming else None,
-        "queue_length": pushes.queued
-        + sum(server.watch(workspace, cache).queue_length for workspace in workspaces),
+        "queue_length": pushes.queued + sum(map(site.queue_length, workspaces)),
         "push": {name: run and _run_of(run) for name, run in pushes.last.items()},
     }
     return Response(body, headers=NEVER_STORED)
@@ -186,23 +169,16 @@ def _run_of(run: LastRun) -> dict[str, Any]:
 @get(
     "/status",
     operation_class=described(STATUS, ("links", "sync", *PAGE)),
-    guards=[require_admin],
     summary="The status of everything",
 )
-async def status(
-    request: Request[Any, Any, Any],
-    service: NamedDependency[FeedService],
-    server: NamedDependency[ServerState],
-    pages: NamedDependency[PageRenderer],
-    pushes: NamedDependency[PushStatus],
-) -> Response[Any]:
+async def status(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[Any]:
     """Workspaces, feeds, their readers, and pushes; a page for a browser. `?links=1` shows the links too."""
     with_links = request.query_params.get("links") == "1"
-    server_report = await report(service, server, pushes, with_links=with_links)
+    server_report = await report(site, with_links=with_links)
     if wants_html(request):
-        ask = page_request(request, service.config)
-        sync = ask.get("sync") if ask.get("sync") in SYNC_OUTCOMES else None
-        html = pages.html(
+        ask = page_request(request, site.config)
+        sync = ask.get("sync") if ask.get("sync") in SYNC_OUTCOMES.values() else None
+        html = site.pages.html(
             "status.html",
             ask,
             report=server_report,
@@ -217,10 +193,16 @@ async def status(
     return Response(to_builtins(server_report), headers={**NEVER_STORED, "Vary": "Accept"})
 
 
-@get("/metrics", operation_class=described(METRICS), guards=[require_admin], summary="Metrics for Prometheus")
-async def metrics(
-    service: NamedDependency[FeedService],
-    server: NamedDependency[ServerState],
-) -> Response[Any]:
+@get("/metrics", operation_class=described(METRICS), summary="Metrics for Prometheus")
+async def metrics(site: NamedDependency[Site]) -> Response[Any]:
     """Counts and ages, in Prometheus' text format."""
-    return Response(exposition(service, server), headers=NEVER_STORED, media_type=TEXT_FORMAT)
+    return Response(exposition(site.service, site.server), headers=NEVER_STORED, media_type=TEXT_FORMAT)
+
+
+# One guard for all: no route of the administrator can be without it.
+ADMIN_ROUTES = Router(
+    "/",
+    route_handlers=[sync_now, sync_status, status, metrics],
+    guards=[require_admin],
+    security=[{"bearer": []}, {"basic": []}],
+)

@@ -8,10 +8,12 @@ from msgspec import Struct
 from icsfeed import __version__
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Feed
+from icsfeed.errors import FeedError
+from icsfeed.feeds.select import person_of, projects_of
 from icsfeed.feeds.service import FeedService
-from icsfeed.push.report import LastRun, PushStatus
+from icsfeed.push.report import LastRun
 from icsfeed.web.reader_log import Reader
-from icsfeed.web.state import ServerState
+from icsfeed.web.state import Site
 
 
 class ProjectReport(Struct, frozen=True):
@@ -55,7 +57,7 @@ class LinkReport(Struct, frozen=True):
 class FeedReport(Struct, frozen=True):
     """A feed, what is in it and what is left out, and who reads it. None: not rendered yet.
 
-    `problem`: what is to be corrected in it; None: nothing.
+    `problem`: what is wrong in its configuration.
     """
 
     name: str
@@ -70,7 +72,7 @@ class FeedReport(Struct, frozen=True):
     size: int | None
     last_modified: datetime | None
     readers: tuple[Reader, ...]
-    problem: str | None = None
+    problem: str | None
 
 
 class PushReport(Struct, frozen=True):
@@ -104,11 +106,10 @@ class ServerReport(Struct, frozen=True):
     pushes: tuple[PushReport, ...]
 
 
-async def report(
-    service: FeedService, server: ServerState, pushes: PushStatus, *, with_links: bool
-) -> ServerReport:
+async def report(site: Site, *, with_links: bool) -> ServerReport:
     """Return the state of everything from memory: Plane is asked only for rosters that are not fresh."""
-    feeds = {**service.config.feeds, **await service.auto_feeds()}
+    service, server = site.service, site.server
+    feeds, problems = {**service.config.feeds, **await service.auto_feeds()}, misconfigured(service)
     return ServerReport(
         version=__version__,
         started=server.started,
@@ -116,14 +117,14 @@ async def report(
         loaded=server.loaded.at,
         problems=server.loaded.problems,
         store=service.store.last_error,
-        workspaces=tuple(_workspace(service, server, name) for name in service.workspaces),
-        feeds=tuple(_feed(service, server, name, feed, with_links) for name, feed in feeds.items()),
-        pushes=tuple(PushReport.of(name, run) for name, run in pushes.last.items()),
+        workspaces=tuple(_workspace(site, name) for name in service.workspaces),
+        feeds=tuple(_feed(site, name, feed, problems.get(name), with_links) for name, feed in feeds.items()),
+        pushes=tuple(PushReport.of(name, run) for name, run in site.pusher.status.last.items()),
     )
 
 
-def _workspace(service: FeedService, server: ServerState, name: str) -> WorkspaceReport:
-    workspace = service.workspaces[name]
+def _workspace(site: Site, name: str) -> WorkspaceReport:
+    workspace = site.service.workspaces[name]
     last = workspace.refreshes.last
     return WorkspaceReport(
         name=name,
@@ -134,8 +135,8 @@ def _workspace(service: FeedService, server: ServerState, name: str) -> Workspac
         budget_limit=workspace.budget.limit,
         last_error=str(workspace.last_error) if workspace.last_error else None,
         last_refresh=last.at if last else None,
-        last_webhook=server.deliveries.last.get(name),
-        queue_length=server.watch(workspace, service.config.cache).queue_length,
+        last_webhook=site.server.deliveries.last.get(name),
+        queue_length=site.queue_length(workspace),
     )
 
 
@@ -154,8 +155,8 @@ def _projects(workspace: Workspace) -> Iterator[ProjectReport]:
         )
 
 
-def _feed(service: FeedService, server: ServerState, name: str, feed: Feed, with_links: bool) -> FeedReport:
-    cached = service.made(name)
+def _feed(site: Site, name: str, feed: Feed, problem: str | None, with_links: bool) -> FeedReport:
+    service, cached = site.service, site.service.made(name)
     # The feed's own link first, revoked ones last.
     subscribed = (subscriber for subscriber in feed.subscribers if subscriber not in feed.revoked)
     subscribers = ("", *subscribed, *feed.revoked)
@@ -178,30 +179,53 @@ def _feed(service: FeedService, server: ServerState, name: str, feed: Feed, with
         start_only=cached.start_only if cached else None,
         size=cached.rendered.size if cached else None,
         last_modified=cached.rendered.last_modified if cached else None,
-        readers=tuple(server.reader_log.readers(name)),
-        problem=problem.reason if (problem := service.search_problem(name, feed)) else None,
+        readers=tuple(site.server.reader_log.readers(name)),
+        problem=problem,
     )
 
 
-def next_sync(service: FeedService, now: datetime) -> datetime | None:
+def misconfigured(service: FeedService) -> Mapping[str, str]:
+    """Return which feeds name projects or people that their workspace does not have, and why.
+
+    Plane is not asked: a workspace that was not read yet has no such feeds.
+    """
+    problems: dict[str, str] = {}
+    rosters = service.known_rosters()
+    for name, feed in service.config.feeds.items():
+        roster = rosters.get(service.workspace_of(feed))
+        if roster is None or not service.links.is_served(feed):
+            continue
+        try:
+            if roster.projects:
+                projects_of(name, feed, roster.projects)
+            if roster.people and feed.assignee is not None:
+                person_of(name, feed.assignee, roster.people)
+            if (problem := service.search_problem(name, feed)) is not None:
+                raise problem
+        except FeedError as error:
+            problems[name] = error.reason
+    return problems
+
+
+def next_sync(site: Site) -> datetime | None:
     """Return when issues are read again: a project is no longer fresh, or the backoff after a failure ends.
 
     None: not known.
     """
     waits: list[float] = []
-    for workspace in service.workspaces.values():
+    for workspace in site.service.workspaces.values():
         watched = [project for project in workspace.watched() if workspace.resources.read_at(project)]
         waits += [workspace.resources.issues[project.id].seconds_fresh for project in watched]
         # Nothing could be read yet: the next attempt comes after the backoff.
         if workspace.last_error and not watched:
             waits.append(workspace.retry_after)
-    return now + timedelta(seconds=min(waits)) if waits else None
+    return site.server.clock() + timedelta(seconds=min(waits)) if waits else None
 
 
-def sync_state(service: FeedService, server: ServerState, pushes: PushStatus) -> str:
+def sync_state(site: Site) -> str:
     """Return `running` while something is read or pushed, `error` if that failed last time, else `idle`."""
-    workspaces = service.workspaces.values()
-    reading = server.sync.is_running or any(workspace.refreshes.under_way for workspace in workspaces)
+    workspaces, pushes = site.service.workspaces.values(), site.pusher.status
+    reading = site.server.sync.is_running or any(workspace.refreshes.under_way for workspace in workspaces)
     if reading or pushes.state == "running":
         return "running"
     failed = any(workspace.last_error for workspace in workspaces) or pushes.state == "error"

@@ -3,16 +3,18 @@
 from datetime import date
 
 import pytest
-from making import LABELS, TODAY, calendar, issue, material, period, snapshot
+from making import LABELS, OPS, TODAY, by_id, calendar, issue, material, period, snapshot
+from msgspec.structs import replace
 
 from icsfeed.config.schema import Details, Feed
+from icsfeed.model import ItemType
 from icsfeed.web.pages.items import Facts, PageItem, items_of
 
 EVERYTHING = Feed(everything=True, include=("issues", "cycles", "modules"))
 
 
 def _items(feed: Feed, *issues: object) -> tuple[PageItem, ...]:
-    snap = snapshot(*issues, periods=[period()])  # type: ignore[arg-type]
+    snap = snapshot(*issues, periods=[period()], types=TYPES)  # type: ignore[arg-type]
     return items_of(calendar(feed, material(snap)), feed.details)
 
 
@@ -21,15 +23,31 @@ def _item(feed: Feed = EVERYTHING, **changes: object) -> PageItem:
     return next(item for item in found if item.kind != "cycle")
 
 
-FULL = Facts(state="In Review", group="started", people=("anna", "bob"), labels=("Bug", "docs"))
-RICH = {"state": "started", "assignees": ("u-bob", "u-anna", "gone"), "labels": ("l-docs", "l-bug", "gone")}
+FULL = Facts(
+    state="In Review",
+    group="started",
+    people=("anna", "bob"),
+    labels=("Bug", "docs"),
+    key="PROP-1",
+    creator="anna",
+    type="Task",
+)
+TYPES = by_id([ItemType("t-task", "Task")])
+RICH = {
+    "state": "started",
+    "assignees": ("u-bob", "u-anna", "gone"),
+    "labels": ("l-docs", "l-bug", "gone"),
+    "creator": "u-anna",
+    "type": "t-task",
+    "parent": "gone",
+}
 
 
 @pytest.mark.parametrize(
     ("details", "facts"),
     [
         ("full", FULL),
-        ("brief", Facts(state="In Review", group="started", labels=("Bug", "docs"))),
+        ("brief", Facts(state="In Review", group="started", labels=("Bug", "docs"), key="PROP-1")),
         ("title", Facts(labels=("Bug", "docs"))),
         ("busy", Facts()),
     ],
@@ -131,3 +149,32 @@ def test_label_names_without_a_letter_are_not_shown() -> None:
     snap = snapshot(issue(1, labels=("l-blank",)), labels={"l-blank": blank})
     (item,) = items_of(calendar(Feed(everything=True), material(snap)), "full")
     assert item.facts.labels == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "titles"),
+    [
+        ({}, ["[OPS-1] Lift", "[PROP-1] Lift"]),
+        ({"details": "brief"}, ["[OPS-1] Lift", "[PROP-1] Lift"]),
+        ({"done": "check"}, ["[PROP-1] Lift", "✓ [OPS-1] Lift"]),
+        ({"summary": "{name}"}, ["OPS-1 Lift", "PROP-1 Lift"]),
+        ({"summary": "{key}: {name}"}, ["OPS-1: Lift", "PROP-1: Lift"]),
+        ({"details": "title"}, ["[1] Lift", "[1] Lift"]),
+        ({"details": "busy"}, ["Busy", "Busy"]),
+    ],
+)
+def test_titles_show_the_key_where_a_feed_has_several_projects(
+    settings: dict[str, object], titles: list[str]
+) -> None:
+    feed = replace(Feed(everything=True), **settings)
+    prop = snapshot(issue(1, name="Lift"))
+    ops = snapshot(issue(1, id="o1", name="Lift", project=OPS.id, state="completed"), project=OPS)
+    items = items_of(calendar(feed, material(prop, ops)), feed.details, keyed=True)
+    assert sorted(item.title for item in items) == titles
+
+
+def test_the_key_replaces_the_number_and_not_a_part_of_the_name() -> None:
+    feed = Feed(everything=True, dates="start-and-due", summary="{name} [{sequence_id}]")
+    found = snapshot(issue(1, name="Lift 1", start=TODAY))
+    items = items_of(calendar(feed, material(found)), "full", keyed=True)
+    assert [item.title for item in items] == ["Lift 1 [PROP-1] (start)", "Lift 1 [PROP-1]"]

@@ -13,7 +13,8 @@ from test_pages import page, words
 
 from icsfeed.config.schema import AuthProxy, Auto, Config, Feed, Secret
 from icsfeed.demo.sample import sample_id
-from icsfeed.web.client_address import is_within, remember_peer
+from icsfeed.web.client_address import remember_peer
+from icsfeed.web.proxies import is_within
 
 pytestmark = pytest.mark.anyio
 
@@ -143,7 +144,7 @@ async def test_whatever_is_forwarded_the_connections_own_address_counts() -> Non
 async def test_without_a_sign_in_proxy_there_is_no_such_page() -> None:
     async with serving(settings(FEEDS)) as world:
         assert (await mine(world, "anna@example.com")).status_code == 404
-        assert (await world.ask("GET", "/me")).text.startswith("There is no calendar here")
+        assert (await world.ask("GET", "/me")).json()["error_code"] == "NOT_FOUND"
 
 
 async def test_the_front_page_leads_who_is_signed_in_to_their_calendars(world: World) -> None:

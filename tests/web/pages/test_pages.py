@@ -124,9 +124,12 @@ async def test_a_revoked_link_says_so_calmly(world: World, path_of: object) -> N
 
 
 async def test_addresses_that_are_nowhere_are_a_calm_page_for_people(world: World) -> None:
-    for path in ("/nope", "/feeds/a/b/c", "/embed", "/me"):
+    for path in ("/feeds/a/b/c", "/embed/a/b/c"):
         answer = await page(world, path)
         assert (answer.status_code, "Calendar not found" in words(answer)) == (404, True)
+    for path in ("/nope", "/embed", "/me"):
+        answer = await page(world, path)
+        assert (answer.status_code, "Page not found" in words(answer)) == (404, True)
     assert (await world.ask("GET", "/nope")).json()["error_code"] == "NOT_FOUND"
 
 
@@ -211,13 +214,13 @@ async def test_a_page_is_as_fresh_as_its_feed() -> None:
 
 async def test_the_items_of_a_feed_are_made_once_for_all_who_ask_at_a_time() -> None:
     async with serving(CONFIG) as world:
-        sheets = FeedViews(world.service)
-        made = await asyncio.gather(*(sheets.sheet("property") for _ in range(20)))
-        assert len({id(sheet) for sheet in made}) == 1
-        assert await sheets.sheet("property") is made[0]
+        views = FeedViews(world.service)
+        made = await asyncio.gather(*(views.view("property") for _ in range(20)))
+        assert len({id(view) for view in made}) == 1
+        assert await views.view("property") is made[0]
         world.change("PROP", 12, name="Changed")
         world.clock.move(61)
-        assert await sheets.sheet("property") is not made[0]
+        assert await views.view("property") is not made[0]
 
 
 @pytest.mark.parametrize("items", [1, 10_000])
@@ -243,7 +246,7 @@ async def test_a_page_is_filled_in_once_while_it_is_of_the_same(items: int) -> N
 
 
 @pytest.mark.parametrize("path_of", [embed_path, feed_path])
-async def test_whoever_asks_otherwise_gets_a_page_of_their_own(
+async def test_a_reader_who_asks_otherwise_gets_a_page_of_their_own(
     world: World, path_of: Callable[[World, str], str]
 ) -> None:
     path = path_of(world, "property")
@@ -262,9 +265,9 @@ async def test_without_a_public_address_links_are_of_the_host_that_was_asked() -
 
 async def test_what_pages_were_made_of_is_let_go_with_it() -> None:
     async with serving(CONFIG) as world:
-        path, sheets = embed_path(world, "property"), world.app.state.sheets
+        path, views = embed_path(world, "property"), world.app.state.site.views
         await page(world, path)
-        held = ref(await sheets.sheet("property"))
+        held = ref(await views.view("property"))
         world.change("PROP", 12, name="Changed")
         world.clock.move(61)
         await page(world, f"{path}?view=week")
@@ -498,7 +501,7 @@ async def test_done_items_are_shown_as_the_feed_has_them() -> None:
 # The page of a feed
 
 
-async def test_a_page_has_the_links_of_whoever_holds_its_link(world: World) -> None:
+async def test_a_page_has_the_links_of_the_person_whose_link_it_is(world: World) -> None:
     for subscriber in ("", "anna", "ben"):
         text = unescape((await page(world, feed_path(world, "team", subscriber))).text)
         own = world.service.links.addresses("team", HOST, subscriber)

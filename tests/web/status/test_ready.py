@@ -1,4 +1,4 @@
-"""/health/ready: whether every feed can be served, told to anybody without a name or an address."""
+"""/health/ready: whether every feed can be served, open to anybody, without a name or an address."""
 
 import pytest
 from app_world import TODAY, Clock, World, quick, serving, settings

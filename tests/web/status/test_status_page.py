@@ -15,7 +15,6 @@ from test_pages import page, policy, words
 
 from icsfeed.config.schema import Feed, Secret
 from icsfeed.l10n.localization import Localization
-from icsfeed.push.report import PushStatus
 from icsfeed.web.pages.assets import Assets
 from icsfeed.web.pages.render import PageRenderer, PageRequest
 from icsfeed.web.state import LoadedConfig
@@ -135,8 +134,28 @@ async def test_a_feed_that_some_apps_would_not_take_is_marked() -> None:
         assert "larger than some apps accept" in words(await status(world))
 
 
+async def test_a_feed_that_names_what_is_not_there_is_marked() -> None:
+    feeds = {
+        "good": Feed(project="WEB"),
+        "lost": Feed(project="NOPE"),
+        "gone": Feed(assignee="x@example.com"),
+    }
+    async with serving(
+        settings({**feeds, "off": Feed(project="NO", active=False)}, admin_token=Secret(TOKEN))
+    ) as world:
+        assert (await world.ask("GET", "/api/v1/health")).json()["feeds"] == "ok"  # nothing is known yet
+        await world.get("good")
+        said = words(await status(world))
+        assert said.count("Last error no ") == 2
+        assert "Last error no project 'NOPE' in the workspace; there is: " in said
+        assert "Last error no assignee 'x@example.com' in the workspace" in said
+        health = (await world.ask("GET", "/api/v1/health")).json()
+        assert (health["feeds"], health["status"]) == ("misconfigured", "degraded")
+        assert "NOPE" not in str(health)
+
+
 async def test_every_targets_last_run_is_shown(world: World) -> None:
-    found = await report(world.service, world.server, PushStatus("idle", {}, None, 0), with_links=False)
+    found = await report(world.app.state.site, with_links=False)
     done = {"created": 1, "updated": 2, "adopted": 3, "deleted": 4, "kept": 5}
     pushes = (PushReport("team", NOW, done, 9, ("no <room>",)), PushReport("new", None, {}, 0, ()))
     whole = replace(found, pushes=pushes)
