@@ -13,7 +13,6 @@
     │   └── ExportBusy         another export to it is running
     ├── InvalidValue           a host name, a web address, a colour cannot be used; says why
     ├── BadParameter           a query parameter has a value that is not allowed
-    ├── WebhookError           the body of a webhook cannot be read
     ├── PlaneError             a request to Plane failed
     │   ├── KeyRefused         the API key is missing, unknown, expired or disabled
     │   ├── NoAccess           the key is valid but lacks access to this workspace or project
@@ -170,17 +169,6 @@ class BadParameter(IcsfeedError):
     def __init__(self, field: str, reason: str) -> None:
         self.field, self.reason = field, reason
         super().__init__(f"{field}: {reason}")
-
-
-class WebhookError(IcsfeedError):
-    """The body of Plane's webhook cannot be read. The text repeats nothing of it.
-
-    `field` is the path in the body (`data.project`; empty: all of it). `missing`: it is absent or null.
-    """
-
-    def __init__(self, field: str, reason: str, *, missing: bool = False) -> None:
-        self.field, self.reason, self.missing = field, reason, missing
-        super().__init__(f"{field}: {reason}" if field else reason)
 
 
 class ExportError(IcsfeedError):

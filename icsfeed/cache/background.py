@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence, Set
 from datetime import UTC, datetime
 
 from icsfeed.cache.resources import PERIOD_LISTS, RESTORED_AGE
@@ -10,8 +10,8 @@ from icsfeed.cache.ttl import relaxed_ttl, stretch_factor
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.model import Needs, Project
-from icsfeed.plane.rate_limit import WINDOW_SECONDS
-from icsfeed.plane.webhook import Resource, WebhookChange
+from icsfeed.plane.rate_limit import WINDOW_SECONDS, Urgency
+from icsfeed.plane.webhook import ALL_OF_WORKSPACE, Resource, WebhookChange
 
 INTERVAL_SECONDS = 1.0
 """Between two looks at what is no longer fresh."""
@@ -20,7 +20,9 @@ DEBOUNCE_SECONDS = 1.0
 FAULT_PAUSE_SECONDS = 30.0
 """Until the next look after an error that nobody expected."""
 WEBHOOKS_ACTIVE_SECONDS = 3600.0
-"""For so long after a webhook more are expected: issues are polled less where the budget asks for it."""
+"""For so long after a webhook of an issue more are expected: issues are polled less where the budget asks for
+it. Others say nothing of that: a webhook in Plane may be limited to projects or pages.
+"""
 CHEAP_SHARE = 0.1
 """Of the request budget: issues whose check takes no more are read at their TTL, however tight it is."""
 MAX_READ_ATTEMPTS = 3
@@ -30,6 +32,77 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 Sleep = Callable[[float], Awaitable[None]]
 
 log = logging.getLogger("icsfeed.workspace")
+
+
+class ChangedProjects:
+    """Reads the projects that webhooks name, a second after the first of several webhooks.
+
+    `urgency`: for whom. `sleep` waits so many seconds.
+    """
+
+    def __init__(self, workspace: Workspace, urgency: Urgency, sleep: Sleep) -> None:
+        self._workspace = workspace
+        self._resources = workspace.resources
+        self._urgency = urgency
+        self._sleep = sleep
+        self._waiting: dict[str, tuple[frozenset[Resource], datetime]] = {}
+        self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> Set[str]:
+        """The ids of the projects that are to be read."""
+        return self._waiting.keys()
+
+    def add(self, ids: Iterable[str], resources: frozenset[Resource]) -> None:
+        """Let these parts of these projects be read."""
+        # The time counts, not the flag: a read that began before the webhook may not have seen the change.
+        now = self._workspace.now()
+        for id_ in ids:
+            names, _ = self._waiting.get(id_, (frozenset(), now))
+            self._waiting[id_] = (names | resources, now)
+            self._expire(id_, resources)
+        if self._waiting and (self._reading is None or self._reading.done()):
+            self._reading = asyncio.create_task(self._read())
+
+    def _expire(self, id_: str, names: frozenset[Resource]) -> None:
+        if "projects" in names:
+            self._resources.projects.expire()
+        for project in self._resources.all_projects:
+            if project.id == id_:
+                self._resources.expire(project, names)
+
+    async def _read(self) -> None:
+        """Read until nothing is changed any more: what changes during a read is read once more."""
+        await self._sleep(DEBOUNCE_SECONDS)
+        while self._waiting:
+            changed, self._waiting = self._waiting, {}
+            listed_since = [at for names, at in changed.values() if "projects" in names]
+            if listed_since:
+                await self._read_since("", frozenset({"projects"}), max(listed_since))
+            await asyncio.gather(*(self._read_since(id_, *what) for id_, what in changed.items()))
+            await self._sleep(DEBOUNCE_SECONDS)
+
+    async def _read_since(self, id_: str, names: frozenset[Resource], since: datetime) -> None:
+        """Read a project, or the list of them (no id); again when that read had begun before `since`."""
+        resources = self._resources
+        for _ in range(MAX_READ_ATTEMPTS):
+            if not id_:
+                await self._workspace.refresh_projects(self._urgency)
+            for project in resources.all_projects:
+                if project.id == id_:
+                    await self._workspace.refresh(project, self._urgency)
+            moments = [values[id_].read_at for name, values in resources.of_project.items() if name in names]
+            if "projects" in names:
+                moments.append(resources.projects.read_at)
+            if all(moment is None or moment >= since for moment in moments):
+                return
+            self._expire(id_, names)
+
+    async def close(self) -> None:
+        """Cancel what is under way."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
 
 
 class BackgroundRefresh:
@@ -44,9 +117,10 @@ class BackgroundRefresh:
         self._timer = timer
         self._sleep = sleep
         self._last_webhook: float | None = None
-        self._changed: dict[str, tuple[frozenset[Resource], datetime]] = {}
+        self._urgent = ChangedProjects(workspace, "reader", sleep)
+        self._cautious = ChangedProjects(workspace, "background", sleep)
+        self._cautious_until: dict[str, float] = {}
         self._seen: set[str] = set()
-        self._reading_changed: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
         self._users = 0
 
@@ -69,15 +143,17 @@ class BackgroundRefresh:
 
     async def close(self) -> None:
         """Cancel what is under way."""
-        tasks = [task for task in (self._reading_changed, self._running) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        await self._urgent.close()
+        await self._cautious.close()
 
     @property
     def queue_length(self) -> int:
         """How many projects wait to be read: changed by a webhook, or no longer fresh."""
-        return len({project.id for project in self._stale()} | self._changed.keys())
+        stale = {project.id for project in self._stale()}
+        return len(stale | self._urgent.waiting | self._cautious.waiting)
 
     def _stale(self) -> Sequence[Project]:
         watched = self._workspace.watched()
@@ -127,21 +203,42 @@ class BackgroundRefresh:
             await self._workspace.refresh(oldest, "background")
 
     def touch(self, change: WebhookChange) -> None:
-        """Read soon, as for a reader, what a webhook says has changed."""
-        self._last_webhook = self._timer()
-        now = self._workspace.now()
-        if change.project_deleted:
+        """Read soon, as for a reader, what a webhook says has changed.
+
+        What could not be understood is read in the background, within half of Plane's budget.
+        """
+        if "issues" in change.resources and not change.problem:
+            self._last_webhook = self._timer()
+        if change.project_gone:
             self._resources.deleted.update(change.projects)
-        # The time counts, not the flag: a read that began before the webhook may not have seen the change.
-        for id_ in change.projects or self._projects_of(change):
-            names, _ = self._changed.get(id_, (frozenset(), now))
-            self._changed[id_] = (names | change.resources, now)
-            self._expire(id_, change.resources)
-        if self._reading_changed is None or self._reading_changed.done():
-            self._reading_changed = asyncio.create_task(self._read_changed())
+        known = change.projects.intersection(project.id for project in self._resources.all_projects)
+        ids = known or self._projects_of(change) or change.projects
+        if change.problem:
+            self._cautious.add(self._due(ids, change.problem), change.resources)
+        else:
+            self._urgent.add(ids, change.resources)
+
+    def _due(self, ids: Collection[str], problem: str) -> Sequence[str]:
+        """Return which of these projects (none: of all) to read for a webhook that was not understood.
+
+        All while more than half of Plane's budget is left, so that a flood cannot use it up; else each one
+        once in the time for which issues are fresh, which is what polling costs.
+        """
+        now, issues, budget = self._timer(), self._resources.ttls["issues"], self._workspace.budget
+        known = [project.id for project in self._resources.all_projects if not ids or project.id in ids]
+        due = [id_ for id_ in known if self._cautious_until.get(id_, now) <= now]
+        self._cautious_until.update(dict.fromkeys(due, now + issues.seconds * issues.stretch))
+        if due:
+            text = "workspace %s: a webhook could not be understood (%s); projects read again: %d"
+            log.warning(text, self._workspace.name, problem, len(due))
+        left = budget.left
+        return known if left is None or left > budget.limit // 2 else due
 
     def _projects_of(self, change: WebhookChange) -> Sequence[str]:
-        """Where it is, when the delivery does not say: of what was deleted Plane sends the id alone."""
+        """Where it is, when the delivery names no project that we know: perhaps only the id of an issue."""
+        if change.resources and change.resources <= ALL_OF_WORKSPACE:
+            # The lists of the workspace are read with any of its projects.
+            return [project.id for project in self._resources.all_projects[:1]]
         ids = change.periods | ({change.issue} if change.issue else set())
         return [
             project.id
@@ -149,40 +246,6 @@ class BackgroundRefresh:
             if ids & (self._resources.issues[project.id].value or ({}, 0))[0].keys()
             or ids & {period.id for period in self._resources.periods_of(project)}
         ]
-
-    def _expire(self, id_: str, names: frozenset[Resource]) -> None:
-        if "projects" in names:
-            self._resources.projects.expire()
-        for project in self._resources.all_projects:
-            if project.id == id_:
-                self._resources.expire(project, names)
-
-    async def _read_changed(self) -> None:
-        """Read until nothing is changed any more: what changes during a read is read once more."""
-        await self._sleep(DEBOUNCE_SECONDS)
-        while self._changed:
-            changed, self._changed = self._changed, {}
-            listed_since = [at for names, at in changed.values() if "projects" in names]
-            if listed_since:
-                await self._read_since("", frozenset({"projects"}), max(listed_since))
-            await asyncio.gather(*(self._read_since(id_, *what) for id_, what in changed.items()))
-            await self._sleep(DEBOUNCE_SECONDS)
-
-    async def _read_since(self, id_: str, names: frozenset[Resource], since: datetime) -> None:
-        """Read a project, or the list of them (no id); again when that read had begun before `since`."""
-        resources = self._resources
-        for _ in range(MAX_READ_ATTEMPTS):
-            if not id_:
-                await self._workspace.refresh_projects("reader")
-            for project in resources.all_projects:
-                if project.id == id_:
-                    await self._workspace.refresh(project, "reader")
-            moments = [values[id_].read_at for name, values in resources.of_project.items() if name in names]
-            if "projects" in names:
-                moments.append(resources.projects.read_at)
-            if all(moment is None or moment >= since for moment in moments):
-                return
-            self._expire(id_, names)
 
     def _stretch_ttls(self) -> None:
         """Let everything be fresh for longer when there is more to read than the budget allows.

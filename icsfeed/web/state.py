@@ -44,7 +44,7 @@ class LoadedConfig(Struct, frozen=True):
 class Deliveries:
     """Webhook deliveries: `counts` by result, and when the `last` good one came for each workspace.
 
-    `seen`: digests of bodies, to recognise replays.
+    `seen`: digests of events or bodies, to recognise repetitions and replays.
     """
 
     def __init__(self, timer: Callable[[], float]) -> None:

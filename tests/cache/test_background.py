@@ -23,7 +23,7 @@ from icsfeed.demo.data import DemoKey
 from icsfeed.errors import NoAccess, Throttled, Unreachable
 from icsfeed.model import Needs, OtherProject, Project
 from icsfeed.plane.rate_limit import Budget, RequestPriority
-from icsfeed.plane.webhook import Resource, WebhookChange
+from icsfeed.plane.webhook import ALL_OF_PROJECT, CHEAP, Resource, WebhookChange
 from icsfeed.store.store import open_store
 
 pytestmark = pytest.mark.anyio
@@ -359,6 +359,71 @@ async def test_of_what_is_deleted_the_id_is_enough() -> None:
         assert len(case.plane.asked) == 3
 
 
+async def test_of_what_names_its_project_in_an_unknown_way_the_id_is_enough() -> None:
+    case = Case(FakePlane("PROP", "OPS"))
+    async with case.running():
+        case.plane.asked.clear()
+        case.hook("", issue="PROP-1", projects=frozenset({"PROP"}))
+        await case.time.pass_(1)
+        assert case.plane.asked == ["issues PROP"]
+
+
+async def test_a_webhook_that_is_not_understood_has_its_project_or_all_issues_read() -> None:
+    case = Case(FakePlane("PROP", "OPS"))
+    async with case.running():
+        case.plane.asked.clear()
+        case.hook("PROP", *ALL_OF_PROJECT, problem="the event x is unknown")
+        await case.time.pass_(2)
+        assert sorted(case.plane.asked) == [
+            f"{name} PROP" for name in ("cycles", "issues", "labels", "modules", "states")
+        ]
+        case.plane.asked.clear()
+        case.hook("", *CHEAP, problem="the body is not JSON")
+        await case.time.pass_(2)
+        assert sorted(case.plane.asked) == ["issues OPS", "issues PROP", "projects"]
+
+
+async def test_what_is_read_of_no_project_here_costs_nothing() -> None:
+    case = Case(FakePlane("PROP", "OPS"))
+    async with case.running():
+        case.plane.asked.clear()
+        case.hook("", "releases")
+        case.hook("PROP", "milestones", periods=frozenset({"m1"}))
+        await case.time.pass_(3)
+        assert case.plane.asked == []
+
+
+async def test_a_flood_of_webhooks_that_are_not_understood_leaves_half_of_the_budget(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    case = Case(FakePlane(*(f"P{n}" for n in range(10))), limit=60)
+    await case.workspace.refresh_projects("background")
+    await case.watch.refresh_stale()
+    case.plane.asked.clear()
+    for second in range(120):
+        async with case.budget.request("reader") as slot:
+            slot.answered(59 if second < 10 else 30)
+        case.hook("", *CHEAP, problem="the event x is unknown")
+        await case.time.pass_(1)
+    # Each second of the first ten; then once in a minute, as polling would.
+    assert 10 * 10 <= case.plane.count("issues") <= 10 * (10 + 2)
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 2
+    await case.watch.close()
+
+
+async def test_what_is_not_understood_does_not_hold_up_what_is() -> None:
+    case = Case(FakePlane("PROP", "OPS"))
+    async with case.running():
+        case.plane.asked.clear()
+        case.plane.open.clear()
+        case.hook("PROP", problem="the event x is unknown")
+        await case.time.pass_(1)
+        case.hook("OPS")
+        await case.time.pass_(1)
+        assert case.plane.asked == ["issues PROP", "issues OPS"]
+        case.plane.open.set()
+
+
 async def test_a_projects_webhook_reads_the_list_and_a_new_project_at_once() -> None:
     case = Case(FakePlane("OLD", "NEW"))
     new = case.plane.held_projects.pop()
@@ -424,6 +489,18 @@ async def test_after_a_webhook_issues_spare_the_budget_and_after_an_hour_do_so_n
     assert (case.ttl.seconds, case.ttl.stretch) == (75, 1)
     assert polled == pytest.approx(60 * 54 / 48)
     case.clock.move(WEBHOOKS_ACTIVE_SECONDS + 1)
+    case.watch._stretch_ttls()
+    assert case.ttl.seconds == 60
+    await case.watch.close()
+
+
+async def test_only_webhooks_of_issues_let_issues_be_polled_less() -> None:
+    case = Case(FakePlane(*(f"P{n}" for n in range(30))), limit=60)
+    await case.workspace.refresh_projects("background")
+    await case.watch.refresh_stale()
+    case.hook("P1", "projects")
+    case.hook("P1", problem="the event x is unknown")
+    case.watch.touch(WebhookChange())
     case.watch._stretch_ttls()
     assert case.ttl.seconds == 60
     await case.watch.close()

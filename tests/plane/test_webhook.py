@@ -1,4 +1,4 @@
-"""Plane's webhooks as they were recorded (v1.3.1, v1.0.0, v0.24.1), and what nobody should send."""
+"""Plane's webhooks: as recorded (v1.3.1, v1.0.0, v0.24.1), as documented (version 2), and damaged."""
 
 import hmac
 import json
@@ -10,8 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from icsfeed.errors import WebhookError
-from icsfeed.plane.webhook import WebhookChange, is_signed, read
+from icsfeed.plane.webhook import ALL_OF_PROJECT, CHEAP, WebhookChange, is_signed, read
 
 DATA = Path(__file__).parents[1] / "data"
 RECORDED = sorted((DATA / "webhooks").glob("*.json"))
@@ -53,6 +52,11 @@ def plane(event: str = "issue", action: str = "updated", **more: Any) -> bytes:
     return json.dumps(body | more).encode()
 
 
+def touched(change: WebhookChange) -> tuple[set[str], set[str], str]:
+    """What it makes stale, in which projects, and what was not understood."""
+    return set(change.resources), set(change.projects), change.problem
+
+
 def signature(body: bytes, secret: str = SECRET) -> str:
     return hmac.new(secret.encode(), body, sha256).hexdigest()
 
@@ -70,6 +74,7 @@ def test_every_recorded_delivery_is_signed_and_read(path: Path) -> None:
     change = read(body)
     assert change.action == json.loads(body)["action"].removesuffix("d")
     assert change.resources
+    assert (change.event_id, change.problem) == (None, "")
 
 
 def test_a_changed_issue_is_read_again_in_its_project() -> None:
@@ -110,7 +115,7 @@ def test_a_project_is_named_by_its_own_id(number: int, action: str) -> None:
     assert change.action == action
     assert change.resources == {"projects"}
     assert change.projects == {HOOK}
-    assert (change.issue, change.project_deleted) == (None, action == "delete")
+    assert (change.issue, change.project_gone) == (None, action == "delete")
 
 
 def test_joining_and_leaving_a_cycle_touch_the_cycle() -> None:
@@ -144,12 +149,12 @@ def test_a_created_issue_without_any_id_leaves_open_which_project_it_is_in() -> 
 )
 def test_a_project_is_deleted_only_when_no_other_field_is_named(activity: object, deleted: bool) -> None:
     body = plane("project", "deleted", data={"id": "p1"}, activity=activity)
-    assert read(body).project_deleted is deleted
+    assert read(body).project_gone is deleted
 
 
 @pytest.mark.parametrize("event", ["issue", "issue_comment", "cycle", "module"])
 def test_the_deletion_of_something_else_is_none_of_a_project(event: str) -> None:
-    assert not read(plane(event, "deleted", data={"id": "x", "issue": "i1"})).project_deleted
+    assert not read(plane(event, "deleted", data={"id": "x", "issue": "i1"})).project_gone
 
 
 @pytest.mark.parametrize(
@@ -172,9 +177,19 @@ def test_a_new_time_zone_of_a_project_moves_its_cycles() -> None:
     assert read(plane("project", activity={"field": "timezone"})).resources == {"projects", "cycles"}
 
 
-@pytest.mark.parametrize("event", ["intake_issue", "ping", "Issue"])
-def test_unknown_events_touch_nothing(event: str) -> None:
-    assert read(plane(event, data=None)) == WebhookChange(action="update")
+@pytest.mark.parametrize("event", ["ping", "state", "pages.x", "teamspace.member.added"])
+def test_an_unknown_event_makes_all_of_its_project_stale_and_is_a_problem(event: str) -> None:
+    named = read(plane(event))
+    problem = f"the event {event.replace('.', '_')} is unknown"
+    assert touched(named) == (set(ALL_OF_PROJECT), {"p1"}, problem)
+    elsewhere = read(plane(event, data={"id": "x"}))
+    assert touched(elsewhere) == (set(CHEAP), set(), problem)
+
+
+@pytest.mark.parametrize("event", ["Issue", "intake_issue", "issue_link", "issue_reaction"])
+def test_other_events_of_an_issue_make_the_issues_stale(event: str) -> None:
+    change = read(plane(event))
+    assert touched(change) == ({"issues"}, {"p1"}, "")
 
 
 @pytest.mark.parametrize("verb", ["create", "update", "delete"])
@@ -187,39 +202,236 @@ def test_the_shape_without_an_event_is_an_issues(verb: str) -> None:
     )
 
 
+# Version 2
+
+ITEM, PROJECT, CYCLE = "b1601b41-7fcc-42a3-a811-07f482f6f550", WEB, SPRINT
+
+
+def v2(event: str, data: Any, previous: Any = None, **more: Any) -> bytes:
+    body = {
+        "version": "v2",
+        "delivery_id": "0d4c1e54-0000-4000-8000-000000000001",
+        "event_id": "5a9c1e54-0000-4000-8000-000000000002",
+        "event": event,
+        "webhook_id": HOOK,
+        "workspace_id": ACME,
+        "data": data,
+        "previous_attributes": previous or {},
+    }
+    return json.dumps(body | more).encode()
+
+
+def enumeration(event: str) -> str:
+    """As Plane's own example spells `workitem.updated`."""
+    name = event.replace("workitem", "work_item").replace(".", "_").upper()
+    return f"WebhookScope.ScopeChoices.{name}"
+
+
+WHOLE = ("created", "updated", "archived", "deleted")
+SAVED = ("created", "updated", "deleted")
+MADE = ("created", "deleted")
+IN_PROJECT = {"id": "m1", "project_id": PROJECT, "name": "None", "start_date": "2026-08-05 10:02:03.5+00"}
+OF_ITEM = {"id": "l1", "issue_id": ITEM, "project_id": PROJECT}
+COMMENT = {"id": ITEM, "name": "Renew", "comment": {"id": "c1", "issue_id": ITEM, "project_id": PROJECT}}
+NOTHING: dict[str, Any] = {"projects": frozenset(), "resources": frozenset()}
+
+
+def touches(resource: str, **more: Any) -> dict[str, Any]:
+    return {"projects": frozenset({PROJECT}), "resources": frozenset({resource}), **more}
+
+
+V2_EVENTS: list[tuple[str, tuple[str, ...], dict[str, Any], dict[str, Any]]] = [
+    ("project", WHOLE, {"id": PROJECT, "identifier": "WEB", "timezone": "UTC"}, touches("projects")),
+    ("cycle", WHOLE, IN_PROJECT, touches("cycles", periods=frozenset({"m1"}))),
+    ("module", WHOLE, IN_PROJECT, touches("modules", periods=frozenset({"m1"}))),
+    ("milestone", SAVED, IN_PROJECT, touches("milestones", periods=frozenset({"m1"}))),
+    ("page", WHOLE, IN_PROJECT, NOTHING),
+    ("page.comment", SAVED, IN_PROJECT, NOTHING),
+    ("workitem", WHOLE, {"id": ITEM, "project_id": PROJECT}, touches("issues", issue=ITEM)),
+    ("workitem.comment", SAVED, COMMENT, touches("issues", issue=ITEM)),
+    ("workitem.link", SAVED, OF_ITEM, touches("issues", issue=ITEM)),
+    ("workitem.attachment", SAVED, OF_ITEM, touches("issues", issue=ITEM)),
+    ("workitem.vote", MADE, OF_ITEM, NOTHING),
+    ("workitem.relation", MADE, OF_ITEM, touches("issues", issue=ITEM)),
+    ("workitem.dependency", MADE, OF_ITEM, touches("issues", issue=ITEM)),
+    ("workitem.page_link", MADE, OF_ITEM, NOTHING),
+]
+"""Every documented event: its verbs, the record, and what it makes stale."""
+
+
+@pytest.mark.parametrize("spelling", [str, enumeration], ids=["dots", "enumeration"])
 @pytest.mark.parametrize(
-    ("body", "field", "missing"),
+    ("kind", "verb", "record", "expected"),
+    [(kind, verb, record, expected) for kind, verbs, record, expected in V2_EVENTS for verb in verbs],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_event_of_version_2_makes_stale_what_it_names(
+    kind: str, verb: str, record: dict[str, Any], expected: dict[str, Any], spelling: Any
+) -> None:
+    is_gone = verb == "deleted"
+    change = read(v2(spelling(f"{kind}.{verb}"), {} if is_gone else record, record if is_gone else {}))
+    action = {"archived": "update"}.get(verb, verb.removesuffix("d"))
+    assert change == WebhookChange(
+        action=action,  # type: ignore[arg-type]
+        project_gone=kind == "project" and verb in ("archived", "deleted"),
+        event_id="5a9c1e54-0000-4000-8000-000000000002",
+        **expected,
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "resource"), [("release.updated", "releases"), ("initiative.deleted", "initiatives")]
+)
+def test_what_is_in_no_project_needs_none(event: str, resource: str) -> None:
+    change = read(v2(event, {"id": "r1", "target_date": "2026-12-01"}))
+    assert touched(change) == ({resource}, set(), "")
+
+
+@pytest.mark.parametrize(
+    ("event", "record", "previous", "expected"),
     [
-        (b"", "", False),
-        (b"[]", "", False),
-        (b'"issue"', "", False),
-        (b"\xff{}", "", False),
-        (b'{"action": "upda', "", False),
-        (b"[" * 100_000, "", False),
-        (b'{"action": ' + b"9" * 10_000 + b"}", "", False),
-        (b"{}", "action", True),
-        (b'{"event": "issue"}', "action", True),
-        (plane(action=""), "action", False),
-        (b'{"action": 1, "data": {}}', "action", False),
-        (b'{"event": {}, "action": "update"}', "event", False),
-        (plane("bad\r\nevent"), "event", False),
-        (plane(data=None), "data", True),
-        (plane(data=[]), "data", False),
-        (plane(data={"id": 7}), "data.id", False),
-        (plane(data={"id": "a/../b"}), "data.id", False),
-        (plane(data={"id": "i1", "project": []}), "data.project", False),
-        (plane(data={"id": "i1", "project": {"id": 1}}), "data.project.id", False),
-        (plane("issue_comment", data={"issue": 1}), "data.issue", False),
-        (plane(activity="name"), "activity", False),
-        (plane(activity={"field": "cycles", "old_identifier": 1}), "activity.old_identifier", False),
-        (json.dumps(OTHER | {"data": {}}).encode(), "data.id", True),
+        ("workitem.updated", {"id": ITEM, "project_id": PROJECT}, {"cycle_id": "None"}, {"issues", "cycles"}),
+        ("workitem.updated", {"id": ITEM, "project_id": PROJECT}, {"module_ids": []}, {"issues", "modules"}),
+        ("project.updated", {"id": PROJECT}, {"timezone": "UTC"}, {"projects", "cycles"}),
+        ("workitem.deleted", {}, {"id": ITEM, "project_id": PROJECT, "cycle_id": CYCLE}, {"issues"}),
     ],
 )
-def test_what_cannot_be_read_names_the_field(body: bytes, field: str, missing: bool) -> None:
-    with pytest.raises(WebhookError) as caught:
-        read(body)
-    assert (caught.value.field, caught.value.missing) == (field, missing)
-    assert str(caught.value).startswith(field)
+def test_the_fields_that_changed_say_what_else_is_stale(
+    event: str, record: object, previous: object, expected: set[str]
+) -> None:
+    assert read(v2(event, record, previous)).resources == expected
+
+
+def test_an_item_that_moved_is_read_in_both_projects() -> None:
+    change = read(v2("workitem.updated", {"id": ITEM, "project_id": "new"}, {"project_id": "old"}))
+    assert change.projects == {"old", "new"}
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "previous", "entity", "issue"),
+    [
+        pytest.param("workitem.deleted", {}, {}, ITEM, ITEM, id="only the entity"),
+        pytest.param("workitem.deleted", None, "None", ITEM, ITEM, id="nulls for objects"),
+        pytest.param(
+            "workitem.comment.created", {"id": ITEM, "comment": {"id": "c"}}, {}, "c", ITEM, id="within"
+        ),
+        pytest.param(
+            "workitem.link.deleted", {}, {"id": "l", "issue_id": ITEM}, "l", ITEM, id="a link's item"
+        ),
+    ],
+)
+def test_without_a_project_the_item_says_where(
+    event: str, data: object, previous: object, entity: str, issue: str
+) -> None:
+    change = read(v2(event, data, previous, entity_id=entity, project_id="None"))
+    assert (change.issue, change.projects, change.problem) == (issue, frozenset(), "")
+
+
+def test_only_the_end_of_a_project_itself_is_believed() -> None:
+    member = {"id": "m1", "project_id": PROJECT}
+    for event in ("project.member.deleted", "project.page.archived", "project_member_deleted"):
+        change = read(v2(event, {}, member))
+        assert touched(change) == ({"projects"}, {PROJECT}, "")
+        assert not change.project_gone
+    assert read(v2("project.deleted", {}, entity_id=PROJECT)).projects == {PROJECT}
+
+
+@pytest.mark.parametrize(
+    ("event", "resource"),
+    [
+        ("workitem.restored", "issues"),
+        ("work_item.updated", "issues"),
+        ("work-item.updated", "issues"),
+        ("WORK_ITEM_UPDATED", "issues"),
+        ("epic.updated", "issues"),
+        ("workitem.reaction.created", "issues"),
+        ("cycle.unarchived", "cycles"),
+        ("project.restored", "projects"),
+    ],
+)
+def test_other_spellings_and_unknown_verbs_are_changes_of_what_they_name(event: str, resource: str) -> None:
+    change = read(v2(event, {"id": PROJECT, "project_id": PROJECT}))
+    assert touched(change) == ({resource}, {PROJECT}, "")
+    assert not change.project_gone
+
+
+def test_an_unknown_event_is_of_the_kind_that_its_entity_has() -> None:
+    change = read(v2("tessera.updated", {"issue_id": ITEM}, entity_type="issue_link"))
+    assert touched(change) == ({"issues"}, set(), "")
+    assert change.issue == ITEM
+    assert read(v2("tessera.updated", {}, entity_type="page")).resources == frozenset()
+
+
+def test_a_verb_may_be_given_twice() -> None:
+    change = read(v2("workitem.deleted", {}, {"id": ITEM, "project_id": PROJECT}, action="deleted"))
+    assert (change.action, change.issue) == ("delete", ITEM)
+
+
+@pytest.mark.parametrize("odd", ["None", "", None, 7, [], "not an id"])
+def test_a_repetition_is_recognised_only_by_an_id(odd: object) -> None:
+    change = read(v2("workitem.updated", {"id": ITEM, "project_id": PROJECT}, event_id=odd))
+    assert change.event_id is None
+    assert touched(change) == ({"issues"}, {PROJECT}, "")
+
+
+def test_ids_are_compared_as_planes_api_writes_them() -> None:
+    data = {"id": ITEM.upper(), "project_id": PROJECT.replace("-", "").upper()}
+    change = read(v2("workitem.updated", data))
+    assert change.issue == ITEM
+    assert change.projects == {PROJECT}
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b"", "the body is not JSON"),
+        (b"event=issue&action=updated", "the body is not JSON"),
+        (b"[]", "the body is not a JSON object"),
+        (b'"issue"', "the body is not a JSON object"),
+        (b"\xff{}", "the body is not JSON"),
+        (b'{"action": "upda', "the body is not JSON"),
+        (b"[" * 100_000, "the body is not JSON"),
+        (b'{"action": ' + b"9" * 10_000 + b"}", "the body is not JSON"),
+        (b"{}", "the event without a name is unknown"),
+        (b'{"event": "issue"}', "no id says what it is about"),
+        (b'{"action": 1, "data": {}}', "action is not a word"),
+        (b'{"event": {}, "action": "update"}', "event is not a word"),
+        (plane("bad\r\nevent"), "event is not a word"),
+        (plane(data=None), "no id says what it is about"),
+        (plane(data=[]), "data is not an object"),
+        (plane(data={"id": 7}), "data.id is not an id"),
+        (plane(data={"id": "a/../b"}), "data.id is not an id"),
+        (b'{"event": 7, "action": "updated", "data": {"project": "p1"}}', "event is not a word"),
+        (plane(data={"id": "i1", "project": []}), "data.project is not an id"),
+        (plane(data={"id": "i1", "project": {"id": 1}}), "data.project.id is not an id"),
+        (plane("issue_comment", data={"issue": 1}), "data.issue is not an id"),
+        (plane(data={"id": "i1"}, activity="name"), "activity is not an object"),
+        (
+            plane(data={"id": "i1"}, activity={"field": "cycles", "old_identifier": 1}),
+            "activity.old_identifier is not an id",
+        ),
+        (json.dumps(OTHER | {"data": {}}).encode(), "no id says what it is about"),
+    ],
+)
+def test_what_cannot_be_understood_names_the_field_and_makes_something_stale(
+    body: bytes, problem: str
+) -> None:
+    change = read(body)
+    assert change.problem.startswith(problem)
+    assert change.resources
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"data": {"id": 7, "project": "p1"}},
+        {"activity": "name"},
+        {"event_id": []},
+        {"previous_attributes": 1},
+    ],
+)
+def test_when_it_is_clear_what_to_read_nothing_else_is_a_problem(damage: dict[str, Any]) -> None:
+    assert touched(read(plane(**damage))) == ({"issues"}, {"p1"}, "")
 
 
 @pytest.mark.parametrize(
@@ -248,6 +460,14 @@ words = st.sampled_from(
         "deleted",
         "cycle",
         "cycles",
+        "previous_attributes",
+        "entity_id",
+        "entity_type",
+        "event_id",
+        "comment",
+        "project_id",
+        "workitem.deleted",
+        "None",
     ]
 )
 documents = st.recursive(
@@ -260,12 +480,11 @@ documents = st.recursive(
 
 
 def understood(body: bytes) -> None:
-    """Read, or refused as documented; what was read is fit for a log line and a path."""
-    try:
-        change = read(body)
-    except WebhookError:
-        return
-    texts = {change.issue}
+    """Whatever was sent, what was read is fit for a log line and a path."""
+    change = read(body)
+    assert change.problem.isprintable()
+    assert len(change.problem) < 500
+    texts = {change.issue, change.event_id}
     for text in (texts | change.projects | change.periods) - {None}:
         assert text
         assert text.isascii()
@@ -288,9 +507,39 @@ def test_no_json_raises_anything_else(
 ) -> None:
     row = {"event": event, "action": action, "data": data, "activity": activity, "workspace": workspace}
     understood(json.dumps(row).encode())
+    understood(json.dumps({**row, "previous_attributes": activity, "entity_id": action}).encode())
     understood(
         json.dumps(row | {"event": "issue", "action": "deleted"}, ensure_ascii=False).encode(errors="replace")
     )
+
+
+NAMES = ["action", "data", "previous_attributes", "entity_id", "event_id", "activity", "version", "project"]
+OF_RECORD = ["id", "project_id", "issue_id", "comment", "timezone", "deleted_at"]
+
+
+@given(
+    st.sampled_from(
+        [(kind, verb, record) for kind, verbs, record, to in V2_EVENTS if to["resources"] for verb in verbs]
+    ),
+    st.dictionaries(st.sampled_from(NAMES), documents, max_size=3),
+    st.dictionaries(st.sampled_from(OF_RECORD), documents, max_size=3),
+    st.sets(st.sampled_from([*NAMES, *OF_RECORD]), max_size=3),
+)
+def test_no_damage_to_a_delivery_of_version_2_loses_it(
+    documented: tuple[str, str, dict[str, Any]],
+    values: dict[str, Any],
+    of_record: dict[str, Any],
+    renamed: set[str],
+) -> None:
+    kind, verb, record = documented
+    record = {
+        f"{name}Renamed" if name in renamed else name: value for name, value in (record | of_record).items()
+    }
+    body = json.loads(v2(f"{kind}.{verb}", record, record)) | values
+    row = {f"{name}Renamed" if name in renamed else name: value for name, value in body.items()}
+    change = read(json.dumps(row).encode())
+    assert change.resources
+    assert change.problem or change.projects or change.periods or change.issue or row.get("action")
 
 
 @given(st.sampled_from(RECORDED), st.data())
