@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from icsfeed.cache.resources import PlaneReader, Resources
 from icsfeed.errors import PlaneError, Throttled
 from icsfeed.model import Project
-from icsfeed.plane.features import Features, is_refusal
+from icsfeed.plane.features import is_refusal
 from icsfeed.plane.incremental import IssueList
 from icsfeed.plane.workspace_changes import Baseline, WorkspaceRows, baseline, changed, is_nothing_lost
 
@@ -40,13 +40,12 @@ class ChangeCheck:
         self,
         name: str,
         resources: Resources,
-        features: Features,
         full: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
         self._name = name
         self._resources = resources
-        self._features = features
+        self._features = resources.features
         self._full = full
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -115,8 +114,11 @@ class ChangeCheck:
         resources, before, current = self._resources, self._baseline, self._current()
         references = {id_: self._lists[id_][0] for id_ in current}
         unchanged: list[str] = []
-        if before and found and is_nothing_lost(before, found, references, resources.issue_lists):
-            unchanged = [id_ for id_ in current if id_ not in changed(before, found, current)]
+        if before and found and not is_nothing_lost(before, found, references, resources.issue_lists):
+            before = None
+        if before and found:
+            news = changed(before, found, current)
+            unchanged = [id_ for id_ in current if id_ not in news]
         left_out = next(iter(current), None)
         self._lists = {}
         for id_ in unchanged:

@@ -14,7 +14,6 @@ from icsfeed.cache.runner import MEMBERS, Part, RefreshRunner
 from icsfeed.cache.search import found_issues
 from icsfeed.errors import NoAccess
 from icsfeed.model import Issue, Listing, Needs, Person, Project, Snapshot
-from icsfeed.plane.features import Features
 from icsfeed.plane.incremental import IssueList, is_outdated, merged, pruned, since, whole
 
 log = logging.getLogger("icsfeed.workspace")
@@ -93,7 +92,6 @@ class Refresher:
         runner: RefreshRunner,
         copies: SharedCopies,
         snapshot_of: Callable[[Project], Snapshot | None],
-        features: Features,
         check: ChangeCheck,
         full: timedelta,
         clock: Callable[[], datetime],
@@ -103,7 +101,6 @@ class Refresher:
         self._runner = runner
         self._copies = copies
         self._snapshot_of = snapshot_of
-        self._features = features
         self._check = check
         self._full = full
         self._clock = clock
@@ -212,7 +209,7 @@ class Refresher:
 
     def _search_part(self, pql: str, plane: PlaneReader) -> Part:
         async def read() -> frozenset[str]:
-            return await found_issues(plane, self._features, pql, self._clock())
+            return await found_issues(plane, self._resources.features, pql, self._clock())
 
         async def search() -> None:
             if not self._resources.found[pql].is_fresh:

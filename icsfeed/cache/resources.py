@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from icsfeed.cache.ttl import CachedValue, Ttl, TtlCache
 from icsfeed.model import Issue, Label, Listing, Needs, Period, PeriodKind, Person, Project, State
+from icsfeed.plane.features import Features
 from icsfeed.plane.incremental import IssueList, Rows
 from icsfeed.plane.rate_limit import RequestPriority
 from icsfeed.plane.workspace_changes import WorkspaceRows
@@ -72,12 +73,13 @@ class Resources:
     `keys` (folded case) limits it to some projects, by key or id; none: all. `sparing`: nothing is read
     that the feed at hand does not need.
 
-    `found`: the ids of the issues that a search finds, by its PQL. `issue_lists`: what incremental reads of
-    the issues go on from. Issues that were last read whole before `whole_since` are read whole the next
-    time. `lost`: the projects that Plane no longer lists, and since when. Their last values are shown:
-    perhaps the key's owner has only left them. `deleted`: those that a webhook says are gone. `unjoined`:
-    ids of those that Plane lists and the key has not joined. `restored`: what was loaded from the store and
-    not read since: `projects`, `members`, ids of projects, and searches (`search_part`).
+    `features`: which optional lists this Plane has. `found`: the ids of the issues that a search finds, by
+    its PQL. `issue_lists`: what incremental reads of the issues go on from. Issues that were last read
+    whole before `whole_since` are read whole the next time. `lost`: the projects that Plane no longer
+    lists, and since when. Their last values are shown: perhaps the key's owner has only left them.
+    `deleted`: those that a webhook says are gone. `unjoined`: ids of those that Plane lists and the key has
+    not joined. `restored`: what was loaded from the store and not read since: `projects`, `members`, ids of
+    projects, and searches (`search_part`).
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Resources:
             kind: TtlCache(periods.ttl) for kind, periods in self.periods.items()
         }
         self.found: TtlCache[str, frozenset[str]] = TtlCache(self.ttls["issues"])
+        self.features = Features()
         self.issue_lists: dict[str, IssueList] = {}
         self.lost: Mapping[str, datetime] = {}
         self.deleted: set[str] = set()

@@ -30,11 +30,13 @@ class Snapshots:
             return None
         asked = _asked(snapshots, needs)
         links = {period.id: resources.issues_of(period).value for period in asked}
-        if None in links.values():
+        found = resources.found[needs.pql] if needs.pql else None
+        if None in links.values() or (found is not None and found.value is None):
             return None
         linked = tuple(with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
         now = self._clock()
         moments = [self._read_at.get(project.id) or resources.read_at(project) or now for project in chosen]
+        moments += [found.read_at] if found is not None and found.read_at is not None else []
 
         def partial_stamp(project: Project) -> tuple[object, ...]:
             return ("partial", *self._stamp(project, resources.periods_of(project)))
@@ -44,16 +46,19 @@ class Snapshots:
             *(self._stamps.get(project.id) or partial_stamp(project) for project in chosen),
             *(resources.issues_of(period).version for period in asked),
             resources.members.version,
+            *((found.version,) if found is not None else ()),
         )
         read_at = min(moments, default=resources.projects.read_at or now)
-        return View(projects, people, snapshots, linked, stamp, read_at)
+        ids = found.value if found is not None else None
+        return View(projects, people, snapshots, linked, stamp, read_at, found=ids)
 
     def can_show(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether there would be a view of these projects. Not remembered, as one shown to readers is."""
         snapshots = [self.snapshot(project) or self.partial(project, needs) for project in projects]
         asked = _asked(filter(None, snapshots), needs)
         are_linked = all(self._resources.issues_of(period).value is not None for period in asked)
-        return self._resources.members.value is not None and all(snapshots) and are_linked
+        is_found = not needs.pql or self._resources.found[needs.pql].value is not None
+        return self._resources.members.value is not None and all(snapshots) and are_linked and is_found
 
     def snapshot(self, project: Project) -> Snapshot | None:
         """Return the project's snapshot, built again only when a part of it has changed.

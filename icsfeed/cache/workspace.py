@@ -19,7 +19,6 @@ from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
 from icsfeed.errors import FeedError, NoAccess, PlaneError
 from icsfeed.model import Needs, Project, View
-from icsfeed.plane.features import Features
 from icsfeed.plane.rate_limit import WINDOW_SECONDS, Budget, RequestPriority, Urgency
 from icsfeed.store.store import Store
 
@@ -84,12 +83,10 @@ class Workspace:
             name, budget, timer, clock, chance, read_count=self.resources.read_count, on_wait=self._log_wait
         )
         self.refreshes = self._runner.stats
-        self.features = Features()
-        resources, copies, full = self.resources, self.persistence, cache.full.delta
-        snapshot_of = self.snapshots.snapshot
-        self.check = ChangeCheck(name, resources, self.features, full, clock)
+        snapshot_of, full = self.snapshots.snapshot, cache.full.delta
+        self.check = ChangeCheck(name, self.resources, full, clock)
         self._refresher = Refresher(
-            name, resources, self._runner, copies, snapshot_of, self.features, self.check, full, clock
+            name, self.resources, self._runner, self.persistence, snapshot_of, self.check, full, clock
         )
         self._budget_wait = BudgetWait(name, self.resources, needs, budget, timer, self._is_refused)
         self.plane = plane.on(RequestPriority(budget, "reader", self._log_wait))
@@ -131,7 +128,7 @@ class Workspace:
             if not self.resources.are_fresh(chosen, needs):
                 # Without a request to be had in time there is nothing to wait for.
                 in_vain = self.budget.wait("reader") > until - self._timer()
-                until = self._timer() if in_vain and self._can_show(chosen, needs) else until
+                until = self._timer() if in_vain and self.snapshots.can_show(chosen, needs) else until
                 # Feeds that need the same of Plane share a refresh, whatever else they show.
                 work = (ids, needs.named, needs.all_periods, needs.pql)
                 await self._run(work, partial(self._refresher.refresh, chosen, needs), until)
@@ -148,11 +145,7 @@ class Workspace:
         except FeedError:  # the restored list may lack what the feed names
             return False
         is_restored = bool(restored) and self.resources.stale(chosen, needs) <= restored
-        return is_restored and self._can_show(chosen, needs)
-
-    def _can_show(self, chosen: Sequence[Project], needs: Needs) -> bool:
-        is_found = not needs.pql or self.resources.found[needs.pql].value is not None
-        return is_found and self.snapshots.can_show(chosen, needs)
+        return is_restored and self.snapshots.can_show(chosen, needs)
 
     def _newest_view(
         self, projects: tuple[Project, ...], chosen: Sequence[Project], needs: Needs
@@ -164,18 +157,9 @@ class Workspace:
         view = self.snapshots.view(projects, readable, needs)
         refused = (project for project in chosen if project not in readable)
         unread = (*refused, *self.resources.lost_of(readable))
-        if view is not None and needs.pql:
-            view = self._with_found(view, needs.pql)
         if view is None or not unread:
             return view
         return replace(view, unread=unread, stamp=(*view.stamp, unread))
-
-    def _with_found(self, view: View, pql: str) -> View | None:
-        found = self.resources.found[pql]
-        if found.value is None or found.read_at is None:
-            return None
-        stamp, read_at = (*view.stamp, found.version), min(view.read_at, found.read_at)
-        return replace(view, found=found.value, stamp=stamp, read_at=read_at)
 
     def search_error(self, pql: str | None) -> PlaneError | None:
         """Return why a search could not be made the last time; None when it could."""
@@ -280,12 +264,8 @@ class Workspace:
 
     async def refresh(self, project: Project, urgency: Urgency) -> None:
         """Read what is not fresh of a project; waits at most the deadline."""
-        work: object = (
-            (project.id,),
-            frozenset[str](),
-            False,
-            "",
-        )  # as in `view`: a reader of it joins this one
+        # As in `view`: a reader of it joins this one.
+        work: object = ((project.id,), frozenset[str](), False, "")
         await self._run(work, partial(self._refresher.refresh, [project], Needs()), self.until, urgency)
 
     async def refresh_unread(self, urgency: Urgency) -> None:

@@ -56,10 +56,14 @@ class Baseline(Struct, frozen=True):
 def baseline(
     found: WorkspaceRows, read_at: datetime, lists: Mapping[str, IssueList], before: Baseline | None
 ) -> Baseline:
-    """Return the baseline for the next check."""
-    foreign = frozenset(row.id for row in found.rows if not _is_listed(row.id, lists))
-    seen = before.seen if before is not None else frozenset()
-    return Baseline(found, read_at, lists, foreign if len(seen) > MAX_SEEN else seen | foreign)
+    """Return the baseline for the next check. `before`: the last one, if nothing was lost since.
+
+    What was seen before may be what was lost: if it came back, it would hide that another issue is gone.
+    """
+    rows = {row.id for row in found.rows}
+    seen = before.seen if before is not None and len(before.seen) <= MAX_SEEN else frozenset()
+    foreign = frozenset(id_ for id_ in rows | seen if not _is_listed(id_, lists))
+    return Baseline(found, read_at, lists, foreign)
 
 
 def is_nothing_lost(
@@ -71,11 +75,12 @@ def is_nothing_lost(
     """Return whether the total shows that no project has lost an issue since the check before.
 
     `lists` are the projects' lists now; `references`: as they were then, or when they were first read after
-    it. What they have lost in between is accounted for.
+    it. What they have lost in between is accounted for. A row counts as added unless it is sure that it was
+    there: too many additions only make it read more.
     """
     listed = {row.id for row in found.rows}
     known = before.seen.union(row.id for row in before.found.rows)
-    added = sum(id_ not in known and not _is_listed(id_, before.lists) for id_ in listed)
+    added = sum(id_ not in known and not _was_listed(id_, before.lists, references) for id_ in listed)
     lost = {
         id_
         for project, old in references.items()
@@ -114,6 +119,20 @@ def _is_news(row: WorkspaceRow, project: str, known: IssueList, then: Container[
     issue = known.items.get(row.id)
     # A row that the project's own list lacks, or that nobody understands, was looked for once.
     return issue.updated != row.updated if issue is not None else row not in then
+
+
+def _was_listed(id_: str, lists: Mapping[str, IssueList], references: Mapping[str, IssueList]) -> bool:
+    """Return whether an issue was there at a check, by the list before it and the first one after it.
+
+    One that has changed in between may have been gone, and come back from the archive.
+    """
+    for project, after in references.items():
+        before = lists.get(project)
+        if before is not None and id_ in before.items and id_ in after.items:
+            return before.items[id_].updated == after.items[id_].updated
+        if before is not None and id_ in before.skipped and id_ in after.skipped:
+            return True
+    return False
 
 
 def _is_listed(id_: str, lists: Mapping[str, IssueList]) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import count
 from typing import TypeVar
 
 import pytest
@@ -50,6 +51,7 @@ class Space(FakePlane):
     def __init__(self, *keys: str, clock: Clock) -> None:
         super().__init__(*keys)
         self.clock = clock
+        self.numbers = count(100)
         self.of_issues = {key: [issue(key, number) for number in range(3)] for key in (*keys, FOREIGN)}
         self.drafts: dict[str, WorkspaceRow] = {}
         self.archived: dict[str, list[Issue]] = {key: [] for key in (*keys, FOREIGN)}
@@ -80,10 +82,11 @@ class Space(FakePlane):
 
     def change(self, what: str, key: str, number: int) -> None:
         """Do something to the issue with this number in a project; Plane notes the time."""
+        self.clock.move(0.001)  # no two changes are at the same moment
         issues, at = self.of_issues[key], self.clock()
         at_hand = issues[number % len(issues)] if issues else None
         if what == "create":
-            issues.append(replace(issue(key, 100 + len(self.asked) * 50 + number), updated=at))
+            issues.append(replace(issue(key, next(self.numbers)), updated=at))
         elif what == "draft":
             id_ = f"draft-{number}"
             self.drafts[id_] = WorkspaceRow(id_, f"id-{key.lower()}", at)
@@ -260,7 +263,7 @@ async def test_where_there_is_no_such_list_each_project_is_read_and_it_is_asked_
     assert await case.asked() == each
     assert await case.asked(again - 150) == each
     assert await case.asked(100) == [*each, "newest"]
-    assert case.workspace.features.has(WORKSPACE_ISSUES) is False
+    assert case.workspace.resources.features.has(WORKSPACE_ISSUES) is False
 
 
 async def test_a_list_that_is_refused_one_day_is_not_needed_any_more() -> None:

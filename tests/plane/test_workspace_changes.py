@@ -80,6 +80,21 @@ def test_the_total_shows_whether_something_was_lost(
     assert is_nothing_lost(THEN, rows, KNOWN, now) is expected
 
 
+def test_an_issue_that_was_gone_and_is_back_does_not_hide_that_another_is_gone() -> None:
+    """`b` was in the archive at the check, which the list before it did not show yet."""
+    then = baseline(found(3, *SAME), NOW, KNOWN, None)
+    rows = found(3, ("b", "p", LATER), *SAME)
+    unread = {"q": KNOWN["q"]}
+    assert not is_nothing_lost(then, rows, unread, KNOWN), "its list is that from before"
+    read = {"p": a_list("p", "a"), "q": KNOWN["q"]}
+    assert not is_nothing_lost(then, rows, read, read), "it came back after its list was read"
+    back = {
+        "p": replace(KNOWN["p"], items={**KNOWN["p"].items, **a_list("p", "b", LATER).items}),
+        "q": KNOWN["q"],
+    }
+    assert not is_nothing_lost(then, rows, back, back), "and before"
+
+
 def test_a_list_with_fewer_rows_than_the_projects_have_proves_nothing() -> None:
     then = baseline(found(3, *SAME), NOW, KNOWN, None)
     assert not is_nothing_lost(then, found(3, *SAME), KNOWN, KNOWN)
@@ -130,4 +145,6 @@ def test_so_is_a_row_that_nobody_understands() -> None:
     then = Baseline(found(2, ("b", "p", EARLIER), ("a", "p", EARLIER)), NOW, known)
     assert changed(then, then.found, known) == set()
     assert changed(then, found(2, ("b", "p", LATER), ("a", "p", EARLIER)), known) == {"p"}
+    assert is_nothing_lost(then, found(2, ("b", "p", LATER)), known, known)
+    then = Baseline(found(2, ("a", "p", EARLIER)), NOW, known)
     assert is_nothing_lost(then, found(2, ("b", "p", LATER)), known, known)
