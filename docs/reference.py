@@ -132,8 +132,9 @@ MEANINGS: Mapping[str, str] = {
     "feeds.*.window": "How far from today the feed reaches. Open overdue issues are always included.",
     "feeds.*.window.past": "How far into the past. Default: no limit.",
     "feeds.*.window.ahead": "How far into the future. Default: no limit.",
-    "feeds.*.include": "What the feed contains. Cycles and modules are events from their first to their "
-    "last day.",
+    "feeds.*.include": "What the feed contains. Cycles, modules and initiatives are events from their first "
+    "to their last day; milestones and releases have one day. Not every Plane has milestones, releases and "
+    "initiatives. Releases and initiatives need `everything: true`, in a workspace without `projects`.",
     "feeds.*.undated": "`true`: tasks without a due date are included. Only with `component: vtodo`.",
     "feeds.*.active": "`false`: the feed's links answer 404; nothing else changes.",
     "feeds.*.title": "The calendar's title. Default: from the name of the project, person or workspace.",
@@ -206,6 +207,11 @@ MEANINGS: Mapping[str, str] = {
     "cache.issues": "How long issues count as fresh; for public feeds also the `max-age` of answers.",
     "cache.cycles": "How long cycles, and which issues they contain, count as fresh.",
     "cache.modules": "How long modules, and which issues they contain, count as fresh.",
+    "cache.milestones": "How long milestones, and which work items they contain, count as fresh. Like "
+    "releases, initiatives and types they are read only where a feed needs them.",
+    "cache.releases": "How long releases count as fresh.",
+    "cache.initiatives": "How long initiatives count as fresh.",
+    "cache.types": "How long the types of work items count as fresh. A new type is read at once.",
     "cache.members": "How long the list of members counts as fresh.",
     "cache.states": "How long states count as fresh.",
     "cache.labels": "How long labels count as fresh.",

@@ -17,6 +17,7 @@
     │   ├── KeyRefused         the API key is missing, unknown, expired or disabled
     │   ├── NoAccess           the key is valid but lacks access to this workspace or project
     │   ├── NotFound           there is nothing at this address
+    │   │   └── NoSuchPath     this Plane does not know the path at all
     │   ├── Throttled          too many requests; says when to retry
     │   ├── Unreachable        no answer: refused, timed out, TLS, or a gateway without a Plane (502 to 504)
     │   │   └── ServerError    Plane answers, and has failed (500)
@@ -197,6 +198,10 @@ class NoAccess(PlaneError):
 
 class NotFound(PlaneError):
     """404: nothing is at this address."""
+
+
+class NoSuchPath(NotFound):
+    """404 `Page not found.`: this Plane does not know the path at all (another version)."""
 
 
 class Throttled(PlaneError):

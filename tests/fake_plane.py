@@ -10,10 +10,20 @@ from app_world import NOW
 from msgspec.structs import replace
 
 from icsfeed.errors import NotFound
-from icsfeed.model import Issue, Label, Listing, OtherProject, Period, PeriodKind, Person, Project, State
-from icsfeed.plane.incremental import Rows
+from icsfeed.model import (
+    Issue,
+    ItemType,
+    Label,
+    Listing,
+    OtherProject,
+    Period,
+    PeriodKind,
+    Person,
+    Project,
+    State,
+)
+from icsfeed.plane.incremental import Rows, WorkspaceRows
 from icsfeed.plane.rate_limit import RequestPriority
-from icsfeed.plane.workspace_changes import WorkspaceRows
 
 T = TypeVar("T")
 DAY = date(2026, 11, 25)
@@ -29,7 +39,9 @@ class FakePlane:
         self.of_states = {key: [State(f"todo-{key}", "Todo", "unstarted")] for key in keys}
         self.of_labels = {key: [Label(f"bug-{key}", "bug")] for key in keys}
         self.of_issues = {key: [issue(key)] for key in keys}
+        self.of_types: dict[str, list[ItemType]] = {}
         self.of_periods: dict[str, list[Period]] = {key: [] for key in keys}
+        self.of_workspace: list[Period] = []
         self.held: dict[str, frozenset[str]] = {}
         self.found: dict[str, frozenset[str]] = {}
         self.asked: list[str] = []
@@ -91,9 +103,16 @@ class FakePlane:
     async def labels(self, project: Project) -> tuple[Label, ...]:
         return await self._answer(f"labels {project.key}", tuple(self.of_labels[project.key]))
 
+    async def types(self, project: Project) -> tuple[ItemType, ...]:
+        return await self._answer(f"types {project.key}", tuple(self.of_types.get(project.key, ())))
+
     async def periods(self, project: Project, kind: PeriodKind) -> tuple[Period, ...]:
         found = tuple(period for period in self.of_periods[project.key] if period.kind == kind)
         return await self._answer(f"{kind}s {project.key}", found)
+
+    async def workspace_periods(self, kind: PeriodKind) -> tuple[Period, ...]:
+        found = tuple(period for period in self.of_workspace if period.kind == kind)
+        return await self._answer(f"{kind}s", found)
 
     async def period_issues(self, period: Period) -> frozenset[str]:
         return await self._answer(f"held {period.name}", self.held.get(period.id, frozenset()))

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence, Set
 from datetime import UTC, datetime
 
-from icsfeed.cache.resources import PERIOD_LISTS, RESTORED_AGE
+from icsfeed.cache.lists import PERIOD_LISTS
+from icsfeed.cache.resources import RESTORED_AGE
 from icsfeed.cache.ttl import relaxed_ttl, stretch_factor
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
@@ -91,7 +92,9 @@ class ChangedProjects:
             for project in resources.all_projects:
                 if project.id == id_:
                     await self._workspace.refresh(project, self._urgency)
-            moments = [values[id_].read_at for name, values in resources.of_project.items() if name in names]
+            wanted = [name for name in names if resources.is_wanted(name)]
+            moments = [values[id_].read_at for name, values in resources.of_project.items() if name in wanted]
+            moments += [value.read_at for name, value in resources.of_workspace.items() if name in wanted]
             if "projects" in names:
                 moments.append(resources.projects.read_at)
             if all(moment is None or moment >= since for moment in moments):
@@ -254,7 +257,7 @@ class BackgroundRefresh:
         """
         resources, budget = self._resources, self._workspace.budget
         ttls: dict[str, float] = {name: getattr(self._cache, name) for name in resources.of_project}
-        counts = dict.fromkeys(ttls, len(resources.all_projects))
+        counts = {name: len(resources.all_projects) for name in ttls if resources.is_read(name)}
         counts["issues"] = self._workspace.check.requests
         for kind, periods in PERIOD_LISTS.items():
             ttls[f"issues of {kind}"] = ttls[periods.name]

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from icsfeed.cache.resources import PlaneReader, Resources
+from icsfeed.cache.lists import PlaneReader
+from icsfeed.cache.resources import Resources
 from icsfeed.errors import PlaneError, Throttled
 from icsfeed.model import Project
 from icsfeed.plane.features import is_refusal
-from icsfeed.plane.incremental import IssueList
-from icsfeed.plane.workspace_changes import Baseline, WorkspaceRows, baseline, changed, is_nothing_lost
+from icsfeed.plane.incremental import IssueList, WorkspaceRows
+from icsfeed.plane.workspace_changes import Baseline, baseline, changed, is_nothing_lost
 
 WORKSPACE_ISSUES = "the issues of a workspace"
 """Its name among the `Features`."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from icsfeed.cache.lists import NAME_LISTS, OPTIONAL, PERIOD_LISTS, TYPES
 from icsfeed.cache.records import FoundRecord, ProjectRecord, ReadTimes, RosterRecord, from_record, to_record
-from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, RESTORED_AGE, Resources, search_part
+from icsfeed.cache.resources import RESTORED_AGE, Resources, search_part
 from icsfeed.cache.snapshots import Snapshots, with_links
 from icsfeed.cache.ttl import CachedValue
 from icsfeed.model import Needs, Project, Snapshot
@@ -120,6 +121,9 @@ class Persistence:
             resources.projects.merge(resources.allowed(roster.projects), roster.projects_at)
             if roster.people_at is not None:
                 resources.members.merge(roster.people, roster.people_at)
+            for name, read_at in roster.lists_at.items():
+                if name in resources.of_workspace:
+                    resources.of_workspace[name].merge(roster.lists[name], read_at)
             # It may be from before the configuration was narrowed or widened: read again, shown until then.
             if roster.keys != resources.keys or roster.reader != self._reader:
                 resources.projects.expire()
@@ -138,6 +142,8 @@ class Persistence:
                 self._reader,
                 self._resources.lost,
                 frozenset(self._resources.deleted),
+                {name: each.value or {} for name, each in self._resources.of_workspace.items()},
+                {name: at for name, each in self._resources.of_workspace.items() if (at := each.read_at)},
             )
             await self._store.put_record(self._key("roster"), roster)
             self._saved_roster = (roster.projects_at, roster.people_at)
@@ -290,7 +296,7 @@ class Persistence:
         resources.issues[project.id].merge((issues.items, issues.unreadable), at["issues"])
         parts: list[tuple[str, CachedValue[Any], object]] = [
             (each.name, resources.of_project[each.name][project.id], getattr(snapshot, each.name))
-            for each in NAME_LISTS
+            for each in (*NAME_LISTS, TYPES)
         ]
         for kind, each in PERIOD_LISTS.items():
             periods = {id_: period for id_, period in snapshot.periods.items() if period.kind == kind}
@@ -302,7 +308,8 @@ class Persistence:
                 if period.issues is not None
             ]
         for name, part, value in parts:
-            read_at = at.get(name, otherwise)
+            # Where the time is missing the other lists were read as well, and these by no feed.
+            read_at = at.get(name, None if name in OPTIONAL else otherwise)
             if read_at is not None:
                 part.merge(value, read_at)
 

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from icsfeed.cache.budget_wait import LOGGED_WAIT_SECONDS, BudgetWait
 from icsfeed.cache.change_check import ChangeCheck
+from icsfeed.cache.lists import PlaneReader
 from icsfeed.cache.persistence import Persistence
 from icsfeed.cache.refresh import LOST, Refresher
-from icsfeed.cache.resources import TTL_NAMES, PlaneReader, Resources, search_part
+from icsfeed.cache.resources import Resources, search_part
 from icsfeed.cache.runner import MAX_CONCURRENT_PROJECTS, MEMBERS, Backoff, RefreshRunner
 from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
@@ -42,10 +43,9 @@ Choose = Callable[[tuple[Project, ...]], tuple[Project, ...]]
 class Workspace:
     """The workspace `name`, read through `plane`. `keys` limits it to some projects; none: all.
 
-    `needs`: what its feeds need of its projects. `budget` is that of the API key, which other workspaces may
-    share. `store` is where the last good copies are saved: those of the same `origin`. `reader` differs for
-    another key. `edition` changes when views that were returned within `VIEW_SECONDS` are not to be
-    reused. `sparing`: nothing is read that the view at hand does not need.
+    `needs`: what its feeds need. `budget` is that of the API key, which other workspaces may share. `store`
+    has the last good copies, those of the same `origin`. `reader` differs for another key. `edition` changes
+    when views returned within `VIEW_SECONDS` are not to be reused. `sparing`: only what a view needs is read.
     """
 
     def __init__(
@@ -72,9 +72,7 @@ class Workspace:
         self._needs = needs
         self._clock = clock
         self._timer = timer
-        ttls = {ttl: getattr(cache, ttl) for ttl in TTL_NAMES}
-        folded = frozenset(key.casefold() for key in keys)
-        self.resources = Resources(ttls, clock, timer, keys=folded, links=needs.links, sparing=sparing)
+        self.resources = Resources(cache, clock, timer, needs, keys=keys, sparing=sparing)
         self.snapshots = Snapshots(self.resources, clock)
         self.persistence = Persistence(
             name, self.resources, self.snapshots, store, budget, clock, origin=origin, reader=reader
@@ -130,7 +128,10 @@ class Workspace:
                 in_vain = self.budget.wait("reader") > until - self._timer()
                 until = self._timer() if in_vain and self.snapshots.can_show(chosen, needs) else until
                 # Feeds that need the same of Plane share a refresh, whatever else they show.
-                work = (ids, needs.named, needs.all_periods, needs.pql)
+                work = (
+                    *(ids, needs.named, needs.all_periods),
+                    *(self.resources.unwanted(needs.lists), needs.pql),
+                )
                 await self._run(work, partial(self._refresher.refresh, chosen, needs), until)
             view = self._newest_view(projects, chosen, needs)
             if view is not None:
@@ -250,9 +251,10 @@ class Workspace:
         return next((each.error for each in self._backoffs() if each.error), None)
 
     def _backoffs(self, projects: Sequence[Project] = ()) -> Sequence[Backoff]:
-        """Those of the whole workspace, of its members and of these of its projects; none: of all of them."""
+        """Those of the whole workspace, of its lists and of these of its projects; none: of all of them."""
         listed = (p.id for p in projects or self.resources.all_projects if p.id not in self.resources.lost)
-        return (self._runner.backoff, *(self._runner.part_backoffs[part] for part in (MEMBERS, *listed)))
+        parts = (MEMBERS, *self.resources.of_workspace, *listed)
+        return (self._runner.backoff, *(self._runner.part_backoffs[part] for part in parts))
 
     def is_failing(self, project: Project) -> bool:
         """Whether this project could not be read the last time."""
@@ -265,7 +267,7 @@ class Workspace:
     async def refresh(self, project: Project, urgency: Urgency) -> None:
         """Read what is not fresh of a project; waits at most the deadline."""
         # As in `view`: a reader of it joins this one.
-        work: object = ((project.id,), frozenset[str](), False, "")
+        work: object = ((project.id,), frozenset[str](), False, frozenset[str](), "")
         await self._run(work, partial(self._refresher.refresh, [project], Needs()), self.until, urgency)
 
     async def refresh_unread(self, urgency: Urgency) -> None:
@@ -297,6 +299,7 @@ class Workspace:
         already may be older than the wish: then it is read once more.
         """
         since = self.resources.whole_since = self._clock()
+        self.resources.features.forget_refusals()
         for _ in range(MAX_SYNC_ATTEMPTS):
             for backoff in (self._runner.backoff, *self._runner.part_backoffs.values()):
                 backoff.end()

@@ -20,6 +20,8 @@ from icsfeed.errors import (
     did_you_mean,
 )
 from icsfeed.feeds.diagnose import unknown_names, why_empty
+from icsfeed.feeds.query import Query
+from icsfeed.feeds.select import needs
 from icsfeed.feeds.service import FeedService
 from icsfeed.model import Needs, View
 from icsfeed.push.object import owner_mark
@@ -174,6 +176,10 @@ async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     problem = service.search_problem(name, feed)
     if problem is not None:
         yield Finding("error", about, f"{problem.reason}; it shows what was found before", problem)
+    resources = service.workspaces[service.workspace_of(feed)].resources
+    for missing in sorted(needs(feed, Query()).lists):
+        if refusal := resources.list_error(missing):
+            yield Finding("warning", about, f"needs {missing}, which Plane does not give: {refusal}")
     for unknown in unknown_names(feed, view):
         yield Finding("warning", about, f"its filter names an unknown {unknown}")
     if not calendar.count:

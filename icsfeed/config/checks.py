@@ -122,7 +122,12 @@ def _content_rows(feed: Feed) -> Iterator[Row]:
     not_issues = tasks and {*feed.include} - {"issues"}
     revealing = feed.overdue_digest and feed.details == "busy"
     digest = "cannot be combined with details: busy, which hides what is done"
+    wide = sorted({*feed.include} & {"releases", "initiatives"})
     yield not feed.include, "include", "is empty: list issues, cycles or modules"
+    text = (
+        f"holds {' and '.join(wide)}, which are of the whole workspace: set everything: true, or remove them"
+    )
+    yield wide and not feed.everything, f"include {' '.join(SCOPES)}", text
     yield not_issues, "include component", "must be issues: component is vtodo"
     yield revealing, "overdue_digest details", digest
     yield feed.undated and not tasks, "undated component", "needs component: vtodo; an event must have a day"
@@ -134,11 +139,16 @@ def _access_rows(name: str, feed: Feed, config: Config) -> Iterable[Row]:
     ambiguous = feed.workspace is None and len(config.workspaces) > 1
     unknown = feed.workspace and config.workspaces and feed.workspace not in config.workspaces
     hint = _hint(feed.workspace or "", config.workspaces)
+    workspace = config.workspaces.get(feed.workspace or next(iter(config.workspaces), ""))
+    wide = sorted({*feed.include} & {"releases", "initiatives"})
+    limited = bool(wide and workspace and workspace.projects)
+    beyond = f"holds {' and '.join(wide)}, but its workspace is limited to `projects`: remove them"
     both = {*feed.revoked} & {*feed.subscribers}
     return (
         (twin != name, "", f"its name differs from {twin} only in upper and lower case: change one"),
         (ambiguous, "workspace", f"is missing: name one of {', '.join(config.workspaces)}"),
         (unknown, "workspace", f"is not the name of a workspace{hint}"),
+        (limited, "include workspace", beyond),
         (feed.public and feed.subscribers, "subscribers public", "mean nothing in a public feed: keep one"),
         (both, "revoked subscribers", "names someone who still is a subscriber: keep them in one list"),
     )

@@ -30,7 +30,7 @@ ComponentKind: TypeAlias = Literal["vevent", "vtodo"]
 DateMode: TypeAlias = Literal["due", "span", "start-and-due"]
 DoneMode: TypeAlias = Literal["cancelled", "keep", "check", "drop"]
 Details: TypeAlias = Literal["full", "brief", "title", "busy"]
-Included: TypeAlias = Literal["issues", "cycles", "modules"]
+Included: TypeAlias = Literal["issues", "cycles", "modules", "milestones", "releases", "initiatives"]
 Category: TypeAlias = Literal["labels", "project", "state", "priority", "type"]
 Language: TypeAlias = Literal["en", "de"]
 
@@ -313,9 +313,13 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     issues: Ttl = Duration(60)
     cycles: Ttl = Duration(300)
     modules: Ttl = Duration(300)
+    milestones: Ttl = Duration(300)
+    releases: Ttl = Duration(300)
+    initiatives: Ttl = Duration(300)
     members: Ttl = Duration(600)
     states: Ttl = Duration(300)
     labels: Ttl = Duration(300)
+    types: Ttl = Duration(3600)
     deadline: Ttl = Duration(5)
     full: Ttl = Duration(21_600)
     webhook_ttl: Ttl = Duration(300)

@@ -134,14 +134,16 @@ def calendar_of(source: FeedInput, style: Style, workspace: str) -> Calendar:
     Raises NameNotFound and AmbiguousName when the feed names what is not there, or not one person.
     """
     view = source.view
-    today = source.day.today
-    selection = select(source.name, source.feed, source.query, view.linked, view.people, today, view.found)
+    today, of_workspace = source.day.today, view.periods
+    selection = select(
+        source.name, source.feed, source.query, view.linked, view.people, today, of_workspace, view.found
+    )
     todos = {issue.id for _, issue in selection.issues} if style.component == "vtodo" else ()
     if view.linked is not view.snapshots:
         # A filter may name cycles and modules that have ended; texts do not mention those.
         shown = {snapshot.project.id: snapshot for snapshot in view.snapshots}
         issues = [(shown[issue.project], issue) for _, issue in selection.issues]
-        periods = [(shown[period.project], period) for _, period in selection.periods]
+        periods = [(shown.get(period.project), period) for _, period in selection.periods]
         selection = replace(selection, issues=issues, periods=periods)
     name, day = source.name, source.day
     stale = stale_notice(name, day.stale_since, style, day) if day.stale_since is not None else None

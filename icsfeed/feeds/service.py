@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from icsfeed.cache.search import why_unusable
+from icsfeed.cache.lists import why_unusable
 from icsfeed.cache.workspace import VIEW_SECONDS, Workspace
 from icsfeed.config.schema import Config, Feed
 from icsfeed.errors import NoCopy, PlaneError, UnknownFeed, UnusableSearch

@@ -38,6 +38,10 @@ class Features:
         # The other way round as well: the clock may have been set back.
         return abs(now - refused_at) >= again
 
+    def forget_refusals(self) -> None:
+        """Let everything be asked for again."""
+        self._refused.clear()
+
     def answered(self, name: str) -> None:
         """Note that Plane has it."""
         self._known.add(name)

@@ -15,6 +15,7 @@ from icsfeed.errors import (
     BadAnswer,
     KeyRefused,
     NoAccess,
+    NoSuchPath,
     NotFound,
     NotPlane,
     PlaneError,
@@ -49,10 +50,6 @@ GATEWAYS = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.G
 """How a reverse proxy answers when it cannot reach Plane."""
 DEFAULT_RETRY_SECONDS, MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 60.0, 1.0, 3600.0
 """Plane's window, and the bounds within which a Retry-After is followed."""
-
-
-class NoSuchPath(NotFound):
-    """404 `Page not found.`: this Plane does not know the path at all (another version)."""
 
 
 class ResponseTooLarge(BadAnswer):

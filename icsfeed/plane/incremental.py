@@ -40,6 +40,21 @@ class Rows(Struct, frozen=True):
         return len(self.skipped) + self.nameless
 
 
+class WorkspaceRow(Struct, frozen=True):
+    """An issue in the list of all projects."""
+
+    id: str
+    project: str
+    updated: datetime
+
+
+class WorkspaceRows(Struct, frozen=True):
+    """The newest rows of that list, the newest first, and how many rows it has in all."""
+
+    rows: tuple[WorkspaceRow, ...]
+    total: int
+
+
 class IssueList(Struct, frozen=True):
     """The issues of a project as of `read_at`. `whole_at`: when all of them were last read.
 

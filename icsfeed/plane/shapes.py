@@ -5,11 +5,14 @@ has is skipped without becoming an object.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import asdict
+
+from icsfeed.model import PeriodKind
 
 
 class Unreadable(ValueError):
@@ -67,6 +70,40 @@ class PeriodRow(IdRow):
     completed_issues: int | None = None
 
 
+class MilestoneRow(IdRow):
+    title: str | None = None
+    target_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class ReleaseRow(IdRow):
+    name: str | None = None
+    status: str | None = None
+    tag: str | None = None
+    target_date: str | None = None
+    release_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class InitiativeRow(IdRow):
+    name: str | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class LinkRow(IdRow):
+    issue: str | None = None
+
+
+class TypeRow(IdRow):
+    name: str | None = None
+    is_epic: bool | None = None
+
+
 class StateRow(IdRow):
     name: str | None = None
     group: str | None = None
@@ -81,6 +118,16 @@ class PersonRow(IdRow):
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None
+
+
+PERIOD_ROWS: Mapping[PeriodKind, type[IdRow]] = {
+    "cycle": PeriodRow,
+    "module": PeriodRow,
+    "milestone": MilestoneRow,
+    "release": ReleaseRow,
+    "initiative": InitiativeRow,
+}
+"""Each asks for fields that are documented for it: other editions than Community refuse unknown ones."""
 
 
 class Page(NamedTuple):

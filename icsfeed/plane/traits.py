@@ -23,15 +23,22 @@ class ListRequest(NamedTuple):
 
 
 class PlaneTraits(Struct):
-    """What a Plane has shown of itself: the page size it allows, and how it spells the issues' path.
+    """What a Plane has shown of itself: the page size it allows, and how it spells some paths.
 
+    `paths`: the spelling to try first, and the other one. `work-items` is known since v1.1, `issues` in all
+    versions up to v1.3.1; an unknown path is a 404.
     `sizes`: rows in a page of a list (by path and fields) whose larger pages were too large. `unnamed`:
     the `fields` that it refuses: they are not asked for by name. `refused`: lists that it refuses however
     they are asked for. `large` is held while a large answer is in memory.
     """
 
     per_page: int = MAX_PAGE_ROWS
-    issues: str = "work-items"
+    paths: dict[str, tuple[str, str]] = field(
+        default_factory=lambda: {
+            "issues": ("work-items", "issues"),
+            "types": ("work-item-types", "issue-types"),
+        }
+    )
     sizes: dict[tuple[str, str], int] = {}
     unnamed: set[str] = set()
     refused: set[tuple[str, str]] = set()

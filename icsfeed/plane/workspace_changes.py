@@ -14,25 +14,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from icsfeed.plane.incremental import IssueList, since_newest
+from icsfeed.plane.incremental import IssueList, WorkspaceRow, WorkspaceRows, since_newest
 
 MAX_SEEN = 10_000
 """Ids that are remembered of rows that no project's list has: their edits must not count as additions."""
-
-
-class WorkspaceRow(Struct, frozen=True):
-    """An issue in the list of all projects."""
-
-    id: str
-    project: str
-    updated: datetime
-
-
-class WorkspaceRows(Struct, frozen=True):
-    """The newest rows of that list, the newest first, and how many rows it has in all."""
-
-    rows: tuple[WorkspaceRow, ...]
-    total: int
 
 
 class Baseline(Struct, frozen=True):
@@ -75,8 +60,10 @@ def is_nothing_lost(
     """Return whether the total shows that no project has lost an issue since the check before.
 
     `lists` are the projects' lists now; `references`: as they were then, or when they were first read after
-    it. What they have lost in between is accounted for. A row counts as added unless it is sure that it was
-    there: too many additions only make it read more.
+    it. What they have lost in between is accounted for.
+
+    It can be wrong where an issue comes back from the archive before the list of its project was read again,
+    and another one is removed at the same time: the turn of its project shows that.
     """
     listed = {row.id for row in found.rows}
     known = before.seen.union(row.id for row in before.found.rows)
@@ -122,17 +109,15 @@ def _is_news(row: WorkspaceRow, project: str, known: IssueList, then: Container[
 
 
 def _was_listed(id_: str, lists: Mapping[str, IssueList], references: Mapping[str, IssueList]) -> bool:
-    """Return whether an issue was there at a check, by the list before it and the first one after it.
+    """Return whether an issue was there at a check, by the lists before it and the first ones after it.
 
-    One that has changed in between may have been gone, and come back from the archive.
+    One that the list before it still had, and the first one after it has not, was in the archive.
     """
-    for project, after in references.items():
-        before = lists.get(project)
-        if before is not None and id_ in before.items and id_ in after.items:
-            return before.items[id_].updated == after.items[id_].updated
-        if before is not None and id_ in before.skipped and id_ in after.skipped:
-            return True
-    return False
+    return any(
+        project not in references or id_ in references[project].items or id_ in references[project].skipped
+        for project, before in lists.items()
+        if id_ in before.items or id_ in before.skipped
+    )
 
 
 def _is_listed(id_: str, lists: Mapping[str, IssueList]) -> bool:

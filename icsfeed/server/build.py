@@ -208,4 +208,5 @@ def _needs_of(config: Config, workspace: str) -> Needs:
         # Automatic feeds have full details, the default, which name cycles and modules.
         links=config.auto.projects or config.auto.assignees or any(feed.details == "full" for feed in feeds),
         periods=any(needs(feed, Query()).must_know_periods for feed in feeds),
+        lists=frozenset().union(*(needs(feed, Query()).lists for feed in feeds)),
     )

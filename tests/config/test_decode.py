@@ -329,6 +329,24 @@ CHECKS: list[tuple[object, str, str]] = [
         "cannot be combined with details: busy",
     ),
     (feed(component="vtodo", include="cycles"), "feeds.f.include", "must be issues: component is vtodo"),
+    (
+        feed(include=["issues", "releases"]),
+        "feeds.f.include",
+        "holds releases, which are of the whole workspace",
+    ),
+    (
+        feed(include=["releases", "initiatives"]),
+        "feeds.f.include",
+        "holds initiatives and releases, which are",
+    ),
+    (
+        whole(
+            workspaces={"acme": {"url": "https://plane.example.com", "api_key": KEY, "projects": ["A"]}},
+            feeds={"f": {"everything": True, "include": ["initiatives"]}},
+        ),
+        "feeds.f.include",
+        "holds initiatives, but its workspace is limited to `projects`: remove them",
+    ),
     (feed(undated=True), "feeds.f.undated", "needs component: vtodo"),
     (feed(public=True, subscribers="a"), "feeds.f.subscribers", "mean nothing in a public feed"),
     (feed(subscribers=["a", "b"], revoked="a"), "feeds.f.revoked", "names someone who still is a subscriber"),

@@ -8,6 +8,7 @@ from icsfeed.errors import (
     BadAnswer,
     KeyRefused,
     NoAccess,
+    NoSuchPath,
     NotFound,
     NotPlane,
     PlaneError,
@@ -16,7 +17,6 @@ from icsfeed.errors import (
     Unreachable,
 )
 from icsfeed.plane.features import Features, is_refusal
-from icsfeed.plane.fetch import NoSuchPath
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
