@@ -127,6 +127,8 @@ MEANINGS: Mapping[str, str] = {
     "feeds.*.where.not.parent": "Excludes issues below one of these.",
     "feeds.*.where.not.title": "Excludes issues whose title contains one of these texts.",
     "feeds.*.where.not.module": "Excludes issues in one of these modules.",
+    "feeds.*.pql": "Only issues that Plane finds with this search in its query language, PQL, as well as "
+    "`where`. Commercial editions and Cloud.",
     "feeds.*.window": "How far from today the feed reaches. Open overdue issues are always included.",
     "feeds.*.window.past": "How far into the past. Default: no limit.",
     "feeds.*.window.ahead": "How far into the future. Default: no limit.",

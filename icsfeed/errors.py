@@ -7,6 +7,7 @@
     │   ├── UnknownFeed        there is no feed of this name
     │   ├── NameNotFound       it names a project or person that the workspace does not have
     │   ├── AmbiguousName      it names a person, and several match
+    │   ├── UnusableSearch     Plane does not accept its search, or has none
     │   └── NoCopy             Plane has not been read yet, and cannot be read now
     ├── ExportError            the folder of an export cannot be used
     │   └── ExportBusy         another export to it is running
@@ -140,6 +141,13 @@ class AmbiguousName(FeedError):
         super().__init__(feed, f"{field} {value!r} fits several people, use an e-mail or id: {listed}")
 
 
+class UnusableSearch(FeedError):
+    """Plane does not accept a feed's `pql`, or has no search, and nothing was found with it before."""
+
+    def __init__(self, feed: str, reason: str) -> None:
+        super().__init__(feed, f"pql: {reason}")
+
+
 class NoCopy(FeedError):
     """There is no copy of what the feed shows, and Plane does not answer now.
 
@@ -173,10 +181,10 @@ class ExportBusy(ExportError):
 
 
 class PlaneError(IcsfeedError):
-    """A request to Plane failed. `what` names what was requested, without secrets."""
+    """A request to Plane failed. `what` names what was requested, without secrets; `reason` says why."""
 
     def __init__(self, what: str, message: str) -> None:
-        self.what = what
+        self.what, self.reason = what, message
         super().__init__(f"{what}: {message}")
 
 

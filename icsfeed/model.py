@@ -192,13 +192,14 @@ class Needs(Struct, frozen=True):
     `links`: the issues of open cycles and modules; `named`: also those of cycles and modules with these
     names (case-folded), ended or not; `all_periods`: those of every one. `periods`: cycles and modules are
     items of the feed. `lists`: which of the lists that only some editions have (`types`, `milestones`,
-    `releases`, `initiatives`).
+    `releases`, `initiatives`). `pql`: which issues Plane finds with this search; empty: with none.
     """
 
     links: bool = False
     named: frozenset[str] = frozenset()
     all_periods: bool = False
     periods: bool = False
+    pql: str = ""
     lists: frozenset[str] = frozenset()
 
     @property
@@ -214,6 +215,7 @@ class View(Struct, frozen=True):
     filters read them, and texts do not show them. `unread` are projects that were asked for and may not be
     read: of those that could be read once, the last copy is in the view, of the others nothing. `stamp` is
     the same as long as nothing in the view changes. `read_at`: when the oldest of the issues were last read.
+    `found`: ids of the issues that Plane finds with the search that was asked for; None: with none.
     `periods` are the releases and initiatives, where they were asked for.
     """
 
@@ -224,6 +226,7 @@ class View(Struct, frozen=True):
     stamp: tuple[object, ...]
     read_at: datetime
     unread: tuple[Project, ...] = ()
+    found: frozenset[str] | None = None
     periods: tuple[Period, ...] = ()
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from app_world import NOW
 from msgspec.structs import replace
 
+from icsfeed.errors import NotFound
 from icsfeed.model import (
     Abilities,
     Issue,
@@ -22,7 +23,7 @@ from icsfeed.model import (
     Project,
     State,
 )
-from icsfeed.plane.incremental import Rows
+from icsfeed.plane.incremental import Rows, WorkspaceRows
 from icsfeed.plane.rate_limit import RequestPriority
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class FakePlane:
         self.of_periods: dict[str, list[Period]] = {key: [] for key in keys}
         self.of_workspace: list[Period] = []
         self.held: dict[str, frozenset[str]] = {}
+        self.found: dict[str, frozenset[str]] = {}
         self.asked: list[str] = []
         self.failing: dict[str, Exception] = {}
         self.answers: Counter[str] = Counter()
@@ -85,6 +87,16 @@ class FakePlane:
     def _rows(self, project: Project) -> Rows:
         found = tuple(self.of_issues[project.key])
         return Rows(found, len(found))
+
+    async def newest_rows(self, since: datetime | None) -> WorkspaceRows | None:  # noqa: ARG002 - a Plane's
+        await self._answer("newest rows", None)
+        raise NotFound("the newest rows", "Community has no such list")
+
+    async def is_searched(self) -> bool:
+        return await self._answer("search", value=True)
+
+    async def found_issues(self, pql: str) -> frozenset[str]:
+        return await self._answer(f"found {pql}", self.found.get(pql, frozenset()))
 
     async def states(self, project: Project) -> tuple[State, ...]:
         return await self._answer(f"states {project.key}", tuple(self.of_states[project.key]))

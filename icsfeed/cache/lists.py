@@ -8,14 +8,24 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from icsfeed.cache.runner import PART_ERRORS
 from icsfeed.cache.ttl import CachedValue
-from icsfeed.errors import NoSuchPath, NotPlane, PlaneError, ServerError
+from icsfeed.errors import (
+    BadAnswer,
+    NoAccess,
+    NoSuchPath,
+    NotFound,
+    NotPlane,
+    PlaneError,
+    ServerError,
+    Unreachable,
+)
 from icsfeed.model import Abilities, ItemType, Label, Listing, Period, PeriodKind, Person, Project, State
 from icsfeed.plane.features import Features, is_refusal
-from icsfeed.plane.incremental import Rows
+from icsfeed.plane.incremental import Rows, WorkspaceRows
 from icsfeed.plane.rate_limit import RequestPriority
 
 T = TypeVar("T")
@@ -35,6 +45,9 @@ class PlaneReader(Protocol):
     async def issues(self, project: Project) -> Rows: ...
     async def recent_issues(self, project: Project, since: datetime) -> Rows | None: ...
     async def issue_ids(self, project: Project) -> frozenset[str]: ...
+    async def newest_rows(self, since: datetime | None) -> WorkspaceRows | None: ...
+    async def found_issues(self, pql: str) -> frozenset[str]: ...
+    async def is_searched(self) -> bool: ...
     async def states(self, project: Project) -> tuple[State, ...]: ...
     async def labels(self, project: Project) -> tuple[Label, ...]: ...
     async def types(self, project: Project) -> tuple[ItemType, ...]: ...
@@ -91,6 +104,12 @@ TTL_NAMES = ("projects", "members", *OF_PROJECT, *(each.name for each in WORKSPA
 """The keys of the configuration's `cache:` that are times to live of what is read here."""
 LIST_ERRORS = (*PART_ERRORS, NotPlane, ServerError)
 """Errors that may concern one list, while Plane is well: its path may lead anywhere in another edition."""
+
+SEARCH = "a search by pql"
+"""Its name among the `Features`."""
+NO_SEARCH = "this Plane has no search in PQL, which is part of commercial editions: use where instead"
+NO_PQL = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""How Plane answers to a text that is no PQL."""
 
 
 class OptionalLists:
@@ -155,3 +174,40 @@ class OptionalLists:
         if not any(noted.partition(" of ")[0] == list_ for noted in self._errors):
             log.warning("workspace %s: %s; keeping what was read of them before", self._name, error)
         self._errors[name] = error
+
+
+async def found_issues(plane: PlaneReader, features: Features, pql: str, now: datetime) -> frozenset[str]:
+    """Return the ids of the issues that a search finds.
+
+    Raises PlaneError; NotFound, NoAccess or BadAnswer where only the search fails.
+    """
+    missing = NotFound("the issues that pql finds", NO_SEARCH)
+    if not features.should_ask(SEARCH, now):
+        raise missing
+    try:
+        # A Plane that ignores `pql` returns all issues.
+        if not features.has(SEARCH) and not await plane.is_searched():
+            raise missing
+        found = await plane.found_issues(pql)
+    except (Unreachable, NotPlane) as error:
+        # Whether Plane is well at all is shown by what else is read of it.
+        raise BadAnswer(error.what, error.reason) from None
+    except (NoAccess, NotFound, BadAnswer) as error:
+        if is_refusal(error) and not is_no_pql(error):
+            features.refused(SEARCH, now)
+            raise missing from None
+        raise
+    features.answered(SEARCH)
+    return found
+
+
+def is_no_pql(error: PlaneError) -> bool:
+    """Return whether Plane does not accept the text of a search."""
+    return isinstance(error, BadAnswer) and error.status in NO_PQL
+
+
+def why_unusable(error: PlaneError) -> str | None:
+    """Return why a search will not succeed until something is changed; None when it may."""
+    if is_no_pql(error):
+        return "Plane does not accept this search: try it in Plane, and correct it"
+    return NO_SEARCH if isinstance(error, NotFound) else None

@@ -10,8 +10,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from icsfeed.cache.lists import NAME_LISTS, OPTIONAL, PERIOD_LISTS, TYPES
-from icsfeed.cache.records import ProjectRecord, ReadTimes, RosterRecord, from_record, to_record
-from icsfeed.cache.resources import Resources
+from icsfeed.cache.records import FoundRecord, ProjectRecord, ReadTimes, RosterRecord, from_record, to_record
+from icsfeed.cache.resources import RESTORED_AGE, Resources, search_part
 from icsfeed.cache.snapshots import Snapshots, with_links
 from icsfeed.cache.ttl import CachedValue
 from icsfeed.model import Needs, Project, Snapshot
@@ -81,6 +81,30 @@ class Persistence:
             await self.load(project)
             yield
             await self._save(project)
+
+    @asynccontextmanager
+    async def searching(self, pql: str) -> AsyncIterator[None]:
+        """The same for what a search finds."""
+        async with self._lock(_found_part(pql)):
+            await self.load_found(pql)
+            yield
+            found = self._resources.found[pql]
+            if found.value is not None and found.read_at is not None:
+                record = FoundRecord(found.value, found.read_at, self._origin, self._reader)
+                await self._store.put_record(self._key(_found_part(pql)), record)
+
+    async def load_found(self, pql: str) -> None:
+        """Load what a search has found, where that is newer than ours."""
+        record = await self._store.get_record(self._key(_found_part(pql)), FoundRecord)
+        if record is not None and record.origin == self._origin:
+            found = self._resources.found[pql]
+            is_first = found.value is None
+            found.merge(record.ids, record.read_at)
+            if record.reader != self._reader:
+                found.expire()
+            # As with the rest that was restored: readers need not wait for what is as new as that.
+            elif is_first and self._resources.restored and self._clock() - record.read_at < RESTORED_AGE:
+                self._resources.restored.add(search_part(pql))
 
     async def load_roster(self) -> Sequence[Project]:
         """Load the projects and people that were saved, where they are newer than ours."""
@@ -322,3 +346,7 @@ class Persistence:
 
     def _key(self, *parts: str) -> str:
         return "/".join((self._name, *parts))
+
+
+def _found_part(pql: str) -> str:
+    return f"found-{sha256(pql.encode()).hexdigest()}"

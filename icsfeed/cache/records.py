@@ -35,6 +35,15 @@ class RosterRecord(Struct, frozen=True):
     lists_at: Mapping[str, datetime] = {}
 
 
+class FoundRecord(Struct, frozen=True):
+    """The ids of the issues that a search found, and when. `origin` and `reader`: see `RosterRecord`."""
+
+    ids: frozenset[str]
+    read_at: datetime
+    origin: str
+    reader: str
+
+
 class IssueBatch(Struct, frozen=True):
     """Some issues in a row."""
 

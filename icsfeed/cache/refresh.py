@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
+from icsfeed.cache.change_check import ChangeCheck
 from icsfeed.cache.lists import (
     NAME_LISTS,
     OPTIONAL,
@@ -18,8 +19,9 @@ from icsfeed.cache.lists import (
     PlaneReader,
     ProjectList,
     WorkspaceList,
+    found_issues,
 )
-from icsfeed.cache.resources import Resources
+from icsfeed.cache.resources import Resources, search_part
 from icsfeed.cache.revisions import with_revised_periods
 from icsfeed.cache.runner import MEMBERS, Part, RefreshRunner
 from icsfeed.errors import NoAccess
@@ -42,6 +44,9 @@ class SharedCopies(Protocol):
 
     def updating(self, project: Project) -> AbstractAsyncContextManager[None]:
         """The same for a project."""
+
+    def searching(self, pql: str) -> AbstractAsyncContextManager[None]:
+        """The same for what a search finds."""
 
     async def save_if_changed(self, project: Project) -> None:
         """Save what was read of a project so far."""
@@ -99,6 +104,7 @@ class Refresher:
         runner: RefreshRunner,
         copies: SharedCopies,
         snapshot_of: Callable[[Project], Snapshot | None],
+        check: ChangeCheck,
         full: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
@@ -107,14 +113,16 @@ class Refresher:
         self._runner = runner
         self._copies = copies
         self._snapshot_of = snapshot_of
+        self._check = check
         self._full = full
         self._clock = clock
         self._optional = OptionalLists(name, resources.features, resources.list_errors, clock)
         self._unlisted: frozenset[str] = frozenset()
 
     async def refresh_all(self, plane: PlaneReader) -> None:
-        """Read what is not fresh of all projects."""
+        """Read what is not fresh of all projects and searches."""
         await self.refresh(self._resources.all_projects, Needs(), plane)
+        await self.refresh_found(plane)
 
     async def refresh(self, projects: Sequence[Project], needs: Needs, plane: PlaneReader) -> None:
         """Read what is not fresh of these projects, and of the workspace for feeds that ask for it."""
@@ -129,6 +137,8 @@ class Refresher:
             for project in projects
             if not self._resources.is_fresh(project, needs)
         ]
+        if needs.pql:
+            parts.append(self._search_part(needs.pql, plane))
         await self._run_rounds(projects, parts, plane)
         await self._copies.flush()
 
@@ -210,6 +220,24 @@ class Refresher:
                 await resources.members.get_or_refresh(read)
                 resources.restored.discard(MEMBERS)
 
+    async def refresh_found(self, plane: PlaneReader) -> None:
+        """Read what the searches find that feeds have asked for, where that is not fresh."""
+        found = tuple(self._resources.found.items())
+        parts = [self._search_part(pql, plane) for pql, value in found if not value.is_fresh]
+        await self._runner.run_parts(parts)
+
+    def _search_part(self, pql: str, plane: PlaneReader) -> Part:
+        async def read() -> frozenset[str]:
+            return await found_issues(plane, self._resources.features, pql, self._clock())
+
+        async def search() -> None:
+            if not self._resources.found[pql].is_fresh:
+                async with self._copies.searching(pql):
+                    await self._resources.found[pql].get_or_refresh(read)
+                    self._resources.restored.discard(search_part(pql))
+
+        return search_part(pql), search
+
     async def _project(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
         """Read a project: one replica does, the others load what it has saved."""
         async with self._copies.updating(project):
@@ -272,10 +300,13 @@ class Refresher:
             known, full = self._resources.issue_lists.get(project.id), self._full
             if known is not None and known.whole_at < self._resources.whole_since:
                 full = timedelta()
+            checks = self._check.reading()
             current = await current_issues(plane, project, known, self._clock(), full)
             self._resources.issue_lists[project.id] = current
+            self._check.was_read(project.id, known, current, checks)
             return current.items, current.unreadable
 
+        await self._check.confirm(project, plane)
         await self._resources.issues[project.id].get_or_refresh(read)
 
     async def _refresh_names(self, project: Project, plane: PlaneReader, needs: Needs) -> None:

@@ -22,6 +22,9 @@ from icsfeed.model import Issue, ItemType, Label, Needs, Period, PeriodKind, Per
 from icsfeed.plane.features import Features
 from icsfeed.plane.incremental import IssueList
 
+RESTORED_AGE = timedelta(hours=1)
+"""Copies from before a restart that are younger are shown until Plane has been read, without waiting."""
+
 
 class Resources:
     """The last good value of each resource of one workspace.
@@ -36,6 +39,7 @@ class Resources:
     `restored`: what was loaded from the store and not read since: `projects`, `members`, names of other lists
     of the workspace, ids of projects. `features`: which of the lists that not every edition has this Plane
     has. `list_errors`: why some of them could not be read, by `milestones`, `milestones of PROP` and so on.
+    `found`: the ids of the issues that a search finds, by its PQL; its part in `restored` is `search_part`.
     """
 
     def __init__(
@@ -68,6 +72,8 @@ class Resources:
         self._period_issues: Mapping[PeriodKind, TtlCache[str, frozenset[str]]] = {
             kind: TtlCache(periods.ttl) for kind, periods in self.periods.items()
         }
+        self.found: TtlCache[str, frozenset[str]] = TtlCache(self.ttls["issues"])
+        self.features = Features()
         self.issue_lists: dict[str, IssueList] = {}
         self.lost: Mapping[str, datetime] = {}
         self.deleted: set[str] = set()
@@ -78,7 +84,6 @@ class Resources:
         self._clock = clock
         self._links = needs.links and not sparing
         self._lists = frozenset() if sparing else needs.lists
-        self.features = Features()
         self.list_errors: dict[str, PlaneError] = {}
         self.sparing = sparing
         self._counts: dict[PeriodKind, tuple[object, int]] = {}
@@ -93,7 +98,7 @@ class Resources:
         return sum(ttl.reads for ttl in self.ttls.values())
 
     def _by_key(self) -> Sequence[TtlCache[str, Any]]:
-        return [*self.of_project.values(), *self._period_issues.values()]
+        return [*self.of_project.values(), *self._period_issues.values(), self.found]
 
     def _of_whole_workspace(self) -> Sequence[CachedValue[Any]]:
         return [self.projects, self.members, *self.of_workspace.values()]
@@ -228,6 +233,8 @@ class Resources:
         """Return what has to be read for a view of these projects; the keys are those of `restored`."""
         ids = {project.id for project in projects if not self.is_fresh(project, needs)}
         is_fresh = {"projects": self.projects.is_fresh, "members": self.members.is_fresh}
+        if needs.pql:
+            is_fresh[search_part(needs.pql)] = self.found[needs.pql].is_fresh
         is_fresh |= {name: each.is_fresh for name, each in self.of_workspace.items() if name in needs.lists}
         return ids | {key for key, fresh in is_fresh.items() if not fresh}
 
@@ -320,6 +327,11 @@ class Resources:
         """Cancel the reads that are under way."""
         for ttl in self.ttls.values():
             await ttl.close()
+
+
+def search_part(pql: str) -> str:
+    """Return the name of a search among the parts of a workspace that are read."""
+    return f"pql {pql}"
 
 
 def is_asked(period: Period, needs: Needs) -> bool:

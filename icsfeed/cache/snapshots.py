@@ -34,11 +34,13 @@ class Snapshots:
             return None
         asked = _asked(snapshots, needs)
         links = {period.id: resources.issues_of(period).value for period in asked}
-        if None in links.values():
+        found = resources.found[needs.pql] if needs.pql else None
+        if None in links.values() or (found is not None and found.value is None):
             return None
         linked = tuple(with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
         now = self._clock()
         moments = [self._read_at.get(project.id) or resources.read_at(project) or now for project in chosen]
+        moments += [found.read_at] if found is not None and found.read_at is not None else []
 
         def partial_stamp(project: Project) -> tuple[object, ...]:
             return ("partial", *self._stamp(project, resources.periods_of(project)))
@@ -48,12 +50,14 @@ class Snapshots:
             *(self._stamps.get(project.id) or partial_stamp(project) for project in chosen),
             *(resources.issues_of(period).version for period in asked),
             resources.members.version,
+            *((found.version,) if found is not None else ()),
             *(periods.version for periods in resources.workspace_lists(needs)),
         )
         read_at = min(moments, default=resources.projects.read_at or now)
         of_workspace = resources.workspace_lists(needs)
+        ids = found.value if found is not None else None
         periods = tuple(period for each in of_workspace for period in (each.value or {}).values())
-        return View(projects, people, snapshots, linked, stamp, read_at, periods=periods)
+        return View(projects, people, snapshots, linked, stamp, read_at, periods=periods, found=ids)
 
     def _has_lists(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether the lists were read that these needs ask for and not every edition has."""
@@ -69,7 +73,8 @@ class Snapshots:
         asked = _asked(filter(None, snapshots), needs)
         are_linked = all(self._resources.issues_of(period).value is not None for period in asked)
         is_known = self._resources.members.value is not None and self._has_lists(projects, needs)
-        return is_known and all(snapshots) and are_linked
+        is_found = not needs.pql or self._resources.found[needs.pql].value is not None
+        return is_known and is_found and all(snapshots) and are_linked
 
     def missing(self, projects: Iterable[Project], needs: Needs, since: datetime) -> Iterator[str]:
         """Name the parts of these projects that were neither fresh at `since`, nor read after it, and
@@ -87,6 +92,8 @@ class Snapshots:
         for name, value in of_workspace.items():
             if name in needed and not value.is_current(since):
                 yield f"the {name}"
+        if needs.pql and not resources.found[needs.pql].is_current(since):
+            yield "the issues that pql finds"
         for project in projects:
             for name, values in resources.of_project.items():
                 if name in needed and not values[project.id].is_current(since):

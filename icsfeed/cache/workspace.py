@@ -10,10 +10,11 @@ from cachetools import TTLCache
 from msgspec.structs import replace
 
 from icsfeed.cache.budget_wait import LOGGED_WAIT_SECONDS, BudgetWait
+from icsfeed.cache.change_check import ChangeCheck
 from icsfeed.cache.lists import PlaneReader
 from icsfeed.cache.persistence import Persistence
 from icsfeed.cache.refresh import LOST, Refresher
-from icsfeed.cache.resources import Resources
+from icsfeed.cache.resources import Resources, search_part
 from icsfeed.cache.runner import MAX_CONCURRENT_PROJECTS, MEMBERS, Backoff, RefreshRunner
 from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
@@ -81,8 +82,9 @@ class Workspace:
         )
         self.refreshes = self._runner.stats
         snapshot_of, full = self.snapshots.snapshot, cache.full.delta
+        self.check = ChangeCheck(name, self.resources, full, clock)
         self._refresher = Refresher(
-            name, self.resources, self._runner, self.persistence, snapshot_of, full, clock
+            name, self.resources, self._runner, self.persistence, snapshot_of, self.check, full, clock
         )
         self._budget_wait = BudgetWait(name, self.resources, needs, budget, timer, self._is_refused)
         self.plane = plane.on(RequestPriority(budget, "reader", self._log_wait))
@@ -107,6 +109,8 @@ class Workspace:
         is read for the first time since a restart. Raises what `choose` raises.
         """
         until = self.until if until is None else until
+        if needs.pql and self.resources.found[needs.pql].value is None:
+            await self.persistence.load_found(needs.pql)
         until = self._timer() if self._can_show_restored(choose, needs) else until
         if not self.resources.projects.is_fresh:
             await self._run("projects", self._refresher.refresh_projects, until)
@@ -124,7 +128,10 @@ class Workspace:
                 in_vain = self.budget.wait("reader") > until - self._timer()
                 until = self._timer() if in_vain and self.snapshots.can_show(chosen, needs) else until
                 # Feeds that need the same of Plane share a refresh, whatever else they show.
-                work = (ids, needs.named, needs.all_periods, self.resources.unwanted(needs.lists))
+                work = (
+                    *(ids, needs.named, needs.all_periods),
+                    *(self.resources.unwanted(needs.lists), needs.pql),
+                )
                 await self._run(work, partial(self._refresher.refresh, chosen, needs), until)
             view = self._newest_view(projects, chosen, needs)
             if view is not None:
@@ -154,6 +161,11 @@ class Workspace:
         if view is None or not unread:
             return view
         return replace(view, unread=unread, stamp=(*view.stamp, unread))
+
+    def search_error(self, pql: str | None) -> PlaneError | None:
+        """Return why a search could not be made the last time; None when it could."""
+        part = search_part(pql or "")
+        return self._runner.part_backoffs[part].error if pql else None
 
     @property
     def until(self) -> float:
@@ -254,7 +266,8 @@ class Workspace:
 
     async def refresh(self, project: Project, urgency: Urgency) -> None:
         """Read what is not fresh of a project; waits at most the deadline."""
-        work: object = ((project.id,), frozenset[str](), False, frozenset[str]())  # as in `view`
+        # As in `view`: a reader of it joins this one.
+        work: object = ((project.id,), frozenset[str](), False, frozenset[str](), "")
         await self._run(work, partial(self._refresher.refresh, [project], Needs()), self.until, urgency)
 
     async def refresh_unread(self, urgency: Urgency) -> None:
@@ -268,6 +281,11 @@ class Workspace:
             work = ("unread", *(project.id for project in few))
             refresh = partial(self._refresher.refresh_essentials, few)
             await self._run(work, refresh, self._timer() + WINDOW_SECONDS, urgency)
+
+    async def refresh_found(self, urgency: Urgency) -> None:
+        """Read what the searches find that feeds have asked for, where that is not fresh."""
+        if not all(found.is_fresh for found in self.resources.found.values()):
+            await self._run("found", self._refresher.refresh_found, self.until, urgency)
 
     async def refresh_projects(self, urgency: Urgency) -> None:
         """Read which projects there are, when that is not fresh; waits at most the deadline."""
@@ -283,7 +301,7 @@ class Workspace:
         since = self.resources.whole_since = self._clock()
         self.resources.features.forget_refusals()
         for _ in range(MAX_SYNC_ATTEMPTS):
-            for backoff in self._backoffs():
+            for backoff in (self._runner.backoff, *self._runner.part_backoffs.values()):
                 backoff.end()
             self.expire()
             until = self._timer() + SYNC_TIMEOUT

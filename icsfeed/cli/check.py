@@ -202,6 +202,9 @@ async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     except FeedError as error:
         yield Finding("error", about, error.reason, error)
         return
+    problem = service.search_problem(name, feed)
+    if problem is not None:
+        yield Finding("error", about, f"{problem.reason}; it shows what was found before", problem)
     resources = service.workspaces[service.workspace_of(feed)].resources
     for missing in sorted(needs(feed, Query()).lists):
         if refusal := resources.list_error(missing):

@@ -78,6 +78,9 @@ def summary_template(text: str) -> str:
 
 
 Name: TypeAlias = Annotated[str, _rule("a name on one line, no space at its ends", _LINE)]
+Pql: TypeAlias = Annotated[
+    str, _rule("a search as in Plane, of 2000 characters at most", r"\S(?s:.{0,1998}\S)?")
+]
 FeedMark: TypeAlias = Annotated[
     str, _rule("true, false, or a list of former feeds", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:@[a-z2-7]{12})?")
 ]
@@ -180,7 +183,7 @@ class Filter(Match, frozen=True, forbid_unknown_fields=True):
 
 
 class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One feed: what it holds (scope, where, window, include), how it looks, who has links to it."""
+    """One feed: what it holds (scope, where, pql, window, include), how it looks, who has links to it."""
 
     workspace: Name | None = None
     project: Name | None = None
@@ -189,6 +192,7 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     unassigned: bool = False
     everything: bool = False
     where: Filter = Filter()
+    pql: Pql | None = None
     window: Window | Literal["all"] = "all"
     include: tuple[Included, ...] = ("issues",)
     undated: bool = False

@@ -135,7 +135,9 @@ def calendar_of(source: FeedInput, style: Style, workspace: str) -> Calendar:
     """
     view = source.view
     today, of_workspace = source.day.today, view.periods
-    selection = select(source.name, source.feed, source.query, view.linked, view.people, today, of_workspace)
+    selection = select(
+        source.name, source.feed, source.query, view.linked, view.people, today, of_workspace, view.found
+    )
     todos = {issue.id for _, issue in selection.issues} if style.component == "vtodo" else ()
     if view.linked is not view.snapshots:
         # A filter may name cycles and modules that have ended; texts do not mention those.

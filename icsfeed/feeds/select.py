@@ -1,6 +1,6 @@
 """Which items of the snapshots a feed holds: scope, filters, window and query. Today is an argument."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TypeAlias
 
@@ -57,6 +57,7 @@ def needs(feed: Feed, query: Query) -> Needs:
         periods=not included.isdisjoint(("cycles", "modules")),
         lists=included & {"milestones", "releases", "initiatives"}
         | ({"types"} if names_types else frozenset()),
+        pql=feed.pql or "",
     )
 
 
@@ -104,11 +105,12 @@ def select(
     people: Mapping[str, Person],
     today: date,
     of_workspace: Iterable[Period] = (),
+    found: Collection[str] | None = None,
 ) -> Selection:
     """Return the items of feed `name`. `feed` is already narrowed by `query`, `snapshots` are its projects'.
 
-    `people` are all of the workspace, `of_workspace` its releases and initiatives. Raises NameNotFound and
-    AmbiguousName for the feed's assignees.
+    `people` are all of the workspace, `of_workspace` its releases and initiatives; `found`: ids of the issues
+    that its `pql` finds. Raises NameNotFound and AmbiguousName for the feed's assignees.
     """
     selection, hierarchy = Selection(), Hierarchy(tuple(snapshots))
     if feed.everything:
@@ -116,6 +118,8 @@ def select(
         selection.periods += [(None, period) for period in periods]
     for snapshot in hierarchy.snapshots:
         filters = list(_filters(name, feed, query, snapshot, people, hierarchy))
+        if feed.pql is not None:
+            filters.append(lambda issue: issue.id in (found or ()))
         issues = _passing(snapshot.issues.values(), filters)
         # Cycles and the like belong to a person's feed only where the person has issues in the project.
         if issues or (feed.assignee is None and not feed.unassigned):

@@ -42,8 +42,8 @@ from icsfeed.model import (
 )
 from icsfeed.plane import decode, shapes
 from icsfeed.plane.abilities import abilities
-from icsfeed.plane.fetch import LargeResponseTurn, fetch, give_key, key_of, open_client
-from icsfeed.plane.incremental import Rows
+from icsfeed.plane.fetch import LargeResponseTurn, ParametersRefused, fetch, give_key, key_of, open_client
+from icsfeed.plane.incremental import Rows, WorkspaceRow, WorkspaceRows
 from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows
 from icsfeed.plane.rate_limit import RequestPriority, RequestSlot
 from icsfeed.plane.shapes import IdRow, IssueRow
@@ -56,6 +56,10 @@ T = TypeVar("T")
 
 RECENT_ROWS = 10
 """In the page that looks for changes: mostly there are few."""
+NEWEST_ROWS = 50
+"""In the page that looks for changes in all projects of a workspace."""
+NO_PQL = "icsfeed_has_no_such_field = 1"
+"""A search that nothing fits, in a language that knows its fields."""
 MAX_ATTEMPTS = 3
 """At reading a list whose pages shift while they are read."""
 
@@ -150,6 +154,51 @@ class PlaneClient:
             lambda path, what: self._list(path, what, decode.required_id, IdRow, order_by="created_at"),
         )
         return frozenset(ids.items)
+
+    async def newest_rows(self, since: datetime | None) -> WorkspaceRows | None:
+        """Read which issues of all projects were updated at `since` or later; None: the newest ones.
+
+        None when they do not say it for sure: the list shifted. Raises NotFound and the like where this
+        edition has no such list.
+        """
+
+        def is_enough(rows: ListRows[WorkspaceRow]) -> bool:
+            return since is None or any(row.updated <= since for row in rows.items)
+
+        path, what, order = self._path("work-items/"), self._what("the newest issues"), "-updated_at"
+        wanted = ListResource(path, what, decode.workspace_row, shapes.PlaceRow, {"order_by": order})
+        rows = await self._pages.newest(wanted, NEWEST_ROWS, is_enough)
+        if rows is None:
+            return None
+        times = [row.updated for row in rows.items]
+        total = rows.total if rows.total is not None else await self._count(what)
+        if rows.skipped or times != sorted(times, reverse=True) or (total and not times):
+            raise BadAnswer(what, "the list is not in the order of updated_at, or its rows lack a field")
+        return WorkspaceRows(tuple(rows.items), total)
+
+    async def found_issues(self, pql: str) -> frozenset[str]:
+        """Read the ids of all issues of the workspace that a search finds. BadAnswer 400: it is no PQL."""
+        path, what = "work-items/", "the issues that pql finds"
+        return frozenset(
+            (await self._list(path, what, decode.required_id, IdRow, order_by="created_at", pql=pql)).items
+        )
+
+    async def is_searched(self) -> bool:
+        """Return whether the list of the workspace's issues follows `pql`, and is not returned as it is."""
+        what = self._what("whether Plane knows pql")
+        parameters = {"pql": NO_PQL, "fields": "id", "per_page": "1"}
+        try:
+            return not shapes.page(await self._get(self._path("work-items/"), parameters, what)).rows
+        except ParametersRefused:
+            return True
+        except ValueError as error:
+            raise BadAnswer(what, f"the answer is not a page of a list: {error}") from None
+
+    async def _count(self, what: str) -> int:
+        try:
+            return decode.count(await self._object(self._path("work-items/count/"), what))
+        except shapes.Unreadable as error:
+            raise BadAnswer(what, f"their number is not understood: {error}") from None
 
     async def states(self, project: Project) -> tuple[State, ...]:
         """Read the workflow states of a project; triage states are not among them."""

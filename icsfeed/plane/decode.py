@@ -30,6 +30,7 @@ from icsfeed.model import (
     State,
     StateGroup,
 )
+from icsfeed.plane.incremental import WorkspaceRow
 from icsfeed.plane.shapes import Unreadable
 from icsfeed.text import clip, deflate, one_line
 
@@ -120,6 +121,19 @@ def issue(row: Row, project: Project) -> Issue | None:
         type=_link(row.get("type_id")),
         creator=_link(row.get("created_by")),
     )
+
+
+def workspace_row(row: Row) -> WorkspaceRow:
+    """Return an issue of the list of all projects, drafts and archived ones too. Raises Unreadable."""
+    project = _link(row.get("project"))
+    if project is None:
+        raise Unreadable("project is missing or not an id")
+    return WorkspaceRow(required_id(row), project, _moment(row, "updated_at"))
+
+
+def count(data: object) -> int:
+    """Return `total_count` of GET work-items/count/. Raises Unreadable."""
+    return _number(as_row(data), "total_count")
 
 
 def project(row: Row) -> Project | OtherProject:

@@ -26,7 +26,7 @@ class Features:
 
     def __init__(self) -> None:
         self._known: set[str] = set()
-        self._refused: dict[str, datetime] = {}
+        self._refused: dict[str, tuple[datetime, timedelta]] = {}
 
     def has(self, name: str) -> bool | None:
         """Return whether Plane has it, by its last answer; None: it has not been asked."""
@@ -34,9 +34,9 @@ class Features:
 
     def should_ask(self, name: str, now: datetime) -> bool:
         """Return whether to ask Plane for it: it was not refused within the last day."""
-        refused_at = self._refused.get(name)
+        refused_at, again = self._refused.get(name, (now, timedelta()))
         # The other way round as well: the clock may have been set back.
-        return refused_at is None or abs(now - refused_at) >= ASK_AGAIN
+        return abs(now - refused_at) >= again
 
     def forget_refusals(self) -> None:
         """Let everything be asked for again."""
@@ -47,7 +47,7 @@ class Features:
         self._known.add(name)
         self._refused.pop(name, None)
 
-    def refused(self, name: str, now: datetime) -> None:
-        """Note that Plane does not have it."""
+    def refused(self, name: str, now: datetime, again: timedelta = ASK_AGAIN) -> None:
+        """Note that Plane does not have it, or fails; it is to be asked again after that time."""
         self._known.discard(name)
-        self._refused[name] = now
+        self._refused[name] = now, again

@@ -51,6 +51,13 @@ class IssueRow(IdRow):
     created_by: str | None = None
 
 
+class PlaceRow(IdRow):
+    """An issue in the list of all projects of a workspace (Commercial)."""
+
+    project: str | None = None
+    updated_at: str | None = None
+
+
 class CycleRow(IdRow):
     name: str | None = None
     start_date: str | None = None

@@ -86,6 +86,7 @@ async def test_one_replica_reads_for_all(redis: RedisServer) -> None:
         await three.same()
         lines = [seen.line for seen in three.faults.requests]
         assert len(lines) == len(set(lines)), "each list once, though all were asked at once"
+        await three.asked()  # each asks once whether this edition lists the issues of a workspace
         assert len(await three.asked()) == 3
         edit(three.data, 3)
         three.data.delete_issue(issue_id(4))
@@ -184,6 +185,7 @@ async def test_without_redis_each_carries_on_from_memory_and_recovers(redis: Red
             while not all(store.healthy for store in stores):
                 await asyncio.sleep(0.02)
         edit(two.data, 5)
+        await two.asked()  # each asks once whether this edition lists the issues of a workspace
         assert len(await two.asked()) == 3, "one reads for both again"
         for one in two.servers:
             await one.is_right()

@@ -43,6 +43,13 @@ def test_a_clock_that_was_set_back_does_not_keep_it_from_being_asked_for() -> No
     assert features.should_ask("milestones", NOW - 25 * HOUR)
 
 
+def test_what_only_failed_is_asked_for_again_sooner() -> None:
+    features = Features()
+    features.refused("milestones", NOW, HOUR)
+    assert not features.should_ask("milestones", NOW)
+    assert features.should_ask("milestones", NOW + HOUR)
+
+
 def test_the_last_answer_counts() -> None:
     features = Features()
     features.refused("milestones", NOW)
@@ -60,6 +67,7 @@ def test_the_last_answer_counts() -> None:
         (NotFound("it", "404"), True),
         (NoSuchPath("it", "404"), True),
         (BadAnswer("it", "400", status=400), True),
+        (BadAnswer("it", "402", status=402), True),
         (BadAnswer("it", "405", status=405), True),
         (BadAnswer("it", "501", status=501), True),
         (BadAnswer("it", "409", status=409), False),

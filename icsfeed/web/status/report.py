@@ -206,6 +206,8 @@ def misconfigured(service: FeedService) -> Mapping[str, str]:
                 projects_of(name, feed, roster.projects)
             if roster.people and feed.assignee is not None:
                 person_of(name, feed.assignee, roster.people)
+            if (problem := service.search_problem(name, feed)) is not None:
+                raise problem
         except FeedError as error:
             problems[name] = error.reason
     return problems
