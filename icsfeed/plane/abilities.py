@@ -6,6 +6,7 @@ from typing import TypeAlias
 from icsfeed.errors import BadAnswer, NotFound, NotPlane, PlaneError
 from icsfeed.plane import shapes
 from icsfeed.plane.features import is_refusal
+from icsfeed.plane.fetch import ParametersRefused
 
 Ask: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[bytes]]
 
@@ -33,7 +34,10 @@ async def abilities(ask: Ask, project: str) -> dict[str, bool | None]:
     found = {name: await _has_one(ask, paths, project) for name, paths in LISTS.items()}
     found[PQL] = found["work items of the whole workspace"]
     if found[PQL]:
-        found[PQL] = await _reads_pql(ask)
+        try:
+            found[PQL] = await reads_pql(ask)
+        except PlaneError as error:
+            found[PQL] = _is_known(error)
     return found
 
 
@@ -49,13 +53,14 @@ async def _has_one(ask: Ask, paths: tuple[str, ...], project: str) -> bool | Non
     return False
 
 
-async def _reads_pql(ask: Ask) -> bool | None:
+async def reads_pql(ask: Ask) -> bool:
+    """Return whether Plane reads searches in PQL, and neither ignores nor refuses them. Raises PlaneError."""
     try:
         return not shapes.page(await ask(WORK_ITEMS, {**ONE_ROW, "pql": NOTHING})).rows
-    except PlaneError as error:
-        return _is_known(error)
-    except ValueError:
-        return None
+    except ParametersRefused:
+        return False
+    except ValueError as error:
+        raise BadAnswer("whether Plane reads PQL", f"the answer is not a page of a list: {error}") from None
 
 
 def _is_known(error: PlaneError) -> bool | None:

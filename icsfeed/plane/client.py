@@ -41,8 +41,8 @@ from icsfeed.model import (
     State,
 )
 from icsfeed.plane import decode, shapes
-from icsfeed.plane.abilities import abilities
-from icsfeed.plane.fetch import LargeResponseTurn, ParametersRefused, fetch, give_key, key_of, open_client
+from icsfeed.plane.abilities import abilities, reads_pql
+from icsfeed.plane.fetch import LargeResponseTurn, fetch, give_key, key_of, open_client
 from icsfeed.plane.incremental import Rows, WorkspaceRow, WorkspaceRows
 from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows
 from icsfeed.plane.rate_limit import RequestPriority, RequestSlot
@@ -58,8 +58,6 @@ RECENT_ROWS = 10
 """In the page that looks for changes: mostly there are few."""
 NEWEST_ROWS = 50
 """In the page that looks for changes in all projects of a workspace."""
-NO_PQL = "icsfeed_has_no_such_field = 1"
-"""A search that nothing fits, in a language that knows its fields."""
 MAX_ATTEMPTS = 3
 """At reading a list whose pages shift while they are read."""
 
@@ -184,15 +182,8 @@ class PlaneClient:
         )
 
     async def is_searched(self) -> bool:
-        """Return whether the list of the workspace's issues follows `pql`, and is not returned as it is."""
-        what = self._what("whether Plane knows pql")
-        parameters = {"pql": NO_PQL, "fields": "id", "per_page": "1"}
-        try:
-            return not shapes.page(await self._get(self._path("work-items/"), parameters, what)).rows
-        except ParametersRefused:
-            return True
-        except ValueError as error:
-            raise BadAnswer(what, f"the answer is not a page of a list: {error}") from None
+        """Return whether the list of the workspace's issues follows `pql`."""
+        return await reads_pql(self._ask)
 
     async def _count(self, what: str) -> int:
         try:
@@ -274,11 +265,10 @@ class PlaneClient:
 
     async def abilities(self, project: Project) -> Abilities:
         """Ask what this Plane can do that not every edition can. `project`: one that the key may read."""
+        return Abilities(self._traits.per_page, await abilities(self._ask, project.id))
 
-        async def ask(path: str, parameters: Mapping[str, str]) -> bytes:
-            return await self._get(self._path(path), parameters, self._what("what Plane can do"))
-
-        return Abilities(self._traits.per_page, await abilities(ask, project.id))
+    async def _ask(self, path: str, parameters: Mapping[str, str]) -> bytes:
+        return await self._get(self._path(path), parameters, self._what("what Plane can do"))
 
     async def version(self) -> str | None:
         """Read Plane's edition and version, such as `Community v1.3.1`; None where it does not say."""
