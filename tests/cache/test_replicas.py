@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -58,7 +59,9 @@ class Replicas:
         before = len(self.faults.requests)
         self.clock.move(seconds)
         await self.same()
-        return [seen.line for seen in self.faults.requests[before:]]
+        # Each process asks once whether this edition lists the issues of a workspace: when is not promised.
+        lines = [seen.line for seen in self.faults.requests[before:]]
+        return [line for line in lines if not re.search(r"workspaces/[^/]+/work-items/", line)]
 
     async def same(self) -> Rendered:
         one, *others = await self.all()
@@ -86,7 +89,6 @@ async def test_one_replica_reads_for_all(redis: RedisServer) -> None:
         await three.same()
         lines = [seen.line for seen in three.faults.requests]
         assert len(lines) == len(set(lines)), "each list once, though all were asked at once"
-        await three.asked()  # each asks once whether this edition lists the issues of a workspace
         assert len(await three.asked()) == 3
         edit(three.data, 3)
         three.data.delete_issue(issue_id(4))
