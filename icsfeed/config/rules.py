@@ -1,6 +1,6 @@
 """What a single value of the configuration must be: types with a rule each, for the keys of config/schema.py.
 
-The words of a `_rule` end the sentence "must be ..." of a problem, and describe the key in the JSON schema.
+The words of a `rule` end the sentence "must be ..." of a problem, and describe the key in the JSON schema.
 """
 
 from collections.abc import Callable
@@ -13,19 +13,13 @@ from msgspec import Meta
 
 from icsfeed.config.values import Alarm, Duration, Secret
 from icsfeed.errors import InvalidValue, did_you_mean
-from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
 from icsfeed.ics.component import CSS3
 
 SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority", "type")
-# The patterns are in the JSON schema too, for editors. hosts.py checks what they cannot express.
-_PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
-_HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"  # hosts.py checks what is beyond ASCII
-_ORIGIN = rf"[Hh][Tt][Tt][Pp][Ss]?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
 _LINE = r"[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
-_ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
 
 
-def _rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] | None = None) -> Meta:
+def rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] | None = None) -> Meta:
     """Return a rule. `pattern` must match the whole text; `tidy` normalizes it, or raises.
 
     InvalidValue is explained to people, ValueError by the words alone.
@@ -58,71 +52,41 @@ def summary_template(text: str) -> str:
     return text
 
 
-Name: TypeAlias = Annotated[str, _rule("a name on one line, no space at its ends", _LINE)]
+Name: TypeAlias = Annotated[str, rule("a name on one line, no space at its ends", _LINE)]
 Pql: TypeAlias = Annotated[
-    str, _rule("a search as in Plane, of 2000 characters at most", r"\S(?s:.{0,1998}\S)?")
+    str, rule("a search as in Plane, of 2000 characters at most", r"\S(?s:.{0,1998}\S)?")
 ]
 FeedMark: TypeAlias = Annotated[
-    str, _rule("true, false, or a list of former feeds", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:@[a-z2-7]{12})?")
+    str, rule("true, false, or a list of former feeds", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:@[a-z2-7]{12})?")
 ]
-Slug: TypeAlias = Annotated[str, _rule("a slug: letters, digits, - and _", "[A-Za-z0-9_-]+")]
+Slug: TypeAlias = Annotated[str, rule("a slug: letters, digits, - and _", "[A-Za-z0-9_-]+")]
 # Links are /feeds/{token}/{name}.ics: a name that begins or ends like these parts would be taken for them.
 FeedName: TypeAlias = Annotated[
     str,
-    _rule(
+    rule(
         "1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first; not icsf_* or *.ics, which links need",
         r"(?![Ii][Cc][Ss][Ff]_)(?!.*\.[Ii][Cc][Ss]$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
     ),
 ]
-_WEB = "an http or https address with a host and without user name, ? and #, such as"
-Url: TypeAlias = Annotated[
-    str,
-    _rule(f"{_WEB} https://plane.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
-]
-PublicUrl: TypeAlias = Annotated[
-    str,
-    _rule(f"{_WEB} https://cal.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
-]
-CalendarUrl: TypeAlias = Annotated[
-    str, _rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
-]
-Origin: TypeAlias = Annotated[
-    str,
-    _rule(
-        "an exact origin such as https://intranet.example.com",
-        rf"{_ORIGIN}|\*",
-        lambda origin: origin if origin == "*" else ascii_origin(origin),
-    ),
-]
 _FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
-Template: TypeAlias = Annotated[
-    str, _rule(f"text with no other fields than {_FIELDS}", tidy=summary_template)
-]
-HostName: TypeAlias = Annotated[
-    str,
-    _rule(
-        "a host name such as cal.example.com or *.example.com",
-        rf"(?:\*\.)?{_HOST}",
-        lambda name: ascii_host(name).removesuffix("."),
-    ),
-]
+Template: TypeAlias = Annotated[str, rule(f"text with no other fields than {_FIELDS}", tidy=summary_template)]
 Network: TypeAlias = Annotated[
     str,
-    _rule(
+    rule(
         "an IP address or network such as 10.0.0.0/8", tidy=lambda text: str(ip_network(text, strict=False))
     ),
 ]
 HeaderName: TypeAlias = Annotated[
-    str, _rule("the name of a header such as X-Forwarded-Email", "[A-Za-z0-9-]+")
+    str, rule("the name of a header such as X-Forwarded-Email", "[A-Za-z0-9-]+")
 ]
-Color: TypeAlias = Annotated[str, _rule("a CSS3 colour name such as tomato", tidy=color_name)]
-Length: TypeAlias = Annotated[Duration, _rule("a length of time such as 90d, 12h 30m or 15s")]
+Color: TypeAlias = Annotated[str, rule("a CSS3 colour name such as tomato", tidy=color_name)]
+Length: TypeAlias = Annotated[Duration, rule("a length of time such as 90d, 12h 30m or 15s")]
 Ttl: TypeAlias = Annotated[
-    Duration, _rule("a length of time such as 5m, 1s or more", tidy=partial(at_least, 1))
+    Duration, rule("a length of time such as 5m, 1s or more", tidy=partial(at_least, 1))
 ]
-Refresh: TypeAlias = Annotated[Duration, _rule("a length of time, 5m or more", tidy=partial(at_least, 300))]
-Reminder: TypeAlias = Annotated[Alarm, _rule("a time from the start of the day such as -PT15H, -P1D or PT9H")]
-SecretText: TypeAlias = Annotated[Secret, _rule("text on one line, not empty")]
+Refresh: TypeAlias = Annotated[Duration, rule("a length of time, 5m or more", tidy=partial(at_least, 300))]
+Reminder: TypeAlias = Annotated[Alarm, rule("a time from the start of the day such as -PT15H, -P1D or PT9H")]
+SecretText: TypeAlias = Annotated[Secret, rule("text on one line, not empty")]
 Revision: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1, description="a whole number, 1 or more")]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number, 0 or more")]
 Ratio: TypeAlias = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]

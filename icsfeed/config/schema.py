@@ -4,28 +4,24 @@ config/file.py turns YAML, the environment and secret files into plain data, and
 that into a `Config`, or a list of every problem in it.
 
 To add a key: declare it here, document it in feeds.example.yaml, check what it is combined with in
-config/checks.py. What a single value must be is in config/rules.py.
+config/checks.py. What a single value must be is in config/rules.py, for addresses here.
 """
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Struct, field
 
 from icsfeed.config.rules import (
-    CalendarUrl,
     Color,
     Count,
     FeedMark,
     FeedName,
     HeaderName,
-    HostName,
     Length,
     Name,
     Network,
-    Origin,
     Pql,
-    PublicUrl,
     Ratio,
     Refresh,
     Reminder,
@@ -34,11 +30,12 @@ from icsfeed.config.rules import (
     Slug,
     Template,
     Ttl,
-    Url,
+    rule,
 )
 from icsfeed.config.values import Alarm as Alarm
 from icsfeed.config.values import Duration as Duration
 from icsfeed.config.values import Secret as Secret
+from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
 from icsfeed.model import Priority
 
 NO_FEEDS = "has no feeds that are active: name some under `feeds:`, or turn on `auto:`"
@@ -52,6 +49,40 @@ Category: TypeAlias = Literal["labels", "project", "state", "priority", "type"]
 Language: TypeAlias = Literal["en", "de"]
 
 SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
+
+# The patterns are in the JSON schema too, for editors. hosts.py checks what they cannot express.
+_PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
+_HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"  # hosts.py checks what is beyond ASCII
+_ORIGIN = rf"[Hh][Tt][Tt][Pp][Ss]?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
+_ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
+_WEB = "an http or https address with a host and without user name, ? and #, such as"
+Url: TypeAlias = Annotated[
+    str,
+    rule(f"{_WEB} https://plane.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
+]
+PublicUrl: TypeAlias = Annotated[
+    str,
+    rule(f"{_WEB} https://cal.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
+]
+CalendarUrl: TypeAlias = Annotated[
+    str, rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
+]
+Origin: TypeAlias = Annotated[
+    str,
+    rule(
+        "an exact origin such as https://intranet.example.com",
+        rf"{_ORIGIN}|\*",
+        lambda origin: origin if origin == "*" else ascii_origin(origin),
+    ),
+]
+HostName: TypeAlias = Annotated[
+    str,
+    rule(
+        "a host name such as cal.example.com or *.example.com",
+        rf"(?:\*\.)?{_HOST}",
+        lambda name: ascii_host(name).removesuffix("."),
+    ),
+]
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):
