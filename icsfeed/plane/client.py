@@ -169,7 +169,12 @@ class PlaneClient:
         if rows is None:
             return None
         times = [row.updated for row in rows.items]
-        total = rows.total if rows.total is not None else await self._count(what)
+        total = rows.total
+        if total is None:
+            try:
+                total = decode.count(await self._object(self._path("work-items/count/"), what))
+            except shapes.Unreadable as error:
+                raise BadAnswer(what, f"their number is not understood: {error}") from None
         if rows.skipped or times != sorted(times, reverse=True) or (total and not times):
             raise BadAnswer(what, "the list is not in the order of updated_at, or its rows lack a field")
         return WorkspaceRows(tuple(rows.items), total)
@@ -184,12 +189,6 @@ class PlaneClient:
     async def is_searched(self) -> bool:
         """Return whether the list of the workspace's issues follows `pql`."""
         return await reads_pql(self._ask)
-
-    async def _count(self, what: str) -> int:
-        try:
-            return decode.count(await self._object(self._path("work-items/count/"), what))
-        except shapes.Unreadable as error:
-            raise BadAnswer(what, f"their number is not understood: {error}") from None
 
     async def states(self, project: Project) -> tuple[State, ...]:
         """Read the workflow states of a project; triage states are not among them."""
@@ -273,7 +272,7 @@ class PlaneClient:
     async def version(self) -> str | None:
         """Read Plane's edition and version, such as `Community v1.3.1`; None where it does not say."""
         try:
-            return decode.version(await self._object("instances/", self._what("Plane's version")))
+            return decode.version(await self._object("instances/", f"the version of Plane at {self._shown}"))
         except (NotFound, NoAccess, KeyRefused, NotPlane, BadAnswer):
             return None
 
