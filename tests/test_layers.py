@@ -70,6 +70,7 @@ OUTSIDE = {
         *(
             "http.py",
             "plane/client.py",
+            "plane/requests.py",
             "plane/fetch.py",
             "push/session.py",
             "push/collection.py",
