@@ -158,7 +158,7 @@ MEANINGS: Mapping[str, str] = {
     "feeds.*.stale_notice": "After this long without a good answer from Plane, an event says so. `false`: "
     "never.",
     "feeds.*.overdue_digest": "`true`: one more event, on today's date, counts and lists the overdue issues.",
-    "feeds.*.public": "`true`: the feed is at `/feeds/NAME.ics` without a token, for everybody who can "
+    "feeds.*.public": "`true`: the feed is at `/feeds/NAME.ics` without a token, for anyone who can "
     "reach the server.",
     "feeds.*.subscribers": "Names that get a link of their own, in addition to the feed's link.",
     "feeds.*.revoked": "Former subscribers. Their links show one event, *This calendar link was revoked*.",

@@ -35,8 +35,8 @@ NARROW = {"doctor": ("icsfeed", "ics"), "demo": ("icsfeed", "config")}
 PURE = (
     *("errors.py", "model.py", "text.py", "html_text.py", "hosts.py", "http_headers.py"),
     *("l10n/words/__init__.py", "l10n/words/en.py", "l10n/words/de.py"),
-    *("config/schema.py", "config/values.py", "config/addresses.py", "config/checks.py", "config/decode.py"),
-    "config/scope.py",
+    *("config/schema.py", "config/rules.py", "config/values.py", "config/addresses.py", "config/checks.py"),
+    *("config/decode.py", "config/scope.py"),
     *("ics/component.py", "ics/write.py", "ics/read.py"),
     *("plane/features.py", "plane/incremental.py", "plane/workspace_changes.py"),
     *("plane/webhook.py", "cache/revisions.py"),
@@ -70,6 +70,7 @@ OUTSIDE = {
         *(
             "http.py",
             "plane/client.py",
+            "plane/requests.py",
             "plane/fetch.py",
             "push/session.py",
             "push/collection.py",
@@ -217,7 +218,7 @@ def test_a_breach_is_seen(module: str, source: str) -> None:
         ("feeds/select.py", "from icsfeed.model import Issue\nfrom datetime import datetime"),
         ("plane/client.py", "from icsfeed.plane import decode, rate_limit\nimport httpx, asyncio"),
         ("push/session.py", "from icsfeed.store.store import Store\nfrom icsfeed import __version__"),
-        ("config/schema.py", "from icsfeed.ics.component import CSS3"),
+        ("config/rules.py", "from icsfeed.ics.component import CSS3"),
         ("store/store.py", "from litestar.stores.file import FileStore"),
         ("server/build.py", "import httpx\nfrom icsfeed.plane import client"),
         ("__main__.py", "from icsfeed.cli.commands import main"),

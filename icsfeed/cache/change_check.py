@@ -15,7 +15,7 @@ from icsfeed.cache.lists import PlaneReader
 from icsfeed.cache.resources import Resources
 from icsfeed.errors import PlaneError, Throttled
 from icsfeed.model import Project
-from icsfeed.plane.features import is_refusal
+from icsfeed.plane.features import ASK_AGAIN, is_refusal
 from icsfeed.plane.incremental import IssueList, WorkspaceRows
 from icsfeed.plane.workspace_changes import Baseline, baseline, changed, is_nothing_lost
 
@@ -94,21 +94,17 @@ class ChangeCheck:
         except Throttled:
             raise
         except PlaneError as error:
-            self._failed(error)
+            # Whatever is wrong with the list: projects can be read without it for a while.
+            is_refused = is_refusal(error)
+            if not is_refused:
+                log.warning("workspace %s: %s; reading each project separately", self._name, error)
+            again = ASK_AGAIN if is_refused else AFTER_FAILURE
+            self._features.refused(WORKSPACE_ISSUES, self._clock(), again)
+            self._baseline, self._lists, self._confirmed = None, {}, 0
             return
         self._features.answered(WORKSPACE_ISSUES)
         self._resources.ttls["issues"].reads += 1
         self._confirm_unchanged(found, began)
-
-    def _failed(self, error: PlaneError) -> None:
-        """Leave the list alone for a while, whatever is wrong with it: projects can be read without it."""
-        now = self._clock()
-        if is_refusal(error):
-            self._features.refused(WORKSPACE_ISSUES, now)
-        else:
-            log.warning("workspace %s: %s; reading each project by itself", self._name, error)
-            self._features.refused(WORKSPACE_ISSUES, now, AFTER_FAILURE)
-        self._baseline, self._lists, self._confirmed = None, {}, 0
 
     def _confirm_unchanged(self, found: WorkspaceRows | None, began: datetime) -> None:
         """Confirm what has not changed, and let the next check go on from this one."""

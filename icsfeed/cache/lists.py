@@ -107,7 +107,7 @@ LIST_ERRORS = (*PART_ERRORS, NotPlane, ServerError)
 
 SEARCH = "a search by pql"
 """Its name among the `Features`."""
-NO_SEARCH = "this Plane has no search in PQL, which is part of commercial editions: use where instead"
+NO_SEARCH = "this Plane has no search in PQL, which only commercial editions have: use where instead"
 NO_PQL = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 """How Plane answers to a text that is no PQL."""
 
@@ -172,7 +172,7 @@ class OptionalLists:
         """Log an error once for each list, until it is over: most projects have the same."""
         list_ = name.partition(" of ")[0]
         if not any(noted.partition(" of ")[0] == list_ for noted in self._errors):
-            log.warning("workspace %s: %s; keeping what was read of them before", self._name, error)
+            log.warning("workspace %s: %s; keeping what was last read of them", self._name, error)
         self._errors[name] = error
 
 

@@ -246,8 +246,16 @@ class Persistence:
             is_same = times is not None and times.kept == self._digests.get(project.id)
             if not is_same or self._is_changed(project):
                 is_same = await self._load_snapshot(project, times, is_empty=is_empty)
-            if is_same and times is not None:
-                self._confirm(project, times)
+            if not is_same or times is None:
+                return
+            self._resources.restored.discard(project.id)
+            for name, part in self._resources.parts(project):
+                if name in times.at:
+                    part.confirm(times.at[name])
+            known, read_at = self._resources.issue_lists.get(project.id), self._resources.read_at(project)
+            if known is not None and read_at is not None:
+                whole_at = max(known.whole_at, times.whole_at)
+                self._resources.issue_lists[project.id] = replace(known, read_at=read_at, whole_at=whole_at)
 
     async def _load_snapshot(self, project: Project, times: ReadTimes | None, *, is_empty: bool) -> bool:
         """Load a project's snapshot; return whether `times` belong to it.
@@ -312,16 +320,6 @@ class Persistence:
             read_at = at.get(name, None if name in OPTIONAL else otherwise)
             if read_at is not None:
                 part.merge(value, read_at)
-
-    def _confirm(self, project: Project, times: ReadTimes) -> None:
-        self._resources.restored.discard(project.id)
-        for name, part in self._resources.parts(project):
-            if name in times.at:
-                part.confirm(times.at[name])
-        known, read_at = self._resources.issue_lists.get(project.id), self._resources.read_at(project)
-        if known is not None and read_at is not None:
-            whole_at = max(known.whole_at, times.whole_at)
-            self._resources.issue_lists[project.id] = replace(known, read_at=read_at, whole_at=whole_at)
 
     async def load_budget(self) -> None:
         """Load what this process, or another, knew of the key's request budget."""

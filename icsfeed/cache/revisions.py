@@ -182,13 +182,13 @@ def with_revised_periods(
     old: Mapping[str, Period], new: Mapping[str, Period], now: datetime
 ) -> Mapping[str, Period]:
     """Return releases or initiatives as they were read now, each with its revision as `updated`."""
-    return {**new, **{id_: _revised(old[id_], period, now) for id_, period in new.items() if id_ in old}}
-
-
-def _revised(old: Period, new: Period, now: datetime) -> Period:
-    changed = replace(old, updated=new.updated) != new
-    times = dict(_revision(old, new, None, now, changed=changed))
-    return replace(new, updated=times.get(new.id, new.updated))
+    revised = dict(new)
+    for id_, period in new.items():
+        if id_ in old:
+            changed = replace(old[id_], updated=period.updated) != period
+            times = dict(_revision(old[id_], period, None, now, changed=changed))
+            revised[id_] = replace(period, updated=times.get(id_, period.updated))
+    return revised
 
 
 def styled_since(old: History | None, style: str, now: datetime) -> datetime | None:

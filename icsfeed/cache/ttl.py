@@ -88,15 +88,16 @@ class CachedValue(Generic[T]):
         """
         if self.is_fresh and self.value is not None:
             return self.value
-        result: T = await self._ttl.under_way.result(self, lambda: self._refresh(read))
-        return result
 
-    async def _refresh(self, read: Callable[[], Awaitable[T]]) -> T:
-        # What changes while it is read may be missing from it: it is as old as the start of the read.
-        started = self._ttl.clock()
-        value = self._set(await read(), started, self._ttl.seconds * self._ttl.stretch)
-        self._ttl.reads += 1
-        return value
+        async def refresh() -> T:
+            # What changes while it is read may be missing from it: it is as old as the start of the read.
+            started = self._ttl.clock()
+            value = self._set(await read(), started, self._ttl.seconds * self._ttl.stretch)
+            self._ttl.reads += 1
+            return value
+
+        result: T = await self._ttl.under_way.result(self, refresh)
+        return result
 
     def merge(self, value: T, read_at: datetime) -> None:
         """Take a value that was read elsewhere at that time, unless ours is as new."""

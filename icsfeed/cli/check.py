@@ -83,7 +83,7 @@ def check_config(config: Config) -> Iterator[Finding]:
     proxy = config.auth_proxy
     if proxy is not None and proxy.secret is None:
         text = (
-            f"has no secret: anybody who can reach this port from {', '.join(proxy.networks)} can put any "
+            f"has no secret: anyone who can reach this port from {', '.join(proxy.networks)} can put any "
             f"e-mail address into {proxy.header}; set a secret, and let the proxy drop that header from "
             "requests"
         )
@@ -156,9 +156,9 @@ async def _abilities(workspace: Workspace, project: Project) -> list[str]:
     """Return what Plane allows, and what it can do that not every edition can."""
     found = await workspace.plane.abilities(project)
     # What other programs have used within the last minute is not in it.
-    limit = f"its rate limit leaves {workspace.budget.limit} requests a minute"
-    texts = [f"allows pages of {found.page_rows} rows; {limit}"]
-    for can, words in ((True, "can do"), (False, "cannot do"), (None, "did not say whether it can do")):
+    limit = f"{workspace.budget.limit} requests a minute"
+    texts = [f"Plane allows pages of {found.page_rows} rows and {limit}"]
+    for can, words in ((True, "has"), (False, "does not have"), (None, "did not say whether it has")):
         names = [name for name, value in found.can.items() if value is can]
         texts += [f"this Plane {words}: {', '.join(names)}"] * bool(names)
     return texts
@@ -208,7 +208,7 @@ async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     resources = service.workspaces[service.workspace_of(feed)].resources
     for missing in sorted(needs(feed, Query()).lists):
         if refusal := resources.list_error(missing):
-            yield Finding("warning", about, f"needs {missing}, which Plane does not give: {refusal}")
+            yield Finding("warning", about, f"needs {missing}, which Plane does not provide: {refusal}")
     for unknown in unknown_names(feed, view):
         yield Finding("warning", about, f"its filter names an unknown {unknown}")
     if not calendar.count:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @config_option
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
 @click.option(
-    "--query", default="", metavar="QUERY", help="Narrow it, as in a URL: 'priority=urgent&days=14'."
+    "--query", default="", metavar="QUERY", help="Filter it, as in a URL: 'priority=urgent&days=14'."
 )
 def render(feed: str, config_path: str | None, output: str | None, query: str) -> None:
     """Read Plane once and print the calendar FEED."""
@@ -76,7 +76,7 @@ def export(folder: str, config_path: str | None, links: bool, as_json: bool) -> 
 
     A file in DIR is replaced atomically, and only if its feed has changed; its modification time is the
     feed's Last-Modified. If a feed cannot be rendered, its file stays and the exit code is 4. Files of
-    removed feeds are deleted if an export has written them. Without --links everybody who can read DIR can
+    removed feeds are deleted if an export has written them. Without --links anyone who can read DIR can
     read every feed.
     """
     from pathlib import Path
@@ -112,7 +112,7 @@ def urls(feed: str | None, config_path: str | None, as_json: bool) -> None:
     """Print the links of all feeds, or of FEED.
 
     Each feed and each of its subscribers has three: the calendar for apps (ics), a page for people (page),
-    and one for frames (embed). Everybody who has a link can read the feed. Automatic feeds are listed if
+    and one for frames (embed). Anyone who has a link can read the feed. Automatic feeds are listed if
     Plane answers.
     """
     from icsfeed.config.schema import NO_FEEDS

@@ -97,7 +97,7 @@ def serve(config_path: str | None, host: str, port: int, uds: str | None) -> Non
 @click.argument("address", required=False, metavar="[URL]")
 @click.option(
     "--url",
-    help=f"The same as URL. Default: the address of the server on this machine, else {DEFAULT_URL}.",
+    help=f"The same as URL. Default: the address of the server on this machine, or {DEFAULT_URL}.",
 )
 @click.option("--live", is_flag=True, help="Only ask whether it answers, for health checks.")
 @json_option

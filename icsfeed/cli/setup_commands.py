@@ -50,8 +50,8 @@ def check(config_path: str | None, as_json: bool) -> None:
     """Try everything for real, and say what to do.
 
     The configuration, each workspace, feed and target, and the store. The exit code is 0 if there is no
-    error (warnings do not count), else that of the first error. Stores what it reads from Plane, for a server
-    that is started afterwards.
+    error (warnings do not count), otherwise that of the first error. Stores what it reads from Plane, for a
+    server that is started afterwards.
     """
     from icsfeed.cli.check import Finding, check_store, first_error
     from icsfeed.cli.check import check as check_service

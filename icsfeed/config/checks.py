@@ -124,9 +124,8 @@ def _content_rows(feed: Feed) -> Iterator[Row]:
     digest = "cannot be combined with details: busy, which hides what is done"
     wide = sorted({*feed.include} & {"releases", "initiatives"})
     yield not feed.include, "include", "is empty: list issues, cycles or modules"
-    text = (
-        f"holds {' and '.join(wide)}, which are of the whole workspace: set everything: true, or remove them"
-    )
+    names = " and ".join(wide)
+    text = f"contains {names}, which belong to the whole workspace: set everything: true, or remove them"
     yield wide and not feed.everything, f"include {' '.join(SCOPES)}", text
     yield not_issues, "include component", "must be issues: component is vtodo"
     yield revealing, "overdue_digest details", digest

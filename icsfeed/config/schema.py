@@ -4,24 +4,38 @@ config/file.py turns YAML, the environment and secret files into plain data, and
 that into a `Config`, or a list of every problem in it.
 
 To add a key: declare it here, document it in feeds.example.yaml, check what it is combined with in
-config/checks.py. The words of a `_rule` end the sentence "must be ..." of a problem, and describe the key in
-the JSON schema.
+config/checks.py. What a single value must be is in config/rules.py, for addresses here.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from ipaddress import ip_network
-from string import Formatter
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
+from icsfeed.config.rules import (
+    Color,
+    Count,
+    FeedMark,
+    FeedName,
+    HeaderName,
+    Length,
+    Name,
+    Network,
+    Pql,
+    Ratio,
+    Refresh,
+    Reminder,
+    Revision,
+    SecretText,
+    Slug,
+    Template,
+    Ttl,
+    rule,
+)
 from icsfeed.config.values import Alarm as Alarm
 from icsfeed.config.values import Duration as Duration
 from icsfeed.config.values import Secret as Secret
-from icsfeed.errors import InvalidValue, did_you_mean
 from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
-from icsfeed.ics.component import CSS3
 from icsfeed.model import Priority
 
 NO_FEEDS = "has no feeds that are active: name some under `feeds:`, or turn on `auto:`"
@@ -34,117 +48,41 @@ Included: TypeAlias = Literal["issues", "cycles", "modules", "milestones", "rele
 Category: TypeAlias = Literal["labels", "project", "state", "priority", "type"]
 Language: TypeAlias = Literal["en", "de"]
 
-SUMMARY_FIELDS = ("name", "sequence_id", "key", "project", "state", "priority", "type")
 SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
+
 # The patterns are in the JSON schema too, for editors. hosts.py checks what they cannot express.
 _PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
 _HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"  # hosts.py checks what is beyond ASCII
 _ORIGIN = rf"[Hh][Tt][Tt][Pp][Ss]?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
-_LINE = r"[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
 _ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
-
-
-def _rule(words: str, pattern: str | None = None, tidy: Callable[[Any], object] | None = None) -> Meta:
-    """Return a rule. `pattern` must match the whole text; `tidy` normalizes it, or raises.
-
-    InvalidValue is explained to people, ValueError by the words alone.
-    """
-    # `$` also matches before a final line break, which no value may have.
-    whole = None if pattern is None else rf"^(?:{pattern})$(?!\n)"
-    return Meta(description=words, pattern=whole, extra={"tidy": tidy} if tidy else None)
-
-
-def color_name(text: str) -> str:
-    """Return the name as CSS3 spells it, in lower case. Raise InvalidValue if it is not one of the 147."""
-    if text.lower() not in CSS3:
-        raise InvalidValue(f"it is none of those{did_you_mean(text, CSS3)}")
-    return text.lower()
-
-
-def at_least(minimum: int, value: Duration) -> Duration:
-    """Return a duration. Raise ValueError if it is shorter than the minimum, in seconds."""
-    if value < minimum:
-        raise ValueError("too short")
-    return value
-
-
-def summary_template(text: str) -> str:
-    """Return a summary template. Raise InvalidValue or ValueError if it does more than name our fields."""
-    # `{name.__class__}`, `{name!r}` and `{name:>99999}` would reach into objects, or make texts of any size.
-    for _, name, form, conversion in Formatter().parse(text):
-        if name is not None and (name not in SUMMARY_FIELDS or form or conversion):
-            raise InvalidValue(f"there is no {{{name}}}{did_you_mean(name, SUMMARY_FIELDS)}")
-    return text
-
-
-Name: TypeAlias = Annotated[str, _rule("a name on one line, no space at its ends", _LINE)]
-Pql: TypeAlias = Annotated[
-    str, _rule("a search as in Plane, of 2000 characters at most", r"\S(?s:.{0,1998}\S)?")
-]
-FeedMark: TypeAlias = Annotated[
-    str, _rule("true, false, or a list of former feeds", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:@[a-z2-7]{12})?")
-]
-Slug: TypeAlias = Annotated[str, _rule("a slug: letters, digits, - and _", "[A-Za-z0-9_-]+")]
-# Links are /feeds/{token}/{name}.ics: a name that begins or ends like these parts would be taken for them.
-FeedName: TypeAlias = Annotated[
-    str,
-    _rule(
-        "1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first; not icsf_* or *.ics, which links need",
-        r"(?![Ii][Cc][Ss][Ff]_)(?!.*\.[Ii][Cc][Ss]$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
-    ),
-]
 _WEB = "an http or https address with a host and without user name, ? and #, such as"
 Url: TypeAlias = Annotated[
     str,
-    _rule(f"{_WEB} https://plane.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
+    rule(f"{_WEB} https://plane.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
 ]
 PublicUrl: TypeAlias = Annotated[
     str,
-    _rule(f"{_WEB} https://cal.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
+    rule(f"{_WEB} https://cal.example.com", _ADDRESS, lambda url: ascii_address(url).rstrip("/")),
 ]
 CalendarUrl: TypeAlias = Annotated[
-    str, _rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
+    str, rule(f"{_WEB} https://dav.example.com/bot/plane/", _ADDRESS, ascii_address)
 ]
 Origin: TypeAlias = Annotated[
     str,
-    _rule(
+    rule(
         "an exact origin such as https://intranet.example.com",
         rf"{_ORIGIN}|\*",
         lambda origin: origin if origin == "*" else ascii_origin(origin),
     ),
 ]
-_FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)
-Template: TypeAlias = Annotated[
-    str, _rule(f"text with no other fields than {_FIELDS}", tidy=summary_template)
-]
 HostName: TypeAlias = Annotated[
     str,
-    _rule(
+    rule(
         "a host name such as cal.example.com or *.example.com",
         rf"(?:\*\.)?{_HOST}",
         lambda name: ascii_host(name).removesuffix("."),
     ),
 ]
-Network: TypeAlias = Annotated[
-    str,
-    _rule(
-        "an IP address or network such as 10.0.0.0/8", tidy=lambda text: str(ip_network(text, strict=False))
-    ),
-]
-HeaderName: TypeAlias = Annotated[
-    str, _rule("the name of a header such as X-Forwarded-Email", "[A-Za-z0-9-]+")
-]
-Color: TypeAlias = Annotated[str, _rule("a CSS3 colour name such as tomato", tidy=color_name)]
-Length: TypeAlias = Annotated[Duration, _rule("a length of time such as 90d, 12h 30m or 15s")]
-Ttl: TypeAlias = Annotated[
-    Duration, _rule("a length of time such as 5m, 1s or more", tidy=partial(at_least, 1))
-]
-Refresh: TypeAlias = Annotated[Duration, _rule("a length of time, 5m or more", tidy=partial(at_least, 300))]
-Reminder: TypeAlias = Annotated[Alarm, _rule("a time from the start of the day such as -PT15H, -P1D or PT9H")]
-SecretText: TypeAlias = Annotated[Secret, _rule("text on one line, not empty")]
-Revision: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1, description="a whole number, 1 or more")]
-Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number, 0 or more")]
-Ratio: TypeAlias = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):

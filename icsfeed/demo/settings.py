@@ -46,7 +46,11 @@ def demo_config(edition: Edition = COMMUNITY) -> Config:
                 color="tomato",
             ),
             "plan": Feed(
-                everything=True, title="Plan", dates="span", include=("issues", "cycles", "modules", *planned)
+                everything=True,
+                title="Plan",
+                dates="span",
+                include=("issues", "cycles", "modules", *planned),
+                categories=("labels", "type") if edition.has_plans else ("labels",),
             ),
             "unassigned": Feed(unassigned=True),
             "tasks": Feed(everything=True, title="Tasks", component="vtodo"),

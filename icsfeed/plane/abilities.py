@@ -13,8 +13,8 @@ Ask: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[bytes]]
 ONE_ROW = {"per_page": "1", "fields": "id"}
 WORK_ITEMS = "work-items/"
 LISTS: Mapping[str, tuple[str, ...]] = {
-    "work items of the whole workspace": (WORK_ITEMS,),
-    "their number": ("work-items/count/", "work-items/count"),
+    "list of all work items": (WORK_ITEMS,),
+    "count of all work items": ("work-items/count/", "work-items/count"),
     "milestones": ("projects/{project}/milestones/",),
     "releases": ("releases/",),
     "initiatives": ("initiatives/",),
@@ -32,7 +32,7 @@ async def abilities(ask: Ask, project: str) -> dict[str, bool | None]:
     `ask` returns the body of an answer in the workspace; `project` is the id of one that the key may read.
     """
     found = {name: await _has_one(ask, paths, project) for name, paths in LISTS.items()}
-    found[PQL] = found["work items of the whole workspace"]
+    found[PQL] = found["list of all work items"]
     if found[PQL]:
         try:
             found[PQL] = await reads_pql(ask)

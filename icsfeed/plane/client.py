@@ -1,11 +1,10 @@
 """Plane's public API, read (v0.22 to v1.3.1; /api/v1/): typed, to the last page, errors as ours.
 
-The client never writes. All requests go through `_get`; fetch.py says what becomes of an answer that is
-not the one wanted, decode.py what the JSON means.
+The client never writes. All requests go through `_get`; requests.py sends them, fetch.py says what becomes of
+an answer that is not the one wanted, decode.py what the JSON means.
 """
 
 import asyncio
-import logging
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -25,7 +24,6 @@ from icsfeed.errors import (
     NotFound,
     NotPlane,
     PlaneError,
-    Throttled,
 )
 from icsfeed.model import (
     Abilities,
@@ -42,10 +40,11 @@ from icsfeed.model import (
 )
 from icsfeed.plane import decode, shapes
 from icsfeed.plane.abilities import abilities, reads_pql
-from icsfeed.plane.fetch import LargeResponseTurn, fetch, give_key, key_of, open_client
+from icsfeed.plane.fetch import LargeResponseTurn, open_client
 from icsfeed.plane.incremental import Rows, WorkspaceRow, WorkspaceRows
 from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows
-from icsfeed.plane.rate_limit import RequestPriority, RequestSlot
+from icsfeed.plane.rate_limit import RequestPriority
+from icsfeed.plane.requests import PlaneRequests
 from icsfeed.plane.shapes import IdRow, IssueRow
 from icsfeed.plane.traits import PlaneTraits
 from icsfeed.text import one_line
@@ -61,8 +60,6 @@ NEWEST_ROWS = 50
 MAX_ATTEMPTS = 3
 """At reading a list whose pages shift while they are read."""
 
-log = logging.getLogger("icsfeed.plane")
-
 
 class PlaneClient:
     """Reads one workspace. Every method raises PlaneError, and nothing else, when Plane does not give it.
@@ -70,8 +67,7 @@ class PlaneClient:
     `client` comes from `open_client` and carries the key. Methods may run at the same time. Their
     requests wait for the budget given to `on`; `wait_if_throttled`: also when Plane has refused one with 429.
     `read_key` returns the key as it is now in its file (None: it cannot be read), for when the one in use
-    is refused. `large`: held while a large answer is in memory; clients may share it. `answers` counts
-    requests by `ok` or the kind of the error.
+    is refused. `large`: held while a large answer is in memory; clients may share it.
     """
 
     def __init__(
@@ -87,12 +83,8 @@ class PlaneClient:
         self._host = base_url.rstrip("/")
         self._shown = re.sub(r"//[^/@]*@", "//", self._host)
         self._slug = slug
-        self._client = client
-        self._priority: RequestPriority | None = None
-        self._wait_if_throttled = wait_if_throttled
-        self._read_key = read_key
+        self._requests = PlaneRequests(client, wait_if_throttled=wait_if_throttled, read_key=read_key)
         self._traits = PlaneTraits(large=large or asyncio.Lock())
-        self.answers: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"PlaneClient({self._shown!r}, {self._slug!r})"
@@ -100,8 +92,13 @@ class PlaneClient:
     def on(self, priority: RequestPriority) -> "PlaneClient":
         """Return the same client, whose requests wait for a budget with this priority."""
         other = copy(self)
-        other._priority = priority
+        other._requests = self._requests.on(priority)
         return other
+
+    @property
+    def answers(self) -> Counter[str]:
+        """How many requests were answered, by `ok` or the kind of the error."""
+        return self._requests.answers
 
     async def projects(self) -> Listing:
         """Read the projects, and which of them are to be read further."""
@@ -169,7 +166,12 @@ class PlaneClient:
         if rows is None:
             return None
         times = [row.updated for row in rows.items]
-        total = rows.total if rows.total is not None else await self._count(what)
+        total = rows.total
+        if total is None:
+            try:
+                total = decode.count(await self._object(self._path("work-items/count/"), what))
+            except shapes.Unreadable as error:
+                raise BadAnswer(what, f"their number is not understood: {error}") from None
         if rows.skipped or times != sorted(times, reverse=True) or (total and not times):
             raise BadAnswer(what, "the list is not in the order of updated_at, or its rows lack a field")
         return WorkspaceRows(tuple(rows.items), total)
@@ -184,12 +186,6 @@ class PlaneClient:
     async def is_searched(self) -> bool:
         """Return whether the list of the workspace's issues follows `pql`."""
         return await reads_pql(self._ask)
-
-    async def _count(self, what: str) -> int:
-        try:
-            return decode.count(await self._object(self._path("work-items/count/"), what))
-        except shapes.Unreadable as error:
-            raise BadAnswer(what, f"their number is not understood: {error}") from None
 
     async def states(self, project: Project) -> tuple[State, ...]:
         """Read the workflow states of a project; triage states are not among them."""
@@ -273,7 +269,7 @@ class PlaneClient:
     async def version(self) -> str | None:
         """Read Plane's edition and version, such as `Community v1.3.1`; None where it does not say."""
         try:
-            return decode.version(await self._object("instances/", self._what("Plane's version")))
+            return decode.version(await self._object("instances/", f"the version of Plane at {self._shown}"))
         except (NotFound, NoAccess, KeyRefused, NotPlane, BadAnswer):
             return None
 
@@ -317,42 +313,7 @@ class PlaneClient:
         self, path: str, parameters: Mapping[str, str], what: str, turn: LargeResponseTurn | None = None
     ) -> bytes:
         """Return the body of one answer. Every request is made here."""
-        url = f"{self._host}/api/{path}"
-        while True:
-            sent = key_of(self._client)
-            try:
-                if self._priority is None:
-                    return await self._fetch(url, parameters, what, turn)
-                async with self._priority.request() as slot:
-                    return await self._fetch(url, parameters, what, turn, slot)
-            except Throttled as error:
-                if not self._wait_if_throttled or self._priority is None:
-                    raise
-                log.warning("%s; waiting", error)
-            except KeyRefused:
-                # The key's file may have been replaced since: another request may have noticed already.
-                if key_of(self._client) == sent and self._read_key is not None:
-                    key = await asyncio.to_thread(self._read_key)
-                    if key:
-                        give_key(self._client, key)
-                if key_of(self._client) == sent:
-                    raise
-
-    async def _fetch(
-        self,
-        url: str,
-        parameters: Mapping[str, str],
-        what: str,
-        turn: LargeResponseTurn | None,
-        slot: RequestSlot | None = None,
-    ) -> bytes:
-        try:
-            body = await fetch(self._client, url, parameters, what, slot, turn=turn)
-        except PlaneError as error:
-            self.answers[error.kind] += 1
-            raise
-        self.answers["ok"] += 1
-        return body
+        return await self._requests.get(f"{self._host}/api/{path}", parameters, what, turn)
 
     def _what(self, thing: str) -> str:
         """Say what is read, for messages: never the key, nor a password in the address."""

@@ -1,7 +1,7 @@
 """Which of the lists that not every edition has this Plane has: found out by asking.
 
-No document says it for sure, and it changes with the plan and the key. So whoever needs such a list asks
-for it, and after a refusal asks again a day later.
+No document says it for sure, and it changes with the plan and the key. What needs such a list asks for
+it, and after a refusal again a day later.
 """
 
 from datetime import datetime, timedelta

@@ -39,7 +39,7 @@ class ListResource(NamedTuple, Generic[T]):
     def is_of_members(self) -> bool:
         """Whether these are members: Community sends them as a bare array, in one piece, with all fields.
 
-        Never without any: whoever may read the members is one.
+        Never without any: anyone who may read the members is one.
         """
         return self.path.endswith("/members/")
 
@@ -210,7 +210,12 @@ class ListReader:
                 page, request = await self._differently(wanted, rows, request, refusal)
             traits.refused.discard(wanted.key)
             if page.more and MIN_PAGE_ROWS <= rows.count < request.size:
-                self._was_cut(page, rows.count, request.size)
+                # Plane sends fewer rows than were asked for, and does not say that it does.
+                is_new = traits.per_page == MAX_PAGE_ROWS
+                traits.per_page = min(traits.per_page, rows.count)
+                # Where its cursor still counts in pages of that size, the rows between would be missed.
+                if is_new and _size_in(page.next_cursor) == request.size:
+                    raise _SmallerPages
             return page, request
 
     async def _differently(
@@ -237,17 +242,6 @@ class ListReader:
             return page, taken
         self._traits.refused.add(wanted.key)
         raise refusal
-
-    def _was_cut(self, page: _PageResult, count: int, size: int) -> None:
-        """Remember that Plane sends fewer rows than were asked for, and does not say that it does.
-
-        Raises _SmallerPages where its cursor still counts in pages of the size that was asked for: the rows
-        between would be missed.
-        """
-        is_new = self._traits.per_page == MAX_PAGE_ROWS
-        self._traits.per_page = min(self._traits.per_page, count)
-        if is_new and _size_in(page.next_cursor) == size:
-            raise _SmallerPages
 
     async def _page(
         self, wanted: ListResource[T], rows: ListRows[T], request: ListRequest, cursor: str = ""

@@ -1,6 +1,6 @@
 """The HTTP server: its routes, errors, start and stop. Everything it needs is passed to `create_app`."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
@@ -66,11 +66,13 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         "memberships": Memberships(service, server.timer, server.clock),
         "webhooks": Webhooks(config.workspaces, watches, server.clock, server.deliveries),
     }
+    exposed = ["ETag", "Last-Modified"]
+    cors = CORSConfig(allow_origins=list(config.cors), allow_methods=["GET"], expose_headers=exposed)
     app = Litestar(
         ROUTES,
         dependencies={name: _constant(value) for name, value in dependencies.items()},
         exception_handlers=ERROR_HANDLERS,  # type: ignore[arg-type]
-        cors_config=_cors(config.cors),
+        cors_config=cors if config.cors else None,
         lifespan=[lifespan],
         openapi_config=openapi_config(),
         logging_config=None,  # litestar's prints the URLs that httpx asks for
@@ -86,10 +88,3 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
 
 def _constant(value: object) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
-
-
-def _cors(origins: Sequence[str]) -> CORSConfig | None:
-    if not origins:
-        return None
-    exposed = ["ETag", "Last-Modified"]
-    return CORSConfig(allow_origins=list(origins), allow_methods=["GET"], expose_headers=exposed)

@@ -62,9 +62,9 @@ async def test_all_is_well_with_the_sample() -> None:
         "workspace demo: projects: OPS, PROP, WEB",
         "workspace demo: members: 5 (anna@example.com, ben@example.com, clara@example.com, "
         "dan@example.com, eva@example.com)",
-        "workspace demo: allows pages of 1000 rows; its rate limit leaves 1000000 requests a minute",
-        "workspace demo: this Plane cannot do: work items of the whole workspace, their number, milestones, "
-        "releases, initiatives, work item types, PQL",
+        "workspace demo: Plane allows pages of 1000 rows and 1000000 requests a minute",
+        "workspace demo: this Plane does not have: list of all work items, count of all work items, "
+        "milestones, releases, initiatives, work item types, PQL",
     ]
     everything = next(line for line in lines if line.startswith("feed everything"))
     assert everything.startswith("feed everything: 37 items, ")
@@ -287,11 +287,11 @@ async def _of_workspace(world: World) -> list[Finding]:
 
 async def _can(**options: Any) -> list[str]:
     async with serving(_config(), **options) as world:
-        return [finding.text for finding in await _of_workspace(world) if "Plane " in finding.text]
+        return [finding.text for finding in await _of_workspace(world) if "this Plane " in finding.text]
 
 
 EVERYTHING = (
-    "this Plane can do: work items of the whole workspace, their number, milestones, releases, "
+    "this Plane has: list of all work items, count of all work items, milestones, releases, "
     "initiatives, work item types, PQL"
 )
 
@@ -304,7 +304,7 @@ async def test_what_commercial_can_do_is_named_after_asking_once_for_each() -> N
         assert len(world.faults.requests) - before == 7
     assert texts[0] == f"Plane Commercial {COMMERCIAL.release} accepts the key of anna"
     assert texts[-2:] == [
-        "allows pages of 100 rows; its rate limit leaves 1000000 requests a minute",
+        "Plane allows pages of 100 rows and 1000000 requests a minute",
         EVERYTHING,
     ]
 
@@ -312,13 +312,13 @@ async def test_what_commercial_can_do_is_named_after_asking_once_for_each() -> N
 @pytest.mark.parametrize("status", [402, 403, 404])
 async def test_what_a_plan_lacks_is_named(status: int) -> None:
     variant = Variant(lacks={"milestones": status, "releases": status}, type_path="issue-types")
-    _, can, cannot = await _can(edition=COMMERCIAL, variant=variant)
+    can, cannot = await _can(edition=COMMERCIAL, variant=variant)
     assert can == EVERYTHING.replace("milestones, releases, ", "")
-    assert cannot == "this Plane cannot do: milestones, releases"
+    assert cannot == "this Plane does not have: milestones, releases"
 
 
 async def test_a_plane_that_ignores_pql_cannot_do_it() -> None:
-    assert "this Plane cannot do: PQL" in await _can(edition=replace(COMMERCIAL, searches=False))
+    assert "this Plane does not have: PQL" in await _can(edition=replace(COMMERCIAL, searches=False))
 
 
 @pytest.mark.parametrize("fault", [f.server_error(), f.refused(), f.wrong_type(), f.answering(200, b"{}")])

@@ -332,12 +332,12 @@ CHECKS: list[tuple[object, str, str]] = [
     (
         feed(include=["issues", "releases"]),
         "feeds.f.include",
-        "holds releases, which are of the whole workspace",
+        "contains releases, which belong to the whole workspace",
     ),
     (
         feed(include=["releases", "initiatives"]),
         "feeds.f.include",
-        "holds initiatives and releases, which are",
+        "contains initiatives and releases, which belong",
     ),
     (
         whole(

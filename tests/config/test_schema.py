@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from icsfeed.config.rules import color_name
 from icsfeed.config.schema import (
     Auto,
     Config,
@@ -15,7 +16,6 @@ from icsfeed.config.schema import (
     PushTarget,
     Secret,
     WorkspaceConfig,
-    color_name,
 )
 from icsfeed.config.values import MAX_SECONDS, parse_alarm, parse_duration, secrets_of
 from icsfeed.errors import InvalidValue

@@ -223,7 +223,7 @@ async def test_the_status_names_what_plane_does_not_give() -> None:
         lists = ["initiatives", "milestones", "releases", "types"]
         assert answer.json()["workspaces"][0]["unavailable"] == lists
         page = await world.ask("GET", "/status", accept="text/html", **headers)
-        assert "Not given by Plane" in page.text
+        assert "Not provided by Plane" in page.text
         assert ", ".join(lists) in page.text
 
 

@@ -102,7 +102,7 @@ async def test_where_plane_has_no_search_the_feed_says_so_and_the_others_are_ser
             assert (await world.get("all")).status_code == 200
             world.clock.move(61)
         assert await problems(world) == [
-            "feed found: pql: this Plane has no search in PQL, which is part of commercial editions: "
+            "feed found: pql: this Plane has no search in PQL, which only commercial editions have: "
             "use where instead"
         ]
         assert world.workspace.last_error is None

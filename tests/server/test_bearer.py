@@ -32,9 +32,7 @@ def test_a_server_reads_with_a_token_that_nothing_shows_and_that_may_be_renewed(
         )
         checked = run("check", cwd=tmp_path)
         assert checked.returncode == 0, checked.stdout
-        assert "allows pages of 100 rows; its rate limit leaves 300 requests a minute" in " ".join(
-            checked.stdout.split()
-        )
+        assert "Plane allows pages of 100 rows and 300 requests a minute" in " ".join(checked.stdout.split())
         with running("serve", "--port", "0", cwd=tmp_path) as process:
             url = line_with(process, "listening on").split()[-1]
             before = httpx.get(f"{url}/feeds/all.ics", timeout=30)

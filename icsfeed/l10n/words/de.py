@@ -259,7 +259,7 @@ WORDS = {
     "status budget": "Verbleibende Anfragen in dieser Minute",
     "status of limit": "{left} von {limit}",
     "status error": "Letzter Fehler",
-    "status unavailable": "Gibt Plane nicht her",
+    "status unavailable": "Nicht in Plane vorhanden",
     "status webhook": "Letzter Webhook",
     "status queue": "In der Warteschlange",
     "status never": "nie",

@@ -251,7 +251,7 @@ WORDS = {
     "status budget": "Requests left this minute",
     "status of limit": "{left} of {limit}",
     "status error": "Last error",
-    "status unavailable": "Not given by Plane",
+    "status unavailable": "Not provided by Plane",
     "status webhook": "Last webhook",
     "status queue": "In the queue",
     "status never": "never",

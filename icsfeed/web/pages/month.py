@@ -8,6 +8,8 @@ from msgspec import Struct
 from icsfeed.web.pages.items import RANK, PageItem
 
 DAY = timedelta(days=1)
+LONG_PERIODS = ("cycle", "module", "initiative")
+"""They last for weeks or months, and must not take the lanes from what is due."""
 MIN_LISTED = 3
 """Entries of a list behind `+n more`; with fewer it is not worth opening."""
 
@@ -108,8 +110,9 @@ def _clipped(items: Iterable[PageItem], start: date, end: date) -> list[tuple[in
     ]
 
     def order(bar: tuple[int, int, PageItem]) -> tuple[object, ...]:
-        """Put earlier ones first, then longer ones, what is still to do, and what is urgent."""
+        """Put long periods last; and earlier ones, longer ones, what is to do, and what is urgent first."""
         first, last, item = bar
-        return (first, first - last, item.done, RANK[item.priority], item.order)
+        is_long = item.kind in LONG_PERIODS
+        return (is_long, first, first - last, item.done, RANK[item.priority], item.order)
 
     return sorted(clipped, key=order)

@@ -16,7 +16,7 @@ from msgspec import to_builtins
 
 from icsfeed.doctor.clients import LARGE
 from icsfeed.feeds.rendered import NEVER_CHANGED
-from icsfeed.push.report import RESULT_NAMES, LastRun
+from icsfeed.push.report import RESULT_NAMES
 from icsfeed.web.client_address import client_of
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
 from icsfeed.web.pages.render import page_answer, page_request, wants_html
@@ -143,27 +143,27 @@ async def sync_status(site: NamedDependency[Site]) -> Response[Any]:
         "events_processed": last.issues,
         "errors": list(last.errors),
     }
+    pushed = {
+        name: run
+        and {
+            "timestamp": timestamp(run.at),
+            "duration_seconds": round(run.report.seconds, 3),
+            "status": "success" if run.report.is_good else "error",
+            **{word: run.report.counts.get(word, 0) for word in RESULT_NAMES},
+            "failed": len(run.report.failures),
+            # Without the addresses, which stay in the log.
+            "errors": list(run.report.problems),
+        }
+        for name, run in pushes.last.items()
+    }
     body = {
         "status": sync_state(site),
         "last_sync": last_sync,
         "next_sync": timestamp(upcoming) if upcoming else None,
         "queue_length": pushes.queued + sum(map(site.queue_length, workspaces)),
-        "push": {name: run and _run_of(run) for name, run in pushes.last.items()},
+        "push": pushed,
     }
     return Response(body, headers=NEVER_STORED)
-
-
-def _run_of(run: LastRun) -> dict[str, Any]:
-    """Return a target's last run as JSON, without the addresses in it."""
-    report = run.report
-    return {
-        "timestamp": timestamp(run.at),
-        "duration_seconds": round(report.seconds, 3),
-        "status": "success" if report.is_good else "error",
-        **{word: report.counts.get(word, 0) for word in RESULT_NAMES},
-        "failed": len(report.failures),
-        "errors": list(report.problems),
-    }
 
 
 @get(

@@ -35,7 +35,7 @@ class ProjectReport(Struct, frozen=True):
 class WorkspaceReport(Struct, frozen=True):
     """A workspace and the budget of its key: requests a minute, and those left now (None: not known).
 
-    `unavailable`: the lists that its feeds need and Plane does not give.
+    `unavailable`: the lists that its feeds need and Plane does not provide.
     """
 
     name: str

@@ -80,6 +80,16 @@ def test_what_is_to_do_and_urgent_gets_the_lanes() -> None:
     assert [hidden.title for hidden in row[0].more] == ["done"]
 
 
+def test_long_periods_do_not_take_the_lanes_from_what_is_due() -> None:
+    periods = [item(-90, 90, title=kind, kind=kind) for kind in ("cycle", "module", "initiative")]
+    due = [item(3, title=kind, kind=kind) for kind in ("issue", "milestone", "release")]
+    row = week([*periods, *due], MONDAY, 3)
+    assert {bar.item.title for bar in row[3].bars} == {"issue", "milestone", "release"}
+    assert {hidden.title for hidden in row[3].more} == {"cycle", "module", "initiative"}
+    with_room = {(day, lane, days) for day, lane, days, _ in drawn(week([*periods, item(3)], MONDAY, 3))}
+    assert with_room == {(3, 0, 1), (0, 1, 7), (0, 2, 7)}
+
+
 spans = st.tuples(st.integers(-10, 16), st.integers(0, 12)).map(lambda pair: item(pair[0], sum(pair)))
 
 
