@@ -15,7 +15,7 @@ MODULES = sorted(file.relative_to(ROOT).as_posix() for file in ROOT.rglob("*.py"
 
 LAYERS = (
     ("icsfeed",),
-    ("l10n", "config", "ics"),
+    ("l10n", "config", "ics", "dav"),
     ("plane", "store"),
     ("cache",),
     ("feeds",),
@@ -36,7 +36,7 @@ PURE = (
     *("errors.py", "model.py", "text.py", "html_text.py", "hosts.py", "http_headers.py"),
     *("l10n/words/__init__.py", "l10n/words/en.py", "l10n/words/de.py"),
     *("config/schema.py", "config/values.py", "config/checks.py", "config/decode.py", "config/scope.py"),
-    *("ics/component.py", "ics/write.py", "ics/read.py"),
+    *("ics/component.py", "ics/write.py", "ics/read.py", "dav/names.py", "dav/tree.py"),
     *("plane/incremental.py", "plane/webhook.py", "cache/revisions.py"),
     *("feeds/query.py", "feeds/filters.py", "feeds/select.py", "feeds/mapping.py"),
     *("feeds/calendar.py", "feeds/rendered.py", "feeds/links.py"),
