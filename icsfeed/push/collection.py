@@ -181,10 +181,10 @@ class Collection:
         if may_be_absent and not await self._exists():
             return no_calendar(self.url)
         # Only the names of WebDAV and CalDAV help; servers add elements of their own.
-        names = sorted(
+        unmet = sorted(
             tag.rpartition("}")[2] for tag in preconditions if tag.startswith((names.DAV, names.CALDAV))
         )
-        return _error_by_status(status, names, path, self.url, details)
+        return _error_by_status(status, unmet, path, self.url, details)
 
     async def _exists(self) -> bool:
         answer = await find_properties(self._server, self.url, f"the check of {self.url}", names.TYPE)

@@ -13,7 +13,16 @@ from msgspec.structs import replace
 
 from icsfeed.cache.revisions import History, styled_since
 from icsfeed.feeds.mapping import Style
-from icsfeed.feeds.rendered import PIECE, Rendered, RenderedIssues, digest, parts, render, render_dated
+from icsfeed.feeds.rendered import (
+    PIECE,
+    Rendered,
+    RenderedComponent,
+    RenderedIssues,
+    digest,
+    parts,
+    render,
+    render_dated,
+)
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import CLOSING, Header, write
 
