@@ -116,6 +116,16 @@ class Links:
             return None
         return Grant(subscriber, subscriber in feed.revoked)
 
+    def of_subscriber(self, subscriber: str, token: str) -> tuple[str, ...]:
+        """Return all feeds of a subscriber who has the token of one of them; none where it is not theirs.
+
+        The token of a link that was revoked opens nothing.
+        """
+        names = [name for name, feed in self._config.feeds.items() if subscriber in feed.subscribers]
+        grants = [self.access(name, token) for name in names]
+        is_theirs = any(grant is not None and grant.subscriber == subscriber for grant in grants)
+        return tuple(name for name in names if is_theirs and self._may_be_served(name))
+
     def token(self, name: str, subscriber: str = "", kind: Kind = "feed") -> str | None:
         """Return the token of a feed's link, or of a subscriber's; None for a server without a secret."""
         known = self._all_tokens(kind, name, self._config.feeds.get(name, Feed()))

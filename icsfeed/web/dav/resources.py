@@ -88,8 +88,8 @@ class Account(Struct, frozen=True):
         own = f"{ROOT}{self.user}/"
         if not f"{path}/".startswith(own):
             return None
-        calendar, _, item = path[len(own) :].partition("/")
-        return None if "/" in item else Place(calendar, item)
+        calendar, slash, item = path[len(own) :].partition("/")
+        return None if "/" in item or (slash and not calendar) else Place(calendar, item)
 
     def item(self, calendar: str, href: str) -> str:
         """Return the name of the object of a calendar at a href; empty: it is elsewhere."""
