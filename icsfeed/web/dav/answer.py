@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from xml.etree.ElementTree import Element
 
-from icsfeed.dav.names import DAV, HREF, MULTISTATUS, PROP, PROPSTAT, RESPONSE, STATUS, SYNC_TOKEN
+from icsfeed.dav.names import DAV, HREF, PROP, PROPSTAT, RESPONSE, SYNC_TOKEN
 from icsfeed.dav.tree import element
-from icsfeed.web.dav.errors import DavError
 from icsfeed.web.dav.filters import CalendarFilter, in_octets, in_span
+from icsfeed.web.dav.outcomes import NOT_FOUND, OK, DavError, gone, multistatus
 from icsfeed.web.dav.properties import (
     SYNC_URI,
     Found,
@@ -20,9 +20,6 @@ from icsfeed.web.dav.properties import (
 from icsfeed.web.dav.requests import Asked, CalendarQuery, Multiget, SyncRequest
 from icsfeed.web.dav.resources import Account, CalendarObject, DavCalendar
 from icsfeed.web.dav.sync_log import SyncChanges
-
-_OK = element(STATUS, text="HTTP/1.1 200 OK")
-_MISSING = element(STATUS, text="HTTP/1.1 404 Not Found")
 
 
 class Writer:
@@ -58,23 +55,13 @@ class Writer:
     def _propstats(self, properties: Found) -> Iterator[Element]:
         shows_missing = bool(properties.missing) and not self._minimal
         if properties.values or not shows_missing:
-            yield element(PROPSTAT, element(PROP, *properties.values), _OK)
+            yield element(PROPSTAT, element(PROP, *properties.values), OK)
         if shows_missing:
             # The objects of a calendar lack the same ones: one element for all.
             if properties.missing not in self._unknown:
                 names = element(PROP, *map(element, properties.missing))
-                self._unknown[properties.missing] = element(PROPSTAT, names, _MISSING)
+                self._unknown[properties.missing] = element(PROPSTAT, names, NOT_FOUND)
             yield self._unknown[properties.missing]
-
-
-def gone(path: str) -> Element:
-    """Return the response about something that is not there."""
-    return element(RESPONSE, element(HREF, text=path), _MISSING)
-
-
-def multistatus(responses: Iterable[Element], *more: Element) -> Element:
-    """Return a multistatus."""
-    return element(MULTISTATUS, *responses, *more)
 
 
 def answer_multiget(account: Account, calendar: DavCalendar, asked: Multiget, writer: Writer) -> Element:

@@ -4,9 +4,8 @@ import logging
 
 from cachetools import LRUCache
 
-from icsfeed.config.schema import Feed
-from icsfeed.errors import BadParameter, FeedError, UnknownFeed
-from icsfeed.feeds.query import Query, narrowed
+from icsfeed.errors import FeedError, UnknownFeed
+from icsfeed.feeds.query import Query
 from icsfeed.feeds.service import FeedService
 from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.single_flight import run_in_thread
@@ -41,7 +40,7 @@ class Calendars:
                 feed = await self._service.feed(name)
             except UnknownFeed:
                 continue
-            names += [name, f"{name}{TASKS}"] if account.tasks and _may_be_tasks(feed) else [name]
+            names += [name, f"{name}{TASKS}"] if account.tasks and feed.component != "vtodo" else [name]
         return names
 
     async def calendar(self, name: str) -> DavCalendar:
@@ -72,14 +71,6 @@ class Calendars:
     async def _kind(self, name: str) -> Kind:
         feed = await self._service.feed(name.removesuffix(TASKS))
         return "VTODO" if feed.component == "vtodo" or name.endswith(TASKS) else "VEVENT"
-
-
-def _may_be_tasks(feed: Feed) -> bool:
-    """Return whether tasks would tell nothing that the feed hides (docs/mapping.md)."""
-    try:
-        return narrowed(feed, _AS_TASKS).component != feed.component
-    except BadParameter:
-        return False
 
 
 class SyncHistory:

@@ -21,10 +21,10 @@ from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import http_date, is_unchanged
 from icsfeed.single_flight import run_in_thread
 from icsfeed.web.access_log import FEED_KEY
-from icsfeed.web.dav.answer import Writer, answer_multiget, answer_query, answer_sync, multistatus
+from icsfeed.web.dav.answer import Writer, answer_multiget, answer_query, answer_sync
 from icsfeed.web.dav.calendars import Calendars, SyncHistory
-from icsfeed.web.dav.errors import DavError, read_only
 from icsfeed.web.dav.login import CHALLENGE, account_of, credentials_of, is_private
+from icsfeed.web.dav.outcomes import DavError, multistatus, read_only
 from icsfeed.web.dav.properties import SYNC_URI, content_type
 from icsfeed.web.dav.requests import Asked, CalendarQuery, Multiget, read_propfind, read_report
 from icsfeed.web.dav.resources import ROOT, TASKS, Account, DavCalendar, Place

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from icsfeed.dav.names import CALDAV
 from icsfeed.ics.read import ContentLine, ParsedComponent, read, unescape
-from icsfeed.web.dav.errors import DavError
+from icsfeed.web.dav.outcomes import DavError
 
 MAX_CONDITIONS = 100
 """Elements of a filter: apps send up to five, and each is asked of every object."""

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from icsfeed.dav.names import CALDAV, DATA, DAV, HREF, MULTIGET, PROP, PROPFIND, QUERY, SYNC, SYNC_TOKEN
 from icsfeed.ics.read import read
-from icsfeed.web.dav.errors import DavError
 from icsfeed.web.dav.filters import CalendarFilter, read_filter
+from icsfeed.web.dav.outcomes import DavError
 
 MAX_HREFS = 10_000
 """Objects in a multiget: vdirsyncer asks for all that it does not have at once."""

@@ -327,7 +327,8 @@ async def test_parts_of_objects(anna: DavClient) -> None:
         "REPORT",
         path,
         '<c:calendar-multiget xmlns="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav"><prop>'
-        f'<c:calendar-data content-type="application/calendar+json"/></prop><href>{href}</href></c:calendar-multiget>',
+        f'<c:calendar-data content-type="application/calendar+json"/></prop><href>{href}</href>'
+        "</c:calendar-multiget>",
     )
     assert other.status_code == 403
     assert b"supported-calendar-data" in other.content

@@ -1,9 +1,13 @@
-"""Refusals of WebDAV requests, each by the precondition that was not met (RFC 4918, 16)."""
+"""How a WebDAV request went: statuses, and preconditions that were not met (RFC 4918, 13 and 16)."""
 
+from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
-from icsfeed.dav.names import DAV, ERROR, HREF
+from icsfeed.dav.names import DAV, ERROR, HREF, MULTISTATUS, RESPONSE, STATUS
 from icsfeed.dav.tree import element, xml_bytes
+
+OK = element(STATUS, text="HTTP/1.1 200 OK")
+NOT_FOUND = element(STATUS, text="HTTP/1.1 404 Not Found")
 
 
 class DavError(Exception):
@@ -25,3 +29,13 @@ def read_only(href: str) -> bytes:
     privilege: Element = element(f"{DAV}privilege", element(f"{DAV}write"))
     resource = element(f"{DAV}resource", element(HREF, text=href), privilege)
     return xml_bytes(element(ERROR, element(f"{DAV}need-privileges", resource)))
+
+
+def gone(path: str) -> Element:
+    """Return the response about something that is not there."""
+    return element(RESPONSE, element(HREF, text=path), NOT_FOUND)
+
+
+def multistatus(responses: Iterable[Element], *more: Element) -> Element:
+    """Return a multistatus."""
+    return element(MULTISTATUS, *responses, *more)
