@@ -46,6 +46,8 @@ PURE = (
     *("doctor/content_rules.py", "doctor/http_rules.py", "web/proxies.py"),
     *("web/pages/items.py", "web/pages/agenda.py", "web/pages/month.py", "web/pages/calendar_view.py"),
     *("web/pages/link_builder.py", "web/pages/parameters.py"),
+    *("web/dav/outcomes.py", "web/dav/resources.py", "web/dav/sync_log.py", "web/dav/filters.py"),
+    *("web/dav/requests.py", "web/dav/properties.py", "web/dav/answer.py"),
 )
 """No await, clock, file, network, randomness or environment, and no import of a module that has any."""
 

@@ -121,10 +121,14 @@ class Links:
 
         The token of a link that was revoked opens nothing.
         """
-        names = [name for name, feed in self._config.feeds.items() if subscriber in feed.subscribers]
-        grants = [self.access(name, token) for name in names]
-        is_theirs = any(grant is not None and grant.subscriber == subscriber for grant in grants)
-        return tuple(name for name in names if is_theirs and self._may_be_served(name))
+        names = [
+            name
+            for name, feed in self._config.feeds.items()
+            if subscriber in feed.subscribers and subscriber not in feed.revoked
+        ]
+        # All are compared: the time taken does not say which one matches.
+        is_theirs = [self.access(name, token) == Grant(subscriber) for name in names]
+        return tuple(name for name in names if any(is_theirs) and self._may_be_served(name))
 
     def token(self, name: str, subscriber: str = "", kind: Kind = "feed") -> str | None:
         """Return the token of a feed's link, or of a subscriber's; None for a server without a secret."""

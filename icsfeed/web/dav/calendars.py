@@ -64,7 +64,7 @@ class Calendars:
         try:
             return await self.calendar(name)
         except FeedError as error:
-            log.warning("%s", error)
+            log.warning("calendar %s: %s", name, error)
             feed = await self._service.feed(name.removesuffix(TASKS))
             return DavCalendar(name, await self._kind(name), feed.title or name)
 
