@@ -96,7 +96,7 @@ def of_calendar(account: Account, calendar: DavCalendar) -> Values:
     def state(name: str, text: str) -> Element | None:
         return element(name, text=text) if calendar.token else None
 
-    def told(name: str, text: str) -> Element | None:
+    def optional(name: str, text: str) -> Element | None:
         return element(name, text=text) if text else None
 
     reports = [element(f"{DAV}supported-report", element(f"{DAV}report", element(one))) for one in REPORTS]
@@ -108,8 +108,10 @@ def of_calendar(account: Account, calendar: DavCalendar) -> Values:
         KINDS: lambda: element(KINDS, element(COMPONENT, attributes={"name": calendar.kind})),
         CTAG: lambda: state(CTAG, calendar.token),
         SYNC_TOKEN: lambda: state(SYNC_TOKEN, SYNC_URI + calendar.token),
-        COLOR: lambda: told(COLOR, calendar.color and f"{calendar.color}FF"),
-        f"{CALDAV}calendar-description": lambda: told(f"{CALDAV}calendar-description", calendar.description),
+        COLOR: lambda: optional(COLOR, calendar.color and f"{calendar.color}FF"),
+        f"{CALDAV}calendar-description": lambda: optional(
+            f"{CALDAV}calendar-description", calendar.description
+        ),
         f"{CALDAV}supported-calendar-data": lambda: element(f"{CALDAV}supported-calendar-data", data),
         f"{CALDAV}supported-collation-set": lambda: element(f"{CALDAV}supported-collation-set", *collations),
         **_shared(account),
