@@ -37,6 +37,7 @@ SYNC_URI = "urn:icsfeed:sync:"
 """A sync-token must be a URI (RFC 6578, 3.2)."""
 
 CTAG = f"{CALENDAR_SERVER}getctag"
+_DESCRIPTION = f"{CALDAV}calendar-description"
 _LENGTH, _MODIFIED = f"{DAV}getcontentlength", f"{DAV}getlastmodified"
 _USUAL = frozenset({TYPE, NAME, ETAG, CONTENT_TYPE, _LENGTH, _MODIFIED})
 """What allprop gives: the rest is only for those who ask for it by name (RFC 4791, 5.2; RFC 6578, 4)."""
