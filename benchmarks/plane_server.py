@@ -2,21 +2,25 @@
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any
 
 import corpus
 import uvicorn
 
 from icsfeed.demo.access import KeyLimits
-from icsfeed.demo.api import create_plane
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from plane.api import create_plane
+from plane.data import changeable
 
 
 def main() -> None:
     port, issues = int(sys.argv[1]), int(sys.argv[2])
     pause = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
-    plane: Any = create_plane(
-        corpus.plane_data(issues), lambda: corpus.NOW, limits=KeyLimits(person=1_000_000)
-    )
+    data = changeable(corpus.plane_data(issues), lambda: corpus.NOW)
+    plane: Any = create_plane(data, limits=KeyLimits(person=1_000_000))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if pause and scope["type"] == "http" and b"per_page=1000" in scope["query_string"]:

@@ -12,6 +12,7 @@ from math import ceil
 from pathlib import Path
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 from simulation import (
     KINDS,
     Counted,
@@ -30,6 +31,7 @@ from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache, Duration, Feed
 from icsfeed.demo.data import DemoProject
+from icsfeed.demo.editions import COMMUNITY, EDITIONS, Edition
 from icsfeed.demo.sample import FILLED
 from icsfeed.feeds.service import FeedService
 from icsfeed.plane.webhook import WebhookChange
@@ -82,9 +84,11 @@ class Results(Struct, frozen=True):
 
     issues: int
     projects: int
+    many: int
     minutes: int
     refreshes: Mapping[str, Refresh]
     periods: Mapping[str, Period]
+    editions: Mapping[str, Period]
 
 
 def refresh(counted: Sequence[Counted], least: int) -> Refresh:
@@ -162,13 +166,15 @@ def _change(data: PlaneData, project: DemoProject, count: int) -> None:
         data.patch_issue(id_, {"name": f"Changed, one of {count}"})
 
 
-async def running(projects: int, minutes: int, *, hooked: bool) -> tuple[Period, Period]:
+async def running(
+    projects: int, minutes: int, *, hooked: bool, edition: Edition = COMMUNITY
+) -> tuple[Period, Period]:
     """A server that keeps itself fresh: its start, and once everything is read a reader of everything and a
     change a minute.
     """
     data = many_projects(projects)
     config = settings(Feed(everything=True), Cache())
-    async with serving(data, config) as (service, wire):
+    async with serving(data, config, edition) as (service, wire):
         watch = BackgroundRefresh(service.workspaces["demo"], config.cache, timer)
         task = asyncio.create_task(watch.run())
         try:
@@ -226,12 +232,36 @@ def _webhook(project: DemoProject) -> WebhookChange:
     return WebhookChange(action="update", resources=frozenset({"issues"}), projects=of)
 
 
-def measure(issues: int, projects: int, minutes: int) -> Results:
+async def refreshed(projects: int, edition: Edition) -> Period:
+    """A refresh of many unchanged projects by a reader, when only their issues are not fresh any more."""
+    week = Duration(7 * 86_400)
+    cache = Cache(projects=week, members=week, states=week, labels=week, cycles=week, modules=week)
+    config = settings(Feed(everything=True), replace(cache, deadline=Duration(3_600)))
+    async with serving(many_projects(projects), config, edition) as (service, wire):
+        for _ in range(3):  # cold, the first check, and all projects once after it
+            await service.rendered("feed")
+            await asyncio.sleep(ALL_STALE_SECONDS)
+        began, counted = timer(), await _read(service, wire)
+        return period(counted, timer() - began)
+
+
+def in_editions(projects: int, minutes: int) -> dict[str, Period]:
+    """Return what many projects on one key cost in each edition: a refresh, and a running server."""
+    found = {}
+    for name, edition in EDITIONS.items():
+        found[f"{name}, unchanged"] = simulated(refreshed(projects, edition))
+        _, found[name] = simulated(running(projects, minutes, hooked=False, edition=edition))
+        _, found[f"{name}, hooks"] = simulated(running(projects, minutes, hooked=True, edition=edition))
+    return found
+
+
+def measure(issues: int, projects: int, many: int, minutes: int) -> Results:
     """Measure everything, each part in a simulation of its own."""
     start, polled = simulated(running(projects, minutes, hooked=False))
     _, hooked = simulated(running(projects, minutes, hooked=True))
     periods = {"start": start, "polled": polled, "webhooks": hooked}
-    return Results(issues, projects, minutes, simulated(one_project(issues)), periods)
+    refreshes, editions = simulated(one_project(issues)), in_editions(many, minutes)
+    return Results(issues, projects, many, minutes, refreshes, periods, editions)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -251,7 +281,7 @@ def refreshes_table(results: Results) -> str:
     return table([head, *rows])
 
 
-def periods_table(results: Results) -> str:
+def periods_table(projects: int, periods: Mapping[str, Period]) -> str:
     more = ("seconds", "budget", "ratio", "busiest minute", "429", "oldest copy")
     rows = (
         (
@@ -259,9 +289,9 @@ def periods_table(results: Results) -> str:
             *(f"{it.ratio:.2f}", str(it.busiest), str(it.refused)),
             "-" if it.oldest is None else f"{it.oldest:.0f} s",
         )
-        for name, it in results.periods.items()
+        for name, it in periods.items()
     )
-    return table([(f"{results.projects} projects", *KINDS, "all", "KB", *more), *rows])
+    return table([(f"{projects} projects", *KINDS, "all", "KB", *more), *rows])
 
 
 def _counts(of: Refresh | Period) -> Iterable[str]:
@@ -276,10 +306,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--issues", type=int, default=10_000, help="issues of the one project (10000)")
     parser.add_argument("--projects", type=int, default=30, help="projects of the running server (30)")
+    parser.add_argument("--many", type=int, default=100, help="projects of each edition (100)")
     parser.add_argument("--minutes", type=int, default=60, help="how long it runs, simulated (60)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     given = parser.parse_args(arguments)
-    results = measure(given.issues, given.projects, given.minutes)
+    results = measure(given.issues, given.projects, given.many, given.minutes)
     if given.json:
         print(json.dumps(to_builtins(results)))
         return
@@ -287,7 +318,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(refreshes_table(results))
     print(f"\nA server of {given.projects} projects; after its start {given.minutes} minutes, each with a")
     print("changed issue and a reader of everything\n")
-    print(periods_table(results))
+    print(periods_table(results.projects, results.periods))
+    print("\nThe same with many projects on each edition, and a refresh when only issues are due\n")
+    print(periods_table(results.many, results.editions))
 
 
 if __name__ == "__main__":

@@ -22,12 +22,12 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Auto, Cache, Config, Feed
 from icsfeed.demo.data import DemoProject
+from icsfeed.demo.editions import COMMUNITY, Edition
 from icsfeed.demo.sample import SPACE
 from icsfeed.demo.settings import demo_config
 from icsfeed.feeds.service import FeedService
 from icsfeed.server.build import opened
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from leaping import START, Simulation  # shared with the tests
 from plane.api import create_plane
@@ -40,7 +40,7 @@ NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 """The beginning of every simulation: a Monday."""
 LATENCY_SECONDS = 0.2
 """From a request to its answer; Plane counts the request halfway."""
-KINDS = ("issues", "ids", "states", "labels", "cycles", "modules", "links", "members", "projects")
+KINDS = ("checks", "issues", "ids", "states", "labels", "cycles", "modules", "links", "members", "projects")
 
 
 def simulated(main: Coroutine[Any, Any, T]) -> T:
@@ -75,8 +75,9 @@ class Counted(NamedTuple):
 class Wire(httpx.AsyncBaseTransport):
     """A transport to the tests' Plane with LATENCY_SECONDS, which records requests."""
 
-    def __init__(self, data: PlaneData) -> None:
-        self._plane = httpx.ASGITransport(create_plane(data, clock))  # type: ignore[arg-type]
+    def __init__(self, data: PlaneData, edition: Edition) -> None:
+        plane = create_plane(data, clock, edition=edition)
+        self._plane = httpx.ASGITransport(plane)  # type: ignore[arg-type]
         self.counted: list[Counted] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -92,6 +93,8 @@ class Wire(httpx.AsyncBaseTransport):
 def kind_of(url: httpx.URL) -> str:
     """Return the kind of a request, one of `KINDS`; the last word of an unknown path."""
     last = url.path.rstrip("/").rpartition("/")[2]
+    if last == "work-items" and "/projects/" not in url.path:
+        return "checks"
     if last in ("work-items", "issues"):
         return "ids" if url.params.get("fields") == "id" else "issues"
     return "links" if last in ("cycle-issues", "module-issues") else last
@@ -130,9 +133,11 @@ def settings(feed: Feed, cache: Cache) -> Config:
 
 
 @asynccontextmanager
-async def serving(data: PlaneData, config: Config) -> AsyncIterator[tuple[FeedService, Wire]]:
+async def serving(
+    data: PlaneData, config: Config, edition: Edition = COMMUNITY
+) -> AsyncIterator[tuple[FeedService, Wire]]:
     """Open the real service over a Plane that serves `data`, with the rate limit of a person's key."""
-    wire = Wire(data)
+    wire = Wire(data, edition)
     async with opened(config, transports={"demo": wire}, clock=clock, timer=timer) as service:
         yield service, wire
 

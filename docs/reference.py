@@ -60,13 +60,20 @@ GROUPS: Mapping[str, str] = {
 """The headings of the configuration keys, by the first part of a key; `""`: all others."""
 
 MEANINGS: Mapping[str, str] = {
-    "workspaces.*.url": "Plane's address, without `/api` and without the workspace.",
+    "workspaces.*.url": "Plane's address, without `/api` and without the workspace. For Plane Cloud "
+    "any of its addresses: `https://app.plane.so`, `https://api.plane.so`, `https://acme.plane.so`, or that "
+    "of a page there; the others and the slug are found from it.",
     "workspaces.*.api_key": "Plane's API key. icsfeed sees what the key's owner sees, and only reads.",
     "workspaces.*.api_key_file": "A file that holds the API key. It is read again when Plane refuses the "
     "key.",
+    "workspaces.*.token": "In place of `api_key`: the token of an OAuth app or of the workspace. Plane Cloud "
+    "and Commercial take it; Community does not.",
+    "workspaces.*.token_file": "A file that holds the token. It is read again when Plane refuses the token.",
     "workspaces.*.ca_file": "A PEM file of certificates to trust in addition to the system's.",
-    "workspaces.*.slug": "The workspace's slug in Plane. Default: the name that the workspace has here.",
-    "workspaces.*.web_url": "The address of Plane's web pages, for links back to issues. Default: `url`.",
+    "workspaces.*.slug": "The workspace's slug in Plane. Default: the one in `url`, or the name that the "
+    "workspace has here.",
+    "workspaces.*.web_url": "The address of Plane's web pages, for links back to issues. Default: `url`, or "
+    "the web app of Plane Cloud.",
     "workspaces.*.active": "`false`: the workspace is not read, and its feeds answer 404.",
     "workspaces.*.title": "The workspace's name for people, and the title of feeds over several projects. "
     "Default: the name that the workspace has here.",
@@ -120,11 +127,14 @@ MEANINGS: Mapping[str, str] = {
     "feeds.*.where.not.parent": "Excludes issues below one of these.",
     "feeds.*.where.not.title": "Excludes issues whose title contains one of these texts.",
     "feeds.*.where.not.module": "Excludes issues in one of these modules.",
+    "feeds.*.pql": "Only issues that Plane finds with this search in its query language, PQL, as well as "
+    "`where`. Commercial editions and Cloud.",
     "feeds.*.window": "How far from today the feed reaches. Open overdue issues are always included.",
     "feeds.*.window.past": "How far into the past. Default: no limit.",
     "feeds.*.window.ahead": "How far into the future. Default: no limit.",
-    "feeds.*.include": "What the feed contains. Cycles and modules are events from their first to their "
-    "last day.",
+    "feeds.*.include": "What the feed contains. Cycles, modules and initiatives are events from their first "
+    "to their last day; milestones and releases have one day. Not every Plane has milestones, releases and "
+    "initiatives. Releases and initiatives need `everything: true`, in a workspace without `projects`.",
     "feeds.*.undated": "`true`: tasks without a due date are included. Only with `component: vtodo`.",
     "feeds.*.active": "`false`: the feed's links answer 404; nothing else changes.",
     "feeds.*.title": "The calendar's title. Default: from the name of the project, person or workspace.",
@@ -197,6 +207,11 @@ MEANINGS: Mapping[str, str] = {
     "cache.issues": "How long issues count as fresh; for public feeds also the `max-age` of answers.",
     "cache.cycles": "How long cycles, and which issues they contain, count as fresh.",
     "cache.modules": "How long modules, and which issues they contain, count as fresh.",
+    "cache.milestones": "How long milestones, and which work items they contain, count as fresh. Like "
+    "releases, initiatives and types they are read only where a feed needs them.",
+    "cache.releases": "How long releases count as fresh.",
+    "cache.initiatives": "How long initiatives count as fresh.",
+    "cache.types": "How long the types of work items count as fresh. A new type is read at once.",
     "cache.members": "How long the list of members counts as fresh.",
     "cache.states": "How long states count as fresh.",
     "cache.labels": "How long labels count as fresh.",

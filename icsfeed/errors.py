@@ -7,6 +7,7 @@
     │   ├── UnknownFeed        there is no feed of this name
     │   ├── NameNotFound       it names a project or person that the workspace does not have
     │   ├── AmbiguousName      it names a person, and several match
+    │   ├── UnusableSearch     Plane does not accept its search, or has none
     │   └── NoCopy             Plane has not been read yet, and cannot be read now
     ├── ExportError            the folder of an export cannot be used
     │   └── ExportBusy         another export to it is running
@@ -16,6 +17,7 @@
     │   ├── KeyRefused         the API key is missing, unknown, expired or disabled
     │   ├── NoAccess           the key is valid but lacks access to this workspace or project
     │   ├── NotFound           there is nothing at this address
+    │   │   └── NoSuchPath     this Plane does not know the path at all
     │   ├── Throttled          too many requests; says when to retry
     │   ├── Unreachable        no answer: refused, timed out, TLS, or a gateway without a Plane (502 to 504)
     │   │   └── ServerError    Plane answers, and has failed (500)
@@ -139,6 +141,13 @@ class AmbiguousName(FeedError):
         super().__init__(feed, f"{field} {value!r} fits several people, use an e-mail or id: {listed}")
 
 
+class UnusableSearch(FeedError):
+    """Plane does not accept a feed's `pql`, or has no search, and nothing was found with it before."""
+
+    def __init__(self, feed: str, reason: str) -> None:
+        super().__init__(feed, f"pql: {reason}")
+
+
 class NoCopy(FeedError):
     """There is no copy of what the feed shows, and Plane does not answer now.
 
@@ -172,10 +181,10 @@ class ExportBusy(ExportError):
 
 
 class PlaneError(IcsfeedError):
-    """A request to Plane failed. `what` names what was requested, without secrets."""
+    """A request to Plane failed. `what` names what was requested, without secrets; `reason` says why."""
 
     def __init__(self, what: str, message: str) -> None:
-        self.what = what
+        self.what, self.reason = what, message
         super().__init__(f"{what}: {message}")
 
 
@@ -189,6 +198,10 @@ class NoAccess(PlaneError):
 
 class NotFound(PlaneError):
     """404: nothing is at this address."""
+
+
+class NoSuchPath(NotFound):
+    """404 `Page not found.`: this Plane does not know the path at all (another version)."""
 
 
 class Throttled(PlaneError):
@@ -216,7 +229,14 @@ class NotPlane(PlaneError):
 
 
 class BadAnswer(PlaneError):
-    """The answer of the API cannot be used: cut off, a wrong shape, or pages that shift between reads."""
+    """The answer of the API cannot be used: cut off, a wrong shape, or pages that shift between reads.
+
+    `status` is set where it was an error of HTTP (400, 405 ...).
+    """
+
+    def __init__(self, what: str, message: str, *, status: int = 0) -> None:
+        self.status = status
+        super().__init__(what, message)
 
 
 class PushError(IcsfeedError):

@@ -12,7 +12,7 @@ from icsfeed.errors import InvalidValue
 
 MAX_HOST_LENGTH = 253
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}|\*")
-_ADDRESS = re.compile(r"(https?)://(\[[^\]]*\]|[^/?#:]+)(?::([0-9]+))?(.*)", re.DOTALL)
+_ADDRESS = re.compile(r"(https?)://(\[[^\]]*\]|[^/?#:]+)(?::([0-9]+))?(.*)", re.DOTALL | re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -71,7 +71,7 @@ def _split(address: str) -> tuple[str, str, str | None, str]:
     match = _ADDRESS.fullmatch(address)
     if match is None:
         raise InvalidValue("it is not a web address")
-    scheme, host, port, rest = match.groups()
+    scheme, host, port, rest = match[1].lower(), match[2], match[3], match[4]
     if not host.startswith("["):
         return scheme, ascii_host(host), port, rest
     try:

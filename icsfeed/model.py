@@ -1,4 +1,4 @@
-"""The domain model: projects, issues, periods (cycles and modules), and snapshots of a project.
+"""The domain model: projects, issues, periods (cycles, milestones ...), and snapshots of a project.
 
 Plane's JSON does not leave plane/decode.py. Everything here is frozen and refers to other things by Plane's
 ids (UUID strings). Times are aware datetimes in UTC; dates are plain dates, never converted between zones.
@@ -13,7 +13,8 @@ from msgspec import Struct
 
 Priority: TypeAlias = Literal["urgent", "high", "medium", "low", "none"]
 StateGroup: TypeAlias = Literal["backlog", "unstarted", "started", "completed", "cancelled"]
-PeriodKind: TypeAlias = Literal["cycle", "module"]
+PeriodKind: TypeAlias = Literal["cycle", "module", "milestone", "release", "initiative"]
+ReleaseStatus: TypeAlias = Literal["unreleased", "released", "cancelled"]
 
 # Structs of which there are many, and which hold no reference cycles, have gc=False: else each full garbage
 # collection looks at all of them, and stops the server for as long.
@@ -102,9 +103,11 @@ class Issue(Struct, frozen=True, gc=False):
 
 
 class Period(Struct, frozen=True):
-    """A cycle or a module. `end` is its last day, inclusive. `issues` (ids) is None when it was not read.
+    """A cycle, module, milestone, release or initiative. `end` is its last day, inclusive.
 
-    `total` and `done` are the numbers of issues that Plane gives, where it gives any.
+    Milestones and releases have one day. `project` is empty for what belongs to the whole workspace:
+    releases and initiatives. `issues` (ids) is None when it was not read. `total` and `done` are the numbers
+    of issues that Plane gives, where it gives any. `status` and `tag` are those of a release.
     """
 
     id: str
@@ -118,6 +121,8 @@ class Period(Struct, frozen=True):
     total: int | None = None
     done: int | None = None
     issues: frozenset[str] | None = None
+    status: ReleaseStatus | None = None
+    tag: str = ""
 
 
 class Snapshot(Struct, frozen=True, dict=True):
@@ -142,7 +147,8 @@ class Snapshot(Struct, frozen=True, dict=True):
     def links(self) -> Mapping[str, Sequence[Period]]:
         """By issue, the cycles and modules that are known to contain it."""
         links: dict[str, list[Period]] = {}
-        for period in self.periods.values():
+        # Issues do not show their milestones.
+        for period in (each for each in self.periods.values() if each.kind != "milestone"):
             for issue in period.issues or ():
                 links.setdefault(issue, []).append(period)
         return links
@@ -172,6 +178,8 @@ class Snapshot(Struct, frozen=True, dict=True):
         """Return how many of a period's issues are completed, and of how many; None where it is not known."""
         if period.issues is not None:
             groups = [self.group_of(issue) for key in period.issues if (issue := self.issues.get(key))]
+            if period.kind == "milestone" and not groups:
+                return None  # without work items, or Plane does not give them
             return groups.count("completed"), len(groups)
         if period.total is None or period.done is None:
             return None
@@ -183,13 +191,16 @@ class Needs(Struct, frozen=True):
 
     `links`: the issues of open cycles and modules; `named`: also those of cycles and modules with these
     names (case-folded), ended or not; `all_periods`: those of every one. `periods`: cycles and modules are
-    items of the feed.
+    items of the feed. `lists`: which of the lists that only some editions have (`types`, `milestones`,
+    `releases`, `initiatives`). `pql`: which issues Plane finds with this search; empty: with none.
     """
 
     links: bool = False
     named: frozenset[str] = frozenset()
     all_periods: bool = False
     periods: bool = False
+    pql: str = ""
+    lists: frozenset[str] = frozenset()
 
     @property
     def must_know_periods(self) -> bool:
@@ -204,6 +215,8 @@ class View(Struct, frozen=True):
     filters read them, and texts do not show them. `unread` are projects that were asked for and may not be
     read: of those that could be read once, the last copy is in the view, of the others nothing. `stamp` is
     the same as long as nothing in the view changes. `read_at`: when the oldest of the issues were last read.
+    `found`: ids of the issues that Plane finds with the search that was asked for; None: with none.
+    `periods` are the releases and initiatives, where they were asked for.
     """
 
     projects: tuple[Project, ...]
@@ -213,8 +226,17 @@ class View(Struct, frozen=True):
     stamp: tuple[object, ...]
     read_at: datetime
     unread: tuple[Project, ...] = ()
+    found: frozenset[str] | None = None
+    periods: tuple[Period, ...] = ()
 
 
 def issue_key(issue: Issue, snapshot: Snapshot) -> str:
     """Return the key that Plane shows, such as PROP-42."""
     return f"{snapshot.project.key}-{issue.sequence_id}"
+
+
+class Abilities(Struct, frozen=True):
+    """What a Plane can do. `page_rows`: in its largest page. `can`: by name; None: it did not say."""
+
+    page_rows: int
+    can: Mapping[str, bool | None]

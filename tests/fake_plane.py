@@ -9,8 +9,21 @@ from typing import TypeVar
 from app_world import NOW
 from msgspec.structs import replace
 
-from icsfeed.model import Issue, Label, Listing, OtherProject, Period, PeriodKind, Person, Project, State
-from icsfeed.plane.incremental import Rows
+from icsfeed.errors import NotFound
+from icsfeed.model import (
+    Abilities,
+    Issue,
+    ItemType,
+    Label,
+    Listing,
+    OtherProject,
+    Period,
+    PeriodKind,
+    Person,
+    Project,
+    State,
+)
+from icsfeed.plane.incremental import Rows, WorkspaceRows
 from icsfeed.plane.rate_limit import RequestPriority
 
 T = TypeVar("T")
@@ -27,8 +40,11 @@ class FakePlane:
         self.of_states = {key: [State(f"todo-{key}", "Todo", "unstarted")] for key in keys}
         self.of_labels = {key: [Label(f"bug-{key}", "bug")] for key in keys}
         self.of_issues = {key: [issue(key)] for key in keys}
+        self.of_types: dict[str, list[ItemType]] = {}
         self.of_periods: dict[str, list[Period]] = {key: [] for key in keys}
+        self.of_workspace: list[Period] = []
         self.held: dict[str, frozenset[str]] = {}
+        self.found: dict[str, frozenset[str]] = {}
         self.asked: list[str] = []
         self.failing: dict[str, Exception] = {}
         self.answers: Counter[str] = Counter()
@@ -72,21 +88,41 @@ class FakePlane:
         found = tuple(self.of_issues[project.key])
         return Rows(found, len(found))
 
+    async def newest_rows(self, since: datetime | None) -> WorkspaceRows | None:  # noqa: ARG002 - a Plane's
+        await self._answer("newest rows", None)
+        raise NotFound("the newest rows", "Community has no such list")
+
+    async def is_searched(self) -> bool:
+        return await self._answer("search", value=True)
+
+    async def found_issues(self, pql: str) -> frozenset[str]:
+        return await self._answer(f"found {pql}", self.found.get(pql, frozenset()))
+
     async def states(self, project: Project) -> tuple[State, ...]:
         return await self._answer(f"states {project.key}", tuple(self.of_states[project.key]))
 
     async def labels(self, project: Project) -> tuple[Label, ...]:
         return await self._answer(f"labels {project.key}", tuple(self.of_labels[project.key]))
 
+    async def types(self, project: Project) -> tuple[ItemType, ...]:
+        return await self._answer(f"types {project.key}", tuple(self.of_types.get(project.key, ())))
+
     async def periods(self, project: Project, kind: PeriodKind) -> tuple[Period, ...]:
         found = tuple(period for period in self.of_periods[project.key] if period.kind == kind)
         return await self._answer(f"{kind}s {project.key}", found)
+
+    async def workspace_periods(self, kind: PeriodKind) -> tuple[Period, ...]:
+        found = tuple(period for period in self.of_workspace if period.kind == kind)
+        return await self._answer(f"{kind}s", found)
 
     async def period_issues(self, period: Period) -> frozenset[str]:
         return await self._answer(f"held {period.name}", self.held.get(period.id, frozenset()))
 
     async def version(self) -> str | None:
-        return await self._answer("version", "v1.3.1")
+        return await self._answer("version", "Community v1.3.1")
+
+    async def abilities(self, project: Project) -> Abilities:
+        return await self._answer(f"abilities {project.key}", Abilities(1000, {}))
 
     async def whoami(self) -> Person | None:
         return await self._answer("whoami", self.people[0])

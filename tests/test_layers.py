@@ -35,9 +35,11 @@ NARROW = {"doctor": ("icsfeed", "ics"), "demo": ("icsfeed", "config")}
 PURE = (
     *("errors.py", "model.py", "text.py", "html_text.py", "hosts.py", "http_headers.py"),
     *("l10n/words/__init__.py", "l10n/words/en.py", "l10n/words/de.py"),
-    *("config/schema.py", "config/values.py", "config/checks.py", "config/decode.py", "config/scope.py"),
+    *("config/schema.py", "config/values.py", "config/addresses.py", "config/checks.py", "config/decode.py"),
+    "config/scope.py",
     *("ics/component.py", "ics/write.py", "ics/read.py", "dav/names.py", "dav/tree.py"),
-    *("plane/incremental.py", "plane/webhook.py", "cache/revisions.py"),
+    *("plane/features.py", "plane/incremental.py", "plane/workspace_changes.py"),
+    *("plane/webhook.py", "cache/revisions.py"),
     *("feeds/query.py", "feeds/filters.py", "feeds/select.py", "feeds/mapping.py"),
     *("feeds/calendar.py", "feeds/rendered.py", "feeds/links.py"),
     *("feeds/automatic_names.py", "feeds/personal.py", "feeds/diagnose.py"),

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from app_world import serving, settings
+from msgspec.structs import replace
 from plane import faults as f
 
-from icsfeed.config.values import secrets_of
+from icsfeed.config.values import Secret, secrets_of
+from icsfeed.demo.editions import COMMERCIAL
 from icsfeed.demo.sample import API_KEY
 from icsfeed.demo.settings import SECRET
 from icsfeed.errors import Throttled
@@ -201,10 +203,13 @@ def test_an_unknown_level_is_an_error() -> None:
         pass
 
 
-async def test_a_running_server_never_logs_a_token_or_a_secret() -> None:
+@pytest.mark.parametrize("kind", ["api_key", "token"])
+async def test_a_running_server_never_logs_a_token_or_a_secret(kind: str) -> None:
     config = settings()
+    keys = {"api_key": None, kind: Secret(API_KEY)}
+    config = replace(config, workspaces={"demo": replace(config.workspaces["demo"], **keys)})
     with _logged("DEBUG", *secrets_of(config)) as stream:
-        async with serving(config) as world:
+        async with serving(config, edition=COMMERCIAL) as world:
             good = [world.path(feed) for feed in (*config.feeds, "project-prop", "assignee-anna")]
             links = await world.service.all_links("https://cal.example.com")
             paths = [*good, *(path.replace("icsf_", "icsf_a") for path in good), f"/feeds/{TOKEN}/nope.ics"]

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence, Set
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from icsfeed.cache.resources import PERIOD_LISTS
+from icsfeed.cache.lists import PERIOD_LISTS
+from icsfeed.cache.resources import RESTORED_AGE
 from icsfeed.cache.ttl import relaxed_ttl, stretch_factor
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache
 from icsfeed.model import Needs, Project
-from icsfeed.plane.rate_limit import Urgency
+from icsfeed.plane.rate_limit import WINDOW_SECONDS, Urgency
 from icsfeed.plane.webhook import ALL_OF_WORKSPACE, Resource, WebhookChange
 
 INTERVAL_SECONDS = 1.0
@@ -23,10 +24,10 @@ WEBHOOKS_ACTIVE_SECONDS = 3600.0
 """For so long after a webhook of an issue more are expected: issues are polled less where the budget asks for
 it. Others say nothing of that: a webhook in Plane may be limited to projects or pages.
 """
+CHEAP_SHARE = 0.1
+"""Of the request budget: issues whose check takes no more are read at their TTL, however tight it is."""
 MAX_READ_ATTEMPTS = 3
 """How often a read is tried that must have begun after the webhook."""
-RESTORED_AGE = timedelta(hours=1)
-"""Copies from before a restart that are younger are shown until Plane has been read, without waiting."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -91,7 +92,9 @@ class ChangedProjects:
             for project in resources.all_projects:
                 if project.id == id_:
                     await self._workspace.refresh(project, self._urgency)
-            moments = [values[id_].read_at for name, values in resources.of_project.items() if name in names]
+            wanted = [name for name in names if resources.is_wanted(name)]
+            moments = [values[id_].read_at for name, values in resources.of_project.items() if name in wanted]
+            moments += [value.read_at for name, value in resources.of_workspace.items() if name in wanted]
             if "projects" in names:
                 moments.append(resources.projects.read_at)
             if all(moment is None or moment >= since for moment in moments):
@@ -188,6 +191,7 @@ class BackgroundRefresh:
         self._seen.update(project.id for project in new)
         self._stretch_ttls()
         await self._workspace.refresh_unread("background")
+        await self._workspace.refresh_found("background")
 
         def order(project: Project) -> tuple[bool, datetime]:
             return self._workspace.is_failing(project), self._resources.read_at(project) or NEVER
@@ -253,13 +257,20 @@ class BackgroundRefresh:
         """
         resources, budget = self._resources, self._workspace.budget
         ttls: dict[str, float] = {name: getattr(self._cache, name) for name in resources.of_project}
-        counts = dict.fromkeys(ttls, len(resources.all_projects))
+        counts = {name: len(resources.all_projects) for name in ttls if resources.is_read(name)}
+        counts["issues"] = self._workspace.check.requests
         for kind, periods in PERIOD_LISTS.items():
             ttls[f"issues of {kind}"] = ttls[periods.name]
             counts[f"issues of {kind}"] = resources.linked_periods(kind)
+        ttls["found"], counts["found"] = ttls["issues"], len(resources.found)
         limit = budget.limit // max(1, budget.users)
+        demand = counts["issues"] * WINDOW_SECONDS / max(ttls["issues"], 1.0)
+        is_cheap = self._workspace.check.is_confirming and demand <= CHEAP_SHARE * limit
         last = self._last_webhook
-        if last is not None and self._timer() - last < WEBHOOKS_ACTIVE_SECONDS:
+        if not is_cheap and last is not None and self._timer() - last < WEBHOOKS_ACTIVE_SECONDS:
             ttls["issues"] = relaxed_ttl("issues", self._cache.webhook_ttl, ttls, counts, limit)
         resources.ttls["issues"].seconds = ttls["issues"]
         resources.stretch(stretch_factor(ttls, counts, limit))
+        # Reading them less would save next to nothing: it is the names that do not fit.
+        if is_cheap:
+            resources.ttls["issues"].stretch = 1.0

@@ -53,6 +53,7 @@ class BudgetWait:
                 missing += 0 if resources.has_essentials(project) else ESSENTIAL_REQUESTS
                 if self._needs.must_know_periods and not resources.has_periods(project):
                     missing += PERIOD_REQUESTS
+                missing += resources.missing_lists(project, self._needs)
         return self._budget.wait("reader", missing) if missing else 0.0
 
     @property

@@ -9,8 +9,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from icsfeed.cache.records import ProjectRecord, ReadTimes, RosterRecord, from_record, to_record
-from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, Resources
+from icsfeed.cache.lists import NAME_LISTS, OPTIONAL, PERIOD_LISTS, TYPES
+from icsfeed.cache.records import FoundRecord, ProjectRecord, ReadTimes, RosterRecord, from_record, to_record
+from icsfeed.cache.resources import RESTORED_AGE, Resources, search_part
 from icsfeed.cache.snapshots import Snapshots, with_links
 from icsfeed.cache.ttl import CachedValue
 from icsfeed.model import Needs, Project, Snapshot
@@ -81,6 +82,30 @@ class Persistence:
             yield
             await self._save(project)
 
+    @asynccontextmanager
+    async def searching(self, pql: str) -> AsyncIterator[None]:
+        """The same for what a search finds."""
+        async with self._lock(_found_part(pql)):
+            await self.load_found(pql)
+            yield
+            found = self._resources.found[pql]
+            if found.value is not None and found.read_at is not None:
+                record = FoundRecord(found.value, found.read_at, self._origin, self._reader)
+                await self._store.put_record(self._key(_found_part(pql)), record)
+
+    async def load_found(self, pql: str) -> None:
+        """Load what a search has found, where that is newer than ours."""
+        record = await self._store.get_record(self._key(_found_part(pql)), FoundRecord)
+        if record is not None and record.origin == self._origin:
+            found = self._resources.found[pql]
+            is_first = found.value is None
+            found.merge(record.ids, record.read_at)
+            if record.reader != self._reader:
+                found.expire()
+            # As with the rest that was restored: readers need not wait for what is as new as that.
+            elif is_first and self._resources.restored and self._clock() - record.read_at < RESTORED_AGE:
+                self._resources.restored.add(search_part(pql))
+
     async def load_roster(self) -> Sequence[Project]:
         """Load the projects and people that were saved, where they are newer than ours."""
         resources = self._resources
@@ -96,6 +121,9 @@ class Persistence:
             resources.projects.merge(resources.allowed(roster.projects), roster.projects_at)
             if roster.people_at is not None:
                 resources.members.merge(roster.people, roster.people_at)
+            for name, read_at in roster.lists_at.items():
+                if name in resources.of_workspace:
+                    resources.of_workspace[name].merge(roster.lists[name], read_at)
             # It may be from before the configuration was narrowed or widened: read again, shown until then.
             if roster.keys != resources.keys or roster.reader != self._reader:
                 resources.projects.expire()
@@ -114,6 +142,8 @@ class Persistence:
                 self._reader,
                 self._resources.lost,
                 frozenset(self._resources.deleted),
+                {name: each.value or {} for name, each in self._resources.of_workspace.items()},
+                {name: at for name, each in self._resources.of_workspace.items() if (at := each.read_at)},
             )
             await self._store.put_record(self._key("roster"), roster)
             self._saved_roster = (roster.projects_at, roster.people_at)
@@ -266,7 +296,7 @@ class Persistence:
         resources.issues[project.id].merge((issues.items, issues.unreadable), at["issues"])
         parts: list[tuple[str, CachedValue[Any], object]] = [
             (each.name, resources.of_project[each.name][project.id], getattr(snapshot, each.name))
-            for each in NAME_LISTS
+            for each in (*NAME_LISTS, TYPES)
         ]
         for kind, each in PERIOD_LISTS.items():
             periods = {id_: period for id_, period in snapshot.periods.items() if period.kind == kind}
@@ -278,7 +308,8 @@ class Persistence:
                 if period.issues is not None
             ]
         for name, part, value in parts:
-            read_at = at.get(name, otherwise)
+            # Where the time is missing the other lists were read as well, and these by no feed.
+            read_at = at.get(name, None if name in OPTIONAL else otherwise)
             if read_at is not None:
                 part.merge(value, read_at)
 
@@ -315,3 +346,7 @@ class Persistence:
 
     def _key(self, *parts: str) -> str:
         return "/".join((self._name, *parts))
+
+
+def _found_part(pql: str) -> str:
+    return f"found-{sha256(pql.encode()).hexdigest()}"

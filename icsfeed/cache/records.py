@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from icsfeed.model import Issue, Person, Project, Snapshot
+from icsfeed.model import Issue, Period, Person, Project, Snapshot
 from icsfeed.plane.incremental import IssueList
 from icsfeed.store.store import decode, encode
 
@@ -19,7 +19,7 @@ class RosterRecord(Struct, frozen=True):
 
     `people_at`: None before the people are. `keys`: the projects that the configuration allowed; none: all.
     `origin`: of which Plane and workspace it is. `reader`: with which key it was read. `lost` and
-    `deleted`: see `Resources`.
+    `deleted`: see `Resources`. `lists`: its releases and initiatives, as far as they were read.
     """
 
     projects: tuple[Project, ...]
@@ -31,6 +31,17 @@ class RosterRecord(Struct, frozen=True):
     reader: str
     lost: Mapping[str, datetime] = {}
     deleted: frozenset[str] = frozenset()
+    lists: Mapping[str, Mapping[str, Period]] = {}
+    lists_at: Mapping[str, datetime] = {}
+
+
+class FoundRecord(Struct, frozen=True):
+    """The ids of the issues that a search found, and when. `origin` and `reader`: see `RosterRecord`."""
+
+    ids: frozenset[str]
+    read_at: datetime
+    origin: str
+    reader: str
 
 
 class IssueBatch(Struct, frozen=True):
@@ -45,7 +56,8 @@ class ProjectRecord(Struct, frozen=True):
     Each issue is stored once, in `batches`. The snapshot and the list have only those that the other has
     not: where Plane has moved the completion of a done issue, say. `links` has the issues of the periods that
     have none in the snapshot, as far as they were read. Of one that is not `whole` only those parts count
-    whose time is among the `ReadTimes`.
+    whose time is among the `ReadTimes`. `milestones` are periods that versions before they were known could
+    not read in the snapshot.
     """
 
     snapshot: Snapshot
@@ -53,6 +65,7 @@ class ProjectRecord(Struct, frozen=True):
     batches: tuple[bytes, ...]
     whole: bool = True
     links: Mapping[str, frozenset[str]] = {}
+    milestones: Mapping[str, Period] = {}
 
 
 class ReadTimes(Struct, frozen=True):
@@ -81,11 +94,15 @@ def to_record(
         encode(IssueBatch(tuple(common[start : start + BATCH_ISSUES])))
         for start in range(0, len(common), BATCH_ISSUES)
     )
-    return ProjectRecord(replace(snapshot, issues=own), replace(issues, items=others), batches, whole, links)
+    milestones = {id_: period for id_, period in snapshot.periods.items() if period.kind == "milestone"}
+    periods = {id_: period for id_, period in snapshot.periods.items() if id_ not in milestones}
+    bare, rest = replace(snapshot, issues=own, periods=periods), replace(issues, items=others)
+    return ProjectRecord(bare, rest, batches, whole, links, milestones)
 
 
 def from_record(record: ProjectRecord) -> tuple[Snapshot, IssueList]:
     """Return what a record was made of. Raises ValueError for another version's shape."""
     common = {issue.id: issue for batch in record.batches for issue in decode(batch, IssueBatch).issues}
-    snapshot = replace(record.snapshot, issues={**common, **record.snapshot.issues})
+    periods = {**record.snapshot.periods, **record.milestones}
+    snapshot = replace(record.snapshot, issues={**common, **record.snapshot.issues}, periods=periods)
     return snapshot, replace(record.issues, items={**common, **record.issues.items})

@@ -8,10 +8,24 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from icsfeed.cache.resources import NAME_LISTS, PERIOD_LISTS, PlaneReader, ProjectList, Resources
+from icsfeed.cache.change_check import ChangeCheck
+from icsfeed.cache.lists import (
+    NAME_LISTS,
+    OPTIONAL,
+    PERIOD_LISTS,
+    TYPES,
+    WORKSPACE_LISTS,
+    OptionalLists,
+    PlaneReader,
+    ProjectList,
+    WorkspaceList,
+    found_issues,
+)
+from icsfeed.cache.resources import Resources, search_part
+from icsfeed.cache.revisions import with_revised_periods
 from icsfeed.cache.runner import MEMBERS, Part, RefreshRunner
 from icsfeed.errors import NoAccess
-from icsfeed.model import Issue, Listing, Needs, Person, Project, Snapshot
+from icsfeed.model import Issue, Listing, Needs, Period, Person, Project, Snapshot
 from icsfeed.plane.incremental import IssueList, is_outdated, merged, pruned, since, whole
 
 log = logging.getLogger("icsfeed.workspace")
@@ -30,6 +44,9 @@ class SharedCopies(Protocol):
 
     def updating(self, project: Project) -> AbstractAsyncContextManager[None]:
         """The same for a project."""
+
+    def searching(self, pql: str) -> AbstractAsyncContextManager[None]:
+        """The same for what a search finds."""
 
     async def save_if_changed(self, project: Project) -> None:
         """Save what was read of a project so far."""
@@ -87,6 +104,7 @@ class Refresher:
         runner: RefreshRunner,
         copies: SharedCopies,
         snapshot_of: Callable[[Project], Snapshot | None],
+        check: ChangeCheck,
         full: timedelta,
         clock: Callable[[], datetime],
     ) -> None:
@@ -95,21 +113,32 @@ class Refresher:
         self._runner = runner
         self._copies = copies
         self._snapshot_of = snapshot_of
+        self._check = check
         self._full = full
         self._clock = clock
+        self._optional = OptionalLists(name, resources.features, resources.list_errors, clock)
         self._unlisted: frozenset[str] = frozenset()
 
     async def refresh_all(self, plane: PlaneReader) -> None:
-        """Read what is not fresh of all projects."""
+        """Read what is not fresh of all projects and searches."""
         await self.refresh(self._resources.all_projects, Needs(), plane)
+        await self.refresh_found(plane)
 
     async def refresh(self, projects: Sequence[Project], needs: Needs, plane: PlaneReader) -> None:
-        """Read what is not fresh of these projects."""
-        parts = [
+        """Read what is not fresh of these projects, and of the workspace for feeds that ask for it."""
+        parts: list[Part] = [
+            (each.name, partial(self._workspace_list, each, plane))
+            for each in WORKSPACE_LISTS
+            if self._resources.is_wanted(each.name, needs)
+            and not self._resources.of_workspace[each.name].is_fresh
+        ]
+        parts += [
             (project.id, partial(self._project, project, needs, plane))
             for project in projects
             if not self._resources.is_fresh(project, needs)
         ]
+        if needs.pql:
+            parts.append(self._search_part(needs.pql, plane))
         await self._run_rounds(projects, parts, plane)
         await self._copies.flush()
 
@@ -191,36 +220,58 @@ class Refresher:
                 await resources.members.get_or_refresh(read)
                 resources.restored.discard(MEMBERS)
 
+    async def refresh_found(self, plane: PlaneReader) -> None:
+        """Read what the searches find that feeds have asked for, where that is not fresh."""
+        found = tuple(self._resources.found.items())
+        parts = [self._search_part(pql, plane) for pql, value in found if not value.is_fresh]
+        await self._runner.run_parts(parts)
+
+    def _search_part(self, pql: str, plane: PlaneReader) -> Part:
+        async def read() -> frozenset[str]:
+            return await found_issues(plane, self._resources.features, pql, self._clock())
+
+        async def search() -> None:
+            if not self._resources.found[pql].is_fresh:
+                async with self._copies.searching(pql):
+                    await self._resources.found[pql].get_or_refresh(read)
+                    self._resources.restored.discard(search_part(pql))
+
+        return search_part(pql), search
+
     async def _project(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
         """Read a project: one replica does, the others load what it has saved."""
         async with self._copies.updating(project):
             await self._refresh_issues(project, plane)
             # Readers may see the issues from now on, and must not see older ones after a crash.
             await self._copies.save_if_changed(project)
-            await self._refresh_names(project, plane)
-            if self._resources.reads_periods(needs):
-                await self._refresh_periods(project, needs, plane)
+            await self._refresh_names(project, plane, needs)
+            await self._refresh_periods(project, needs, plane)
             # An issue may refer to a state, label or person that is newer than the lists: those are read
             # again at once. What they do not have then (a triage state) is not looked for any more.
             if self._resources.unknown_ids(project) - self._unlisted:
                 self._resources.expire_names(project)
-                await self._refresh_names(project, plane)
+                await self._refresh_names(project, plane, needs)
                 await self._members(plane)
                 self._unlisted |= self._resources.unknown_ids(project)
             self._resources.restored.discard(project.id)
 
     async def _refresh_periods(self, project: Project, needs: Needs, plane: PlaneReader) -> None:
-        """Read the cycles and modules, and then their issues.
+        """Read the cycles, modules and milestones that are needed, and then their issues.
 
         Feeds that have cycles and modules as events need both lists, and can do without the issues, which
         take a request for each. Where one list fails, the issues of the other are still read.
         """
-        lists = (self._refresh_list(project, periods, plane) for periods in PERIOD_LISTS.values())
+        names = self._resources.lists_of_project(needs)
+        needed = [periods for periods in PERIOD_LISTS.values() if periods.name in names]
+        lists = (self._refresh_list(project, periods, plane) for periods in needed)
         results = await asyncio.gather(*lists, return_exceptions=True)
         await self._copies.save_if_changed(project)
         for period in self._resources.periods_to_read(project, needs):
-            read = partial(plane.period_issues, period)
-            await self._resources.issues_of(period).get_or_refresh(read)
+            read, issues = partial(plane.period_issues, period), self._resources.issues_of(period)
+            if period.kind == "milestone":
+                await self._optional.refresh(("milestone work items", period.id), issues, read, frozenset())
+            else:
+                await issues.get_or_refresh(read)
         for result in results:
             if result is not None:
                 raise result
@@ -229,25 +280,49 @@ class Refresher:
         """Read what every feed needs of a project; the rest may follow when all projects have that."""
         async with self._copies.updating(project):
             await self._refresh_issues(project, plane)
-            await self._refresh_names(project, plane)
+            for names in NAME_LISTS:
+                await self._refresh_list(project, names, plane)
+
+    async def _workspace_list(self, wanted: WorkspaceList, plane: PlaneReader) -> None:
+        """Read the releases or initiatives."""
+        value = self._resources.of_workspace[wanted.name]
+
+        async def read() -> Mapping[str, Period]:
+            periods = {period.id: period for period in await wanted.read(plane)}
+            return with_revised_periods(value.value or {}, periods, self._clock())
+
+        async with self._copies.updating_roster():
+            await self._optional.refresh((wanted.name,), value, read, {})
+            self._resources.restored.discard(wanted.name)
 
     async def _refresh_issues(self, project: Project, plane: PlaneReader) -> None:
         async def read() -> tuple[Mapping[str, Issue], int]:
             known, full = self._resources.issue_lists.get(project.id), self._full
             if known is not None and known.whole_at < self._resources.whole_since:
                 full = timedelta()
+            checks = self._check.reading()
             current = await current_issues(plane, project, known, self._clock(), full)
             self._resources.issue_lists[project.id] = current
+            self._check.was_read(project.id, known, current, checks)
             return current.items, current.unreadable
 
+        await self._check.confirm(project, plane)
         await self._resources.issues[project.id].get_or_refresh(read)
 
-    async def _refresh_names(self, project: Project, plane: PlaneReader) -> None:
-        for names in NAME_LISTS:
+    async def _refresh_names(self, project: Project, plane: PlaneReader, needs: Needs) -> None:
+        for names in (*NAME_LISTS, *([TYPES] if self._resources.is_wanted(TYPES.name, needs) else ())):
             await self._refresh_list(project, names, plane)
 
     async def _refresh_list(self, project: Project, wanted: ProjectList, plane: PlaneReader) -> None:
         async def by_id() -> Mapping[str, Any]:
             return {item.id: item for item in await wanted.read(plane, project)}
 
-        await self._resources.of_project[wanted.name][project.id].get_or_refresh(by_id)
+        value = self._resources.of_project[wanted.name][project.id]
+        if wanted.name in OPTIONAL:
+            # Without its types a feed that is filtered by them would be empty.
+            is_essential = wanted is TYPES
+            await self._optional.refresh(
+                (wanted.name, project.key), value, by_id, {}, is_essential=is_essential
+            )
+        else:
+            await value.get_or_refresh(by_id)

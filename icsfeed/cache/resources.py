@@ -1,113 +1,90 @@
-"""What is read of one Plane workspace: the table of resources, and the last good value of each."""
+"""What is read of one Plane workspace: the last good value of each list, and what of it is fresh."""
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
-from icsfeed.cache.ttl import CachedValue, Ttl, TtlCache
-from icsfeed.model import Issue, Label, Listing, Needs, Period, PeriodKind, Person, Project, State
-from icsfeed.plane.incremental import IssueList, Rows
-from icsfeed.plane.rate_limit import RequestPriority
-from icsfeed.text import one_line
-
-
-class PlaneReader(Protocol):
-    """What a workspace is read with: plane/client.py. Every method raises PlaneError."""
-
-    @property
-    def answers(self) -> Counter[str]: ...
-    def on(self, priority: RequestPriority) -> "PlaneReader": ...
-    async def projects(self) -> Listing: ...
-    async def members(self, projects: Iterable[Project]) -> tuple[Person, ...]: ...
-    async def project_members(self, project: Project) -> tuple[Person, ...]: ...
-    async def issues(self, project: Project) -> Rows: ...
-    async def recent_issues(self, project: Project, since: datetime) -> Rows | None: ...
-    async def issue_ids(self, project: Project) -> frozenset[str]: ...
-    async def states(self, project: Project) -> tuple[State, ...]: ...
-    async def labels(self, project: Project) -> tuple[Label, ...]: ...
-    async def periods(self, project: Project, kind: PeriodKind) -> tuple[Period, ...]: ...
-    async def period_issues(self, period: Period) -> frozenset[str]: ...
-    async def version(self) -> str | None: ...
-    async def whoami(self) -> Person | None: ...
-
-
-class ProjectList(NamedTuple):
-    """A list that is read of each project, whole, at its own TTL.
-
-    `name` is the key of its TTL in the configuration's `cache:`, and its name in webhooks and in stored
-    records. What is read has an `id` each.
-    """
-
-    name: str
-    read: Callable[[PlaneReader, Project], Awaitable[Sequence[Any]]]
-
-
-NAME_LISTS = (
-    ProjectList("states", lambda plane, project: plane.states(project)),
-    ProjectList("labels", lambda plane, project: plane.labels(project)),
+from icsfeed.cache.lists import (
+    ALWAYS_PRESENT,
+    ESSENTIALS,
+    OF_PROJECT,
+    OPTIONAL,
+    OPTIONAL_OF_PROJECT,
+    PERIOD_LISTS,
+    TTL_NAMES,
+    TYPES,
+    WORKSPACE_LISTS,
 )
-"""What every feed needs of a project, besides its issues (cache/refresh.py reads those incrementally)."""
-PERIOD_LISTS: Mapping[PeriodKind, ProjectList] = {
-    "cycle": ProjectList("cycles", lambda plane, project: plane.periods(project, "cycle")),
-    "module": ProjectList("modules", lambda plane, project: plane.periods(project, "module")),
-}
-"""What some feeds need besides. The issues of each cycle and module are read separately, at the same TTL."""
-ESSENTIALS = ("issues", *(each.name for each in NAME_LISTS))
-OF_PROJECT = (*ESSENTIALS, *(each.name for each in PERIOD_LISTS.values()))
-TTL_NAMES = ("projects", "members", *OF_PROJECT)
-"""The keys of the configuration's `cache:` that are times to live of what is read here."""
+from icsfeed.cache.ttl import CachedValue, Ttl, TtlCache
+from icsfeed.config.schema import Cache
+from icsfeed.errors import PlaneError
+from icsfeed.model import Issue, ItemType, Label, Needs, Period, PeriodKind, Person, Project, State
+from icsfeed.plane.features import Features
+from icsfeed.plane.incremental import IssueList
+
+RESTORED_AGE = timedelta(hours=1)
+"""Copies from before a restart that are younger are shown until Plane has been read, without waiting."""
 
 
 class Resources:
     """The last good value of each resource of one workspace.
 
-    `ttls`: seconds by each of `TTL_NAMES`. `links`: its feeds show which cycle and module an issue is in.
-    `keys` (folded case) limits it to some projects, by key or id; none: all. `sparing`: nothing is read
-    that the feed at hand does not need.
+    `cache` has the TTLs. `needs`: what its feeds need, taken together. `keys` limits it to some projects, by
+    key or id; none: all. `sparing`: nothing is read that the feed at hand does not need.
 
     `issue_lists`: what incremental reads of the issues go on from. Issues that were last read whole before
     `whole_since` are read whole the next time. `lost`: the projects that Plane no longer lists, and since
     when. Their last values are shown: perhaps the key's owner has only left them. `deleted`: those that
     a webhook says are gone. `unjoined`: ids of those that Plane lists and the key has not joined.
-    `restored`: what was loaded from the store and not read since: `projects`, `members`, ids of projects.
+    `restored`: what was loaded from the store and not read since: `projects`, `members`, names of other lists
+    of the workspace, ids of projects. `features`: which of the lists that not every edition has this Plane
+    has. `list_errors`: why some of them could not be read, by `milestones`, `milestones of PROP` and so on.
+    `found`: the ids of the issues that a search finds, by its PQL; its part in `restored` is `search_part`.
     """
 
     def __init__(
         self,
-        ttls: Mapping[str, float],
+        cache: Cache,
         clock: Callable[[], datetime],
         timer: Callable[[], float],
+        needs: Needs = Needs(links=True),  # noqa: B008 - frozen
         *,
-        keys: frozenset[str] = frozenset(),
-        links: bool = True,
+        keys: Iterable[str] = (),
         sparing: bool = False,
     ) -> None:
-        self.ttls = {name: Ttl(ttls[name], timer, clock) for name in TTL_NAMES}
+        self.ttls = {name: Ttl(getattr(cache, name), timer, clock) for name in TTL_NAMES}
         self.projects: CachedValue[tuple[Project, ...]] = CachedValue(self.ttls["projects"])
         self.members: CachedValue[Mapping[str, Person]] = CachedValue(self.ttls["members"])
         self.of_project: Mapping[str, TtlCache[str, Any]] = {
             name: TtlCache(self.ttls[name]) for name in OF_PROJECT
         }
+        self.of_workspace: Mapping[str, CachedValue[Mapping[str, Period]]] = {
+            each.name: CachedValue(self.ttls[each.name]) for each in WORKSPACE_LISTS
+        }
         self.essentials = {name: self.of_project[name] for name in ESSENTIALS}
         self.issues: TtlCache[str, tuple[Mapping[str, Issue], int]] = self.of_project["issues"]
         self.states: TtlCache[str, Mapping[str, State]] = self.of_project["states"]
         self.labels: TtlCache[str, Mapping[str, Label]] = self.of_project["labels"]
+        self.types: TtlCache[str, Mapping[str, ItemType]] = self.of_project["types"]
         self.periods: Mapping[PeriodKind, TtlCache[str, Mapping[str, Period]]] = {
             kind: self.of_project[each.name] for kind, each in PERIOD_LISTS.items()
         }
         self._period_issues: Mapping[PeriodKind, TtlCache[str, frozenset[str]]] = {
             kind: TtlCache(periods.ttl) for kind, periods in self.periods.items()
         }
+        self.found: TtlCache[str, frozenset[str]] = TtlCache(self.ttls["issues"])
+        self.features = Features()
         self.issue_lists: dict[str, IssueList] = {}
         self.lost: Mapping[str, datetime] = {}
         self.deleted: set[str] = set()
         self.unjoined: frozenset[str] = frozenset()
         self.restored: set[str] = set()
         self.whole_since = datetime.min.replace(tzinfo=UTC)
-        self.keys = keys
+        self.keys = frozenset(key.casefold() for key in keys)
         self._clock = clock
-        self._links = links and not sparing
+        self._links = needs.links and not sparing
+        self._lists = frozenset() if sparing else needs.lists
+        self.list_errors: dict[str, PlaneError] = {}
         self.sparing = sparing
         self._counts: dict[PeriodKind, tuple[object, int]] = {}
 
@@ -121,14 +98,17 @@ class Resources:
         return sum(ttl.reads for ttl in self.ttls.values())
 
     def _by_key(self) -> Sequence[TtlCache[str, Any]]:
-        return [*self.of_project.values(), *self._period_issues.values()]
+        return [*self.of_project.values(), *self._period_issues.values(), self.found]
+
+    def _of_whole_workspace(self) -> Sequence[CachedValue[Any]]:
+        return [self.projects, self.members, *self.of_workspace.values()]
 
     def issues_of(self, period: Period) -> CachedValue[frozenset[str]]:
-        """The ids of the issues in a cycle or module."""
+        """The ids of the issues in a cycle, module or milestone."""
         return self._period_issues[period.kind][period.id]
 
     def periods_of(self, project: Project) -> Iterator[Period]:
-        """The cycles and modules of a project that were read."""
+        """The cycles, modules and milestones of a project that were read."""
         for periods in self.periods.values():
             yield from (periods[project.id].value or {}).values()
 
@@ -168,16 +148,59 @@ class Resources:
         """Whether cycles and modules are read for these needs."""
         return not self.sparing or needs.must_know_periods
 
-    def is_linked(self, period: Period) -> bool:
-        """Whether issues show that they are in this period: until it has ended in every time zone."""
+    def is_wanted(self, name: str, needs: Needs = Needs()) -> bool:  # noqa: B008 - frozen
+        """Whether a list is read for these needs, or for any feed: those that not every edition has."""
+        return name not in OPTIONAL or name in self._lists or name in needs.lists
+
+    def is_read(self, name: str) -> bool:
+        """Whether a list is read again and again: a feed needs it, and Plane has not refused it."""
+        return self.is_wanted(name) and self.features.has(name) is not False
+
+    def list_error(self, name: str) -> PlaneError | None:
+        """Why a list that not every edition has could not be read the last time, of any project."""
+        errors = (each for noted, each in self.list_errors.items() if noted.partition(" of ")[0] == name)
+        return next(errors, None)
+
+    def unwanted(self, lists: frozenset[str]) -> frozenset[str]:
+        """Those of these lists that are read for this question only."""
+        return lists - self._lists
+
+    def lists_of_project(self, needs: Needs) -> Sequence[str]:
+        """What is read of each project for these needs."""
+        periods = ALWAYS_PRESENT if self.reads_periods(needs) else ()
+        optional = (name for name in OPTIONAL_OF_PROJECT if self.is_wanted(name, needs))
+        return (*ESSENTIALS, *periods, *optional)
+
+    def missing_lists(self, project: Project, needs: Needs) -> int:
+        """How many lists of a project that not every edition has were never read, and these needs ask for.
+
+        Of a project that Plane no longer lists none can be read any more.
+        """
+        if not needs.lists or project.id in self.lost:
+            return 0
+        names = needs.lists.intersection(OPTIONAL_OF_PROJECT)
+        return sum(self.of_project[name][project.id].value is None for name in names)
+
+    def workspace_lists(self, needs: Needs) -> Sequence[CachedValue[Mapping[str, Period]]]:
+        """The lists of the whole workspace that these needs ask for."""
+        return [value for name, value in self.of_workspace.items() if name in needs.lists]
+
+    def is_open(self, period: Period) -> bool:
+        """Whether it has not yet ended in every time zone."""
         # West of UTC the last day lasts up to 12 hours longer.
-        yesterday = self._clock().date() - timedelta(days=1)
-        return self._links and (period.end is None or period.end >= yesterday)
+        return period.end is None or period.end >= self._clock().date() - timedelta(days=1)
+
+    def is_linked(self, period: Period, needs: Needs = Needs()) -> bool:  # noqa: B008 - frozen
+        """Whether its issues are read: they show that they are in it, or it shows its progress."""
+        is_shown = self.is_wanted("milestones", needs) if period.kind == "milestone" else self._links
+        return is_shown and self.is_open(period)
 
     def periods_to_read(self, project: Project, needs: Needs) -> Sequence[Period]:
-        """The project's cycles and modules whose issues are needed."""
+        """The project's cycles, modules and milestones whose issues are needed."""
         return [
-            period for period in self.periods_of(project) if self.is_linked(period) or is_asked(period, needs)
+            period
+            for period in self.periods_of(project)
+            if self.is_linked(period, needs) or is_asked(period, needs)
         ]
 
     def linked_periods(self, kind: PeriodKind) -> int:
@@ -196,11 +219,12 @@ class Resources:
 
     def has_periods(self, project: Project) -> bool:
         """Whether its cycles and modules were ever read."""
-        return all(values[project.id].value is not None for values in self.periods.values())
+        return all(self.of_project[name][project.id].value is not None for name in ALWAYS_PRESENT)
 
     def restored_since(self, since: datetime) -> set[str]:
         """Return what was read since then, and has not been expired; the keys are those of `restored`."""
         values: dict[str, CachedValue[Any]] = {"projects": self.projects, "members": self.members}
+        values |= self.of_workspace
         values |= {project.id: self.issues[project.id] for project in self.all_projects}
         current = {key: value.read_at for key, value in values.items() if not value.is_expired}
         return {key for key, read_at in current.items() if read_at is not None and read_at >= since}
@@ -209,14 +233,17 @@ class Resources:
         """Return what has to be read for a view of these projects; the keys are those of `restored`."""
         ids = {project.id for project in projects if not self.is_fresh(project, needs)}
         is_fresh = {"projects": self.projects.is_fresh, "members": self.members.is_fresh}
+        if needs.pql:
+            is_fresh[search_part(needs.pql)] = self.found[needs.pql].is_fresh
+        is_fresh |= {name: each.is_fresh for name, each in self.of_workspace.items() if name in needs.lists}
         return ids | {key for key, fresh in is_fresh.items() if not fresh}
 
     def is_fresh(self, project: Project, needs: Needs) -> bool:
         """Whether nothing of a project has to be read for these needs, or nothing can be."""
         if project.id in self.lost:
             return True  # Plane would answer 403 each time
-        needed = self.of_project if self.reads_periods(needs) else self.essentials
-        return all(values[project.id].is_fresh for values in needed.values()) and all(
+        needed = self.lists_of_project(needs)
+        return all(self.of_project[name][project.id].is_fresh for name in needed) and all(
             self.issues_of(period).is_fresh for period in self.periods_to_read(project, needs)
         )
 
@@ -224,48 +251,41 @@ class Resources:
         """Whether nothing has to be read for a view of these projects."""
         return self.stale(projects, needs) <= {"projects"}
 
-    def missing(self, projects: Iterable[Project], needs: Needs, since: datetime) -> Iterator[str]:
-        """Name the parts of these projects that were neither fresh at `since`, nor read after it, and
-        the issues that could not be understood.
-        """
-        if not self.projects.is_current(since):
-            yield "the list of projects"
-        if not self.members.is_current(since):
-            yield "the members"
-        for project in projects:
-            for name, values in self.of_project.items():
-                if not values[project.id].is_current(since):
-                    yield f"the {name} of {project.key}"
-            for period in self.periods_to_read(project, needs):
-                if not self.issues_of(period).is_current(since):
-                    yield f"the issues of {period.kind} {one_line(period.name)!r} of {project.key}"
-            _, unreadable = self.issues[project.id].value or ({}, 0)
-            if unreadable:
-                yield f"{unreadable} issues of {project.key} that cannot be understood"
-
     def is_read_since(self, since: datetime) -> bool:
         """Whether the projects, the people and every part of every project were read whole since then."""
         moments = [self.projects.read_at, self.members.read_at]
+        moments += [value.read_at for name, value in self.of_workspace.items() if self.is_wanted(name)]
+        wanted = [values for name, values in self.of_project.items() if self.is_wanted(name)]
         for project in self.all_projects:
             if project.id not in self.lost:
                 issues = self.issue_lists.get(project.id)
-                moments += [values[project.id].read_at for values in self.of_project.values()]
+                moments += [values[project.id].read_at for values in wanted]
                 moments.append(issues.whole_at if issues is not None else None)
         return all(moment is not None and moment >= since for moment in moments)
 
     def unknown_ids(self, project: Project) -> frozenset[str]:
-        """The states, labels and people that a project's issues refer to and no list has."""
+        """The states, labels, people and types that a project's issues refer to and no list has."""
         issues, _ = self.issues[project.id].value or ({}, 0)
         used = {
             id_ for issue in issues.values() for id_ in (issue.state, *issue.labels, *issue.assignees) if id_
         }
+        if self.is_wanted(TYPES.name):
+            used.update(issue.type for issue in issues.values() if issue.type)
         # Triage states are in no list (v1.3.1).
-        lists = (self.states[project.id].value, self.labels[project.id].value, self.members.value)
-        return frozenset(used.difference(*(names or {} for names in lists)))
+        return frozenset(used.difference(*(value.value or {} for value in self._names(project))))
+
+    def _names(self, project: Project) -> Sequence[CachedValue[Mapping[str, Any]]]:
+        """The lists of what a project's issues refer to."""
+        of_project = (self.states[project.id], self.labels[project.id], self.types[project.id])
+        return (*of_project, self.members)
 
     def expire(self, project: Project, names: Container[str]) -> None:
-        """Let the issues, cycles or modules (`names`) of a project be read again."""
+        """Let lists (`names`) of a project be read again, or of its workspace."""
         self.restored.discard(project.id)
+        for name, value in self.of_workspace.items():
+            if name in names:
+                self.restored.discard(name)
+                value.expire()
         for name, values in self.of_project.items():
             if name in names:
                 values[project.id].expire()
@@ -275,13 +295,13 @@ class Resources:
 
     def expire_names(self, project: Project) -> None:
         """Let the names that a project uses be read again."""
-        for value in (self.states[project.id], self.labels[project.id], self.members):
+        for value in self._names(project):
             value.expire()
 
     def expire_all(self) -> None:
         """Let everything be read again."""
         self.restored.clear()
-        for value in (self.projects, self.members):
+        for value in self._of_whole_workspace():
             value.expire()
         for values in self._by_key():
             for of_key in values.values():
@@ -290,10 +310,7 @@ class Resources:
     def expire_as(self, other: "Resources") -> None:
         """Let be read again what `other` knows and has no longer fresh."""
         # After `other` was saved and loaded: stored values do not say that they were expired.
-        pairs: list[tuple[CachedValue[Any], CachedValue[Any]]] = [
-            (self.projects, other.projects),
-            (self.members, other.members),
-        ]
+        pairs = list(zip(self._of_whole_workspace(), other._of_whole_workspace(), strict=True))
         for ours, theirs in zip(self._by_key(), other._by_key(), strict=True):
             pairs += [(ours[key], value) for key, value in theirs.items()]
         for value, of_other in pairs:
@@ -312,6 +329,13 @@ class Resources:
             await ttl.close()
 
 
+def search_part(pql: str) -> str:
+    """Return the name of a search among the parts of a workspace that are read."""
+    return f"pql {pql}"
+
+
 def is_asked(period: Period, needs: Needs) -> bool:
-    """Whether a feed needs the issues of this period, ended or not."""
+    """Whether a feed needs the issues of this period, ended or not: it can be filtered by."""
+    if period.kind not in ("cycle", "module"):
+        return False
     return needs.all_periods or not needs.named.isdisjoint((period.name.strip().casefold(), period.id))

@@ -105,7 +105,7 @@ def _touched(old: Snapshot, new: Snapshot, now: datetime) -> Iterator[tuple[str,
     for id_ in sorted(ids):
         before, issue = old.issues.get(id_), new.issues.get(id_)
         if before is not None and issue is not None:
-            changed = _shown(before, old) != _shown(issue, new)
+            changed = _shown(before, old) != _shown(issue, new) or _type_changed(before, old, issue, new)
             yield from _revision(before, issue, old.touched.get(id_), now, changed=changed)
     for period in new.periods.values():
         earlier = old.periods.get(period.id)
@@ -158,14 +158,37 @@ def _shown(issue: Issue, snapshot: Snapshot) -> tuple[object, ...]:
         (state.name, state.group) if state else None,
         sorted(snapshot.labels[label].name for label in issue.labels if label in snapshot.labels),
         sorted(people[person].name for person in issue.assignees if person in people),
-        kind.name if (kind := snapshot.type_of(issue)) else None,
         {(period.kind, period.name) for period in snapshot.links.get(issue.id, ())},
     )
+
+
+def _type_changed(old: Issue, was: Snapshot, new: Issue, now: Snapshot) -> bool:
+    """Return whether the name of an issue's type changed.
+
+    Not where the types were not read before, or are not any more: feeds that show them wait for them.
+    """
+    if not (was.types and now.types and old.type):
+        return False
+    before, after = (snap.types.get(issue.type or "") for snap, issue in ((was, old), (now, new)))
+    return (before and before.name) != (after and after.name)
 
 
 def _period_facts(period: Period, snapshot: Snapshot) -> tuple[object, ...]:
     plain = replace(period, updated=period.created, issues=None, total=None, done=None)
     return plain, snapshot.project.name, snapshot.progress(period)
+
+
+def with_revised_periods(
+    old: Mapping[str, Period], new: Mapping[str, Period], now: datetime
+) -> Mapping[str, Period]:
+    """Return releases or initiatives as they were read now, each with its revision as `updated`."""
+    return {**new, **{id_: _revised(old[id_], period, now) for id_, period in new.items() if id_ in old}}
+
+
+def _revised(old: Period, new: Period, now: datetime) -> Period:
+    changed = replace(old, updated=new.updated) != new
+    times = dict(_revision(old, new, None, now, changed=changed))
+    return replace(new, updated=times.get(new.id, new.updated))
 
 
 def styled_since(old: History | None, style: str, now: datetime) -> datetime | None:

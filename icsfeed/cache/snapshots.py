@@ -1,13 +1,17 @@
 """The resources of a workspace, joined into one snapshot a project and into views of several."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec.structs import replace
 
+from icsfeed.cache.lists import OF_PROJECT, OPTIONAL
 from icsfeed.cache.resources import Resources, is_asked
 from icsfeed.cache.revisions import with_revisions
+from icsfeed.cache.ttl import CachedValue
 from icsfeed.model import Needs, Period, Project, Snapshot, View
+from icsfeed.text import one_line
 
 
 class Snapshots:
@@ -26,15 +30,17 @@ class Snapshots:
         resources = self._resources
         people = resources.members.value
         snapshots = tuple(filter(None, (self._newest(project, needs) for project in chosen)))
-        if people is None or len(snapshots) < len(chosen):
+        if people is None or len(snapshots) < len(chosen) or not self._has_lists(chosen, needs):
             return None
         asked = _asked(snapshots, needs)
         links = {period.id: resources.issues_of(period).value for period in asked}
-        if None in links.values():
+        found = resources.found[needs.pql] if needs.pql else None
+        if None in links.values() or (found is not None and found.value is None):
             return None
         linked = tuple(with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
         now = self._clock()
         moments = [self._read_at.get(project.id) or resources.read_at(project) or now for project in chosen]
+        moments += [found.read_at] if found is not None and found.read_at is not None else []
 
         def partial_stamp(project: Project) -> tuple[object, ...]:
             return ("partial", *self._stamp(project, resources.periods_of(project)))
@@ -44,16 +50,61 @@ class Snapshots:
             *(self._stamps.get(project.id) or partial_stamp(project) for project in chosen),
             *(resources.issues_of(period).version for period in asked),
             resources.members.version,
+            *((found.version,) if found is not None else ()),
+            *(periods.version for periods in resources.workspace_lists(needs)),
         )
         read_at = min(moments, default=resources.projects.read_at or now)
-        return View(projects, people, snapshots, linked, stamp, read_at)
+        of_workspace = resources.workspace_lists(needs)
+        ids = found.value if found is not None else None
+        periods = tuple(period for each in of_workspace for period in (each.value or {}).values())
+        return View(projects, people, snapshots, linked, stamp, read_at, periods=periods, found=ids)
+
+    def _has_lists(self, projects: Iterable[Project], needs: Needs) -> bool:
+        """Whether the lists were read that these needs ask for and not every edition has."""
+        of_workspace = self._resources.workspace_lists(needs)
+        return all(each.value is not None for each in of_workspace) and not any(
+            self._resources.missing_lists(project, needs) for project in projects
+        )
 
     def can_show(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether there would be a view of these projects. Not remembered, as one shown to readers is."""
+        projects = tuple(projects)
         snapshots = [self.snapshot(project) or self.partial(project, needs) for project in projects]
         asked = _asked(filter(None, snapshots), needs)
         are_linked = all(self._resources.issues_of(period).value is not None for period in asked)
-        return self._resources.members.value is not None and all(snapshots) and are_linked
+        is_known = self._resources.members.value is not None and self._has_lists(projects, needs)
+        is_found = not needs.pql or self._resources.found[needs.pql].value is not None
+        return is_known and is_found and all(snapshots) and are_linked
+
+    def missing(self, projects: Iterable[Project], needs: Needs, since: datetime) -> Iterator[str]:
+        """Name the parts of these projects that were neither fresh at `since`, nor read after it, and
+        the issues that could not be understood.
+        """
+        resources = self._resources
+        of_workspace: dict[str, CachedValue[Any]] = {
+            "list of projects": resources.projects,
+            "members": resources.members,
+            **resources.of_workspace,
+        }
+        needed = [
+            name for name in (*of_workspace, *OF_PROJECT) if name not in OPTIONAL or name in needs.lists
+        ]
+        for name, value in of_workspace.items():
+            if name in needed and not value.is_current(since):
+                yield f"the {name}"
+        if needs.pql and not resources.found[needs.pql].is_current(since):
+            yield "the issues that pql finds"
+        for project in projects:
+            for name, values in resources.of_project.items():
+                if name in needed and not values[project.id].is_current(since):
+                    yield f"the {name} of {project.key}"
+            for period in resources.periods_to_read(project, needs):
+                # A milestone without its work items only lacks its progress.
+                if period.kind != "milestone" and not resources.issues_of(period).is_current(since):
+                    yield f"the issues of {period.kind} {one_line(period.name)!r} of {project.key}"
+            _, unreadable = resources.issues[project.id].value or ({}, 0)
+            if unreadable:
+                yield f"{unreadable} issues of {project.key} that cannot be understood"
 
     def snapshot(self, project: Project) -> Snapshot | None:
         """Return the project's snapshot, built again only when a part of it has changed.
@@ -130,7 +181,10 @@ class Snapshots:
         states, labels = resources.states[project.id].value, resources.labels[project.id].value
         if people is None or issues is None or states is None or labels is None:
             return None
-        return Snapshot(project, issues[0], states, labels, people, periods, unreadable=issues[1])
+        types = resources.types[project.id].value or {}
+        return Snapshot(
+            project, issues[0], states, labels, people, periods, unreadable=issues[1], types=types
+        )
 
     def _linked_periods(self, project: Project) -> Mapping[str, Period] | None:
         """The project's periods, the open ones with their issues; None while a part was never read."""
@@ -139,7 +193,9 @@ class Snapshots:
         linked: dict[str, Period] = {}
         for period in self._resources.periods_of(project):
             is_linked = self._resources.is_linked(period)
-            issues = self._resources.issues_of(period).value if is_linked else None
+            # What is known of a milestone is shown, also where this process does not read it again.
+            is_shown = self._resources.is_open(period) if period.kind == "milestone" else is_linked
+            issues = self._resources.issues_of(period).value if is_shown else None
             if is_linked and issues is None:
                 return None
             linked[period.id] = replace(period, issues=issues)

@@ -109,6 +109,17 @@ class CachedValue(Generic[T]):
         if self.value is not None:
             self.merge(self.value, read_at)
 
+    def keep(self, otherwise: T) -> None:
+        """Count as read now, since Plane does not have it; `otherwise` is the value where there is none."""
+        value = otherwise if self.value is None else self.value
+        self._set(value, self._ttl.clock(), self._ttl.seconds * self._ttl.stretch)
+
+    def postpone(self, otherwise: T | None) -> None:
+        """Let it be read again only after its TTL; `otherwise` is the value where there is none, or None."""
+        if self.value is None and otherwise is not None:
+            self.value, self.version = otherwise, self.version + 1
+        self._fresh_until = self._ttl.timer() + self._ttl.seconds * self._ttl.stretch
+
     def _set(self, value: T, read_at: datetime, fresh_for: float) -> T:
         if self.value is None or (self.value is not value and self.value != value):
             self.value = value

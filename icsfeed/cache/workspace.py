@@ -10,9 +10,11 @@ from cachetools import TTLCache
 from msgspec.structs import replace
 
 from icsfeed.cache.budget_wait import LOGGED_WAIT_SECONDS, BudgetWait
+from icsfeed.cache.change_check import ChangeCheck
+from icsfeed.cache.lists import PlaneReader
 from icsfeed.cache.persistence import Persistence
 from icsfeed.cache.refresh import LOST, Refresher
-from icsfeed.cache.resources import TTL_NAMES, PlaneReader, Resources
+from icsfeed.cache.resources import Resources, search_part
 from icsfeed.cache.runner import MAX_CONCURRENT_PROJECTS, MEMBERS, Backoff, RefreshRunner
 from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
@@ -41,10 +43,9 @@ Choose = Callable[[tuple[Project, ...]], tuple[Project, ...]]
 class Workspace:
     """The workspace `name`, read through `plane`. `keys` limits it to some projects; none: all.
 
-    `needs`: what its feeds need of its projects. `budget` is that of the API key, which other workspaces may
-    share. `store` is where the last good copies are saved: those of the same `origin`. `reader` differs for
-    another key. `edition` changes when views that were returned within `VIEW_SECONDS` are not to be
-    reused. `sparing`: nothing is read that the view at hand does not need.
+    `needs`: what its feeds need. `budget` is that of the API key, which other workspaces may share. `store`
+    has the last good copies, those of the same `origin`. `reader` differs for another key. `edition` changes
+    when views returned within `VIEW_SECONDS` are not to be reused. `sparing`: only what a view needs is read.
     """
 
     def __init__(
@@ -71,9 +72,7 @@ class Workspace:
         self._needs = needs
         self._clock = clock
         self._timer = timer
-        ttls = {ttl: getattr(cache, ttl) for ttl in TTL_NAMES}
-        folded = frozenset(key.casefold() for key in keys)
-        self.resources = Resources(ttls, clock, timer, keys=folded, links=needs.links, sparing=sparing)
+        self.resources = Resources(cache, clock, timer, needs, keys=keys, sparing=sparing)
         self.snapshots = Snapshots(self.resources, clock)
         self.persistence = Persistence(
             name, self.resources, self.snapshots, store, budget, clock, origin=origin, reader=reader
@@ -83,8 +82,9 @@ class Workspace:
         )
         self.refreshes = self._runner.stats
         snapshot_of, full = self.snapshots.snapshot, cache.full.delta
+        self.check = ChangeCheck(name, self.resources, full, clock)
         self._refresher = Refresher(
-            name, self.resources, self._runner, self.persistence, snapshot_of, full, clock
+            name, self.resources, self._runner, self.persistence, snapshot_of, self.check, full, clock
         )
         self._budget_wait = BudgetWait(name, self.resources, needs, budget, timer, self._is_refused)
         self.plane = plane.on(RequestPriority(budget, "reader", self._log_wait))
@@ -109,6 +109,8 @@ class Workspace:
         is read for the first time since a restart. Raises what `choose` raises.
         """
         until = self.until if until is None else until
+        if needs.pql and self.resources.found[needs.pql].value is None:
+            await self.persistence.load_found(needs.pql)
         until = self._timer() if self._can_show_restored(choose, needs) else until
         if not self.resources.projects.is_fresh:
             await self._run("projects", self._refresher.refresh_projects, until)
@@ -126,7 +128,10 @@ class Workspace:
                 in_vain = self.budget.wait("reader") > until - self._timer()
                 until = self._timer() if in_vain and self.snapshots.can_show(chosen, needs) else until
                 # Feeds that need the same of Plane share a refresh, whatever else they show.
-                work = (ids, needs.named, needs.all_periods)
+                work = (
+                    *(ids, needs.named, needs.all_periods),
+                    *(self.resources.unwanted(needs.lists), needs.pql),
+                )
                 await self._run(work, partial(self._refresher.refresh, chosen, needs), until)
             view = self._newest_view(projects, chosen, needs)
             if view is not None:
@@ -156,6 +161,11 @@ class Workspace:
         if view is None or not unread:
             return view
         return replace(view, unread=unread, stamp=(*view.stamp, unread))
+
+    def search_error(self, pql: str | None) -> PlaneError | None:
+        """Return why a search could not be made the last time; None when it could."""
+        part = search_part(pql or "")
+        return self._runner.part_backoffs[part].error if pql else None
 
     @property
     def until(self) -> float:
@@ -241,9 +251,10 @@ class Workspace:
         return next((each.error for each in self._backoffs() if each.error), None)
 
     def _backoffs(self, projects: Sequence[Project] = ()) -> Sequence[Backoff]:
-        """Those of the whole workspace, of its members and of these of its projects; none: of all of them."""
+        """Those of the whole workspace, of its lists and of these of its projects; none: of all of them."""
         listed = (p.id for p in projects or self.resources.all_projects if p.id not in self.resources.lost)
-        return (self._runner.backoff, *(self._runner.part_backoffs[part] for part in (MEMBERS, *listed)))
+        parts = (MEMBERS, *self.resources.of_workspace, *listed)
+        return (self._runner.backoff, *(self._runner.part_backoffs[part] for part in parts))
 
     def is_failing(self, project: Project) -> bool:
         """Whether this project could not be read the last time."""
@@ -255,7 +266,8 @@ class Workspace:
 
     async def refresh(self, project: Project, urgency: Urgency) -> None:
         """Read what is not fresh of a project; waits at most the deadline."""
-        work: object = ((project.id,), frozenset[str](), False)  # as in `view`: a reader of it joins this one
+        # As in `view`: a reader of it joins this one.
+        work: object = ((project.id,), frozenset[str](), False, frozenset[str](), "")
         await self._run(work, partial(self._refresher.refresh, [project], Needs()), self.until, urgency)
 
     async def refresh_unread(self, urgency: Urgency) -> None:
@@ -270,6 +282,11 @@ class Workspace:
             refresh = partial(self._refresher.refresh_essentials, few)
             await self._run(work, refresh, self._timer() + WINDOW_SECONDS, urgency)
 
+    async def refresh_found(self, urgency: Urgency) -> None:
+        """Read what the searches find that feeds have asked for, where that is not fresh."""
+        if not all(found.is_fresh for found in self.resources.found.values()):
+            await self._run("found", self._refresher.refresh_found, self.until, urgency)
+
     async def refresh_projects(self, urgency: Urgency) -> None:
         """Read which projects there are, when that is not fresh; waits at most the deadline."""
         if not self.resources.projects.is_fresh:
@@ -282,8 +299,9 @@ class Workspace:
         already may be older than the wish: then it is read once more.
         """
         since = self.resources.whole_since = self._clock()
+        self.resources.features.forget_refusals()
         for _ in range(MAX_SYNC_ATTEMPTS):
-            for backoff in self._backoffs():
+            for backoff in (self._runner.backoff, *self._runner.part_backoffs.values()):
                 backoff.end()
             self.expire()
             until = self._timer() + SYNC_TIMEOUT

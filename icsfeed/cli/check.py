@@ -6,13 +6,15 @@ from typing import Literal, NamedTuple, TypeAlias
 from uuid import uuid4
 
 from icsfeed.cache.workspace import Workspace
-from icsfeed.config.schema import NO_FEEDS, Config, PushTarget
+from icsfeed.config.addresses import plane_address
+from icsfeed.config.schema import NO_FEEDS, Config, PushTarget, WorkspaceConfig
 from icsfeed.doctor.clients import LARGE
 from icsfeed.errors import (
     BadSetting,
     ConfigError,
     FeedError,
     IcsfeedError,
+    KeyRefused,
     NoAccess,
     NoCopy,
     PlaneError,
@@ -20,8 +22,10 @@ from icsfeed.errors import (
     did_you_mean,
 )
 from icsfeed.feeds.diagnose import unknown_names, why_empty
+from icsfeed.feeds.query import Query
+from icsfeed.feeds.select import needs
 from icsfeed.feeds.service import FeedService
-from icsfeed.model import Needs, View
+from icsfeed.model import Needs, Project, View
 from icsfeed.push.object import owner_mark
 from icsfeed.push.probe import try_target
 from icsfeed.push.session import Connect, open_server
@@ -101,22 +105,24 @@ async def check_store(store: Store) -> Finding:
 
 async def check_workspace(workspace: Workspace, config: Config) -> AsyncIterator[Finding]:
     """Check the API key, the projects that it has joined, and whether all of them can be read."""
-    about = f"workspace {workspace.name}"
+    about, settings = f"workspace {workspace.name}", config.workspaces[workspace.name]
     try:
         version, person = await workspace.plane.version(), await workspace.plane.whoami()
         listing = await workspace.plane.projects()
     except PlaneError as error:
-        yield Finding("error", about, str(error), error)
+        yield Finding("error", about, f"{error}{_key_hint(error, settings)}", error)
         return
-    owner = f"the key of {person.name}" if person else "the key"
-    yield Finding("ok", about, f"Plane {version or 'of an unknown version'} accepts {owner}")
+    key = "the token" if settings.token else "the key"
+    owner = f"{key} of {person.name}" if person else key
+    unknown = "Cloud" if plane_address(settings.url).is_cloud else "of an unknown version"
+    yield Finding("ok", about, f"Plane {version or unknown} accepts {owner}")
     if not listing.joined:
         yield _no_access(about, "the owner of the key has joined no project: add them to the projects")
         return
     keys = sorted({project.key for project in listing.joined})
     yield Finding("ok", about, f"projects: {', '.join(keys)}")
     names = [name for project in listing.joined for name in (project.key, project.id)]
-    for key in config.workspaces[workspace.name].projects:
+    for key in settings.projects:
         if key.casefold() not in map(str.casefold, names):
             hint = did_you_mean(key, names) or ": add them to the project in Plane, or remove it here"
             yield _no_access(about, f"the owner of the key has not joined project {key!r}{hint}")
@@ -131,6 +137,31 @@ async def check_workspace(workspace: Workspace, config: Config) -> AsyncIterator
         return
     for finding in _check_view(workspace, view, about):
         yield finding
+    for text in await _abilities(workspace, listing.joined[0]):
+        yield Finding("ok", about, text)
+
+
+def _key_hint(error: PlaneError, settings: WorkspaceConfig) -> str:
+    """Return what to try when Plane refuses a key that does not look like one of its kind."""
+    key = settings.token or settings.api_key
+    looks_personal = key is not None and key.reveal().startswith("plane_api_")
+    if not isinstance(error, KeyRefused) or looks_personal == (settings.token is None):
+        return ""
+    if looks_personal:
+        return "; it begins with plane_api_, as personal access tokens do: give it as api_key"
+    return "; it does not begin with plane_api_: give the token of an OAuth app or of a workspace as token"
+
+
+async def _abilities(workspace: Workspace, project: Project) -> list[str]:
+    """Return what Plane allows, and what it can do that not every edition can."""
+    found = await workspace.plane.abilities(project)
+    # What other programs have used within the last minute is not in it.
+    limit = f"its rate limit leaves {workspace.budget.limit} requests a minute"
+    texts = [f"allows pages of {found.page_rows} rows; {limit}"]
+    for can, words in ((True, "can do"), (False, "cannot do"), (None, "did not say whether it can do")):
+        names = [name for name, value in found.can.items() if value is can]
+        texts += [f"this Plane {words}: {', '.join(names)}"] * bool(names)
+    return texts
 
 
 def _check_view(workspace: Workspace, view: View, about: str) -> Iterator[Finding]:
@@ -171,6 +202,13 @@ async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     except FeedError as error:
         yield Finding("error", about, error.reason, error)
         return
+    problem = service.search_problem(name, feed)
+    if problem is not None:
+        yield Finding("error", about, f"{problem.reason}; it shows what was found before", problem)
+    resources = service.workspaces[service.workspace_of(feed)].resources
+    for missing in sorted(needs(feed, Query()).lists):
+        if refusal := resources.list_error(missing):
+            yield Finding("warning", about, f"needs {missing}, which Plane does not give: {refusal}")
     for unknown in unknown_names(feed, view):
         yield Finding("warning", about, f"its filter names an unknown {unknown}")
     if not calendar.count:

@@ -50,12 +50,13 @@ def demo(port: int, issues: int, edition: str, as_json: bool) -> None:
     Ctrl-C stops it.
     """
     from icsfeed.cli.serve import serve_sample
+    from icsfeed.demo.editions import EDITIONS
     from icsfeed.demo.settings import demo_config
     from icsfeed.server.process import new_event_loop
 
     # The demo reads its Plane on every start, which is not worth a line.
     set_up_logs("WARNING")
-    config = demo_config()
+    config = demo_config(EDITIONS[edition])
 
     def on_start(url: str, links: Mapping[str, Any]) -> None:
         show_demo(url, links, config, as_json=as_json)

@@ -9,7 +9,8 @@ from ipaddress import ip_address
 from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from icsfeed.config.schema import SCOPES, Auto, Config, Feed, PushTarget
+from icsfeed.config.addresses import plane_address
+from icsfeed.config.schema import SCOPES, Auto, Config, Feed, PushTarget, Secret, WorkspaceConfig
 from icsfeed.errors import did_you_mean
 
 MIN_SECRET_LENGTH, MIN_TOKEN_LENGTH = 32, 16
@@ -20,6 +21,8 @@ Path: TypeAlias = tuple[str | int, ...]
 Row: TypeAlias = tuple[object, str, str]
 """Whether something is wrong, the keys that it concerns with spaces between them, and the message."""
 
+_KEYS = "api_key api_key_file token token_file"
+_ODD = "holds a space or an accent, as no key of Plane does: copy it again"
 _LOGIN = "username password password_file token token_file"
 _TOO_SHORT = "needs {} characters or more; try: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
@@ -36,17 +39,7 @@ def checks(config: Config, zones: Collection[str] | None) -> Iterator[Violation]
     """Yield what is wrong with a configuration as a whole. `zones`: all time zones; None: not checked."""
     yield from _violations((), _server_rows(config, zones))
     for name, workspace in config.workspaces.items():
-        key = workspace.api_key.reveal() if workspace.api_key else ""
-        missing, odd = not (key or workspace.api_key_file), not key.isascii() or " " in key
-        rows = (
-            (
-                missing,
-                "api_key api_key_file",
-                "is missing: create one in Plane, under Profile settings, Personal access tokens",
-            ),
-            (odd, "api_key", "holds a space or an accent, as no key of Plane does: copy it again"),
-        )
-        yield from _violations(("workspaces", name), rows)
+        yield from _violations(("workspaces", name), _workspace_rows(workspace))
     for name, feed in config.feeds.items():
         yield from _violations(("feeds", name), (*_content_rows(feed), *_access_rows(name, feed, config)))
     for name, target in config.push.items():
@@ -95,6 +88,28 @@ def _server_rows(config: Config, zones: Collection[str] | None) -> Iterable[Row]
     )
 
 
+def _workspace_rows(workspace: WorkspaceConfig) -> Iterable[Row]:
+    keys, tokens = (workspace.api_key, workspace.api_key_file), (workspace.token, workspace.token_file)
+    address = plane_address(workspace.url)
+    is_another = address.is_in_path and workspace.slug not in (None, address.slug)
+    create = "create one in Plane, under Profile settings, Personal access tokens"
+    return (
+        (not any((*keys, *tokens)), _KEYS, f"is missing: {create}"),
+        (any(keys) and any(tokens), f"token {_KEYS}", "cannot be combined with api_key: keep one of them"),
+        (_is_odd(workspace.api_key), "api_key", _ODD),
+        (_is_odd(workspace.token), "token", f"{_ODD}, without the word Bearer"),
+        (
+            is_another,
+            "slug url",
+            "contradicts url, which names another workspace: keep one of them",
+        ),
+    )
+
+
+def _is_odd(key: Secret | None) -> bool:
+    return key is not None and (not key.reveal().isascii() or " " in key.reveal())
+
+
 def _content_rows(feed: Feed) -> Iterator[Row]:
     """Yield the rows about what a feed holds. It has at least one scope; people and projects combine."""
     given = {key for key in SCOPES if getattr(feed, key)}
@@ -107,7 +122,12 @@ def _content_rows(feed: Feed) -> Iterator[Row]:
     not_issues = tasks and {*feed.include} - {"issues"}
     revealing = feed.overdue_digest and feed.details == "busy"
     digest = "cannot be combined with details: busy, which hides what is done"
+    wide = sorted({*feed.include} & {"releases", "initiatives"})
     yield not feed.include, "include", "is empty: list issues, cycles or modules"
+    text = (
+        f"holds {' and '.join(wide)}, which are of the whole workspace: set everything: true, or remove them"
+    )
+    yield wide and not feed.everything, f"include {' '.join(SCOPES)}", text
     yield not_issues, "include component", "must be issues: component is vtodo"
     yield revealing, "overdue_digest details", digest
     yield feed.undated and not tasks, "undated component", "needs component: vtodo; an event must have a day"
@@ -119,11 +139,16 @@ def _access_rows(name: str, feed: Feed, config: Config) -> Iterable[Row]:
     ambiguous = feed.workspace is None and len(config.workspaces) > 1
     unknown = feed.workspace and config.workspaces and feed.workspace not in config.workspaces
     hint = _hint(feed.workspace or "", config.workspaces)
+    workspace = config.workspaces.get(feed.workspace or next(iter(config.workspaces), ""))
+    wide = sorted({*feed.include} & {"releases", "initiatives"})
+    limited = bool(wide and workspace and workspace.projects)
+    beyond = f"holds {' and '.join(wide)}, but its workspace is limited to `projects`: remove them"
     both = {*feed.revoked} & {*feed.subscribers}
     return (
         (twin != name, "", f"its name differs from {twin} only in upper and lower case: change one"),
         (ambiguous, "workspace", f"is missing: name one of {', '.join(config.workspaces)}"),
         (unknown, "workspace", f"is not the name of a workspace{hint}"),
+        (limited, "include workspace", beyond),
         (feed.public and feed.subscribers, "subscribers public", "mean nothing in a public feed: keep one"),
         (both, "revoked subscribers", "names someone who still is a subscriber: keep them in one list"),
     )

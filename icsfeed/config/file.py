@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 
 import yaml
 
+from icsfeed.config.addresses import plane_address
 from icsfeed.config.checks import Path as ConfigPath
 from icsfeed.config.checks import Violation
 from icsfeed.config.decode import decode, dotted
@@ -108,9 +109,11 @@ def from_environment(environ: Mapping[str, str], zones: Collection[str] | None =
 
     An empty variable counts as unset. Raises ConfigError, whose problems name the variables.
     """
-    slug = environ.get("PLANE_WORKSPACE") or "plane"
+    named, in_url = environ.get("PLANE_WORKSPACE"), plane_address(environ.get("PLANE_BASE_URL", "")).slug
+    slug = named or in_url or "plane"
     data: dict[str, Any] = {
-        "workspaces": {slug: {}},
+        # As a slug, too, where the address names another one.
+        "workspaces": {slug: {"slug": named} if named and in_url else {}},
         "feeds": {"all": {"everything": True}},
         "auto": {"projects": True, "assignees": True},
         "cache": {},
@@ -119,6 +122,7 @@ def from_environment(environ: Mapping[str, str], zones: Collection[str] | None =
         "PLANE_WORKSPACE": ("workspaces", slug),
         "PLANE_BASE_URL": ("workspaces", slug, "url"),
         "PLANE_API_KEY": ("workspaces", slug, "api_key"),
+        "PLANE_TOKEN": ("workspaces", slug, "token"),
         "PLANE_WEBHOOK_SECRET": ("workspaces", slug, "webhook_secret"),
         "ICSFEED_SECRET": ("secret",),
         "ICSFEED_ADMIN_TOKEN": ("admin_token",),
@@ -141,10 +145,11 @@ def from_environment(environ: Mapping[str, str], zones: Collection[str] | None =
             data,
             "environment",
             zones=available_timezones() if zones is None else zones,
-            known=[] if environ.get("PLANE_WORKSPACE") else [unnamed],
+            known=[] if named or in_url else [unnamed],
         )
     except ConfigError as error:
         names = {dotted(path): variable for variable, path in paths.items()}
+        names[dotted(("workspaces", slug, "slug"))] = "PLANE_WORKSPACE"
         problems = [Problem(names.get(path, path), message) for path, message in error.problems]
         raise ConfigError(error.source, problems) from None
 

@@ -30,7 +30,7 @@ ComponentKind: TypeAlias = Literal["vevent", "vtodo"]
 DateMode: TypeAlias = Literal["due", "span", "start-and-due"]
 DoneMode: TypeAlias = Literal["cancelled", "keep", "check", "drop"]
 Details: TypeAlias = Literal["full", "brief", "title", "busy"]
-Included: TypeAlias = Literal["issues", "cycles", "modules"]
+Included: TypeAlias = Literal["issues", "cycles", "modules", "milestones", "releases", "initiatives"]
 Category: TypeAlias = Literal["labels", "project", "state", "priority", "type"]
 Language: TypeAlias = Literal["en", "de"]
 
@@ -39,7 +39,7 @@ SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
 # The patterns are in the JSON schema too, for editors. hosts.py checks what they cannot express.
 _PORT = r"(?::(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4}))?"
 _HOST = r"[^\x00-,/:-@\[-^`{-\x7f\s]+"  # hosts.py checks what is beyond ASCII
-_ORIGIN = rf"https?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
+_ORIGIN = rf"[Hh][Tt][Tt][Pp][Ss]?://(?:{_HOST}|\[[0-9A-Fa-f:.]+\]){_PORT}"
 _LINE = r"[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
 _ADDRESS = rf"{_ORIGIN}(?:/[^\s?#]*)?"
 
@@ -78,6 +78,9 @@ def summary_template(text: str) -> str:
 
 
 Name: TypeAlias = Annotated[str, _rule("a name on one line, no space at its ends", _LINE)]
+Pql: TypeAlias = Annotated[
+    str, _rule("a search as in Plane, of 2000 characters at most", r"\S(?s:.{0,1998}\S)?")
+]
 FeedMark: TypeAlias = Annotated[
     str, _rule("true, false, or a list of former feeds", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:@[a-z2-7]{12})?")
 ]
@@ -180,7 +183,7 @@ class Filter(Match, frozen=True, forbid_unknown_fields=True):
 
 
 class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One feed: what it holds (scope, where, window, include), how it looks, who has links to it."""
+    """One feed: what it holds (scope, where, pql, window, include), how it looks, who has links to it."""
 
     workspace: Name | None = None
     project: Name | None = None
@@ -189,6 +192,7 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     unassigned: bool = False
     everything: bool = False
     where: Filter = Filter()
+    pql: Pql | None = None
     window: Window | Literal["all"] = "all"
     include: tuple[Included, ...] = ("issues",)
     undated: bool = False
@@ -219,13 +223,17 @@ class Feed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class WorkspaceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One Plane workspace. `projects` (keys) limits what leaves Plane through us.
 
-    `ca_file`: certificates to trust in addition to the system's. `webhook_from`: the networks that may send
-    its webhooks; empty: all. `webhook_secret_old` is accepted too, while the secret is being changed.
+    `url`: any of Plane's addresses (config/addresses.py). It is read with the `api_key` of a person, or with
+    the `token` of an OAuth app or a workspace. `ca_file`: certificates to trust in addition to the system's.
+    `webhook_from`: the networks that may send its webhooks; empty: all. `webhook_secret_old` is accepted too,
+    while the secret is being changed.
     """
 
     url: Url
     api_key: SecretText | None = None
     api_key_file: str | None = None
+    token: SecretText | None = None
+    token_file: str | None = None
     ca_file: str | None = None
     slug: Slug | None = None
     web_url: Url | None = None
@@ -305,9 +313,13 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     issues: Ttl = Duration(60)
     cycles: Ttl = Duration(300)
     modules: Ttl = Duration(300)
+    milestones: Ttl = Duration(300)
+    releases: Ttl = Duration(300)
+    initiatives: Ttl = Duration(300)
     members: Ttl = Duration(600)
     states: Ttl = Duration(300)
     labels: Ttl = Duration(300)
+    types: Ttl = Duration(3600)
     deadline: Ttl = Duration(5)
     full: Ttl = Duration(21_600)
     webhook_ttl: Ttl = Duration(300)

@@ -1,6 +1,17 @@
 """The configuration of `icsfeed demo`: a feed of each kind over the sample workspace."""
 
-from icsfeed.config.schema import Auto, Config, Duration, Feed, Filter, Secret, Window, WorkspaceConfig
+from icsfeed.config.schema import (
+    Auto,
+    Config,
+    Duration,
+    Feed,
+    Filter,
+    Included,
+    Secret,
+    Window,
+    WorkspaceConfig,
+)
+from icsfeed.demo.editions import COMMUNITY, Edition
 from icsfeed.demo.sample import API_KEY, SLUG
 
 # Constants, so that links stay the same at every start; they protect nothing but the sample.
@@ -8,8 +19,12 @@ SECRET = "the sample workspace has no secrets at all"  # noqa: S105
 ADMIN_TOKEN = "admin-of-the-sample-workspace"  # noqa: S105
 
 
-def demo_config() -> Config:
-    """Return a configuration with feeds by project, person and filter, with spans, cycles and tasks."""
+def demo_config(edition: Edition = COMMUNITY) -> Config:
+    """Return a configuration with feeds by project, person and filter, with spans, cycles and tasks.
+
+    One of them shows all that has a date in this edition.
+    """
+    planned: tuple[Included, ...] = ("milestones", "releases", "initiatives") if edition.has_plans else ()
     everything = Feed(everything=True, title="Everything", public=True)
     return Config(
         workspaces={
@@ -31,7 +46,7 @@ def demo_config() -> Config:
                 color="tomato",
             ),
             "plan": Feed(
-                everything=True, title="Plan", dates="span", include=("issues", "cycles", "modules")
+                everything=True, title="Plan", dates="span", include=("issues", "cycles", "modules", *planned)
             ),
             "unassigned": Feed(unassigned=True),
             "tasks": Feed(everything=True, title="Tasks", component="vtodo"),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from icsfeed.config.addresses import slug_of
 from icsfeed.config.schema import Auto, Feed, WorkspaceConfig
 from icsfeed.model import Person, Project
 
@@ -86,7 +87,7 @@ def slugs_of(workspaces: Mapping[str, WorkspaceConfig]) -> Mapping[str, str]:
     """Return the slug of each configured workspace, with its name where an earlier one has that slug."""
     slugs: dict[str, str] = {}
     for name, workspace in workspaces.items():
-        slug = workspace.slug or name
+        slug = slug_of(name, workspace)
         slugs[name] = f"{slug}@{name}" if slug in slugs.values() else slug
     return slugs
 

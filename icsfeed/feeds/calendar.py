@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from icsfeed.config.addresses import web_address
 from icsfeed.config.schema import Config, Feed, Language, WorkspaceConfig
 from icsfeed.feeds.mapping import DOMAIN, Style, issue_components, period_component
 from icsfeed.feeds.query import Query, shown_fields
@@ -101,7 +102,7 @@ def style_of(config: Config, workspace: WorkspaceConfig, slug: str, name: str, f
     if feed.details == "busy" and config.secret is not None:  # the checks refuse a busy feed without one
         busy_key = hmac.digest(config.secret.reveal().encode(), f"busy {name}".encode(), sha256).hex()
     return Style(
-        web=f"{workspace.web_url or workspace.url}/{slug}",
+        web=f"{web_address(workspace)}/{slug}",
         component=feed.component,
         dates=feed.dates,
         done=feed.done,
@@ -133,13 +134,16 @@ def calendar_of(source: FeedInput, style: Style, workspace: str) -> Calendar:
     Raises NameNotFound and AmbiguousName when the feed names what is not there, or not one person.
     """
     view = source.view
-    selection = select(source.name, source.feed, source.query, view.linked, view.people, source.day.today)
+    today, of_workspace = source.day.today, view.periods
+    selection = select(
+        source.name, source.feed, source.query, view.linked, view.people, today, of_workspace, view.found
+    )
     todos = {issue.id for _, issue in selection.issues} if style.component == "vtodo" else ()
     if view.linked is not view.snapshots:
         # A filter may name cycles and modules that have ended; texts do not mention those.
         shown = {snapshot.project.id: snapshot for snapshot in view.snapshots}
         issues = [(shown[issue.project], issue) for _, issue in selection.issues]
-        periods = [(shown[period.project], period) for _, period in selection.periods]
+        periods = [(shown.get(period.project), period) for _, period in selection.periods]
         selection = replace(selection, issues=issues, periods=periods)
     name, day = source.name, source.day
     stale = stale_notice(name, day.stale_since, style, day) if day.stale_since is not None else None

@@ -17,10 +17,12 @@ def why_empty(name: str, feed: Feed, view: View, today: date) -> str:
     """Return in one sentence why a feed has no issues. Raises as `select`."""
 
     def selected(relaxed: Feed) -> Selection:
-        return select(name, relaxed, Query(), view.linked, view.people, today)
+        return select(name, relaxed, Query(), view.linked, view.people, today, view.periods, view.found)
 
     if not any(snapshot.issues for snapshot in view.snapshots):
         return "its projects have no issues"
+    if feed.pql and not view.found:
+        return "Plane finds no issue with its pql"
     everything = selected(replace(feed, where=Filter(), done="keep", window="all"))
     in_scope = everything.issues or everything.undated or everything.start_only or everything.beyond
     if feed.assignee and not in_scope:
@@ -29,6 +31,7 @@ def why_empty(name: str, feed: Feed, view: View, today: date) -> str:
         ({"window": "all"}, "all matching issues lie outside its window"),
         ({"done": "keep"}, "all matching issues are done, and done issues are dropped"),
         ({"where": Filter()}, "no issue with a due date passes its where filter"),
+        ({"pql": None}, "no issue with a due date in its projects is found by its pql"),
         (
             {"where": Filter(), "window": "all", "done": "keep"},
             "where, window and done together leave nothing",

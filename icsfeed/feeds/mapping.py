@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import quote
 
 from msgspec import UNSET, Struct, UnsetType
@@ -14,13 +14,25 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Category, ComponentKind, DateMode, Details, DoneMode, Language
 from icsfeed.ics.component import Component, Status, is_writable
 from icsfeed.l10n.words import words
-from icsfeed.model import DONE_GROUPS, Issue, Period, Priority, Snapshot, State, StateGroup, issue_key
+from icsfeed.model import (
+    DONE_GROUPS,
+    Issue,
+    Period,
+    PeriodKind,
+    Priority,
+    ReleaseStatus,
+    Snapshot,
+    State,
+    StateGroup,
+    issue_key,
+)
 from icsfeed.text import clip, fill, inflate, is_blank, multi_line, one_line, with_names
 
 DOMAIN = "calplanebot"
 """The right side of every UID. It never changes: calendars of the bot before icsfeed keep their events."""
 
-_OUR_UID = re.compile(rf"(?:plane-(?:issue|cycle|module)|icsfeed-(?:stale|overdue|probe))-[^@\s]+@{DOMAIN}")
+_PLANE_UID = rf"plane-(?:issue|{'|'.join(get_args(PeriodKind))})"
+_OUR_UID = re.compile(rf"(?:{_PLANE_UID}|icsfeed-(?:stale|overdue|probe))-[^@\s]+@{DOMAIN}")
 
 MAX_TEXT_LENGTH = 1_500
 """Characters of an issue's own text in a DESCRIPTION, at most."""
@@ -37,6 +49,11 @@ TODO_STATUS: Mapping[StateGroup, Status] = {
     "unstarted": "NEEDS-ACTION",
     "started": "IN-PROCESS",
     "completed": "COMPLETED",
+    "cancelled": "CANCELLED",
+}
+RELEASE_STATUS: Mapping[ReleaseStatus | None, Status] = {
+    "unreleased": "TENTATIVE",
+    "released": "CONFIRMED",
     "cancelled": "CANCELLED",
 }
 PRIORITIES: Mapping[Priority, int | None] = {"urgent": 1, "high": 3, "medium": 5, "low": 9, "none": None}
@@ -121,25 +138,30 @@ def issue_components(
     return (begin, main)
 
 
-def period_component(period: Period, snapshot: Snapshot, style: Style) -> Component:
-    """Return a cycle or module as one transparent event over all its days. Both of its dates must be set."""
+def period_component(period: Period, snapshot: Snapshot | None, style: Style) -> Component:
+    """Return a period as one transparent event over all its days. Both of its dates must be set.
+
+    `snapshot`: of its project; None for a release or initiative.
+    """
     shown, local = style.details != "busy", words(style.language)
-    url = f"{style.web}/projects/{quote(period.project)}/{period.kind}s/{quote(period.id)}"
+    url = _period_url(period, style.web)
     lines = []
     if style.details in ("brief", "full"):
-        lines.append(f"{local['project']}: {one_line(snapshot.project.name)}")
-        progress = snapshot.progress(period)
-        if progress is not None:
-            done = local["done of"].format(done=progress[0], total=progress[1])
-            lines.append(f"{local['progress']}: {done}")
-        lines += ["", url]
+        if snapshot is not None:
+            lines.append(f"{local['project']}: {one_line(snapshot.project.name)}")
+            progress = snapshot.progress(period)
+            if progress is not None:
+                done = local["done of"].format(done=progress[0], total=progress[1])
+                lines.append(f"{local['progress']}: {done}")
+            lines.append("")
+        lines.append(url)
     return Component(
         kind="VEVENT",
         uid=_uid(period.kind, period.id, style),
-        summary=_title(period.name, style) if shown else local["busy"],
+        summary=_period_title(period, style) if shown else local["busy"],
         first=period.start,
         last=period.end,
-        status="CONFIRMED",
+        status=RELEASE_STATUS.get(period.status, "CONFIRMED") if shown else "CONFIRMED",
         created=_created(period, style),
         revised=_revised(period, snapshot, style),
         description="\n".join(lines),
@@ -150,6 +172,26 @@ def period_component(period: Period, snapshot: Snapshot, style: Style) -> Compon
 def issue_url(issue: Issue, web: str) -> str:
     """Return the address of the issue in Plane's web app: the path that works in all its versions."""
     return f"{web}/projects/{quote(issue.project)}/issues/{quote(issue.id)}"
+
+
+def _period_url(period: Period, web: str) -> str:
+    """Return the address of a cycle, module or initiative, else of the nearest page that surely exists."""
+    if period.kind == "release":
+        return web
+    if period.kind == "initiative":
+        return f"{web}/initiatives/{quote(period.id)}"
+    project = f"{web}/projects/{quote(period.project)}"
+    return (
+        f"{project}/issues" if period.kind == "milestone" else f"{project}/{period.kind}s/{quote(period.id)}"
+    )
+
+
+def _period_title(period: Period, style: Style) -> str:
+    title, tag = _title(period.name, style), one_line(period.tag).strip()
+    if period.kind == "milestone":
+        return f"◆ {title}"
+    differs = not is_blank(tag) and tag.casefold() != title.strip().casefold()
+    return f"{title} ({tag})" if differs else title
 
 
 def _starts_before(issue: Issue) -> bool:
@@ -187,8 +229,9 @@ def _keyed(text: str, key: str) -> bytes:
     return hmac.digest(key.encode(), text.encode(), sha256)
 
 
-def _revised(item: Issue | Period, snapshot: Snapshot, style: Style) -> datetime:
-    revised = snapshot.revised(item)
+def _revised(item: Issue | Period, snapshot: Snapshot | None, style: Style) -> datetime:
+    # Of releases and initiatives the revision is stored as their time (cache/revisions.py).
+    revised = snapshot.revised(item) if snapshot is not None else item.updated
     if style.busy_key is not UNSET:
         # The second of the change would identify the item in another feed. So it is moved back by up to an
         # hour; always by as much for one item, or revisions could run backwards.

@@ -11,6 +11,7 @@ from cachetools import LRUCache
 from msgspec.structs import replace
 
 from icsfeed.cache.revisions import History, styled_since
+from icsfeed.config.addresses import slug_of
 from icsfeed.config.schema import Config, Feed
 from icsfeed.feeds.calendar import Calendar, FeedInput, calendar_of, style_of
 from icsfeed.feeds.mapping import Style
@@ -44,9 +45,9 @@ class Renderer:
 
     def style(self, name: str, feed: Feed) -> Style:
         """Return how the feed `name` shows its items."""
-        slug = self._config.workspace_of(feed)
-        workspace = self._config.workspaces[slug]
-        return style_of(self._config, workspace, workspace.slug or slug, name, feed)
+        workspace_name = self._config.workspace_of(feed)
+        workspace = self._config.workspaces[workspace_name]
+        return style_of(self._config, workspace, slug_of(workspace_name, workspace), name, feed)
 
     def calendar(self, source: FeedInput, style: Style | None = None) -> Calendar:
         """Return the feed before it is bytes. Without a `style` nothing says since when it has its own."""

@@ -1,6 +1,6 @@
 """Which items of the snapshots a feed holds: scope, filters, window and query. Today is an argument."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TypeAlias
 
@@ -29,12 +29,12 @@ Bounds: TypeAlias = tuple[date, date]
 class Selection(Struct):
     """The items of a feed, in no order, and how many issues in its scope cannot be shown.
 
-    `undated`: neither start nor due date; `start_only`: no due date; `beyond`: due on a date that no event
-    can have (`is_writable`).
+    Releases and initiatives have no snapshot. `undated`: neither start nor due date; `start_only`: no due
+    date; `beyond`: due on a date that no event can have (`is_writable`).
     """
 
     issues: list[tuple[Snapshot, Issue]] = []
-    periods: list[tuple[Snapshot, Period]] = []
+    periods: list[tuple[Snapshot | None, Period]] = []
     undated: int = 0
     start_only: int = 0
     beyond: int = 0
@@ -47,11 +47,17 @@ def needs(feed: Feed, query: Query) -> Needs:
     """
     matches = (feed.where, feed.where.exclude, query.only, query.exclude)
     named = {name.casefold() for match in matches for name in (*match.cycle, *match.module)}
+    included = frozenset(feed.include)
+    is_shown = "{type}" in feed.summary or "type" in feed.categories
+    names_types = is_shown or any(match.type for match in matches)
     return Needs(
         links=feed.details == "full" or bool(named),
         named=frozenset(named - {NONE}),
         all_periods=NONE in named,
-        periods=bool({*feed.include} - {"issues"}),
+        periods=not included.isdisjoint(("cycles", "modules")),
+        lists=included & {"milestones", "releases", "initiatives"}
+        | ({"types"} if names_types else frozenset()),
+        pql=feed.pql or "",
     )
 
 
@@ -98,18 +104,27 @@ def select(
     snapshots: Iterable[Snapshot],
     people: Mapping[str, Person],
     today: date,
+    of_workspace: Iterable[Period] = (),
+    found: Collection[str] | None = None,
 ) -> Selection:
     """Return the items of feed `name`. `feed` is already narrowed by `query`, `snapshots` are its projects'.
 
-    `people` are all of the workspace. Raises NameNotFound and AmbiguousName for the feed's assignees.
+    `people` are all of the workspace, `of_workspace` its releases and initiatives; `found`: ids of the issues
+    that its `pql` finds. Raises NameNotFound and AmbiguousName for the feed's assignees.
     """
     selection, hierarchy = Selection(), Hierarchy(tuple(snapshots))
+    if feed.everything:
+        periods = _periods(feed, query, of_workspace, None, today)
+        selection.periods += [(None, period) for period in periods]
     for snapshot in hierarchy.snapshots:
         filters = list(_filters(name, feed, query, snapshot, people, hierarchy))
+        if feed.pql is not None:
+            filters.append(lambda issue: issue.id in (found or ()))
         issues = _passing(snapshot.issues.values(), filters)
-        # Cycles and modules belong to a person's feed only where the person has issues in the project.
+        # Cycles and the like belong to a person's feed only where the person has issues in the project.
         if issues or (feed.assignee is None and not feed.unassigned):
-            selection.periods += [(snapshot, period) for period in _periods(feed, query, snapshot, today)]
+            periods = _periods(feed, query, snapshot.periods.values(), snapshot.project, today)
+            selection.periods += [(snapshot, period) for period in periods]
         if "issues" in feed.include:
             _add_issues(selection, issues, snapshot, feed, _day_tests(feed, query, snapshot, today))
     selection.issues = _unique(selection.issues)
@@ -224,26 +239,30 @@ def _within(bounds: Bounds, spans: bool) -> Test:
     return test
 
 
-def _periods(feed: Feed, query: Query, snapshot: Snapshot, today: date) -> Iterator[Period]:
-    """Give the cycles and modules of a feed that have both dates and fall into its window."""
+def _periods(
+    feed: Feed, query: Query, periods: Iterable[Period], project: Project | None, today: date
+) -> Iterator[Period]:
+    """Give those of these periods that a feed includes, that have both dates and fall into its window.
+
+    `project`: theirs; None for releases and initiatives.
+    """
     kinds = {included.removesuffix("s") for included in feed.include} if feed.component == "vevent" else set()
     bounds = [bound for bound in (_window(feed, today), _days(query, today), _dates(query)) if bound]
 
     def passes_filters(period: Period) -> bool:
         def names(match: Match) -> frozenset[str]:
-            return folded(match.cycle if period.kind == "cycle" else match.module)
+            return folded({"cycle": match.cycle, "module": match.module}.get(period.kind, ()))
 
         own = folded((period.id, period.name))
         included = all(own & names(match) for match in (feed.where, query.only) if names(match))
         return included and not any(own & names(match) for match in (feed.where.exclude, query.exclude))
 
-    chosen = (match.project for match in (feed.where, query.only) if match.project)
-    excluded = (*feed.where.exclude.project, *query.exclude.project)
-    if not all(is_in_projects(snapshot.project, values) for values in chosen):
+    chosen = [match.project for match in (feed.where, query.only) if match.project]
+    if not all(project is not None and is_in_projects(project, values) for values in chosen):
         return
-    if is_in_projects(snapshot.project, excluded):
+    if project is not None and is_in_projects(project, (*feed.where.exclude.project, *query.exclude.project)):
         return
-    for period in snapshot.periods.values():
+    for period in periods:
         if period.kind not in kinds or period.start is None or period.end is None:
             continue
         first, last = period.start, period.end

@@ -1,6 +1,7 @@
 """Serve feeds: from a name and a query to bytes, cached while nothing changes."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -8,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from icsfeed.cache.lists import why_unusable
 from icsfeed.cache.workspace import VIEW_SECONDS, Workspace
 from icsfeed.config.schema import Config, Feed
-from icsfeed.errors import NoCopy, PlaneError, UnknownFeed
+from icsfeed.errors import NoCopy, PlaneError, UnknownFeed, UnusableSearch
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import Roster, may_be_auto, slugs_of
 from icsfeed.feeds.calendar import Calendar, Day, FeedInput, tombstone
@@ -22,6 +24,8 @@ from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.model import Needs, View
 from icsfeed.store.store import Store
+
+log = logging.getLogger("icsfeed.feeds")
 
 MAX_FEEDS = 2_000
 """Rendered feeds that are cached."""
@@ -85,6 +89,7 @@ class FeedService:
         self.compressor = Compressor() if config.gzip else None
         self._renderer = Renderer(config, clock, history or store)
         self._current_at: dict[str, CurrentFeed] = {}
+        self._with_problem: set[str] = set()
         self._automatic = AutomaticFeeds(config, self.known_rosters, self.links, store)
 
     async def start(self) -> None:
@@ -281,9 +286,22 @@ class FeedService:
         view = await workspace.view(
             lambda projects: projects_of(name, feed, projects), needs(feed, query), until
         )
+        problem = self.search_problem(name, feed)
+        if view is None and problem is not None:
+            raise problem
+        if problem is not None and name not in self._with_problem:
+            log.error("%s; what was found before is shown", problem)
+        (self._with_problem.discard if problem is None else self._with_problem.add)(name)
         if view is None:
             raise NoCopy(name, workspace.retry_after, workspace.waiting)
         return view
+
+    def search_problem(self, name: str, feed: Feed) -> UnusableSearch | None:
+        """Return what is wrong with the feed's `pql`. What it found before may still be shown."""
+        workspace = self.workspaces[self.config.workspace_of(feed)]
+        error = workspace.search_error(feed.pql)
+        reason = why_unusable(error) if error is not None else None
+        return UnusableSearch(name, reason) if reason is not None else None
 
     async def _make(self, source: FeedInput, until: float | None) -> CachedFeed:
         last = self._cache(source.query).last((source.name, source.query))

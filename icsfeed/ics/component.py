@@ -16,7 +16,7 @@ CSS3: Mapping[str, str] = MappingProxyType(
 )
 """The colour names that COLOR takes (RFC 7986, 5.9), with the RGB value that Apple needs."""
 
-Status: TypeAlias = Literal["CONFIRMED", "CANCELLED", "NEEDS-ACTION", "IN-PROCESS", "COMPLETED"]
+Status: TypeAlias = Literal["CONFIRMED", "TENTATIVE", "CANCELLED", "NEEDS-ACTION", "IN-PROCESS", "COMPLETED"]
 
 
 def is_writable(day: date) -> bool:

@@ -17,14 +17,37 @@ from urllib.parse import quote
 
 import httpx
 
-from icsfeed.errors import BadAnswer, KeyRefused, NoAccess, NotFound, NotPlane, PlaneError, Throttled
-from icsfeed.model import Issue, Label, Listing, OtherProject, Period, PeriodKind, Person, Project, State
+from icsfeed.errors import (
+    BadAnswer,
+    KeyRefused,
+    NoAccess,
+    NoSuchPath,
+    NotFound,
+    NotPlane,
+    PlaneError,
+    Throttled,
+)
+from icsfeed.model import (
+    Abilities,
+    Issue,
+    ItemType,
+    Label,
+    Listing,
+    OtherProject,
+    Period,
+    PeriodKind,
+    Person,
+    Project,
+    State,
+)
 from icsfeed.plane import decode, shapes
-from icsfeed.plane.fetch import LargeResponseTurn, NoSuchPath, fetch, give_key, key_of, open_client
-from icsfeed.plane.incremental import Rows
-from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows, PlaneTraits
+from icsfeed.plane.abilities import abilities, reads_pql
+from icsfeed.plane.fetch import LargeResponseTurn, fetch, give_key, key_of, open_client
+from icsfeed.plane.incremental import Rows, WorkspaceRow, WorkspaceRows
+from icsfeed.plane.paging import CompleteList, ListReader, ListResource, ListRows
 from icsfeed.plane.rate_limit import RequestPriority, RequestSlot
 from icsfeed.plane.shapes import IdRow, IssueRow
+from icsfeed.plane.traits import PlaneTraits
 from icsfeed.text import one_line
 
 __all__ = ["CompleteList", "PlaneClient", "open_client"]
@@ -33,6 +56,8 @@ T = TypeVar("T")
 
 RECENT_ROWS = 10
 """In the page that looks for changes: mostly there are few."""
+NEWEST_ROWS = 50
+"""In the page that looks for changes in all projects of a workspace."""
 MAX_ATTEMPTS = 3
 """At reading a list whose pages shift while they are read."""
 
@@ -92,8 +117,10 @@ class PlaneClient:
         """Read all issues of a project: sub-issues, done and undated ones too, no drafts or archived ones."""
         read = partial(decode.issue, project=project)
         # Ascending by creation: what is new comes last, and does not shift the pages before it.
-        issues = await self._at_issues(
-            project, lambda path, what: self._list(path, what, read, IssueRow, order_by="created_at")
+        issues = await self._at(
+            project,
+            "issues",
+            lambda path, what: self._list(path, what, read, IssueRow, order_by="created_at"),
         )
         return _rows(issues)
 
@@ -115,15 +142,54 @@ class PlaneClient:
         def is_enough(rows: ListRows[Issue]) -> bool:
             return any(issue.updated <= since for issue in rows.items)
 
-        return await self._at_issues(project, read)
+        return await self._at(project, "issues", read)
 
     async def issue_ids(self, project: Project) -> frozenset[str]:
         """Read the ids of all issues of a project."""
-        ids = await self._at_issues(
+        ids = await self._at(
             project,
+            "issues",
             lambda path, what: self._list(path, what, decode.required_id, IdRow, order_by="created_at"),
         )
         return frozenset(ids.items)
+
+    async def newest_rows(self, since: datetime | None) -> WorkspaceRows | None:
+        """Read which issues of all projects were updated at `since` or later; None: the newest ones.
+
+        None when they do not say it for sure: the list shifted. Raises NotFound and the like where this
+        edition has no such list.
+        """
+
+        def is_enough(rows: ListRows[WorkspaceRow]) -> bool:
+            return since is None or any(row.updated <= since for row in rows.items)
+
+        path, what, order = self._path("work-items/"), self._what("the newest issues"), "-updated_at"
+        wanted = ListResource(path, what, decode.workspace_row, shapes.PlaceRow, {"order_by": order})
+        rows = await self._pages.newest(wanted, NEWEST_ROWS, is_enough)
+        if rows is None:
+            return None
+        times = [row.updated for row in rows.items]
+        total = rows.total if rows.total is not None else await self._count(what)
+        if rows.skipped or times != sorted(times, reverse=True) or (total and not times):
+            raise BadAnswer(what, "the list is not in the order of updated_at, or its rows lack a field")
+        return WorkspaceRows(tuple(rows.items), total)
+
+    async def found_issues(self, pql: str) -> frozenset[str]:
+        """Read the ids of all issues of the workspace that a search finds. BadAnswer 400: it is no PQL."""
+        path, what = "work-items/", "the issues that pql finds"
+        return frozenset(
+            (await self._list(path, what, decode.required_id, IdRow, order_by="created_at", pql=pql)).items
+        )
+
+    async def is_searched(self) -> bool:
+        """Return whether the list of the workspace's issues follows `pql`."""
+        return await reads_pql(self._ask)
+
+    async def _count(self, what: str) -> int:
+        try:
+            return decode.count(await self._object(self._path("work-items/count/"), what))
+        except shapes.Unreadable as error:
+            raise BadAnswer(what, f"their number is not understood: {error}") from None
 
     async def states(self, project: Project) -> tuple[State, ...]:
         """Read the workflow states of a project; triage states are not among them."""
@@ -157,20 +223,37 @@ class PlaneClient:
         """Read who is in a project, and who was once."""
         return (await self._list(*_in(project, "members"), decode.person, shapes.PersonRow)).items
 
+    async def types(self, project: Project) -> tuple[ItemType, ...]:
+        """Read the types of a project's work items. Raises NotFound and the like in Community."""
+
+        async def read(path: str, thing: str) -> tuple[ItemType, ...]:
+            return (await self._list(path, thing, decode.item_type, shapes.TypeRow)).items
+
+        return await self._at(project, "types", read)
+
     async def periods(self, project: Project, kind: PeriodKind) -> tuple[Period, ...]:
-        """Read the cycles or modules of a project that are not archived, without their issues."""
+        """Read the cycles, modules or milestones of a project, without their issues and archived ones."""
 
         def read(row: decode.Row) -> Period | None:
-            return decode.period(row, project, kind)
+            is_milestone = kind == "milestone"
+            return decode.milestone(row, project) if is_milestone else decode.period(row, project, kind)
 
-        return (await self._list(*_in(project, f"{kind}s"), read, shapes.PeriodRow)).items
+        return (await self._list(*_in(project, f"{kind}s"), read, shapes.PERIOD_ROWS[kind])).items
+
+    async def workspace_periods(self, kind: PeriodKind) -> tuple[Period, ...]:
+        """Read the releases or initiatives of the workspace. Raises NotFound and the like in Community."""
+        read = decode.release if kind == "release" else decode.initiative
+        return (await self._list(f"{kind}s/", f"the {kind}s", read, shapes.PERIOD_ROWS[kind])).items
 
     async def period_issues(self, period: Period) -> frozenset[str]:
-        """Read the ids of the issues in a cycle or module (up to v0.27.1 only their ids are right)."""
-        # The only way: no issue says which cycle and modules it is in (v0.22 to v1.3.1).
-        path = f"projects/{period.project}/{period.kind}s/{period.id}/{period.kind}-issues/"
+        """Read the ids of the issues in a period (of a cycle's, up to v0.27.1 only the ids are right)."""
+        # The only way: no issue says which cycles and modules it is in (v0.22 to v1.3.1).
+        is_milestone = period.kind == "milestone"
+        name = "work-items" if is_milestone else f"{period.kind}-issues"
+        path = f"projects/{period.project}/{period.kind}s/{period.id}/{name}/"
         what = f"the issues of {period.kind} {period.id}"
-        return frozenset((await self._list(path, what, decode.required_id, IdRow)).items)
+        shape = shapes.LinkRow if is_milestone else IdRow
+        return frozenset((await self._list(path, what, decode.linked_issue, shape)).items)
 
     async def whoami(self) -> Person | None:
         """Read whose key this is; None where Plane is too old to say (before v0.28)."""
@@ -180,23 +263,29 @@ class PlaneClient:
         except (NotFound, NoAccess, shapes.Unreadable):
             return None
 
+    async def abilities(self, project: Project) -> Abilities:
+        """Ask what this Plane can do that not every edition can. `project`: one that the key may read."""
+        return Abilities(self._traits.per_page, await abilities(self._ask, project.id))
+
+    async def _ask(self, path: str, parameters: Mapping[str, str]) -> bytes:
+        return await self._get(self._path(path), parameters, self._what("what Plane can do"))
+
     async def version(self) -> str | None:
-        """Read Plane's version, such as `v1.3.1`; None where it does not say."""
+        """Read Plane's edition and version, such as `Community v1.3.1`; None where it does not say."""
         try:
             return decode.version(await self._object("instances/", self._what("Plane's version")))
         except (NotFound, NoAccess, KeyRefused, NotPlane, BadAnswer):
             return None
 
-    async def _at_issues(self, project: Project, read: Callable[[str, str], Awaitable[T]]) -> T:
-        """Read at the path of a project's issues: the one of the two spellings that this Plane knows."""
-        # `work-items` since v1.1, `issues` in all versions up to v1.3.1: an unknown path is a 404.
-        name, what = self._traits.issues, f"the issues of {project.key}"
+    async def _at(self, project: Project, thing: str, read: Callable[[str, str], Awaitable[T]]) -> T:
+        """Read at the path of a project's issues, or types: the one of two that this Plane knows."""
+        name, other = self._traits.paths[thing]
+        what = f"the {thing} of {project.key}"
         try:
             return await read(f"projects/{project.id}/{name}/", what)
         except NoSuchPath:
-            other = "issues" if name == "work-items" else "work-items"
-        result = await read(f"projects/{project.id}/{other}/", what)
-        self._traits.issues = other
+            result = await read(f"projects/{project.id}/{other}/", what)
+        self._traits.paths[thing] = other, name
         return result
 
     async def _list(

@@ -7,7 +7,7 @@ understood is skipped and named, and the others of its list are read.
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from sys import intern
 from typing import Any, TypeAlias, TypeVar, get_args
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from msgspec import Struct
 from icsfeed.html_text import html_to_text
 from icsfeed.model import (
     Issue,
+    ItemType,
     Label,
     OtherProject,
     Period,
@@ -25,9 +26,11 @@ from icsfeed.model import (
     Person,
     Priority,
     Project,
+    ReleaseStatus,
     State,
     StateGroup,
 )
+from icsfeed.plane.incremental import WorkspaceRow
 from icsfeed.plane.shapes import Unreadable
 from icsfeed.text import clip, deflate, one_line
 
@@ -36,13 +39,18 @@ Row: TypeAlias = dict[str, Any]
 
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 GROUPS: tuple[StateGroup, ...] = get_args(StateGroup)
+RELEASE_STATUSES: tuple[ReleaseStatus, ...] = get_args(ReleaseStatus)
+UNKNOWN_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+"""When something was created that does not say it."""
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class _Instance(Struct):
     current_version: str
+    edition: object = None
 
 
 class _About(Struct):
@@ -70,13 +78,23 @@ def required_id(row: Row) -> str:
     return id_
 
 
+def linked_issue(row: Row) -> str:
+    """Return the id of the issue that a row is, or names: the links of milestones do. Raises Unreadable."""
+    return _link(row.get("issue")) or required_id(row)
+
+
 def version(data: object) -> str | None:
-    """Return `instance.current_version` of GET /api/instances/, short enough to show; None without one."""
+    """Return edition and version, of GET /api/instances/, short enough to show; None without them.
+
+    `Community v1.3.1` is sent as `PLANE_COMMUNITY` and `v1.3.1`; other names are not documented.
+    """
     try:
-        current = msgspec.convert(data, _About).instance.current_version
+        instance = msgspec.convert(data, _About).instance
     except msgspec.ValidationError:
         return None
-    return clip(one_line(current).strip(), 40) or None
+    name = instance.edition if isinstance(instance.edition, str) else ""
+    edition = name.removeprefix("PLANE_").replace("_", " ").capitalize()
+    return clip(one_line(f"{edition} {instance.current_version}").strip(), 40) or None
 
 
 def issue(row: Row, project: Project) -> Issue | None:
@@ -103,6 +121,19 @@ def issue(row: Row, project: Project) -> Issue | None:
         type=_link(row.get("type_id")),
         creator=_link(row.get("created_by")),
     )
+
+
+def workspace_row(row: Row) -> WorkspaceRow:
+    """Return an issue of the list of all projects, drafts and archived ones too. Raises Unreadable."""
+    project = _link(row.get("project"))
+    if project is None:
+        raise Unreadable("project is missing or not an id")
+    return WorkspaceRow(required_id(row), project, _moment(row, "updated_at"))
+
+
+def count(data: object) -> int:
+    """Return `total_count` of GET work-items/count/. Raises Unreadable."""
+    return _number(as_row(data), "total_count")
 
 
 def project(row: Row) -> Project | OtherProject:
@@ -140,6 +171,11 @@ def label(row: Row) -> Label:
     return Label(id=required_id(row), name=_text(row, "name"))
 
 
+def item_type(row: Row) -> ItemType:
+    """Return a type of work items. Raises Unreadable."""
+    return ItemType(id=required_id(row), name=_text(row, "name"), is_epic=row.get("is_epic") is True)
+
+
 def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
     """Return a cycle or module; None when it is archived. Raises Unreadable.
 
@@ -151,10 +187,7 @@ def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
     created = _moment(row, "created_at")
     # A module's count of completed issues is 0 or 1 in v1.3.1, whatever it holds: not used.
     done = _lenient(lambda: _number(row, "completed_issues")) if kind == "cycle" else None
-    try:
-        zone: tzinfo = ZoneInfo(of.timezone)
-    except (KeyError, ValueError, OSError):  # one that this system does not know
-        zone = UTC
+    zone = _zone_of(of)
     return Period(
         id=required_id(row),
         kind=kind,
@@ -167,6 +200,54 @@ def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
         total=_lenient(lambda: _number(row, "total_issues")),
         done=done,
     )
+
+
+def milestone(row: Row, of: Project) -> Period | None:
+    """Return a milestone of a project; None when it is archived. Raises Unreadable."""
+    day = _lenient(lambda: _day(row, "target_date", _zone_of(of)))
+    return _plan(row, "milestone", day, day, project=of.id)
+
+
+def release(row: Row) -> Period | None:
+    """Return a release of the workspace; None when it is archived. Raises Unreadable."""
+    day = _lenient(lambda: _day(row, "release_date")) or _lenient(lambda: _day(row, "target_date"))
+    tag = row.get("tag")
+    # By the SDK the tag is a text; what has an `id` is the tag itself, whose text is its `version`.
+    tag = tag.get("version") if isinstance(tag, dict) else tag
+    named = isinstance(tag, str) and not _UUID.fullmatch(tag)
+    status = _choice(row.get("status"), RELEASE_STATUSES, None)
+    return _plan(row, "release", day, day, status=status, tag=tag if named else "")
+
+
+def initiative(row: Row) -> Period | None:
+    """Return an initiative of the workspace; None when it is archived. Raises Unreadable."""
+    start, end = (_lenient(partial(_day, row, field)) for field in ("start_date", "end_date"))
+    return _plan(row, "initiative", start, end)
+
+
+def _plan(row: Row, kind: PeriodKind, start: date | None, end: date | None, **more: Any) -> Period | None:
+    """Return what nobody has recorded: only an id is needed."""
+    if row.get("archived_at") or row.get("deleted_at"):
+        return None
+    created, updated = (_lenient(partial(_moment, row, field)) for field in ("created_at", "updated_at"))
+    return Period(
+        id=required_id(row),
+        kind=kind,
+        project=more.pop("project", ""),
+        name=_text(row, "title") or _text(row, "name"),
+        created=created or updated or UNKNOWN_TIME,
+        updated=updated or created or UNKNOWN_TIME,
+        start=start,
+        end=end,
+        **more,
+    )
+
+
+def _zone_of(project: Project) -> tzinfo:
+    try:
+        return ZoneInfo(project.timezone)
+    except (KeyError, ValueError, OSError):  # one that this system does not know
+        return UTC
 
 
 def _choice(value: object, known: Iterable[T], other: T) -> T:

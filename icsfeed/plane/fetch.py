@@ -15,6 +15,7 @@ from icsfeed.errors import (
     BadAnswer,
     KeyRefused,
     NoAccess,
+    NoSuchPath,
     NotFound,
     NotPlane,
     PlaneError,
@@ -51,45 +52,48 @@ DEFAULT_RETRY_SECONDS, MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 60.0, 1.0, 3600.0
 """Plane's window, and the bounds within which a Retry-After is followed."""
 
 
-class NoSuchPath(NotFound):
-    """404 `Page not found.`: this Plane does not know the path at all (another version)."""
-
-
 class ResponseTooLarge(BadAnswer):
     """The answer is larger than is read; a smaller page may not be."""
 
 
-class PageTooLarge(BadAnswer):
-    """400 `Cannot exceed N.`: `allowed` is the N."""
+class ParametersRefused(BadAnswer):
+    """400 or 422: a parameter is not taken as it is. `allowed`: the rows of a page, where Plane says that."""
 
-    def __init__(self, what: str, allowed: int) -> None:
+    def __init__(self, what: str, status: int, allowed: int | None) -> None:
         self.allowed = allowed
-        super().__init__(what, f"Plane allows pages of {allowed} only")
+        text = f"Plane allows pages of {allowed} only" if allowed else f"Plane answered with {status}"
+        super().__init__(what, text, status=status)
 
 
-KEY_HEADER = b"X-API-Key"
+KEY_HEADER, TOKEN_HEADER = b"X-API-Key", b"Authorization"
+"""For a personal access token, and for the token of an OAuth app or a workspace (Cloud and Commercial)."""
 
 
 def key_of(client: httpx.AsyncClient) -> bytes | None:
-    """Return the key that a client sends, as it is sent."""
-    return next((value for name, value in client.headers.raw if name.lower() == KEY_HEADER.lower()), None)
+    """Return the key or token that a client sends, as it is sent."""
+    names = (KEY_HEADER.lower(), TOKEN_HEADER.lower())
+    return next((value for name, value in client.headers.raw if name.lower() in names), None)
 
 
-def give_key(client: httpx.AsyncClient, api_key: str) -> None:
-    """Make a client send another key from now on."""
-    del client.headers[KEY_HEADER.decode()]
-    client.headers.update([(KEY_HEADER, _sent(api_key))])
+def give_key(client: httpx.AsyncClient, key: str) -> None:
+    """Make a client send another key from now on, or another token where it sends one."""
+    header = _key_header(key, is_token=TOKEN_HEADER.decode() in client.headers)
+    for name in header:
+        del client.headers[name.decode()]
+    client.headers.update(list(header.items()))
 
 
-def _sent(api_key: str) -> bytes:
+def _key_header(key: str, *, is_token: bool) -> dict[bytes, bytes]:
     # Any text is accepted: what cannot be a key is refused when it is used.
-    return api_key.strip().encode(errors="replace")
+    sent = key.strip().encode(errors="replace")
+    return {TOKEN_HEADER: b"Bearer " + sent} if is_token else {KEY_HEADER: sent}
 
 
 def open_client(
     api_key: str,
     transport: httpx.AsyncBaseTransport | None = None,
     *,
+    is_token: bool = False,
     url: str = "",
     ca_file: str | None = None,
     environ: Mapping[str, str] = os.environ,
@@ -97,7 +101,8 @@ def open_client(
     """Return an HTTP client for `url` that carries the key. It follows no redirect: the key is for one host.
 
     Waiting for one of its four connections is not limited in time. Any text is accepted as a key:
-    one that cannot be right is refused when it is used. `ca_file`: certificates to trust as well.
+    one that cannot be right is refused when it is used. `is_token`: the key is the token of an OAuth app
+    or a workspace. `ca_file`: certificates to trust as well.
     Raises ConfigError when the environment or `ca_file` cannot be used.
     """
     return open_http(
@@ -105,7 +110,7 @@ def open_client(
         ca_file=ca_file,
         environ=environ,
         headers={
-            KEY_HEADER: _sent(api_key),
+            **_key_header(api_key, is_token=is_token),
             b"Accept": b"application/json",
             b"Accept-Encoding": ACCEPT_ENCODING.encode(),
             b"User-Agent": USER_AGENT.encode(),
@@ -169,7 +174,7 @@ async def fetch(
         if failure.kind == "encoding":
             raise BadAnswer(what, failure.text) from None
         if failure.kind == "header":
-            raise KeyRefused(what, "the API key holds characters that no key has: copy it again") from None
+            raise KeyRefused(what, "the key holds characters that no key has: copy it again") from None
         raise Unreachable(what, failure.text) from None
     _raise_for(answer, body, what)
     return body
@@ -205,7 +210,7 @@ def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
         raise Throttled(what, _retry_after(response) or DEFAULT_RETRY_SECONDS)
     if status in GATEWAYS or 520 <= status <= 530:  # the last are Cloudflare's
         raise Unreachable(what, f"the gateway in front of Plane failed with {status}", _retry_after(response))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
         text = f"the server failed with {status}; Plane's own log says why"
         raise ServerError(what, text, _retry_after(response))
     if response.has_redirect_location:
@@ -217,22 +222,38 @@ def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
         reason = f"what answers ({status}) is not Plane's API"
         raise NotPlane(what, f"{reason}: check the url in the configuration")
     if status != HTTPStatus.OK:
-        raise _refusal(status, body, what)
+        is_token = TOKEN_HEADER.decode() in response.request.headers
+        raise _refusal(status, body, what, is_token=is_token)
 
 
-def _refusal(status: int, body: bytes, what: str) -> PlaneError:
+def _refusal(status: int, body: bytes, what: str, *, is_token: bool) -> PlaneError:
     detail = _detail(body)
     if status == HTTPStatus.UNAUTHORIZED or detail == "Given API token is not valid":
-        return KeyRefused(what, "Plane does not accept the API key: it is wrong, expired or disabled")
+        text = "Plane does not accept the API key: it is wrong, expired or disabled"
+        if is_token:  # Community does not read `Authorization`
+            text = "Plane does not accept the token: it is wrong or expired, or this edition needs an api_key"
+        return KeyRefused(what, text)
     if status == HTTPStatus.FORBIDDEN:
-        return NoAccess(what, "the key is valid but lacks access: check the slug and the membership")
+        scopes = ", and the scopes of the token" if is_token else ""
+        text = f"the key is valid but lacks access: check the slug and the membership{scopes}"
+        return NoAccess(what, text)
     if status == HTTPStatus.NOT_FOUND:
         missing = NoSuchPath if detail == "Page not found." else NotFound
         return missing(what, "there is nothing at this address")
-    allowed = re.search(r"Cannot exceed ([0-9]{1,6})\b", detail)
-    if allowed and int(allowed[1]) > 0:
-        return PageTooLarge(what, int(allowed[1]))
-    return BadAnswer(what, f"Plane answered with {status}")
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
+        return ParametersRefused(what, status, _allowed_rows(body))
+    return BadAnswer(what, f"Plane answered with {status}", status=status)
+
+
+def _allowed_rows(body: bytes) -> int | None:
+    """Return the size that a refusal allows a page to have; None where it does not say so.
+
+    Community says `Invalid per_page value. Cannot exceed 1000.`, Django's validators `less than or equal to`.
+    """
+    text = body[:DETAIL_LIMIT].decode(errors="replace").lower()
+    words = r"exceed|equal to|at most|more than|up to|max[a-z_]*|limit[a-z_]*|between [0-9]+ and"
+    number = re.search(rf"\b(?:{words})\b[^0-9]{{0,20}}([0-9]{{1,4}})\b", text) if "page" in text else None
+    return (int(number[1]) or None) if number else None
 
 
 def _detail(body: bytes) -> str:

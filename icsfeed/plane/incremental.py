@@ -40,6 +40,21 @@ class Rows(Struct, frozen=True):
         return len(self.skipped) + self.nameless
 
 
+class WorkspaceRow(Struct, frozen=True):
+    """An issue in the list of all projects."""
+
+    id: str
+    project: str
+    updated: datetime
+
+
+class WorkspaceRows(Struct, frozen=True):
+    """The newest rows of that list, the newest first, and how many rows it has in all."""
+
+    rows: tuple[WorkspaceRow, ...]
+    total: int
+
+
 class IssueList(Struct, frozen=True):
     """The issues of a project as of `read_at`. `whole_at`: when all of them were last read.
 
@@ -53,6 +68,10 @@ class IssueList(Struct, frozen=True):
     read_at: datetime
     whole_at: datetime
     fields: str = ""
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return self.skipped.union(self.items)
 
     @property
     def unreadable(self) -> int:
@@ -73,9 +92,12 @@ def since(known: IssueList) -> datetime | None:
     Rows that changed just before the last read may have become visible only after it.
     """
     newest = max((issue.updated for issue in known.items.values()), default=None)
-    if newest is None:
-        return None
-    return newest - MAX_DELAY if newest > known.read_at - MAX_DELAY else newest
+    return None if newest is None else since_newest(newest, known.read_at)
+
+
+def since_newest(newest: datetime, read_at: datetime) -> datetime:
+    """Return the same for rows that were read at `read_at`, and of which this was the newest."""
+    return newest - MAX_DELAY if newest > read_at - MAX_DELAY else newest
 
 
 def is_outdated(known: IssueList, recent: Rows, ids: Container[str] | None = None) -> bool:
@@ -103,8 +125,7 @@ def is_outdated(known: IssueList, recent: Rows, ids: Container[str] | None = Non
 def merged(known: IssueList, recent: Rows, now: datetime) -> IssueList | None:
     """Return the list with the newest rows merged in; None when their total says that some were removed."""
     # Rows that were skipped count in Plane's total too.
-    known_ids = known.skipped.union(known.items)
-    added = recent.ids - known_ids
+    added = recent.ids - known.ids
     if recent.nameless or known.nameless or recent.total != known.total + len(added):
         return None
     return _with(known, recent, recent.total, now)
@@ -119,7 +140,7 @@ def pruned(known: IssueList, recent: Rows, ids: frozenset[str], now: datetime) -
         return None
     together = _with(known, recent, len(ids), now)
     # An id that was never read: an issue has come back with an old `updated_at` (from the archive, say).
-    if not ids <= together.skipped.union(together.items):
+    if not ids <= together.ids:
         return None
     items = {id_: issue for id_, issue in together.items.items() if id_ in ids}
     return replace(together, items=items, skipped=together.skipped & ids)

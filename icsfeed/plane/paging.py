@@ -4,41 +4,26 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Generic, NamedTuple, TypeVar
-
-from msgspec import Struct, field
 
 from icsfeed.errors import BadAnswer
 from icsfeed.http import shorten
 from icsfeed.plane import decode, shapes
-from icsfeed.plane.fetch import LargeResponseTurn, PageTooLarge, ResponseTooLarge
+from icsfeed.plane.fetch import LargeResponseTurn, ParametersRefused, ResponseTooLarge
 from icsfeed.plane.shapes import IdRow, Page
+from icsfeed.plane.traits import DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS, MIN_PAGE_ROWS, ListRequest, PlaneTraits
 
 T = TypeVar("T")
 R = TypeVar("R")
 Get = Callable[[str, Mapping[str, str], str, LargeResponseTurn | None], Awaitable[bytes]]
 
-MAX_PAGE_ROWS = 1000
-"""Plane's own limit since v0.23. A Plane that allows less says so."""
 MAX_PAGES = 1000
 """Of one list: more than that has no end."""
 ROWS_AT_ONCE = 10
 """Rows that are decoded before other tasks run: a page may hold 1000 long descriptions."""
 
 log = logging.getLogger("icsfeed.plane")
-
-
-class PlaneTraits(Struct):
-    """What a Plane has shown of itself: the page size it allows, and how it spells the issues' path.
-
-    `sizes`: rows in a page of a list (by path and fields) whose larger pages were too large. `large` is
-    held while a large answer is in memory.
-    """
-
-    per_page: int = MAX_PAGE_ROWS
-    issues: str = "work-items"
-    sizes: dict[tuple[str, str], int] = {}
-    large: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class ListResource(NamedTuple, Generic[T]):
@@ -51,17 +36,20 @@ class ListResource(NamedTuple, Generic[T]):
     more: Mapping[str, str]
 
     @property
-    def is_bare(self) -> bool:
-        """Whether Plane sends a bare array, in one piece and with all fields: members, in all versions."""
+    def is_of_members(self) -> bool:
+        """Whether these are members: Community sends them as a bare array, in one piece, with all fields.
+
+        Never without any: whoever may read the members is one.
+        """
         return self.path.endswith("/members/")
 
     @property
-    def parameters(self) -> Mapping[str, str]:
-        return self.more if self.is_bare else {"fields": shapes.fields_of(self.shape), **self.more}
+    def fields(self) -> str:
+        return "" if self.is_of_members else shapes.fields_of(self.shape)
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.path, self.parameters.get("fields", "")
+        return self.path, self.fields
 
 
 class CompleteList(NamedTuple, Generic[T]):
@@ -184,7 +172,7 @@ class ListReader:
         """Read the rows of all pages, or until they are enough; None when the pages shifted meanwhile."""
         rows = ListRows(wanted)
         cursors: set[str] = set()
-        page, size = await self._first_page(wanted, rows, MAX_PAGE_ROWS)
+        page, request = await self._first_page(wanted, rows, MAX_PAGE_ROWS)
         while page.fits:
             if page.more and is_enough(rows):
                 return rows
@@ -195,50 +183,93 @@ class ListReader:
             if page.is_empty or page.next_cursor in cursors or len(cursors) >= MAX_PAGES:
                 raise BadAnswer(wanted.what, "its pages have no end")
             cursors.add(page.next_cursor)
-            # The cursor (`100:1:0`) begins with its page size: a Plane may have lowered the one asked for.
-            lowered = re.match(r"([0-9]{1,4}):", page.next_cursor)
-            size = int(lowered[1]) if lowered and 0 < int(lowered[1]) <= MAX_PAGE_ROWS else size
-            page = await self._page(wanted, rows, size, page.next_cursor)
+            # A Plane may have lowered the size that was asked for.
+            request = request._replace(size=_size_in(page.next_cursor) or request.size)
+            page = await self._page(wanted, rows, request, page.next_cursor)
         return None
 
     async def _first_page(
         self, wanted: ListResource[T], rows: ListRows[T], max_rows: int
-    ) -> tuple[_PageResult, int]:
-        """Read the first page; return it and its size: `max_rows`, or the most that Plane allows.
+    ) -> tuple[_PageResult, ListRequest]:
+        """Read the first page: `max_rows`, or the most that Plane allows. Return how the next are read, too.
 
         No size (0) is asked for where Plane sends a bare list.
         """
         traits = self._traits
-        size = 0 if wanted.is_bare else min(max_rows, traits.per_page, traits.sizes.get(wanted.key, max_rows))
-        while True:
+        questions = [] if wanted.is_of_members else [wanted.fields]
+        if questions and max_rows > DEFAULT_PAGE_ROWS:
+            questions.insert(0, "per_page")
+        async with AsyncExitStack() as stack:
+            for question in questions:
+                await stack.enter_async_context(traits.first(question))
+            most = min(max_rows, traits.per_page, traits.sizes.get(wanted.key, max_rows))
+            request = traits.request(wanted.fields, 0 if wanted.is_of_members else most)
             try:
-                return await self._page(wanted, rows, size), size
-            except PageTooLarge as error:
-                if error.allowed >= size:
-                    raise
-                size = error.allowed
-                traits.per_page = min(size, traits.per_page)
+                page = await self._page(wanted, rows, request)
+            except ParametersRefused as refusal:
+                page, request = await self._differently(wanted, rows, request, refusal)
+            traits.refused.discard(wanted.key)
+            if page.more and MIN_PAGE_ROWS <= rows.count < request.size:
+                self._was_cut(page, rows.count, request.size)
+            return page, request
+
+    async def _differently(
+        self, wanted: ListResource[T], rows: ListRows[T], request: ListRequest, refusal: ParametersRefused
+    ) -> tuple[_PageResult, ListRequest]:
+        """Ask again for a first page that was refused: a smaller one, one without named fields, any page.
+
+        No words say for sure what is refused; what Plane takes instead is remembered. Raises the refusal
+        when Plane takes nothing: such a list is asked for only once the next time.
+        """
+        size, refused = request.size, [request]
+        allowed = refusal.allowed if refusal.allowed and refusal.allowed < size else 0
+        smaller = request._replace(size=allowed or min(size, DEFAULT_PAGE_ROWS))
+        for other in (smaller, ListRequest(smaller.size, is_named=False), ListRequest(0, is_named=False)):
+            if other in refused or wanted.key in self._traits.refused:
+                continue
+            try:
+                page = await self._page(wanted, rows, other)
+            except ParametersRefused:
+                refused.append(other)
+                continue
+            taken = other._replace(size=other.size or _size_in(page.next_cursor) or DEFAULT_PAGE_ROWS)
+            self._traits.learn(refused, taken, wanted.fields)
+            return page, taken
+        self._traits.refused.add(wanted.key)
+        raise refusal
+
+    def _was_cut(self, page: _PageResult, count: int, size: int) -> None:
+        """Remember that Plane sends fewer rows than were asked for, and does not say that it does.
+
+        Raises _SmallerPages where its cursor still counts in pages of the size that was asked for: the rows
+        between would be missed.
+        """
+        is_new = self._traits.per_page == MAX_PAGE_ROWS
+        self._traits.per_page = min(self._traits.per_page, count)
+        if is_new and _size_in(page.next_cursor) == size:
+            raise _SmallerPages
 
     async def _page(
-        self, wanted: ListResource[T], rows: ListRows[T], size: int, cursor: str = ""
+        self, wanted: ListResource[T], rows: ListRows[T], request: ListRequest, cursor: str = ""
     ) -> _PageResult:
         """Read one page and add its rows. Raises _SmallerPages where a smaller page may be read."""
         parameters = {
-            **wanted.parameters,
+            **({"fields": wanted.fields} if request.is_named else {}),
+            **wanted.more,
             **({"cursor": cursor} if cursor else {}),
-            **({"per_page": str(size)} if size else {}),
+            **({"per_page": str(request.size)} if request.size else {}),
         }
         turn = LargeResponseTurn(self._traits.large)
         try:
             body = await self._get(wanted.path, parameters, wanted.what, turn)
-            page = _page_of(body, wanted.what)
+            page = _page_of(body, wanted)
             # The turn is held until the rows are objects: body and rows together take the most memory.
             del body
             fits = await rows.add(page)
             return _PageResult(fits, not page.rows, page.more, page.next_cursor, page.total)
         except ResponseTooLarge:
             sizes = self._traits.sizes
-            smaller = min(size, sizes.get(wanted.key, size)) // 2
+            smaller = min(request.size, sizes.get(wanted.key, request.size)) // 2
             if not smaller:
                 raise
             sizes[wanted.key] = smaller
@@ -247,10 +278,20 @@ class ListReader:
             turn.end()
 
 
-def _page_of(body: bytes, what: str) -> Page:
+def _page_of(body: bytes, wanted: ListResource[T]) -> Page:
     try:
-        return shapes.page(body)
+        page = shapes.page(body)
+        if wanted.is_of_members and not page.rows:
+            raise shapes.Unreadable("it is empty")
     except shapes.Unreadable as error:
-        raise BadAnswer(what, f"the answer is not a page of a list ({shorten(str(error))})") from None
+        reason = f"the answer is not a page of a list ({shorten(str(error))})"
+        raise BadAnswer(wanted.what, reason) from None
     except ValueError:
-        raise BadAnswer(what, "the answer is cut off, or not JSON") from None
+        raise BadAnswer(wanted.what, "the answer is cut off, or not JSON") from None
+    return page
+
+
+def _size_in(cursor: str) -> int | None:
+    """Return the page size with which a cursor (`100:1:0`) begins."""
+    size = re.match(r"([0-9]{1,4}):", cursor)
+    return int(size[1]) if size and 0 < int(size[1]) <= MAX_PAGE_ROWS else None

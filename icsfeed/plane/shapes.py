@@ -5,11 +5,14 @@ has is skipped without becoming an object.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import asdict
+
+from icsfeed.model import PeriodKind
 
 
 class Unreadable(ValueError):
@@ -48,16 +51,67 @@ class IssueRow(IdRow):
     created_by: str | None = None
 
 
-class PeriodRow(IdRow):
+class PlaceRow(IdRow):
+    """An issue in the list of all projects of a workspace (Commercial)."""
+
+    project: str | None = None
+    updated_at: str | None = None
+
+
+class CycleRow(IdRow):
     name: str | None = None
     start_date: str | None = None
     end_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    archived_at: str | None = None
+    total_issues: int | None = None
+    completed_issues: int | None = None
+
+
+class ModuleRow(IdRow):
+    name: str | None = None
+    start_date: str | None = None
     target_date: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
     archived_at: str | None = None
     total_issues: int | None = None
     completed_issues: int | None = None
+
+
+class MilestoneRow(IdRow):
+    title: str | None = None
+    target_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class ReleaseRow(IdRow):
+    name: str | None = None
+    status: str | None = None
+    tag: str | None = None
+    target_date: str | None = None
+    release_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class InitiativeRow(IdRow):
+    name: str | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class LinkRow(IdRow):
+    issue: str | None = None
+
+
+class TypeRow(IdRow):
+    name: str | None = None
+    is_epic: bool | None = None
 
 
 class StateRow(IdRow):
@@ -74,6 +128,16 @@ class PersonRow(IdRow):
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None
+
+
+PERIOD_ROWS: Mapping[PeriodKind, type[IdRow]] = {
+    "cycle": CycleRow,
+    "module": ModuleRow,
+    "milestone": MilestoneRow,
+    "release": ReleaseRow,
+    "initiative": InitiativeRow,
+}
+"""Each asks for fields that are documented for it: other editions than Community refuse unknown ones."""
 
 
 class Page(NamedTuple):
@@ -112,10 +176,9 @@ def decode(body: bytes) -> Any:
 
 
 def page(body: bytes) -> Page:
-    """Decode a page of a list, or a bare array (members, in all versions).
+    """Decode a page of a list, or a bare array, which some lists are on some editions.
 
-    Raises Unreadable, and ValueError for what is not JSON. A bare array is never empty: who may read the
-    members is one.
+    Raises Unreadable, and ValueError for what is not JSON.
     """
     is_bare = body.lstrip()[:1] == b"["
     try:
@@ -133,8 +196,6 @@ def page(body: bytes) -> Page:
         raise ValueError("the JSON is nested too deep") from None
     if not is_bare:
         return Page(data.results, data.next_cursor or "", data.next_page_results, data.total_results)
-    if not data:
-        raise Unreadable("it is empty")
     return Page(data, "", more=False, total=len(data))
 
 

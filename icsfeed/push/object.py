@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 from msgspec.structs import replace
 
+from icsfeed.config.addresses import plane_address, slug_of
 from icsfeed.config.schema import Config
 from icsfeed.feeds.links import installation
 from icsfeed.feeds.mapping import is_our_uid
@@ -227,4 +228,4 @@ def owner_mark(feed: str, config: Config) -> str:
     # their marks. They push the same UIDs anyway.
     name = config.workspace_of(config.feeds[feed])
     workspace = config.workspaces[name]
-    return f"{feed}@{installation(f'{workspace.url}/{workspace.slug or name}')}"
+    return f"{feed}@{installation(f'{plane_address(workspace.url).api}/{slug_of(name, workspace)}')}"

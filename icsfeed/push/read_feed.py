@@ -54,7 +54,7 @@ async def read_feed(service: FeedService, name: str, patience: float = 0.0) -> F
     chosen = projects_of(name, feed, look.view.projects)
     lost, refused = workspace.resources.lost.keys(), look.view.unread
     listed = [project for project in chosen if project not in refused]
-    missing = tuple(workspace.resources.missing(listed, needs(feed, Query()), since))
+    missing = tuple(workspace.snapshots.missing(listed, needs(feed, Query()), since))
     # Which objects belong to a project that was never read is unknown, so nothing at all is deleted.
     closed = [project.key for project in refused if project.id not in lost]
     parts = [MissingPart(f"the project {key}, which the key may not read", final=False) for key in closed]

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from icsfeed import logs
 from icsfeed.cache.workspace import Workspace
+from icsfeed.config.addresses import plane_address, slug_of
 from icsfeed.config.file import secret_in
 from icsfeed.config.schema import Config, WorkspaceConfig
 from icsfeed.feeds.query import Query
@@ -124,8 +125,8 @@ class WorkspacePool:
             if opened.workspace.name == name:
                 # The new one starts from the store: what the old one knows has to be in there first.
                 await opened.workspace.persistence.flush()
-        key = _api_key(workspace)
-        address = f"{workspace.url.rstrip('/')}/{workspace.slug or name}"
+        key = _key_of(workspace)
+        address = f"{plane_address(workspace.url).api.rstrip('/')}/{slug_of(name, workspace)}"
         resources = AsyncExitStack()
         plane = await resources.enter_async_context(self._open_client(name, workspace))
         new = Workspace(
@@ -152,13 +153,14 @@ class WorkspacePool:
     @asynccontextmanager
     async def _open_client(self, name: str, workspace: WorkspaceConfig) -> AsyncIterator[PlaneClient]:
         transport = self._transports.get(name)
-        file = workspace.api_key_file
+        file = workspace.token_file or workspace.api_key_file
+        url, is_token = plane_address(workspace.url).api, workspace.token is not None
         async with open_client(
-            _api_key(workspace), transport, url=workspace.url, ca_file=workspace.ca_file
+            _key_of(workspace), transport, is_token=is_token, url=url, ca_file=workspace.ca_file
         ) as client:
             yield PlaneClient(
-                workspace.url,
-                workspace.slug or name,
+                url,
+                slug_of(name, workspace),
                 client=client,
                 wait_if_throttled=self._wait_if_throttled,
                 read_key=partial(_read_key, Path(file)) if file else None,
@@ -185,8 +187,10 @@ async def opened(
         yield await pool.open_service(config)
 
 
-def _api_key(workspace: WorkspaceConfig) -> str:
-    return workspace.api_key.reveal() if workspace.api_key else ""
+def _key_of(workspace: WorkspaceConfig) -> str:
+    """Return the API key or the token with which a workspace is read."""
+    key = workspace.token or workspace.api_key
+    return key.reveal() if key else ""
 
 
 def _read_key(file: Path) -> str | None:
@@ -204,4 +208,5 @@ def _needs_of(config: Config, workspace: str) -> Needs:
         # Automatic feeds have full details, the default, which name cycles and modules.
         links=config.auto.projects or config.auto.assignees or any(feed.details == "full" for feed in feeds),
         periods=any(needs(feed, Query()).must_know_periods for feed in feeds),
+        lists=frozenset().union(*(needs(feed, Query()).lists for feed in feeds)),
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from icsfeed.cache.records import BATCH_ISSUES, ProjectRecord, from_record, to_record
-from icsfeed.model import Issue, Project, Snapshot
+from icsfeed.model import Issue, Period, Project, Snapshot
 from icsfeed.plane.incremental import IssueList
 from icsfeed.store.store import decode, encode
 
@@ -47,3 +47,13 @@ def test_what_comes_back_shares_its_issues() -> None:
     shared = issues({1, 2})
     shown, known = from_record(to_record(snapshot(shared), listed(shared)))
     assert all(shown.issues[id_] is known.items[id_] for id_ in shared)
+
+
+def test_milestones_are_stored_where_older_versions_do_not_read() -> None:
+    shared = issues({1})
+    milestone = Period("m1", "milestone", "id-prop", "Autumn", NOW, NOW, issues=frozenset({"PROP-1"}))
+    cycle = Period("c1", "cycle", "id-prop", "Sprint", NOW, NOW)
+    shown = replace(snapshot(shared), periods={"m1": milestone, "c1": cycle})
+    record = to_record(shown, listed(shared))
+    assert record.snapshot.periods == {"c1": cycle}
+    assert from_record(decode(encode(record), ProjectRecord)) == (shown, listed(shared))

@@ -32,7 +32,7 @@ FEEDS = {
     "tasks": Feed(project="WEB", component="vtodo"),
 }
 BOTH = {**FEEDS, "property": Feed(project="PROP")}
-ISSUES, RECENT = r"(work-items|issues)/\?", "order_by=-updated_at"
+ISSUES, RECENT = r"projects/[^/]+/(work-items|issues)/\?", "order_by=-updated_at"
 VERSIONING = (b"LAST-MODIFIED", b"SEQUENCE", b"DTSTAMP", b"COMPLETED")
 
 

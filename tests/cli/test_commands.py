@@ -243,7 +243,9 @@ def test_render_knows_who_owns_the_name_of_an_automatic_feed(tmp_path: Path) -> 
         pytest.param(["render", "nope"], 2, "there is no such feed", id="unknown feed"),
         pytest.param(["render", "property", "--query", "days=x"], 2, "days: must be", id="bad parameter"),
         pytest.param(["render", "all", "--query", "priorty="], 2, "did you mean priority?", id="bad field"),
-        pytest.param(["render", "all", "--query", "zzz=1"], 2, "there is: priority, state,", id="no field"),
+        pytest.param(
+            ["render", "all", "--query", "zzz=1"], 2, "there is: project, priority, state,", id="no field"
+        ),
         pytest.param(["render", "gone"], 78, "no project 'NOPE'", id="unknown project"),
         pytest.param(["render", "property", "-o", "no/x.ics"], 73, "cannot write", id="cannot write"),
         pytest.param(["urls", "nope"], 2, "there is no such feed", id="urls of an unknown feed"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Struct, structs
 
 from icsfeed.config import schema as config_module
+from icsfeed.config.addresses import slug_of
 from icsfeed.config.file import (
     MAX_FILE_BYTES,
     SECRET_FILES,
@@ -375,6 +376,33 @@ def test_problems_of_the_environment_name_the_variables() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_token_in_the_environment_stands_in_place_of_the_key() -> None:
+    environ = {name: value for name, value in ALONE.items() if name != "PLANE_API_KEY"}
+    [workspace] = from_environment({**environ, "PLANE_TOKEN": "bearer"}, ZONES).workspaces.values()
+    assert (workspace.token, workspace.api_key) == (Secret("bearer"), None)
+
+
+@pytest.mark.parametrize(
+    ("url", "named", "slug"),
+    [
+        ("https://app.plane.so/acme/projects/", "", "acme"),
+        ("https://ACME.plane.so", "", "acme"),
+        ("https://acme.plane.so", "other", "other"),
+        ("https://app.plane.so", "other", "other"),
+    ],
+)
+def test_the_environment_takes_the_slug_from_the_address_too(url: str, named: str, slug: str) -> None:
+    config = from_environment({**ALONE, "PLANE_BASE_URL": url, "PLANE_WORKSPACE": named}, ZONES)
+    assert [slug_of(name, workspace) for name, workspace in config.workspaces.items()] == [slug]
+
+
+def test_a_workspace_in_the_environment_must_not_contradict_the_address() -> None:
+    contradicting = {"PLANE_BASE_URL": "https://app.plane.so/acme/projects/", "PLANE_WORKSPACE": "other"}
+    with pytest.raises(ConfigError) as caught:
+        from_environment({**ALONE, **contradicting}, ZONES)
+    assert [problem.path for problem in caught.value.problems] == ["PLANE_WORKSPACE"]
+
+
 def test_a_workspace_in_the_environment_must_be_a_slug() -> None:
     with pytest.raises(ConfigError) as caught:
         from_environment({**ALONE, "PLANE_WORKSPACE": "My Team"}, ZONES)
@@ -388,13 +416,13 @@ def test_the_example_loads(folder: Folder) -> None:
 
 def test_the_example_loads_with_all_that_is_commented_out(folder: Folder) -> None:
     folder.write("ca.pem", trustme.CA().cert_pem.bytes().decode())
-    config = load(folder.write("feeds.yaml", _uncommented(example_text())), ENVIRON)
+    config = load(folder.write("feeds.yaml", _without_the_token(_uncommented(example_text()))), ENVIRON)
     assert set(config.push) == {"team", "by-token"}
 
 
 def test_the_defaults_in_the_example_are_the_defaults(folder: Folder) -> None:
     folder.write("ca.pem", trustme.CA().cert_pem.bytes().decode())
-    config = load(folder.write("feeds.yaml", _uncommented(example_text())), ENVIRON)
+    config = load(folder.write("feeds.yaml", _without_the_token(_uncommented(example_text()))), ENVIRON)
     bare = folder.load(HEAD)
     assert (config.cache, config.gzip, config.store, config.language) == (
         bare.cache,
@@ -410,6 +438,22 @@ def test_the_example_has_every_key_where_it_belongs() -> None:
     missing = [key for key in _missing(Config, [data]) if not key.endswith("_file")]
     assert missing == []
     assert [key for key in SECRET_FILES if f"{key}: FILE" not in text] == []
+
+
+def _without_the_token(text: str) -> str:
+    """The token stands in place of the API key. With a second workspace the feeds would need to name one."""
+    assert text.count("    token: ${PLANE_TOKEN}\n") == 1
+    return text.replace("    token: ${PLANE_TOKEN}\n", "")
+
+
+def test_the_example_loads_with_the_token_in_place_of_the_key(folder: Folder) -> None:
+    text = (
+        example_text()
+        .replace("    api_key: ${PLANE_API_KEY}\n", "")
+        .replace("#token: ${PLANE", "token: ${PLANE")
+    )
+    config = folder.load(text, {"ICSFEED_SECRET": SECRET, "PLANE_TOKEN": "bearer"})
+    assert config.workspaces["acme"].token == Secret("bearer")
 
 
 def _uncommented(text: str) -> str:

@@ -145,6 +145,7 @@ def test_every_secret_of_a_configuration_is_known() -> None:
                 url="https://x", api_key=Secret("key of a"), webhook_secret=Secret("hook of a")
             ),
             "b": WorkspaceConfig(url="https://x", api_key=Secret("key of b")),
+            "c": WorkspaceConfig(url="https://x", token=Secret("token of c")),
         },
         secret=Secret("the secret"),
         admin_token=Secret("the admin token"),
@@ -160,6 +161,7 @@ def test_every_secret_of_a_configuration_is_known() -> None:
         "key of a",
         "hook of a",
         "key of b",
+        "token of c",
         "the secret",
         "the admin token",
         "the password",

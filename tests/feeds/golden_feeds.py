@@ -123,6 +123,53 @@ SNAPSHOT = Snapshot(
     periods=by_id(PERIODS),
     touched={_id("c", 5): datetime(2026, 11, 21, 8, tzinfo=UTC)},
 )
+PLANS = (
+    Period(
+        id=_id("f", 1),
+        kind="milestone",
+        project=HOUSE.id,
+        name="Roof is on",
+        created=CREATED,
+        updated=UPDATED,
+        start=date(2026, 12, 4),
+        end=date(2026, 12, 4),
+        issues=frozenset({_id("c", 1), _id("c", 4)}),
+    ),
+    Period(
+        id=_id("f", 2),
+        kind="release",
+        project="",
+        name="Winter; warm",
+        created=CREATED,
+        updated=UPDATED,
+        start=date(2026, 11, 30),
+        end=date(2026, 11, 30),
+        status="unreleased",
+        tag="v2.0",
+    ),
+    Period(
+        id=_id("f", 3),
+        kind="release",
+        project="",
+        name="v1.9",
+        created=CREATED,
+        updated=UPDATED,
+        start=date(2026, 11, 2),
+        end=date(2026, 11, 2),
+        status="cancelled",
+        tag="v1.9",
+    ),
+    Period(
+        id=_id("f", 4),
+        kind="initiative",
+        project="",
+        name="Übergabe",
+        created=CREATED,
+        updated=UPDATED,
+        start=date(2026, 10, 1),
+        end=date(2027, 3, 31),
+    ),
+)
 MATERIAL = replace(material(SNAPSHOT), projects=(SNAPSHOT.project, OPS), people=SNAPSHOT.people)
 MORNING, DAY_BEFORE = Alarm(9 * 3600), Alarm(-15 * 3600)
 
@@ -132,6 +179,13 @@ def _feed(query: str = "", stale_since: datetime | None = None, **settings: obje
     pairs = [(name, value) for name, _, value in (part.partition("=") for part in query.split("&"))]
     feed = replace(Feed(project="PROP"), **settings)
     return lambda: body(calendar(feed, MATERIAL, parse_query(pairs), stale_since=stale_since))
+
+
+def _plans() -> bytes:
+    """A feed with one milestone, and releases and initiatives of the workspace."""
+    feed = Feed(everything=True, include=("milestones", "releases", "initiatives"))
+    snap = replace(SNAPSHOT, periods=by_id((*PERIODS, PLANS[0])))
+    return body(calendar(feed, replace(material(snap), people=SNAPSHOT.people, periods=PLANS[1:])))
 
 
 def _revoked() -> bytes:
@@ -177,5 +231,6 @@ GOLDEN: Mapping[str, Callable[[], bytes]] = {
         where=Filter(priority=("high", "urgent")),
     ),
     "revoked": _revoked,
+    "plans": _plans,
     "narrowed": _feed("priority=high,medium&from=2026-11-01&to=2026-12-01&alarm=-P1D&done=keep&utm=1"),
 }

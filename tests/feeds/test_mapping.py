@@ -32,7 +32,7 @@ from icsfeed.feeds.mapping import (
 )
 from icsfeed.ics.component import MAX_SEQUENCE
 from icsfeed.ics.write import write
-from icsfeed.model import Issue, Label, Person, Snapshot
+from icsfeed.model import Issue, Label, Period, Person, Snapshot
 from icsfeed.text import MENTION
 
 PAGE = f"{WEB}/projects/prop/issues/i1"
@@ -625,3 +625,98 @@ def test_a_period_shows_as_much_as_the_feed_says(
 
 def test_a_period_without_a_name_has_a_title() -> None:
     assert period_component(period("\x07"), snapshot(), Style(web=WEB)).summary == "(no title)"
+
+
+# Milestones, releases and initiatives
+
+DAY = date(2026, 12, 4)
+
+
+def plan(kind: Any, name: str = "Autumn", **changes: Any) -> Period:
+    """One on one day; of the workspace where it is a release or initiative."""
+    project = PROP.id if kind == "milestone" else ""
+    return period(name, **{"kind": kind, "project": project, "start": DAY, "end": DAY, **changes})
+
+
+@pytest.mark.parametrize(
+    ("item", "expected", "url", "about"),
+    [
+        pytest.param(
+            plan("milestone", issues=frozenset({"i1", "i2"})),
+            {"SUMMARY": "◆ Autumn", "STATUS": "CONFIRMED", "DTSTART;VALUE=DATE": "20261204"},
+            "/projects/prop/issues",
+            "Project: Property\\nProgress: 1 of 2 done\\n\\n",
+            id="milestone",
+        ),
+        pytest.param(
+            plan("milestone"),
+            {"SUMMARY": "◆ Autumn"},
+            "/projects/prop/issues",
+            "Project: Property\\n\\n",
+            id="milestone whose work items are not known",
+        ),
+        pytest.param(
+            plan("milestone", "\x07", issues=frozenset()),
+            {"SUMMARY": "◆ (no title)"},
+            "/projects/prop/issues",
+            "Project: Property\\n\\n",
+            id="milestone without title and work items",
+        ),
+        pytest.param(
+            plan("release", tag="v2.0", status="released"),
+            {"SUMMARY": "Autumn (v2.0)", "STATUS": "CONFIRMED", "DTEND;VALUE=DATE": "20261205"},
+            "",
+            "",
+            id="release",
+        ),
+        pytest.param(
+            plan("release", "V2.0", tag=" v2.0\n", status="unreleased"),
+            {"SUMMARY": "V2.0", "STATUS": "TENTATIVE"},
+            "",
+            "",
+            id="planned release whose tag is its name",
+        ),
+        pytest.param(
+            plan("release", status="cancelled", tag="\x07"),
+            {"SUMMARY": "Autumn", "STATUS": "CANCELLED"},
+            "",
+            "",
+            id="cancelled release",
+        ),
+        pytest.param(plan("release"), {"STATUS": "CONFIRMED"}, "", "", id="release of an unknown status"),
+        pytest.param(
+            plan("initiative", end=date(2027, 1, 31)),
+            {"SUMMARY": "Autumn", "STATUS": "CONFIRMED", "DTEND;VALUE=DATE": "20270201"},
+            "/initiatives/c7",
+            "",
+            id="initiative",
+        ),
+    ],
+)
+def test_milestones_releases_and_initiatives_are_transparent_events(
+    item: Period, expected: dict[str, str], url: str, about: str
+) -> None:
+    snap = snapshot(issue(1, state="completed"), issue(2), periods=[item])
+    made = lines(period_component(item, snap if item.project else None, Style(web=WEB, dates="span")))
+    same = {"UID": f"plane-{item.kind}-c7@calplanebot", "TRANSP": "TRANSPARENT", "URL": f"{WEB}{url}"}
+    expected = {**expected, **same, "DESCRIPTION": f"{about}{WEB}{url}"}
+    assert {name: made[name] for name in expected} == expected
+    assert made["LAST-MODIFIED"] == made["DTSTAMP"] == "20261120T093000Z"
+    assert is_our_uid(made["UID"])
+
+
+@pytest.mark.parametrize("kind", ["milestone", "release", "initiative"])
+def test_a_busy_feed_shows_only_the_days_of_them(kind: Any) -> None:
+    item = plan(kind, status="cancelled", tag="v2")
+    snap = snapshot(periods=[item]) if item.project else None
+    made = period_component(item, snap, Style(web=WEB, **BUSY))
+    assert (made.summary, made.status, made.url, made.description) == ("Busy", "CONFIRMED", None, "")
+    assert (made.first, made.last) == (DAY, DAY)
+    assert "c7" not in made.uid
+    assert kind not in made.uid
+    assert item.updated - timedelta(hours=1) < made.revised <= item.updated
+
+
+def test_with_titles_only_they_have_no_description() -> None:
+    item = plan("milestone")
+    assert period_component(item, snapshot(), Style(web=WEB, details="title")).description == ""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from making import ANNA, BOB, OPS, PROP, TODAY, by_id, issue, period, snapshot
 from msgspec.structs import replace
 
-from icsfeed.config.schema import Duration, Feed, Filter, Match, Window
+from icsfeed.config.schema import Duration, Feed, Filter, Included, Match, Window
 from icsfeed.errors import AmbiguousName, NameNotFound
 from icsfeed.feeds.filters import people_named
 from icsfeed.feeds.query import Query, narrowed, parse_query
@@ -512,3 +512,77 @@ def test_a_narrowed_feed_holds_no_issue_that_the_feed_does_not(items: Any, feed:
 def test_a_feed_that_shows_or_names_cycles_must_know_them(wanted: Needs, must: bool) -> None:
     assert wanted.must_know_periods is must
     assert replace(wanted, named=frozenset({"sprint"})).must_know_periods
+
+
+# Milestones, releases and initiatives
+
+KINDS = ("cycle", "module", "milestone", "release", "initiative")
+PLANNED: tuple[Included, ...] = ("issues", "milestones", "releases", "initiatives")
+OF_PROJECT = [period(kind, id=kind, kind=kind) for kind in ("cycle", "module", "milestone")]
+OF_WORKSPACE = [period(kind, id=kind, kind=kind, project="") for kind in ("release", "initiative")]
+
+
+def _kinds(feed: Feed, query: str = "", of_workspace: Any = OF_WORKSPACE) -> set[str]:
+    pairs = [(name, value) for name, _, value in (part.partition("=") for part in query.split("&"))]
+    narrowed_by = parse_query(pairs)
+    snap = snapshot(issue(1), periods=OF_PROJECT)
+    found = select("f", narrowed(feed, narrowed_by), narrowed_by, [snap], snap.people, TODAY, of_workspace)
+    assert all((of is None) == (item.project == "") for of, item in found.periods)
+    return {item.kind for _, item in found.periods}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_feed_holds_the_kinds_that_it_includes_and_no_others(kind: Any) -> None:
+    assert _kinds(Feed(everything=True, include=("issues", f"{kind}s"))) == {kind}  # type: ignore[arg-type]
+    assert _kinds(Feed(everything=True)) == set()
+
+
+def test_releases_and_initiatives_are_only_in_feeds_of_everything() -> None:
+    assert _kinds(Feed(project="PROP", include=PLANNED)) == {"milestone"}
+    assert _kinds(Feed(everything=True, include=PLANNED)) == {"milestone", "release", "initiative"}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("from=2026-11-25&to=2026-11-26", {"milestone", "release", "initiative"}),
+        ("from=2027-01-01", set()),
+        ("days=30", {"milestone", "release", "initiative"}),
+        ("project=PROP", {"milestone"}),
+        ("project=!PROP", {"release", "initiative"}),
+        ("cycle=milestone", {"milestone", "release", "initiative"}),
+        ("priority=urgent", {"milestone", "release", "initiative"}),
+        ("component=vtodo", set()),
+    ],
+)
+def test_a_query_narrows_them_by_day_and_project(query: str, found: set[str]) -> None:
+    assert _kinds(Feed(everything=True, include=PLANNED), query) == found
+
+
+def test_a_milestone_without_a_day_is_not_shown() -> None:
+    bare = [replace(each, start=None, end=None) for each in OF_WORKSPACE]
+    assert _kinds(Feed(everything=True, include=("releases", "initiatives")), of_workspace=bare) == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "query", "lists"),
+    [
+        ({}, "", set()),
+        ({"include": ("issues", "cycles", "modules")}, "", set()),
+        ({"include": ("milestones", "releases")}, "", {"milestones", "releases"}),
+        ({"include": ("initiatives",)}, "", {"initiatives"}),
+        ({"summary": "{type}: {name}"}, "", {"types"}),
+        ({"categories": ("type",)}, "", {"types"}),
+        ({"where": Filter(type=("epic",))}, "", {"types"}),
+        ({"where": Filter(exclude=Match(type=("Bug",)))}, "", {"types"}),
+        ({}, "type=epic", {"types"}),
+        ({}, "type=!epic", {"types"}),
+    ],
+)
+def test_only_feeds_that_show_or_name_them_need_them(
+    settings: dict[str, Any], query: str, lists: set[str]
+) -> None:
+    name, _, value = query.partition("=")
+    found = needs(Feed(everything=True, **settings), parse_query([(name, value)]))
+    assert found.lists == lists
+    assert found.periods == ("cycles" in settings.get("include", ()))

@@ -293,7 +293,6 @@ async def test_endless_new_pages_without_a_total_stop_too() -> None:
         {"results": {}, "next_page_results": False},
         {"results": [], "next_page_results": "false"},
         {"results": [], "next_page_results": False, "total_results": "0"},
-        [],
         "text",
         7,
         None,

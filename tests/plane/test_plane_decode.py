@@ -354,3 +354,148 @@ def test_a_cycle_with_a_bad_date_lacks_only_that_date() -> None:
 
 def test_an_archived_cycle_is_left_out() -> None:
     assert wire.period({"id": "c", "archived_at": "2026-11-01"}, WEB, "cycle") is None
+
+
+@pytest.mark.parametrize(
+    ("edition", "said"),
+    [
+        ({}, "v0.22"),
+        ({"edition": "PLANE_COMMUNITY"}, "Community v0.22"),
+        ({"edition": "PLANE_ONE_AIRGAPPED"}, "One airgapped v0.22"),
+        ({"edition": ""}, "v0.22"),
+        ({"edition": None}, "v0.22"),
+        ({"edition": 7}, "v0.22"),
+    ],
+)
+def test_the_edition_is_said_before_the_version(edition: dict[str, Any], said: str) -> None:
+    assert wire.version({"instance": {"current_version": "v0.22", **edition}}) == said
+
+
+# Milestones, releases, initiatives and types: after Plane's documents, nobody has recorded them
+
+CREATED = datetime(2026, 11, 1, 8, tzinfo=UTC)
+PLAN: dict[str, object] = {
+    "id": OTHER,
+    "title": "Autumn",
+    "name": "Autumn",
+    "created_at": "2026-11-01T08:00:00Z",
+    "updated_at": "2026-11-02T08:00:00Z",
+    "target_date": "2026-12-01",
+    "release_date": None,
+    "start_date": "2026-12-01",
+    "end_date": "2026-12-24",
+    "status": "unreleased",
+    "tag": "v2",
+    "description": {"description_html": "<p>x</p>"},
+}
+
+
+def plan(kind: str, **fields: object) -> Period | None:
+    read_one = {"release": wire.release, "initiative": wire.initiative}
+    data = {**PLAN, **fields}
+    return wire.milestone(data, WEB) if kind == "milestone" else read_one[kind](data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "expected"),
+    [
+        ("milestone", {}, ("Autumn", date(2026, 12, 1), date(2026, 12, 1))),
+        ("milestone", {"target_date": None}, ("Autumn", None, None)),
+        ("milestone", {"target_date": "None"}, ("Autumn", None, None)),
+        (
+            "milestone",
+            {"target_date": "2026-11-30T23:30:00Z"},
+            ("Autumn", date(2026, 12, 1), date(2026, 12, 1)),
+        ),
+        ("milestone", {"title": None, "name": "Named"}, ("Named", date(2026, 12, 1), date(2026, 12, 1))),
+        ("release", {}, ("Autumn", date(2026, 12, 1), date(2026, 12, 1))),
+        ("release", {"release_date": "2026-12-05"}, ("Autumn", date(2026, 12, 5), date(2026, 12, 5))),
+        ("release", {"release_date": "soon"}, ("Autumn", date(2026, 12, 1), date(2026, 12, 1))),
+        ("release", {"release_date": "", "target_date": 7}, ("Autumn", None, None)),
+        ("initiative", {}, ("Autumn", date(2026, 12, 1), date(2026, 12, 24))),
+        ("initiative", {"end_date": None}, ("Autumn", date(2026, 12, 1), None)),
+        ("initiative", {"title": None, "name": None}, ("", date(2026, 12, 1), date(2026, 12, 24))),
+    ],
+)
+def test_the_days_of_milestones_releases_and_initiatives(
+    kind: str, fields: dict[str, object], expected: tuple[str, date | None, date | None]
+) -> None:
+    found = plan(kind, **fields)
+    assert found is not None
+    assert (found.name, found.start, found.end) == expected
+    assert (found.kind, found.project) == (kind, WEB.id if kind == "milestone" else "")
+    assert (found.created, found.updated) == (CREATED, CREATED + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "tag"),
+    [
+        ({}, "unreleased", "v2"),
+        ({"status": "released", "tag": None}, "released", ""),
+        ({"status": "shipped", "tag": 7}, None, ""),
+        ({"status": None, "tag": {"id": OTHER, "version": "v3"}}, None, "v3"),
+        ({"status": "cancelled", "tag": OTHER}, "cancelled", ""),
+        ({"tag": {"id": OTHER}}, "unreleased", ""),
+    ],
+)
+def test_a_release_has_a_status_and_the_text_of_its_tag(
+    fields: dict[str, object], status: str | None, tag: str
+) -> None:
+    found = plan("release", **fields)
+    assert found is not None
+    assert (found.status, found.tag) == (status, tag)
+
+
+@pytest.mark.parametrize("kind", ["milestone", "release", "initiative"])
+def test_of_what_nobody_has_recorded_only_an_id_is_needed(kind: str) -> None:
+    bare = (
+        wire.milestone({"id": OTHER}, WEB)
+        if kind == "milestone"
+        else plan(kind, created_at=7, updated_at="x")
+    )
+    assert bare is not None
+    assert bare.created == bare.updated == wire.UNKNOWN_TIME
+    assert plan(kind, archived_at="2026-11-02T08:00:00Z") is None
+    assert plan(kind, deleted_at="2026-11-02T08:00:00Z") is None
+    updated = plan(kind, created_at=None)
+    assert updated is not None
+    assert updated.created == updated.updated
+    with pytest.raises(Unreadable):
+        plan(kind, id=None)
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.text(max_size=12),
+    st.just("None"),
+    st.lists(st.none(), max_size=1),
+    st.dictionaries(st.sampled_from(["id", "version"]), st.text(max_size=5), max_size=2),
+    st.datetimes().map(str),
+    st.dates().map(str),
+)
+
+
+@given(
+    st.sampled_from(["milestone", "release", "initiative"]),
+    st.dictionaries(st.sampled_from(sorted({*PLAN} - {"id"})), VALUES),
+)
+def test_fields_of_any_type_lose_nothing_but_themselves(kind: str, fields: dict[str, object]) -> None:
+    if fields.get("deleted_at") or fields.get("archived_at"):
+        return
+    found = plan(kind, **fields)
+    assert found is not None
+    assert found.id == OTHER
+
+
+def test_a_type_says_whether_it_is_an_epic() -> None:
+    found = wire.item_type({"id": OTHER, "name": "Epic", "is_epic": True, "level": 1})
+    assert (found.id, found.name, found.is_epic) == (OTHER, "Epic", True)
+    assert not wire.item_type({"id": OTHER, "name": None, "is_epic": "yes"}).is_epic
+
+
+def test_a_link_of_a_milestone_names_the_work_item() -> None:
+    assert wire.linked_issue({"id": "link", "issue": OTHER}) == OTHER
+    assert wire.linked_issue({"id": OTHER}) == OTHER
+    assert wire.linked_issue({"id": "link", "issue": {"id": OTHER}}) == OTHER

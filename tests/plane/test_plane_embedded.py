@@ -12,7 +12,7 @@ import pytest
 from icsfeed.errors import KeyRefused, NoAccess, Throttled
 from icsfeed.model import Project
 from icsfeed.plane.client import PlaneClient, open_client
-from icsfeed.plane.shapes import IssueRow, PeriodRow, ProjectRow, fields_of
+from icsfeed.plane.shapes import CycleRow, IssueRow, ModuleRow, ProjectRow, fields_of
 from plane.api import create_plane
 from plane.data import PlaneData
 from plane.faults import Faults, followed_by, repeated
@@ -266,8 +266,8 @@ async def test_what_is_asked_for_is_what_is_needed_and_no_page_of_a_bare_list() 
         "work-items": {"fields": fields_of(IssueRow), "order_by": "created_at", "per_page": "1000"},
         "states": {"fields": "id,name,group", "per_page": "1000"},
         "labels": {"fields": "id,name", "per_page": "1000"},
-        "cycles": {"fields": fields_of(PeriodRow), "per_page": "1000"},
-        "modules": {"fields": fields_of(PeriodRow), "per_page": "1000"},
+        "cycles": {"fields": fields_of(CycleRow), "per_page": "1000"},
+        "modules": {"fields": fields_of(ModuleRow), "per_page": "1000"},
         "members": {},
     }
     assert faults.count("/members/") == 2

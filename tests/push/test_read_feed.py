@@ -4,9 +4,11 @@ import pytest
 from app_world import World, serving, settings
 from plane import faults as f
 
-from icsfeed.config.schema import Feed
+from icsfeed.config.schema import Feed, Included
+from icsfeed.demo.editions import COMMERCIAL
 from icsfeed.demo.wire import Handler, PlaneRequest, PlaneResponse
 from icsfeed.errors import FeedError
+from icsfeed.push.plan import desired_objects
 from icsfeed.push.read_feed import read_feed
 
 pytestmark = pytest.mark.anyio
@@ -102,3 +104,23 @@ async def test_a_feed_that_is_off_is_an_error() -> None:
     async with serving(settings(FEEDS)) as world:
         with pytest.raises(FeedError, match="not active"):
             await read_feed(world.service, "off")
+
+
+async def test_milestones_releases_and_initiatives_are_pushed_as_cycles_are() -> None:
+    include: tuple[Included, ...] = ("issues", "milestones", "releases", "initiatives")
+    config = settings({"plan": Feed(everything=True, include=include)})
+    async with serving(config, edition=COMMERCIAL) as world:
+        reading = await read_feed(world.service, "plan")
+        desired = desired_objects(reading.calendar.components, "plan@aaaaaaaaaaaa")
+        kinds = [kind for kind in ("milestone", "release", "initiative") for uid in desired if kind in uid]
+        assert (kinds.count("milestone"), kinds.count("release"), kinds.count("initiative")) == (3, 3, 2)
+        assert reading.missing == ()
+        # What cannot be understood now stays in the calendar, but nothing is deleted for it.
+        world.faults.add("releases/|milestones/", f.answering(200, b"null"), None)
+        world.clock.move(seconds=3_600)
+        later = await read_feed(world.service, "plan")
+        assert len(desired_objects(later.calendar.components, "plan@aaaaaaaaaaaa")) == len(desired)
+        assert {one.part for one in later.missing} == {
+            "the releases",
+            *(f"the milestones of {key}" for key in ("OPS", "PROP", "WEB")),
+        }

@@ -5,7 +5,7 @@ A page says no more than the `.ics` of the same feed: nothing here reads an issu
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
@@ -13,11 +13,11 @@ from icsfeed.config.schema import Details
 from icsfeed.feeds.calendar import Calendar
 from icsfeed.feeds.mapping import PRIORITIES, issue_uid
 from icsfeed.ics.component import Component
-from icsfeed.model import DONE_GROUPS, Issue, Priority, Snapshot, StateGroup, issue_key
+from icsfeed.model import DONE_GROUPS, Issue, PeriodKind, Priority, Snapshot, StateGroup, issue_key
 from icsfeed.text import is_blank, one_line
 
-Kind: TypeAlias = Literal["issue", "cycle", "module", "notice"]
-KINDS: tuple[Kind, ...] = ("issue", "cycle", "module")
+Kind: TypeAlias = PeriodKind | Literal["issue", "notice"]
+KINDS: tuple[Kind, ...] = ("issue", *get_args(PeriodKind))
 
 _PRIORITY: Mapping[int | None, Priority] = {number: name for name, number in PRIORITIES.items()}
 RANK: Mapping[Priority, int] = {"urgent": 0, "high": 1, "medium": 2, "low": 3, "none": 4}

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from icsfeed import __version__
+from icsfeed.cache.lists import OPTIONAL
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Feed
 from icsfeed.errors import FeedError
@@ -32,7 +33,10 @@ class ProjectReport(Struct, frozen=True):
 
 
 class WorkspaceReport(Struct, frozen=True):
-    """A workspace and the budget of its key: requests a minute, and those left now (None: not known)."""
+    """A workspace and the budget of its key: requests a minute, and those left now (None: not known).
+
+    `unavailable`: the lists that its feeds need and Plane does not give.
+    """
 
     name: str
     is_ready: bool
@@ -41,6 +45,7 @@ class WorkspaceReport(Struct, frozen=True):
     budget_left: int | None
     budget_limit: int
     last_error: str | None
+    unavailable: tuple[str, ...]
     last_refresh: datetime | None
     last_webhook: datetime | None
     queue_length: int
@@ -134,6 +139,7 @@ def _workspace(site: Site, name: str) -> WorkspaceReport:
         budget_left=workspace.budget.left,
         budget_limit=workspace.budget.limit,
         last_error=str(workspace.last_error) if workspace.last_error else None,
+        unavailable=tuple(sorted(name for name in OPTIONAL if workspace.resources.list_error(name))),
         last_refresh=last.at if last else None,
         last_webhook=site.server.deliveries.last.get(name),
         queue_length=site.queue_length(workspace),
@@ -200,6 +206,8 @@ def misconfigured(service: FeedService) -> Mapping[str, str]:
                 projects_of(name, feed, roster.projects)
             if roster.people and feed.assignee is not None:
                 person_of(name, feed.assignee, roster.people)
+            if (problem := service.search_problem(name, feed)) is not None:
+                raise problem
         except FeedError as error:
             problems[name] = error.reason
     return problems

@@ -1,4 +1,4 @@
-"""What apps send, in their order, as their logs in public bug reports show it; and what they need back."""
+"""Requests as iOS, Thunderbird and DAVx5 are known to send them, in their order; and what they need back."""
 
 from collections.abc import AsyncIterator
 

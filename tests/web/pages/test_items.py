@@ -7,7 +7,7 @@ from making import LABELS, OPS, TODAY, by_id, calendar, issue, material, period,
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Details, Feed
-from icsfeed.model import ItemType
+from icsfeed.model import ItemType, PeriodKind
 from icsfeed.web.pages.items import Facts, PageItem, items_of
 
 EVERYTHING = Feed(everything=True, include=("issues", "cycles", "modules"))
@@ -178,3 +178,16 @@ def test_the_key_replaces_the_number_and_not_a_part_of_the_name() -> None:
     found = snapshot(issue(1, name="Lift 1", start=TODAY))
     items = items_of(calendar(feed, material(found)), "full", keyed=True)
     assert [item.title for item in items] == ["Lift 1 [PROP-1] (start)", "Lift 1 [PROP-1]"]
+
+
+@pytest.mark.parametrize("kind", ["milestone", "release", "initiative"])
+def test_milestones_releases_and_initiatives_are_called_so(kind: PeriodKind) -> None:
+    item = period(id="x", kind=kind, status="cancelled" if kind == "release" else None)
+    view = material(snapshot(periods=[item] if kind == "milestone" else []))
+    if kind != "milestone":
+        view = replace(view, periods=(replace(item, project=""),))
+    feed = Feed(everything=True, include=("milestones", "releases", "initiatives"))
+    (shown,) = items_of(calendar(feed, view), "full")
+    assert (shown.kind, shown.done) == (kind, kind == "release")
+    (busy,) = items_of(calendar(replace(feed, details="busy"), view), "busy")
+    assert (busy.kind, busy.done) == ("issue", False)

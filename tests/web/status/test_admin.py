@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
-from app_world import HOST, TODAY, Clock, World, quick, serving, settings
+from app_world import HOST, World, quick, serving, settings
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from plane import faults as f
-from plane.sample import sample
 from prometheus_client.parser import text_string_to_metric_families
 
 from icsfeed.config.schema import Config, Feed, Secret
+from icsfeed.config.values import secrets_of
+from icsfeed.demo.editions import COMMERCIAL
 from icsfeed.web.state import LoadedConfig
 from icsfeed.web.status.admin import given_token
 
@@ -452,14 +453,25 @@ async def test_metrics_count_what_happened(world: World) -> None:
     assert found["icsfeed_copy_age_seconds{workspace=demo}"] == 400
 
 
-async def test_metrics_hold_no_feed_no_token_and_no_key() -> None:
+@pytest.mark.parametrize("kind", ["api_key", "token"])
+async def test_metrics_hold_no_feed_no_token_and_no_key(kind: str) -> None:
     config = hidden(CONFIG)
-    async with serving(config, data=sample(TODAY, clock=Clock())) as world:
+    own = config.workspaces["demo"]
+    keys = {"api_key": None, kind: own.api_key}
+    config = replace(config, workspaces={"demo": replace(own, **keys)})
+    async with serving(config, edition=COMMERCIAL) as world:
         await world.get("property")
+        # What is refused is counted and shown, too.
+        world.faults.add("", f.refused(), times=None)
+        world.clock.move(hours=1)
+        await world.get("property")
+        paths = ("/metrics", "/status", "/webhooks/status", "/api/v1/health", "/health/ready")
+        text = "".join([(await world.ask("GET", path, **BEARER)).text for path in paths])
+        assert own.api_key is not None
+        assert own.api_key.reveal() not in text
         text = (await world.ask("GET", "/metrics", **BEARER)).text
-        secrets = [config.workspaces["demo"].api_key, config.secret, config.admin_token]
-        for secret in ("icsf_", "property", *(secret.reveal() for secret in secrets if secret)):
-            assert secret not in text
+        for secret in ("icsf_", "property", *secrets_of(config)):
+            assert secret == config.store.reveal() or secret not in text
 
 
 def hidden(config: Config) -> Config:
