@@ -84,7 +84,7 @@ def _held(made: Iterable[Rendered]) -> int:
     held: dict[int, int] = {}
     for rendered in made:
         held[id(rendered)] = len(rendered.opening) + 8 * len(rendered.components)
-        held |= {id(octets): len(octets) for octets in rendered.components}
+        held |= {id(part): len(part.octets) for part in rendered.components}
     return sum(held.values())
 
 

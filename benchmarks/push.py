@@ -19,11 +19,12 @@ import httpx
 from msgspec import Struct, to_builtins
 
 from icsfeed.config.schema import Auto, Config, Feed, PushTarget, Secret
+from icsfeed.dav.names import object_name
 from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.sample import FILLED
 from icsfeed.demo.settings import demo_config
 from icsfeed.push.object import write_object
-from icsfeed.push.plan import desired_objects, object_name
+from icsfeed.push.plan import desired_objects
 from icsfeed.push.run import PushContext, push
 from icsfeed.server.build import opened
 from icsfeed.store.store import open_store

@@ -15,7 +15,7 @@ MODULES = sorted(file.relative_to(ROOT).as_posix() for file in ROOT.rglob("*.py"
 
 LAYERS = (
     ("icsfeed",),
-    ("l10n", "config", "ics"),
+    ("l10n", "config", "ics", "dav"),
     ("plane", "store"),
     ("cache",),
     ("feeds",),
@@ -37,7 +37,7 @@ PURE = (
     *("l10n/words/__init__.py", "l10n/words/en.py", "l10n/words/de.py"),
     *("config/schema.py", "config/rules.py", "config/values.py", "config/addresses.py", "config/checks.py"),
     *("config/decode.py", "config/scope.py"),
-    *("ics/component.py", "ics/write.py", "ics/read.py"),
+    *("ics/component.py", "ics/write.py", "ics/read.py", "dav/names.py", "dav/tree.py"),
     *("plane/features.py", "plane/incremental.py", "plane/workspace_changes.py"),
     *("plane/webhook.py", "cache/revisions.py"),
     *("feeds/query.py", "feeds/filters.py", "feeds/select.py", "feeds/mapping.py"),
@@ -48,6 +48,8 @@ PURE = (
     *("doctor/content_rules.py", "doctor/http_rules.py", "web/proxies.py"),
     *("web/pages/items.py", "web/pages/agenda.py", "web/pages/month.py", "web/pages/calendar_view.py"),
     *("web/pages/link_builder.py", "web/pages/parameters.py"),
+    *("web/dav/outcomes.py", "web/dav/resources.py", "web/dav/sync_log.py", "web/dav/filters.py"),
+    *("web/dav/requests.py", "web/dav/properties.py", "web/dav/answer.py"),
 )
 """No await, clock, file, network, randomness or environment, and no import of a module that has any."""
 

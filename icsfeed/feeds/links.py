@@ -116,6 +116,14 @@ class Links:
             return None
         return Grant(subscriber, subscriber in feed.revoked)
 
+    def of_subscriber(self, subscriber: str, token: str) -> tuple[str, ...]:
+        """Return the feeds of which this is the subscriber's own link, and not revoked."""
+        return tuple(
+            name
+            for name, feed in self._config.feeds.items()
+            if subscriber in feed.subscribers and self.access(name, token) == Grant(subscriber)
+        )
+
     def token(self, name: str, subscriber: str = "", kind: Kind = "feed") -> str | None:
         """Return the token of a feed's link, or of a subscriber's; None for a server without a secret."""
         known = self._all_tokens(kind, name, self._config.feeds.get(name, Feed()))

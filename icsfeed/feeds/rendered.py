@@ -106,7 +106,7 @@ class Rendered(Struct, frozen=True):
     """
 
     opening: bytes
-    components: tuple[bytes, ...]
+    components: tuple[RenderedComponent, ...]
     size: int
     etag: str
     last_modified: datetime
@@ -114,7 +114,7 @@ class Rendered(Struct, frozen=True):
     @property
     def body(self) -> bytes:
         """The calendar."""
-        return b"".join((self.opening, *self.components, CLOSING))
+        return b"".join((self.opening, *(part.octets for part in self.components), CLOSING))
 
     def pieces(self) -> Iterator[bytes]:
         """Give the calendar in pieces of about PIECE bytes."""
@@ -123,7 +123,7 @@ class Rendered(Struct, frozen=True):
             return
         pieces: list[bytes] = []
         size = 0
-        for octets in (self.opening, *self.components, CLOSING):
+        for octets in (self.opening, *(part.octets for part in self.components), CLOSING):
             pieces.append(octets)
             size += len(octets)
             if size >= PIECE:
@@ -155,9 +155,8 @@ def render(
 def render_dated(header: Header, parts: Sequence[RenderedComponent], changed: datetime) -> Rendered:
     """Return a feed's bytes. `changed`: since when they are as they are."""
     start, parts = opening(replace(header, last_modified=changed)), parts or _NOTHING
-    components = tuple(part.octets for part in parts)
-    size = len(start) + sum(map(len, components)) + len(CLOSING)
-    return Rendered(start, components, size, f'"{_digest(start, parts)[:32]}"', changed)
+    size = len(start) + sum(len(part.octets) for part in parts) + len(CLOSING)
+    return Rendered(start, tuple(parts), size, f'"{_digest(start, parts)[:32]}"', changed)
 
 
 def digest(value: object) -> str:

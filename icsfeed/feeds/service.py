@@ -80,7 +80,7 @@ class FeedService:
         self.workspaces = workspaces
         self._clock = clock
         self.store = store
-        self._zone = ZoneInfo(config.timezone)
+        self.zone = ZoneInfo(config.timezone)
         self._slugs = slugs_of(config.workspaces)
         self._whole: StampedCache[Key, CachedFeed] = StampedCache(MAX_FEEDS)
         self._narrowed: StampedCache[Key, CachedFeed] = StampedCache(
@@ -131,7 +131,7 @@ class FeedService:
 
     def today(self) -> date:
         """Return the day in the configured zone."""
-        return self._clock().astimezone(self._zone).date()
+        return self._clock().astimezone(self.zone).date()
 
     async def view(self, name: str) -> View:
         """Return what is known of the feed's projects. Raises as `rendered`."""
@@ -169,7 +169,7 @@ class FeedService:
     def revoked(self, name: str) -> Rendered:
         """Return the calendar of a revoked link."""
         feed = self.config.feeds[name]
-        day = Day(self.today(), self._zone)
+        day = Day(self.today(), self.zone)
         calendar = tombstone(name, feed, self._renderer.style(name, feed), day)
         return render_dated(calendar.header, calendar.parts({}), day.midnight)
 
@@ -277,8 +277,8 @@ class FeedService:
         view = await self._view(name, feed, query, until)
         now, limit = self._clock(), feed.stale_notice
         is_stale = limit is not False and now - view.read_at > timedelta(seconds=limit)
-        today = now.astimezone(self._zone).date()
-        day = Day(today, self._zone, view.read_at if is_stale else None)
+        today = now.astimezone(self.zone).date()
+        day = Day(today, self.zone, view.read_at if is_stale else None)
         return FeedInput(name, query, feed, view, day)
 
     async def _view(self, name: str, feed: Feed, query: Query, until: float | None) -> View:

@@ -17,6 +17,8 @@ PRODID = "-//icsfeed//icsfeed//EN"
 MAX_LINE_OCTETS = 75
 """Octets in a content line without its line break (RFC 5545, 3.1)."""
 
+OBJECT_OPENING = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:{PRODID}\r\nCALSCALE:GREGORIAN\r\n".encode()
+"""What comes before the one component of a CalDAV object. METHOD is forbidden there (RFC 4791, 4.1)."""
 CLOSING = b"END:VCALENDAR\r\n"
 EMPTY = (
     "BEGIN:VTIMEZONE\r\nTZID:Etc/UTC\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\n"

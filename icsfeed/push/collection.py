@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 from msgspec import Struct
 
+from icsfeed.dav import names, xml
 from icsfeed.errors import (
     Changed,
     InsufficientStorage,
@@ -24,7 +25,6 @@ from icsfeed.errors import (
     Rejected,
     UidTaken,
 )
-from icsfeed.push import xml
 from icsfeed.push.session import DavResponse, DavServer
 
 MAX_MULTIGET_HREFS = 100
@@ -34,7 +34,7 @@ SUCCESS_STATUSES = frozenset({200, 201, 204})
 GONE_STATUSES = frozenset({404, 410})
 
 _UID_PRECONDITIONS = frozenset(
-    {f"{xml.CALDAV}no-uid-conflict", f"{xml.CALDAV}unique-scheduling-object-resource"}
+    {f"{names.CALDAV}no-uid-conflict", f"{names.CALDAV}unique-scheduling-object-resource"}
 )
 _UID_TEXT = re.compile(
     r"\buid\b.{0,80}(?:already|exists|in use)|(?:deleted|existing).{0,80}\buid\b", re.I | re.S
@@ -42,9 +42,9 @@ _UID_TEXT = re.compile(
 """How SOGo 5.8 (409) and Nextcloud's trash bin (400, 403) report a UID that is in use, without a
 precondition.
 """
-_HEADER_CONDITIONS = frozenset({f"{xml.DAV}if-match", f"{xml.DAV}if-none-match"})
+_HEADER_CONDITIONS = frozenset({f"{names.DAV}if-match", f"{names.DAV}if-none-match"})
 """DAViCal 1.1 names the failed header in a 412. That is a plain 412: the object has changed."""
-_COMPONENT_PRECONDITION = f"{xml.CALDAV}supported-calendar-component"
+_COMPONENT_PRECONDITION = f"{names.CALDAV}supported-calendar-component"
 XML_TYPE = {"Content-Type": "application/xml; charset=utf-8"}
 
 
@@ -78,7 +78,7 @@ class Collection:
         An incomplete listing must never be used: objects missing in it would be created a second time.
         """
         what = f"the listing of {self.url}"
-        answers = await propfind(self._server, self.url, what, 1, xml.TYPE, xml.ETAG, xml.CONTENT_TYPE)
+        answers = await propfind(self._server, self.url, what, 1, names.TYPE, names.ETAG, names.CONTENT_TYPE)
         own = next((answer for answer in answers if answer.path.rstrip("/") == self.path.rstrip("/")), None)
         # xandikos 0.2 answers 207 with a 404 inside, for an address that it makes up.
         if answers and all(answer.status in GONE_STATUSES for answer in answers):
@@ -94,9 +94,9 @@ class Collection:
         for answer in answers:
             name = answer.path.removeprefix(self.path)
             is_member = name not in ("", answer.path) and "/" not in name
-            is_object = answer.status not in GONE_STATUSES and xml.COLLECTION not in answer.resource_types
+            is_object = answer.status not in GONE_STATUSES and names.COLLECTION not in answer.resource_types
             if is_member and is_object:
-                kind = answer.text(xml.CONTENT_TYPE).lower()
+                kind = answer.text(names.CONTENT_TYPE).lower()
                 listed[answer.path] = ListedObject(_etag(answer), not kind or "calendar" in kind)
                 self._server_paths[answer.path] = answer.href
         return listed
@@ -125,9 +125,9 @@ class Collection:
         requested = frozenset(paths)
         # Absent objects have a 404 inside, or are left out (sabre/dav 4.7, Baïkal 0.12, DAViCal 1.1).
         return {
-            answer.path: ObjectBody(_etag(answer), "".join(answer.properties[xml.DATA].itertext()).encode())
+            answer.path: ObjectBody(_etag(answer), "".join(answer.properties[names.DATA].itertext()).encode())
             for answer in answers
-            if answer.path in requested and xml.DATA in answer.properties
+            if answer.path in requested and names.DATA in answer.properties
         }
 
     async def put(self, path: str, data: bytes, etag: str | None) -> str:
@@ -181,13 +181,13 @@ class Collection:
         if may_be_absent and not await self._exists():
             return no_calendar(self.url)
         # Only the names of WebDAV and CalDAV help; servers add elements of their own.
-        names = sorted(
-            tag.rpartition("}")[2] for tag in preconditions if tag.startswith((xml.DAV, xml.CALDAV))
+        unmet = sorted(
+            tag.rpartition("}")[2] for tag in preconditions if tag.startswith((names.DAV, names.CALDAV))
         )
-        return _error_by_status(status, names, path, self.url, details)
+        return _error_by_status(status, unmet, path, self.url, details)
 
     async def _exists(self) -> bool:
-        answer = await find_properties(self._server, self.url, f"the check of {self.url}", xml.TYPE)
+        answer = await find_properties(self._server, self.url, f"the check of {self.url}", names.TYPE)
         return answer is not None and answer.is_calendar
 
 
@@ -224,7 +224,7 @@ def _if_match(etag: str, path: str) -> Mapping[str, str]:
 
 def _etag(answer: xml.MultistatusResponse) -> str:
     """Return the etag; empty if there is none, or one that cannot be sent back in a header."""
-    etag = answer.text(xml.ETAG)
+    etag = answer.text(names.ETAG)
     return etag if etag.isascii() and etag.isprintable() else ""
 
 

@@ -9,14 +9,14 @@ from urllib.parse import urljoin
 from msgspec import Struct
 
 from icsfeed.config.schema import ComponentKind, Feed, PushTarget
+from icsfeed.dav import names, xml
 from icsfeed.errors import InsufficientStorage, NoCollection, NoPermission, NoServer, NotCalDav
 from icsfeed.ics.write import Header
-from icsfeed.push import xml
 from icsfeed.push.collection import XML_TYPE, Collection, ListedObject, find_properties, no_calendar, propfind
 from icsfeed.push.session import DavServer
 from icsfeed.text import one_line
 
-PROPERTIES = (xml.TYPE, xml.NAME, xml.PRINCIPAL, xml.HOME, xml.KINDS)
+PROPERTIES = (names.TYPE, names.NAME, names.PRINCIPAL, names.HOME, names.KINDS)
 WELL_KNOWN = "/.well-known/caldav"
 """RFC 6764, 5."""
 MAX_REDIRECTS = 5
@@ -89,11 +89,11 @@ async def _calendar_home(server: DavServer, url: str, resource: xml.MultistatusR
         answer, base = (start, url) if start is not None else await _follow_well_known(server, url)
         if answer is None:
             continue
-        if not answer.href_in(xml.HOME) and answer.href_in(xml.PRINCIPAL):
-            base = _same_server(base, answer.href_in(xml.PRINCIPAL))
+        if not answer.href_in(names.HOME) and answer.href_in(names.PRINCIPAL):
+            base = _same_server(base, answer.href_in(names.PRINCIPAL))
             answer = await find_properties(server, base, base, *PROPERTIES) or answer
-        if answer.href_in(xml.HOME):
-            return _same_server(base, answer.href_in(xml.HOME))
+        if answer.href_in(names.HOME):
+            return _same_server(base, answer.href_in(names.HOME))
     raise NoCollection(url, "cannot find the account's calendars from there: give the calendar's address")
 
 
@@ -130,7 +130,7 @@ async def _calendar_named(server: DavServer, home: str, name: str, kind: Compone
         for calendar in calendars
         # DAViCal 1.1 stores the `&` of a name as `&amp;`.
         if name
-        in (shown := calendar.text(xml.NAME), unescape(shown), calendar.path.rstrip("/").rpartition("/")[2])
+        in (shown := calendar.text(names.NAME), unescape(shown), calendar.path.rstrip("/").rpartition("/")[2])
     ]
     fitting = [calendar for calendar in same if not _kinds(calendar) or kind.upper() in _kinds(calendar)]
     if len(fitting) > 1:
@@ -153,7 +153,7 @@ async def _calendar_named(server: DavServer, home: str, name: str, kind: Compone
 
 def _kinds(answer: xml.MultistatusResponse) -> frozenset[str]:
     """Return the kinds of component that a calendar accepts (VEVENT, VTODO); none if it does not say."""
-    element = answer.properties.get(xml.KINDS)
+    element = answer.properties.get(names.KINDS)
     return frozenset() if element is None else frozenset(child.get("name", "").upper() for child in element)
 
 
@@ -174,7 +174,7 @@ async def make_calendar(
     if response.status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
         return
     # For a calendar that exists, Radicale answers 409, xandikos and Cyrus 403, the others 405: look there.
-    answer = await find_properties(server, url, what, xml.TYPE)
+    answer = await find_properties(server, url, what, names.TYPE)
     if answer is not None and answer.is_calendar:
         return
     if response.status == HTTPStatus.FORBIDDEN:

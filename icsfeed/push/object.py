@@ -21,7 +21,7 @@ from icsfeed.feeds.links import installation
 from icsfeed.feeds.mapping import is_our_uid
 from icsfeed.ics.component import Component
 from icsfeed.ics.read import ParsedComponent, read, split_texts, unescape
-from icsfeed.ics.write import PRODID, fold, write
+from icsfeed.ics.write import CLOSING, OBJECT_OPENING, fold, write
 from icsfeed.text import one_line
 
 OWNER, HASH = "X-ICSFEED-OWNER", "X-ICSFEED-HASH"
@@ -34,7 +34,6 @@ _VALUES = ("DTSTART", "DTEND", "DUE", "DURATION", "RRULE", "COMPLETED")
 _NUMBERS = ("PRIORITY", "PERCENT-COMPLETE")
 _REVISION = ("DTSTAMP", "LAST-MODIFIED", "SEQUENCE")
 _BACKSLASHED = re.compile(r"\\+[nN]")
-_OPENING = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:{PRODID}\r\nCALSCALE:GREGORIAN\r\n".encode()
 _PROJECT = re.compile(r"/projects/([^/]+)/")
 _ALARM, _ALARM_END = b"\r\nBEGIN:VALARM\r\n", b"\r\nEND:VALARM\r\n"
 
@@ -103,9 +102,7 @@ def write_object(component: Component, owner: str, old: ParsedObject | None = No
         carried += alarm if triggers.isdisjoint(alarm) else ()
     if marked:
         lines, marked = lines + b"\r\n", marked.removeprefix(b"\r\n")
-    return b"".join(
-        (_OPENING, lines, marks, _folded(extras), marked, _folded(carried), end, b"END:VCALENDAR\r\n")
-    )
+    return b"".join((OBJECT_OPENING, lines, marks, _folded(extras), marked, _folded(carried), end, CLOSING))
 
 
 def _folded(lines: Iterable[str]) -> bytes:

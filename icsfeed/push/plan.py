@@ -7,17 +7,16 @@ mark of the target's feed (see Claim). Nothing else is replaced or deleted, unle
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
 from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from icsfeed.dav.names import object_name
 from icsfeed.ics.component import Component
 from icsfeed.push.action import Action, DeletionLimits, DeletionRefusal, MissingPart, PushPlan
 from icsfeed.push.object import Claim, ParsedObject, hash_of, read_object, write_object
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]\ufe0f?")
 """Characters beyond the Basic Multilingual Plane, such as emoji."""
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")
@@ -90,15 +89,6 @@ def _contains(component: Component, characters: re.Pattern[str]) -> bool:
 def has_emoji(component: Component) -> bool:
     """Return whether `strip_emoji` changes the component. SOGo 5.8 destroys some objects with emoji."""
     return _contains(component, _BEYOND_BMP)
-
-
-def object_name(uid: str) -> str:
-    """Return the last segment of a new object's address, `plane-issue-{id}.ics`.
-
-    Plain ASCII without `@`, which Radicale and DAViCal would quote, so that servers return it as it was sent.
-    """
-    local = uid.partition("@")[0]
-    return f"{local if _PLAIN_NAME.fullmatch(local) else sha256(uid.encode()).hexdigest()}.ics"
 
 
 def is_up_to_date(

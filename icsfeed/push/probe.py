@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 
 from icsfeed.config.schema import ComponentKind, PushTarget
+from icsfeed.dav.names import object_name
 from icsfeed.errors import Rejected
 from icsfeed.feeds.mapping import probe_uid
 from icsfeed.ics.component import Component
 from icsfeed.push.collection import Collection, no_calendar
 from icsfeed.push.discovery import find_calendar
 from icsfeed.push.object import Claim, read_object, write_object
-from icsfeed.push.plan import object_name
 from icsfeed.push.session import Connect, open_server
 
 PROBE_DAY = date(2000, 1, 1)

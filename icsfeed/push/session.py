@@ -16,6 +16,7 @@ import httpx
 from msgspec import Struct
 
 from icsfeed.config.schema import PushTarget
+from icsfeed.dav.xml import read_error_text
 from icsfeed.errors import LoginRefused, NoServer, NotCalDav, NotTrusted, PushError
 from icsfeed.http import (
     ACCEPT_ENCODING,
@@ -27,7 +28,6 @@ from icsfeed.http import (
     retry_after,
 )
 from icsfeed.push.report import ignore
-from icsfeed.push.xml import read_error_text
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one response body, uncompressed."""

@@ -16,6 +16,8 @@ from icsfeed.web.reader_log import family
 MONITORED_ROUTES = ("/health", "/health/ready", "/api/v1/health", "/metrics", "/robots.txt")
 """Routes that monitors ask for all day: they are logged at DEBUG only."""
 LINK_ROUTES = ("/feeds/", "/embed/")
+FEED_KEY = "icsfeed.feed"
+"""In the ASGI scope: the feed, where the path does not end in its name."""
 GOOD_LINK_STATUSES = (200, 304, 400, 406, 410, 503)
 """Statuses of these routes that only a good link gets: with them, the name in the path is a feed's."""
 
@@ -62,6 +64,8 @@ class AccessLog:
         fields: dict[str, Any] = {"method": scope.get("method"), "route": route}
         if route.startswith(LINK_ROUTES) and status in GOOD_LINK_STATUSES:
             fields["feed"] = path.rpartition("/")[2].removesuffix(".ics")
+        elif FEED_KEY in scope:
+            fields["feed"] = scope[FEED_KEY]  # type: ignore[literal-required]
         agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
         fields |= {
             "status": status,

@@ -14,6 +14,7 @@ from icsfeed.feeds.service import FeedService
 from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.access_log import AccessLog
 from icsfeed.web.client_address import remember_peer
+from icsfeed.web.dav.endpoint import DavEndpoint, dav, dav_paths
 from icsfeed.web.feed_response import FeedEndpoint
 from icsfeed.web.middleware import accept_prefix, add_vary, check_request, trust_proxies
 from icsfeed.web.openapi import openapi_config
@@ -29,7 +30,7 @@ from icsfeed.web.status.health import api_health, health, ready, robots, root
 from icsfeed.web.webhooks import Webhooks, plane_webhook
 
 ROUTES = (
-    *(feed_page, embed, me, plane_webhook, ADMIN_ROUTES),
+    *(feed_page, embed, me, dav, plane_webhook, ADMIN_ROUTES),
     *(root, health, ready, api_health, robots, docs, static_file),
 )
 ERROR_HANDLERS = {
@@ -76,10 +77,17 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         lifespan=[lifespan],
         openapi_config=openapi_config(),
         logging_config=None,  # litestar's prints the URLs that httpx asks for
-        state=State({"site": site, "endpoint": FeedEndpoint(service, server, vary)}, deep_copy=False),
+        state=State(
+            {
+                "site": site,
+                "endpoint": FeedEndpoint(service, server, vary),
+                "dav": DavEndpoint(service, server),
+            },
+            deep_copy=False,
+        ),
     )
     # Around all of litestar, its CORS and its routing; the outermost last.
-    handler = accept_prefix(add_vary(app.asgi_handler, vary), config, app.routes)
+    handler = accept_prefix(dav_paths(add_vary(app.asgi_handler, vary)), config, app.routes)
     access_log = AccessLog(server.timer, addresses=config.log_addresses)
     handler = access_log.around(check_request(handler, config, server.clock))
     app.asgi_handler = remember_peer(trust_proxies(handler, config))

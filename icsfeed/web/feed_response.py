@@ -154,20 +154,8 @@ class FeedEndpoint:
             details = {"field": error.field, "reason": error.reason}
             now = self._server.clock()
             response = error_answer(400, "INVALID_PARAMETER", str(error), now=now, details=details)
-        except UnknownFeed:
-            response = plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
-        except NoCopy as error:
-            # 503, never an empty calendar: apps keep the dates they have, and ask again (docs/clients.md).
-            text = "This calendar cannot be read yet. It will be there when the server has read Plane."
-            text += f" Now {error.waiting}." if error.waiting else ""
-            retry = {"Retry-After": str(error.retry_after)}
-            response = plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, retry)
         except FeedError as error:
-            # A mistake in the configuration. Not 404: apps keep the dates they have until it is corrected.
-            log.error("%s", error)
-            text = "This calendar is not set up correctly. Ask the people who run this server."
-            retry = {"Retry-After": str(ERROR_RETRY_SECONDS)}
-            response = plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, retry)
+            response = feed_failure(error)
         with self._in_flight.reserve(response) as has_room:
             if not has_room:
                 text = "Too many calendars of other styles are being read. Try again in a while."
@@ -228,6 +216,23 @@ class FeedEndpoint:
             if rendered.last_modified <= now:
                 self._heads[key] = head
         return head
+
+
+def feed_failure(error: FeedError) -> Response[str]:
+    """Return the response where a feed cannot be served. `error`: other than BadParameter."""
+    if isinstance(error, UnknownFeed):
+        return plain_answer(HTTPStatus.NOT_FOUND, NOT_FOUND)
+    if isinstance(error, NoCopy):
+        # 503, never an empty calendar: apps keep the dates they have, and ask again (docs/clients.md).
+        text = "This calendar cannot be read yet. It will be there when the server has read Plane."
+        text += f" Now {error.waiting}." if error.waiting else ""
+        retry = {"Retry-After": str(error.retry_after)}
+        return plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, retry)
+    # A mistake in the configuration. Not 404: apps keep the dates they have until it is corrected.
+    log.error("%s", error)
+    text = "This calendar is not set up correctly. Ask the people who run this server."
+    retry = {"Retry-After": str(ERROR_RETRY_SECONDS)}
+    return plain_answer(HTTPStatus.SERVICE_UNAVAILABLE, text, retry)
 
 
 def calendar_or_page(app: ASGIApp) -> ASGIApp:

@@ -11,8 +11,8 @@ from debian_servers import cyrus, davical, sabre, sogo
 from push_world import Pushing, pushing_to
 from test_push_servers import plane
 
+from icsfeed.dav.names import object_name
 from icsfeed.feeds.mapping import issue_uid
-from icsfeed.push.plan import object_name
 
 pytestmark = pytest.mark.anyio
 

@@ -142,3 +142,25 @@ async def test_all_links_are_those_that_work() -> None:
         for link in links.values():
             for what in ("ics", "page", "embed"):
                 assert (await world.ask("GET", link[what])).status_code == 200
+
+
+def test_a_subscriber_opens_all_their_feeds_with_the_token_of_any() -> None:
+    more = {
+        **FEEDS,
+        "second": Feed(everything=True, subscribers=("anna",)),
+        "third": Feed(everything=True, subscribers=("ben",), active=False),
+    }
+    links = _links(feeds=more)
+    for name in ("shared", "second"):
+        assert links.of_subscriber("anna", links.token(name, "anna") or "") == (name,)
+    for who, token in [
+        ("anna", links.token("shared")),
+        ("anna", links.token("plain")),
+        ("anna", ""),
+        ("ben", links.token("shared", "ben")),
+        ("ben", links.token("third", "ben")),
+        ("carl", links.token("shared", "carl")),
+        ("", links.token("shared")),
+        ("dora", links.token("second", "anna")),
+    ]:
+        assert links.of_subscriber(who, token or "") == ()

@@ -13,7 +13,16 @@ from msgspec.structs import replace
 
 from icsfeed.cache.revisions import History, styled_since
 from icsfeed.feeds.mapping import Style
-from icsfeed.feeds.rendered import PIECE, Rendered, RenderedIssues, digest, parts, render, render_dated
+from icsfeed.feeds.rendered import (
+    PIECE,
+    Rendered,
+    RenderedComponent,
+    RenderedIssues,
+    digest,
+    parts,
+    render,
+    render_dated,
+)
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import CLOSING, Header, write
 
@@ -62,7 +71,7 @@ def test_feeds_share_the_bytes_of_their_components() -> None:
     made = RenderedIssues(snap, Style(web=WEB))
     shared = [part for item in snap.issues.values() for part in made.of(item)]
     one, other = (render_dated(replace(HEADER, name=name), shared, NOW) for name in ("one", "other"))
-    assert [id(octets) for octets in one.components] == [id(octets) for octets in other.components]
+    assert [id(part.octets) for part in one.components] == [id(part.octets) for part in other.components]
 
 
 @given(st.lists(st.sets(st.integers(0, 60)), min_size=2, max_size=4))
@@ -171,7 +180,7 @@ def test_a_digest_of_settings_is_the_same_in_every_process() -> None:
 
 
 def test_a_calendar_that_fills_its_last_piece_ends_without_an_empty_one() -> None:
-    parts = (b"x" * (PIECE - len(CLOSING)),)
-    feed = Rendered(b"x" * PIECE, parts, 2 * PIECE, '"a"', NOW)
+    last = RenderedComponent("", NOW, b"x" * (PIECE - len(CLOSING)), b"")
+    feed = Rendered(b"x" * PIECE, (last,), 2 * PIECE, '"a"', NOW)
     assert list(map(len, feed.pieces())) == [PIECE, PIECE]
     assert b"".join(feed.pieces()) == feed.body

@@ -28,10 +28,10 @@ from push_world import FEED, Pushing, no_sleep, pushing_to, target
 
 from icsfeed.cli.support import push_code
 from icsfeed.config.schema import Feed, PushTarget
+from icsfeed.dav.names import object_name
 from icsfeed.errors import NoCopy
 from icsfeed.push.memory import TargetRecord
 from icsfeed.push.object import read_object
-from icsfeed.push.plan import object_name
 from icsfeed.push.report import PushEvents, TargetReport
 
 pytestmark = pytest.mark.anyio

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from making import component, issue
 from msgspec.structs import replace
 
+from icsfeed.dav.names import object_name
 from icsfeed.ics.component import Component
 from icsfeed.push.action import DELETIONS, WRITES, Action, ActionKind, DeletionLimits, MissingPart, PushPlan
 from icsfeed.push.object import Adopt, Claim, ParsedObject, read_object, write_object
@@ -19,7 +20,6 @@ from icsfeed.push.plan import (
     desired_objects,
     has_emoji,
     is_up_to_date,
-    object_name,
     plan,
     refuse_deletions,
 )

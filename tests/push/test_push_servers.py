@@ -13,10 +13,10 @@ from dav_world import DavServer, person_event, radicale, xandikos
 from push_world import FEED, Disturbed, pushing_to, target
 
 from icsfeed.config.schema import Feed, PushTarget, Secret
+from icsfeed.dav.names import object_name
 from icsfeed.errors import LoginRefused, NoCollection, PushBusy
 from icsfeed.feeds.mapping import issue_uid
 from icsfeed.push.object import read_object
-from icsfeed.push.plan import object_name
 from icsfeed.push.report import PushEvents
 from icsfeed.push.session import MAX_CONCURRENT_REQUESTS
 

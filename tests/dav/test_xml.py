@@ -6,7 +6,7 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.push import xml
+from icsfeed.dav import names, xml
 
 BASE = "https://dav.example.com/alice/plane/"
 
@@ -16,14 +16,19 @@ def read(*responses: str) -> list[xml.MultistatusResponse]:
 
 
 def test_requests_name_their_properties() -> None:
-    asked = fromstring(xml.propfind(xml.ETAG, xml.TYPE))
-    assert [element.tag for element in asked.iter()] == ["{DAV:}propfind", "{DAV:}prop", xml.ETAG, xml.TYPE]
+    asked = fromstring(xml.propfind(names.ETAG, names.TYPE))
+    assert [element.tag for element in asked.iter()] == [
+        "{DAV:}propfind",
+        "{DAV:}prop",
+        names.ETAG,
+        names.TYPE,
+    ]
     wanted = fromstring(xml.multiget(["/a&b.ics", "/ü.ics"]))
     assert [element.text for element in wanted.iter("{DAV:}href")] == ["/a&b.ics", "/ü.ics"]
     made = fromstring(xml.mkcalendar("Täam <1>", "#ff6347", "VTODO"))
-    assert made.findtext(f".//{xml.NAME}") == "Täam <1>"
-    assert made.findtext(f".//{xml.COLOR}") == "#ff6347"
-    assert [element.get("name") for element in made.iter(f"{xml.CALDAV}comp")] == ["VTODO"]
+    assert made.findtext(f".//{names.NAME}") == "Täam <1>"
+    assert made.findtext(f".//{names.COLOR}") == "#ff6347"
+    assert [element.get("name") for element in made.iter(f"{names.CALDAV}comp")] == ["VTODO"]
     assert b"calendar-color" not in xml.mkcalendar("x", None, "VEVENT")
 
 
@@ -59,7 +64,7 @@ def test_a_property_counts_only_with_status_200() -> None:
     found = "<d:propstat><d:prop><d:getetag>1</d:getetag></d:prop>" + status(200) + "</d:propstat>"
     lost = "<d:propstat><d:prop><d:displayname>x</d:displayname></d:prop>" + status(404) + "</d:propstat>"
     (one,) = read(f"<d:response><d:href>a.ics</d:href>{found}{lost}</d:response>")
-    assert (one.status, one.text(xml.ETAG), one.text(xml.NAME)) == (200, "1", "")
+    assert (one.status, one.text(names.ETAG), one.text(names.NAME)) == (200, "1", "")
     (two,) = read(f"<d:response><d:href>a.ics</d:href>{lost}</d:response>")
     assert (two.status, dict(two.properties)) == (404, {})
 
@@ -80,7 +85,7 @@ def test_an_invalid_status_line_has_no_status(line: str, code: int) -> None:
 @pytest.mark.parametrize(
     ("body", "names"),
     [
-        (precondition("no-uid-conflict"), {f"{xml.CALDAV}no-uid-conflict"}),
+        (precondition("no-uid-conflict"), {f"{names.CALDAV}no-uid-conflict"}),
         (
             multistatus(f"<d:response><d:error><d:x/></d:error>{status(403)}</d:response>").content,
             {"{DAV:}x"},
@@ -101,7 +106,7 @@ def test_characters_that_xml_forbids_in_one_object_do_not_hide_the_others(mark: 
     found = f"<d:propstat><d:prop>{data}</d:prop>{status(200)}</d:propstat>"
     hrefs = ("<d:href>/a.ics</d:href>", "<d:href>/b.ics</d:href>")
     one, other = read(*(f"<d:response>{href}{found}</d:response>" for href in hrefs))
-    assert (one.path, one.text(xml.DATA)) == ("/a.ics", "SUMMARY:aü\ufffd")
+    assert (one.path, one.text(names.DATA)) == ("/a.ics", "SUMMARY:aü\ufffd")
     assert other.path == "/b.ics"
 
 

@@ -1,6 +1,6 @@
-"""The XML of WebDAV and CalDAV (RFC 4918, 4791): request bodies written, responses read.
+"""The XML of WebDAV and CalDAV (RFC 4918, 4791): a client's requests written, and any body read.
 
-Responses are not trusted: DTDs and entities are refused, and any input gives values or ValueError.
+Bodies are not trusted: DTDs and entities are refused, and any input gives values or ValueError.
 """
 
 import re
@@ -8,31 +8,40 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
 from typing import Literal
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
-from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
+from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from msgspec import Struct
 
+from icsfeed.dav.names import (
+    CALDAV,
+    CALENDAR,
+    COLOR,
+    COMPONENT,
+    DATA,
+    DAV,
+    ERROR,
+    ETAG,
+    HREF,
+    KINDS,
+    MULTIGET,
+    MULTISTATUS,
+    NAME,
+    PROP,
+    PROPFIND,
+    PROPSTAT,
+    RESPONSE,
+    SAFE_IN_PATHS,
+    STATUS,
+    TYPE,
+)
+from icsfeed.dav.tree import element, xml_bytes
 from icsfeed.http import shorten
-
-DAV, CALDAV, APPLE = "{DAV:}", "{urn:ietf:params:xml:ns:caldav}", "{http://apple.com/ns/ical/}"
-
-ETAG, TYPE, NAME = f"{DAV}getetag", f"{DAV}resourcetype", f"{DAV}displayname"
-CONTENT_TYPE, DATA = f"{DAV}getcontenttype", f"{CALDAV}calendar-data"
-PRINCIPAL, HOME = f"{DAV}current-user-principal", f"{CALDAV}calendar-home-set"
-KINDS, COLOR = f"{CALDAV}supported-calendar-component-set", f"{APPLE}calendar-color"
-COLLECTION, CALENDAR = f"{DAV}collection", f"{CALDAV}calendar"
-ERROR, RESPONSE, HREF, STATUS = f"{DAV}error", f"{DAV}response", f"{DAV}href", f"{DAV}status"
-PROPSTAT, PROP = f"{DAV}propstat", f"{DAV}prop"
-
-SAFE_IN_PATHS = "/~!$&'()*+,;=:@-._"
-"""Characters not quoted in a path: unreserved characters and those that RFC 3986 allows in a segment."""
 
 _ILLEGAL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 """UTF-8 of characters that XML 1.0 forbids. Radicale, xandikos and others send them if an object has them."""
 
-_PREFIXES = {DAV: "d:", CALDAV: "c:", APPLE: "a:"}
 MAX_DEPTH = 64
 """Levels of nested elements; deeper trees exhaust the stack of recursive readers."""
 MAX_ERROR_BYTES = 4_096
@@ -74,49 +83,23 @@ class MultistatusResponse(Struct, frozen=True):
         return "" if element is None else (element.findtext(HREF) or "").strip()
 
 
-def propfind(*names: str) -> bytes:
+def propfind(*asked: str) -> bytes:
     """Return the body of a PROPFIND for these properties."""
-    root = Element(_tag(f"{DAV}propfind"), _namespaces())
-    prop = SubElement(root, _tag(PROP))
-    for name in names:
-        SubElement(prop, _tag(name))
-    return _bytes(root)
+    return xml_bytes(element(PROPFIND, element(PROP, *map(element, asked))))
 
 
 def multiget(hrefs: Iterable[str]) -> bytes:
     """Return the body of a REPORT that reads these objects (RFC 4791, 7.9)."""
-    root = Element(_tag(f"{CALDAV}calendar-multiget"), _namespaces())
-    prop = SubElement(root, _tag(PROP))
-    for name in (ETAG, DATA):
-        SubElement(prop, _tag(name))
-    for href in hrefs:
-        SubElement(root, _tag(HREF)).text = href
-    return _bytes(root)
+    wanted = element(PROP, element(ETAG), element(DATA))
+    return xml_bytes(element(MULTIGET, wanted, *(element(HREF, text=href) for href in hrefs)))
 
 
 def mkcalendar(title: str, color: str | None, kind: Literal["VEVENT", "VTODO"]) -> bytes:
     """Return the body of a MKCALENDAR for one kind of component (RFC 4791, 5.3.1). `color`: #RRGGBB."""
-    root = Element(_tag(f"{CALDAV}mkcalendar"), _namespaces())
-    prop = SubElement(SubElement(root, _tag(f"{DAV}set")), _tag(PROP))
-    SubElement(prop, _tag(NAME)).text = title
-    SubElement(SubElement(prop, _tag(KINDS)), _tag(f"{CALDAV}comp"), {"name": kind})
-    if color:
-        SubElement(prop, _tag(COLOR)).text = color
-    return _bytes(root)
-
-
-def _tag(name: str) -> str:
-    space, _, local = name.rpartition("}")
-    return _PREFIXES[f"{space}}}"] + local
-
-
-def _namespaces() -> dict[str, str]:
-    return {f"xmlns:{prefix[:-1]}": space[1:-1] for space, prefix in _PREFIXES.items()}
-
-
-def _bytes(root: Element) -> bytes:
-    body: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
-    return body
+    kinds = element(KINDS, element(COMPONENT, attributes={"name": kind}))
+    colors = [element(COLOR, text=color)] if color else []
+    prop = element(PROP, element(NAME, text=title), kinds, *colors)
+    return xml_bytes(element(f"{CALDAV}mkcalendar", element(f"{DAV}set", prop)))
 
 
 def canonical_path(base: str, href: str) -> str | None:
@@ -157,10 +140,10 @@ def read_multistatus(body: bytes, base: str) -> list[MultistatusResponse]:
 
     Responses about other servers are left out.
     """
-    root = _parsed(body)
-    if root.tag != f"{DAV}multistatus":
+    root = parse(body)
+    if root.tag != MULTISTATUS:
         raise ValueError("it is not a multistatus")
-    return [one for element in root.iter(RESPONSE) for one in _responses(element, base)]
+    return [one for response in root.iter(RESPONSE) for one in _responses(response, base)]
 
 
 def _responses(response: Element, base: str) -> Iterator[MultistatusResponse]:
@@ -191,7 +174,7 @@ def _status(element: Element) -> int:
 def read_preconditions(body: bytes) -> frozenset[str]:
     """Return the tags of the preconditions in an error or a multistatus; none if the body is not XML."""
     try:
-        root = _parsed(body)
+        root = parse(body)
     except ValueError:
         return frozenset()
     errors = [root] if root.tag == ERROR else root.findall(f".//{ERROR}")
@@ -202,7 +185,7 @@ def read_error_text(body: bytes) -> str:
     """Return the text of an error response (XML, HTML or plain text) on one line; empty if there is none."""
     body = body[:MAX_ERROR_BYTES]
     try:
-        texts = _error_texts(_parsed(body))
+        texts = _error_texts(parse(body))
     except ValueError:
         plain = _INVISIBLE_HTML.sub(" ", body.decode("utf-8", "replace"))
         texts = [unescape(_TAG.sub(" ", plain))]
@@ -221,7 +204,7 @@ def _error_texts(root: Element) -> Iterable[str]:
     return ["".join(element.itertext()) for element in messages] or between
 
 
-def _parsed(body: bytes) -> Element:
+def parse(body: bytes) -> Element:
     """Return the root. Raise ValueError if the XML is broken, nested too deeply, or has a DTD."""
     try:
         root = _root(body)

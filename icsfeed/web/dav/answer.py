@@ -1,0 +1,108 @@
+"""Answers to PROPFIND and REPORT: from a request and calendars to a multistatus (RFC 4918, 13)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from xml.etree.ElementTree import Element
+
+from icsfeed.dav.names import DAV, HREF, PROP, PROPSTAT, RESPONSE, SYNC_TOKEN
+from icsfeed.dav.tree import element
+from icsfeed.web.dav.filters import CalendarFilter, in_octets, in_span
+from icsfeed.web.dav.outcomes import NOT_FOUND, OK, DavError, gone, multistatus
+from icsfeed.web.dav.properties import (
+    SYNC_URI,
+    Found,
+    Values,
+    found,
+    of_account,
+    of_calendar,
+    of_object,
+    of_root,
+)
+from icsfeed.web.dav.requests import Asked, CalendarQuery, Multiget, SyncRequest
+from icsfeed.web.dav.resources import Account, CalendarObject, DavCalendar
+from icsfeed.web.dav.sync_log import SyncChanges
+
+
+class Writer:
+    """Writes the responses about one account. `minimal`: without what a resource does not have (RFC 8144)."""
+
+    def __init__(self, account: Account, asked: Asked, *, minimal: bool = False) -> None:
+        self._account, self._asked, self._minimal = account, asked, minimal
+        self._unknown: dict[tuple[str, ...], Element] = {}
+
+    def root(self) -> Element:
+        """Return the response about the root."""
+        return self._response(self._account.root, of_root(self._account))
+
+    def account(self) -> Element:
+        """Return the response about the account."""
+        return self._response(self._account.home, of_account(self._account))
+
+    def calendar(self, calendar: DavCalendar) -> Element:
+        """Return the response about a calendar itself."""
+        return self._response(self._account.path(calendar.name), of_calendar(self._account, calendar))
+
+    def objects(self, calendar: DavCalendar, names: Iterable[str]) -> Iterator[Element]:
+        """Yield the responses about objects: 404 for each that is not there."""
+        values = of_object(self._account, calendar)
+        for name in names:
+            path = self._account.path(calendar.name, name)
+            one = calendar.objects.get(name)
+            yield gone(path) if one is None else self._response(path, values(one, self._asked))
+
+    def _response(self, path: str, values: Values) -> Element:
+        return element(RESPONSE, element(HREF, text=path), *self._propstats(found(values, self._asked)))
+
+    def _propstats(self, properties: Found) -> Iterator[Element]:
+        shows_missing = bool(properties.missing) and not self._minimal
+        if properties.values or not shows_missing:
+            yield element(PROPSTAT, element(PROP, *properties.values), OK)
+        if shows_missing:
+            # The objects of a calendar lack the same ones: one element for all.
+            if properties.missing not in self._unknown:
+                names = element(PROP, *map(element, properties.missing))
+                self._unknown[properties.missing] = element(PROPSTAT, names, NOT_FOUND)
+            yield self._unknown[properties.missing]
+
+
+def answer_multiget(account: Account, calendar: DavCalendar, asked: Multiget, writer: Writer) -> Element:
+    """Return the objects at the hrefs of a multiget, each once."""
+    responses: list[Element] = []
+    for href in dict.fromkeys(asked.hrefs):
+        name = account.item(calendar.name, href)
+        responses += writer.objects(calendar, [name]) if name else [gone(href)]
+    return multistatus(responses)
+
+
+def answer_query(calendar: DavCalendar, asked: CalendarQuery, writer: Writer) -> Element:
+    """Return the objects that pass the filter of a calendar-query."""
+    return multistatus(writer.objects(calendar, [one.name for one in passing(calendar, asked.filter)]))
+
+
+def passing(calendar: DavCalendar, wanted: CalendarFilter) -> Sequence[CalendarObject]:
+    """Return the objects that pass a filter."""
+    only_span = wanted.only_span
+    if only_span is None:
+        return [one for one in calendar.objects.values() if wanted.holds(one.data)]
+    kind, span = only_span
+    if kind != calendar.kind:
+        return []
+    if span is None:
+        return [*calendar.objects.values()]
+    return [
+        one
+        for one in calendar.objects.values()
+        if in_span(in_octets(one.part.octets), kind, span, wanted.zone)
+    ]
+
+
+def answer_sync(
+    calendar: DavCalendar, asked: SyncRequest, changes: SyncChanges | None, writer: Writer
+) -> Element:
+    """Return what has changed since the token of a sync-collection; raise DavError where it is not known."""
+    if changes is None:
+        raise DavError(403, f"{DAV}valid-sync-token")
+    names = (*changes.changed, *changes.removed)
+    if asked.limit is not None and len(names) > asked.limit:
+        raise DavError(507, f"{DAV}number-of-matches-within-limits")
+    token = element(SYNC_TOKEN, text=SYNC_URI + calendar.token)
+    return multistatus(writer.objects(calendar, names), token)

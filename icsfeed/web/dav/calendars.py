@@ -1,0 +1,110 @@
+"""The calendars of accounts, made once for each state of a feed, and their last states in the store."""
+
+import logging
+
+from cachetools import LRUCache
+
+from icsfeed.errors import FeedError, UnknownFeed
+from icsfeed.feeds.query import Query
+from icsfeed.feeds.service import FeedService
+from icsfeed.feeds.stamped_cache import StampedCache
+from icsfeed.single_flight import run_in_thread
+from icsfeed.store.store import Store
+from icsfeed.web.dav.resources import TASKS, Account, DavCalendar, Kind, calendar_of
+from icsfeed.web.dav.sync_log import SyncChanges, SyncLog, advanced, changes_since
+
+MAX_OBJECTS = 500_000
+"""Objects of all cached calendars: 150 MB, besides the components, which feeds hold anyway."""
+MAX_LOGS = 50
+LOCK_SECONDS = 2.0
+
+_WHOLE, _AS_TASKS = Query(), Query(component="vtodo")
+
+log = logging.getLogger("icsfeed.dav")
+
+
+class Calendars:
+    """The feeds of one configuration as calendars."""
+
+    def __init__(self, service: FeedService) -> None:
+        self._service = service
+        self._made: StampedCache[str, DavCalendar] = StampedCache(
+            MAX_OBJECTS, lambda calendar: 1 + len(calendar.objects)
+        )
+
+    async def names(self, account: Account) -> list[str]:
+        """Return the names of an account's calendars. Raises NoCopy as FeedService.feed."""
+        names = []
+        for name in account.feeds:
+            try:
+                feed = await self._service.feed(name)
+            except UnknownFeed:
+                continue
+            names += [name, f"{name}{TASKS}"] if account.tasks and feed.component != "vtodo" else [name]
+        return names
+
+    async def calendar(self, name: str) -> DavCalendar:
+        """Return a calendar with its objects. Raises as FeedService.rendered."""
+        feed_name = name.removesuffix(TASKS)
+        query = _WHOLE if name == feed_name else _AS_TASKS
+        kind = await self._kind(name)
+        rendered = self._service.at_hand(feed_name) if query == _WHOLE else None
+        rendered = rendered or await self._service.rendered(feed_name, query)
+
+        async def make() -> DavCalendar:
+            return await run_in_thread(len(rendered.components), lambda: calendar_of(name, kind, rendered))
+
+        return await self._made.value(name, rendered.etag, make)
+
+    async def outline(self, name: str) -> DavCalendar:
+        """Return a calendar, for a list: without its state where it cannot be read now.
+
+        An app removes a calendar that is missing from the list, with all that it holds.
+        """
+        try:
+            return await self.calendar(name)
+        except FeedError as error:
+            log.warning("calendar %s: %s", name, error)
+            feed = await self._service.feed(name.removesuffix(TASKS))
+            return DavCalendar(name, await self._kind(name), feed.title or name)
+
+    async def _kind(self, name: str) -> Kind:
+        feed = await self._service.feed(name.removesuffix(TASKS))
+        return "VTODO" if feed.component == "vtodo" or name.endswith(TASKS) else "VEVENT"
+
+
+class SyncHistory:
+    """The last states of calendars, in the store that replicas share: what a sync-token means."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._logs: LRUCache[str, SyncLog] = LRUCache(MAX_LOGS)
+        self._known: LRUCache[str, str] = LRUCache(MAX_LOGS * 20)
+
+    async def remember(self, calendar: DavCalendar) -> None:
+        """Store the state of a calendar, before a client learns its token."""
+        if self._known.get(calendar.name) != calendar.token:
+            await self._advanced(calendar)
+
+    async def changes(self, calendar: DavCalendar, token: str) -> SyncChanges | None:
+        """Return what has changed since a token (empty: since ever); None: the token is not known."""
+        if not token:
+            await self.remember(calendar)
+            return SyncChanges(tuple(calendar.objects))
+        if token == calendar.token:
+            # Not even the store is asked: a token is a digest of the state itself.
+            await self.remember(calendar)
+            return SyncChanges()
+        return changes_since(await self._advanced(calendar), token, calendar)
+
+    async def _advanced(self, calendar: DavCalendar) -> SyncLog:
+        key = f"dav/{calendar.name}"
+        async with self._store.lock(key, LOCK_SECONDS, wait=LOCK_SECONDS):
+            before = self._logs.get(calendar.name)
+            if before is None or self._store.is_shared:  # another replica may have stored more
+                before = await self._store.get_record(key, SyncLog) or before or SyncLog()
+            after = await run_in_thread(len(calendar.objects), lambda: advanced(before, calendar))
+            if after is not before:
+                await self._store.put_record(key, after)
+            self._logs[calendar.name], self._known[calendar.name] = after, calendar.token
+        return after

@@ -1,0 +1,41 @@
+"""How a WebDAV request went: statuses, and preconditions that were not met (RFC 4918, 13 and 16)."""
+
+from collections.abc import Iterable
+from xml.etree.ElementTree import Element
+
+from icsfeed.dav.names import DAV, ERROR, HREF, MULTISTATUS, RESPONSE, STATUS
+from icsfeed.dav.tree import element, xml_bytes
+
+OK = element(STATUS, text="HTTP/1.1 200 OK")
+NOT_FOUND = element(STATUS, text="HTTP/1.1 404 Not Found")
+
+
+class DavError(Exception):
+    """A refusal. `condition`: the precondition that was not met; where it is empty, `text` says why."""
+
+    def __init__(self, status: int, condition: str = "", text: str = "") -> None:
+        super().__init__(text or condition)
+        self.status, self.condition, self.text = status, condition, text
+
+    def body(self) -> bytes:
+        """Return the refusal as XML."""
+        told = [element(self.condition)] if self.condition else []
+        said = [element(f"{DAV}responsedescription", text=self.text)] if self.text else []
+        return xml_bytes(element(ERROR, *told, *said))
+
+
+def read_only(href: str) -> bytes:
+    """Return the refusal of a write (RFC 3744, 7.1.1): apps then undo the change and say so."""
+    privilege: Element = element(f"{DAV}privilege", element(f"{DAV}write"))
+    resource = element(f"{DAV}resource", element(HREF, text=href), privilege)
+    return xml_bytes(element(ERROR, element(f"{DAV}need-privileges", resource)))
+
+
+def gone(path: str) -> Element:
+    """Return the response about something that is not there."""
+    return element(RESPONSE, element(HREF, text=path), NOT_FOUND)
+
+
+def multistatus(responses: Iterable[Element], *more: Element) -> Element:
+    """Return a multistatus."""
+    return element(MULTISTATUS, *responses, *more)
