@@ -69,6 +69,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     }
     exposed = ["ETag", "Last-Modified"]
     cors = CORSConfig(allow_origins=list(config.cors), allow_methods=["GET"], expose_headers=exposed)
+    endpoints = {"endpoint": FeedEndpoint(service, server, vary), "dav": DavEndpoint(service, server)}
     app = Litestar(
         ROUTES,
         dependencies={name: _constant(value) for name, value in dependencies.items()},
@@ -77,14 +78,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         lifespan=[lifespan],
         openapi_config=openapi_config(),
         logging_config=None,  # litestar's prints the URLs that httpx asks for
-        state=State(
-            {
-                "site": site,
-                "endpoint": FeedEndpoint(service, server, vary),
-                "dav": DavEndpoint(service, server),
-            },
-            deep_copy=False,
-        ),
+        state=State({"site": site, **endpoints}, deep_copy=False),
     )
     # Around all of litestar, its CORS and its routing; the outermost last.
     handler = accept_prefix(dav_paths(add_vary(app.asgi_handler, vary)), config, app.routes)
