@@ -176,8 +176,10 @@ class OptionalLists:
         self._errors[name] = error
 
 
-async def found_issues(plane: PlaneReader, features: Features, pql: str, now: datetime) -> frozenset[str]:
-    """Return the ids of the issues that a search finds.
+async def found_issues(
+    plane: PlaneReader, features: Features, pql: str, now: datetime, before: frozenset[str] | None
+) -> frozenset[str]:
+    """Return the ids of the issues that a search finds. `before`: those that it found the last time.
 
     Raises PlaneError; NotFound, NoAccess or BadAnswer where only the search fails.
     """
@@ -185,10 +187,12 @@ async def found_issues(plane: PlaneReader, features: Features, pql: str, now: da
     if not features.should_ask(SEARCH, now):
         raise missing
     try:
-        # A Plane that ignores `pql` returns all issues.
-        if not features.has(SEARCH) and not await plane.is_searched():
+        # A Plane that ignores `pql` returns all issues: from the start, or since its plan has ended.
+        if before is None and not await plane.is_searched():
             raise missing
         found = await plane.found_issues(pql)
+        if before is not None and found != before and not await plane.is_searched():
+            raise missing
     except (Unreachable, NotPlane) as error:
         # Whether Plane is well at all is shown by what else is read of it.
         raise BadAnswer(error.what, error.reason) from None

@@ -228,7 +228,8 @@ class Refresher:
 
     def _search_part(self, pql: str, plane: PlaneReader) -> Part:
         async def read() -> frozenset[str]:
-            return await found_issues(plane, self._resources.features, pql, self._clock())
+            before = self._resources.found[pql].value
+            return await found_issues(plane, self._resources.features, pql, self._clock(), before)
 
         async def search() -> None:
             if not self._resources.found[pql].is_fresh:
