@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Generic, NamedTuple, TypeVar
 
-from icsfeed.errors import BadAnswer
+from icsfeed.errors import BadAnswer, NoAccess, NoSuchPath, NotFound, NotPlane
 from icsfeed.http import shorten
 from icsfeed.plane import decode, shapes
 from icsfeed.plane.fetch import LargeResponseTurn, ParametersRefused, ResponseTooLarge
@@ -20,6 +20,8 @@ Get = Callable[[str, Mapping[str, str], str, LargeResponseTurn | None], Awaitabl
 
 MAX_PAGES = 1000
 """Of one list: more than that has no end."""
+SIZE_REFUSALS = (NoAccess, NotFound, NotPlane, BadAnswer)
+"""How a gateway may refuse a large page, until one was sent: Plane itself says 400."""
 ROWS_AT_ONCE = 10
 """Rows that are decoded before other tasks run: a page may hold 1000 long descriptions."""
 
@@ -208,6 +210,14 @@ class ListReader:
                 page = await self._page(wanted, rows, request)
             except ParametersRefused as refusal:
                 page, request = await self._differently(wanted, rows, request, refusal)
+            except SIZE_REFUSALS as error:
+                is_known = traits.takes_large or isinstance(error, NoSuchPath)
+                if is_known or request.size <= DEFAULT_PAGE_ROWS:
+                    raise
+                request = request._replace(size=DEFAULT_PAGE_ROWS)
+                page = await self._page(wanted, rows, request)
+                traits.per_page = DEFAULT_PAGE_ROWS
+            traits.takes_large |= request.size > DEFAULT_PAGE_ROWS
             traits.refused.discard(wanted.key)
             if page.more and MIN_PAGE_ROWS <= rows.count < request.size:
                 self._was_cut(page, rows.count, request.size)
