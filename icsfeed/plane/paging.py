@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Generic, NamedTuple, TypeVar
 
-from icsfeed.errors import BadAnswer, NoAccess, NoSuchPath, NotFound, NotPlane
+from icsfeed.errors import BadAnswer, NoAccess, NoSuchPath, NotFound, NotPlane, PlaneError
 from icsfeed.http import shorten
 from icsfeed.plane import decode, shapes
 from icsfeed.plane.fetch import LargeResponseTurn, ParametersRefused, ResponseTooLarge
@@ -20,8 +20,6 @@ Get = Callable[[str, Mapping[str, str], str, LargeResponseTurn | None], Awaitabl
 
 MAX_PAGES = 1000
 """Of one list: more than that has no end."""
-SIZE_REFUSALS = (NoAccess, NotFound, NotPlane, BadAnswer)
-"""How a gateway may refuse a large page, until one was sent: Plane itself says 400."""
 ROWS_AT_ONCE = 10
 """Rows that are decoded before other tasks run: a page may hold 1000 long descriptions."""
 
@@ -210,9 +208,8 @@ class ListReader:
                 page = await self._page(wanted, rows, request)
             except ParametersRefused as refusal:
                 page, request = await self._differently(wanted, rows, request, refusal)
-            except SIZE_REFUSALS as error:
-                is_known = traits.takes_large or isinstance(error, NoSuchPath)
-                if is_known or request.size <= DEFAULT_PAGE_ROWS:
+            except PlaneError as error:
+                if traits.takes_large or request.size <= DEFAULT_PAGE_ROWS or not _may_mean_size(error):
                     raise
                 request = request._replace(size=DEFAULT_PAGE_ROWS)
                 page = await self._page(wanted, rows, request)
@@ -286,6 +283,13 @@ class ListReader:
             raise _SmallerPages from None
         finally:
             turn.end()
+
+
+def _may_mean_size(error: PlaneError) -> bool:
+    """Return whether a gateway may say with it that a page is too large. Plane itself says 400."""
+    if isinstance(error, NotPlane | BadAnswer):
+        return error.status > 0
+    return isinstance(error, NoAccess | NotFound) and not isinstance(error, NoSuchPath)
 
 
 def _page_of(body: bytes, wanted: ListResource[T]) -> Page:
