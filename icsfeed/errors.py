@@ -225,7 +225,14 @@ class ServerError(Unreachable):
 
 
 class NotPlane(PlaneError):
-    """The answer is not that of the API: HTML, a login page, a redirect elsewhere."""
+    """The answer is not that of the API: HTML, a login page, a redirect elsewhere.
+
+    `status` is set where it was an error of HTTP.
+    """
+
+    def __init__(self, what: str, message: str, *, status: int = 0) -> None:
+        self.status = status
+        super().__init__(what, message)
 
 
 class BadAnswer(PlaneError):

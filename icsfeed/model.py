@@ -192,7 +192,8 @@ class Needs(Struct, frozen=True):
     `links`: the issues of open cycles and modules; `named`: also those of cycles and modules with these
     names (case-folded), ended or not; `all_periods`: those of every one. `periods`: cycles and modules are
     items of the feed. `lists`: which of the lists that only some editions have (`types`, `milestones`,
-    `releases`, `initiatives`). `pql`: which issues Plane finds with this search; empty: with none.
+    `releases`, `initiatives`); `required`: those without which the feed would be empty, or wrong. `pql`:
+    which issues Plane finds with this search; empty: with none.
     """
 
     links: bool = False
@@ -201,6 +202,7 @@ class Needs(Struct, frozen=True):
     periods: bool = False
     pql: str = ""
     lists: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
 
     @property
     def must_know_periods(self) -> bool:

@@ -68,6 +68,7 @@ class ChangedProjects:
     def _expire(self, id_: str, names: frozenset[Resource]) -> None:
         if "projects" in names:
             self._resources.projects.expire()
+            self._resources.restored.discard("projects")
         for project in self._resources.all_projects:
             if project.id == id_:
                 self._resources.expire(project, names)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from icsfeed.cache.lists import PlaneReader
+from icsfeed.cache.lists import AFTER_FAILURE, PlaneReader
 from icsfeed.cache.resources import Resources
 from icsfeed.errors import PlaneError, Throttled
 from icsfeed.model import Project
@@ -21,8 +21,6 @@ from icsfeed.plane.workspace_changes import Baseline, baseline, changed, is_noth
 
 WORKSPACE_ISSUES = "the issues of a workspace"
 """Its name among the `Features`."""
-AFTER_FAILURE = timedelta(minutes=10)
-"""Until the list is asked for again that has failed, and was not refused."""
 MIN_PROJECTS = 3
 """With fewer, a check saves nothing: it costs itself, and the project that it leaves out."""
 

@@ -7,7 +7,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -15,6 +15,7 @@ from icsfeed.cache.runner import PART_ERRORS
 from icsfeed.cache.ttl import CachedValue
 from icsfeed.errors import (
     BadAnswer,
+    KeyRefused,
     NoAccess,
     NoSuchPath,
     NotFound,
@@ -24,7 +25,7 @@ from icsfeed.errors import (
     Unreachable,
 )
 from icsfeed.model import Abilities, ItemType, Label, Listing, Period, PeriodKind, Person, Project, State
-from icsfeed.plane.features import Features, is_refusal
+from icsfeed.plane.features import ASK_AGAIN, Features, is_refusal
 from icsfeed.plane.incremental import Rows, WorkspaceRows
 from icsfeed.plane.rate_limit import RequestPriority
 
@@ -102,8 +103,12 @@ OPTIONAL = frozenset((*OPTIONAL_OF_PROJECT, *(each.name for each in WORKSPACE_LI
 OF_PROJECT = (*ESSENTIALS, *ALWAYS_PRESENT, *OPTIONAL_OF_PROJECT)
 TTL_NAMES = ("projects", "members", *OF_PROJECT, *(each.name for each in WORKSPACE_LISTS))
 """The keys of the configuration's `cache:` that are times to live of what is read here."""
-LIST_ERRORS = (*PART_ERRORS, NotPlane, ServerError)
-"""Errors that may concern one list, while Plane is well: its path may lead anywhere in another edition."""
+LIST_ERRORS = (*PART_ERRORS, NotPlane, Unreachable, KeyRefused)
+"""Errors that may concern one list, while Plane is well: its path may lead anywhere in another edition, its
+answer may take too long for a gateway, and a token may lack its scope.
+"""
+AFTER_FAILURE = timedelta(minutes=10)
+"""Until something is asked for again that has failed, and was not refused."""
 
 SEARCH = "a search by pql"
 """Its name among the `Features`."""
@@ -134,14 +139,16 @@ class OptionalLists:
         read: Callable[[], Awaitable[T]],
         none: T,
         *,
+        failed: T | None = None,
         is_essential: bool = False,
     ) -> None:
         """Read one that is not fresh, unless Plane has refused it within a day; then what is known stays.
 
-        `what`: the name of the list and, where there are several, of what: `("milestones", "PROP")`. `none`
-        is the value where nothing was ever read. A refusal, or anything else that Plane answers, must not
-        keep the rest from being read: nobody has recorded these lists. One that `is_essential` to the feeds
-        that ask for it stays unread, unless Plane refuses it. Raises other errors.
+        `what`: the name of the list and, where there are several, of what: `("milestones", "PROP")`. Where
+        nothing was ever read, the value is `none` when Plane does not have it, and `failed` after a failure.
+        Neither may keep the rest from being read: nobody has recorded these lists. Whether Plane is well at
+        all is shown by what else is read of it. One that `is_essential` to a feed stays unread where only the
+        key may not read it. Raises Throttled.
         """
         list_, this = what[0], " of ".join(what)
         # Projects are read at the same time: until Plane has shown that it has the list, one asks for it.
@@ -149,24 +156,42 @@ class OptionalLists:
         async with nullcontext() if is_known else self._asking[list_]:
             if value.is_fresh:
                 return
-            if not all(self._features.should_ask(name, self._clock()) for name in (list_, this)):
-                value.keep(none)
-                return
-            try:
-                await value.get_or_refresh(read)
-            except LIST_ERRORS as error:
-                # Where this path is unknown it is so for all projects.
-                name = list_ if isinstance(error, NoSuchPath) else this
-                self._note(name, error)
-                if is_refusal(error):
-                    self._features.refused(name, self._clock())
+            error = self._kept_from(list_, this)
+            if error is None:
+                error = await self._read(list_, this, value, read)
+            if error is not None:
+                if is_refusal(error) and not (is_essential and isinstance(error, NoAccess)):
                     value.keep(none)
                 else:
-                    value.postpone(None if is_essential else none)
+                    value.postpone(failed)
             else:
                 for name in (list_, this):
                     self._features.answered(name)
                     self._errors.pop(name, None)
+
+    def _kept_from(self, list_: str, this: str) -> PlaneError | None:
+        """Return why one is not to be asked for now; None: it is."""
+        now = self._clock()
+        waiting = (name for name in (list_, this) if not self._features.should_ask(name, now))
+        return next((self._errors[name] for name in waiting if name in self._errors), None)
+
+    async def _read(
+        self, list_: str, this: str, value: CachedValue[T], read: Callable[[], Awaitable[T]]
+    ) -> PlaneError | None:
+        """Read one, and return why it could not be."""
+        try:
+            await value.get_or_refresh(read)
+        except LIST_ERRORS as error:
+            # Where this path is unknown it is so for all projects; and nobody must wait for each of them.
+            is_slow = isinstance(error, Unreachable) and not isinstance(error, ServerError)
+            is_of_all = is_slow or isinstance(error, NoSuchPath | KeyRefused)
+            name = list_ if is_of_all else this
+            self._note(name, error)
+            if is_refusal(error) or is_of_all:
+                again = ASK_AGAIN if is_refusal(error) else AFTER_FAILURE
+                self._features.refused(name, self._clock(), again)
+            return error
+        return None
 
     def _note(self, name: str, error: PlaneError) -> None:
         """Log an error once for each list, until it is over: most projects have the same."""
@@ -176,8 +201,10 @@ class OptionalLists:
         self._errors[name] = error
 
 
-async def found_issues(plane: PlaneReader, features: Features, pql: str, now: datetime) -> frozenset[str]:
-    """Return the ids of the issues that a search finds.
+async def found_issues(
+    plane: PlaneReader, features: Features, pql: str, now: datetime, before: frozenset[str] | None
+) -> frozenset[str]:
+    """Return the ids of the issues that a search finds. `before`: those that it found the last time.
 
     Raises PlaneError; NotFound, NoAccess or BadAnswer where only the search fails.
     """
@@ -185,11 +212,13 @@ async def found_issues(plane: PlaneReader, features: Features, pql: str, now: da
     if not features.should_ask(SEARCH, now):
         raise missing
     try:
-        # A Plane that ignores `pql` returns all issues.
-        if not features.has(SEARCH) and not await plane.is_searched():
+        # A Plane that ignores `pql` returns all issues: from the start, or since its plan has ended.
+        if before is None and not await plane.is_searched():
             raise missing
         found = await plane.found_issues(pql)
-    except (Unreachable, NotPlane) as error:
+        if before is not None and found != before and not await plane.is_searched():
+            raise missing
+    except (Unreachable, NotPlane, KeyRefused) as error:
         # Whether Plane is well at all is shown by what else is read of it.
         raise BadAnswer(error.what, error.reason) from None
     except (NoAccess, NotFound, BadAnswer) as error:

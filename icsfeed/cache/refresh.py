@@ -228,7 +228,8 @@ class Refresher:
 
     def _search_part(self, pql: str, plane: PlaneReader) -> Part:
         async def read() -> frozenset[str]:
-            return await found_issues(plane, self._resources.features, pql, self._clock())
+            before = self._resources.found[pql].value
+            return await found_issues(plane, self._resources.features, pql, self._clock(), before)
 
         async def search() -> None:
             if not self._resources.found[pql].is_fresh:
@@ -269,7 +270,8 @@ class Refresher:
         for period in self._resources.periods_to_read(project, needs):
             read, issues = partial(plane.period_issues, period), self._resources.issues_of(period)
             if period.kind == "milestone":
-                await self._optional.refresh(("milestone work items", period.id), issues, read, frozenset())
+                name, none = "milestone work items", frozenset[str]()
+                await self._optional.refresh((name, period.id), issues, read, none, failed=none)
             else:
                 await issues.get_or_refresh(read)
         for result in results:

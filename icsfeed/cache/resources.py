@@ -172,14 +172,24 @@ class Resources:
         return (*ESSENTIALS, *periods, *optional)
 
     def missing_lists(self, project: Project, needs: Needs) -> int:
-        """How many lists of a project that not every edition has were never read, and these needs ask for.
+        """How many lists of a project that not every edition has are not known, and these needs ask for.
 
-        Of a project that Plane no longer lists none can be read any more.
+        Of a project that Plane no longer lists none can be read any more. What failed is only missed where
+        it is required.
         """
         if not needs.lists or project.id in self.lost:
             return 0
         names = needs.lists.intersection(OPTIONAL_OF_PROJECT)
-        return sum(self.of_project[name][project.id].value is None for name in names)
+        unread = [name for name in names if self.of_project[name][project.id].value is None]
+        failed = self.list_errors.keys()
+        return sum(
+            name in needs.required or failed.isdisjoint((name, f"{name} of {project.key}")) for name in unread
+        )
+
+    def misses_workspace_list(self, needs: Needs) -> bool:
+        """Whether one of the whole workspace is not known in this sense."""
+        unread = {n for n, each in self.of_workspace.items() if n in needs.lists and each.value is None}
+        return not unread <= self.list_errors.keys() - needs.required
 
     def workspace_lists(self, needs: Needs) -> Sequence[CachedValue[Mapping[str, Period]]]:
         """The lists of the whole workspace that these needs ask for."""

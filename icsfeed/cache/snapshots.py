@@ -61,9 +61,10 @@ class Snapshots:
 
     def _has_lists(self, projects: Iterable[Project], needs: Needs) -> bool:
         """Whether the lists were read that these needs ask for and not every edition has."""
-        of_workspace = self._resources.workspace_lists(needs)
-        return all(each.value is not None for each in of_workspace) and not any(
-            self._resources.missing_lists(project, needs) for project in projects
+        resources = self._resources
+        return not (
+            resources.misses_workspace_list(needs)
+            or any(resources.missing_lists(project, needs) for project in projects)
         )
 
     def can_show(self, projects: Iterable[Project], needs: Needs) -> bool:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.addresses import plane_address
-from icsfeed.config.schema import NO_FEEDS, Config, PushTarget, WorkspaceConfig
+from icsfeed.config.schema import NO_FEEDS, Config, Feed, PushTarget, WorkspaceConfig
 from icsfeed.doctor.clients import LARGE
 from icsfeed.errors import (
     BadSetting,
@@ -185,6 +185,14 @@ def _no_access(about: str, text: str) -> Finding:
     return Finding("error", about, text, NoAccess(about, text))
 
 
+def _without_lists(service: FeedService, name: str, feed: Feed) -> Iterator[Finding]:
+    resources = service.workspaces[service.workspace_of(feed)].resources
+    for missing in sorted(needs(feed, Query()).lists):
+        if refusal := resources.list_error(missing):
+            text = f"needs {missing}, which Plane does not provide: {refusal}"
+            yield Finding("warning", f"feed {name}", text)
+
+
 async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     """Check that a feed can be rendered, and say what is in it, or why it is empty."""
     about = f"feed {name}"
@@ -197,6 +205,9 @@ async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
         calendar = await service.calendar(name)
         size = (await service.rendered(name)).size
     except NoCopy as error:
+        configured = service.config.feeds.get(name)
+        for finding in _without_lists(service, name, configured) if configured is not None else ():
+            yield finding
         yield Finding("error", about, "its workspace could not be read", error)
         return
     except FeedError as error:
@@ -205,10 +216,8 @@ async def check_feed(service: FeedService, name: str) -> AsyncIterator[Finding]:
     problem = service.search_problem(name, feed)
     if problem is not None:
         yield Finding("error", about, f"{problem.reason}; it shows what was found before", problem)
-    resources = service.workspaces[service.workspace_of(feed)].resources
-    for missing in sorted(needs(feed, Query()).lists):
-        if refusal := resources.list_error(missing):
-            yield Finding("warning", about, f"needs {missing}, which Plane does not provide: {refusal}")
+    for finding in _without_lists(service, name, feed):
+        yield finding
     for unknown in unknown_names(feed, view):
         yield Finding("warning", about, f"its filter names an unknown {unknown}")
     if not calendar.count:

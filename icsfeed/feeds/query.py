@@ -120,7 +120,8 @@ def shown_fields(feed: Feed) -> frozenset[str]:
         return field in feed.categories or f"{{{'name' if field == 'title' else field}}}" in feed.summary
 
     if feed.details == "full":
-        hidden = {field for field in ("type", "title") if not shows(field)} | {"created_by"}
+        # Whether an issue has a parent that the feed does not hold, and which, is not shown.
+        hidden = {field for field in ("type", "title") if not shows(field)} | {"created_by", "parent"}
         return frozenset(Match.__struct_fields__) - (hidden if feed.public else set())
     if feed.details == "busy":
         return frozenset()

@@ -48,15 +48,17 @@ def needs(feed: Feed, query: Query) -> Needs:
     matches = (feed.where, feed.where.exclude, query.only, query.exclude)
     named = {name.casefold() for match in matches for name in (*match.cycle, *match.module)}
     included = frozenset(feed.include)
-    is_shown = "{type}" in feed.summary or "type" in feed.categories
-    names_types = is_shown or any(match.type for match in matches)
+    lists = included & {"milestones", "releases", "initiatives"}
+    types = frozenset({"types"})
+    shows_types = "{type}" in feed.summary or "type" in feed.categories
+    is_of_types = any(match.type for match in matches)
     return Needs(
         links=feed.details == "full" or bool(named),
         named=frozenset(named - {NONE}),
         all_periods=NONE in named,
         periods=not included.isdisjoint(("cycles", "modules")),
-        lists=included & {"milestones", "releases", "initiatives"}
-        | ({"types"} if names_types else frozenset()),
+        lists=lists | types if shows_types or is_of_types else lists,
+        required=(lists if lists == included else frozenset()) | (types if is_of_types else frozenset()),
         pql=feed.pql or "",
     )
 

@@ -111,15 +111,15 @@ def issue(row: Row, project: Project) -> Issue | None:
         updated=_moment(row, "updated_at") if row.get("updated_at") else created,
         text=deflate(html_to_text(_text(row, "description_html"))),
         priority=_choice(row.get("priority"), PRIORITIES, "none"),
-        state=_link(row.get("state")),
-        parent=_link(row.get("parent")),
+        state=_link(row.get("state") or row.get("state_id")),
+        parent=_link(row.get("parent") or row.get("parent_id")),
         start=_lenient(lambda: _day(row, "start_date")),
         due=_day(row, "target_date"),
         completed=_lenient(lambda: _moment(row, "completed_at")),
-        assignees=_links(row.get("assignees")),
-        labels=_links(row.get("labels")),
-        type=_link(row.get("type_id")),
-        creator=_link(row.get("created_by")),
+        assignees=_links(row.get("assignees") or row.get("assignee_ids")),
+        labels=_links(row.get("labels") or row.get("label_ids")),
+        type=_link(row.get("type_id") or row.get("type")),
+        creator=_link(row.get("created_by") or row.get("created_by_id")),
     )
 
 

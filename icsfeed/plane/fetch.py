@@ -220,7 +220,9 @@ def _raise_for(response: httpx.Response, body: bytes, what: str) -> None:
         raise NotPlane(what, f"it redirects to {to}: check the url in the configuration")
     if "json" not in response.headers.get("content-type", "").lower():
         reason = f"what answers ({status}) is not Plane's API"
-        raise NotPlane(what, f"{reason}: check the url in the configuration")
+        is_error = status >= HTTPStatus.BAD_REQUEST
+        text = f"{reason}: check the url in the configuration"
+        raise NotPlane(what, text, status=status if is_error else 0)
     if status != HTTPStatus.OK:
         is_token = TOKEN_HEADER.decode() in response.request.headers
         raise _refusal(status, body, what, is_token=is_token)

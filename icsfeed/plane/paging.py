@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Generic, NamedTuple, TypeVar
 
-from icsfeed.errors import BadAnswer
+from icsfeed.errors import BadAnswer, NoAccess, NoSuchPath, NotFound, NotPlane, PlaneError
 from icsfeed.http import shorten
 from icsfeed.plane import decode, shapes
 from icsfeed.plane.fetch import LargeResponseTurn, ParametersRefused, ResponseTooLarge
@@ -208,6 +208,13 @@ class ListReader:
                 page = await self._page(wanted, rows, request)
             except ParametersRefused as refusal:
                 page, request = await self._differently(wanted, rows, request, refusal)
+            except PlaneError as error:
+                if traits.takes_large or request.size <= DEFAULT_PAGE_ROWS or not _may_mean_size(error):
+                    raise
+                request = request._replace(size=DEFAULT_PAGE_ROWS)
+                page = await self._page(wanted, rows, request)
+                traits.per_page = DEFAULT_PAGE_ROWS
+            traits.takes_large |= request.size > DEFAULT_PAGE_ROWS
             traits.refused.discard(wanted.key)
             if page.more and MIN_PAGE_ROWS <= rows.count < request.size:
                 # Plane sends fewer rows than were asked for, and does not say that it does.
@@ -270,6 +277,13 @@ class ListReader:
             raise _SmallerPages from None
         finally:
             turn.end()
+
+
+def _may_mean_size(error: PlaneError) -> bool:
+    """Return whether a gateway may say with it that a page is too large. Plane itself says 400."""
+    if isinstance(error, NotPlane | BadAnswer):
+        return error.status > 0
+    return isinstance(error, NoAccess | NotFound) and not isinstance(error, NoSuchPath)
 
 
 def _page_of(body: bytes, wanted: ListResource[T]) -> Page:

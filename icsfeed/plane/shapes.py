@@ -49,6 +49,17 @@ class IssueRow(IdRow):
     labels: list[str] | None = None
     type_id: str | None = None
     created_by: str | None = None
+    # Not asked for: the names that webhooks of version 2, or expanded rows, have for some of these.
+    state_id: str | None = None
+    parent_id: str | None = None
+    assignee_ids: list[str] | None = None
+    label_ids: list[str] | None = None
+    type: str | None = None
+    created_by_id: str | None = None
+
+
+OTHER_NAMES = frozenset(("state_id", "parent_id", "assignee_ids", "label_ids", "type", "created_by_id"))
+"""Fields that are read where a row has them, and not asked for: a Plane that refuses names has others."""
 
 
 class PlaceRow(IdRow):
@@ -151,9 +162,9 @@ class Page(NamedTuple):
 
 class _Envelope(Struct):
     results: list[Raw]
-    next_page_results: bool
-    next_cursor: str | None = None
-    total_results: int | None = None
+    next_page_results: bool | None = None
+    next_cursor: object = None
+    total_results: object = None
 
 
 class _PlainEnvelope(_Envelope):
@@ -162,7 +173,7 @@ class _PlainEnvelope(_Envelope):
 
 def fields_of(shape: type[IdRow]) -> str:
     """Return the names of a shape's fields, for Plane's `fields` parameter."""
-    return ",".join(shape.__struct_fields__)
+    return ",".join(name for name in shape.__struct_fields__ if name not in OTHER_NAMES)
 
 
 def decode(body: bytes) -> Any:
@@ -194,9 +205,19 @@ def page(body: bytes) -> Page:
         raise Unreadable(str(error)) from None
     except RecursionError:
         raise ValueError("the JSON is nested too deep") from None
-    if not is_bare:
-        return Page(data.results, data.next_cursor or "", data.next_page_results, data.total_results)
-    return Page(data, "", more=False, total=len(data))
+    return Page(data, "", more=False, total=len(data)) if is_bare else _of_envelope(data)
+
+
+def _of_envelope(data: _Envelope) -> Page:
+    cursor = data.next_cursor if isinstance(data.next_cursor, str) else ""
+    more = data.next_page_results
+    if more is None and not cursor:
+        raise Unreadable("it does not say whether there is another page")
+    # Plane always sends a next cursor: where it does not say whether there is more, an empty page is last.
+    more = bool(data.results) if more is None else more
+    # What is no count is as good as none: the list is then read whole each time.
+    total = data.total_results if type(data.total_results) is int else None
+    return Page(data.results, cursor, more, total)
 
 
 def row(raw: Any, shape: type[IdRow]) -> Any:

@@ -27,6 +27,7 @@ class ListRequest(NamedTuple):
 class PlaneTraits(Struct):
     """What a Plane has shown of itself: the page size it allows, and how it spells some paths.
 
+    `takes_large`: it has answered with a page of more than `DEFAULT_PAGE_ROWS`.
     `paths`: the spelling to try first, and the other one. `work-items` is known since v1.1, `issues` in all
     versions up to v1.3.1; an unknown path is a 404.
     `sizes`: rows in a page of a list (by path and fields) whose larger pages were too large. `unnamed`:
@@ -35,6 +36,7 @@ class PlaneTraits(Struct):
     """
 
     per_page: int = MAX_PAGE_ROWS
+    takes_large: bool = False
     paths: dict[str, tuple[str, str]] = field(
         default_factory=lambda: {
             "issues": ("work-items", "issues"),

@@ -204,24 +204,43 @@ async def test_a_list_that_cannot_be_understood_keeps_no_issue_from_being_shown(
     assert not set(case.workspace.snapshots.missing(view.projects, needs, NOW))
 
 
-async def test_a_feed_filtered_by_types_that_cannot_be_understood_is_not_empty_but_absent() -> None:
-    case = Case(commercial("PROP"))
-    case.plane.failing = {"types": BadAnswer("it", "not a list")}
-    assert await case.view(Needs(lists=frozenset({"types"}))) is None
-    assert await case.view(Needs()) is not None
-    case.plane.failing = {}
-    assert await case.view(Needs(lists=frozenset({"types"})), seconds=3_700) is not None
-
-
 @pytest.mark.parametrize(
-    "error", [Unreachable("it", "down"), Throttled("it", 60), KeyRefused("it", "wrong")], ids=lambda e: e.kind
+    "error",
+    [BadAnswer("it", "odd"), NoAccess("it", "no scope"), Unreachable("it", "too slow")],
+    ids=lambda error: type(error).__name__,
 )
-async def test_when_plane_is_not_well_the_workspace_waits_as_for_any_list(error: PlaneError) -> None:
+async def test_a_feed_filtered_by_types_that_cannot_be_read_is_not_empty_but_absent(
+    error: PlaneError,
+) -> None:
     case = Case(commercial("PROP"))
+    case.plane.failing = {"types": error}
+    types = frozenset({"types"})
+    assert await case.view(Needs(lists=types, required=types)) is None
+    assert await case.view(Needs(lists=types)) is not None, "one that only shows them"
+    case.plane.failing = {}
+    assert await case.view(Needs(lists=types, required=types), seconds=90_000) is not None
+
+
+async def test_when_requests_are_refused_the_workspace_waits_as_for_any_list() -> None:
+    case, error = Case(commercial("PROP")), Throttled("it", 60)
     case.plane.failing = {"releases": error}
     assert await case.view() is None
     assert case.workspace.last_error is error
     assert await case.view(Needs()) is not None, "a feed without them"
+
+
+@pytest.mark.parametrize("error", [Unreachable("it", "too slow"), KeyRefused("it", "no scope")], ids=str)
+async def test_a_list_that_only_takes_time_is_asked_for_once_in_a_while(error: PlaneError) -> None:
+    case = Case(commercial("PROP", "OPS"))
+    case.plane.failing = dict.fromkeys(LISTS, error)
+    for _ in range(9):
+        assert names(await case.known(seconds=61)) == set()
+    assert case.workspace.last_error is None, "nothing else is held up"
+    assert len([each for each in case.plane.asked if each.split()[0] in LISTS]) == 4, "for no project again"
+    wide = frozenset({"releases", "initiatives"})
+    assert await case.view(Needs(lists=wide, required=wide)) is None, "a feed of nothing else is not empty"
+    case.plane.failing = {}
+    assert names(await case.known(seconds=4_000)) == EVERYTHING
 
 
 async def test_a_milestone_is_shown_although_its_work_items_cannot_be_read() -> None:
@@ -320,7 +339,7 @@ async def test_a_feed_that_newly_needs_them_waits_for_them_and_the_others_do_not
     await case.workspace.start()
     assert not case.workspace.is_ready
     assert await case.view(Needs()) is not None
-    assert await case.view(ALL) is None
+    assert await case.view(replace(ALL, required=LISTS)) is None, "a feed of nothing else"
 
 
 async def test_a_lost_project_is_shown_without_what_was_never_read_of_it() -> None:

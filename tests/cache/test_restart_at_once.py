@@ -18,6 +18,7 @@ from test_refresh_incremental import NAMES_REST, Server, edit, project_id, serve
 from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.config.schema import Config, Duration, Feed, Filter
 from icsfeed.feeds.rendered import Rendered
+from icsfeed.plane.webhook import WebhookChange
 from icsfeed.store.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -81,6 +82,33 @@ async def test_what_is_stale_is_read_in_the_background(machine: Machine) -> None
             machine.clock.move(2)
         assert b"Edited 3" in (await rendered(found))["all"].body
         await found.is_right()
+
+
+async def test_a_restored_copy_is_not_shown_once_a_webhook_says_that_a_project_is_gone(
+    machine: Machine,
+) -> None:
+    config = replace(PATIENT, feeds={"all": ALL["all"]})
+    await machine.run(config)
+    machine.clock.move(10)
+    faults = Faults()
+    faults.add(r"projects/\?", delayed(0.5), times=None)
+    async with watched(machine, config, faults) as found:
+        assert event((await at_once(found))["all"].body, "WEB", 1) is not None
+        del machine.data.projects[project_id("WEB")]
+        gone = frozenset({project_id("WEB")})
+        change = WebhookChange(
+            action="delete", resources=frozenset({"projects"}), projects=gone, project_gone=True
+        )
+        background = BackgroundRefresh(
+            found.service.workspaces["demo"],
+            config.cache,
+            machine.clock.timer,
+            sleep=lambda _: asyncio.sleep(0),
+        )
+        background.touch(change)
+        machine.clock.move(2)
+        assert event((await rendered(found))["all"].body, "WEB", 1) is None
+        await background.close()
 
 
 async def test_a_copy_that_is_older_than_an_hour_is_read_first(machine: Machine) -> None:

@@ -117,9 +117,9 @@ def test_cycles_and_modules_of_other_projects_are_left_out() -> None:
     ("feed", "allowed"),
     [
         (Feed(everything=True), {"project", "type", "created_by", "parent", "title"}),
-        (Feed(everything=True, public=True), {"project", "parent", "title"}),
-        (Feed(everything=True, public=True, categories=("type",)), {"project", "parent", "title", "type"}),
-        (Feed(everything=True, public=True, summary="{type} {key}"), {"project", "parent", "type"}),
+        (Feed(everything=True, public=True), {"project", "title"}),
+        (Feed(everything=True, public=True, categories=("type",)), {"project", "title", "type"}),
+        (Feed(everything=True, public=True, summary="{type} {key}"), {"project", "type"}),
         (Feed(everything=True, details="brief"), {"project", "title"}),
         (Feed(everything=True, details="brief", summary="[{key}]"), {"project"}),
         (Feed(everything=True, details="title"), {"title"}),

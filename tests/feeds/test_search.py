@@ -152,6 +152,26 @@ async def test_what_was_found_before_is_shown_while_the_search_fails(
         assert "the issues that pql finds" in str(reading.missing), "so that a push deletes nothing"
 
 
+async def test_a_plane_that_ignores_searches_from_some_day_on_widens_no_feed() -> None:
+    async with serving(config(), edition=COMMERCIAL) as world:
+        before = await body(world, "found")
+        ignored = f.edited(lambda page: page.update(results=[*_all_rows(world)], total_results=None))
+        world.faults.add(SEARCHES, ignored, times=None)
+        for _ in range(3):
+            world.clock.move(61)
+            assert await body(world, "found") == before
+        assert await problems(world), "it is said"
+        world.faults.clear()
+        world.clock.move(hours=25)
+        assert (await body(world, "found")).count("BEGIN:VEVENT") == before.count("BEGIN:VEVENT")
+        assert not await problems(world)
+
+
+def _all_rows(world: World) -> list[dict[str, str]]:
+    projects = world.data.projects.values()
+    return [{"id": id_, "project": each.row["id"]} for each in projects for id_ in each.issues]
+
+
 async def test_what_was_found_is_there_after_a_restart_without_plane() -> None:
     clock, store, faults = Clock(), open_store("memory", {}), f.Faults()
     data = sample(TODAY, clock=clock, edition=COMMERCIAL)

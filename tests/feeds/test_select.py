@@ -585,4 +585,11 @@ def test_only_feeds_that_show_or_name_them_need_them(
     name, _, value = query.partition("=")
     found = needs(Feed(everything=True, **settings), parse_query([(name, value)]))
     assert found.lists == lists
+    assert ("types" in found.required) is bool(query or "where" in settings)
     assert found.periods == ("cycles" in settings.get("include", ()))
+
+
+def test_a_feed_of_nothing_else_requires_the_lists_that_it_is_made_of() -> None:
+    wide: Any = ("milestones", "releases")
+    assert needs(Feed(everything=True, include=wide), asked("")).required == {*wide}
+    assert needs(Feed(everything=True, include=("issues", *wide)), asked("")).required == set()

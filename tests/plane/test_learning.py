@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icsfeed.errors import BadAnswer, Unreachable
+from icsfeed.errors import BadAnswer, NoAccess, Unreachable
 from icsfeed.model import Project
 from icsfeed.plane.client import PlaneClient, open_client
 from icsfeed.plane.shapes import IssueRow, StateRow, fields_of
@@ -73,6 +73,39 @@ class Strict:
         following = f"{step}:{number + 1}:0"
         body = page(self.found[start : start + size], next_cursor=following, next_page_results=more)
         return httpx.Response(200, json={**body, "total_results": len(self.found), "extra_stats": {}})
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 414, 416])
+@pytest.mark.parametrize("kind", ["application/json", "text/html"])
+async def test_a_gateway_that_refuses_large_pages_costs_one_request(status: int, kind: str) -> None:
+    requests: list[str] = []
+
+    def gateway(request: httpx.Request) -> httpx.Response:
+        requests.append(request.url.params["per_page"])
+        if int(requests[-1]) > 100:
+            headers = {"content-type": kind}
+            return httpx.Response(status, headers=headers, content=b'{"message": "blocked"}')
+        return httpx.Response(200, json=page([row(1)], next_page_results=False))
+
+    plane = connect(gateway)
+    for _ in range(3):
+        assert [issue.sequence_id for issue in (await plane.issues(WEB)).items] == [1]
+    assert requests == ["1000", "100", "100", "100"]
+
+
+async def test_once_a_large_page_was_sent_a_refusal_is_about_something_else() -> None:
+    answers = [httpx.Response(200, json=page([row(1)])), httpx.Response(403, json={"detail": "no"})]
+    requests: list[httpx.Request] = []
+
+    def plane(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return answers[len(requests) - 1]
+
+    client = connect(plane)
+    await client.issues(WEB)
+    with pytest.raises(NoAccess):
+        await client.states(WEB)
+    assert len(requests) == 2
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: str(refusal[1]))

@@ -292,7 +292,6 @@ async def test_endless_new_pages_without_a_total_stop_too() -> None:
         {"results": None, "next_page_results": False},
         {"results": {}, "next_page_results": False},
         {"results": [], "next_page_results": "false"},
-        {"results": [], "next_page_results": False, "total_results": "0"},
         "text",
         7,
         None,
@@ -301,3 +300,23 @@ async def test_endless_new_pages_without_a_total_stop_too() -> None:
 async def test_an_answer_that_is_no_page_is_never_an_empty_list(body: object) -> None:
     with pytest.raises(BadAnswer, match="not a page"):
         await connect(always(httpx.Response(200, headers=JSON, content=json.dumps(body)))).projects()
+
+
+@pytest.mark.parametrize("more", [{}, {"next_page_results": None}], ids=["missing", "null"])
+@pytest.mark.parametrize("total", [None, "3", 3.0, [], True], ids=repr)
+async def test_pages_are_read_to_the_end_without_a_word_on_whether_there_are_more(
+    more: dict[str, object], total: object
+) -> None:
+    def plane(request: httpx.Request) -> httpx.Response:
+        number = int(request.url.params.get("cursor", "2:0:0").split(":")[1])
+        found = [row(1), row(2), row(3)][2 * number : 2 * number + 2]
+        body = {"results": found, "next_cursor": f"2:{number + 1}:0", "total_results": total, **more}
+        return httpx.Response(200, json=body)
+
+    assert [issue.sequence_id for issue in (await connect(plane).issues(WEB)).items] == [1, 2, 3]
+
+
+async def test_a_cursor_that_is_none_ends_no_list_in_the_middle() -> None:
+    body = {"results": [row(1)], "next_page_results": True, "next_cursor": False}
+    with pytest.raises(BadAnswer):
+        await connect(always(httpx.Response(200, json=body))).issues(WEB)
