@@ -165,6 +165,10 @@ def fields_of(shape: type[IdRow]) -> str:
     return ",".join(shape.__struct_fields__)
 
 
+ISSUE_FIELDS = fields_of(IssueRow)
+"""What is read of an issue. It grows with versions of icsfeed: stored lists say which fields they have."""
+
+
 def decode(body: bytes) -> Any:
     """Decode JSON into plain data. Lone surrogates, which msgspec refuses, stay. Raises ValueError."""
     try:
