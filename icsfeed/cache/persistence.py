@@ -295,7 +295,8 @@ class Persistence:
         if (ours := resources.read_at(project)) is None or ours < at["issues"]:
             resources.issue_lists[project.id] = issues
         resources.issues[project.id].merge((issues.items, issues.unreadable), at["issues"])
-        if issues.fields != ISSUE_FIELDS:  # feeds may be filtered by what another version did not read
+        # Feeds may be filtered by what another version did not read.
+        if resources.issue_lists[project.id].fields != ISSUE_FIELDS:
             resources.issues[project.id].expire()
         parts: list[tuple[str, CachedValue[Any], object]] = [
             (each.name, resources.of_project[each.name][project.id], getattr(snapshot, each.name))

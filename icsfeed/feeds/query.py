@@ -120,7 +120,7 @@ def shown_fields(feed: Feed) -> frozenset[str]:
         return field in feed.categories or f"{{{'name' if field == 'title' else field}}}" in feed.summary
 
     if feed.details == "full":
-        hidden = {field for field in ("type", "title") if not shows(field)} | {"created_by"}
+        hidden = {field for field in ("type", "title") if not shows(field)} | {"created_by", "parent"}
         return frozenset(Match.__struct_fields__) - (hidden if feed.public else set())
     if feed.details == "busy":
         return frozenset()

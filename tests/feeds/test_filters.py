@@ -117,9 +117,9 @@ def test_cycles_and_modules_of_other_projects_are_left_out() -> None:
     ("feed", "allowed"),
     [
         (Feed(everything=True), {"project", "type", "created_by", "parent", "title"}),
-        (Feed(everything=True, public=True), {"project", "parent", "title"}),
-        (Feed(everything=True, public=True, categories=("type",)), {"project", "parent", "title", "type"}),
-        (Feed(everything=True, public=True, summary="{type} {key}"), {"project", "parent", "type"}),
+        (Feed(everything=True, public=True), {"project", "title"}),
+        (Feed(everything=True, public=True, categories=("type",)), {"project", "title", "type"}),
+        (Feed(everything=True, public=True, summary="{type} {key}"), {"project", "type"}),
         (Feed(everything=True, details="brief"), {"project", "title"}),
         (Feed(everything=True, details="brief", summary="[{key}]"), {"project"}),
         (Feed(everything=True, details="title"), {"title"}),
@@ -154,8 +154,8 @@ def test_names_that_nothing_has_are_found() -> None:
         title=("anything",),
     )
     view = View((PROP, OPS), by_id(PEOPLE), WORLD, WORLD, (), issue().updated)
-    assert [name.partition(";")[0] for name in unknown_names(replace(FEED, where=where), view)] == [
-        "project 'PROPP'",
-        "type 'Bugg'",
-        "parent 'PROP-77'",
+    assert unknown_names(replace(FEED, where=where), view) == [
+        "project 'PROPP'; did you mean prop?",
+        "type 'Bugg'; did you mean Bug?",
+        "parent 'PROP-77'; did you mean PROP-3?",
     ]
