@@ -111,8 +111,8 @@ MEANINGS: Mapping[str, str] = {
     "feeds.*.where.created_by": "Only issues created by one of these people, by e-mail address, name or id.",
     "feeds.*.where.type": "Only issues of one of these types, by name; `epic`: of any type that Plane calls "
     "an epic; `none`: without a type. Not in Plane's Community edition.",
-    "feeds.*.where.parent": "Only issues below one of these, at any depth, by key (`PROP-42`) or id; `none`: "
-    "issues that have no parent.",
+    "feeds.*.where.parent": "Only issues below one of these, at any depth, by key (`PROP-42`) or id; they "
+    "must be in the feed's projects. `none`: issues that have no parent.",
     "feeds.*.where.title": "Only issues whose title contains one of these texts.",
     "feeds.*.where.module": "Only issues in one of these modules; `none`: in no module. Costs additional "
     "requests to Plane.",

@@ -25,6 +25,7 @@ from icsfeed.model import (
 )
 from icsfeed.plane.incremental import Rows, WorkspaceRows
 from icsfeed.plane.rate_limit import RequestPriority
+from icsfeed.plane.shapes import ISSUE_FIELDS
 
 T = TypeVar("T")
 DAY = date(2026, 11, 25)
@@ -86,7 +87,7 @@ class FakePlane:
 
     def _rows(self, project: Project) -> Rows:
         found = tuple(self.of_issues[project.key])
-        return Rows(found, len(found))
+        return Rows(found, len(found), fields=ISSUE_FIELDS)
 
     async def newest_rows(self, since: datetime | None) -> WorkspaceRows | None:  # noqa: ARG002 - a Plane's
         await self._answer("newest rows", None)

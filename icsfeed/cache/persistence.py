@@ -17,6 +17,7 @@ from icsfeed.cache.ttl import CachedValue
 from icsfeed.model import Needs, Project, Snapshot
 from icsfeed.plane.incremental import IssueList
 from icsfeed.plane.rate_limit import Budget, BudgetState
+from icsfeed.plane.shapes import ISSUE_FIELDS
 from icsfeed.store.store import Store, decode, encode
 
 LOCK_SECONDS = 10.0
@@ -302,6 +303,9 @@ class Persistence:
         if (ours := resources.read_at(project)) is None or ours < at["issues"]:
             resources.issue_lists[project.id] = issues
         resources.issues[project.id].merge((issues.items, issues.unreadable), at["issues"])
+        # Feeds may be filtered by what another version did not read.
+        if resources.issue_lists[project.id].fields != ISSUE_FIELDS:
+            resources.issues[project.id].expire()
         parts: list[tuple[str, CachedValue[Any], object]] = [
             (each.name, resources.of_project[each.name][project.id], getattr(snapshot, each.name))
             for each in (*NAME_LISTS, TYPES)

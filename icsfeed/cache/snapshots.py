@@ -38,7 +38,7 @@ class Snapshots:
         if None in links.values() or (found is not None and found.value is None):
             return None
         linked = tuple(with_links(snapshot, links) for snapshot in snapshots) if links else snapshots
-        now = self._clock()
+        of_workspace, now = resources.workspace_lists(needs), self._clock()
         moments = [self._read_at.get(project.id) or resources.read_at(project) or now for project in chosen]
         moments += [found.read_at] if found is not None and found.read_at is not None else []
 
@@ -51,10 +51,9 @@ class Snapshots:
             *(resources.issues_of(period).version for period in asked),
             resources.members.version,
             *((found.version,) if found is not None else ()),
-            *(periods.version for periods in resources.workspace_lists(needs)),
+            *(periods.version for periods in of_workspace),
         )
         read_at = min(moments, default=resources.projects.read_at or now)
-        of_workspace = resources.workspace_lists(needs)
         ids = found.value if found is not None else None
         periods = tuple(period for each in of_workspace for period in (each.value or {}).values())
         return View(projects, people, snapshots, linked, stamp, read_at, periods=periods, found=ids)

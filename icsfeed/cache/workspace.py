@@ -128,10 +128,8 @@ class Workspace:
                 in_vain = self.budget.wait("reader") > until - self._timer()
                 until = self._timer() if in_vain and self.snapshots.can_show(chosen, needs) else until
                 # Feeds that need the same of Plane share a refresh, whatever else they show.
-                work = (
-                    *(ids, needs.named, needs.all_periods),
-                    *(self.resources.unwanted(needs.lists), needs.pql),
-                )
+                unwanted = self.resources.unwanted(needs.lists)
+                work = (ids, needs.named, needs.all_periods, unwanted, needs.pql)
                 await self._run(work, partial(self._refresher.refresh, chosen, needs), until)
             view = self._newest_view(projects, chosen, needs)
             if view is not None:

@@ -10,7 +10,7 @@ from icsfeed.errors import did_you_mean
 from icsfeed.feeds.filters import EPIC, NONE, Hierarchy
 from icsfeed.feeds.query import Query
 from icsfeed.feeds.select import Selection, person_of, select
-from icsfeed.model import Snapshot, View
+from icsfeed.model import Snapshot, View, issue_key
 
 
 def why_empty(name: str, feed: Feed, view: View, today: date) -> str:
@@ -47,7 +47,7 @@ def unknown_names(feed: Feed, view: View) -> Sequence[str]:
     """Return the names in a feed's filters that nothing has, such as `label 'bgu'; did you mean bug?`."""
     snapshots, people = view.snapshots, view.people.values()
     persons = [s for person in people for s in (person.name, person.full_name, person.email, person.id)]
-    hierarchy = Hierarchy(snapshots)
+    keys = (issue_key(issue, snapshot) for snapshot in snapshots for issue in snapshot.issues.values())
     known = {
         "project": [s for snap in snapshots for s in (snap.project.key, snap.project.name, snap.project.id)],
         "state": [s for snap in snapshots for x in snap.states.values() for s in (x.name, x.group)],
@@ -57,7 +57,7 @@ def unknown_names(feed: Feed, view: View) -> Sequence[str]:
         "assignee": persons,
         "created_by": persons,
         "type": [EPIC, *(s for snap in snapshots for x in snap.types.values() for s in (x.name, x.id))],
-        "parent": [*hierarchy.ids, *hierarchy.children],
+        "parent": [*keys, *Hierarchy(snapshots).children],
     }
     return [
         f"{field} {value!r}{did_you_mean(value, filter(None, names))}"

@@ -322,7 +322,7 @@ class PlaneClient:
 
 def _rows(issues: CompleteList[Issue]) -> Rows:
     nameless = issues.unreadable - len(issues.skipped)
-    return Rows(issues.items, issues.total, issues.skipped, nameless, shapes.fields_of(IssueRow))
+    return Rows(issues.items, issues.total, issues.skipped, nameless, shapes.ISSUE_FIELDS)
 
 
 def _in(project: Project, name: str) -> tuple[str, str]:

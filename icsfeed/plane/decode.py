@@ -203,8 +203,13 @@ def period(row: Row, of: Project, kind: PeriodKind) -> Period | None:
 
 
 def milestone(row: Row, of: Project) -> Period | None:
-    """Return a milestone of a project; None when it is archived. Raises Unreadable."""
-    day = _lenient(lambda: _day(row, "target_date", _zone_of(of)))
+    """Return a milestone of a project; None when it is archived. Raises Unreadable.
+
+    By the documents its day is a date. An instant at 00:00:00 is one written as an instant, and is that day
+    in every zone; another one is an edge of a day in the project's time zone, as a cycle's.
+    """
+    is_date = "T00:00:00" in str(row.get("target_date"))
+    day = _lenient(lambda: _day(row, "target_date", None if is_date else _zone_of(of)))
     return _plan(row, "milestone", day, day, project=of.id)
 
 

@@ -176,6 +176,10 @@ def fields_of(shape: type[IdRow]) -> str:
     return ",".join(name for name in shape.__struct_fields__ if name not in OTHER_NAMES)
 
 
+ISSUE_FIELDS = fields_of(IssueRow)
+"""What is read of an issue. It grows with versions of icsfeed: stored lists say which fields they have."""
+
+
 def decode(body: bytes) -> Any:
     """Decode JSON into plain data. Lone surrogates, which msgspec refuses, stay. Raises ValueError."""
     try:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from icsfeed.cache.background import BackgroundRefresh
-from icsfeed.cache.change_check import AFTER_FAILURE, WORKSPACE_ISSUES
+from icsfeed.cache.change_check import WORKSPACE_ISSUES
+from icsfeed.cache.lists import AFTER_FAILURE
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Cache, Duration
 from icsfeed.errors import (

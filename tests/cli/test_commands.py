@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from plane.sample import sample
 
 from icsfeed.cli.commands import cli
+from icsfeed.demo.editions import EDITIONS
 from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 
 
@@ -51,18 +52,23 @@ def configured(tmp_path: Path, plane: str) -> Path:
     return tmp_path
 
 
-def test_demo_serves_every_feed_it_prints(tmp_path: Path) -> None:
-    with running("demo", "--port", "0", "--json", cwd=tmp_path) as process:
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_demo_serves_every_feed_it_prints(tmp_path: Path, edition: str) -> None:
+    with running("demo", "--edition", edition, "--port", "0", "--json", cwd=tmp_path) as process:
         printed = first_json(process)
         answers = {name: httpx.get(links["ics"]) for name, links in printed["feeds"].items()}
     assert {"everything", "property", "anna", "project-prop", "assignee-anna"} <= answers.keys()
     assert {answer.status_code for answer in answers.values()} == {200}
     events = {name: Calendar.from_ical(answer.content).walk("VEVENT") for name, answer in answers.items()}
     assert all(events[name] for name in ("everything", "property", "anna"))
+    kinds = {str(part["uid"]).split("-")[1] for part in events["plan"]}
+    planned = {"milestone", "release", "initiative"} if edition == "commercial" else set()
+    assert kinds == {"issue", "cycle", "module", *planned}
 
 
-def test_demo_serves_the_page_and_the_frame_of_every_feed_it_prints(tmp_path: Path) -> None:
-    with running("demo", "--port", "0", "--json", cwd=tmp_path) as process:
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_demo_serves_the_page_and_the_frame_of_every_feed_it_prints(tmp_path: Path, edition: str) -> None:
+    with running("demo", "--edition", edition, "--port", "0", "--json", cwd=tmp_path) as process:
         feeds = first_json(process)["feeds"]
         links = [links for feed in feeds.values() for links in (feed, *feed.get("links", {}).values())]
         answers = [httpx.get(own[what]) for own in links for what in ("page", "embed")]

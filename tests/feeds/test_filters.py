@@ -154,8 +154,8 @@ def test_names_that_nothing_has_are_found() -> None:
         title=("anything",),
     )
     view = View((PROP, OPS), by_id(PEOPLE), WORLD, WORLD, (), issue().updated)
-    assert [name.partition(";")[0] for name in unknown_names(replace(FEED, where=where), view)] == [
-        "project 'PROPP'",
-        "type 'Bugg'",
-        "parent 'PROP-77'",
+    assert unknown_names(replace(FEED, where=where), view) == [
+        "project 'PROPP'; did you mean prop?",
+        "type 'Bugg'; did you mean Bug?",
+        "parent 'PROP-77'; did you mean PROP-3?",
     ]

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from icsfeed.model import Issue, OtherProject, Period, PeriodKind, Project
 from icsfeed.plane import decode as wire
@@ -451,6 +452,14 @@ def test_a_release_has_a_status_and_the_text_of_its_tag(
     found = plan("release", **fields)
     assert found is not None
     assert (found.status, found.tag) == (status, tag)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Pacific/Auckland"])
+def test_a_milestones_date_that_is_written_as_an_instant_is_that_day_in_every_zone(zone: str) -> None:
+    row = {"id": OTHER, "title": "Autumn", "created_at": "2026-11-01T08:00:00Z"}
+    found = wire.milestone({**row, "target_date": "2026-12-01T00:00:00Z"}, replace(WEB, timezone=zone))
+    assert found is not None
+    assert (found.start, found.end) == (date(2026, 12, 1), date(2026, 12, 1))
 
 
 @pytest.mark.parametrize("kind", ["milestone", "release", "initiative"])

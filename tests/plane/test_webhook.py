@@ -2,6 +2,8 @@
 
 import hmac
 import json
+from collections.abc import Mapping
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from icsfeed.plane.webhook import ALL_OF_PROJECT, CHEAP, WebhookChange, is_signed, read
+from icsfeed.demo.editions import COMMERCIAL
+from icsfeed.demo.sample import SLUG, sample_id
+from icsfeed.plane.webhook import ALL_OF_PROJECT, CHEAP, Resource, WebhookChange, is_signed, read
+from plane.deliveries import DOCUMENTED, EVENTS, PLANES_EXAMPLE, Delivery, Webhook
+from plane.sample import sample
 
 DATA = Path(__file__).parents[1] / "data"
 RECORDED = sorted((DATA / "webhooks").glob("*.json"))
@@ -221,62 +228,51 @@ def v2(event: str, data: Any, previous: Any = None, **more: Any) -> bytes:
     return json.dumps(body | more).encode()
 
 
-def enumeration(event: str) -> str:
-    """As Plane's own example spells `workitem.updated`."""
-    name = event.replace("workitem", "work_item").replace(".", "_").upper()
-    return f"WebhookScope.ScopeChoices.{name}"
+TOUCHED: Mapping[str, Resource | None] = {
+    "project": "projects",
+    "cycle": "cycles",
+    "module": "modules",
+    "milestone": "milestones",
+    **dict.fromkeys(("page", "page.comment", "workitem.vote", "workitem.page_link")),
+    **dict.fromkeys(("workitem", "workitem.comment", "workitem.link", "workitem.attachment"), "issues"),
+    **dict.fromkeys(("workitem.relation", "workitem.dependency"), "issues"),
+}
+"""What each documented kind of event makes stale; None: nothing."""
+_WORLD = sample(date(2026, 11, 23), edition=COMMERCIAL)
+_PROP = _WORLD.projects[sample_id("project", "PROP")]
+DELIVERIES: Mapping[str, Mapping[str, Delivery]] = {
+    name: dict(Webhook(_WORLD, SLUG, SECRET, spelling=spelling).each(_PROP))
+    for name, spelling in {"documented": DOCUMENTED, "example": PLANES_EXAMPLE}.items()
+}
+"""One of each event, by its spelling."""
 
 
-WHOLE = ("created", "updated", "archived", "deleted")
-SAVED = ("created", "updated", "deleted")
-MADE = ("created", "deleted")
-IN_PROJECT = {"id": "m1", "project_id": PROJECT, "name": "None", "start_date": "2026-08-05 10:02:03.5+00"}
-OF_ITEM = {"id": "l1", "issue_id": ITEM, "project_id": PROJECT}
-COMMENT = {"id": ITEM, "name": "Renew", "comment": {"id": "c1", "issue_id": ITEM, "project_id": PROJECT}}
-NOTHING: dict[str, Any] = {"projects": frozenset(), "resources": frozenset()}
+def touched_by(event: str) -> Resource | None:
+    return TOUCHED[event.rpartition(".")[0]]
 
 
-def touches(resource: str, **more: Any) -> dict[str, Any]:
-    return {"projects": frozenset({PROJECT}), "resources": frozenset({resource}), **more}
-
-
-V2_EVENTS: list[tuple[str, tuple[str, ...], dict[str, Any], dict[str, Any]]] = [
-    ("project", WHOLE, {"id": PROJECT, "identifier": "WEB", "timezone": "UTC"}, touches("projects")),
-    ("cycle", WHOLE, IN_PROJECT, touches("cycles", periods=frozenset({"m1"}))),
-    ("module", WHOLE, IN_PROJECT, touches("modules", periods=frozenset({"m1"}))),
-    ("milestone", SAVED, IN_PROJECT, touches("milestones", periods=frozenset({"m1"}))),
-    ("page", WHOLE, IN_PROJECT, NOTHING),
-    ("page.comment", SAVED, IN_PROJECT, NOTHING),
-    ("workitem", WHOLE, {"id": ITEM, "project_id": PROJECT}, touches("issues", issue=ITEM)),
-    ("workitem.comment", SAVED, COMMENT, touches("issues", issue=ITEM)),
-    ("workitem.link", SAVED, OF_ITEM, touches("issues", issue=ITEM)),
-    ("workitem.attachment", SAVED, OF_ITEM, touches("issues", issue=ITEM)),
-    ("workitem.vote", MADE, OF_ITEM, NOTHING),
-    ("workitem.relation", MADE, OF_ITEM, touches("issues", issue=ITEM)),
-    ("workitem.dependency", MADE, OF_ITEM, touches("issues", issue=ITEM)),
-    ("workitem.page_link", MADE, OF_ITEM, NOTHING),
-]
-"""Every documented event: its verbs, the record, and what it makes stale."""
-
-
-@pytest.mark.parametrize("spelling", [str, enumeration], ids=["dots", "enumeration"])
-@pytest.mark.parametrize(
-    ("kind", "verb", "record", "expected"),
-    [(kind, verb, record, expected) for kind, verbs, record, expected in V2_EVENTS for verb in verbs],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_each_event_of_version_2_makes_stale_what_it_names(
-    kind: str, verb: str, record: dict[str, Any], expected: dict[str, Any], spelling: Any
-) -> None:
-    is_gone = verb == "deleted"
-    change = read(v2(spelling(f"{kind}.{verb}"), {} if is_gone else record, record if is_gone else {}))
-    action = {"archived": "update"}.get(verb, verb.removesuffix("d"))
-    assert change == WebhookChange(
-        action=action,  # type: ignore[arg-type]
-        project_gone=kind == "project" and verb in ("archived", "deleted"),
-        event_id="5a9c1e54-0000-4000-8000-000000000002",
-        **expected,
+@pytest.mark.parametrize("spelling", DELIVERIES)
+@pytest.mark.parametrize("event", EVENTS)
+def test_each_event_of_version_2_makes_stale_what_it_names(event: str, spelling: str) -> None:
+    delivery = DELIVERIES[spelling][event]
+    kind, _, verb = event.rpartition(".")
+    resource, entity = touched_by(event), delivery.json["entity_id"]
+    expected = WebhookChange(
+        action={"archived": "update"}.get(verb, verb.removesuffix("d")),  # type: ignore[arg-type]
+        event_id=delivery.json["event_id"],
     )
+    if resource is not None:
+        # The documented example of a comment names its work item, and no project.
+        projects = frozenset[str]() if kind == "workitem.comment" else frozenset({_PROP.row["id"]})
+        expected = replace(
+            expected,
+            resources=frozenset({resource}),
+            projects=projects,
+            periods=frozenset({entity}) if kind in ("cycle", "module", "milestone") else frozenset(),
+            issue=entity if resource == "issues" else None,
+            project_gone=kind == "project" and verb in ("archived", "deleted"),
+        )
+    assert read(delivery.body) == expected
 
 
 @pytest.mark.parametrize(
@@ -518,24 +514,23 @@ OF_RECORD = ["id", "project_id", "issue_id", "comment", "timezone", "deleted_at"
 
 
 @given(
-    st.sampled_from(
-        [(kind, verb, record) for kind, verbs, record, to in V2_EVENTS if to["resources"] for verb in verbs]
-    ),
+    st.sampled_from([event for event in EVENTS if touched_by(event)]),
     st.dictionaries(st.sampled_from(NAMES), documents, max_size=3),
     st.dictionaries(st.sampled_from(OF_RECORD), documents, max_size=3),
     st.sets(st.sampled_from([*NAMES, *OF_RECORD]), max_size=3),
 )
 def test_no_damage_to_a_delivery_of_version_2_loses_it(
-    documented: tuple[str, str, dict[str, Any]],
+    event: str,
     values: dict[str, Any],
     of_record: dict[str, Any],
     renamed: set[str],
 ) -> None:
-    kind, verb, record = documented
+    documented = DELIVERIES["documented"][event].json
+    record = documented["data"] or documented["previous_attributes"]
     record = {
         f"{name}Renamed" if name in renamed else name: value for name, value in (record | of_record).items()
     }
-    body = json.loads(v2(f"{kind}.{verb}", record, record)) | values
+    body = documented | {"data": record, "previous_attributes": record} | values
     row = {f"{name}Renamed" if name in renamed else name: value for name, value in body.items()}
     change = read(json.dumps(row).encode())
     assert change.resources

@@ -1,21 +1,22 @@
 """Plane's webhooks of version 2 (documents of August 2026, never recorded), delivered to a running server."""
 
-import json
 from collections.abc import Callable, Mapping
-from typing import Any
-from uuid import uuid4
+from datetime import date
 
 import pytest
-from app_world import TODAY, Clock, event, titles
+from app_world import TODAY, Clock, event, events
 from msgspec.structs import replace
+from plane.deliveries import DOCUMENTED, EVENTS, PLANES_EXAMPLE, Spelling, Webhook
 from plane.sample import sample
-from plane.test_webhook import V2_EVENTS, enumeration
+from plane.test_webhook import touched_by
 from test_background import inline_loop
 from test_webhooks import OTHER, SECRET, Hooks, hooked, hooks, signed
 
-from icsfeed.config.schema import Secret
+from icsfeed.config.schema import Config, Secret
+from icsfeed.demo.editions import COMMERCIAL
 from icsfeed.demo.rows import Row
-from icsfeed.demo.sample import sample_id
+from icsfeed.demo.sample import SLUG, sample_id
+from icsfeed.demo.settings import demo_config
 from icsfeed.model import Needs
 
 pytestmark = pytest.mark.anyio
@@ -29,25 +30,14 @@ def anyio_backend() -> tuple[str, Mapping[str, object]]:
     return "asyncio", {"loop_factory": inline_loop}
 
 
-def delivery(name: str, record: Row, *, previous: Row | None = None, **more: Any) -> bytes:
-    """A record in the names of version 2; of what was deleted it is in `previous_attributes`."""
-    record = {
-        **record,
-        "project_id": record.get("project"),
-        "target_date": record.get("target_date") or "None",
-    }
-    is_gone = name.lower().endswith("deleted")
-    body = {
-        "version": "v2",
-        "delivery_id": str(uuid4()),
-        "event_id": str(uuid4()),
-        "entity_id": record.get("id"),
-        "event": name,
-        "webhook_id": str(uuid4()),
-        "data": {} if is_gone else record,
-        "previous_attributes": record if is_gone else previous or {},
-    }
-    return json.dumps(body | more, default=str).encode()
+def webhook(one: Hooks, spelling: Spelling = DOCUMENTED) -> Webhook:
+    return Webhook(one.world.data, SLUG, SECRET, spelling=spelling)
+
+
+def commercial() -> Config:
+    """The configuration whose feed `plan` has milestones too."""
+    config = hooked()
+    return replace(config, feeds={**config.feeds, "plan": demo_config(COMMERCIAL).feeds["plan"]})
 
 
 REQUESTS = {
@@ -55,29 +45,23 @@ REQUESTS = {
     "issues": f"/projects/{PROJECT}/work-items/",
     "cycles": f"/projects/{PROJECT}/cycles/",
     "modules": f"/projects/{PROJECT}/modules/",
+    "milestones": f"/projects/{PROJECT}/milestones/",
 }
 
 
-@pytest.mark.parametrize("spelling", [str, enumeration], ids=["dots", "enumeration"])
-@pytest.mark.parametrize(
-    ("kind", "verb"), [(kind, verb) for kind, verbs, _, _ in V2_EVENTS for verb in verbs]
-)
-async def test_each_event_is_taken_and_what_it_touches_is_read(
-    kind: str, verb: str, spelling: Callable[[str], str]
-) -> None:
-    (touched,) = [set(expected["resources"]) for name, _, _, expected in V2_EVENTS if name == kind]
-    async with hooks() as one:
-        await one.warm()
-        before = {name: one.world.faults.count(path) for name, path in REQUESTS.items()}
+@pytest.mark.parametrize("spelling", [DOCUMENTED, PLANES_EXAMPLE], ids=["documented", "example"])
+@pytest.mark.parametrize("name", EVENTS)
+async def test_each_event_is_taken_and_what_it_touches_is_read(name: str, spelling: Spelling) -> None:
+    async with hooks(commercial(), edition=COMMERCIAL) as one:
+        assert (await one.world.get("plan")).is_success
+        before = {what: one.world.faults.count(path) for what, path in REQUESTS.items()}
         total = one.world.faults.count()
-        record: Row = (
-            {"id": PROJECT} if kind == "project" else {"id": "x", "issue_id": ITEM, "project": PROJECT}
-        )
-        answer = await one.post(delivery(spelling(f"{kind}.{verb}"), record))
+        delivery = dict(webhook(one, spelling).each(one.world.data.projects[PROJECT]))[name]
+        answer = await one.post(delivery.body)
         assert (answer.status_code, answer.json()["status"]) == (200, "processed")
         await one.time.pass_(3, 1000)
-        read = {name for name, path in REQUESTS.items() if one.world.faults.count(path) > before[name]}
-        assert read == touched & REQUESTS.keys()
+        read = {what for what, path in REQUESTS.items() if one.world.faults.count(path) > before[what]}
+        assert read == {*filter(None, [touched_by(name)])}
         if not read:
             assert one.world.faults.count() == total
         assert one.counts == {"taken": 1}
@@ -98,16 +82,24 @@ async def seconds_until(one: Hooks, is_shown: Callable[[bytes], bool], feed: str
     raise AssertionError("not shown")
 
 
-@pytest.mark.parametrize("named", ["as documented", "without a project", "as the entity alone"])
-async def test_a_deleted_item_is_gone_within_three_seconds(named: str) -> None:
+@pytest.mark.parametrize(
+    ("spelling", "previous"),
+    [
+        pytest.param(DOCUMENTED, None, id="as documented"),
+        pytest.param(PLANES_EXAMPLE, None, id="as in the example"),
+        pytest.param(DOCUMENTED, {"id": ITEM}, id="without a project"),
+        pytest.param(DOCUMENTED, "None", id="as the entity alone"),
+    ],
+)
+async def test_a_deleted_item_is_gone_within_three_seconds(spelling: Spelling, previous: object) -> None:
     async with hooks() as one:
         assert event((await one.world.get("property")).content, "PROP", 1)
         row = one.world.issue("PROP", 1)
         one.world.data.delete_issue(row["id"])
-        more: dict[str, Any] = {} if named == "as documented" else {"previous_attributes": {"id": row["id"]}}
-        if named == "as the entity alone":
-            more = {"previous_attributes": "None", "entity_type": "issue"}
-        await one.post(delivery("workitem.deleted", row, **more))
+        sent = webhook(one, spelling).work_item("deleted", row)
+        if previous is not None:
+            sent = webhook(one).send(sent.json | {"previous_attributes": previous})
+        await one.post(sent.body)
         assert await seconds_until(one, lambda body: event(body, "PROP", 1) is None) <= 3
 
 
@@ -118,8 +110,8 @@ async def test_a_deletion_shows_although_an_item_was_created_at_the_same_time() 
         row = one.world.issue("PROP", 1)
         one.world.data.delete_issue(row["id"])
         new = one.world.data.create_issue(PROJECT, {"name": "New", "target_date": "2026-12-24"})
-        await one.post(delivery("workitem.created", new))
-        await one.post(delivery("workitem.deleted", row))
+        await one.post(webhook(one).work_item("created", new).body)
+        await one.post(webhook(one).work_item("deleted", row).body)
         assert await seconds_until(one, lambda body: event(body, "PROP", 1) is None) <= 3
         assert new["id"] in (await one.world.get("property")).text
 
@@ -129,25 +121,45 @@ async def test_an_archived_item_is_gone_within_three_seconds_and_comes_back() ->
         assert event((await one.world.get("property")).content, "PROP", 1)
         row = one.world.issue("PROP", 1)
         one.world.data.archive_issue(row["id"])
-        await one.post(delivery("workitem.archived", row))
+        await one.post(webhook(one).work_item("archived", row).body)
         assert await seconds_until(one, lambda body: event(body, "PROP", 1) is None) <= 3
         row["archived_at"] = None  # `updated_at` stays as it was
-        await one.post(delivery("workitem.updated", row, previous={"archived_at": "2026-11-23"}))
+        await one.post(webhook(one).work_item("updated", row, {"archived_at": "2026-11-23"}).body)
         assert await seconds_until(one, lambda body: event(body, "PROP", 1) is not None) <= 3
 
 
-@pytest.mark.parametrize("verb", ["archived", "deleted"])
-async def test_a_cycle_that_ends_is_gone_within_three_seconds(verb: str) -> None:
-    async with hooks() as one:
-        project = next(project for project in one.world.data.projects.values() if project.cycles)
-        row = next(iter(project.cycles.values()))
-        assert any(row["name"] in title for title in titles((await one.world.get("plan")).content))
-        del project.cycles[row["id"]]
-        await one.post(delivery(f"cycle.{verb}", row | {"project": project.row["id"]}))
-        gone = await seconds_until(
-            one, lambda body: not any(row["name"] in title for title in titles(body)), "plan"
-        )
-        assert gone <= 3
+@pytest.mark.parametrize(
+    ("kind", "verb"),
+    [
+        *(("cycle", "archived"), ("cycle", "deleted"), ("module", "archived"), ("module", "deleted")),
+        ("milestone", "deleted"),
+    ],
+)
+async def test_a_period_that_ends_is_gone_within_three_seconds(kind: str, verb: str) -> None:
+    async with hooks(commercial(), edition=COMMERCIAL) as one:
+        project = one.world.data.projects[PROJECT]
+        rows: dict[str, Row] = getattr(project, f"{kind}s")
+        row = next(iter(rows.values()))
+        uid = f"plane-{kind}-{row['id']}@calplanebot"
+        assert uid in events((await one.world.get("plan")).content)
+        del rows[row["id"]]
+        await one.post(webhook(one).whole(kind, verb, row | {"project": PROJECT}).body)
+        assert await seconds_until(one, lambda body: uid not in events(body), "plan") <= 3
+
+
+@pytest.mark.parametrize("place", [{"project": PROJECT}, {}], ids=["in its project", "without a project"])
+async def test_a_milestone_that_moves_is_shown_within_three_seconds(place: Row) -> None:
+    async with hooks(commercial(), edition=COMMERCIAL) as one:
+        row = next(iter(one.world.data.projects[PROJECT].milestones.values()))
+        uid = f"plane-milestone-{row['id']}@calplanebot"
+        assert uid in events((await one.world.get("plan")).content)
+        row["target_date"] = "2026-12-24"
+        await one.post(webhook(one).whole("milestone", "updated", row | place).body)
+
+        def is_moved(body: bytes) -> bool:
+            return bool(events(body)[uid]["dtstart"].dt == date(2026, 12, 24))
+
+        assert await seconds_until(one, is_moved, "plan") <= 3
 
 
 @pytest.mark.parametrize("verb", ["archived", "deleted"])
@@ -156,7 +168,7 @@ async def test_a_project_that_ends_is_gone_within_three_seconds(verb: str) -> No
     async with hooks() as one:
         assert event((await one.world.get("everything")).content, "PROP", 1)
         row = one.world.data.projects.pop(PROJECT).row
-        await one.post(delivery(f"project.{verb}", row))
+        await one.post(webhook(one).whole("project", verb, row).body)
         assert await seconds_until(one, lambda body: event(body, "PROP", 1) is None, "everything") <= 3
         assert one.world.workspace.last_error is None
 
@@ -168,15 +180,16 @@ async def test_a_repetition_changes_nothing_and_another_event_does() -> None:
     async with hooks() as one:
         await one.warm()
         row = one.world.issue("PROP", 1)
-        body = json.loads(delivery("workitem.updated", row))
-        await one.post(json.dumps(body).encode())
+        hook = webhook(one)
+        sent = hook.work_item("updated", row)
+        await one.post(sent.body)
         await one.time.pass_(3)
         before = one.world.faults.count()
-        again = await one.post(json.dumps(body | {"delivery_id": str(uuid4())}).encode())
+        again = await one.post(hook.again(sent).body)
         assert (again.status_code, again.json()["message"]) == (200, "Seen before")
         await one.time.pass_(3)
         assert one.world.faults.count() == before
-        await one.post(json.dumps(body | {"event_id": str(uuid4())}).encode())
+        await one.post(hook.work_item("updated", row).body)
         await one.time.pass_(3)
         assert one.world.faults.count() == before + 1
         assert one.counts == {"taken": 2, "replayed": 1}
@@ -186,7 +199,9 @@ async def test_a_repetition_changes_nothing_and_another_event_does() -> None:
 async def test_without_an_event_id_only_the_same_body_is_a_repetition(event_id: object) -> None:
     async with hooks() as one:
         await one.warm()
-        first, second = (delivery("workitem.updated", {"id": ITEM}, event_id=event_id) for _ in range(2))
+        first, second = (
+            webhook(one).send({"data": {"id": ITEM}, "event_id": event_id}).body for _ in range(2)
+        )
         answers = [(await one.post(body)).json()["message"] for body in (first, second, first)]
         assert answers == ["Issue sync triggered", "Issue sync triggered", "Seen before"]
 
@@ -202,7 +217,7 @@ async def test_one_event_that_two_webhooks_report_is_news_for_both_workspaces() 
         spaces = one.world.service.workspaces
         for space in spaces.values():
             assert await space.view(lambda projects: projects, Needs())
-        body = delivery("workitem.updated", {"id": ITEM, "project": PROJECT})
+        body = webhook(one).work_item("updated", one.world.issue("PROP", 1)).body
         for secret in (SECRET, OTHER):
             assert (await one.post(body, signed(body, secret))).json()["message"] == "Issue sync triggered"
         assert [space.resources.issues[PROJECT].is_fresh for space in spaces.values()] == [False, False]
@@ -215,7 +230,8 @@ async def test_an_unknown_event_has_its_project_read_again() -> None:
     async with hooks() as one:
         assert event((await one.world.get("property")).content, "PROP", 1)
         row = one.world.change("PROP", 1, name="Renamed")
-        assert (await one.post(delivery("tessera.moved", {"id": "t1", "project": row["project"]}))).is_success
+        sent = webhook(one).whole("tessera", "moved", {"id": "t1", "project": row["project"]})
+        assert (await one.post(sent.body)).is_success
         assert await seconds_until(one, lambda body: b"Renamed" in body) <= 3
         assert one.counts == {"not_understood": 1}
 
