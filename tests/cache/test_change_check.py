@@ -68,9 +68,9 @@ class Space(FakePlane):
         return await self._answer("newest", WorkspaceRows(tuple(rows[:few]), len(rows)))
 
     async def recent_issues(self, project: Project, since: datetime) -> Rows | None:
-        issues = self.of_issues[project.key]
-        recent = tuple(row for row in issues if row.updated >= since)
-        return await self._answer(f"issues {project.key}", Rows(recent, len(issues)))
+        rows = self._rows(project)
+        recent = replace(rows, items=tuple(row for row in rows.items if row.updated >= since))
+        return await self._answer(f"issues {project.key}", recent)
 
     async def _answer(self, what: str, value: T) -> T:
         value = await super()._answer(what, value)  # and while it is on its way, Plane goes on
