@@ -175,7 +175,8 @@ async def test_a_workspace_that_is_gone_is_closed() -> None:
         gone = site.app.service.workspaces["other"]
         await site.app.deploy(CONFIG)
         assert set(site.app.service.workspaces) == {"demo"}
-        assert gone.plane._client.is_closed  # type: ignore[attr-defined]
+        with pytest.raises(RuntimeError, match="client has been closed"):
+            await gone.plane.projects()
         assert (await site.get("property")).status_code == 200
 
 
