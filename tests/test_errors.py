@@ -25,6 +25,7 @@ from icsfeed import errors
             errors.AmbiguousName("x", "assignee", "bob", ["a", "b"]),
             "feed 'x': assignee 'bob' fits several people, use an e-mail or id: a; b",
         ),
+        (errors.UnusableSearch("x", "no such field"), "feed 'x': pql: no such field"),
         (errors.NoCopy("x", 30), "feed 'x': Plane has not been read yet; try again in 30 s"),
         (errors.ExportBusy("another export is running"), "another export is running"),
         (errors.BadParameter("days", "must be a number"), "days: must be a number"),

@@ -29,6 +29,7 @@ URGENT = Filter(priority=("urgent",))
             "no issue has a due date (0 have only a start date, 1 none)",
             id="hers are undated",
         ),
+        pytest.param({"pql": "x"}, [issue()], "Plane finds no issue with its pql", id="search"),
         pytest.param(
             {"window": SOON}, [issue(due=LATER)], "all matching issues lie outside its window", id="window"
         ),

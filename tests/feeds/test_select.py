@@ -593,3 +593,15 @@ def test_a_feed_of_nothing_else_requires_the_lists_that_it_is_made_of() -> None:
     wide: Any = ("milestones", "releases")
     assert needs(Feed(everything=True, include=wide), asked("")).required == {*wide}
     assert needs(Feed(everything=True, include=("issues", *wide)), asked("")).required == set()
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"), [(frozenset({"i1", "i3", "elsewhere"}), [1]), (frozenset(), []), (None, [])]
+)
+def test_a_search_is_a_condition_as_well_as_the_others(
+    found: frozenset[str] | None, shown: list[int]
+) -> None:
+    issues = (issue(1, priority="high"), issue(2, priority="high"), issue(3))
+    feed = Feed(everything=True, pql="x", where=Filter(priority=("high",)))
+    people = by_id((ANNA, BOB))
+    assert numbers(select("f", feed, Query(), [snapshot(*issues)], people, TODAY, found=found)) == shown
