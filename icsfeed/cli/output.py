@@ -141,7 +141,7 @@ class PushBars:
         self._bars.update(self._task(target), completed=done, total=total)
 
     def wait(self, target: str, reason: str) -> None:
-        """Show what the push waits for; an empty reason: it goes on."""
+        """Show what the push waits for; an empty reason: it continues."""
         self._bars.update(self._task(target), reason=reason, refresh=True)
 
     def _task(self, target: str) -> TaskID:

@@ -125,7 +125,7 @@ class Store:
                 left = max(0.0, until - asyncio.get_running_loop().time())
                 key = f"{NAMESPACE}:lock:{name}"
                 lock = self._backend.redis.lock(key, seconds, 0.05, True, left, thread_local=False)
-                with self._failures_noted():  # where Redis fails, each replica goes on by itself
+                with self._failures_noted():  # where Redis fails, each replica continues by itself
                     held = await lock.acquire()
                     if held:
                         stack.push_async_callback(self._release, lock)

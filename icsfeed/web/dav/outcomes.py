@@ -19,9 +19,9 @@ class DavError(Exception):
 
     def body(self) -> bytes:
         """Return the refusal as XML."""
-        told = [element(self.condition)] if self.condition else []
+        named = [element(self.condition)] if self.condition else []
         said = [element(f"{DAV}responsedescription", text=self.text)] if self.text else []
-        return xml_bytes(element(ERROR, *told, *said))
+        return xml_bytes(element(ERROR, *named, *said))
 
 
 def read_only(href: str) -> bytes:

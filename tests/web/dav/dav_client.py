@@ -77,14 +77,14 @@ class Mirror:
         if response.status_code == 403:
             assert b"valid-sync-token" in response.content
             return False
-        told = found(response)
-        gone = {href for href, one in told.items() if one.status == 404}
-        hrefs = [href for href in told if href not in gone]
+        listed = found(response)
+        gone = {href for href, one in listed.items() if one.status == 404}
+        hrefs = [href for href in listed if href not in gone]
         bodies = await self.client.multiget(self.path, hrefs) if hrefs else {}
         self.read = len(bodies)
         self.objects = {href: data for href, data in self.objects.items() if href not in gone}
         for href, one in bodies.items():
-            assert one.text(ETAG) == told[href].text(ETAG)
+            assert one.text(ETAG) == listed[href].text(ETAG)
             self.objects[href] = "".join(one.properties[DATA].itertext())
         self.token = parse(response.content).findtext(SYNC_TOKEN) or ""
         return True

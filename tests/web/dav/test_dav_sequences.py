@@ -113,10 +113,10 @@ async def test_an_app_gets_what_it_needs(world: World, app: str) -> None:
         response = await client.ask(method, path, body, {"Depth": depth} if depth else {})
         assert response.status_code == status, (method, path, response.text)
         if status == 207:
-            told = found(response)
-            given = {name for one in told.values() for name in one.properties}
+            listed = found(response)
+            given = {name for one in listed.values() for name in one.properties}
             assert set(names) <= given
-            assert all(href.startswith("/dav/") for href in told)
+            assert all(href.startswith("/dav/") for href in listed)
 
 
 async def test_an_unchanged_calendar_of_many_costs_one_small_answer(world: World) -> None:
