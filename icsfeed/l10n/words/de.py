@@ -70,6 +70,7 @@ WORDS = {
     "view month": "Monat",
     "view week": "Woche",
     "view agenda": "Liste",
+    "legend": "Legende und Filter",
     "calendar navigation": "Kalender",
     "previous month": "Voriger Monat",
     "next month": "Nächster Monat",

@@ -69,6 +69,7 @@ WORDS = {
     "view month": "Month",
     "view week": "Week",
     "view agenda": "Agenda",
+    "legend": "Legend and filter",
     "calendar navigation": "Calendar",
     "previous month": "Previous month",
     "next month": "Next month",

@@ -34,7 +34,7 @@ APPS = (
 
 ALARMS = ("-P7D", "-P2D", "-P1D", "-PT15H", "PT9H")
 MAX_UPCOMING = 6
-FRAME_HEIGHT = 960
+FRAME_HEIGHT = 1040
 """In pixels: a month of six weeks without a scroll bar."""
 
 
