@@ -48,6 +48,7 @@ PURE = (
     *("doctor/content_rules.py", "doctor/http_rules.py", "web/proxies.py"),
     *("web/pages/items.py", "web/pages/views/agenda.py", "web/pages/views/month.py"),
     *("web/pages/views/calendar_view.py", "web/pages/views/legend.py"),
+    "web/pages/views/timeline.py",
     *("web/pages/link_builder.py", "web/pages/parameters.py"),
     *("web/dav/outcomes.py", "web/dav/resources.py", "web/dav/sync_log.py", "web/dav/filters.py"),
     *("web/dav/requests.py", "web/dav/properties.py", "web/dav/answer.py"),

@@ -50,7 +50,7 @@ def answering(page: Page, url: str, status: int, body: str) -> None:
 # By keyboard
 
 
-@pytest.mark.parametrize("view", ["month", "week", "agenda"])
+@pytest.mark.parametrize("view", ["month", "week", "agenda", "timeline"])
 def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(
     served: Served, visit: Open, view: str
 ) -> None:
@@ -163,7 +163,7 @@ def test_on_a_phone_each_day_leads_to_a_list_of_all_that_is_on_it(
     days = page.locator("td:not(.other) > a.go")
     assert days.count() == page.locator("td:not(.other):has(li)").count() or view == "month"
     for number in range(0, days.count(), 5):
-        name = days.nth(number).get_attribute("aria-label") or ""
+        name = days.nth(number).locator(".vh").text_content() or ""
         days.nth(number).click()
         expect(days.nth(number)).to_have_attribute("aria-current", "true")
         listed = page.locator(".below section").first.locator("li").filter(visible=True)

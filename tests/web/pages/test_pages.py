@@ -34,7 +34,7 @@ FEEDS = {
     "open": Feed(everything=True, public=True, title="Everything"),
 }
 CONFIG = settings(FEEDS, embed=Embed(frame_ancestors=(INTRANET,)))
-VIEWS = ("month", "week", "agenda", "day")
+VIEWS = ("month", "week", "agenda", "day", "timeline")
 
 
 @pytest.fixture(scope="module")
