@@ -113,7 +113,13 @@ WORDS = {
     "open google": "Google Kalender",
     "open outlook-365": "Outlook 365",
     "open outlook-com": "Outlook.com",
-    "open other": "Andere App",
+    "open profile": "Profil für iPhone und iPad",
+    "open account": "Account für iPhone, iPad und Mac",
+    "open thunderbird": "Thunderbird",
+    "open icsx5": "ICSx⁵ (Android)",
+    "open davx5": "DAVx⁵ (Android)",
+    "open download": "Als Datei herunterladen",
+    "open others": "Andere Apps",
     "calendar link": "Kalender-Link",
     "narrowed link": "Link zum gefilterten Kalender",
     "copy": "Kopieren",
@@ -220,7 +226,7 @@ WORDS = {
     "Erinnerungen und Aufgaben.",
     "app android": "Android (ICSx⁵)",
     "app android steps": "Installiere ICSx⁵ aus F-Droid oder Google Play.\nScanne den Code oben, öffne die "
-    "Seite und wähle „Andere App“.\nOder kopiere den Link, wähle in ICSx⁵ das + und füge ihn ein.",
+    "Seite und wähle „ICSx⁵“.\nOder kopiere den Link, wähle in ICSx⁵ das + und füge ihn ein.",
     "app android asks": "Aktualisiert so oft, wie du in der App wählst. Zeigt keine Aufgaben. Die Termine "
     "erscheinen in jeder Kalender-App des Telefons.",
     "app nextcloud": "Nextcloud",

@@ -111,7 +111,13 @@ WORDS = {
     "open google": "Google Calendar",
     "open outlook-365": "Outlook 365",
     "open outlook-com": "Outlook.com",
-    "open other": "Another app",
+    "open profile": "Profile for iPhone and iPad",
+    "open account": "Account for iPhone, iPad and Mac",
+    "open thunderbird": "Thunderbird",
+    "open icsx5": "ICSx⁵ (Android)",
+    "open davx5": "DAVx⁵ (Android)",
+    "open download": "Download as a file",
+    "open others": "Other apps",
     "calendar link": "Calendar link",
     "narrowed link": "Link to the filtered calendar",
     "copy": "Copy",
@@ -213,7 +219,7 @@ WORDS = {
     "including reminders and tasks.",
     "app android": "Android (ICSx⁵)",
     "app android steps": "Install ICSx⁵ from F-Droid or Google Play.\nScan the code above, open the page "
-    "and choose Another app.\nOr copy the link, and in ICSx⁵ choose + and paste it.",
+    "and choose ICSx⁵.\nOr copy the link, and in ICSx⁵ choose + and paste it.",
     "app android asks": "Updates as often as you choose in the app. Does not show tasks. The dates appear "
     "in every calendar app on the phone.",
     "app nextcloud": "Nextcloud",

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import segno
 from litestar import Request, Response, route
@@ -25,6 +25,7 @@ from icsfeed.web.pages.parameters import parse_date
 from icsfeed.web.pages.render import PageRequest, Pairs, page_answer
 from icsfeed.web.responses import READ
 from icsfeed.web.state import Site
+from icsfeed.web.subscribe.choices import for_device, subscriptions_of
 
 APPS = (
     *("google", "outlook-web", "outlook", "apple", "ios"),
@@ -41,13 +42,12 @@ FRAME_HEIGHT = 960
 class FeedAddresses(Struct, frozen=True):
     """The addresses of a feed, narrowed, for apps, people and frames.
 
-    `subscribe`: by app, the link that opens it with the feed. `too_long`: some apps would cut the address.
+    `too_long`: some apps would cut the address.
     """
 
     ics: str
     page: str
     embed: str
-    subscribe: Mapping[str, str]
     too_long: bool
 
 
@@ -81,7 +81,7 @@ async def feed_page(
     ask, name, grant = await open_link(request, file, token or None, "feed")
     seen = await narrowed_feed_of(site, ask, name)
     html = await site.pages.once(
-        ("page", name, grant.subscriber, ask.key),
+        ("page", name, grant.subscriber, ask.device, ask.key),
         (seen.whole, seen.feed),
         len(seen.whole.items),
         lambda: feed_page_html(site, ask, seen, grant.subscriber),
@@ -109,7 +109,10 @@ def feed_page_html(
     choices = filter_choices_of(whole.items, whole.feed)
     hidden = tuple((key, value) for key, value in ask.parameters if key not in FIELDS and value)
     urls = site.service.links.addresses(whole.name, ask.base, subscriber)
-    addresses = addresses_of(urls, seen.narrowing, feed.title)
+    addresses = addresses_of(urls, seen.narrowing)
+    own, others = for_device(
+        subscriptions_of(addresses.ics, feed.title, subscriber or whole.name), ask.device
+    )
     return site.pages.html(
         "feed.html",
         ask,
@@ -122,6 +125,8 @@ def feed_page_html(
         late=overdue(feed.items, feed.today),
         next=upcoming(feed.items, feed.today, MAX_UPCOMING),
         addresses=addresses,
+        own_subscriptions=own,
+        other_subscriptions=others,
         qr=None if addresses.too_long else qr_code(addresses.page),
         choices=choices,
         checked=checked_values(ask.parameters),
@@ -139,7 +144,9 @@ def feed_page_html(
 
 def feed_page_answer(html: str, seen: NarrowedFeed) -> Response[str]:
     """Return the page, with status 400 where its parameters cannot be used."""
-    return page_answer(html, HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK)
+    status = HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK
+    # The links for the reader's own device come first.
+    return page_answer(html, status, headers={"Vary": "User-Agent, Sec-CH-UA-Platform"})
 
 
 def checked_values(parameters: Pairs) -> Mapping[str, Collection[str]]:
@@ -167,19 +174,7 @@ def qr_code(text: str) -> Markup:
     return Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))  # noqa: S704 - segno's own
 
 
-def addresses_of(urls: Mapping[str, str], narrowing: str, title: str) -> FeedAddresses:
-    """Return these addresses of a feed, narrowed, and the links by which apps subscribe to it."""
+def addresses_of(urls: Mapping[str, str], narrowing: str) -> FeedAddresses:
+    """Return these addresses of a feed, narrowed."""
     ics, page, embed = (with_query(urls[what], narrowing) for what in ("ics", "page", "embed"))
-    scheme, _, rest = ics.partition("://")
-    # Thunderbird and Android turn webcal: into plain http, and webcals: into https. Apple and Google's cid
-    # know webcal: alone, and try https first (docs/clients.md).
-    webcal = f"webcal://{rest}"
-    named = f"url={quote(ics, safe='')}&name={quote(title, safe='')}"
-    subscribe = {
-        "apple": webcal,
-        "google": f"https://calendar.google.com/calendar/r?cid={quote(webcal, safe='')}",
-        "outlook-365": f"https://outlook.office.com/calendar/0/addfromweb?{named}",
-        "outlook-com": f"https://outlook.live.com/calendar/0/addfromweb?{named}",
-        "other": f"webcals://{rest}" if scheme == "https" else webcal,
-    }
-    return FeedAddresses(ics, page, embed, subscribe, too_long=len(ics) > URL_LIMIT)
+    return FeedAddresses(ics, page, embed, too_long=len(ics) > URL_LIMIT)
