@@ -120,6 +120,8 @@ WORDS = {
     "open davx5": "DAVx⁵ (Android)",
     "open download": "Als Datei herunterladen",
     "open others": "Andere Apps",
+    "profile text": "Abonniert „{title}“ von {host}. Der Kalender ist schreibgeschützt; entferne dieses "
+    "Profil, um ihn zu entfernen.",
     "calendar link": "Kalender-Link",
     "narrowed link": "Link zum gefilterten Kalender",
     "copy": "Kopieren",
@@ -128,6 +130,7 @@ WORDS = {
     "Bedacht weiter.",
     "public link": "Dieser Kalender ist öffentlich: Wer diesen Server erreicht, kann ihn lesen.",
     "qr text": "Scannen, um diese Seite auf dem Telefon zu öffnen",
+    "qr profile": "Mit iPhone oder iPad scannen, um dort zu abonnieren",
     "too long": "Dieser Link hätte mehr als 200 Zeichen, und manche Kalender-Apps schneiden ihn ab. Wähle "
     "weniger Werte.",
     "next title": "Demnächst",
@@ -213,8 +216,8 @@ WORDS = {
     "app apple asks": "Aktualisiert so oft, wie du wählst, höchstens alle 5 Minuten. Zeigt keine Aufgaben, "
     "und Erinnerungen nur, wenn du sie einschaltest.",
     "app ios": "iPhone und iPad",
-    "app ios steps": "Scanne den Code oben mit der Kamera und öffne die Seite.\nWähle „Apple Kalender“ und "
-    "bestätige.\nOder wähle Kalender, „Kalender“, „Kalender hinzufügen“, „Kalenderabo hinzufügen“, und füge "
+    "app ios steps": "Scanne oben den Code für iPhone und iPad mit der Kamera und erlaube das Profil.\n"
+    "Wähle in Einstellungen „Profil geladen“ und dann „Installieren“.\nOder wähle Kalender, „Kalender“, „Kalender hinzufügen“, „Kalenderabo hinzufügen“, und füge "
     "den Link ein.",
     "app ios asks": "Aktualisiert so oft, wie in Einstellungen, Kalender, Accounts, Datenabgleich "
     "eingestellt. Zeigt keine Aufgaben, und Erinnerungen nur, wenn du sie einschaltest.",

@@ -118,6 +118,8 @@ WORDS = {
     "open davx5": "DAVx⁵ (Android)",
     "open download": "Download as a file",
     "open others": "Other apps",
+    "profile text": "Subscribes to “{title}” of {host}. The calendar is read-only; remove this "
+    "profile to remove it.",
     "calendar link": "Calendar link",
     "narrowed link": "Link to the filtered calendar",
     "copy": "Copy",
@@ -125,6 +127,7 @@ WORDS = {
     "secret link": "This link is personal: anyone who has it can read the calendar. Share it with care.",
     "public link": "This calendar is public: anyone who can reach this server can read it.",
     "qr text": "Scan to open this page on a phone",
+    "qr profile": "Scan with an iPhone or iPad to subscribe there",
     "too long": "This link would have more than 200 characters, and some calendar apps cut it off. Choose "
     "fewer values.",
     "next title": "Upcoming",
@@ -207,8 +210,8 @@ WORDS = {
     "app apple asks": "Updates as often as you choose, every 5 minutes at most. Does not show tasks, and "
     "reminders only if you turn them on.",
     "app ios": "iPhone and iPad",
-    "app ios steps": "Scan the code above with the camera and open the page.\nChoose Apple Calendar and "
-    "confirm.\nOr choose Calendar, Calendars, Add Calendar, Add Subscription Calendar, and paste the link.",
+    "app ios steps": "Scan the code for iPhone and iPad above with the camera, and allow the profile.\n"
+    "In Settings choose Profile Downloaded and then Install.\nOr choose Calendar, Calendars, Add Calendar, Add Subscription Calendar, and paste the link.",
     "app ios asks": "Updates as often as you set in Settings, Calendar, Accounts, Fetch New Data. Does not "
     "show tasks, and reminders only if you turn them on.",
     "app thunderbird": "Thunderbird",

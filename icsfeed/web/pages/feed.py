@@ -25,7 +25,9 @@ from icsfeed.web.pages.parameters import parse_date
 from icsfeed.web.pages.render import PageRequest, Pairs, page_answer
 from icsfeed.web.responses import READ
 from icsfeed.web.state import Site
-from icsfeed.web.subscribe.choices import for_device, subscriptions_of
+from icsfeed.web.subscribe.choices import PROFILE_SUFFIX, for_device, profile_address, subscriptions_of
+from icsfeed.web.subscribe.profile import profile_of
+from icsfeed.web.subscribe.response import profile_answer, profile_text
 
 APPS = (
     *("google", "outlook-web", "outlook", "apple", "ios"),
@@ -64,7 +66,7 @@ class NarrowedFeed(Struct, frozen=True):
     ["/feeds/{token:str}/{file:str}", "/feeds/{file:str}"],
     http_method=READ,
     middleware=[calendar_or_page],
-    operation_class=described(FEED, CALENDAR_PAGE, CONDITIONS),
+    operation_class=described(FEED, (*CALENDAR_PAGE, "account"), CONDITIONS),
     summary="A calendar, by its secret link or public",
 )
 async def feed_page(
@@ -72,14 +74,19 @@ async def feed_page(
     site: NamedDependency[Site],
     file: FromPath[str],
     token: FromPath[str] = "",
-) -> Response[str]:
+) -> Response[str] | Response[bytes]:
     """The calendar that a link is for. Parameters narrow it; unknown ones are ignored.
 
-    The same address without `.ics` is the page for people. Without a token, only calendars that are public
-    by the configuration are found.
+    The same address without `.ics` is the page for people, and with `.mobileconfig` the profile by which an
+    iPhone or iPad subscribes; with `account=caldav` the profile of the CalDAV account. Without a token, only
+    calendars that are public by the configuration are found.
     """
-    ask, name, grant = await open_link(request, file, token or None, "feed")
+    name = file.removesuffix(PROFILE_SUFFIX)
+    ask, name, grant = await open_link(request, name, token or None, "feed")
     seen = await narrowed_feed_of(site, ask, name)
+    if file.endswith(PROFILE_SUFFIX):
+        profile = feed_profile(site, ask, seen, grant.subscriber, request.query_params.get("account"))
+        return await profile_answer(profile, name, site.config.profile_signing)
     html = await site.pages.once(
         ("page", name, grant.subscriber, ask.device, ask.key),
         (seen.whole, seen.feed),
@@ -128,6 +135,7 @@ def feed_page_html(
         own_subscriptions=own,
         other_subscriptions=others,
         qr=None if addresses.too_long else qr_code(addresses.page),
+        profile_qr=None if addresses.too_long else qr_code(profile_address(addresses.ics)),
         choices=choices,
         checked=checked_values(ask.parameters),
         # Parameters that the form has no field for.
@@ -140,6 +148,17 @@ def feed_page_html(
         none_fields=NONE_FIELDS,
         framed=bool(site.config.embed.frame_ancestors),
     )
+
+
+def feed_profile(
+    site: Site, ask: PageRequest, seen: NarrowedFeed, subscriber: str, account: str | None
+) -> bytes:
+    """Return the profile of the feed, with the address that its page shows. Raise BadParameter."""
+    if seen.wrong:
+        raise BadParameter(seen.wrong, "is not valid")
+    name = seen.whole.name
+    ics = addresses_of(site.service.links.addresses(name, ask.base, subscriber), seen.narrowing).ics
+    return profile_of(ics, subscriber or name, account, profile_text(ask.l10n, seen.feed.title, ics))
 
 
 def feed_page_answer(html: str, seen: NarrowedFeed) -> Response[str]:

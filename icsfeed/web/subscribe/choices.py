@@ -59,6 +59,15 @@ class CalDavLogin(Struct, frozen=True):
     password: str
 
 
+class Link(Struct, frozen=True):
+    """The parts of a feed's address. `server`: with the path of `public_url`. `token`: empty if public."""
+
+    server: str
+    token: str
+    file: str
+    query: str
+
+
 def subscriptions_of(ics: str, title: str, user: str) -> tuple[Subscription, ...]:
     """Return the ways to subscribe to the feed at this address, for every device in their order.
 
@@ -124,18 +133,26 @@ def caldav_login(ics: str, user: str) -> CalDavLogin | None:
     That is so for public feeds, for names that Basic authentication cannot carry, and over plain http. A
     filtered feed has none, as an account is never filtered: it would show more.
     """
-    path, _, query = ics.partition("?")
-    server, _, token, _ = ["", "", "", *path.rsplit("/", 3)][-4:]
-    address = urlsplit(server)
-    if query or address.scheme != "https" or not is_token(token) or "/" in user or ":" in user:
+    link = link_of(ics)
+    address = urlsplit(link.server)
+    if link.query or address.scheme != "https" or not link.token or "/" in user or ":" in user:
         return None
     try:
         host, port = address.hostname, address.port or HTTPS_PORT
     except ValueError:  # such as 99999, from a Host header
         return None
-    origin = f"https://{address.netloc}"
-    principal = f"{origin}{Account(user, {}, address.path).home}"
-    return CalDavLogin(host or "", port, f"{server}{ROOT}", principal, user, token)
+    principal = f"https://{address.netloc}{Account(user, {}, address.path).home}"
+    return CalDavLogin(host or "", port, f"{link.server}{ROOT}", principal, user, link.token)
+
+
+def link_of(ics: str) -> Link:
+    """Return the parts of a feed's address."""
+    path, _, query = ics.partition("?")
+    folder, _, file = path.rpartition("/")
+    before, _, token = folder.rpartition("/")
+    if not is_token(token):
+        before, token = folder, ""
+    return Link(before.removesuffix("/feeds"), token, file, query)
 
 
 def device_of(headers: Mapping[str, str]) -> Device:
