@@ -33,5 +33,7 @@ def verified(data: bytes, folder: Path, command: str = "cms") -> bytes:
     if openssl is None:
         pytest.fail("openssl is missing: install the package openssl")
     # Any purpose: that of S/MIME would need an e-mail address in the certificate.
-    line = [openssl, command, "-verify", "-inform", "DER", "-purpose", "any", "-CAfile", folder / "root.pem"]
-    return subprocess.run(line, input=data, capture_output=True, check=True).stdout
+    line = [openssl, command, "-verify", "-inform", "DER", "-purpose", "any", "-CAfile"]
+    return subprocess.run(
+        [*line, str(folder / "root.pem")], input=data, capture_output=True, check=True
+    ).stdout

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization as pem
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from signing_world import made_signing, verified
 
@@ -32,13 +36,13 @@ def test_openssl_notices_a_change(tmp_path: Path) -> None:
         verified(signed.replace(b"plist", b"tsilp"), tmp_path)
 
 
-def _key_file(folder: Path, key: pem.PrivateFormat | object, encryption: object = None) -> str:
+def _key_file(
+    folder: Path,
+    key: EllipticCurvePrivateKey | Ed25519PrivateKey,
+    encryption: pem.KeySerializationEncryption = pem.NoEncryption(),  # noqa: B008 - immutable
+) -> str:
     file = folder / "other.key"
-    file.write_bytes(
-        key.private_bytes(  # type: ignore[union-attr, attr-defined]
-            pem.Encoding.PEM, pem.PrivateFormat.PKCS8, encryption or pem.NoEncryption()
-        )
-    )
+    file.write_bytes(key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, encryption))
     return str(file)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
-from datetime import datetime
+from datetime import date
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import uuid4
 
@@ -47,15 +47,13 @@ class Finding(NamedTuple):
     error: IcsfeedError | None = None
 
 
-async def check(
-    service: FeedService, now: datetime, connect: Connect = open_server
-) -> AsyncIterator[Finding]:
+async def check(service: FeedService, connect: Connect = open_server) -> AsyncIterator[Finding]:
     """Try the configuration, then every workspace, feed and push target, one after the other."""
     config = service.config
     for finding in check_config(config):
         yield finding
     if config.profile_signing is not None:
-        yield check_signing(config.profile_signing, now)
+        yield check_signing(config.profile_signing, service.today())
     for name, settings in config.workspaces.items():
         if settings.active:
             async for finding in check_workspace(service.workspaces[name], config):
@@ -96,17 +94,17 @@ def check_config(config: Config) -> Iterator[Finding]:
         yield Finding("warning", "auth_proxy", text)
 
 
-def check_signing(signing: ProfileSigning, now: datetime) -> Finding:
-    """Check the certificate by which profiles are signed: `now` must be between its dates."""
+def check_signing(signing: ProfileSigning, today: date) -> Finding:
+    """Check the certificate by which profiles are signed: today must be between its dates."""
     about, renew = "profile_signing", "devices show profiles as not verified: renew it"
     try:
         signer = load_signer(signing.certificate_file, signing.key_file)
     except ValueError as error:
         return Finding("error", about, str(error), BadSetting(about, str(error)))
     text = f"the certificate is valid until {signer.expires:%Y-%m-%d}"
-    if now < signer.begins:
+    if today < signer.begins.date():
         text = f"the certificate is not valid before {signer.begins:%Y-%m-%d}; {renew}"
-    elif now > signer.expires:
+    elif today > signer.expires.date():
         text = f"the certificate expired on {signer.expires:%Y-%m-%d}; {renew}"
     else:
         return Finding("ok", about, text)

@@ -55,7 +55,6 @@ def check(config_path: str | None, as_json: bool) -> None:
     """
     from icsfeed.cli.check import Finding, check_store, first_error
     from icsfeed.cli.check import check as check_service
-    from icsfeed.server.build import utc_now
     from icsfeed.store.store import open_store
 
     config = load_or_exit(config_path)
@@ -75,7 +74,7 @@ def check(config_path: str | None, as_json: bool) -> None:
             open_feeds(config, store, sparing=True) as service,
             show_reading_progress(service, wanted=not as_json),
         ):
-            async for finding in check_service(service, utc_now()):
+            async for finding in check_service(service):
                 take(finding)
         if as_json:
             keys = ("level", "about", "text")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_world import NOW, Clock, World, serving, settings
+from app_world import NOW, TODAY, Clock, World, serving, settings
 from msgspec.structs import replace
 from plane import faults as f
 from plane.data import PlaneData
@@ -47,7 +47,7 @@ def _config(feeds: dict[str, Feed] | None = None, **workspace: Any) -> Config:
 
 
 async def _findings(world: World) -> list[Finding]:
-    return [finding async for finding in check(world.service, world.clock())]
+    return [finding async for finding in check(world.service)]
 
 
 async def _about(feed: Feed, about: str = "feed x", **options: Any) -> list[Finding]:
@@ -378,10 +378,10 @@ def test_the_certificate_for_profiles_is_checked(tmp_path: Path) -> None:
         31: ("error", "expired on 2026-12-23; devices show profiles as not verified: renew it"),
         -20_000: ("error", "is not valid before"),
     }.items():
-        finding = check_signing(signing, NOW + timedelta(days=day))
+        finding = check_signing(signing, TODAY + timedelta(days=day))
         assert (finding.level, finding.about) == (level, "profile_signing")
         assert said in finding.text
     Path(signing.key_file).unlink()
-    finding = check_signing(signing, NOW)
+    finding = check_signing(signing, TODAY)
     assert finding.text == "key_file cannot be read: No such file or directory"
     assert first_error([finding]) is not None

@@ -217,8 +217,8 @@ WORDS = {
     "und Erinnerungen nur, wenn du sie einschaltest.",
     "app ios": "iPhone und iPad",
     "app ios steps": "Scanne oben den Code für iPhone und iPad mit der Kamera und erlaube das Profil.\n"
-    "Wähle in Einstellungen „Profil geladen“ und dann „Installieren“.\nOder wähle Kalender, „Kalender“, „Kalender hinzufügen“, „Kalenderabo hinzufügen“, und füge "
-    "den Link ein.",
+    "Wähle in Einstellungen „Profil geladen“ und dann „Installieren“.\nOder wähle Kalender, „Kalender“, "
+    "„Kalender hinzufügen“, „Kalenderabo hinzufügen“, und füge den Link ein.",
     "app ios asks": "Aktualisiert so oft, wie in Einstellungen, Kalender, Accounts, Datenabgleich "
     "eingestellt. Zeigt keine Aufgaben, und Erinnerungen nur, wenn du sie einschaltest.",
     "app thunderbird": "Thunderbird",

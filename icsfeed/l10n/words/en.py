@@ -211,7 +211,8 @@ WORDS = {
     "reminders only if you turn them on.",
     "app ios": "iPhone and iPad",
     "app ios steps": "Scan the code for iPhone and iPad above with the camera, and allow the profile.\n"
-    "In Settings choose Profile Downloaded and then Install.\nOr choose Calendar, Calendars, Add Calendar, Add Subscription Calendar, and paste the link.",
+    "In Settings choose Profile Downloaded and then Install.\nOr choose Calendar, Calendars, Add Calendar, "
+    "Add Subscription Calendar, and paste the link.",
     "app ios asks": "Updates as often as you set in Settings, Calendar, Accounts, Fetch New Data. Does not "
     "show tasks, and reminders only if you turn them on.",
     "app thunderbird": "Thunderbird",
