@@ -17,13 +17,15 @@ from icsfeed import __version__
 from icsfeed.config.schema import Config
 from icsfeed.feeds.query import FIELDS
 from icsfeed.http_headers import accepts_html
-from icsfeed.l10n.localization import Localization, choose_language
-from icsfeed.l10n.words import LANGUAGES
+from icsfeed.l10n.languages import LANGUAGES, choose_language
+from icsfeed.l10n.localization import Localization
+from icsfeed.l10n.words import words
 from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
 from icsfeed.web.pages.parameters import MAX_VALUE_LENGTH, PAGE_PARAMETERS, Theme
 from icsfeed.web.responses import listed
+from icsfeed.web.subscribe.choices import Device, device_of
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -41,7 +43,8 @@ POLICY = (
 class PageRequest(Struct, frozen=True):
     """How a page is requested: the parameters it knows, language, theme, and the address of the server.
 
-    `base` is the beginning of links for other programs, `root` its path, for links within pages.
+    `base` is the beginning of links for other programs, `root` its path, for links within pages. `device`:
+    of the reader; only the page of a feed depends on it.
     """
 
     parameters: Pairs
@@ -49,10 +52,11 @@ class PageRequest(Struct, frozen=True):
     theme: Theme
     base: str
     root: str
+    device: Device = "other"
 
     @property
     def key(self) -> Hashable:
-        """Equal for all who get the same page of the same data."""
+        """Equal for all who get the same page of the same data, on the same device where that matters."""
         return (self.parameters, self.l10n.tag, self.theme, self.base)
 
     def get(self, name: str) -> str | None:
@@ -89,7 +93,7 @@ class PageRenderer:
         )
         self._environment.globals.update(
             version=__version__,
-            languages={tag: words["language"] for tag, words in LANGUAGES.items()},
+            languages={tag: words(tag).say("language") for tag in LANGUAGES},
             initials=initials,
             clip=clip,
             asset=assets.path,
@@ -146,6 +150,7 @@ def page_request(request: Request[Any, Any, Any], config: Config, language: str 
         theme=cast(Theme, theme) if theme in ("light", "dark") else "auto",
         base=base,
         root=urlsplit(config.public_url or "").path,
+        device=device_of(request.headers),
     )
 
 
@@ -177,6 +182,6 @@ def page_answer(
 
 def initials(name: str) -> str:
     """Return `AS` for Anna Schröder, `A` for anna: at most two letters, of the first and the last word."""
-    words = [word for word in name.split() if word[0].isalnum()] or name.split()
-    ends = (words[0], words[-1]) if len(words) > 1 else tuple(words)
-    return "".join(word[0] for word in ends).upper()[:2]
+    parts = [part for part in name.split() if part[0].isalnum()] or name.split()
+    ends = (parts[0], parts[-1]) if len(parts) > 1 else tuple(parts)
+    return "".join(part[0] for part in ends).upper()[:2]
