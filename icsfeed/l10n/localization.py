@@ -5,7 +5,14 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_interval, format_skeleton, format_time, get_day_names
+from babel.dates import (
+    format_date,
+    format_interval,
+    format_skeleton,
+    format_time,
+    get_day_names,
+    get_timezone_location,
+)
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
@@ -29,6 +36,11 @@ class Localization:
     def first_weekday(self) -> int:
         """The day on which weeks begin in the region: 0 is Monday, 6 is Sunday."""
         return self.locale.first_week_day
+
+    @property
+    def zone(self) -> str:
+        """The name of the time zone: `Berlin time`."""
+        return self.say("zone", city=get_timezone_location(self._zone, self.locale, return_city=True))
 
     def say(self, key: str, **values: object) -> str:
         """Return our own words for `key`, with the values filled in."""
