@@ -40,8 +40,8 @@ BackendName=caldav
 SESSION = """\
 <busconfig>
 <type>session</type><listen>unix:tmpdir={folder}</listen><servicedir>{folder}/services</servicedir>
-<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
-</policy></busconfig>
+<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/>
+<allow own="*"/></policy></busconfig>
 """
 """A D-Bus with Evolution's services only: a keyring would ask for its own password."""
 THUNDERBIRD_PREFERENCES = """\
