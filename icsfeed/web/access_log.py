@@ -10,6 +10,7 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from icsfeed.feeds.links import split_file
 from icsfeed.logs import about
 from icsfeed.web.reader_log import family
 
@@ -63,7 +64,7 @@ class AccessLog:
             return
         fields: dict[str, Any] = {"method": scope.get("method"), "route": route}
         if route.startswith(LINK_ROUTES) and status in GOOD_LINK_STATUSES:
-            fields["feed"] = path.rpartition("/")[2].removesuffix(".ics")
+            fields["feed"] = split_file(path.rpartition("/")[2])[0]
         elif FEED_KEY in scope:
             fields["feed"] = scope[FEED_KEY]  # type: ignore[literal-required]
         agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")

@@ -26,6 +26,7 @@ from icsfeed.web.pages.parameters import THEMES, VIEWS
 
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
+NEWS = ("application/atom+xml", "application/feed+json")
 
 
 Answers = Mapping[int, tuple[str, ...]]
@@ -40,7 +41,7 @@ _LIMITED = ("Too many wrong links came from this address; see Retry-After.", TEX
 _MISSING = ("Nothing is found by this link: it is wrong, or its feed is gone.", TEXT, HTML)
 _REVOKED = ("The link was revoked (pages only; the calendar then holds a notice).", HTML)
 FEED: Answers = {
-    200: ("The calendar, or without `.ics` its page.", CALENDAR, HTML),
+    200: ("The calendar (`.ics`), its news (`.atom`, `.json`), or its page.", CALENDAR, *NEWS, HTML),
     304: ("The copy named by If-None-Match or If-Modified-Since is still current.",),
     404: _MISSING,
     406: ("Accept-Encoding excludes both gzip and no encoding.", TEXT),

@@ -39,13 +39,15 @@ FRAME_HEIGHT = 960
 
 
 class FeedAddresses(Struct, frozen=True):
-    """The addresses of a feed, narrowed, for apps, people and frames.
+    """The addresses of a feed, narrowed, for apps, people, feed readers and frames.
 
     `subscribe`: by app, the link that opens it with the feed. `too_long`: some apps would cut the address.
     """
 
     ics: str
     page: str
+    atom: str
+    json: str
     embed: str
     subscribe: Mapping[str, str]
     too_long: bool
@@ -75,6 +77,7 @@ async def feed_page(
 ) -> Response[str]:
     """The calendar that a link is for. Parameters narrow it; unknown ones are ignored.
 
+    With `.atom` or `.json` instead of `.ics` it is the news of the calendar: what became due or changed.
     The same address without `.ics` is the page for people. Without a token, only calendars that are public
     by the configuration are found.
     """
@@ -170,6 +173,7 @@ def qr_code(text: str) -> Markup:
 def addresses_of(urls: Mapping[str, str], narrowing: str, title: str) -> FeedAddresses:
     """Return these addresses of a feed, narrowed, and the links by which apps subscribe to it."""
     ics, page, embed = (with_query(urls[what], narrowing) for what in ("ics", "page", "embed"))
+    atom, json = (with_query(f"{urls['page']}.{extension}", narrowing) for extension in ("atom", "json"))
     scheme, _, rest = ics.partition("://")
     # Thunderbird and Android turn webcal: into plain http, and webcals: into https. Apple and Google's cid
     # know webcal: alone, and try https first (docs/clients.md).
@@ -182,4 +186,4 @@ def addresses_of(urls: Mapping[str, str], narrowing: str, title: str) -> FeedAdd
         "outlook-com": f"https://outlook.live.com/calendar/0/addfromweb?{named}",
         "other": f"webcals://{rest}" if scheme == "https" else webcal,
     }
-    return FeedAddresses(ics, page, embed, subscribe, too_long=len(ics) > URL_LIMIT)
+    return FeedAddresses(ics, page, atom, json, embed, subscribe, too_long=len(ics) > URL_LIMIT)
