@@ -20,6 +20,18 @@ from icsfeed.text import multi_line, one_line
 
 MAX_ENTRIES = 100
 _NAMESPACE = UUID("5f0f9fd0-6c1c-5d0e-9b43-6a4f2f3f1c11")
+TITLES: Mapping[EventKind, str] = {
+    "due": "news due",
+    "ends": "news ends",
+    "overdue": "news overdue",
+    "new": "news new",
+    "moved": "news moved",
+    "completed": "news completed",
+    "cancelled": "news cancelled",
+    "closed": "news closed",
+    "reopened": "news reopened",
+}
+"""Keys of our own words."""
 _CLOSED: Mapping[StateGroup, Closed] = {"completed": "completed", "cancelled": "cancelled"}
 
 
@@ -155,7 +167,7 @@ def _entry(event: NewsEvent, item: NewsItem, calendar: Calendar, *, keyed: bool)
         id=news_urn(event.uid, event.kind, event.key),
         kind=event.kind,
         at=event.at,
-        title=local.say(f"news {event.kind}", title=title, due=due, was=was),
+        title=local.say(TITLES[event.kind], title=title, due=due, was=was),
         text=component.description or title,
         due=event.due,
         url=component.url,
