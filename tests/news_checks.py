@@ -1,4 +1,4 @@
-"""What RFC 4287 and JSON Feed 1.1 demand of a document, checked by other means than those it is written by."""
+"""What RFC 4287 and JSON Feed 1.1 demand of a document, checked by other means than it is written by."""
 
 import re
 from datetime import datetime

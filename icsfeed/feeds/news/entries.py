@@ -87,25 +87,35 @@ def news_urn(*parts: str) -> str:
 
 def news_items(calendar: Calendar, feed: Feed) -> Mapping[str, NewsItem]:
     """Return the items of a calendar that have a due date, by UID. `feed`: before a query has narrowed it."""
-    style, items = calendar.style, []
-    closes, by_state = tells_done(feed), "state" in shown_fields(feed)
-    for snapshot, issue in calendar.selection.issues:
-        if issue.due is not None:
-            closed: Closed = _CLOSED.get(snapshot.group_of(issue), "") if closes else ""
-            closed = "closed" if closed and not by_state else closed
-            items.append(NewsItem(uid_of("issue", issue.id, style), issue.due, closed, (snapshot, issue)))
-    for project, period in calendar.selection.periods:
-        if period.end is not None:
-            closed = "" if feed.details == "busy" else _closed_release(period)
-            uid = uid_of(period.kind, period.id, style)
-            items.append(NewsItem(uid, period.end, closed, (project, period)))
-    return {item.uid: item for item in items}
+    style, closes, by_state = calendar.style, tells_done(feed), "state" in shown_fields(feed)
+
+    def closed(snapshot: Snapshot, issue: Issue) -> Closed:
+        closed = _CLOSED.get(snapshot.group_of(issue), "") if closes else ""
+        return "closed" if closed and not by_state else closed
+
+    issues = (
+        NewsItem(uid_of("issue", issue.id, style), issue.due, closed(snapshot, issue), (snapshot, issue))
+        for snapshot, issue in calendar.selection.issues
+        if issue.due is not None
+    )
+    periods = (
+        NewsItem(
+            uid_of(period.kind, period.id, style),
+            period.end,
+            _closed_release(period, feed),
+            (project, period),
+        )
+        for project, period in calendar.selection.periods
+        if period.end is not None
+    )
+    return {item.uid: item for item in (*issues, *periods)}
 
 
-def _closed_release(period: Period) -> Closed:
-    """Return how a release was closed; other periods are not."""
+def _closed_release(period: Period, feed: Feed) -> Closed:
+    """Return how a release was closed, as far as the feed shows it; other periods are not."""
     released: Closed = "completed" if period.status == "released" else ""
-    return "cancelled" if period.status == "cancelled" else released
+    closed: Closed = "cancelled" if period.status == "cancelled" else released
+    return closed if feed.details != "busy" else ""
 
 
 def entries_of(
