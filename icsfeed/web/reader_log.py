@@ -34,7 +34,7 @@ FAMILIES: Sequence[tuple[str, str]] = (
     (
         "a feed reader",
         r"feedparser|feedly|freshrss|inoreader|liferea|miniflux|netnewswire|newsblur|newsboat|tiny tiny rss"
-        r"|nextcloud-news|\brss\b",
+        r"|\brss\b",
     ),
     ("icsfeed", r"^icsfeed/"),
     ("a crawler", r"bot\b|crawler|spider"),

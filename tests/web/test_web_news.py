@@ -332,6 +332,34 @@ async def test_replicas_and_restarts_agree(redis: RedisServer) -> None:
         assert (await ask(again, "prop", "json", if_none_match=last.headers["etag"])).status_code == 304
 
 
+async def test_another_configuration_of_the_server_goes_on_from_the_stored_state(world: World) -> None:
+    await items(world)
+    change(world, 1, target_date="2026-12-10")
+    before = await ask(world)
+    page = HOST + world.service.links.page_path("prop")
+    for _ in range(2):
+        again = NewsFeeds(world.service)
+        assert (await again.rendered("prop", "json", page, (), revoked=False)).body == before.content
+        world.clock.move(hours=1)
+    world.change("PROP", 1, target_date="2026-12-11")
+    world.clock.move(minutes=2)
+    body = (await again.rendered("prop", "json", page, (), revoked=False)).body
+    assert [item["title"][:31] for item in json_feed_document(body)["items"]][:2] == [
+        "Moved from 2026-12-10 to 2026-1",
+        "Moved from 2026-11-19 to 2026-1",
+    ]
+
+
+async def test_a_project_that_is_away_for_a_while_brings_no_news(world: World) -> None:
+    before = await items(world, "all")
+    world.faults.add(sample_id("project", "PROP"), f.bad_gateway(), times=None)
+    world.clock.move(hours=3)
+    during = await items(world, "all")
+    world.faults.clear()
+    world.clock.move(hours=3)
+    assert await items(world, "all") == during == before
+
+
 async def test_what_fails_leaves_the_last_news(world: World) -> None:
     class Failing(NewsFeeds):
         fails = False
