@@ -70,6 +70,8 @@ def _paths(world: World) -> list[str]:
         f"/feeds/{token}/property.ics",
         f"/feeds/{token}/property.atom",
         f"/feeds/{token}/property.json",
+        f"/feeds/{token}/property.mobileconfig",
+        "/feeds/everything.mobileconfig",
         "/feeds/everything.ics",
         "/feeds/everything.atom",
         "/feeds/everything.json",

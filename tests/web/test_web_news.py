@@ -175,7 +175,7 @@ async def test_without_plane_there_is_the_last_copy_or_503_and_never_an_empty_fe
             assert answer.status_code == 503
             assert int(answer.headers["retry-after"]) > 0
             assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    async with serving(quick(_config())) as world:
+    async with serving(_config()) as world:
         before = await items(world)
         world.faults.add("", f.bad_gateway(), times=None)
         world.clock.move(minutes=10)
