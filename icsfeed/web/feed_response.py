@@ -7,7 +7,7 @@ handler costs twice as much (Request, dependencies, Response; litestar 2.25), an
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
@@ -27,6 +27,7 @@ from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import codings, http_date, is_unchanged
 from icsfeed.web.responses import (
     ERROR_RETRY_SECONDS,
+    MEDIA_TYPES,
     NOT_FOUND,
     error_answer,
     plain_answer,
@@ -40,11 +41,6 @@ if TYPE_CHECKING:
 
 READ_HEADERS = {
     name.encode(): name for name in ("accept-encoding", "if-none-match", "if-modified-since", "user-agent")
-}
-MEDIA_TYPES = {
-    "ics": "text/calendar; charset=utf-8",
-    "atom": "application/atom+xml; charset=utf-8",
-    "json": "application/feed+json; charset=utf-8",
 }
 MAX_CACHED_HEADS = 2_000
 MAX_RESTYLED_BYTES = 64 * 1024 * 1024
@@ -151,7 +147,7 @@ class FeedEndpoint:
         self._server = server
         self._vary = vary
         self._in_flight = BodiesInFlight()
-        self._heads: LRUCache[tuple[str, str, bool, ResponseChoice], Head] = LRUCache(MAX_CACHED_HEADS)
+        self._heads: LRUCache[Hashable, Head] = LRUCache(MAX_CACHED_HEADS)
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         token = scope["path_params"].get("token")
@@ -236,14 +232,19 @@ class FeedEndpoint:
         self, request: FeedRequest, rendered: Rendered, choice: ResponseChoice, size: int | None
     ) -> Head:
         """Return the headers, the same list for all who get this response. `size`: of the body, if any."""
-        key = (rendered.etag, f"{request.name}.{request.extension}", request.is_public, choice)
+        file = f"{request.name}.{request.extension}"
+        # News may become again what they were before: with the same ETag, and later.
+        key = (rendered.etag, rendered.last_modified, file, request.is_public, choice)
         now = self._server.clock()
         head = self._heads.get(key)
         if head is None or rendered.last_modified > now:
             max_age = int(self._service.config.cache.issues) if request.is_public else None
-            headers = {**feed_headers(rendered, choice, key[1], max_age, now), "Vary": self._vary}
+            headers = {**feed_headers(rendered, choice, file, max_age, now), "Vary": self._vary}
             if size is not None:
-                headers |= {"Content-Type": MEDIA_TYPES[request.extension], "Content-Length": str(size)}
+                headers |= {
+                    "Content-Type": f"{MEDIA_TYPES[request.extension]}; charset=utf-8",
+                    "Content-Length": str(size),
+                }
             head = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
             # Otherwise Last-Modified is `now`, which another response must not repeat.
             if rendered.last_modified <= now:

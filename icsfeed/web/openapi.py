@@ -23,11 +23,11 @@ from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
 from icsfeed.feeds.query import DAYS_LIMIT, FIELDS
 from icsfeed.l10n.languages import LANGUAGES
 from icsfeed.web.pages.parameters import THEMES, VIEWS
+from icsfeed.web.responses import MEDIA_TYPES
 from icsfeed.web.subscribe.profile import CONTENT_TYPE as PROFILE
 
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
-CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
-NEWS = ("application/atom+xml", "application/feed+json")
+HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
 
 
 Answers = Mapping[int, tuple[str, ...]]
@@ -44,8 +44,7 @@ _REVOKED = ("The link was revoked (pages only; the calendar then holds a notice)
 FEED: Answers = {
     200: (
         "The calendar (`.ics`), its news (`.atom`, `.json`), its profile (`.mobileconfig`), or its page.",
-        CALENDAR,
-        *NEWS,
+        *MEDIA_TYPES.values(),
         HTML,
         PROFILE,
     ),

@@ -20,6 +20,9 @@ Clock: TypeAlias = Callable[[], datetime]
 
 READ = (HttpMethod.GET, HttpMethod.HEAD)
 
+MEDIA_TYPES = {"ics": "text/calendar", "atom": "application/atom+xml", "json": "application/feed+json"}
+"""By the extension of a file of a feed (see `split_file`)."""
+
 NOT_FOUND = "There is no calendar here. Ask for a new link."
 
 ERROR_RETRY_SECONDS = 300

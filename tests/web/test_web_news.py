@@ -290,6 +290,20 @@ async def test_links_narrow_news(world: World) -> None:
     assert [item["id"] for item in after.json()["items"]] == [item["id"] for item in before.json()["items"]]
 
 
+async def test_news_that_become_what_they_were_are_newer_all_the_same(world: World) -> None:
+    name = world.issue("PROP", 1)["name"]
+    answers = [await ask(world)]
+    for title in ("Another", name):
+        change(world, 1, name=title)
+        answers.append(await ask(world))
+    assert answers[0].content == answers[2].content != answers[1].content
+    times = [modified(answer) for answer in answers]
+    assert times == sorted(set(times))
+    assert (
+        await ask(world, "prop", "json", if_modified_since=answers[1].headers["last-modified"])
+    ).is_success
+
+
 async def test_a_busy_feed_does_not_say_what_changed(world: World) -> None:
     await items(world, "busy")
     change(world, 1, target_date="2026-11-23")
