@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Category, ComponentKind, DateMode, Details, DoneMode
 from icsfeed.ics.component import Component, Status, is_writable
 from icsfeed.l10n.languages import Language
-from icsfeed.l10n.words import words
+from icsfeed.l10n.words import Words, words
 from icsfeed.model import (
     DONE_GROUPS,
     Issue,
@@ -149,11 +149,11 @@ def period_component(period: Period, snapshot: Snapshot | None, style: Style) ->
     lines = []
     if style.details in ("brief", "full"):
         if snapshot is not None:
-            lines.append(f"{local.say('project')}: {one_line(snapshot.project.name)}")
+            lines.append(_fact("project", one_line(snapshot.project.name), local))
             progress = snapshot.progress(period)
             if progress is not None:
                 done = local.say("done of", done=progress[0], total=progress[1])
-                lines.append(f"{local.say('progress')}: {done}")
+                lines.append(_fact("progress", done, local))
             lines.append("")
         lines.append(url)
     return Component(
@@ -309,13 +309,15 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
         }
         if issue.start and issue.start != issue.due:
             facts["start"] = [local.say("date", day=issue.start)]
-        lines += [
-            f"{local.say(word)}: {one_line(', '.join(names))}" for word, names in facts.items() if names
-        ]
+        lines += [_fact(word, one_line(", ".join(names)), local) for word, names in facts.items() if names]
         text = with_names(inflate(issue.text), lambda person: _person_name(snapshot, person))
         text = clip(text, MAX_TEXT_LENGTH)
         lines += ["", multi_line(text)] if text else []
     return "\n".join([*lines, "", url])
+
+
+def _fact(key: str, value: str, local: Words) -> str:
+    return local.say("fact", name=local.say(key), value=value)
 
 
 def _period_names(issue: Issue, snapshot: Snapshot, kind: Literal["cycle", "module"]) -> list[str]:

@@ -1,7 +1,7 @@
 """The language and region of a page: our own words in it, and its dates, times and numbers (Babel, CLDR)."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -74,6 +74,10 @@ class Localization:
         """Format a moment, in the time zone of this localization: `23 Nov, 11:02`."""
         local = moment.astimezone(self._zone)
         return f"{self.brief(local.date())}, {format_time(local, 'short', locale=self.locale)}"
+
+    def hour(self, hour: int) -> str:
+        """Format a full hour: `9:00 AM`."""
+        return format_time(time(hour), "short", locale=self.locale)
 
     def weekdays(self) -> Sequence[tuple[str, str]]:
         """Return the short and full names of the seven days, from the region's first day of the week."""

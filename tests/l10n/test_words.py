@@ -113,6 +113,19 @@ def test_words_are_filled_in_and_counted() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("language", "counted"),
+    [
+        ("fr", ["0 élément", "1 élément", "2 éléments", "5 éléments", "22 éléments", "112 éléments"]),
+        ("es", ["0 elementos", "1 elemento", "2 elementos", "5 elementos", "22 elementos", "112 elementos"]),
+        ("pl", ["0 pozycji", "1 pozycja", "2 pozycje", "5 pozycji", "22 pozycje", "112 pozycji"]),
+    ],
+)
+def test_each_language_has_its_own_plural_forms(language: str, counted: list[str]) -> None:
+    numbers = (0, 1, 2, 5, 22, 112)
+    assert [words(language).count("item", number, n=number) for number in numbers] == counted
+
+
 def test_what_is_not_translated_is_english_in_languages_with_more_plural_forms_too() -> None:
     catalog = Catalog(locale="pl")
     catalog.add(("{n} item", "{n} items"), ("", "", ""), context="item")
