@@ -81,7 +81,8 @@ class Localization:
 
     def weekdays(self) -> Sequence[tuple[str, str]]:
         """Return the short and full names of the seven days, from the region's first day of the week."""
-        short = get_day_names("abbreviated", "stand-alone", self.locale)
+        # Not the region's: Portugal abbreviates none of them, and seven columns must fit a phone.
+        short = get_day_names("abbreviated", "stand-alone", self.language)
         wide = get_day_names("wide", "stand-alone", self.locale)
         order = [(self.first_weekday + day) % 7 for day in range(7)]
         # German abbreviations end in a full stop ("Mo."), which is of no use at the head of a column.

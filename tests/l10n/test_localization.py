@@ -54,6 +54,7 @@ def test_weeks_begin_on_the_day_of_the_region() -> None:
     assert (american.first_weekday, german.first_weekday) == (6, 0)
     assert american.weekdays()[0] == ("Sun", "Sunday")
     assert german.weekdays()[6] == ("So", "Sonntag")
+    assert Localization("pt-PT", BERLIN).weekdays()[0] == ("dom", "domingo")
 
 
 def test_counts_have_their_plural_and_numbers_their_separators() -> None:
