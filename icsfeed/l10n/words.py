@@ -16,15 +16,13 @@ CATALOGUES = files("icsfeed.l10n") / "catalogues"
 
 
 class Words:
-    """The words of a language by their keys. What a catalogue does not translate is English."""
+    """The words of a language by their keys. What its catalogue does not translate is in the template."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, template: Catalog) -> None:
         self._plural = c2py(catalog.plural_expr)
-        self._texts: Mapping[str, Sequence[str]] = {
-            message.context: _forms(message.string) or _forms(message.id)
-            for message in catalog
-            if message.context is not None
-        }
+        english = {message.context: _forms(message.id) for message in template}
+        own = {message.context: _forms(message.string) for message in catalog if not message.fuzzy}
+        self._texts: Mapping[str | None, Sequence[str]] = english | {key: own[key] for key in own if own[key]}
 
     def say(self, key: str, **values: object) -> str:
         """Return the words for `key`, with the values filled in."""
@@ -46,6 +44,11 @@ def _forms(text: str | Sequence[str] | None) -> Sequence[str]:
 @cache
 def words(language: str) -> Words:
     """Return the words of a language; its catalogue is read once, in about 3 ms."""
-    name = "icsfeed.pot" if language == "en" else f"{language}.po"
+    template = _catalogue("icsfeed.pot")
+    return Words(template if language == "en" else _catalogue(f"{language}.po"), template)
+
+
+@cache
+def _catalogue(name: str) -> Catalog:
     with (CATALOGUES / name).open("rb") as file:
-        return Words(read_po(file))
+        return read_po(file)

@@ -127,13 +127,20 @@ def test_each_language_has_its_own_plural_forms(language: str, counted: list[str
 
 
 def test_what_is_not_translated_is_english_in_languages_with_more_plural_forms_too() -> None:
-    catalog = Catalog(locale="pl")
+    catalog, template = Catalog(locale="pl"), Catalog()
+    template.add(("{n} item", "{n} items"), context="item")
+    template.add("Today", context="today")
+    template.add("Week", context="view week")
     catalog.add(("{n} item", "{n} items"), ("", "", ""), context="item")
-    catalog.add("Today", "", context="today")
-    polish = Words(catalog)
+    catalog.add("Week", "Tydzień", context="view week")
+    template.add("Month", context="view month")
+    catalog.add("Month", "Tydzień", context="view month", flags=["fuzzy"])
+    polish = Words(catalog, template)
     assert [polish.count("item", number, n=number) for number in (1, 2, 5)] == [
         "1 item",
         "2 items",
         "5 items",
     ]
-    assert polish.say("today") == "Today"
+    assert [polish.say(key) for key in ("today", "view week", "view month")] == [
+        *("Today", "Tydzień", "Month")
+    ]
