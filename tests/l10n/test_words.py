@@ -17,6 +17,17 @@ from icsfeed.l10n.words import CATALOGUES, Words, words
 
 PACKAGE = Path(icsfeed.__file__).parent
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
+QUOTES = {"de": "„“", "es": "«»", "fr": "«»", "it": "«»", "nl": "‘’", "pl": "„”", "pt": "“”"}
+LIMITS = {
+    "today": 12,
+    "view month": 12,
+    "view week": 12,
+    "view agenda": 12,
+    "more": 13,
+    "copy": 10,
+    "copied": 10,
+}
+"""Characters of what stands in a row of buttons, or in a day of a month."""
 
 
 def catalogue(name: str) -> Catalog:
@@ -68,6 +79,21 @@ def test_a_translation_has_the_values_lines_and_margins_of_the_english_text(lang
             assert text.count("\n") == expected[0].count("\n"), key
             assert [line.strip() for line in text.split("\n")] == text.split("\n"), key
             assert not re.search(r"[<>\x00-\x09\x0b-\x1f\\]|&\w+;|  ", text), key
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_a_translation_has_the_quotation_marks_of_its_language(language: str) -> None:
+    foreign = set("\"'„“”«»‘") - set(QUOTES[language])  # ’ is an apostrophe too
+    for key, message in messages(catalogue(f"{language}.po")).items():
+        assert not foreign & set("".join(forms(message.string))), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("key", LIMITS)
+def test_what_has_little_space_is_short(language: str, key: str) -> None:
+    spoken = words(language)
+    longest = max(len(spoken.count(key, number, n=number)) for number in (1, 3, 12))
+    assert longest <= LIMITS[key]
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
