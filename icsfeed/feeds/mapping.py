@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from icsfeed.config.schema import Category, ComponentKind, DateMode, Details, DoneMode
 from icsfeed.ics.component import Component, Status, is_writable
 from icsfeed.l10n.languages import Language
-from icsfeed.l10n.words import Words, words
+from icsfeed.l10n.words import words
 from icsfeed.model import (
     DONE_GROUPS,
     Issue,
@@ -149,12 +149,10 @@ def period_component(period: Period, snapshot: Snapshot | None, style: Style) ->
     lines = []
     if style.details in ("brief", "full"):
         if snapshot is not None:
-            lines.append(_fact("project", one_line(snapshot.project.name), local))
-            progress = snapshot.progress(period)
+            facts, progress = {"project": one_line(snapshot.project.name)}, snapshot.progress(period)
             if progress is not None:
-                done = local.say("done of", done=progress[0], total=progress[1])
-                lines.append(_fact("progress", done, local))
-            lines.append("")
+                facts["progress"] = local.say("done of", done=progress[0], total=progress[1])
+            lines += [*local.facts(facts), ""]
         lines.append(url)
     return Component(
         kind="VEVENT",
@@ -309,15 +307,11 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
         }
         if issue.start and issue.start != issue.due:
             facts["start"] = [local.say("date", day=issue.start)]
-        lines += [_fact(word, one_line(", ".join(names)), local) for word, names in facts.items() if names]
+        lines += local.facts({key: one_line(", ".join(names)) for key, names in facts.items() if names})
         text = with_names(inflate(issue.text), lambda person: _person_name(snapshot, person))
         text = clip(text, MAX_TEXT_LENGTH)
         lines += ["", multi_line(text)] if text else []
     return "\n".join([*lines, "", url])
-
-
-def _fact(key: str, value: str, local: Words) -> str:
-    return local.say("fact", name=local.say(key), value=value)
 
 
 def _period_names(issue: Issue, snapshot: Snapshot, kind: Literal["cycle", "module"]) -> list[str]:

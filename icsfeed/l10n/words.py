@@ -5,7 +5,7 @@ translates them. CONTRIBUTING.md says how to add a text or a language.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from gettext import c2py
 from importlib.resources import files
 
@@ -34,6 +34,15 @@ class Words:
         forms = self._texts[key]
         # English has fewer forms than some languages that it stands in for.
         return forms[min(self._plural(number), len(forms) - 1)].format(**values)
+
+    def facts(self, values: Mapping[str, str]) -> list[str]:
+        """Return lines such as `Labels: bug`, by the keys of their names."""
+        # Formatted once: each issue of a calendar has some, and only what is around the colon differs.
+        return [f"{self._texts[key][0]}{self._colon}{value}" for key, value in values.items()]
+
+    @cached_property
+    def _colon(self) -> str:
+        return self.say("fact", name="", value="")
 
 
 def _forms(text: str | Sequence[str] | None) -> Sequence[str]:

@@ -139,6 +139,11 @@ def test_words_are_filled_in_and_counted() -> None:
     ]
 
 
+def test_facts_have_the_colon_of_the_language() -> None:
+    assert words("en").facts({"labels": "bug", "cycle": "Sprint 7"}) == ["Labels: bug", "Cycle: Sprint 7"]
+    assert words("fr").facts({"labels": "bug"}) == ["Étiquettes\u00a0: bug"]
+
+
 @pytest.mark.parametrize(
     ("language", "counted"),
     [
