@@ -23,6 +23,7 @@ LIMITS = {
     "view month": 12,
     "view week": 12,
     "view agenda": 12,
+    "view timeline": 12,
     "more": 13,
     "copy": 10,
     "copied": 10,
