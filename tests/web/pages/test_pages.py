@@ -415,7 +415,9 @@ async def test_whatever_an_issue_is_called_it_is_text() -> None:
         ("", "de-AT,de;q=0.9", "de-AT", "Heute"),
         ("?lang=de", "en", "de", "Heute"),
         ("?lang=en-GB", "de", "en-GB", "Today"),
-        ("?lang=fr", "de", "de", "Heute"),
+        ("?lang=sv", "de", "de", "Heute"),
+        ("?lang=fr-CA", "de", "fr-CA", "Aujourd’hui"),
+        ("", "pl,en;q=0.5", "pl", "Dzisiaj"),
     ],
 )
 async def test_pages_speak_as_they_are_asked(
@@ -452,7 +454,7 @@ async def test_today_is_the_day_in_the_configured_zone() -> None:
 async def test_a_theme_can_be_asked_for(world: World) -> None:
     for theme, given_ in (("dark", ' data-theme="dark"'), ("light", ' data-theme="light"'), ("x", "")):
         answer = await page(world, f"{embed_path(world, 'property')}?theme={theme}")
-        assert f'<html lang="en"{given_}>' in answer.text
+        assert f'<html lang="en" dir="ltr"{given_}>' in answer.text
 
 
 async def test_the_ways_on_a_page_keep_what_was_asked(world: World) -> None:
