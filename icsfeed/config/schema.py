@@ -239,6 +239,13 @@ class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networ
     secret_file: str | None = None
 
 
+class ProfileSigning(Struct, frozen=True, forbid_unknown_fields=True):
+    """Files (PEM) by which profiles for Apple's devices are signed: a certificate with its chain, its key."""
+
+    certificate_file: str
+    key_file: str
+
+
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """TTLs of what was read from Plane; `deadline`: when a waiting reader is served a stale copy. In seconds.
 
@@ -285,6 +292,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     colors: Mapping[Priority, Color | None] = {}
     embed: Embed = Embed()
     auth_proxy: AuthProxy | None = None
+    profile_signing: ProfileSigning | None = None
     cors: tuple[Origin, ...] = ()
     cache: Cache = Cache()
     sync_interval: Ttl = Duration(300)

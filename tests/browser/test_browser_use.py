@@ -189,7 +189,7 @@ def test_the_builder_shows_its_effect_at_once(served: Served, visit: Open) -> No
     expect(page.locator("#ics")).to_have_value(f"{served.ics('few')}?priority=high")
     expect(page.locator("#built")).to_contain_text("2 of 9 items")
     expect(page.locator("#openers .button").last).to_have_attribute(
-        "href", f"{served.ics('few')}?priority=high".replace("http:", "webcal:")
+        "href", f"{served.ics('few')}?priority=high"
     )
     expect(page.get_by_label("High")).to_be_focused()
     page.get_by_label("Reminder").select_option("-PT15H")

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import segno
 from litestar import Request, Response, route
@@ -25,6 +25,9 @@ from icsfeed.web.pages.parameters import parse_date
 from icsfeed.web.pages.render import PageRequest, Pairs, page_answer
 from icsfeed.web.responses import READ
 from icsfeed.web.state import Site
+from icsfeed.web.subscribe.choices import PROFILE_SUFFIX, for_device, profile_address, subscriptions_of
+from icsfeed.web.subscribe.profile import profile_of
+from icsfeed.web.subscribe.response import profile_answer, profile_text
 
 APPS = (
     *("google", "outlook-web", "outlook", "apple", "ios"),
@@ -41,13 +44,12 @@ FRAME_HEIGHT = 960
 class FeedAddresses(Struct, frozen=True):
     """The addresses of a feed, narrowed, for apps, people and frames.
 
-    `subscribe`: by app, the link that opens it with the feed. `too_long`: some apps would cut the address.
+    `too_long`: some apps would cut the address.
     """
 
     ics: str
     page: str
     embed: str
-    subscribe: Mapping[str, str]
     too_long: bool
 
 
@@ -64,7 +66,7 @@ class NarrowedFeed(Struct, frozen=True):
     ["/feeds/{token:str}/{file:str}", "/feeds/{file:str}"],
     http_method=READ,
     middleware=[calendar_or_page],
-    operation_class=described(FEED, CALENDAR_PAGE, CONDITIONS),
+    operation_class=described(FEED, (*CALENDAR_PAGE, "account"), CONDITIONS),
     summary="A calendar, by its secret link or public",
 )
 async def feed_page(
@@ -72,16 +74,21 @@ async def feed_page(
     site: NamedDependency[Site],
     file: FromPath[str],
     token: FromPath[str] = "",
-) -> Response[str]:
+) -> Response[str] | Response[bytes]:
     """The calendar that a link is for. Parameters narrow it; unknown ones are ignored.
 
-    The same address without `.ics` is the page for people. Without a token, only calendars that are public
-    by the configuration are found.
+    The same address without `.ics` is the page for people, and with `.mobileconfig` the profile by which an
+    iPhone or iPad subscribes; with `account=caldav` the profile of the CalDAV account. Without a token, only
+    calendars that are public by the configuration are found.
     """
-    ask, name, grant = await open_link(request, file, token or None, "feed")
+    name = file.removesuffix(PROFILE_SUFFIX)
+    ask, name, grant = await open_link(request, name, token or None, "feed")
     seen = await narrowed_feed_of(site, ask, name)
+    if file.endswith(PROFILE_SUFFIX):
+        profile = feed_profile(site, ask, seen, grant.subscriber, request.query_params.get("account"))
+        return await profile_answer(profile, name, site.config.profile_signing)
     html = await site.pages.once(
-        ("page", name, grant.subscriber, ask.key),
+        ("page", name, grant.subscriber, ask.device, ask.key),
         (seen.whole, seen.feed),
         len(seen.whole.items),
         lambda: feed_page_html(site, ask, seen, grant.subscriber),
@@ -109,7 +116,10 @@ def feed_page_html(
     choices = filter_choices_of(whole.items, whole.feed)
     hidden = tuple((key, value) for key, value in ask.parameters if key not in FIELDS and value)
     urls = site.service.links.addresses(whole.name, ask.base, subscriber)
-    addresses = addresses_of(urls, seen.narrowing, feed.title)
+    addresses = addresses_of(urls, seen.narrowing)
+    own, others = for_device(
+        subscriptions_of(addresses.ics, feed.title, subscriber or whole.name), ask.device
+    )
     return site.pages.html(
         "feed.html",
         ask,
@@ -122,7 +132,10 @@ def feed_page_html(
         late=overdue(feed.items, feed.today),
         next=upcoming(feed.items, feed.today, MAX_UPCOMING),
         addresses=addresses,
+        own_subscriptions=own,
+        other_subscriptions=others,
         qr=None if addresses.too_long else qr_code(addresses.page),
+        profile_qr=None if addresses.too_long else qr_code(profile_address(addresses.ics)),
         choices=choices,
         checked=checked_values(ask.parameters),
         # Parameters that the form has no field for.
@@ -137,9 +150,22 @@ def feed_page_html(
     )
 
 
+def feed_profile(
+    site: Site, ask: PageRequest, seen: NarrowedFeed, subscriber: str, account: str | None
+) -> bytes:
+    """Return the profile of the feed, with the address that its page shows. Raise BadParameter."""
+    if seen.wrong:
+        raise BadParameter(seen.wrong, "is not valid")
+    name = seen.whole.name
+    ics = addresses_of(site.service.links.addresses(name, ask.base, subscriber), seen.narrowing).ics
+    return profile_of(ics, subscriber or name, account, profile_text(ask.l10n, seen.feed.title, ics))
+
+
 def feed_page_answer(html: str, seen: NarrowedFeed) -> Response[str]:
     """Return the page, with status 400 where its parameters cannot be used."""
-    return page_answer(html, HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK)
+    status = HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK
+    # The links for the reader's own device come first.
+    return page_answer(html, status, headers={"Vary": "User-Agent, Sec-CH-UA-Platform"})
 
 
 def checked_values(parameters: Pairs) -> Mapping[str, Collection[str]]:
@@ -167,19 +193,7 @@ def qr_code(text: str) -> Markup:
     return Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))  # noqa: S704 - segno's own
 
 
-def addresses_of(urls: Mapping[str, str], narrowing: str, title: str) -> FeedAddresses:
-    """Return these addresses of a feed, narrowed, and the links by which apps subscribe to it."""
+def addresses_of(urls: Mapping[str, str], narrowing: str) -> FeedAddresses:
+    """Return these addresses of a feed, narrowed."""
     ics, page, embed = (with_query(urls[what], narrowing) for what in ("ics", "page", "embed"))
-    scheme, _, rest = ics.partition("://")
-    # Thunderbird and Android turn webcal: into plain http, and webcals: into https. Apple and Google's cid
-    # know webcal: alone, and try https first (docs/clients.md).
-    webcal = f"webcal://{rest}"
-    named = f"url={quote(ics, safe='')}&name={quote(title, safe='')}"
-    subscribe = {
-        "apple": webcal,
-        "google": f"https://calendar.google.com/calendar/r?cid={quote(webcal, safe='')}",
-        "outlook-365": f"https://outlook.office.com/calendar/0/addfromweb?{named}",
-        "outlook-com": f"https://outlook.live.com/calendar/0/addfromweb?{named}",
-        "other": f"webcals://{rest}" if scheme == "https" else webcal,
-    }
-    return FeedAddresses(ics, page, embed, subscribe, too_long=len(ics) > URL_LIMIT)
+    return FeedAddresses(ics, page, embed, too_long=len(ics) > URL_LIMIT)

@@ -518,17 +518,34 @@ async def test_a_page_has_the_links_of_the_person_whose_link_it_is(world: World)
 async def test_every_app_is_opened_by_the_link_that_it_knows(world: World) -> None:
     """Thunderbird and Android make plain http of webcal: on https only apps get it that know no other."""
     text = (await page(world, feed_path(world, "team"))).text
-    links = dict(re.findall(r'<li><a class="button[^"]*" href="([^"]*)"[^>]*>([^<]*)<', text))
+    links = re.findall(r'<li><a class="button[^"]*" href="([^"]*)"[^>]*>([^<]*)<', text)
     ics = world.service.links.addresses("team", HOST)["ics"]
     webcal, asked = ics.replace("https", "webcal"), f"addfromweb?url={quote(ics, safe='')}&name=Operations"
-    assert {name: unescape(href) for href, name in links.items()} == {
+    assert {name: unescape(href) for href, name in links} == {
         "Apple Calendar": webcal,
         "Google Calendar": f"https://calendar.google.com/calendar/r?cid={quote(webcal, safe='')}",
         "Outlook 365": f"https://outlook.office.com/calendar/0/{asked}",
         "Outlook.com": f"https://outlook.live.com/calendar/0/{asked}",
-        "Another app": ics.replace("https", "webcals"),
+        "Thunderbird": ics.replace("https", "webcals"),
+        "ICSx⁵ (Android)": ics.replace("https", "webcals"),
+        "DAVx⁵ (Android)": f"davx5://team:{world.service.links.token('team')}@cal.example.com/dav/",
+        "Profile for iPhone and iPad": ics.replace(".ics", ".mobileconfig"),
+        "Account for iPhone, iPad and Mac": ics.replace(".ics", ".mobileconfig?account=caldav"),
+        "Download as a file": ics,
     }
     assert text.index("outlook.live.com") < text.index('id="calendar"'), "at the top"
+
+
+async def test_the_links_for_the_own_device_are_first_and_all_others_follow(world: World) -> None:
+    path, firsts = feed_path(world, "team"), {"iPhone; CPU": "Profile for", "X11; Linux": "Thunderbird"}
+    for _ in range(2):  # the second time from the cache of rendered pages
+        for agent, first in firsts.items():
+            answer = await world.ask("GET", path, accept="text/html", user_agent=f"Mozilla/5.0 ({agent})")
+            names = re.findall(r'<li><a class="button second"[^>]*>([^<]*)<', answer.text)
+            assert names[0].startswith(first)
+            assert len(names) == 10
+            assert answer.text.index("Other apps") < answer.text.index("Outlook 365")
+            assert answer.headers["vary"] == "Accept-Encoding, User-Agent, Sec-CH-UA-Platform"
 
 
 async def test_a_public_feeds_page_says_that_it_is_public(world: World) -> None:
