@@ -8,10 +8,10 @@ from litestar.params import FromPath
 
 from icsfeed.feeds.query import parse_query
 from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, described
-from icsfeed.web.pages.calendar_view import calendar_view_of
 from icsfeed.web.pages.errors import open_link
 from icsfeed.web.pages.parameters import parse_date, parse_skip, parse_view
 from icsfeed.web.pages.render import page_answer
+from icsfeed.web.pages.views.calendar_view import calendar_view_of
 from icsfeed.web.responses import READ
 from icsfeed.web.state import Site
 

@@ -16,13 +16,13 @@ from icsfeed.errors import BadParameter
 from icsfeed.feeds.query import FIELDS, URL_LIMIT, parse_query, query_string, with_query
 from icsfeed.web.feed_response import calendar_or_page
 from icsfeed.web.openapi import CALENDAR_PAGE, CONDITIONS, FEED, described
-from icsfeed.web.pages.agenda import overdue, upcoming
-from icsfeed.web.pages.calendar_view import calendar_view_of
 from icsfeed.web.pages.errors import open_link
 from icsfeed.web.pages.feed_view import FeedView
 from icsfeed.web.pages.link_builder import NONE_FIELDS, filter_choices_of, parts_asked, unoffered
 from icsfeed.web.pages.parameters import parse_date
 from icsfeed.web.pages.render import PageRequest, Pairs, page_answer
+from icsfeed.web.pages.views.agenda import overdue, upcoming
+from icsfeed.web.pages.views.calendar_view import calendar_view_of
 from icsfeed.web.responses import READ
 from icsfeed.web.state import Site
 from icsfeed.web.subscribe.choices import PROFILE_SUFFIX, for_device, profile_address, subscriptions_of

@@ -251,7 +251,8 @@ async def test_a_reader_who_asks_otherwise_gets_a_page_of_their_own(
 ) -> None:
     path = path_of(world, "property")
     english, german = await page(world, path), await page(world, path, accept_language="de")
-    assert (words(english).count("Today"), words(german).count("Heute")) == (1, 1)
+    assert ("Today" in words(english), "Heute" in words(english)) == (True, False)
+    assert ("Today" in words(german), "Heute" in words(german)) == (False, True)
     assert (await page(world, path)).text == english.text
     assert (await page(world, f"{path}?theme=dark")).text != english.text
 

@@ -4,21 +4,24 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from icsfeed.web.pages.agenda import Agenda, agenda, first_after
 from icsfeed.web.pages.items import PageItem
-from icsfeed.web.pages.month import DAY, Week, listed, month_weeks, next_month, week, week_start
 from icsfeed.web.pages.parameters import View, is_shown
+from icsfeed.web.pages.views.agenda import Agenda, agenda, first_after
+from icsfeed.web.pages.views.month import DAY, Week, listed, month_weeks, next_month, week, week_start
 
 LANES: Mapping[View, int] = {"month": 3, "week": 10}
-MAX_LISTED = 90
-"""Entries behind all the `+n more` of a page: with these, the page of any feed stays below 100 KB."""
+MAX_LISTED, MAX_BELOW = 60, 30
+"""Entries behind all the `+n more` of a page, and below its weeks: with these, the page of any feed stays
+below 100 KB."""
 AGENDA_DAYS, AGENDA_ITEMS = 28, 60
 
 
 class CalendarView(Struct, frozen=True, kw_only=True):
-    """One page. `first` and `last` are the days that it is about; either `weeks` or `agenda` holds them.
+    """One page. `first` and `last` are the days that it is about.
 
+    A month or a week has `weeks`, and an `agenda` from `day` on for where its cells are too small for titles.
     `listed`: how many entries each list behind `+n more` has. `previous`, `next`: the days of the pages
     before and after, None at the ends of the calendar. `ahead`: the next day with an item, where this page
     has none. `skip`, `size`: of an agenda, how many items came before, and how many a page has.
@@ -56,6 +59,8 @@ def calendar_view_of(
         weeks = (week(items, first, LANES[view]),)
     else:
         entries = agenda(items, first, last, today, skip=skip, limit=AGENDA_ITEMS)
+    if weeks:
+        entries = replace(agenda(items, day, last, today, limit=MAX_BELOW), overdue=(), undated=())
     count = sum(item.is_within(first, last) for item in items)
     if not weeks:
         count = entries.total + len(entries.overdue) + len(entries.undated)

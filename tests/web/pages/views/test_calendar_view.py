@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from test_month import item
 
 from icsfeed.errors import BadParameter
-from icsfeed.web.pages.calendar_view import calendar_view_of
 from icsfeed.web.pages.parameters import EARLIEST, LATEST, VIEWS, View, parse_date
+from icsfeed.web.pages.views.calendar_view import MAX_BELOW, calendar_view_of
 
 TODAY = date(2026, 11, 25)
 
@@ -33,10 +33,10 @@ def test_a_page_has_its_days_and_leads_to_the_ones_before_and_after(
     assert calendar.has_page(TODAY)
 
 
-def test_a_month_and_a_week_are_weeks_and_the_others_are_lists() -> None:
+def test_a_month_and_a_week_are_weeks_with_a_list_and_the_others_are_lists() -> None:
     items = [item(2), item(3)]
     assert [len(calendar_view_of(items, view, TODAY, TODAY, 0).weeks) for view in VIEWS] == [6, 1, 0, 0]
-    assert [calendar_view_of(items, view, TODAY, TODAY, 0).agenda.total for view in VIEWS] == [0, 0, 2, 1]
+    assert [calendar_view_of(items, view, TODAY, TODAY, 0).agenda.total for view in VIEWS] == [2, 2, 2, 1]
     assert [calendar_view_of(items, view, TODAY, TODAY, 0).count for view in VIEWS] == [2, 2, 2, 1]
 
 
@@ -47,14 +47,29 @@ def test_an_empty_page_knows_the_next_day_with_an_item() -> None:
     assert calendar_view_of([], "month", TODAY, TODAY, 0).ahead is None
 
 
+@pytest.mark.parametrize("view", ["month", "week"])
+def test_the_list_below_weeks_begins_on_the_day_and_has_all_that_is_on_it(view: View) -> None:
+    spans, before = [item(-9, 9), item(0, 3)], item(1)
+    calendar = calendar_view_of([*spans, before, item(3)], view, TODAY, TODAY, 0)
+    days = {day: [one.title for one in group] for day, group in calendar.agenda.days}
+    assert days == {TODAY: ["-9-9", "0-3"], date(2026, 11, 26): ["3-None"]}
+    assert (calendar.agenda.overdue, calendar.agenda.undated) == ((), ())
+
+
+def test_the_list_below_weeks_is_short_and_says_that_it_goes_on() -> None:
+    calendar = calendar_view_of([item(2)] * (MAX_BELOW + 1), "month", TODAY, TODAY, 0)
+    assert [len(group) for _, group in calendar.agenda.days] == [MAX_BELOW]
+    assert calendar.agenda.later
+
+
 def test_a_day_of_a_neighbours_month_does_not_count() -> None:
     assert calendar_view_of([item(-28)], "month", TODAY, TODAY, 0).count == 0
 
 
 def test_a_month_with_much_to_list_lists_none_of_it() -> None:
     crowd = [item(day, title=str(number)) for day in range(-22, 8) for number in range(9)]
-    assert calendar_view_of(crowd, "month", TODAY, TODAY, 0).listed >= 3
-    assert calendar_view_of(crowd * 3, "month", TODAY, TODAY, 0).listed >= 3
+    assert calendar_view_of(crowd, "month", TODAY, TODAY, 0).listed >= 2
+    assert calendar_view_of(crowd * 3, "month", TODAY, TODAY, 0).listed >= 2
     assert (
         calendar_view_of(
             [item(day) for day in range(-30, 20) for _ in range(9)], "month", TODAY, TODAY, 0
