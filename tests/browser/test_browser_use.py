@@ -231,6 +231,15 @@ def test_the_button_copies_where_there_is_no_clipboard_of_the_new_kind(served: S
     assert page.evaluate("window.copied") == served.ics("few")
 
 
+def test_the_calendar_can_be_saved_as_a_file(served: Served, visit: Open) -> None:
+    page = visit(f"{served.page('few')}?lang=en").page
+    page.get_by_text("Other apps").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as a file").click()
+    assert download.value.suggested_filename == "few.ics"
+    assert Path(download.value.path()).read_bytes().startswith(b"BEGIN:VCALENDAR")
+
+
 def test_the_builder_shows_its_effect_at_once(served: Served, visit: Open) -> None:
     seen = visit(f"{served.page('few')}?lang=en")
     page = seen.page

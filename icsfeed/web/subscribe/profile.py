@@ -18,6 +18,8 @@ from icsfeed.web.subscribe.choices import CalDavLogin, caldav_login, link_of
 CONTENT_TYPE = "application/x-apple-aspen-config"
 """By which iOS and macOS know a profile."""
 
+NO_CHARACTERS = {0xFFFE: None, 0xFFFF: None}
+
 Payload: TypeAlias = Mapping[str, object]
 
 
@@ -107,9 +109,12 @@ def profile(payload: Payload, text: ProfileText, identity: str) -> bytes:
 
 
 def _clean(value: Any) -> Any:
-    """Return the value with the texts in it on one line: plistlib refuses control characters."""
+    """Return the value with the texts in it on one line, without the characters that XML 1.0 forbids.
+
+    plistlib refuses some of them, and writes the others.
+    """
     if isinstance(value, str):
-        return one_line(value)
+        return one_line(value).translate(NO_CHARACTERS)
     if isinstance(value, dict):
         return {key: _clean(item) for key, item in value.items()}
     return [_clean(item) for item in value] if isinstance(value, list) else value
