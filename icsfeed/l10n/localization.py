@@ -82,6 +82,10 @@ class Localization:
         """Format a range of days: `23 – 29 Nov 2026`."""
         return format_interval(first, last, "yMMMd", locale=self.locale)
 
+    def days(self, first: date, last: date) -> str:
+        """Format a range of days without the year: `23 – 29 Nov`."""
+        return format_interval(first, last, "MMMd", locale=self.locale)
+
     def moment(self, moment: datetime) -> str:
         """Format a moment, in the time zone of this localization: `23 Nov, 11:02`."""
         local = moment.astimezone(self._zone)

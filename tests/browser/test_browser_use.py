@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from browser.conftest import Site
 from browser.world import Served, Visit
@@ -16,7 +16,8 @@ Open = Callable[..., Visit]
 FOCUSED = """() => {
     const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
     const all = [...document.querySelectorAll("a, summary, button, input, select, textarea")];
-    return {tag: one.tagName, place: all.indexOf(one), name: (one.ariaLabel || one.textContent).trim(),
+    return {tag: one.tagName, place: all.indexOf(one),
+            name: (one.ariaLabel || (one.labels?.[0] || one).textContent).trim(),
             ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
             seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight};
 }"""
@@ -49,12 +50,12 @@ def answering(page: Page, url: str, status: int, body: str) -> None:
 # By keyboard
 
 
-@pytest.mark.parametrize("view", ["month", "week", "agenda"])
+@pytest.mark.parametrize("view", ["month", "week", "agenda", "timeline"])
 def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(
     served: Served, visit: Open, view: str
 ) -> None:
     page = visit(f"{served.embed('few')}?view={view}").page
-    reachable = page.locator("a:visible, summary:visible").count()
+    reachable = page.locator("a:visible, summary:visible, input:visible").count()
     found = walked(page, reachable + 5)
     assert len(found) == reachable > 8
     assert [focus["place"] for focus in found] == sorted(focus["place"] for focus in found)
@@ -146,7 +147,7 @@ def test_a_title_that_is_cut_begins_where_it_begins_whichever_way_it_is_written(
 
 def test_what_goes_on_from_the_month_before_is_there_on_a_phone_too(served: Served, visit: Open) -> None:
     # November 2026 begins on a Sunday: with weeks from Monday, six days of October come before it.
-    name = re.compile(r"(?s)Begun in October.*until 1 Nov")
+    name = re.compile(r"Begun in October[\s\S]*due 1 Nov")
     url = f"{served.embed('few')}?lang=en-GB&date=2026-11-01"
     page = visit(url, viewport={"width": 360, "height": 800}).page
     expect(page.locator(".below li").filter(has_text=name)).to_be_visible()
@@ -162,7 +163,7 @@ def test_on_a_phone_each_day_leads_to_a_list_of_all_that_is_on_it(
     days = page.locator("td:not(.other) > a.go")
     assert days.count() == page.locator("td:not(.other):has(li)").count() or view == "month"
     for number in range(0, days.count(), 5):
-        name = days.nth(number).get_attribute("aria-label") or ""
+        name = days.nth(number).locator(".vh").text_content() or ""
         days.nth(number).click()
         expect(days.nth(number)).to_have_attribute("aria-current", "true")
         listed = page.locator(".below section").first.locator("li").filter(visible=True)
@@ -314,6 +315,55 @@ def test_without_scripts_a_frame_works_and_refreshes_itself(served: Served, visi
     page.get_by_role("link", name="Refreshes every 15 minutes").click()
     expect(page.locator("table.week")).to_be_visible()
     assert page.locator('meta[http-equiv="refresh"]').count() == 0
+
+
+# The legend of a frame
+
+
+def toggle(page: Page, name: str) -> Locator:
+    return page.locator(".legend").get_by_role("checkbox", name=name, exact=True)
+
+
+def test_a_toggle_narrows_the_frame_at_once_and_stays_with_the_next_month(
+    served: Served, visit: Open
+) -> None:
+    seen = visit(f"{served.embed('many')}?lang=en&title=!nothing")
+    page = seen.page
+    page.evaluate("window.loaded = 'once'")
+    before = page.locator(".grid a.chip").count()
+    toggle(page, "OPS").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#shown")).to_contain_text("of 392 items")
+    expect(page.locator("#said")).to_contain_text("of 392 items")
+    expect(toggle(page, "OPS")).to_be_checked()
+    expect(toggle(page, "OPS")).to_be_focused()
+    assert page.evaluate("window.loaded") == "once"
+    assert 0 < page.locator(".grid a.chip").count() < before
+    assert page.locator(".grid small").filter(has_not_text="[OPS-").count() == 0
+    page.get_by_role("link", name="Next month").click()
+    expect(page.locator("h1")).to_have_text("December 2026")
+    expect(toggle(page, "OPS")).to_be_checked()
+    assert "title=!nothing" in page.url.replace("%21", "!")
+    page.get_by_role("link", name="Show all").click()
+    expect(toggle(page, "OPS")).not_to_be_checked()
+    expect(page.locator("h1")).to_have_text("December 2026")
+    assert seen.said == []
+
+
+def test_without_scripts_the_legend_is_a_form(served: Served, visit: Open) -> None:
+    url = f"{served.embed('many')}?lang=en&view=week"
+    page = visit(url, viewport={"width": 360, "height": 800}, java_script_enabled=False).page
+    expect(toggle(page, "Started")).not_to_be_visible()
+    page.get_by_text("Legend and filter").click()
+    toggle(page, "Started").check()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("table.week")).to_be_visible()
+    expect(toggle(page, "Started")).to_be_checked()
+    expect(page.locator("#shown")).to_contain_text("of 392 items")
+
+
+def test_a_frame_of_a_feed_that_shows_no_facts_has_no_legend(served: Served, visit: Open) -> None:
+    assert visit(f"{served.embed('busy')}?lang=en").page.locator(".legend").count() == 0
 
 
 # Frames

@@ -17,7 +17,7 @@ EMBED_CHOICES: Mapping[str, Sequence[str]] = {
 }
 """The values of each parameter of a frame, besides the one that it has without it."""
 
-HEIGHTS: Mapping[str, int] = {"min": 200, "default": 960, "max": 4_000}
+HEIGHTS: Mapping[str, int] = {"min": 200, "default": 1_040, "max": 4_000}
 """In pixels. By default a month of six weeks needs no scroll bar."""
 
 

@@ -13,9 +13,9 @@ def test_without_choices_the_code_is_that_of_the_address() -> None:
     code = embed_code_of(EMBED, "Property", ())
     assert code.address == EMBED
     assert code.preview == "/team/embed/icsf_x/property"
-    assert (code.height, code.chosen) == (960, {})
+    assert (code.height, code.chosen) == (1040, {})
     assert code.html == (
-        f'<iframe src="{EMBED}" title="Property" width="100%" height="960" loading="lazy" '
+        f'<iframe src="{EMBED}" title="Property" width="100%" height="1040" loading="lazy" '
         'referrerpolicy="no-referrer" style="border:0"></iframe>'
     )
 
