@@ -6,7 +6,7 @@
   const seconds = Number(document.querySelector("main").dataset.refresh);
   const said = document.getElementById("said");
 
-  const reachable = () => [...document.querySelectorAll("main :is(a, summary, input, .scroll)")];
+  const reachable = () => [...document.querySelectorAll("main :is(a, summary, input)")];
   const same = (one, other) =>
     one.tagName === other.tagName && one.getAttribute("href") === other.getAttribute("href") && one.value === other.value;
 
@@ -14,12 +14,10 @@
     focused: document.activeElement,
     at: reachable().indexOf(document.activeElement),
     open: new Map([...document.querySelectorAll("details")].map((one) => [one.id, one.open])),
-    left: document.querySelector(".scroll")?.scrollLeft,
   });
 
   const restore = (was) => {
     for (const one of document.querySelectorAll("details")) one.open = was.open.get(one.id) ?? one.open;
-    if (was.left) document.querySelector(".scroll")?.scrollTo(was.left, 0);
     if (was.at < 0) return;
     const all = reachable();
     const again = all.find((one) => same(one, was.focused)) || all[Math.min(was.at, all.length - 1)];

@@ -13,7 +13,7 @@ from icsfeed.web.pages.views.month import DAY, Week, listed, month_weeks, next_m
 from icsfeed.web.pages.views.timeline import Timeline, timeline
 
 LANES: Mapping[View, int] = {"month": 3, "week": 10}
-MAX_LISTED, MAX_BELOW = 60, 30
+MAX_LISTED, MAX_BELOW = 60, 24
 """Entries behind all the `+n more` of a page, and below its weeks: with these, the page of any feed stays
 below 100 KB."""
 AGENDA_DAYS, AGENDA_ITEMS = 28, 60

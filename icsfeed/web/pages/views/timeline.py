@@ -98,6 +98,8 @@ def _group(by: By, name: str, items: Sequence[PageItem], first: date, limit: int
     bars: list[TimelineBar] = []
     # What is to do gets the lanes, and of that what begins first.
     for item in sorted(items, key=lambda item: (item.done, item.order)):
+        if len(bars) == limit:
+            break
         begin, end = _offsets(item, first)
         start, days = max(begin, 0), min(end, DAYS - 1) - max(begin, 0) + 1
         room = max(days, LABEL_DAYS)
@@ -105,7 +107,7 @@ def _group(by: By, name: str, items: Sequence[PageItem], first: date, limit: int
         left = start + days - room if at_end else start
         occupied = range(left, left + room)
         lane = next((lane for lane, full in enumerate(taken) if full.isdisjoint(occupied)), None)
-        if lane is not None and len(bars) < limit:
+        if lane is not None:
             taken[lane].update(occupied)
             bars.append(TimelineBar(item, lane, left, room, days, at_end, begin < 0, end >= DAYS))
     bars.sort(key=lambda bar: bar.item.order)
