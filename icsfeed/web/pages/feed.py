@@ -1,6 +1,7 @@
 """/feeds: the page of a feed: subscribe, see the calendar, filter, embed (feed_response.py: the calendar)."""
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -209,8 +210,9 @@ def checked_values(parameters: Pairs) -> Mapping[str, Collection[str]]:
     return checked
 
 
+@lru_cache(maxsize=256)
 def qr_code(text: str) -> Markup:
-    """Return a QR code of this text as SVG without a size of its own."""
+    """Return a QR code of this text as SVG without a size of its own. Takes about 5 ms, and 5 KB of memory."""
     code = segno.make(text, error="m", micro=False)
     return Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))  # noqa: S704 - segno's own
 
