@@ -237,3 +237,17 @@ def test_a_breach_is_seen(module: str, source: str) -> None:
 )
 def test_what_is_allowed_is_not_a_breach(module: str, source: str) -> None:
     assert not list(breaches(module, source))
+
+
+def test_plane_is_only_read() -> None:
+    writing = {"post", "put", "patch", "delete"}
+    opened = []
+    for name in MODULES:
+        if not name.startswith("plane/"):
+            continue
+        for node in ast.walk(ast.parse((ROOT / name).read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                assert node.func.attr not in writing, f"{name}:{node.lineno}"
+                if node.func.attr in ("stream", "request", "send") and node.args:
+                    opened.append((name, ast.unparse(node.args[0])))
+    assert [method for _, method in opened if method.startswith("'")] == ["'GET'"]
