@@ -110,7 +110,7 @@ def issue_components(
     group, colors = snapshot.group_of(issue), {**COLORS, **dict(style.colors)}
     main = Component(
         kind="VTODO" if todo else "VEVENT",
-        uid=_uid("issue", issue.id, style),
+        uid=uid_of("issue", issue.id, style),
         summary=_summary(issue, snapshot, state, style),
         first=_first_day(issue, style),
         last=issue.due,
@@ -131,7 +131,7 @@ def issue_components(
     suffix = words(style.language).say("start suffix")
     begin = replace(
         main,
-        uid=_uid("issue", f"{issue.id}-start", style),
+        uid=uid_of("issue", f"{issue.id}-start", style),
         summary=main.summary if style.details == "busy" else f"{main.summary} {suffix}",
         first=issue.start,
         last=issue.start,
@@ -158,7 +158,7 @@ def period_component(period: Period, snapshot: Snapshot | None, style: Style) ->
         lines.append(url)
     return Component(
         kind="VEVENT",
-        uid=_uid(period.kind, period.id, style),
+        uid=uid_of(period.kind, period.id, style),
         summary=_period_title(period, style) if shown else local.say("busy"),
         first=period.start,
         last=period.end,
@@ -168,6 +168,14 @@ def period_component(period: Period, snapshot: Snapshot | None, style: Style) ->
         description="\n".join(lines),
         url=url if shown else None,
     )
+
+
+def keyed_title(summary: str, snapshot: Snapshot, issue: Issue) -> str:
+    """Return a SUMMARY with the issue's key instead of its number, where it has no key."""
+    key, number = issue_key(issue, snapshot), f"[{issue.sequence_id}]"
+    if key in summary:
+        return summary
+    return summary.replace(number, f"[{key}]", 1) if number in summary else f"{key} {summary}"
 
 
 def issue_url(issue: Issue, web: str) -> str:
@@ -219,7 +227,7 @@ def _status(group: StateGroup, style: Style) -> Status:
     return "CANCELLED" if cancelled else "CONFIRMED"
 
 
-def _uid(kind: str, id_: str, style: Style) -> str:
+def uid_of(kind: str, id_: str, style: Style) -> str:
     """Return the UID of a component. In a busy feed it is keyed: it must not say which item that is."""
     if style.busy_key is UNSET:
         return f"plane-{kind}-{id_}@{DOMAIN}"

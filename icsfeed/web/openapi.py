@@ -23,10 +23,11 @@ from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
 from icsfeed.feeds.query import DAYS_LIMIT, FIELDS
 from icsfeed.l10n.languages import LANGUAGES
 from icsfeed.web.pages.parameters import EMBED_PARAMETERS, FRAME_VIEWS, THEMES, VIEWS, WEEK_STARTS
+from icsfeed.web.responses import MEDIA_TYPES
 from icsfeed.web.subscribe.profile import CONTENT_TYPE as PROFILE
 
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
-CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
+HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
 
 
 Answers = Mapping[int, tuple[str, ...]]
@@ -42,8 +43,8 @@ _MISSING = ("Nothing is found by this link: it is wrong, or its feed is gone.", 
 _REVOKED = ("The link was revoked (pages only; the calendar then holds a notice).", HTML)
 FEED: Answers = {
     200: (
-        "The calendar, without `.ics` its page, with `.mobileconfig` its profile.",
-        CALENDAR,
+        "The calendar (`.ics`), its news (`.atom`, `.json`), its profile (`.mobileconfig`), or its page.",
+        *MEDIA_TYPES.values(),
         HTML,
         PROFILE,
     ),

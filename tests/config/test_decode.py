@@ -280,6 +280,8 @@ def test_feed_names_that_links_can_contain_are_accepted(name: str) -> None:
         "x" * 65,
         "a.ics",
         "A.ICS",
+        "a.atom",
+        "a.json",
         "a.mobileconfig",
         "icsf_abc",
         "a\n",

@@ -59,13 +59,15 @@ MAX_UPCOMING = 6
 
 
 class FeedAddresses(Struct, frozen=True):
-    """The addresses of a feed, narrowed, for apps, people and frames.
+    """The addresses of a feed, narrowed, for apps, people, feed readers and frames.
 
     `too_long`: some apps would cut the address.
     """
 
     ics: str
     page: str
+    atom: str
+    json: str
     embed: str
     too_long: bool
 
@@ -94,6 +96,7 @@ async def feed_page(
 ) -> Response[str] | Response[bytes]:
     """The calendar that a link is for. Parameters narrow it; unknown ones are ignored.
 
+    With `.atom` or `.json` instead of `.ics` it is the news of the calendar: what became due or changed.
     The same address without `.ics` is the page for people, and with `.mobileconfig` the profile by which an
     iPhone or iPad subscribes; with `account=caldav` the profile of the CalDAV account. Without a token, only
     calendars that are public by the configuration are found.
@@ -220,4 +223,5 @@ def qr_code(text: str) -> Markup:
 def addresses_of(urls: Mapping[str, str], narrowing: str) -> FeedAddresses:
     """Return these addresses of a feed, narrowed."""
     ics, page, embed = (with_query(urls[what], narrowing) for what in ("ics", "page", "embed"))
-    return FeedAddresses(ics, page, embed, too_long=len(ics) > URL_LIMIT)
+    atom, json = (with_query(f"{urls['page']}.{extension}", narrowing) for extension in ("atom", "json"))
+    return FeedAddresses(ics, page, atom, json, embed, too_long=len(ics) > URL_LIMIT)

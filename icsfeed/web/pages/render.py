@@ -24,7 +24,7 @@ from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
 from icsfeed.web.pages.parameters import MAX_VALUE_LENGTH, PAGE_PARAMETERS, WEEK_STARTS, Theme
-from icsfeed.web.responses import listed
+from icsfeed.web.responses import listed, server_address
 from icsfeed.web.subscribe.choices import Device, device_of
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -142,15 +142,11 @@ def page_request(request: Request[Any, Any, Any], config: Config, language: str 
     accept = listed(request.headers, "accept-language") or ""
     tag = choose_language(values.get("lang"), accept, language or config.language)
     theme = values.get("theme", "auto")
-    try:
-        base = config.public_url or str(request.base_url).rstrip("/")
-    except ValueError:
-        base = ""  # The Host header is not valid.
     return PageRequest(
         parameters=parameters,
         l10n=Localization(tag, ZoneInfo(config.timezone), WEEK_STARTS.get(values.get("week", "").lower())),
         theme=cast(Theme, theme) if theme in ("light", "dark") else "auto",
-        base=base,
+        base=server_address(request, config),
         root=urlsplit(config.public_url or "").path,
         device=device_of(request.headers),
     )
