@@ -51,7 +51,7 @@ PURE = (
     *("web/pages/views/calendar_view.py", "web/pages/views/legend.py"),
     "web/pages/views/timeline.py",
     *("web/pages/link_builder.py", "web/pages/parameters.py", "web/subscribe/choices.py"),
-    "web/subscribe/profile.py",
+    *("web/subscribe/profile.py", "web/pages/embed_code.py"),
     *("web/dav/outcomes.py", "web/dav/resources.py", "web/dav/sync_log.py", "web/dav/filters.py"),
     *("web/dav/requests.py", "web/dav/properties.py", "web/dav/answer.py"),
 )

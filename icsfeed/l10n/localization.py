@@ -21,9 +21,12 @@ from icsfeed.l10n.words import words
 
 
 class Localization:
-    """The words and formats of a language and region (`de`, `en-GB`), and the time zone of moments."""
+    """The words and formats of a language and region (`de`, `en-GB`), and the time zone of moments.
 
-    def __init__(self, tag: str, zone: ZoneInfo) -> None:
+    `first_weekday`: where the reader's weeks do not begin as the region's do.
+    """
+
+    def __init__(self, tag: str, zone: ZoneInfo, first_weekday: int | None = None) -> None:
         self.language = language_of(tag)
         self._words = words(self.language)
         self._zone = zone
@@ -31,11 +34,8 @@ class Localization:
             self.locale, self.tag = Locale.parse(tag, sep="-"), tag
         except (UnknownLocaleError, ValueError):  # A region that Babel does not know, such as en-QQ.
             self.locale, self.tag = Locale.parse(self.language), self.language
-
-    @property
-    def first_weekday(self) -> int:
-        """The day on which weeks begin in the region: 0 is Monday, 6 is Sunday."""
-        return self.locale.first_week_day
+        self.first_weekday = self.locale.first_week_day if first_weekday is None else first_weekday
+        """The day on which weeks begin: 0 is Monday, 6 is Sunday."""
 
     @property
     def zone(self) -> str:
@@ -94,6 +94,10 @@ class Localization:
     def hour(self, hour: int) -> str:
         """Format a full hour: `9:00 AM`."""
         return format_time(time(hour), "short", locale=self.locale)
+
+    def weekday(self, number: int) -> str:
+        """Return the name of a day of the week: 0 is Monday."""
+        return str(get_day_names("wide", "stand-alone", self.locale)[number])
 
     def weekdays(self) -> Sequence[tuple[str, str]]:
         """Return the short and full names of the seven days, from the region's first day of the week."""

@@ -22,7 +22,7 @@ from icsfeed import __version__
 from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
 from icsfeed.feeds.query import DAYS_LIMIT, FIELDS
 from icsfeed.l10n.languages import LANGUAGES
-from icsfeed.web.pages.parameters import THEMES, VIEWS
+from icsfeed.web.pages.parameters import EMBED_PARAMETERS, FRAME_VIEWS, THEMES, VIEWS, WEEK_STARTS
 from icsfeed.web.responses import MEDIA_TYPES
 from icsfeed.web.subscribe.profile import CONTENT_TYPE as PROFILE
 
@@ -130,6 +130,12 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "skip": ("Skip this many entries of an agenda.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
     "lang": (f"The language of a page: {', '.join(LANGUAGES)}, with a region or without.", _STRING),
     "theme": ("The colours of a page.", _one_of(THEMES)),
+    "week": ("The day on which weeks start; by default that of the region.", _one_of(WEEK_STARTS)),
+    "embed_view": ("The view of the frame that the page has the code of.", _one_of(FRAME_VIEWS)),
+    "embed_lang": ("Its language.", _one_of(LANGUAGES)),
+    "embed_theme": ("Its colors.", _one_of(THEMES)),
+    "embed_week": ("The day on which its weeks start.", _one_of(WEEK_STARTS)),
+    "embed_height": ("Its height in pixels.", Schema(type=OpenAPIType.INTEGER, minimum=1)),
     "refresh": ("`off`: the page does not refresh itself.", _one_of(("off",))),
     "account": ("`caldav`: the profile sets up the account instead of a subscription.", _one_of(("caldav",))),
     "feed": ("The name of one of the person's calendars.", _STRING),
@@ -137,7 +143,8 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "sync": ("The result of a sync, for the page.", _one_of(("started", "running", "limited"))),
 }
 PAGE = ("lang", "theme")
-CALENDAR_PAGE = (*FIELDS, "view", "date", "skip", *PAGE, "refresh")
+CALENDAR_PAGE = (*FIELDS, "view", "date", "skip", *PAGE, "week", "refresh")
+FEED_PAGE = (*CALENDAR_PAGE, *EMBED_PARAMETERS)
 CONDITIONS = {
     "If-None-Match": "The ETag of the copy that the client has.",
     "If-Modified-Since": "Its Last-Modified.",

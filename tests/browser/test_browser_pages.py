@@ -233,3 +233,13 @@ def test_a_page_prints_without_its_controls_and_with_all_that_is_behind_more(
     assert not page.locator("nav.moves").is_visible()
     assert page.locator(".over details li").first.is_visible()
     assert page.locator("h1").is_visible()
+
+
+def test_the_page_of_a_feed_prints_its_calendar_and_no_forms(served: Served, visit: Open) -> None:
+    page = visit(served.page("many"), color_scheme="dark").page
+    page.emulate_media(media="print")
+    assert page.locator("h1, #next, #calendar .grid").filter(visible=True).count() == 3
+    assert page.locator("#calendar .grid").evaluate("one => one.clientWidth / innerWidth") > 0.9
+    for hidden in ("button", "input", "select", "textarea", "iframe", ".qr", ".moves", ".foot"):
+        assert page.locator(hidden).filter(visible=True).count() == 0, hidden
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

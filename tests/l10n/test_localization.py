@@ -73,6 +73,25 @@ def test_weeks_begin_on_the_day_of_the_region() -> None:
     assert american.weekdays()[0] == ("Sun", "Sunday")
     assert german.weekdays()[6] == ("So", "Sonntag")
     assert Localization("pt-PT", BERLIN).weekdays()[0] == ("dom", "domingo")
+    assert [german.weekday(day) for day in (0, 6)] == ["Montag", "Sonntag"]
+
+
+def test_weeks_begin_on_another_day_for_a_reader_who_says_so() -> None:
+    german = Localization("de", BERLIN, first_weekday=5)
+    assert german.first_weekday == 5
+    assert [short for short, _ in german.weekdays()] == ["Sa", "So", "Mo", "Di", "Mi", "Do", "Fr"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "zone", "name"),
+    [
+        ("en", "Europe/Berlin", "Berlin time"),
+        ("de", "Asia/Kolkata", "Ortszeit Kalkutta"),
+        ("en", "UTC", "UTC time"),
+    ],
+)
+def test_a_time_zone_is_named_by_a_city(tag: str, zone: str, name: str) -> None:
+    assert Localization(tag, ZoneInfo(zone)).zone == name
 
 
 def test_counts_have_their_plural_and_numbers_their_separators() -> None:
