@@ -636,10 +636,10 @@ async def test_the_code_for_a_page_is_as_it_is_chosen(world: World) -> None:
     for value in chosen.values():
         assert f'<option value="{value}" selected>' in text
     frame = (await page(world, embed)).text
-    assert '<html lang="de" data-theme="dark">' in frame
+    assert '<html lang="de" dir="ltr" data-theme="dark">' in frame
     assert re.findall('<abbr title="(.*?)">', frame)[0] == "Sonntag"
     # The page itself stays as its reader has it, and its other links keep the choices.
-    assert '<html lang="en">' in text
+    assert '<html lang="en" dir="ltr">' in text
     ways = [unescape(href) for href in re.findall(r'href="(\?[^"]*)"', answer.text)]
     assert len(ways) >= 5
     asked = set(query.split("&"))
