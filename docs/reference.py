@@ -189,7 +189,8 @@ MEANINGS: Mapping[str, str] = {
     "public_url": "The address at which people and calendar apps reach the server; it may contain a path. "
     "90 characters at most.",
     "timezone": "Decides what *today* means: for windows, overdue issues and pages.",
-    "language": "The language of icsfeed's own words in descriptions and pages.",
+    "language": "The language of icsfeed's own words in calendars, and on pages where the "
+    "browser names none that icsfeed has.",
     "colors": "The colour of events by priority, for all feeds; `null`: none. Default: `urgent: red`, "
     "`high: orange`, `medium: yellow`, `low: green`.",
     "embed.frame_ancestors": "The pages that may show a feed in a frame. Default: none.",
@@ -200,6 +201,9 @@ MEANINGS: Mapping[str, str] = {
     "auth_proxy.secret": "A secret that the proxy sends in `X-Icsfeed-Proxy-Secret`; it keeps out other "
     "programs at those addresses. 32 characters or more.",
     "auth_proxy.secret_file": "A file that holds the proxy's secret.",
+    "profile_signing": "Signs the profiles for iPhone, iPad and Mac. Needs the extra `icsfeed[signing]`.",
+    "profile_signing.certificate_file": "A PEM file: the certificate, followed by those up to its root.",
+    "profile_signing.key_file": "A PEM file: its private key, RSA or elliptic curve, without a passphrase.",
     "cors": "The pages whose scripts may read feeds (FullCalendar, for example), or a single `*`. Default: "
     "none.",
     "cache.workspaces": "Accepted, and not used by this version.",

@@ -36,6 +36,7 @@ from icsfeed.config.values import Alarm as Alarm
 from icsfeed.config.values import Duration as Duration
 from icsfeed.config.values import Secret as Secret
 from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
+from icsfeed.l10n.languages import Language
 from icsfeed.model import Priority
 
 NO_FEEDS = "has no feeds that are active: name some under `feeds:`, or turn on `auto:`"
@@ -46,7 +47,6 @@ DoneMode: TypeAlias = Literal["cancelled", "keep", "check", "drop"]
 Details: TypeAlias = Literal["full", "brief", "title", "busy"]
 Included: TypeAlias = Literal["issues", "cycles", "modules", "milestones", "releases", "initiatives"]
 Category: TypeAlias = Literal["labels", "project", "state", "priority", "type"]
-Language: TypeAlias = Literal["en", "de"]
 
 SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
 
@@ -239,6 +239,13 @@ class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networ
     secret_file: str | None = None
 
 
+class ProfileSigning(Struct, frozen=True, forbid_unknown_fields=True):
+    """Files (PEM) by which profiles for Apple's devices are signed: a certificate with its chain, its key."""
+
+    certificate_file: str
+    key_file: str
+
+
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """TTLs of what was read from Plane; `deadline`: when a waiting reader is served a stale copy. In seconds.
 
@@ -285,6 +292,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     colors: Mapping[Priority, Color | None] = {}
     embed: Embed = Embed()
     auth_proxy: AuthProxy | None = None
+    profile_signing: ProfileSigning | None = None
     cors: tuple[Origin, ...] = ()
     cache: Cache = Cache()
     sync_interval: Ttl = Duration(300)

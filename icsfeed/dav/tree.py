@@ -27,10 +27,13 @@ def element(
     return made
 
 
-def xml_bytes(root: Element) -> bytes:
-    """Return a document in UTF-8. Characters that XML 1.0 forbids are left out."""
+def xml_bytes(root: Element, namespaces: str = _NAMESPACES) -> bytes:
+    """Return a document in UTF-8. Characters that XML 1.0 forbids are left out.
+
+    `namespaces`: what the root declares; those of DAV by default.
+    """
     pieces = ['<?xml version="1.0" encoding="utf-8"?>\n']
-    _write(root, _NAMESPACES, pieces.append)
+    _write(root, namespaces, pieces.append)
     return "".join(pieces).encode()
 
 

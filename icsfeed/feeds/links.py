@@ -25,6 +25,8 @@ Tokens = tuple[tuple[str, str], ...]
 
 PREFIX = "icsf_"
 TOKEN_LETTERS = 26
+EXTENSIONS = ("ics", "atom", "json")
+"""Of a feed: its calendar, and its news in two formats."""
 
 
 def derive(secret: str, kind: Kind, feed: str, subscriber: str = "", revision: int = 1) -> str:
@@ -39,6 +41,15 @@ def installation(secret: str) -> str:
     """Return a public id of this installation: 60 bits of an HMAC, unrelated to any link."""
     letters = b32encode(hmac.digest(secret.encode(), b"installation", sha256)).decode().lower()
     return letters[:12]
+
+
+def split_file(file: str) -> tuple[str, str]:
+    """Return the name of a feed and the extension of a file in its links: `("property", "ics")`.
+
+    The extension is empty for the page.
+    """
+    name, dot, extension = file.rpartition(".")
+    return (name, extension) if dot and extension in EXTENSIONS else (file, "")
 
 
 def is_token(text: str) -> bool:

@@ -11,8 +11,9 @@ from urllib.parse import quote
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from icsfeed.config.schema import Category, ComponentKind, DateMode, Details, DoneMode, Language
+from icsfeed.config.schema import Category, ComponentKind, DateMode, Details, DoneMode
 from icsfeed.ics.component import Component, Status, is_writable
+from icsfeed.l10n.languages import Language
 from icsfeed.l10n.words import words
 from icsfeed.model import (
     DONE_GROUPS,
@@ -109,7 +110,7 @@ def issue_components(
     group, colors = snapshot.group_of(issue), {**COLORS, **dict(style.colors)}
     main = Component(
         kind="VTODO" if todo else "VEVENT",
-        uid=_uid("issue", issue.id, style),
+        uid=uid_of("issue", issue.id, style),
         summary=_summary(issue, snapshot, state, style),
         first=_first_day(issue, style),
         last=issue.due,
@@ -127,10 +128,10 @@ def issue_components(
     )
     if style.dates != "start-and-due" or style.component == "vtodo" or not _starts_before(issue):
         return (main,)
-    suffix = words(style.language)["start suffix"]
+    suffix = words(style.language).say("start suffix")
     begin = replace(
         main,
-        uid=_uid("issue", f"{issue.id}-start", style),
+        uid=uid_of("issue", f"{issue.id}-start", style),
         summary=main.summary if style.details == "busy" else f"{main.summary} {suffix}",
         first=issue.start,
         last=issue.start,
@@ -148,17 +149,15 @@ def period_component(period: Period, snapshot: Snapshot | None, style: Style) ->
     lines = []
     if style.details in ("brief", "full"):
         if snapshot is not None:
-            lines.append(f"{local['project']}: {one_line(snapshot.project.name)}")
-            progress = snapshot.progress(period)
+            facts, progress = {"project": one_line(snapshot.project.name)}, snapshot.progress(period)
             if progress is not None:
-                done = local["done of"].format(done=progress[0], total=progress[1])
-                lines.append(f"{local['progress']}: {done}")
-            lines.append("")
+                facts["progress"] = local.say("done of", done=progress[0], total=progress[1])
+            lines += [*local.facts(facts), ""]
         lines.append(url)
     return Component(
         kind="VEVENT",
-        uid=_uid(period.kind, period.id, style),
-        summary=_period_title(period, style) if shown else local["busy"],
+        uid=uid_of(period.kind, period.id, style),
+        summary=_period_title(period, style) if shown else local.say("busy"),
         first=period.start,
         last=period.end,
         status=RELEASE_STATUS.get(period.status, "CONFIRMED") if shown else "CONFIRMED",
@@ -167,6 +166,14 @@ def period_component(period: Period, snapshot: Snapshot | None, style: Style) ->
         description="\n".join(lines),
         url=url if shown else None,
     )
+
+
+def keyed_title(summary: str, snapshot: Snapshot, issue: Issue) -> str:
+    """Return a SUMMARY with the issue's key instead of its number, where it has no key."""
+    key, number = issue_key(issue, snapshot), f"[{issue.sequence_id}]"
+    if key in summary:
+        return summary
+    return summary.replace(number, f"[{key}]", 1) if number in summary else f"{key} {summary}"
 
 
 def issue_url(issue: Issue, web: str) -> str:
@@ -218,7 +225,7 @@ def _status(group: StateGroup, style: Style) -> Status:
     return "CANCELLED" if cancelled else "CONFIRMED"
 
 
-def _uid(kind: str, id_: str, style: Style) -> str:
+def uid_of(kind: str, id_: str, style: Style) -> str:
     """Return the UID of a component. In a busy feed it is keyed: it must not say which item that is."""
     if style.busy_key is UNSET:
         return f"plane-{kind}-{id_}@{DOMAIN}"
@@ -249,19 +256,19 @@ def _created(item: Issue | Period, style: Style) -> datetime:
 
 def _title(name: str, style: Style) -> str:
     name = one_line(name)
-    return words(style.language)["no title"] if is_blank(name) else name
+    return words(style.language).say("no title") if is_blank(name) else name
 
 
 def _summary(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> str:
     if style.details == "busy":
-        return words(style.language)["busy"]
+        return words(style.language).say("busy")
     fields = {
         "name": _title(issue.name, style),
         "sequence_id": issue.sequence_id,
         "key": issue_key(issue, snapshot),
         "project": snapshot.project.name,
         "state": state.name if state else "",
-        "priority": words(style.language)[issue.priority],
+        "priority": words(style.language).say(issue.priority),
         "type": kind.name if (kind := snapshot.type_of(issue)) else "",
     }
     summary = _title(fill(style.summary, fields), style)
@@ -295,7 +302,7 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
         return ""
     local = words(style.language)
     head = [issue_key(issue, snapshot), state.name if state else ""]
-    head.append(local[issue.priority] if issue.priority != "none" else "")
+    head.append(local.say(issue.priority) if issue.priority != "none" else "")
     lines = [one_line(" · ".join(part for part in head if part))]
     if style.details == "full":
         # Plane promises no order of assignees and links: sorted, so that equal data gives equal bytes.
@@ -307,8 +314,8 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
             "module": _period_names(issue, snapshot, "module"),
         }
         if issue.start and issue.start != issue.due:
-            facts["start"] = [local["date"].format(day=issue.start)]
-        lines += [f"{local[word]}: {one_line(', '.join(names))}" for word, names in facts.items() if names]
+            facts["start"] = [local.say("date", day=issue.start)]
+        lines += local.facts({key: one_line(", ".join(names)) for key, names in facts.items() if names})
         text = with_names(inflate(issue.text), lambda person: _person_name(snapshot, person))
         text = clip(text, MAX_TEXT_LENGTH)
         lines += ["", multi_line(text)] if text else []

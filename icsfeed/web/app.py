@@ -10,6 +10,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from icsfeed.errors import BadParameter, FeedError
+from icsfeed.feeds.news.publisher import NewsFeeds
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.access_log import AccessLog
@@ -69,7 +70,10 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     }
     exposed = ["ETag", "Last-Modified"]
     cors = CORSConfig(allow_origins=list(config.cors), allow_methods=["GET"], expose_headers=exposed)
-    endpoints = {"endpoint": FeedEndpoint(service, server, vary), "dav": DavEndpoint(service, server)}
+    endpoints = {
+        "endpoint": FeedEndpoint(service, NewsFeeds(service), server, vary),
+        "dav": DavEndpoint(service, server),
+    }
     app = Litestar(
         ROUTES,
         dependencies={name: _constant(value) for name, value in dependencies.items()},

@@ -21,11 +21,13 @@ from litestar.openapi.spec import (
 from icsfeed import __version__
 from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
 from icsfeed.feeds.query import DAYS_LIMIT, FIELDS
-from icsfeed.l10n.words import LANGUAGES
-from icsfeed.web.pages.parameters import THEMES, VIEWS
+from icsfeed.l10n.languages import LANGUAGES
+from icsfeed.web.pages.parameters import EMBED_PARAMETERS, FRAME_VIEWS, THEMES, VIEWS, WEEK_STARTS
+from icsfeed.web.responses import MEDIA_TYPES
+from icsfeed.web.subscribe.profile import CONTENT_TYPE as PROFILE
 
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
-CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
+HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
 
 
 Answers = Mapping[int, tuple[str, ...]]
@@ -40,7 +42,12 @@ _LIMITED = ("Too many wrong links came from this address; see Retry-After.", TEX
 _MISSING = ("Nothing is found by this link: it is wrong, or its feed is gone.", TEXT, HTML)
 _REVOKED = ("The link was revoked (pages only; the calendar then holds a notice).", HTML)
 FEED: Answers = {
-    200: ("The calendar, or without `.ics` its page.", CALENDAR, HTML),
+    200: (
+        "The calendar (`.ics`), its news (`.atom`, `.json`), its profile (`.mobileconfig`), or its page.",
+        *MEDIA_TYPES.values(),
+        HTML,
+        PROFILE,
+    ),
     304: ("The copy named by If-None-Match or If-Modified-Since is still current.",),
     404: _MISSING,
     406: ("Accept-Encoding excludes both gzip and no encoding.", TEXT),
@@ -123,13 +130,21 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "skip": ("Skip this many entries of an agenda.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
     "lang": (f"The language of a page: {', '.join(LANGUAGES)}, with a region or without.", _STRING),
     "theme": ("The colours of a page.", _one_of(THEMES)),
+    "week": ("The day on which weeks start; by default that of the region.", _one_of(WEEK_STARTS)),
+    "embed_view": ("The view of the frame that the page has the code of.", _one_of(FRAME_VIEWS)),
+    "embed_lang": ("Its language.", _one_of(LANGUAGES)),
+    "embed_theme": ("Its colors.", _one_of(THEMES)),
+    "embed_week": ("The day on which its weeks start.", _one_of(WEEK_STARTS)),
+    "embed_height": ("Its height in pixels.", Schema(type=OpenAPIType.INTEGER, minimum=1)),
     "refresh": ("`off`: the page does not refresh itself.", _one_of(("off",))),
+    "account": ("`caldav`: the profile sets up the account instead of a subscription.", _one_of(("caldav",))),
     "feed": ("The name of one of the person's calendars.", _STRING),
     "links": ("`1`: with the links, which let anyone read the feeds.", _one_of(("1",))),
     "sync": ("The result of a sync, for the page.", _one_of(("started", "running", "limited"))),
 }
 PAGE = ("lang", "theme")
-CALENDAR_PAGE = (*FIELDS, "view", "date", "skip", *PAGE, "refresh")
+CALENDAR_PAGE = (*FIELDS, "view", "date", "skip", *PAGE, "week", "refresh")
+FEED_PAGE = (*CALENDAR_PAGE, *EMBED_PARAMETERS)
 CONDITIONS = {
     "If-None-Match": "The ETag of the copy that the client has.",
     "If-Modified-Since": "Its Last-Modified.",

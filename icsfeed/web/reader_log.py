@@ -28,6 +28,14 @@ FAMILIES: Sequence[tuple[str, str]] = (
     ("KOrganizer", r"korganizer|akonadi|kio/"),
     ("vdirsyncer", r"vdirsyncer|pimsync"),
     ("FullCalendar", r"fullcalendar"),
+    ("Slack", r"slackbot"),
+    ("Mattermost", r"mattermost"),
+    ("Matrix", r"hookshot|maubot"),
+    (
+        "a feed reader",
+        r"feedparser|feedly|freshrss|inoreader|liferea|miniflux|netnewswire|newsblur|newsboat|tiny tiny rss"
+        r"|\brss\b",
+    ),
     ("icsfeed", r"^icsfeed/"),
     ("a crawler", r"bot\b|crawler|spider"),
     ("a script", r"^(?:curl|wget|python|httpx|go-http|okhttp|java|node|libwww|aiohttp)"),

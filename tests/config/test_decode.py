@@ -188,7 +188,7 @@ TYPES: list[tuple[object, str, str]] = [
         "a length of time such as 90d, 12h 30m or 15s, or false",
     ),
     (feed(done=False), "feeds.f.done", "must be one of cancelled, keep, check, drop; YAML reads this as"),
-    (feed(language="fr"), "feeds.f.language", "must be one of en, de"),
+    (feed(language="sv"), "feeds.f.language", "must be one of en, de, es, fr, it, nl, pl, pt"),
     (feed(color="#ff0000"), "feeds.f.color", "must be a CSS3 colour name such as tomato"),
     (feed(colors={"urgent": "reddish"}), "feeds.f.colors.urgent", "must be a CSS3 colour name"),
     (feed(color="tomatto"), "feeds.f.color", "did you mean tomato?"),
@@ -269,7 +269,24 @@ def test_feed_names_that_links_can_contain_are_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".a", "-a", "a b", "a/b", "ä", "x" * 65, "a.ics", "A.ICS", "icsf_abc", "a\n", "a@b"]
+    "name",
+    [
+        "",
+        ".a",
+        "-a",
+        "a b",
+        "a/b",
+        "ä",
+        "x" * 65,
+        "a.ics",
+        "A.ICS",
+        "a.atom",
+        "a.json",
+        "a.mobileconfig",
+        "icsf_abc",
+        "a\n",
+        "a@b",
+    ],
 )
 def test_feed_names_that_links_cannot_contain_are_refused(name: str) -> None:
     (problem,) = problems(whole(feeds={name: {"everything": True}}))

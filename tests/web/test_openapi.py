@@ -68,7 +68,13 @@ def _paths(world: World) -> list[str]:
     pages = [world.service.links.page_path("property"), world.service.links.embed_path("property")]
     feeds = [
         f"/feeds/{token}/property.ics",
+        f"/feeds/{token}/property.atom",
+        f"/feeds/{token}/property.json",
+        f"/feeds/{token}/property.mobileconfig",
+        "/feeds/everything.mobileconfig",
         "/feeds/everything.ics",
+        "/feeds/everything.atom",
+        "/feeds/everything.json",
         "/feeds/everything",
         "/embed/everything",
     ]

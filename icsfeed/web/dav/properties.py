@@ -152,10 +152,13 @@ def content_type(calendar: DavCalendar) -> str:
 
 def _shared(account: Account, *reports: Element) -> dict[str, Callable[[], Element | None]]:
     """Return the properties that everything in an account has: whose it is, and that it can only be read."""
-    own = element(HREF, text=account.home)
+
+    def own(name: str) -> Element:
+        return element(name, element(HREF, text=account.home))
+
     return {
-        PRINCIPAL: lambda: element(PRINCIPAL, own),
-        f"{DAV}owner": lambda: element(f"{DAV}owner", own),
+        PRINCIPAL: lambda: own(PRINCIPAL),
+        f"{DAV}owner": lambda: own(f"{DAV}owner"),
         f"{DAV}current-user-privilege-set": lambda: element(f"{DAV}current-user-privilege-set", *_RIGHTS),
         f"{DAV}principal-collection-set": lambda: element(
             f"{DAV}principal-collection-set", element(HREF, text=account.root)

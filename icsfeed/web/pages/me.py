@@ -21,7 +21,7 @@ from icsfeed.feeds.service import FeedService
 from icsfeed.model import Project, View
 from icsfeed.single_flight import run_in_thread
 from icsfeed.web.client_address import signed_in
-from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
+from icsfeed.web.openapi import FEED_PAGE, ME, described
 from icsfeed.web.pages.errors import message_page
 from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, narrowed_feed_of
 from icsfeed.web.pages.render import PageRequest, page_request
@@ -84,7 +84,7 @@ class Memberships:
 @route(
     "/me",
     http_method=READ,
-    operation_class=described(ME, ("feed", *CALENDAR_PAGE)),
+    operation_class=described(ME, ("feed", *FEED_PAGE)),
     summary="The calendars of the person who is signed in",
 )
 async def me(
@@ -107,7 +107,7 @@ async def me(
         len(seen.whole.items),
         lambda: feed_page_html(site, ask, seen, chosen.subscriber, person=email, mine=calendars),
     )
-    response = feed_page_answer(html, seen)
+    response = feed_page_answer(site, html, seen)
     response.headers.update(NEVER_STORED)
     return response
 
