@@ -41,13 +41,14 @@ def is_private(scheme: str, client: str) -> bool:
 async def account_of(service: FeedService, given: Credentials, prefix: str) -> Account | None:
     """Return the account that these credentials open; None: they open none. Raises NoCopy as `access`.
 
-    With `+tasks` after the name, each feed of events has a task list, too.
+    With `+tasks` after the name, each feed of events has a task list, too. That is tried first: a link of an
+    automatic feed opens it by any name.
     """
-    feeds = await _feeds_of(service, given.user, given.token)
-    if feeds:
-        return Account(given.user, feeds, prefix)
-    feeds = await _feeds_of(service, given.user.removesuffix(TASKS), given.token)
-    return Account(given.user, feeds, prefix, given.user.endswith(TASKS)) if feeds else None
+    for user in dict.fromkeys((given.user.removesuffix(TASKS), given.user)):
+        feeds = await _feeds_of(service, user, given.token)
+        if feeds:
+            return Account(given.user, feeds, prefix, user != given.user)
+    return None
 
 
 async def _feeds_of(service: FeedService, user: str, token: str) -> dict[str, str]:
