@@ -47,7 +47,7 @@ PURE = (
     *("doctor/verdict.py", "doctor/body.py", "doctor/clients.py", "doctor/observations.py"),
     *("doctor/content_rules.py", "doctor/http_rules.py", "web/proxies.py"),
     *("web/pages/items.py", "web/pages/agenda.py", "web/pages/month.py", "web/pages/calendar_view.py"),
-    *("web/pages/link_builder.py", "web/pages/parameters.py"),
+    *("web/pages/link_builder.py", "web/pages/parameters.py", "web/status/table.py"),
     *("web/dav/outcomes.py", "web/dav/resources.py", "web/dav/sync_log.py", "web/dav/filters.py"),
     *("web/dav/requests.py", "web/dav/properties.py", "web/dav/answer.py"),
 )

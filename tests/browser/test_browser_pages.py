@@ -26,6 +26,8 @@ PAGES = {
     "day": "{embed:many}?view=day",
     "me": "/me",
     "status": "/status?links=1",
+    "status of a feed": "/status?feed=property&links=1",
+    "status sorted": "/status?sort=-items&only=problems&q=x",
     "docs": "/docs",
 }
 REFUSED = {"missing": "/feeds/x/y", "bad": "{embed:many}?view=year"}
