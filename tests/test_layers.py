@@ -34,7 +34,7 @@ NARROW = {"doctor": ("icsfeed", "ics"), "demo": ("icsfeed", "config")}
 
 PURE = (
     *("errors.py", "model.py", "text.py", "html_text.py", "hosts.py", "http_headers.py"),
-    *("l10n/words/__init__.py", "l10n/words/en.py", "l10n/words/de.py"),
+    *("l10n/languages.py", "l10n/words.py"),
     *("config/schema.py", "config/rules.py", "config/values.py", "config/addresses.py", "config/checks.py"),
     *("config/decode.py", "config/scope.py"),
     *("ics/component.py", "ics/write.py", "ics/read.py", "dav/names.py", "dav/tree.py"),
@@ -142,7 +142,10 @@ def _is_impure(name: str) -> bool:
     if top == "icsfeed":
         path = name.removeprefix("icsfeed.").replace(".", "/")
         return any(own in MODULES and own not in PURE for own in (f"{path}.py", f"{path}/__init__.py"))
-    foreign = top not in ("idna", "msgspec", "wcwidth", "webcolors") and top not in sys.stdlib_module_names
+    # What a package reads of its own, such as Babel its locales and we our catalogues, counts as its code.
+    foreign = (
+        top not in ("babel", "idna", "msgspec", "wcwidth", "webcolors") and top not in sys.stdlib_module_names
+    )
     return foreign or any(within(name, door) for door in IO)
 
 

@@ -36,6 +36,7 @@ from icsfeed.config.values import Alarm as Alarm
 from icsfeed.config.values import Duration as Duration
 from icsfeed.config.values import Secret as Secret
 from icsfeed.hosts import ascii_address, ascii_host, ascii_origin
+from icsfeed.l10n.languages import Language
 from icsfeed.model import Priority
 
 NO_FEEDS = "has no feeds that are active: name some under `feeds:`, or turn on `auto:`"
@@ -46,7 +47,6 @@ DoneMode: TypeAlias = Literal["cancelled", "keep", "check", "drop"]
 Details: TypeAlias = Literal["full", "brief", "title", "busy"]
 Included: TypeAlias = Literal["issues", "cycles", "modules", "milestones", "releases", "initiatives"]
 Category: TypeAlias = Literal["labels", "project", "state", "priority", "type"]
-Language: TypeAlias = Literal["en", "de"]
 
 SCOPES = ("project", "projects", "assignee", "unassigned", "everything")
 

@@ -14,13 +14,14 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from icsfeed.config.addresses import web_address
-from icsfeed.config.schema import Config, Feed, Language, WorkspaceConfig
+from icsfeed.config.schema import Config, Feed, WorkspaceConfig
 from icsfeed.feeds.mapping import DOMAIN, Style, issue_components, period_component
 from icsfeed.feeds.query import Query, shown_fields
 from icsfeed.feeds.rendered import RenderedComponent, RenderedIssues, in_order, part
 from icsfeed.feeds.select import Selection, person_of, projects_of, select
 from icsfeed.ics.component import CSS3, Component
 from icsfeed.ics.write import Header
+from icsfeed.l10n.languages import Language
 from icsfeed.l10n.words import words
 from icsfeed.model import Issue, Project, Snapshot, View
 from icsfeed.text import is_blank, one_line
@@ -179,9 +180,9 @@ def title_of(name: str, feed: Feed, language: Language, view: View, workspace: s
         return feed.title
     if feed.assignee is not None:
         person = person_of(name, feed.assignee, view.people.values())
-        return words(language)["issues of"].format(name=one_line(person.name))
+        return words(language).say("issues of", name=one_line(person.name))
     if feed.unassigned:
-        return words(language)["unassigned"]
+        return words(language).say("unassigned")
     single = _only_project(name, feed, view)
     if single is None:
         return workspace
@@ -197,14 +198,14 @@ def _only_project(name: str, feed: Feed, view: View) -> Project | None:
 def stale_notice(feed: str, read_at: datetime, style: Style, day: Day) -> Component:
     """Return an event of today that says since when Plane could not be read."""
     local = words(style.language)
-    summary = local["stale"].format(date=local["date"].format(day=read_at.astimezone(day.zone)))
-    return _notice(f"icsfeed-stale-{feed}", summary, local["stale why"], style, day)
+    summary = local.say("stale", date=local.say("date", day=read_at.astimezone(day.zone)))
+    return _notice(f"icsfeed-stale-{feed}", summary, local.say("stale why"), style, day)
 
 
 def revoked_notice(feed: str, style: Style, day: Day) -> Component:
     """Return the only event of a revoked link's calendar: clients then drop all others."""
     local = words(style.language)
-    return _notice(f"icsfeed-revoked-{feed}", local["revoked"], local["revoked why"], style, day)
+    return _notice(f"icsfeed-revoked-{feed}", local.say("revoked"), local.say("revoked why"), style, day)
 
 
 def overdue_digest(
@@ -224,9 +225,9 @@ def overdue_digest(
     newest = max(snapshot.revised(issue) for snapshot, issue in issues)
     ordered = sorted(late, key=lambda component: (component.last or day.today, component.uid))
     local = words(style.language)
-    lines = [f"{local['date'].format(day=component.last)} {component.summary}" for component in ordered]
+    lines = [f"{local.say('date', day=component.last)} {component.summary}" for component in ordered]
     text = "" if style.details == "busy" else "\n".join(lines)
-    summary = local["overdue"].format(n=len(late))
+    summary = local.count("overdue", len(late), n=len(late))
     digest = _notice(f"icsfeed-overdue-{feed}", summary, text, style, day)
     return replace(digest, revised=max(digest.revised, newest))
 

@@ -11,8 +11,9 @@ from urllib.parse import quote
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from icsfeed.config.schema import Category, ComponentKind, DateMode, Details, DoneMode, Language
+from icsfeed.config.schema import Category, ComponentKind, DateMode, Details, DoneMode
 from icsfeed.ics.component import Component, Status, is_writable
+from icsfeed.l10n.languages import Language
 from icsfeed.l10n.words import words
 from icsfeed.model import (
     DONE_GROUPS,
@@ -127,7 +128,7 @@ def issue_components(
     )
     if style.dates != "start-and-due" or style.component == "vtodo" or not _starts_before(issue):
         return (main,)
-    suffix = words(style.language)["start suffix"]
+    suffix = words(style.language).say("start suffix")
     begin = replace(
         main,
         uid=_uid("issue", f"{issue.id}-start", style),
@@ -148,17 +149,17 @@ def period_component(period: Period, snapshot: Snapshot | None, style: Style) ->
     lines = []
     if style.details in ("brief", "full"):
         if snapshot is not None:
-            lines.append(f"{local['project']}: {one_line(snapshot.project.name)}")
+            lines.append(f"{local.say('project')}: {one_line(snapshot.project.name)}")
             progress = snapshot.progress(period)
             if progress is not None:
-                done = local["done of"].format(done=progress[0], total=progress[1])
-                lines.append(f"{local['progress']}: {done}")
+                done = local.say("done of", done=progress[0], total=progress[1])
+                lines.append(f"{local.say('progress')}: {done}")
             lines.append("")
         lines.append(url)
     return Component(
         kind="VEVENT",
         uid=_uid(period.kind, period.id, style),
-        summary=_period_title(period, style) if shown else local["busy"],
+        summary=_period_title(period, style) if shown else local.say("busy"),
         first=period.start,
         last=period.end,
         status=RELEASE_STATUS.get(period.status, "CONFIRMED") if shown else "CONFIRMED",
@@ -249,19 +250,19 @@ def _created(item: Issue | Period, style: Style) -> datetime:
 
 def _title(name: str, style: Style) -> str:
     name = one_line(name)
-    return words(style.language)["no title"] if is_blank(name) else name
+    return words(style.language).say("no title") if is_blank(name) else name
 
 
 def _summary(issue: Issue, snapshot: Snapshot, state: State | None, style: Style) -> str:
     if style.details == "busy":
-        return words(style.language)["busy"]
+        return words(style.language).say("busy")
     fields = {
         "name": _title(issue.name, style),
         "sequence_id": issue.sequence_id,
         "key": issue_key(issue, snapshot),
         "project": snapshot.project.name,
         "state": state.name if state else "",
-        "priority": words(style.language)[issue.priority],
+        "priority": words(style.language).say(issue.priority),
         "type": kind.name if (kind := snapshot.type_of(issue)) else "",
     }
     summary = _title(fill(style.summary, fields), style)
@@ -295,7 +296,7 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
         return ""
     local = words(style.language)
     head = [issue_key(issue, snapshot), state.name if state else ""]
-    head.append(local[issue.priority] if issue.priority != "none" else "")
+    head.append(local.say(issue.priority) if issue.priority != "none" else "")
     lines = [one_line(" · ".join(part for part in head if part))]
     if style.details == "full":
         # Plane promises no order of assignees and links: sorted, so that equal data gives equal bytes.
@@ -307,8 +308,10 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
             "module": _period_names(issue, snapshot, "module"),
         }
         if issue.start and issue.start != issue.due:
-            facts["start"] = [local["date"].format(day=issue.start)]
-        lines += [f"{local[word]}: {one_line(', '.join(names))}" for word, names in facts.items() if names]
+            facts["start"] = [local.say("date", day=issue.start)]
+        lines += [
+            f"{local.say(word)}: {one_line(', '.join(names))}" for word, names in facts.items() if names
+        ]
         text = with_names(inflate(issue.text), lambda person: _person_name(snapshot, person))
         text = clip(text, MAX_TEXT_LENGTH)
         lines += ["", multi_line(text)] if text else []

@@ -1,6 +1,5 @@
 """The language and region of a page: our own words in it, and its dates, times and numbers (Babel, CLDR)."""
 
-import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -10,34 +9,8 @@ from babel.dates import format_date, format_interval, format_skeleton, format_ti
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
-from icsfeed.http_headers import weights
-from icsfeed.l10n.words import LANGUAGES, words
-
-ACCEPT_LIMIT = 1_000
-"""Characters of Accept-Language that are read."""
-
-_REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
-
-
-def choose_language(requested: str | None, accept: str, default: str) -> str:
-    """Return a tag such as `de` or `en-GB`, in one of our languages.
-
-    `requested` (the query parameter `lang`) takes precedence over `accept` (Accept-Language, RFC 9110,
-    12.5.4). Languages that we do not have are skipped.
-    """
-    accepted = weights(accept[:ACCEPT_LIMIT])
-    by_weight = sorted((tag for tag in accepted if accepted[tag] > 0), key=lambda tag: -accepted[tag])
-    for tag in (requested or "", *by_weight):
-        language, *subtags = tag.strip().split("-")
-        if language.lower() in LANGUAGES:
-            regions = (subtag.upper() for subtag in subtags if _REGION.fullmatch(subtag.upper()))
-            return "-".join((language.lower(), *list(regions)[:1]))
-    return default
-
-
-def language_of(tag: str) -> str:
-    """Return the language of a tag: `en` of `en-GB`."""
-    return tag.partition("-")[0]
+from icsfeed.l10n.languages import language_of
+from icsfeed.l10n.words import words
 
 
 class Localization:
@@ -59,17 +32,15 @@ class Localization:
 
     def say(self, key: str, **values: object) -> str:
         """Return our own words for `key`, with the values filled in."""
-        text = self._words[key]
-        return text.format(**values) if values else text
+        return self._words.say(key, **values)
 
     def lines(self, key: str) -> Sequence[str]:
         """Return words of several lines, such as the steps for an app."""
-        return self._words[key].split("\n")
+        return self._words.say(key).split("\n")
 
     def count(self, key: str, number: int, **values: object) -> str:
-        """Return the words of `{key} one`, `{key} few` ... or `{key} other`: `1 item`, `2 items`."""
-        form = f"{key} {self.locale.plural_form(number)}"
-        return self.say(form if form in self._words else f"{key} other", n=self.number(number), **values)
+        """Return our own words for `key` in the plural form of the number: `1 item`, `2 items`."""
+        return self._words.count(key, number, n=self.number(number), **values)
 
     def number(self, number: int) -> str:
         """Format a number: `1,234`."""

@@ -21,7 +21,7 @@ from litestar.openapi.spec import (
 from icsfeed import __version__
 from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
 from icsfeed.feeds.query import DAYS_LIMIT, FIELDS
-from icsfeed.l10n.words import LANGUAGES
+from icsfeed.l10n.languages import LANGUAGES
 from icsfeed.web.pages.parameters import THEMES, VIEWS
 
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"

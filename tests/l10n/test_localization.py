@@ -1,51 +1,14 @@
-"""The language of a page; dates and numbers as its region writes them; our own words in the right plural."""
+"""Dates and numbers as its region writes them; our own words in the right plural."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from icsfeed.l10n.localization import Localization, choose_language, language_of
-from icsfeed.l10n.words import LANGUAGES
+from icsfeed.l10n.localization import Localization
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = date(2026, 11, 23)
-
-
-@pytest.mark.parametrize(
-    ("asked", "accept", "tag"),
-    [
-        (None, "", "en"),
-        ("de", "en", "de"),
-        ("DE-at", "", "de-AT"),
-        ("fr", "de", "de"),
-        ("", "de-DE,de;q=0.9,en;q=0.8", "de-DE"),
-        (None, "fr-FR, en-GB;q=0.7, de;q=0.9", "de"),
-        (None, "fr, *", "en"),
-        (None, "de;q=0, en;q=0.1", "en"),
-        (None, "de;q=0", "en"),
-        (None, "zh-Hant-TW, de-Latn-AT", "de-AT"),
-        (None, "es-419", "en"),
-        (None, "en-001", "en-001"),
-        (None, "de;q=nonsense", "en"),
-        (None, "de;q=2", "en"),
-        (None, ",,;q=1, de", "de"),
-        ("../../etc", "", "en"),
-    ],
-)
-def test_the_first_accepted_language_that_we_have_is_chosen(asked: str | None, accept: str, tag: str) -> None:
-    assert choose_language(asked, accept, "en") == tag
-
-
-@given(st.text(), st.text())
-def test_any_request_gets_a_language_that_we_have(asked: str, accept: str) -> None:
-    assert language_of(choose_language(asked, accept, "de")) in LANGUAGES
-
-
-def test_the_language_of_a_tag() -> None:
-    assert [language_of(tag) for tag in ("de", "en-GB")] == ["de", "en"]
 
 
 @pytest.mark.parametrize(

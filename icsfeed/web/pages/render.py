@@ -17,8 +17,9 @@ from icsfeed import __version__
 from icsfeed.config.schema import Config
 from icsfeed.feeds.query import FIELDS
 from icsfeed.http_headers import accepts_html
-from icsfeed.l10n.localization import Localization, choose_language
-from icsfeed.l10n.words import LANGUAGES
+from icsfeed.l10n.languages import LANGUAGES, choose_language
+from icsfeed.l10n.localization import Localization
+from icsfeed.l10n.words import words
 from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
@@ -89,7 +90,7 @@ class PageRenderer:
         )
         self._environment.globals.update(
             version=__version__,
-            languages={tag: words["language"] for tag, words in LANGUAGES.items()},
+            languages={tag: words(tag).say("language") for tag in LANGUAGES},
             initials=initials,
             clip=clip,
             asset=assets.path,
@@ -177,6 +178,6 @@ def page_answer(
 
 def initials(name: str) -> str:
     """Return `AS` for Anna Schröder, `A` for anna: at most two letters, of the first and the last word."""
-    words = [word for word in name.split() if word[0].isalnum()] or name.split()
-    ends = (words[0], words[-1]) if len(words) > 1 else tuple(words)
-    return "".join(word[0] for word in ends).upper()[:2]
+    parts = [part for part in name.split() if part[0].isalnum()] or name.split()
+    ends = (parts[0], parts[-1]) if len(parts) > 1 else tuple(parts)
+    return "".join(part[0] for part in ends).upper()[:2]
