@@ -200,6 +200,8 @@ MEANINGS: Mapping[str, str] = {
     "auth_proxy.secret": "A secret that the proxy sends in `X-Icsfeed-Proxy-Secret`; it keeps out other "
     "programs at those addresses. 32 characters or more.",
     "auth_proxy.secret_file": "A file that holds the proxy's secret.",
+    "own_links.tombstone": "How long a link that a person has made and taken back, or renewed, shows *This "
+    "calendar link was revoked*; then it answers 404.",
     "cors": "The pages whose scripts may read feeds (FullCalendar, for example), or a single `*`. Default: "
     "none.",
     "cache.workspaces": "Accepted, and not used by this version.",

@@ -239,6 +239,12 @@ class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networ
     secret_file: str | None = None
 
 
+class OwnLinkSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Links that people make for themselves. `tombstone`: for how long a revoked one shows a notice."""
+
+    tombstone: Length = Duration(90 * 86_400)
+
+
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """TTLs of what was read from Plane; `deadline`: when a waiting reader is served a stale copy. In seconds.
 
@@ -285,6 +291,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     colors: Mapping[Priority, Color | None] = {}
     embed: Embed = Embed()
     auth_proxy: AuthProxy | None = None
+    own_links: OwnLinkSettings = OwnLinkSettings()
     cors: tuple[Origin, ...] = ()
     cache: Cache = Cache()
     sync_interval: Ttl = Duration(300)

@@ -1,5 +1,6 @@
 """The HTTP server: its routes, errors, start and stop. Everything it needs is passed to `create_app`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,7 +24,7 @@ from icsfeed.web.pages.embed import embed
 from icsfeed.web.pages.errors import http_error, page_error, unexpected_error
 from icsfeed.web.pages.feed import feed_page
 from icsfeed.web.pages.feed_view import FeedViews
-from icsfeed.web.pages.me import Memberships, me
+from icsfeed.web.pages.me import me
 from icsfeed.web.state import ServerState, Site
 from icsfeed.web.status.admin import ADMIN_ROUTES
 from icsfeed.web.status.health import api_health, health, ready, robots, root
@@ -55,7 +56,11 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         for watch in watches.values():
             watch.start()
         pusher.start()
+        following = asyncio.create_task(service.own.follow(server.sleep))
         yield
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await service.own.store_readers()
         await pusher.close()
         for workspace in service.workspaces.values():
             await server.leave(workspace)
@@ -64,7 +69,6 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     site = Site(service, server, FeedViews(service), pusher)
     dependencies = {
         "site": site,
-        "memberships": Memberships(service, server.timer, server.clock),
         "webhooks": Webhooks(config.workspaces, watches, server.clock, server.deliveries),
     }
     exposed = ["ETag", "Last-Modified"]

@@ -6,7 +6,7 @@ from litestar import Request, Response, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from icsfeed.feeds.query import parse_query
+from icsfeed.feeds.query import both, parse_query
 from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, described
 from icsfeed.web.pages.calendar_view import calendar_view_of
 from icsfeed.web.pages.errors import open_link
@@ -32,8 +32,9 @@ async def embed(
     token: FromPath[str] = "",
 ) -> Response[str]:
     """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
-    ask, name, _ = await open_link(request, name, token or None, "embed")
-    feed = await site.views.view(name, parse_query(ask.parameters))
+    ask, name, grant = await open_link(request, name, token or None, "embed")
+    query = both(grant.query, parse_query(ask.parameters))
+    feed = await site.views.view(name, query)
 
     def render() -> str:
         day = parse_date(ask.get("date"), feed.today)
@@ -48,5 +49,5 @@ async def embed(
             without_script=RELOAD_SECONDS,
         )
 
-    html = await site.pages.once(("embed", name, ask.key), (feed,), len(feed.items), render)
+    html = await site.pages.once(("embed", name, query, ask.key), (feed,), len(feed.items), render)
     return page_answer(html, framed_by=site.config.embed.frame_ancestors)

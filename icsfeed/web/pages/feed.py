@@ -13,7 +13,8 @@ from markupsafe import Markup, escape
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter
-from icsfeed.feeds.query import FIELDS, URL_LIMIT, parse_query, query_string, with_query
+from icsfeed.feeds.query import FIELDS, URL_LIMIT, Query, both, parse_query, query_string, with_query
+from icsfeed.own_links.model import embed_token
 from icsfeed.web.feed_response import calendar_or_page
 from icsfeed.web.openapi import CALENDAR_PAGE, CONDITIONS, FEED, described
 from icsfeed.web.pages.agenda import overdue, upcoming
@@ -34,6 +35,7 @@ APPS = (
 
 ALARMS = ("-P7D", "-P2D", "-P1D", "-PT15H", "PT9H")
 MAX_UPCOMING = 6
+WHOLE = Query()
 FRAME_HEIGHT = 960
 """In pixels: a month of six weeks without a scroll bar."""
 
@@ -79,36 +81,43 @@ async def feed_page(
     by the configuration are found.
     """
     ask, name, grant = await open_link(request, file, token or None, "feed")
-    seen = await narrowed_feed_of(site, ask, name)
+    seen = await narrowed_feed_of(site, ask, name, grant.query)
+    urls = site.service.links.addresses(name, ask.base, grant.subscriber)
+    if grant.link:
+        urls = own_addresses(ask.base, token, name)
     html = await site.pages.once(
-        ("page", name, grant.subscriber, ask.key),
+        # The addresses of a person's own link are in nobody else's page.
+        ("page", name, grant.subscriber, urls["ics"], ask.key),
         (seen.whole, seen.feed),
         len(seen.whole.items),
-        lambda: feed_page_html(site, ask, seen, grant.subscriber),
+        lambda: feed_page_html(site, ask, seen, urls),
     )
     return feed_page_answer(html, seen)
 
 
-async def narrowed_feed_of(site: Site, ask: PageRequest, name: str) -> NarrowedFeed:
-    """Return the feed as its parameters narrow it; whole where they cannot be used. Raise FeedError."""
-    whole, narrowing = await site.views.view(name), query_string(ask.parameters)
+async def narrowed_feed_of(site: Site, ask: PageRequest, name: str, stored: Query = WHOLE) -> NarrowedFeed:
+    """Return the feed as its parameters narrow it; whole where they cannot be used. Raise FeedError.
+
+    `stored`: how the link narrows it already; what that leaves is then the whole.
+    """
+    whole, narrowing = await site.views.view(name, stored), query_string(ask.parameters)
     if not narrowing:
         return NarrowedFeed(whole, whole)
     try:
-        return NarrowedFeed(whole, await site.views.view(name, parse_query(ask.parameters)), narrowing)
+        query = both(stored, parse_query(ask.parameters))
+        return NarrowedFeed(whole, await site.views.view(name, query), narrowing)
     except BadParameter as error:
         return NarrowedFeed(whole, whole, wrong=error.field)
 
 
 def feed_page_html(
-    site: Site, ask: PageRequest, seen: NarrowedFeed, subscriber: str, **values: object
+    site: Site, ask: PageRequest, seen: NarrowedFeed, urls: Mapping[str, str], **values: object
 ) -> str:
-    """Render the page for a subscriber. `values`: what /me adds. Raise BadParameter for a bad `date`."""
+    """Render the page with these addresses. `values`: what /me adds. Raise BadParameter for a bad `date`."""
     whole, feed = seen.whole, seen.feed
     day = parse_date(ask.get("date"), feed.today)
     choices = filter_choices_of(whole.items, whole.feed)
     hidden = tuple((key, value) for key, value in ask.parameters if key not in FIELDS and value)
-    urls = site.service.links.addresses(whole.name, ask.base, subscriber)
     addresses = addresses_of(urls, seen.narrowing, feed.title)
     return site.pages.html(
         "feed.html",
@@ -135,6 +144,12 @@ def feed_page_html(
         none_fields=NONE_FIELDS,
         framed=bool(site.config.embed.frame_ancestors),
     )
+
+
+def own_addresses(base: str, token: str, name: str) -> dict[str, str]:
+    """Return the addresses of a link that a person has made. The token decides what they open."""
+    page, embed = f"{base}/feeds/{token}/{name}", f"{base}/embed/{embed_token(token)}/{name}"
+    return {"ics": f"{page}.ics", "page": page, "embed": embed}
 
 
 def feed_page_answer(html: str, seen: NarrowedFeed) -> Response[str]:
