@@ -43,7 +43,7 @@ PURE = (
     *("feeds/query.py", "feeds/filters.py", "feeds/select.py", "feeds/mapping.py"),
     *("feeds/calendar.py", "feeds/rendered.py", "feeds/links.py"),
     *("feeds/automatic_names.py", "feeds/people/personal.py", "feeds/diagnose.py"),
-    *("own_links/model.py", "own_links/changes.py"),
+    *("own_links/model.py", "own_links/changes.py", "own_links/listing.py", "own_links/backup.py"),
     *("push/action.py", "push/report.py", "push/plan.py", "push/object.py", "export/plan.py"),
     *("doctor/verdict.py", "doctor/body.py", "doctor/clients.py", "doctor/observations.py"),
     *("doctor/content_rules.py", "doctor/http_rules.py", "web/proxies.py"),
