@@ -79,6 +79,13 @@ SYNC: Answers = {
 }
 SYNCS: Answers = {200: ("How syncs went.", JSON), **_ADMIN}
 STATUS: Answers = {200: ("The status, as a page for a browser.", JSON, HTML), **_ADMIN}
+REVOKE: Answers = {
+    200: ("How many links were revoked.", JSON),
+    303: ("For a browser: back to the status page, which says so.",),
+    404: ("There is no such link in use.", JSON, HTML),
+    503: ("The store failed; nothing was changed.", JSON, HTML),
+    **_ADMIN,
+}
 METRICS: Answers = {200: ("The metrics.", TEXT), **_ADMIN}
 ROOT: Answers = {200: ("What this server is, as a page for a browser.", JSON, HTML)}
 HEALTH: Answers = {200: ("The server is running.", JSON)}
@@ -125,8 +132,12 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "theme": ("The colours of a page.", _one_of(THEMES)),
     "refresh": ("`off`: the page does not refresh itself.", _one_of(("off",))),
     "feed": ("The name of one feed.", _STRING),
+    "show": (
+        "Which table: of feeds, or of the links that people have made.",
+        _one_of(("own links", "people")),
+    ),
     "q": ("Only rows with all these words.", _STRING),
-    "only": ("Only such rows: `problems`, `unread` or `inactive`.", _STRING),
+    "only": ("Only such rows: such as `problems` or `unread`.", _STRING),
     "sort": ("Sorted by this column; with `-` the largest first.", _STRING),
     "links": ("`1`: with the links, which let anyone read the feeds.", _one_of(("1",))),
     "sync": ("The result of a sync, for the page.", _one_of(("started", "running", "limited"))),

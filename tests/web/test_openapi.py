@@ -4,6 +4,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -14,6 +15,7 @@ from plane import faults as f
 
 from icsfeed.config.schema import AuthProxy, Config, Feed, Secret
 from icsfeed.feeds.query import FIELDS, parse_query
+from icsfeed.store.store import open_store
 from icsfeed.web.token_throttle import PER_MINUTE, TokenThrottle
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +91,7 @@ async def _everywhere(asking: Asking, world: World) -> None:
         await asking.ask(world, path, {"if-none-match": "*"})
         if not path.startswith(("/status", "/metrics", "/webhooks")):
             await asking.ask(world, path, HTML, method="HEAD")
-    for path in ("/webhooks/plane", "/webhooks/sync"):
+    for path in ("/webhooks/plane", "/webhooks/sync", "/status/revoke"):
         await asking.ask(world, path, {"host": "a b"}, "POST")
         await asking.ask(world, path + "?x=" + "y" * 9_000, {}, "POST")
 
@@ -136,14 +138,37 @@ async def _administrators(asking: Asking, world: World) -> None:
     assert await asking.ask(world, "/webhooks/sync", ADMIN, "POST") == 429
 
 
+async def _revocations(asking: Asking, folder: Path) -> None:
+    form, body = {**ADMIN, "content-type": "application/x-www-form-urlencoded"}, "revoke={}"
+    async with serving(_config(), store=open_store("file", {"STATE_DIRECTORY": str(folder)})) as world:
+        for sent in (form, {**form, **HTML}):
+            made = await world.service.own.make("anna@example.com", "phone")
+            for who in (
+                {**sent, "authorization": "Bearer x"},
+                {**sent, "sec-fetch-site": "cross-site"},
+                sent,
+                sent,
+            ):
+                await asking.ask(world, "/status/revoke", who, "POST", body.format(made.link.id).encode())
+        for _ in range(10):
+            await world.client.get("/status", headers={"authorization": "Bearer guess"})
+        for sent in (form, {**form, **HTML}):
+            assert await asking.ask(world, "/status/revoke", sent, "POST") == 429
+    # Nobody listens there.
+    async with serving(_config(), store=open_store("redis://127.0.0.1:1/0", {})) as world:
+        for sent in (form, {**form, **HTML}):
+            assert await asking.ask(world, "/status/revoke", sent, "POST", b"revoke=aaaaaaaa") == 503
+
+
 @pytest.fixture(scope="module")
-async def asking() -> Asking:
+async def asking(tmp_path_factory: pytest.TempPathFactory) -> Asking:
     async with serving(_config()) as world:
         found = Asking((await world.ask("GET", "/openapi.json")).json()["paths"])
         await world.get("everything")
         await found.ask(world, "/me", {**HTML, "x-email": "anna@example.com"})
         for step in (_everywhere, _links, _webhooks, _administrators):
             await step(found, world)
+    await _revocations(found, tmp_path_factory.mktemp("state"))
     async with serving(quick(_config())) as world:  # Plane does not answer
         world.faults.add("", f.bad_gateway(), times=None)
         await _everywhere(found, world)
@@ -222,4 +247,4 @@ async def test_the_administrators_routes_say_how_to_be_one(asking: Asking) -> No
     secured = {
         route for route, item in asking.described.items() for one in item.values() if "security" in one
     }
-    assert secured == {"/webhooks/sync", "/webhooks/status", "/status", "/metrics"}
+    assert secured == {"/webhooks/sync", "/webhooks/status", "/status", "/status/revoke", "/metrics"}

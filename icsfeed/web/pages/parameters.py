@@ -14,7 +14,23 @@ EARLIEST, LATEST = date(1900, 1, 1), date(9000, 12, 31)
 """Days that pages show: whatever a page adds to them is still a valid date."""
 
 PAGE_PARAMETERS = frozenset(
-    {"view", "date", "skip", "lang", "theme", "refresh", "feed", "links", "sync", "q", "only", "sort"}
+    {
+        "view",
+        "date",
+        "skip",
+        "lang",
+        "theme",
+        "refresh",
+        "feed",
+        "links",
+        "sync",
+        "q",
+        "only",
+        "sort",
+        "show",
+        "revoke",
+        "revoked",
+    }
 )
 MAX_VALUE_LENGTH = 100
 """Characters of a value; no longer one means anything, and each link of a page would repeat it."""

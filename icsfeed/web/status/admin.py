@@ -22,10 +22,11 @@ from icsfeed.web.pages.render import PageRequest, page_answer, page_request, wan
 from icsfeed.web.responses import NEVER_STORED, ApiError, error_answer, site_of, timestamp
 from icsfeed.web.state import Site
 from icsfeed.web.status.collect import next_sync, report, sync_state
-from icsfeed.web.status.columns import FEEDS
+from icsfeed.web.status.columns import FEEDS, OWN_LINKS, PEOPLE
 from icsfeed.web.status.metrics import TEXT_FORMAT, exposition
+from icsfeed.web.status.own_links import links_to_end, revoke_links
 from icsfeed.web.status.report import ServerReport
-from icsfeed.web.status.table import TableRequest
+from icsfeed.web.status.table import TablePage, TableRequest
 
 SYNC_OUTCOMES = {202: "started", 409: "running", 429: "limited"}
 """What the status page says of a sync that its button should start, by the status of the answer."""
@@ -170,7 +171,7 @@ async def sync_status(site: NamedDependency[Site]) -> Response[Any]:
 
 @get(
     "/status",
-    operation_class=described(STATUS, ("feed", "q", "only", "sort", "skip", "links", "sync", *PAGE)),
+    operation_class=described(STATUS, ("show", "feed", "q", "only", "sort", "skip", "links", "sync", *PAGE)),
     summary="The status of everything",
 )
 async def status(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[Any]:
@@ -188,20 +189,30 @@ async def status(request: Request[Any, Any, Any], site: NamedDependency[Site]) -
 
 
 def status_html(site: Site, ask: PageRequest, report: ServerReport, *, with_links: bool) -> str:
-    """Return the page of a report: of everything, or with `feed` in the address of that one."""
+    """Return the page of a report: of everything, or as its address says of one feed or links to revoke."""
     asked = TableRequest(
         search=ask.get("q") or "",
         only=ask.get("only") or "",
         sort=ask.get("sort") or "",
         skip=parse_skip(ask.get("skip")),
     )
-    sync = ask.get("sync")
+    sync, show = ask.get("sync"), ask.get("show") or "feeds"
+    table: TablePage[Any]
+    if show == "own links":
+        table = OWN_LINKS.page(report.own_links, asked)
+    elif show == "people":
+        table = PEOPLE.page(report.people, asked)
+    else:
+        show, table = "feeds", FEEDS.page(report.feeds, asked)
     return site.pages.html(
         "status.html",
         ask,
         report=report,
         feed=next((feed for feed in report.feeds if feed.name == ask.get("feed")), None),
-        table=FEEDS.page(report.feeds, asked),
+        ending=links_to_end(report.own_links, ask.get("revoke") or ""),
+        revoked=parse_skip(ask.get("revoked")) if ask.get("revoked") else None,
+        show=show,
+        table=table,
         with_links=with_links,
         sync=sync if sync in SYNC_OUTCOMES.values() else None,
         results=RESULT_NAMES,
@@ -217,7 +228,7 @@ async def metrics(site: NamedDependency[Site]) -> Response[Any]:
 # One guard for all: no route of the administrator can be without it.
 ADMIN_ROUTES = Router(
     "/",
-    route_handlers=[sync_now, sync_status, status, metrics],
+    route_handlers=[revoke_links, sync_now, sync_status, status, metrics],
     guards=[require_admin],
     security=[{"bearer": []}, {"basic": []}],
 )

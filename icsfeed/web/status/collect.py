@@ -1,5 +1,6 @@
 """Collect the report of a server from what it holds in memory."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
@@ -8,6 +9,7 @@ from icsfeed.cache.lists import OPTIONAL
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.schema import Feed
 from icsfeed.feeds.service import FeedService
+from icsfeed.own_links.listing import listed_links, listed_people
 from icsfeed.web.reader_log import Reader
 from icsfeed.web.state import Site
 from icsfeed.web.status.report import (
@@ -24,7 +26,10 @@ async def report(site: Site, *, with_links: bool) -> ServerReport:
     """Return the state of everything from memory: Plane is asked only for rosters that are not fresh."""
     service, server = site.service, site.server
     feeds, problems = {**service.config.feeds, **await service.auto_feeds()}, site.problems.current()
-    readers = server.reader_log.readers()
+    readers, own = server.reader_log.readers(), service.own
+    names = {link.feed: service.links.name_by_identity(link.feed) or link.feed for link in own.links}
+    own_links = listed_links(own.links, own.readers, names)
+    counts = Counter(link.feed for link in own_links if link.state == "used")
     return ServerReport(
         version=__version__,
         started=server.started,
@@ -34,10 +39,12 @@ async def report(site: Site, *, with_links: bool) -> ServerReport:
         store=service.store.last_error,
         workspaces=tuple(_workspace(site, name) for name in service.workspaces),
         feeds=tuple(
-            _feed(service, name, feed, problems.get(name), readers.get(name, ()), with_links)
+            _feed(service, name, feed, problems.get(name), readers.get(name, ()), counts[name], with_links)
             for name, feed in feeds.items()
         ),
         pushes=tuple(PushReport.of(name, run) for name, run in site.pusher.status.last.items()),
+        own_links=tuple(own_links),
+        people=tuple(listed_people(own_links)),
     )
 
 
@@ -80,6 +87,7 @@ def _feed(
     feed: Feed,
     problem: str | None,
     readers: Iterable[Reader],
+    own_links: int,
     with_links: bool,
 ) -> FeedReport:
     cached = service.made(name)
@@ -100,6 +108,7 @@ def _feed(
             )
             for subscriber in subscribers
         ),
+        own_links=own_links,
         items=cached.items if cached else None,
         undated=cached.undated if cached else None,
         start_only=cached.start_only if cached else None,

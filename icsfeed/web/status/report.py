@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from icsfeed.doctor.clients import LARGE
 from icsfeed.feeds.rendered import NEVER_CHANGED
+from icsfeed.own_links.listing import ListedLink, ListedPerson
 from icsfeed.push.report import LastRun
 from icsfeed.web.reader_log import Reader
 
@@ -56,6 +57,7 @@ class LinkReport(Struct, frozen=True):
 class FeedReport(Struct, frozen=True):
     """A feed, what is in it and what is left out, and who reads it. None: not rendered yet.
 
+    `own_links`: how many links people have made for it that are in use.
     `problem`: what is wrong in its configuration.
     """
 
@@ -65,6 +67,7 @@ class FeedReport(Struct, frozen=True):
     active: bool
     public: bool
     links: tuple[LinkReport, ...]
+    own_links: int
     items: int | None
     undated: int | None
     start_only: int | None
@@ -102,7 +105,10 @@ class PushReport(Struct, frozen=True):
 
 
 class ServerReport(Struct, frozen=True):
-    """All of it. `problems`: of a newer configuration that was rejected; `store`: how it fails."""
+    """All of it. `problems`: of a newer configuration that was rejected; `store`: how it fails.
+
+    `own_links`, `people`: the links that people have made for themselves, and who has.
+    """
 
     version: str
     started: datetime
@@ -113,3 +119,5 @@ class ServerReport(Struct, frozen=True):
     workspaces: tuple[WorkspaceReport, ...]
     feeds: tuple[FeedReport, ...]
     pushes: tuple[PushReport, ...]
+    own_links: tuple[ListedLink, ...]
+    people: tuple[ListedPerson, ...]

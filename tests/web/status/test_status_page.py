@@ -72,7 +72,7 @@ async def test_it_shows_workspaces_feeds_and_readers(world: World) -> None:
 async def test_links_are_masked_until_they_are_asked_for(world: World) -> None:
     masked = await status(world)
     assert "icsf_" not in masked.text
-    assert 'href="?links=1#feeds"' in masked.text
+    assert 'href="?links=1#list"' in masked.text
     shown = await status(world, "?links=1")
     for feed, subscriber in (("property", ""), ("team", "anna"), ("team", "carl"), ("open", "")):
         assert world.path(feed, subscriber) in shown.text
@@ -217,8 +217,8 @@ async def test_the_table_is_searched_filtered_and_sorted_by_its_address(world: W
 async def test_headers_sort_and_say_so(world: World) -> None:
     plain, sorted_ = await status(world), await status(world, "?sort=-items&q=e")
     assert "aria-sort" not in plain.text
-    assert '<th scope="col"><a href="?sort=-items#feeds">Items</a>' in plain.text
-    up = '<th scope="col" aria-sort="descending"><a href="?q=e&amp;sort=items#feeds">Items</a>'
+    assert '<th scope="col"><a href="?sort=-items#list">Items</a>' in plain.text
+    up = '<th scope="col" aria-sort="descending"><a href="?q=e&amp;sort=items#list">Items</a>'
     assert up in sorted_.text
     # The search keeps the order.
     assert '<input type="hidden" name="sort" value="-items">' in sorted_.text
@@ -247,7 +247,7 @@ async def test_2000_feeds_are_pages_of_100_and_none_is_rendered_for_them() -> No
         last = await status(world, "?q=feed&skip=1900")
         assert rows(last) == [f"feed-{number:04}" for number in range(1900, 2000)]
         assert "Previous 1,901–2,000 of 2,000" in words(last)
-        assert 'href="?q=feed&amp;skip=1800#feeds"' in last.text
+        assert 'href="?q=feed&amp;skip=1800#list"' in last.text
         assert rows(await status(world, "?skip=999999")) == rows(last)
         assert all(world.service.made(name) is None for name in many)
         assert world.faults.count("work-items") == 0
