@@ -202,6 +202,9 @@ MEANINGS: Mapping[str, str] = {
     "auth_proxy.secret_file": "A file that holds the proxy's secret.",
     "own_links.tombstone": "How long a link that a person has made and taken back, or renewed, shows *This "
     "calendar link was revoked*; then it answers 404.",
+    "profile_signing": "Signs the profiles for iPhone, iPad and Mac. Needs the extra `icsfeed[signing]`.",
+    "profile_signing.certificate_file": "A PEM file: the certificate, followed by those up to its root.",
+    "profile_signing.key_file": "A PEM file: its private key, RSA or elliptic curve, without a passphrase.",
     "cors": "The pages whose scripts may read feeds (FullCalendar, for example), or a single `*`. Default: "
     "none.",
     "cache.workspaces": "Accepted, and not used by this version.",

@@ -113,7 +113,7 @@ async def serving(
 ) -> AsyncIterator[World]:
     """The server of a configuration (default: the demo's) over one Plane; `more`: other workspaces' own.
 
-    `store`: in memory by default; it is closed at the end.
+    `store`: closed at the end; in memory by default.
     """
     config = config or settings()
     clock = clock or Clock()

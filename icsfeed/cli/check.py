@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import date
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import uuid4
 
 from icsfeed.cache.workspace import Workspace
 from icsfeed.config.addresses import plane_address
-from icsfeed.config.schema import NO_FEEDS, Config, Feed, PushTarget, WorkspaceConfig
+from icsfeed.config.schema import NO_FEEDS, Config, Feed, ProfileSigning, PushTarget, WorkspaceConfig
 from icsfeed.doctor.clients import LARGE
 from icsfeed.errors import (
     BadSetting,
@@ -29,6 +30,7 @@ from icsfeed.model import Needs, Project, View
 from icsfeed.push.object import owner_mark
 from icsfeed.push.probe import try_target
 from icsfeed.push.session import Connect, open_server
+from icsfeed.signing import load_signer
 from icsfeed.store.store import Store
 
 Level: TypeAlias = Literal["ok", "warning", "error"]
@@ -50,6 +52,8 @@ async def check(service: FeedService, connect: Connect = open_server) -> AsyncIt
     config = service.config
     for finding in check_config(config):
         yield finding
+    if config.profile_signing is not None:
+        yield check_signing(config.profile_signing, service.today())
     for name, settings in config.workspaces.items():
         if settings.active:
             async for finding in check_workspace(service.workspaces[name], config):
@@ -88,6 +92,23 @@ def check_config(config: Config) -> Iterator[Finding]:
             "requests"
         )
         yield Finding("warning", "auth_proxy", text)
+
+
+def check_signing(signing: ProfileSigning, today: date) -> Finding:
+    """Check the certificate by which profiles are signed: today must be between its dates."""
+    about, renew = "profile_signing", "devices show profiles as not verified: renew it"
+    try:
+        signer = load_signer(signing.certificate_file, signing.key_file)
+    except ValueError as error:
+        return Finding("error", about, str(error), BadSetting(about, str(error)))
+    text = f"the certificate is valid until {signer.expires:%Y-%m-%d}"
+    if today < signer.begins.date():
+        text = f"the certificate is not valid before {signer.begins:%Y-%m-%d}; {renew}"
+    elif today > signer.expires.date():
+        text = f"the certificate expired on {signer.expires:%Y-%m-%d}; {renew}"
+    else:
+        return Finding("ok", about, text)
+    return Finding("error", about, text, BadSetting(about, text))
 
 
 async def check_store(store: Store) -> Finding:

@@ -21,6 +21,7 @@ from icsfeed.config.decode import decode, dotted
 from icsfeed.config.schema import Config
 from icsfeed.config.scope import narrowed_to
 from icsfeed.errors import ConfigError, Problem
+from icsfeed.signing import load_signer
 
 SYSTEM_FILE = Path("/etc/icsfeed/feeds.yaml")
 MAX_FILE_BYTES = 1024 * 1024
@@ -30,7 +31,7 @@ MAX_VALUES = 100_000
 SECRET_FILES = frozenset(
     {"secret_file", "admin_token_file", "api_key_file", "webhook_secret_file", "password_file", "token_file"}
 )
-FILES = SECRET_FILES | {"ca_file"}
+FILES = SECRET_FILES | {"ca_file", "certificate_file", "key_file"}
 _BARE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")
 _OPENING, _CLOSING = "\ue000\ue001", "\ue002"
@@ -85,6 +86,7 @@ def load(
     if isinstance(data, dict) and environ.get("SYNC_INTERVAL_SECONDS"):
         data = {"sync_interval": environ["SYNC_INTERVAL_SECONDS"], **data}
     _read_files(data, (), path.parent, problems)
+    problems += _signing_problems(data, problems)
     return decode(data, str(path), zones=available_timezones() if zones is None else zones, known=problems)
 
 
@@ -293,12 +295,28 @@ def _read_into(data: dict[str, Any], key: str, path: Path) -> None:
         raise ValueError("names an empty file")
     if key in SECRET_FILES:
         data[plain] = text
+    if key != "ca_file":
         return
     # Loaded here, so that a bad file is a problem with its path, and not the failure of the first request.
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (ssl.SSLError, ValueError):
         raise ValueError("holds no certificate that can be used (PEM)") from None
+
+
+def _signing_problems(data: Any, known: Collection[Violation]) -> list[Violation]:
+    """Return why profiles cannot be signed with the files that are named for it, if that is so."""
+    files = data.get("profile_signing") if isinstance(data, dict) else None
+    names = ("certificate_file", "key_file")
+    if not isinstance(files, dict) or any(problem.path[0] == "profile_signing" for problem in known):
+        return []
+    if not all(isinstance(files.get(name), str) for name in names):
+        return []  # decode says so
+    try:
+        load_signer(*(files[name] for name in names))
+    except ValueError as error:
+        return [Violation(("profile_signing",), str(error))]
+    return []
 
 
 def _secret(path: Path) -> str:

@@ -245,6 +245,13 @@ class OwnLinkSettings(Struct, frozen=True, forbid_unknown_fields=True):
     tombstone: Length = Duration(90 * 86_400)
 
 
+class ProfileSigning(Struct, frozen=True, forbid_unknown_fields=True):
+    """Files (PEM) by which profiles for Apple's devices are signed: a certificate with its chain, its key."""
+
+    certificate_file: str
+    key_file: str
+
+
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """TTLs of what was read from Plane; `deadline`: when a waiting reader is served a stale copy. In seconds.
 
@@ -292,6 +299,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     embed: Embed = Embed()
     auth_proxy: AuthProxy | None = None
     own_links: OwnLinkSettings = OwnLinkSettings()
+    profile_signing: ProfileSigning | None = None
     cors: tuple[Origin, ...] = ()
     cache: Cache = Cache()
     sync_interval: Ttl = Duration(300)

@@ -6,7 +6,7 @@ A systemd unit that pushes to one target is given the secrets of that target, an
 from collections.abc import Collection, Mapping
 from typing import Any
 
-_NOT_FOR_PUSHES = ("admin_token", "admin_token_file", "auth_proxy")
+_NOT_FOR_PUSHES = ("admin_token", "admin_token_file", "auth_proxy", "profile_signing")
 _NOT_FOR_READING = ("webhook_secret", "webhook_secret_file")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from msgspec import Struct
 from icsfeed.cache.lists import why_unusable
 from icsfeed.cache.workspace import VIEW_SECONDS, Workspace
 from icsfeed.config.schema import Config, Feed
-from icsfeed.errors import NoCopy, PlaneError, UnknownFeed, UnusableSearch
+from icsfeed.errors import FeedError, NoCopy, PlaneError, UnknownFeed, UnusableSearch
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import Roster, may_be_auto, slugs_of
 from icsfeed.feeds.calendar import Calendar, Day, FeedInput, tombstone
@@ -27,6 +28,7 @@ from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.model import Needs, View
 from icsfeed.own_links.registry import OwnLinks
+from icsfeed.single_flight import SingleFlight
 from icsfeed.store.store import Store
 from icsfeed.tokens import is_token
 
@@ -41,6 +43,10 @@ ENTRY_BYTES = 5_000
 
 AT_HAND = timedelta(seconds=VIEW_SECONDS)
 """How long a feed is served without a check whether anything has changed."""
+MEANWHILE = timedelta(seconds=5)
+"""How long a feed that is asked for all the time is served while it is checked and rendered again."""
+MAX_RENEWALS = 100
+"""Feeds that are renewed at a time for no reader in particular: a change may concern hundreds."""
 
 Key = tuple[str, Query]
 _WHOLE = Query()
@@ -96,6 +102,9 @@ class FeedService:
         self.compressor = Compressor() if config.gzip else None
         self._renderer = Renderer(config, clock, history or store)
         self._current_at: dict[str, CurrentFeed] = {}
+        self._asked_at: dict[str, datetime] = {}
+        self._renewals: SingleFlight[None] = SingleFlight()
+        self._renewing = asyncio.Semaphore(MAX_RENEWALS)
         self._with_problem: set[str] = set()
         self._automatic = AutomaticFeeds(config, self.known_rosters, self.links, store)
         self.own = own or OwnLinks(store, clock, timer)
@@ -123,13 +132,27 @@ class FeedService:
     def at_hand(self, name: str) -> Rendered | None:
         """Return the whole feed's bytes if they were current within the last second, else None.
 
-        A workspace does not look at what is fresh more often either. Its edition changes when that must not
+        Where somebody has asked within that second, too, the feed is renewed for both, and neither waits. A
+        workspace does not look at what is fresh more often either. Its edition changes when that must not
         wait. A clock that was set back counts as too old.
         """
         current = self._current_at.get(name)
         if current is None or current.workspace.edition != current.edition:
             return None
-        return current.rendered if timedelta() <= self._clock() - current.at < AT_HAND else None
+        now = self._clock()
+        asked_at, self._asked_at[name] = self._asked_at.get(name, current.at), now
+        if timedelta() <= now - current.at < AT_HAND:
+            return current.rendered
+        if timedelta() <= now - asked_at < AT_HAND and now - current.at < MEANWHILE:
+            self._renewals.task(name, lambda: self._renew(name))
+            return current.rendered
+        return None
+
+    async def _renew(self, name: str) -> None:
+        async with self._renewing:
+            # Who comes when the copy is too old is told what is wrong.
+            with suppress(FeedError):
+                await self.rendered(name)
 
     def made(self, name: str) -> CachedFeed | None:
         """Return the feed as it was last rendered; None where it was not since the start."""
@@ -331,6 +354,6 @@ class FeedService:
         else:
             whole = await self.rendered(source.name, _WHOLE, until)
             rendered, calendar = await self._renderer.narrowed(source, whole, last.rendered if last else None)
-        if self.compressor and last is not None and last.rendered.etag != rendered.etag:
-            self.compressor.drop(last.rendered)
+        if self.compressor and last is not None:
+            await self.compressor.replace(last.rendered, rendered)
         return CachedFeed(rendered, calendar.count, calendar.selection.undated, calendar.selection.start_only)

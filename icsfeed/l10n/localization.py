@@ -5,7 +5,14 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_interval, format_skeleton, format_time, get_day_names
+from babel.dates import (
+    format_date,
+    format_interval,
+    format_skeleton,
+    format_time,
+    get_day_names,
+    get_timezone_location,
+)
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
@@ -29,6 +36,11 @@ class Localization:
     def first_weekday(self) -> int:
         """The day on which weeks begin in the region: 0 is Monday, 6 is Sunday."""
         return self.locale.first_week_day
+
+    @property
+    def zone(self) -> str:
+        """The name of the time zone: `Berlin time`."""
+        return self.say("zone", city=get_timezone_location(self._zone, self.locale, return_city=True))
 
     def say(self, key: str, **values: object) -> str:
         """Return our own words for `key`, with the values filled in."""
@@ -69,6 +81,10 @@ class Localization:
     def span(self, first: date, last: date) -> str:
         """Format a range of days: `23 – 29 Nov 2026`."""
         return format_interval(first, last, "yMMMd", locale=self.locale)
+
+    def days(self, first: date, last: date) -> str:
+        """Format a range of days without the year: `23 – 29 Nov`."""
+        return format_interval(first, last, "MMMd", locale=self.locale)
 
     def moment(self, moment: datetime) -> str:
         """Format a moment, in the time zone of this localization: `23 Nov, 11:02`."""

@@ -30,6 +30,8 @@ MAGIC, FORMAT = b"icsfeed\0", b"\x01"
 HEADER_BYTES = len(MAGIC) + len(FORMAT) + sha256().digest_size
 MAX_INLINE_BYTES = 64 * 1024
 """Values that take less to hash than the way to a thread and back, which is long where the server is busy."""
+MAX_WRITES = 8
+"""Values written at a time."""
 RETRY_SECONDS = 5.0
 """Between attempts after a failure."""
 LOCK_POLL_SECONDS = 0.01
@@ -224,22 +226,31 @@ class Store:
     async def _write_all(self, *, retry: bool = False) -> None:
         """Write what is unwritten; `retry`: after a failure. Raises the backend's failures."""
         async with self._writing:
-            for key, value in tuple(self._unwritten.items()):
+            # Several at a time: a change may concern hundreds of feeds, each with a record of its own.
+            unwritten = tuple(self._unwritten.items())
+            for start in range(0, len(unwritten), MAX_WRITES):
                 if not self.healthy and not retry:
                     return
-                # While the backend failed for us, another replica may have written something newer.
-                before = None if self.healthy else self._headers.get(key)
-                raw = None if self.healthy else await self._read(key)
-                if raw is None or raw[:HEADER_BYTES] == before or not _is_intact(raw):
-                    if value is None:
-                        await self._backend.values.delete(key)
-                    else:
-                        is_large = len(value) > MAX_INLINE_BYTES
-                        raw = await asyncio.to_thread(_framed, value) if is_large else _framed(value)
-                        await self._backend.values.set(key, raw)
-                        self._headers[key] = raw[:HEADER_BYTES]
-                if self._unwritten.get(key) is value:
-                    self._unwritten.pop(key, None)
+                some = unwritten[start : start + MAX_WRITES]
+                writes = (self._write(key, value) for key, value in some)
+                for result in await asyncio.gather(*writes, return_exceptions=True):
+                    if result is not None:
+                        raise result
+
+    async def _write(self, key: str, value: bytes | None) -> None:
+        # While the backend failed for us, another replica may have written something newer.
+        before = None if self.healthy else self._headers.get(key)
+        raw = None if self.healthy else await self._read(key)
+        if raw is None or raw[:HEADER_BYTES] == before or not _is_intact(raw):
+            if value is None:
+                await self._backend.values.delete(key)
+            else:
+                is_large = len(value) > MAX_INLINE_BYTES
+                raw = await asyncio.to_thread(_framed, value) if is_large else _framed(value)
+                await self._backend.values.set(key, raw)
+                self._headers[key] = raw[:HEADER_BYTES]
+        if self._unwritten.get(key) is value:
+            self._unwritten.pop(key, None)
 
     @contextmanager
     def _failures_noted(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed.logs import about
 from icsfeed.web.reader_log import family
+from icsfeed.web.subscribe.choices import PROFILE_SUFFIX
 
 MONITORED_ROUTES = ("/health", "/health/ready", "/api/v1/health", "/metrics", "/robots.txt")
 """Routes that monitors ask for all day: they are logged at DEBUG only."""
@@ -63,7 +64,7 @@ class AccessLog:
             return
         fields: dict[str, Any] = {"method": scope.get("method"), "route": route}
         if route.startswith(LINK_ROUTES) and status in GOOD_LINK_STATUSES:
-            fields["feed"] = path.rpartition("/")[2].removesuffix(".ics")
+            fields["feed"] = path.rpartition("/")[2].removesuffix(".ics").removesuffix(PROFILE_SUFFIX)
         elif FEED_KEY in scope:
             fields["feed"] = scope[FEED_KEY]  # type: ignore[literal-required]
         agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")

@@ -111,8 +111,8 @@ def add_vary(app: ASGIApp, fields: str) -> ASGIApp:
             # Calendars have it already, which saves decoding their headers with each answer.
             if message["type"] == "http.response.start" and vary not in message["headers"]:
                 headers = MutableScopeHeaders.from_message(message)
-                on_accept = "Accept" in headers.get("Vary", "").split(", ")
-                headers["Vary"] = f"{fields}, Accept" if on_accept else fields
+                own = headers.get("Vary", "").split(", ")
+                headers["Vary"] = ", ".join(dict.fromkeys(filter(None, (*fields.split(", "), *own))))
             await send(message)
 
         await app(scope, receive, send_with_vary)

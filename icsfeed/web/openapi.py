@@ -23,6 +23,7 @@ from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
 from icsfeed.feeds.query import DAYS_LIMIT, FIELDS
 from icsfeed.l10n.languages import LANGUAGES
 from icsfeed.web.pages.parameters import THEMES, VIEWS
+from icsfeed.web.subscribe.profile import CONTENT_TYPE as PROFILE
 
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
 CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
@@ -40,7 +41,12 @@ _LIMITED = ("Too many wrong links came from this address; see Retry-After.", TEX
 _MISSING = ("Nothing is found by this link: it is wrong, or its feed is gone.", TEXT, HTML)
 _REVOKED = ("The link was revoked (pages only; the calendar then holds a notice).", HTML)
 FEED: Answers = {
-    200: ("The calendar, or without `.ics` its page.", CALENDAR, HTML),
+    200: (
+        "The calendar, without `.ics` its page, with `.mobileconfig` its profile.",
+        CALENDAR,
+        HTML,
+        PROFILE,
+    ),
     304: ("The copy named by If-None-Match or If-Modified-Since is still current.",),
     404: _MISSING,
     406: ("Accept-Encoding excludes both gzip and no encoding.", TEXT),
@@ -137,8 +143,9 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
         _one_of(("own links", "people")),
     ),
     "q": ("Only rows with all these words.", _STRING),
-    "only": ("Only such rows: such as `problems` or `unread`.", _STRING),
+    "only": ("Only such rows, as `problems` or `unread`.", _STRING),
     "sort": ("Sorted by this column; with `-` the largest first.", _STRING),
+    "account": ("`caldav`: the profile sets up the account instead of a subscription.", _one_of(("caldav",))),
     "links": ("`1`: with the links, which let anyone read the feeds.", _one_of(("1",))),
     "sync": ("The result of a sync, for the page.", _one_of(("started", "running", "limited"))),
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from browser.conftest import Site
 from browser.world import Served, Visit
@@ -19,7 +19,8 @@ ADMIN = {"username": "admin", "password": ADMIN_TOKEN}
 FOCUSED = """() => {
     const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
     const all = [...document.querySelectorAll("a, summary, button, input, select, textarea")];
-    return {tag: one.tagName, place: all.indexOf(one), name: (one.ariaLabel || one.textContent).trim(),
+    return {tag: one.tagName, place: all.indexOf(one),
+            name: (one.ariaLabel || (one.labels?.[0] || one).textContent).trim(),
             ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
             seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight};
 }"""
@@ -52,12 +53,12 @@ def answering(page: Page, url: str, status: int, body: str) -> None:
 # By keyboard
 
 
-@pytest.mark.parametrize("view", ["month", "week", "agenda"])
+@pytest.mark.parametrize("view", ["month", "week", "agenda", "timeline"])
 def test_the_keyboard_reaches_everything_in_order_and_shows_where_it_is(
     served: Served, visit: Open, view: str
 ) -> None:
     page = visit(f"{served.embed('few')}?view={view}").page
-    reachable = page.locator("a:visible, summary:visible").count()
+    reachable = page.locator("a:visible, summary:visible, input:visible").count()
     found = walked(page, reachable + 5)
     assert len(found) == reachable > 8
     assert [focus["place"] for focus in found] == sorted(focus["place"] for focus in found)
@@ -117,7 +118,7 @@ def test_a_month_is_a_table_with_days_for_those_who_hear_it(served: Served, visi
 
 
 def test_a_span_says_until_when_it_goes_however_short_its_bar_is(served: Served, visit: Open) -> None:
-    for width, view in ((360, "month"), (1200, "month"), (1200, "week")):
+    for width, view in ((1200, "month"), (1200, "week")):
         size = {"width": width, "height": 800}
         page = visit(f"{served.embed('many')}?lang=en&view={view}", viewport=size).page
         spans = page.locator(".grid .chip:has(.to)").filter(visible=True).all()
@@ -139,20 +140,71 @@ BEGINNING = """link => {
 def test_a_title_that_is_cut_begins_where_it_begins_whichever_way_it_is_written(
     served: Served, visit: Open
 ) -> None:
-    for width, view in ((1200, "month"), (1200, "week"), (360, "week")):
+    for width, view in ((1200, "month"), (1200, "week"), (900, "month")):
         size = {"width": width, "height": 800}
         page = visit(f"{served.embed('rtl')}?lang=en&view={view}", viewport=size).page
-        titles = page.locator(".grid li > .chip")
+        titles = page.locator(".grid li > .chip").filter(visible=True)
         assert titles.count() >= 2
         assert all(title.evaluate(BEGINNING) for title in titles.all())
 
 
 def test_what_goes_on_from_the_month_before_is_there_on_a_phone_too(served: Served, visit: Open) -> None:
     # November 2026 begins on a Sunday: with weeks from Monday, six days of October come before it.
-    name = re.compile("Begun in October until 1 Nov")
-    page = visit(f"{served.embed('few')}?lang=en-GB", viewport={"width": 360, "height": 800}).page
-    expect(page.get_by_role("link", name=name)).to_be_visible()
-    assert page.locator("td.other:visible").count() == 1
+    name = re.compile(r"Begun in October[\s\S]*due 1 Nov")
+    url = f"{served.embed('few')}?lang=en-GB&date=2026-11-01"
+    page = visit(url, viewport={"width": 360, "height": 800}).page
+    expect(page.locator(".below li").filter(has_text=name)).to_be_visible()
+
+
+@pytest.mark.parametrize("view", ["month", "week"])
+def test_on_a_phone_each_day_leads_to_a_list_of_all_that_is_on_it(
+    served: Served, visit: Open, view: str
+) -> None:
+    url = f"{served.embed('many')}?lang=en&view={view}"
+    page = visit(url, viewport={"width": 360, "height": 800}, java_script_enabled=False).page
+    assert page.get_by_text(re.compile(r"^\+\d+ more")).filter(visible=True).count() == 0
+    days = page.locator("td:not(.other) > a.go")
+    assert days.count() == page.locator("td:not(.other):has(li)").count() or view == "month"
+    for number in range(0, days.count(), 5):
+        name = days.nth(number).locator(".vh").text_content() or ""
+        days.nth(number).click()
+        expect(days.nth(number)).to_have_attribute("aria-current", "true")
+        listed = page.locator(".below section").first.locator("li").filter(visible=True)
+        assert int(name.partition(": ")[2].split()[0]) == listed.count()
+        assert all(title.strip() for title in listed.locator(".title").all_inner_texts())
+
+
+def test_the_width_of_the_frame_decides_and_not_that_of_the_window(
+    served: Served, visit: Open, intranet: Site
+) -> None:
+    for width, is_list in ((360, True), (900, False)):
+        frame = f'<iframe src="{served.embed("many")}" title="x" width="{width}" height="800"></iframe>'
+        inside = visit(intranet.put("/narrow", frame)).page.frame_locator("iframe")
+        expect(inside.locator(".below")).to_be_visible(visible=is_list)
+        expect(inside.locator(".grid .chip").first).to_be_visible(visible=not is_list)
+
+
+LETTERS = """() => [
+    ...document.querySelectorAll(".month td > ul > li:not([class*=' d'], .over) > .chip")
+].map(chip => {
+    const box = chip.getBoundingClientRect(), text = chip.querySelector("bdi").firstChild;
+    const seen = [...text.data].filter((_, at) => {
+        const range = document.createRange();
+        range.setStart(text, at);
+        range.setEnd(text, at + 1);
+        const letter = range.getBoundingClientRect();
+        return letter.width && letter.right <= box.right && letter.bottom <= box.bottom + 1;
+    });
+    return [seen.length, text.data.trim().length];
+})"""
+
+
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_titles_in_a_month_on_the_page_of_a_feed_can_be_read(served: Served, visit: Open, width: int) -> None:
+    page = visit(f"{served.page('many')}?lang=en", viewport={"width": width, "height": 900}).page
+    titles = page.evaluate(LETTERS)
+    assert len(titles) > 10
+    assert all(seen >= min(length, 14) for seen, length in titles)
 
 
 def test_items_open_in_plane_in_a_tab_that_learns_nothing(served: Served, visit: Open) -> None:
@@ -183,6 +235,15 @@ def test_the_button_copies_where_there_is_no_clipboard_of_the_new_kind(served: S
     assert page.evaluate("window.copied") == served.ics("few")
 
 
+def test_the_calendar_can_be_saved_as_a_file(served: Served, visit: Open) -> None:
+    page = visit(f"{served.page('few')}?lang=en").page
+    page.get_by_text("Other apps").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as a file").click()
+    assert download.value.suggested_filename == "few.ics"
+    assert Path(download.value.path()).read_bytes().startswith(b"BEGIN:VCALENDAR")
+
+
 def test_the_builder_shows_its_effect_at_once(served: Served, visit: Open) -> None:
     seen = visit(f"{served.page('few')}?lang=en")
     page = seen.page
@@ -192,7 +253,7 @@ def test_the_builder_shows_its_effect_at_once(served: Served, visit: Open) -> No
     expect(page.locator("#ics")).to_have_value(f"{served.ics('few')}?priority=high")
     expect(page.locator("#built")).to_contain_text("2 of 9 items")
     expect(page.locator("#openers .button").last).to_have_attribute(
-        "href", f"{served.ics('few')}?priority=high".replace("http:", "webcal:")
+        "href", f"{served.ics('few')}?priority=high"
     )
     expect(page.get_by_label("High")).to_be_focused()
     page.get_by_label("Reminder").select_option("-PT15H")
@@ -286,6 +347,55 @@ def test_without_scripts_a_frame_works_and_refreshes_itself(served: Served, visi
     page.get_by_role("link", name="Refreshes every 15 minutes").click()
     expect(page.locator("table.week")).to_be_visible()
     assert page.locator('meta[http-equiv="refresh"]').count() == 0
+
+
+# The legend of a frame
+
+
+def toggle(page: Page, name: str) -> Locator:
+    return page.locator(".legend").get_by_role("checkbox", name=name, exact=True)
+
+
+def test_a_toggle_narrows_the_frame_at_once_and_stays_with_the_next_month(
+    served: Served, visit: Open
+) -> None:
+    seen = visit(f"{served.embed('many')}?lang=en&title=!nothing")
+    page = seen.page
+    page.evaluate("window.loaded = 'once'")
+    before = page.locator(".grid a.chip").count()
+    toggle(page, "OPS").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#shown")).to_contain_text("of 392 items")
+    expect(page.locator("#said")).to_contain_text("of 392 items")
+    expect(toggle(page, "OPS")).to_be_checked()
+    expect(toggle(page, "OPS")).to_be_focused()
+    assert page.evaluate("window.loaded") == "once"
+    assert 0 < page.locator(".grid a.chip").count() < before
+    assert page.locator(".grid small").filter(has_not_text="[OPS-").count() == 0
+    page.get_by_role("link", name="Next month").click()
+    expect(page.locator("h1")).to_have_text("December 2026")
+    expect(toggle(page, "OPS")).to_be_checked()
+    assert "title=!nothing" in page.url.replace("%21", "!")
+    page.get_by_role("link", name="Show all").click()
+    expect(toggle(page, "OPS")).not_to_be_checked()
+    expect(page.locator("h1")).to_have_text("December 2026")
+    assert seen.said == []
+
+
+def test_without_scripts_the_legend_is_a_form(served: Served, visit: Open) -> None:
+    url = f"{served.embed('many')}?lang=en&view=week"
+    page = visit(url, viewport={"width": 360, "height": 800}, java_script_enabled=False).page
+    expect(toggle(page, "Started")).not_to_be_visible()
+    page.get_by_text("Legend and filter").click()
+    toggle(page, "Started").check()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("table.week")).to_be_visible()
+    expect(toggle(page, "Started")).to_be_checked()
+    expect(page.locator("#shown")).to_contain_text("of 392 items")
+
+
+def test_a_frame_of_a_feed_that_shows_no_facts_has_no_legend(served: Served, visit: Open) -> None:
+    assert visit(f"{served.embed('busy')}?lang=en").page.locator(".legend").count() == 0
 
 
 # Frames

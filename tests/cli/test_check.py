@@ -1,15 +1,18 @@
 """`check` says what works, what does not, and what to do."""
 
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from app_world import Clock, World, serving, settings
+from app_world import NOW, TODAY, Clock, World, serving, settings
 from msgspec.structs import replace
 from plane import faults as f
 from plane.data import PlaneData
 from plane.editions import Variant
+from signing_world import made_signing
 
-from icsfeed.cli.check import Finding, check, first_error
+from icsfeed.cli.check import Finding, check, check_signing, first_error
 from icsfeed.config.schema import (
     AuthProxy,
     Auto,
@@ -366,3 +369,19 @@ async def test_host_names_are_shown_in_their_ascii_form() -> None:
         findings = [finding.text for finding in await _findings(world) if "xn--" in finding.text]
     assert len(findings) == 1
     assert findings[0].startswith("cors is https://xn--mller-kva.example")
+
+
+def test_the_certificate_for_profiles_is_checked(tmp_path: Path) -> None:
+    signing = made_signing(tmp_path, expires=NOW + timedelta(days=30))
+    for day, (level, said) in {
+        0: ("ok", "is valid until 2026-12-23"),
+        31: ("error", "expired on 2026-12-23; devices show profiles as not verified: renew it"),
+        -20_000: ("error", "is not valid before"),
+    }.items():
+        finding = check_signing(signing, TODAY + timedelta(days=day))
+        assert (finding.level, finding.about) == (level, "profile_signing")
+        assert said in finding.text
+    Path(signing.key_file).unlink()
+    finding = check_signing(signing, TODAY)
+    assert finding.text == "key_file cannot be read: No such file or directory"
+    assert first_error([finding]) is not None

@@ -269,7 +269,22 @@ def test_feed_names_that_links_can_contain_are_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".a", "-a", "a b", "a/b", "ä", "x" * 65, "a.ics", "A.ICS", "icsf_abc", "a\n", "a@b"]
+    "name",
+    [
+        "",
+        ".a",
+        "-a",
+        "a b",
+        "a/b",
+        "ä",
+        "x" * 65,
+        "a.ics",
+        "A.ICS",
+        "a.mobileconfig",
+        "icsf_abc",
+        "a\n",
+        "a@b",
+    ],
 )
 def test_feed_names_that_links_cannot_contain_are_refused(name: str) -> None:
     (problem,) = problems(whole(feeds={name: {"everything": True}}))

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, structs
+from signing_world import made_signing
 
 from icsfeed.config import schema as config_module
 from icsfeed.config.addresses import slug_of
@@ -22,7 +23,7 @@ from icsfeed.config.file import (
     from_environment,
     load,
 )
-from icsfeed.config.schema import Config, Match, Secret
+from icsfeed.config.schema import Config, Match, ProfileSigning, Secret
 from icsfeed.errors import ConfigError, Problem
 
 ZONES = {"UTC", "Europe/Berlin"}
@@ -214,7 +215,25 @@ def test_how_often_targets_are_pushed_may_come_from_the_environment(
 def test_every_key_that_names_a_file_of_a_secret_is_read() -> None:
     fields = (getattr(kind, "__struct_fields__", ()) for kind in vars(config_module).values())
     names = {key for keys in fields for key in keys if key.endswith("_file")}
-    assert names - {"ca_file"} == SECRET_FILES
+    assert names - {"ca_file", "certificate_file", "key_file"} == SECRET_FILES
+
+
+def test_files_to_sign_profiles_with_are_tried(folder: Folder) -> None:
+    signing = "profile_signing: {certificate_file: signing.pem, key_file: signing.key}\n"
+    assert folder.problems(HEAD + signing) == [
+        Problem("profile_signing.certificate_file", "cannot be read: No such file or directory"),
+        Problem("profile_signing.key_file", "cannot be read: No such file or directory"),
+    ]
+    made_signing(folder.path)
+    config = folder.load(HEAD + signing)
+    assert config.profile_signing == ProfileSigning(
+        str(folder.path / "signing.pem"), str(folder.path / "signing.key")
+    )
+    folder.write("signing.key", "hidden")
+    reason = "key_file holds no private key that can be used (PEM)"
+    assert folder.problems(HEAD + signing) == [Problem("profile_signing", reason)]
+    one = "profile_signing: {certificate_file: signing.pem}\n"
+    assert [problem.path for problem in folder.problems(HEAD + one)] == ["profile_signing.key_file"]
 
 
 def test_keys_given_twice_are_problems_with_their_lines(folder: Folder) -> None:
@@ -415,14 +434,12 @@ def test_the_example_loads(folder: Folder) -> None:
 
 
 def test_the_example_loads_with_all_that_is_commented_out(folder: Folder) -> None:
-    folder.write("ca.pem", trustme.CA().cert_pem.bytes().decode())
-    config = load(folder.write("feeds.yaml", _without_the_token(_uncommented(example_text()))), ENVIRON)
+    config = _example(folder)
     assert set(config.push) == {"team", "by-token"}
 
 
 def test_the_defaults_in_the_example_are_the_defaults(folder: Folder) -> None:
-    folder.write("ca.pem", trustme.CA().cert_pem.bytes().decode())
-    config = load(folder.write("feeds.yaml", _without_the_token(_uncommented(example_text()))), ENVIRON)
+    config = _example(folder)
     bare = folder.load(HEAD)
     assert (config.cache, config.gzip, config.store, config.language) == (
         bare.cache,
@@ -438,6 +455,13 @@ def test_the_example_has_every_key_where_it_belongs() -> None:
     missing = [key for key in _missing(Config, [data]) if not key.endswith("_file")]
     assert missing == []
     assert [key for key in SECRET_FILES if f"{key}: FILE" not in text] == []
+
+
+def _example(folder: Folder) -> Config:
+    """The example with all its keys, next to the files that it names."""
+    folder.write("ca.pem", trustme.CA().cert_pem.bytes().decode())
+    made_signing(folder.path)
+    return load(folder.write("feeds.yaml", _without_the_token(_uncommented(example_text()))), ENVIRON)
 
 
 def _without_the_token(text: str) -> str:

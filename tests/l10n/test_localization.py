@@ -43,6 +43,24 @@ def test_dates_are_written_as_the_region_does(
     assert l10n.span(DAY, date(2026, 12, 6)).replace("\u2009", " ") == span
 
 
+def test_days_of_a_bar_have_no_year() -> None:
+    first, last = date(2026, 11, 23), date(2026, 11, 29)
+    spoken = [Localization(tag, BERLIN).days(first, last).replace("\u2009", " ") for tag in ("en-GB", "de")]
+    assert spoken == ["23 – 29 Nov", "23.–29. Nov."]
+
+
+@pytest.mark.parametrize(
+    ("tag", "zone", "name"),
+    [
+        ("en", "Europe/Berlin", "Berlin time"),
+        ("de", "Asia/Kolkata", "Ortszeit Kalkutta"),
+        ("en", "UTC", "UTC time"),
+    ],
+)
+def test_the_time_zone_is_named_by_a_city(tag: str, zone: str, name: str) -> None:
+    assert Localization(tag, ZoneInfo(zone)).zone == name
+
+
 def test_a_moment_is_shown_in_the_time_zone() -> None:
     late = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
     assert Localization("de", BERLIN).moment(late) == "24. Nov., 00:30"

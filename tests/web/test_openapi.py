@@ -70,6 +70,8 @@ def _paths(world: World) -> list[str]:
     pages = [world.service.links.page_path("property"), world.service.links.embed_path("property")]
     feeds = [
         f"/feeds/{token}/property.ics",
+        f"/feeds/{token}/property.mobileconfig",
+        "/feeds/everything.mobileconfig",
         "/feeds/everything.ics",
         "/feeds/everything",
         "/embed/everything",

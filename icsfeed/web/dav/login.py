@@ -62,14 +62,14 @@ class Accounts:
     async def account_of(self, given: Credentials, prefix: str) -> Account | None:
         """Return the account that these credentials open; None: they open none.
 
-        With `+tasks` after the name, each calendar of events has a task list, too. Raises NoCopy while it is
-        not known what they open.
+        With `+tasks` after the name, each calendar of events has a task list, too. That is tried first: a
+        link of an automatic feed opens it by any name. Raises NoCopy while it is not known what they open.
         """
-        account = await self._named(given.user, given.token)
-        if account is None and given.user.endswith(TASKS):
-            account = await self._named(given.user.removesuffix(TASKS), given.token)
-            account = account and replace(account, user=given.user, tasks=True)
-        return account and replace(account, prefix=prefix)
+        for user in dict.fromkeys((given.user.removesuffix(TASKS), given.user)):
+            account = await self._named(user, given.token)
+            if account is not None:
+                return replace(account, user=given.user, prefix=prefix, tasks=user != given.user)
+        return None
 
     async def _named(self, user: str, token: str) -> Account | None:
         # Without a look at the store, which configured links must not need.

@@ -17,6 +17,7 @@ from icsfeed.dav.names import (
     DATA,
     DAV,
     ETAG,
+    EXPAND,
     HOME,
     HREF,
     KINDS,
@@ -72,7 +73,7 @@ def found(values: Values, asked: Asked) -> Found:
 
 def of_root(account: Account) -> Values:
     """Return the properties of the root: where an app begins when it knows nothing but the server."""
-    return {TYPE: lambda: element(TYPE, element(COLLECTION)), **_shared(account)}
+    return {TYPE: lambda: element(TYPE, element(COLLECTION)), **_shared(account, EXPAND)}
 
 
 def of_account(account: Account) -> Values:
@@ -87,7 +88,7 @@ def of_account(account: Account) -> Values:
             f"{CALDAV}calendar-user-address-set", *mail, own
         ),
         f"{DAV}principal-URL": lambda: element(f"{DAV}principal-URL", own),
-        **_shared(account),
+        **_shared(account, EXPAND),
     }
 
 
@@ -100,10 +101,9 @@ def of_calendar(account: Account, calendar: DavCalendar) -> Values:
     def optional(name: str, text: str) -> Element | None:
         return element(name, text=text) if text else None
 
-    reports = [element(f"{DAV}supported-report", element(f"{DAV}report", element(one))) for one in REPORTS]
     collations = [element(f"{CALDAV}supported-collation", text=name) for name in COLLATIONS]
     data = element(DATA, attributes={"content-type": "text/calendar", "version": "2.0"})
-    more = {
+    return {
         TYPE: lambda: element(TYPE, element(COLLECTION), element(CALENDAR)),
         NAME: lambda: element(NAME, text=calendar.title),
         KINDS: lambda: element(KINDS, element(COMPONENT, attributes={"name": calendar.kind})),
@@ -115,10 +115,8 @@ def of_calendar(account: Account, calendar: DavCalendar) -> Values:
         ),
         f"{CALDAV}supported-calendar-data": lambda: element(f"{CALDAV}supported-calendar-data", data),
         f"{CALDAV}supported-collation-set": lambda: element(f"{CALDAV}supported-collation-set", *collations),
-        **_shared(account),
+        **_shared(account, *REPORTS, EXPAND),
     }
-    more[f"{DAV}supported-report-set"] = lambda: element(f"{DAV}supported-report-set", *reports)
-    return more
 
 
 def of_object(account: Account, calendar: DavCalendar) -> Callable[[CalendarObject, Asked], Values]:
@@ -143,9 +141,10 @@ def content_type(calendar: DavCalendar) -> str:
     return f"text/calendar; charset=utf-8; component={calendar.kind}"
 
 
-def _shared(account: Account) -> dict[str, Callable[[], Element | None]]:
+def _shared(account: Account, *reports: str) -> dict[str, Callable[[], Element | None]]:
     """Return the properties that everything in an account has: whose it is, and that it can only be read."""
     own = element(HREF, text=account.home)
+    known = [element(f"{DAV}supported-report", element(f"{DAV}report", element(one))) for one in reports]
     rights = [
         element(f"{DAV}privilege", element(f"{DAV}{name}"))
         for name in ("read", "read-current-user-privilege-set")
@@ -157,7 +156,7 @@ def _shared(account: Account) -> dict[str, Callable[[], Element | None]]:
         f"{DAV}principal-collection-set": lambda: element(
             f"{DAV}principal-collection-set", element(HREF, text=account.root)
         ),
-        f"{DAV}supported-report-set": lambda: element(f"{DAV}supported-report-set"),
+        f"{DAV}supported-report-set": lambda: element(f"{DAV}supported-report-set", *known),
     }
 
 

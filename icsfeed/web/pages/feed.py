@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import segno
 from litestar import Request, Response, route
@@ -13,19 +13,23 @@ from markupsafe import Markup, escape
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter
+from icsfeed.feeds.links import Grant
 from icsfeed.feeds.query import FIELDS, URL_LIMIT, Query, both, parse_query, query_string, with_query
 from icsfeed.own_links.model import embed_token
 from icsfeed.web.feed_response import calendar_or_page
 from icsfeed.web.openapi import CALENDAR_PAGE, CONDITIONS, FEED, described
-from icsfeed.web.pages.agenda import overdue, upcoming
-from icsfeed.web.pages.calendar_view import calendar_view_of
 from icsfeed.web.pages.errors import open_link
 from icsfeed.web.pages.feed_view import FeedView
 from icsfeed.web.pages.link_builder import NONE_FIELDS, filter_choices_of, parts_asked, unoffered
 from icsfeed.web.pages.parameters import parse_date
 from icsfeed.web.pages.render import PageRequest, Pairs, page_answer
+from icsfeed.web.pages.views.agenda import overdue, upcoming
+from icsfeed.web.pages.views.calendar_view import calendar_view_of
 from icsfeed.web.responses import READ
 from icsfeed.web.state import Site
+from icsfeed.web.subscribe.choices import PROFILE_SUFFIX, for_device, profile_address, subscriptions_of
+from icsfeed.web.subscribe.profile import profile_of
+from icsfeed.web.subscribe.response import profile_answer, profile_text
 
 APPS = (
     *("google", "outlook-web", "outlook", "apple", "ios"),
@@ -36,21 +40,33 @@ APPS = (
 ALARMS = ("-P7D", "-P2D", "-P1D", "-PT15H", "PT9H")
 MAX_UPCOMING = 6
 WHOLE = Query()
-FRAME_HEIGHT = 960
+ACCOUNTS = ("account", "davx5")
+"""The ways to subscribe that set up a CalDAV account."""
+FRAME_HEIGHT = 1040
 """In pixels: a month of six weeks without a scroll bar."""
 
 
 class FeedAddresses(Struct, frozen=True):
     """The addresses of a feed, narrowed, for apps, people and frames.
 
-    `subscribe`: by app, the link that opens it with the feed. `too_long`: some apps would cut the address.
+    `too_long`: some apps would cut the address.
     """
 
     ics: str
     page: str
     embed: str
-    subscribe: Mapping[str, str]
     too_long: bool
+
+
+class PageLink(Struct, frozen=True):
+    """The addresses that a page shows, and the login name of the CalDAV account that the link opens, if any.
+
+    An account shows feeds as they are: a link that a person has made with a filter opens none.
+    """
+
+    urls: Mapping[str, str]
+    user: str
+    has_account: bool = True
 
 
 class NarrowedFeed(Struct, frozen=True):
@@ -66,7 +82,7 @@ class NarrowedFeed(Struct, frozen=True):
     ["/feeds/{token:str}/{file:str}", "/feeds/{file:str}"],
     http_method=READ,
     middleware=[calendar_or_page],
-    operation_class=described(FEED, CALENDAR_PAGE, CONDITIONS),
+    operation_class=described(FEED, (*CALENDAR_PAGE, "account"), CONDITIONS),
     summary="A calendar, by its secret link or public",
 )
 async def feed_page(
@@ -74,23 +90,28 @@ async def feed_page(
     site: NamedDependency[Site],
     file: FromPath[str],
     token: FromPath[str] = "",
-) -> Response[str]:
+) -> Response[str] | Response[bytes]:
     """The calendar that a link is for. Parameters narrow it; unknown ones are ignored.
 
-    The same address without `.ics` is the page for people. Without a token, only calendars that are public
-    by the configuration are found.
+    The same address without `.ics` is the page for people, and with `.mobileconfig` the profile by which an
+    iPhone or iPad subscribes; with `account=caldav` the profile of the CalDAV account. Without a token, only
+    calendars that are public by the configuration are found.
     """
-    ask, name, grant = await open_link(request, file, token or None, "feed")
+    name = file.removesuffix(PROFILE_SUFFIX)
+    ask, name, grant = await open_link(request, name, token or None, "feed")
     seen = await narrowed_feed_of(site, ask, name, grant.query)
-    urls = site.service.links.addresses(name, ask.base, grant.subscriber)
+    link = page_link(site, ask, name, grant.subscriber)
     if grant.link:
-        urls = own_addresses(ask.base, token, name)
+        link = own_page_link(ask.base, token, name, grant)
+    if file.endswith(PROFILE_SUFFIX):
+        profile = feed_profile(ask, seen, link, request.query_params.get("account"))
+        return await profile_answer(profile, name, site.config.profile_signing)
     html = await site.pages.once(
-        # The addresses of a person's own link are in nobody else's page.
-        ("page", name, grant.subscriber, urls["ics"], ask.key),
+        # Each link has its own addresses on the page.
+        ("page", name, link.urls["ics"], ask.device, ask.key),
         (seen.whole, seen.feed),
         len(seen.whole.items),
-        lambda: feed_page_html(site, ask, seen, urls),
+        lambda: feed_page_html(site, ask, seen, link),
     )
     return feed_page_answer(html, seen)
 
@@ -110,15 +131,17 @@ async def narrowed_feed_of(site: Site, ask: PageRequest, name: str, stored: Quer
         return NarrowedFeed(whole, whole, wrong=error.field)
 
 
-def feed_page_html(
-    site: Site, ask: PageRequest, seen: NarrowedFeed, urls: Mapping[str, str], **values: object
-) -> str:
+def feed_page_html(site: Site, ask: PageRequest, seen: NarrowedFeed, link: PageLink, **values: object) -> str:
     """Render the page with these addresses. `values`: what /me adds. Raise BadParameter for a bad `date`."""
     whole, feed = seen.whole, seen.feed
     day = parse_date(ask.get("date"), feed.today)
     choices = filter_choices_of(whole.items, whole.feed)
     hidden = tuple((key, value) for key, value in ask.parameters if key not in FIELDS and value)
-    addresses = addresses_of(urls, seen.narrowing, feed.title)
+    addresses = addresses_of(link.urls, seen.narrowing)
+    choices_of_link = subscriptions_of(addresses.ics, feed.title, link.user)
+    if not link.has_account:
+        choices_of_link = tuple(choice for choice in choices_of_link if choice.key not in ACCOUNTS)
+    own, others_of_device = for_device(choices_of_link, ask.device)
     return site.pages.html(
         "feed.html",
         ask,
@@ -131,7 +154,10 @@ def feed_page_html(
         late=overdue(feed.items, feed.today),
         next=upcoming(feed.items, feed.today, MAX_UPCOMING),
         addresses=addresses,
+        own_subscriptions=own,
+        other_subscriptions=others_of_device,
         qr=None if addresses.too_long else qr_code(addresses.page),
+        profile_qr=None if addresses.too_long else qr_code(profile_address(addresses.ics)),
         choices=choices,
         checked=checked_values(ask.parameters),
         # Parameters that the form has no field for.
@@ -146,15 +172,33 @@ def feed_page_html(
     )
 
 
-def own_addresses(base: str, token: str, name: str) -> dict[str, str]:
+def page_link(site: Site, ask: PageRequest, name: str, subscriber: str) -> PageLink:
+    """Return the addresses of a feed's link, or of a subscriber's."""
+    return PageLink(site.service.links.addresses(name, ask.base, subscriber), subscriber or name)
+
+
+def own_page_link(base: str, token: str, name: str, grant: Grant) -> PageLink:
     """Return the addresses of a link that a person has made. The token decides what they open."""
     page, embed = f"{base}/feeds/{token}/{name}", f"{base}/embed/{embed_token(token)}/{name}"
-    return {"ics": f"{page}.ics", "page": page, "embed": embed}
+    urls = {"ics": f"{page}.ics", "page": page, "embed": embed}
+    return PageLink(urls, name, has_account=not grant.narrows)
+
+
+def feed_profile(ask: PageRequest, seen: NarrowedFeed, link: PageLink, account: str | None) -> bytes:
+    """Return the profile of the feed, with the address that its page shows. Raise BadParameter."""
+    if seen.wrong:
+        raise BadParameter(seen.wrong, "is not valid")
+    if account and not link.has_account:
+        raise BadParameter("account", "needs a link without a filter")
+    ics = addresses_of(link.urls, seen.narrowing).ics
+    return profile_of(ics, link.user, account, profile_text(ask.l10n, seen.feed.title, ics))
 
 
 def feed_page_answer(html: str, seen: NarrowedFeed) -> Response[str]:
     """Return the page, with status 400 where its parameters cannot be used."""
-    return page_answer(html, HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK)
+    status = HTTPStatus.BAD_REQUEST if seen.wrong else HTTPStatus.OK
+    # The links for the reader's own device come first.
+    return page_answer(html, status, headers={"Vary": "User-Agent, Sec-CH-UA-Platform"})
 
 
 def checked_values(parameters: Pairs) -> Mapping[str, Collection[str]]:
@@ -182,19 +226,7 @@ def qr_code(text: str) -> Markup:
     return Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))  # noqa: S704 - segno's own
 
 
-def addresses_of(urls: Mapping[str, str], narrowing: str, title: str) -> FeedAddresses:
-    """Return these addresses of a feed, narrowed, and the links by which apps subscribe to it."""
+def addresses_of(urls: Mapping[str, str], narrowing: str) -> FeedAddresses:
+    """Return these addresses of a feed, narrowed."""
     ics, page, embed = (with_query(urls[what], narrowing) for what in ("ics", "page", "embed"))
-    scheme, _, rest = ics.partition("://")
-    # Thunderbird and Android turn webcal: into plain http, and webcals: into https. Apple and Google's cid
-    # know webcal: alone, and try https first (docs/clients.md).
-    webcal = f"webcal://{rest}"
-    named = f"url={quote(ics, safe='')}&name={quote(title, safe='')}"
-    subscribe = {
-        "apple": webcal,
-        "google": f"https://calendar.google.com/calendar/r?cid={quote(webcal, safe='')}",
-        "outlook-365": f"https://outlook.office.com/calendar/0/addfromweb?{named}",
-        "outlook-com": f"https://outlook.live.com/calendar/0/addfromweb?{named}",
-        "other": f"webcals://{rest}" if scheme == "https" else webcal,
-    }
-    return FeedAddresses(ics, page, embed, subscribe, too_long=len(ics) > URL_LIMIT)
+    return FeedAddresses(ics, page, embed, too_long=len(ics) > URL_LIMIT)

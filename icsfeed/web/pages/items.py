@@ -63,6 +63,18 @@ class PageItem(Struct, frozen=True, kw_only=True):
         first = self.first or date.max
         return (first, self.last or date.max, RANK[self.priority], self.title)
 
+    @property
+    def name_and_number(self) -> tuple[str, str]:
+        """Split a title such as `[PROP-42] Paint the hall`, where the number would hide the name.
+
+        A title that does not begin with the number of its issue is all name.
+        """
+        number, found, name = self.title.partition("] ")
+        key = self.facts.key
+        if found and name and key and number[1:] in (key, key.rpartition("-")[2]):
+            return name, f"{number}]"
+        return self.title, ""
+
     def is_within(self, first: date, last: date) -> bool:
         """Return whether one of its days is one of these."""
         return self.last is not None and self.last >= first and (self.first or self.last) <= last

@@ -20,7 +20,7 @@ from icsfeed.single_flight import run_in_thread
 from icsfeed.web.client_address import signed_in
 from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
 from icsfeed.web.pages.errors import message_page
-from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, narrowed_feed_of
+from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, narrowed_feed_of, page_link
 from icsfeed.web.pages.render import PageRequest, page_request
 from icsfeed.web.responses import NEVER_STORED, READ
 from icsfeed.web.state import Site
@@ -58,9 +58,9 @@ async def me(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Re
     chosen = next((calendar for calendar in mine if calendar.name == ask.get("feed")), mine[0])
     seen = await narrowed_feed_of(site, ask, chosen.name)
     calendars = await _own_calendars(site.service, ask, mine, chosen)
-    urls = site.service.links.addresses(chosen.name, ask.base, chosen.subscriber)
+    link = page_link(site, ask, chosen.name, chosen.subscriber)
     html = await run_in_thread(
-        len(seen.whole.items), lambda: feed_page_html(site, ask, seen, urls, person=email, mine=calendars)
+        len(seen.whole.items), lambda: feed_page_html(site, ask, seen, link, person=email, mine=calendars)
     )
     response = feed_page_answer(html, seen)
     response.headers.update(NEVER_STORED)

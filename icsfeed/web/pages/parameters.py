@@ -5,10 +5,13 @@ from typing import Literal, TypeAlias, get_args
 
 from icsfeed.errors import BadParameter
 
-View: TypeAlias = Literal["month", "week", "agenda", "day"]
+View: TypeAlias = Literal["month", "week", "agenda", "day", "timeline"]
 Theme: TypeAlias = Literal["auto", "light", "dark"]
 VIEWS: tuple[View, ...] = get_args(View)
 THEMES: tuple[Theme, ...] = get_args(Theme)
+
+TIMELINE_DAYS = 56
+"""Days of a timeline: its style sheet has a class for each."""
 
 EARLIEST, LATEST = date(1900, 1, 1), date(9000, 12, 31)
 """Days that pages show: whatever a page adds to them is still a valid date."""

@@ -25,6 +25,7 @@ from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
 from icsfeed.web.pages.parameters import MAX_VALUE_LENGTH, PAGE_PARAMETERS, Theme
 from icsfeed.web.responses import listed
+from icsfeed.web.subscribe.choices import Device, device_of
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -42,7 +43,8 @@ POLICY = (
 class PageRequest(Struct, frozen=True):
     """How a page is requested: the parameters it knows, language, theme, and the address of the server.
 
-    `base` is the beginning of links for other programs, `root` its path, for links within pages.
+    `base` is the beginning of links for other programs, `root` its path, for links within pages. `device`:
+    of the reader; only the page of a feed depends on it.
     """
 
     parameters: Pairs
@@ -50,10 +52,11 @@ class PageRequest(Struct, frozen=True):
     theme: Theme
     base: str
     root: str
+    device: Device = "other"
 
     @property
     def key(self) -> Hashable:
-        """Equal for all who get the same page of the same data."""
+        """Equal for all who get the same page of the same data, on the same device where that matters."""
         return (self.parameters, self.l10n.tag, self.theme, self.base)
 
     def get(self, name: str) -> str | None:
@@ -147,6 +150,7 @@ def page_request(request: Request[Any, Any, Any], config: Config, language: str 
         theme=cast(Theme, theme) if theme in ("light", "dark") else "auto",
         base=base,
         root=urlsplit(config.public_url or "").path,
+        device=device_of(request.headers),
     )
 
 

@@ -1,0 +1,1 @@
+"""Subscribing in one step: links for apps, and profiles for the devices of Apple."""
