@@ -1,16 +1,20 @@
 """People at work: by keyboard, by mouse, without scripts, in frames of other pages."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from browser.conftest import Site
-from browser.world import Served, Visit
+from browser.world import NOW, Served, Visit, browser_config, odd_sample, serving_browsers
 from icsfeed.demo.settings import ADMIN_TOKEN
+from icsfeed.own_links.registry import OwnLinks
+from icsfeed.store.store import open_store
 
 Open = Callable[..., Visit]
 
@@ -293,6 +297,33 @@ def test_20_feeds_fit_on_a_screen_of_the_status_page_with_the_workspace(crowded:
     twentieth = rows.nth(19).bounding_box()
     assert twentieth is not None
     assert twentieth["y"] + twentieth["height"] <= 900
+
+
+def test_without_scripts_the_administrator_revokes_a_link(browser: Browser, tmp_path: Path) -> None:
+    # In a thread: Playwright has a loop running in this one.
+    made = Thread(target=lambda: asyncio.run(_made_links(tmp_path)))
+    made.start()
+    made.join()
+    with serving_browsers(browser_config(), odd_sample(), tmp_path) as served:
+        seen = Visit(browser, served, f"{served.url}/status?show=people&lang=en", java_script_enabled=False)
+        page = seen.page
+        page.get_by_role("link", name="anna@example.com", exact=True).click()
+        page.get_by_role("link", name=re.compile("Revoke.*phone")).click()
+        expect(page.get_by_role("listitem")).to_have_count(1)
+        page.get_by_role("button", name="Revoke 1 link").click()
+        expect(page.get_by_role("status")).to_have_text("1 link was revoked.")
+        expect(page.get_by_role("row", name="phone").get_by_text("revoked")).to_be_visible()
+        expect(page.get_by_role("row", name="tablet").get_by_text("in use")).to_be_visible()
+        assert seen.said == []
+        seen.context.close()
+
+
+async def _made_links(folder: Path) -> None:
+    store = open_store("file", {"STATE_DIRECTORY": str(folder)})
+    own = OwnLinks(store, lambda: NOW)
+    await own.make("anna@example.com", "phone", feed="few")
+    await own.make("anna@example.com", "tablet")
+    await store.close()
 
 
 def test_without_scripts_the_status_page_is_searched_sorted_and_turned(crowded: Served, visit: Open) -> None:
