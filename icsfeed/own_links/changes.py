@@ -43,6 +43,7 @@ REASONS: Mapping[str, str] = {
     "bad name": "a name may have {n} characters at most, and none that cannot be seen",
     "name taken": "there is a link with the name {name} already: choose another one",
     "too long": "the filter is longer than {n} characters: choose fewer values",
+    "filter": "this calendar cannot be filtered by {field}",
     "account": "an account of all calendars cannot be filtered: make a link for one calendar",
     "gone": "there is no such link in use",
     "feed": "this calendar is not among those of the person",

@@ -159,4 +159,4 @@ def links_of(record: LinkRecord, person: str) -> Sequence[OwnLink]:
 
 def invitation_path(token: str) -> str:
     """Return the path of the page that an invitation leads to."""
-    return f"/me/invitation/{token}"
+    return f"/me/invite/{token}"

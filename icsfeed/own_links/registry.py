@@ -252,9 +252,9 @@ class OwnLinks:
                 log.warning("the store fails: not noted that %s is signed in", session and session.person)
         return session
 
-    async def sign_out(self, cookie: str) -> None:
-        """End the session of a cookie."""
-        await self._changed(lambda record: changes.signed_out(record, digest_of(cookie)))
+    async def sign_out(self, session: str) -> None:
+        """End a session (its digest)."""
+        await self._changed(lambda record: changes.signed_out(record, session))
 
     async def backup(self) -> LinkRecord:
         """Return what a backup holds: all links, with digests only."""

@@ -17,6 +17,9 @@ from icsfeed.web.access_log import AccessLog
 from icsfeed.web.client_address import remember_peer
 from icsfeed.web.dav.endpoint import DavEndpoint, dav, dav_paths
 from icsfeed.web.feed_response import FeedEndpoint
+from icsfeed.web.me.invitation import accept_invitation, invitation
+from icsfeed.web.me.links import change_own_link, make_own_link, own_links, sign_out
+from icsfeed.web.me.page import me
 from icsfeed.web.middleware import accept_prefix, add_vary, check_request, trust_proxies
 from icsfeed.web.openapi import openapi_config
 from icsfeed.web.pages.docs import docs, static_file
@@ -24,14 +27,14 @@ from icsfeed.web.pages.embed import embed
 from icsfeed.web.pages.errors import http_error, page_error, unexpected_error
 from icsfeed.web.pages.feed import feed_page
 from icsfeed.web.pages.feed_view import FeedViews
-from icsfeed.web.pages.me import me
 from icsfeed.web.state import ServerState, Site
 from icsfeed.web.status.admin import ADMIN_ROUTES
 from icsfeed.web.status.health import api_health, health, ready, robots, root
 from icsfeed.web.webhooks import Webhooks, plane_webhook
 
 ROUTES = (
-    *(feed_page, embed, me, dav, plane_webhook, ADMIN_ROUTES),
+    *(feed_page, embed, dav, plane_webhook, ADMIN_ROUTES),
+    *(me, own_links, make_own_link, change_own_link, sign_out, invitation, accept_invitation),
     *(root, health, ready, api_health, robots, docs, static_file),
 )
 ERROR_HANDLERS = {

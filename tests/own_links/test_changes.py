@@ -209,7 +209,7 @@ def test_readers_of_two_lists_are_one_the_latest_first() -> None:
 
 def test_every_reason_can_be_said() -> None:
     for key in changes.REASONS:
-        assert str(changes.refused(key, n=5, name="phone"))
+        assert str(changes.refused(key, n=5, name="phone", field="days"))
     assert TOKEN not in str(changes.refused("gone"))
 
 

@@ -75,4 +75,4 @@ def test_a_person_has_their_links_whatever_the_case_of_the_address() -> None:
 
 
 def test_an_invitation_leads_to_a_page_of_ours() -> None:
-    assert invitation_path(TOKEN) == f"/me/invitation/{TOKEN}"
+    assert invitation_path(TOKEN) == f"/me/invite/{TOKEN}"

@@ -198,7 +198,7 @@ async def test_an_invitation_signs_in_once(address: str, tmp_path: Path) -> None
         assert await own.session(cookie) is not None
         clock.move(days=80)
         assert (await own.session(cookie)).used_at > session.used_at  # type: ignore[union-attr]
-        await own.sign_out(cookie)
+        await own.sign_out(session.digest)
         assert await own.session(cookie) is None
         _, late = await own.invite(ANNA)
         clock.move(days=7)

@@ -145,7 +145,7 @@ def feed_page_html(site: Site, ask: PageRequest, seen: NarrowedFeed, link: PageL
     return site.pages.html(
         "feed.html",
         ask,
-        **{"person": None, "mine": (), **values},
+        **{"person": None, "mine": (), "link_bar": None, **values},
         feed=feed,
         total=len(whole.items),
         narrowed=bool(seen.narrowing),

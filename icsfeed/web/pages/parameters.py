@@ -25,6 +25,7 @@ PAGE_PARAMETERS = frozenset(
         "theme",
         "refresh",
         "feed",
+        "link",
         "links",
         "sync",
         "q",

@@ -6,7 +6,6 @@ import hmac
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 from litestar import Request, Response, Router, get, post
 from litestar.connection import ASGIConnection
@@ -15,7 +14,8 @@ from litestar.handlers import BaseRouteHandler
 from msgspec import to_builtins
 
 from icsfeed.push.report import RESULT_NAMES
-from icsfeed.web.client_address import client_of
+from icsfeed.web.client_address import client_of, is_same_site
+from icsfeed.web.me.visitor import form_token
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
 from icsfeed.web.pages.parameters import parse_skip
 from icsfeed.web.pages.render import PageRequest, page_answer, page_request, wants_html
@@ -24,7 +24,7 @@ from icsfeed.web.state import Site
 from icsfeed.web.status.collect import next_sync, report, sync_state
 from icsfeed.web.status.columns import FEEDS, OWN_LINKS, PEOPLE
 from icsfeed.web.status.metrics import TEXT_FORMAT, exposition
-from icsfeed.web.status.own_links import links_to_end, revoke_links
+from icsfeed.web.status.own_links import ADMINISTRATOR, links_to_end, revoke_links
 from icsfeed.web.status.report import ServerReport
 from icsfeed.web.status.table import TablePage, TableRequest
 
@@ -47,7 +47,7 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
         text = "No admin_token is configured: set one to use this."
         raise ApiError(HTTPStatus.FORBIDDEN, "ADMIN_NOT_CONFIGURED", text)
     # Browsers send Basic credentials by themselves, whichever site's page makes the request.
-    if not _is_same_site(connection, config.public_url):
+    if is_same_site(connection, config.public_url) is False:
         text = "This was sent by a page of another site, or public_url is not this server's address."
         raise ApiError(HTTPStatus.FORBIDDEN, "CROSS_SITE", text)
     lines = connection.headers.getall("authorization", [])
@@ -64,18 +64,6 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
         headers = server.admin_guesses.wrong(address).headers()
     text = "This needs the admin_token: as Bearer token, or as password."
     raise ApiError(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", text, {**CHALLENGE, **headers})
-
-
-def _is_same_site(connection: Connection, public_url: str | None) -> bool:
-    """Return whether a page of ours, or no page at all, made the browser send this."""
-    sites = connection.headers.getall("sec-fetch-site", [])
-    if sites:
-        return sites in (["same-origin"], ["none"])
-    # Browsers before Sec-Fetch-Site (Safari before 16.4) only name the origin, with every form. The scheme is
-    # not compared: a proxy that ends TLS need not be trusted.
-    ours = {connection.headers.get("host", "").lower(), urlsplit(public_url or "").netloc.lower()} - {""}
-    origins = connection.headers.getall("origin", [])
-    return all(origin.lower().partition("://")[2] in ours for origin in origins)
 
 
 def given_token(authorization: str | None) -> str | None:
@@ -209,6 +197,7 @@ def status_html(site: Site, ask: PageRequest, report: ServerReport, *, with_link
         ask,
         report=report,
         feed=next((feed for feed in report.feeds if feed.name == ask.get("feed")), None),
+        form=form_token(site, ADMINISTRATOR, site.server.clock()),
         ending=links_to_end(report.own_links, ask.get("revoke") or ""),
         revoked=parse_skip(ask.get("revoked")) if ask.get("revoked") else None,
         show=show,

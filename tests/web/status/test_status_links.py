@@ -124,8 +124,7 @@ async def test_a_link_is_revoked_after_a_question(world: World, caplog: pytest.L
     assert b"This calendar link was revoked" in revoked.content
     assert b"This calendar link was revoked" not in used.content
     assert [record.getMessage() for record in caplog.records] == ["own link revoked"]
-    # Once more, as after going back in the browser.
-    assert (await press(world, made.link.id)).status_code == 404
+    assert "Revoke these links?" not in words(await status(world, f"?revoke={made.link.id}"))
 
 
 async def test_all_links_of_a_person_are_revoked_and_their_sessions_end(world: World) -> None:
@@ -154,6 +153,16 @@ async def test_pages_of_other_sites_cannot_revoke(world: World, what: str) -> No
     made = await world.service.own.make(ANNA, "phone")
     answer = await press(world, made.link.id, **FOREIGN[what])
     assert answer.status_code == 403
+    assert world.service.own.links[0].revoked_at is None
+
+
+async def test_a_form_without_the_pages_token_is_refused(world: World) -> None:
+    made = await world.service.own.make(ANNA, "phone")
+    headers = {"Authorization": BASIC, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+    for form in ({}, {"form": "1.x"}, {"form": "9999999999." + "0" * 64}):
+        sent = {"revoke": made.link.id, **form}
+        answer = await world.client.post("/status/revoke", data=sent, headers=headers)
+        assert answer.status_code == 403
     assert world.service.own.links[0].revoked_at is None
 
 
