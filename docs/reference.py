@@ -392,6 +392,9 @@ def _commands() -> Iterator[str]:
     for name, command in sorted(cli.commands.items()):
         context = click.Context(command, info_name=name, parent=whole, terminal_width=100)
         yield f"### {name}\n\n{_help(context)}\n"
+        for part, inner in getattr(command, "commands", {}).items():
+            context_of_part = click.Context(inner, info_name=part, parent=context, terminal_width=100)
+            yield f"#### {name} {part}\n\n{_help(context_of_part)}\n"
 
 
 def _help(context: click.Context) -> str:

@@ -111,6 +111,13 @@ SYNC: Answers = {
 }
 SYNCS: Answers = {200: ("How syncs went.", JSON), **_ADMIN}
 STATUS: Answers = {200: ("The status, as a page for a browser.", JSON, HTML), **_ADMIN}
+REVOKE: Answers = {
+    200: ("How many links were revoked.", JSON),
+    303: ("For a browser: back to the status page, which says so.",),
+    404: ("There is no such link in use.", JSON, HTML),
+    503: ("The store failed; nothing was changed.", JSON, HTML),
+    **_ADMIN,
+}
 METRICS: Answers = {200: ("The metrics.", TEXT), **_ADMIN}
 ROOT: Answers = {200: ("What this server is, as a page for a browser.", JSON, HTML)}
 HEALTH: Answers = {200: ("The server is running.", JSON)}
@@ -152,7 +159,7 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "dates": ("Which dates are shown.", _one_of(DateMode)),
     "view": ("What a page shows.", _one_of(VIEWS)),
     "date": ("The day that a page shows.", _DAY),
-    "skip": ("Skip this many entries of an agenda.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
+    "skip": ("Skip this many entries of a list.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
     "lang": (f"The language of a page: {', '.join(LANGUAGES)}, with a region or without.", _STRING),
     "theme": ("The colours of a page.", _one_of(THEMES)),
     "week": ("The day on which weeks start; by default that of the region.", _one_of(WEEK_STARTS)),
@@ -162,8 +169,15 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "embed_week": ("The day on which its weeks start.", _one_of(WEEK_STARTS)),
     "embed_height": ("Its height in pixels.", Schema(type=OpenAPIType.INTEGER, minimum=1)),
     "refresh": ("`off`: the page does not refresh itself.", _one_of(("off",))),
+    "feed": ("The name of one feed.", _STRING),
+    "show": (
+        "Which table: of feeds, or of the links that people have made.",
+        _one_of(("own links", "people")),
+    ),
+    "q": ("Only rows with all these words.", _STRING),
+    "only": ("Only such rows, as `problems` or `unread`.", _STRING),
+    "sort": ("Sorted by this column; with `-` the largest first.", _STRING),
     "account": ("`caldav`: the profile sets up the account instead of a subscription.", _one_of(("caldav",))),
-    "feed": ("The name of one of the person's calendars.", _STRING),
     "link": ("The id of one of the person's own links, whose filter is to be changed.", _STRING),
     "links": ("`1`: with the links, which let anyone read the feeds.", _one_of(("1",))),
     "sync": ("The result of a sync, for the page.", _one_of(("started", "running", "limited"))),

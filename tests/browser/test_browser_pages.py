@@ -31,6 +31,10 @@ PAGES = {
     "timeline without items": "{embed:none}?view=timeline",
     "me": "/me",
     "status": "/status?links=1",
+    "status of a feed": "/status?feed=property&links=1",
+    "status of links": "/status?show=own+links",
+    "status of people": "/status?show=people",
+    "status sorted": "/status?sort=-items&only=problems&q=x",
     "docs": "/docs",
 }
 REFUSED = {"missing": "/feeds/x/y", "bad": "{embed:many}?view=year"}

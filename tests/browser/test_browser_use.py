@@ -1,17 +1,24 @@
 """People at work: by keyboard, by mouse, without scripts, in frames of other pages."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from browser.conftest import Site
-from browser.world import Served, Visit
+from browser.world import NOW, Served, Visit, browser_config, odd_sample, serving_browsers
+from icsfeed.demo.settings import ADMIN_TOKEN
+from icsfeed.own_links.registry import OwnLinks
+from icsfeed.store.store import open_store
 
 Open = Callable[..., Visit]
+
+ADMIN = {"username": "admin", "password": ADMIN_TOKEN}
 
 FOCUSED = """() => {
     const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
@@ -354,6 +361,62 @@ def test_the_status_page_syncs_at_the_press_of_a_button(served: Served, visit: O
     page.get_by_role("button", name="Sync now").click()
     expect(page.get_by_role("status")).to_contain_text("sync")
     assert page.url.startswith(f"{served.url}/status?sync=")
+
+
+def test_20_feeds_fit_on_a_screen_of_the_status_page_with_the_workspace(crowded: Served, visit: Open) -> None:
+    screen = {"width": 1440, "height": 900}
+    page = visit(f"{crowded.url}/status?lang=en", viewport=screen, http_credentials=ADMIN).page
+    rows = page.locator("table.feeds tbody tr")
+    assert rows.count() == 100
+    twentieth = rows.nth(19).bounding_box()
+    assert twentieth is not None
+    assert twentieth["y"] + twentieth["height"] <= 900
+
+
+def test_without_scripts_the_administrator_revokes_a_link(browser: Browser, tmp_path: Path) -> None:
+    # In a thread: Playwright has a loop running in this one.
+    made = Thread(target=lambda: asyncio.run(_made_links(tmp_path)))
+    made.start()
+    made.join()
+    with serving_browsers(browser_config(), odd_sample(), tmp_path) as served:
+        seen = Visit(browser, served, f"{served.url}/status?show=people&lang=en", java_script_enabled=False)
+        page = seen.page
+        page.get_by_role("link", name="anna@example.com", exact=True).click()
+        page.get_by_role("link", name=re.compile("Revoke.*phone")).click()
+        expect(page.get_by_role("listitem")).to_have_count(1)
+        page.get_by_role("button", name="Revoke 1 link").click()
+        expect(page.get_by_role("status")).to_have_text("1 link was revoked.")
+        expect(page.get_by_role("row", name="phone").get_by_text("revoked")).to_be_visible()
+        expect(page.get_by_role("row", name="tablet").get_by_text("in use")).to_be_visible()
+        assert seen.said == []
+        seen.context.close()
+
+
+async def _made_links(folder: Path) -> None:
+    store = open_store("file", {"STATE_DIRECTORY": str(folder)})
+    own = OwnLinks(store, lambda: NOW)
+    await own.make("anna@example.com", "phone", feed="few")
+    await own.make("anna@example.com", "tablet")
+    await store.close()
+
+
+def test_without_scripts_the_status_page_is_searched_sorted_and_turned(crowded: Served, visit: Open) -> None:
+    page = visit(f"{crowded.url}/status?lang=en", java_script_enabled=False, http_credentials=ADMIN).page
+    names = page.locator("table.feeds tbody th a")
+    page.get_by_role("link", name="Next").click()
+    expect(names.first).to_have_text("Feed 0100")
+    page.get_by_role("searchbox").fill("FEED-012")
+    page.get_by_label("Show").select_option("Never read")
+    page.get_by_role("button", name="Search").click()
+    expect(names).to_have_count(10)
+    page.get_by_role("link", name="Feed", exact=True).click()
+    page.get_by_role("link", name="Feed", exact=True).click()
+    assert page.get_by_role("columnheader", name="Feed").get_attribute("aria-sort") == "descending"
+    expect(names.first).to_have_text("Feed 0129")
+    names.first.click()
+    expect(page.get_by_role("heading", name="Feed 0129")).to_be_visible()
+    page.get_by_role("link", name="All feeds").click()
+    expect(names).to_have_count(10)
 
 
 # Without scripts

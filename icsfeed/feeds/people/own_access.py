@@ -66,6 +66,11 @@ class OwnAccess:
         feeds = await self._service.served_feeds()
         return await self._memberships.feeds_of(person, feeds, self._service.workspace_of)
 
+    async def seen_by(self, person: str) -> "PersonsFeeds":
+        """As `feeds_of`, looked up once in the TTL of members."""
+        known = self._current.get(person)
+        return known or await self._looking.result(person, lambda: self._look(person))
+
     async def open(self, opened: OpenedLink) -> tuple[str, Grant]:
         """Return the feed that a link opens, and the access to it.
 
@@ -110,11 +115,7 @@ class OwnAccess:
         return replace(query, title=link.title or None, since=link.changed_at)
 
     async def _may_see(self, link: OwnLink, name: str) -> bool:
-        person = link.person
-        known = self._current.get(person)
-        if known is None:
-            known = await self._looking.result(person, lambda: self._look(person))
-        verdict = known.may_see(name)
+        verdict = (await self.seen_by(link.person)).may_see(name)
         return link.suspended_at is None if verdict is None else verdict
 
     async def _look(self, person: str) -> "PersonsFeeds":

@@ -17,7 +17,7 @@ from icsfeed.http_headers import http_date, is_unchanged
 from icsfeed.web.access_log import FEED_KEY
 from icsfeed.web.dav.answer import answer_multiget, answer_query, answer_sync
 from icsfeed.web.dav.calendars import Calendars, SyncHistory
-from icsfeed.web.dav.login import CHALLENGE, account_of, credentials_of, is_private
+from icsfeed.web.dav.login import CHALLENGE, Accounts, credentials_of, is_private
 from icsfeed.web.dav.messages import (
     HEADERS,
     Answer,
@@ -37,8 +37,9 @@ from icsfeed.web.dav.requests import (
     read_propfind,
     read_report,
 )
-from icsfeed.web.dav.resources import ROOT, TASKS, Account, DavCalendar, Place
+from icsfeed.web.dav.resources import ROOT, Account, DavCalendar, Place
 from icsfeed.web.feed_response import feed_failure
+from icsfeed.web.reader_log import family
 from icsfeed.web.responses import plain_answer, send_response
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class DavEndpoint:
 
     def __init__(self, service: FeedService, server: "ServerState") -> None:
         self._service, self._server = service, server
+        self._accounts = Accounts(service)
         self._calendars, self._history = Calendars(service), SyncHistory(service.store)
         self._public_url = (service.config.public_url or "").rstrip("/")
 
@@ -84,11 +86,14 @@ class DavEndpoint:
         if not is_private(scope["scheme"], client):
             return plain_answer(HTTPStatus.FORBIDDEN, INSECURE, HEADERS)
         given = credentials_of(scope["headers"])
-        account = await account_of(self._service, given, urlsplit(self._public_url).path) if given else None
+        prefix = urlsplit(self._public_url).path
+        account = await self._accounts.account_of(given, prefix) if given else None
         if account is None:
             if given is not None:
                 await self._server.token_throttle.delay(client)
-            text = "Log in with the name of a feed or a subscriber, and the token of its link as password."
+            text = (
+                "Log in with the name of a feed or your e-mail address, and the token of a link as password."
+            )
             return plain_answer(HTTPStatus.UNAUTHORIZED, text, {**HEADERS, "WWW-Authenticate": CHALLENGE})
         if method not in READING:
             return await _refused(method, quote(path, safe=SAFE_IN_PATHS), receive)
@@ -105,11 +110,14 @@ class DavEndpoint:
         """Remember who reads which feed, for the log and the status page."""
         if not place.calendar:
             return
-        feed = place.calendar.removesuffix(TASKS)
-        scope[FEED_KEY] = feed  # type: ignore[literal-required]
+        source = account.source(place.calendar)
+        scope[FEED_KEY] = source.feed  # type: ignore[literal-required]
         agents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
         status = getattr(response, "status_code", HTTPStatus.OK)
-        self._server.reader_log.read(feed, account.feeds[feed], next(iter(agents), None), status)
+        agent = next(iter(agents), None)
+        self._server.reader_log.read(source.feed, source.subscriber, agent, status)
+        if account.link:
+            self._service.own.read(account.link, family(agent), status)
 
     async def _of(self, request: DavRequest) -> Answer:
         place = request.place
@@ -122,7 +130,7 @@ class DavEndpoint:
         return await self._report(request)
 
     async def _object(self, request: DavRequest) -> Answer:
-        calendar = await self._calendars.calendar(request.place.calendar)
+        calendar = await self._calendars.calendar(request.account, request.place.calendar)
         one = calendar.objects.get(request.place.item)
         if one is None:
             return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
@@ -139,7 +147,7 @@ class DavEndpoint:
         asked, place, is_deep = read_propfind(request.root), request.place, request.is_deep
         writer = request.writer(asked)
         if place.calendar:
-            calendar = await self._calendars.calendar(place.calendar)
+            calendar = await self._calendars.calendar(request.account, place.calendar)
             await self._remember(asked, calendar)
             if place.item and place.item not in calendar.objects:
                 return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
@@ -153,7 +161,7 @@ class DavEndpoint:
                 0, lambda: multistatus([writer.root(), *([writer.account()] * is_deep)])
             )
         names = await self._calendars.names(request.account) if is_deep else []
-        calendars = [await self._calendars.outline(name) for name in names]
+        calendars = [await self._calendars.outline(request.account, name) for name in names]
         for calendar in calendars:
             await self._remember(asked, calendar)
         return await request.written(
@@ -170,7 +178,8 @@ class DavEndpoint:
             return await self._expanded(request, report)
         if not place.calendar:
             raise DavError(403, "{DAV:}supported-report")
-        calendar, writer = await self._calendars.calendar(place.calendar), request.writer(report.asked)
+        calendar = await self._calendars.calendar(account, place.calendar)
+        writer = request.writer(report.asked)
         if isinstance(report, Multiget):
             return await request.written(
                 len(report.hrefs), lambda: answer_multiget(account, calendar, report, writer)
@@ -192,7 +201,7 @@ class DavEndpoint:
         if place.is_root:
             path, values = account.root, of_root(account)
         elif place.calendar:
-            calendar = await self._calendars.calendar(place.calendar)
+            calendar = await self._calendars.calendar(account, place.calendar)
             path, values = account.path(calendar.name), of_calendar(account, calendar)
         writer = request.writer(Asked())
         return await request.written(0, lambda: multistatus([writer.expanded(path, values, report.wanted)]))

@@ -26,6 +26,7 @@ EMBED_PARAMETERS = ("embed_view", "embed_lang", "embed_theme", "embed_week", "em
 PAGE_PARAMETERS = frozenset(
     {
         *("view", "date", "skip", "lang", "theme", "week", "refresh", "feed", "link", "links", "sync"),
+        *("q", "only", "sort", "show", "revoke", "revoked"),
         *EMBED_PARAMETERS,
     }
 )

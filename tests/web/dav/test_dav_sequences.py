@@ -335,4 +335,4 @@ async def test_the_log_names_the_feed_and_no_secret(world: World, caplog: pytest
     assert client.login["Authorization"].split()[1] not in everything
     assert (world.service.links.token("team") or "") not in everything
     assert world.server.reader_log.answers[207] == 1
-    assert [reader.feed for reader in world.server.reader_log.readers("team")] == ["team"]
+    assert [reader.feed for reader in world.server.reader_log.readers().get("team", ())] == ["team"]
