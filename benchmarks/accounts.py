@@ -96,9 +96,9 @@ def measure(issues: int) -> list[Row]:
         costs = _costs(server, cases)
         waits = [_wait(server, client, name, inner, issues) for name, inner in SEARCHES.items()]
     return [
-        _row("ctag", f"the ctag of {issues:,}", costs, sizes, 2),
-        _row("unchanged", f"a sync of {issues:,}, none changed", costs, sizes, 2),
-        _row("changed", f"a sync of {issues:,}, one changed and read", costs, sizes, 10),
+        _row("ctag", f"the ctag of {issues:,}", costs, sizes, 3),
+        _row("unchanged", f"a sync of {issues:,}, none changed", costs, sizes, 3),
+        _row("changed", f"a sync of {issues:,}, one changed and read", costs, sizes, 12),
         *waits,
     ]
 
@@ -152,4 +152,4 @@ def _wait(server: Running, client: Client, name: str, inner: str, issues: int) -
         time.sleep(0.002)
     ours, whole = max(waits), (perf_counter() - began) * 1000
     what = f"another reader's longest wait while {issues:,} are searched {name}"
-    return Row(what, "the search", f"{ours:.3g} ms", f"{whole:.3g} ms", round(ours, 1), "ms", "max", 100)
+    return Row(what, "the search", f"{ours:.3g} ms", f"{whole:.3g} ms", round(ours, 1), "ms", "max", 250)

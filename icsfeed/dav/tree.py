@@ -39,7 +39,9 @@ def xml_bytes(root: Element, namespaces: str = _NAMESPACES) -> bytes:
 
 def _write(one: Element, declared: str, add: Callable[[str], None]) -> None:
     name, declaration = _names(one.tag)
-    attributes = "".join(f' {key}="{_quoted(value)}"' for key, value in one.attrib.items())
+    attributes = ""
+    if one.attrib:
+        attributes = "".join(f' {key}="{_quoted(value)}"' for key, value in one.attrib.items())
     start = f"<{name}{declaration}{declared}{attributes}"
     if not one.text and not len(one):
         add(f"{start}/>")

@@ -192,7 +192,7 @@ async def test_logs_have_the_feed_and_no_token(world: World, caplog: pytest.LogC
     assert (world.service.links.token("prop") or "") not in repr(
         [r.__dict__ for r in caplog.records if r.name != "httpx"]
     )
-    assert [reader.app for reader in world.server.reader_log.readers("prop")] == ["Slack", "a feed reader"]
+    assert [reader.app for reader in world.server.reader_log.readers()["prop"]] == ["Slack", "a feed reader"]
 
 
 async def test_pages_name_the_news_for_feed_readers(world: World) -> None:

@@ -26,6 +26,9 @@ KILOBYTE = 1_000
 """Bytes of XML that take as long to parse as an issue to render (FEW_ITEMS)."""
 SMALL_BYTES = 1_400
 """Bytes of an answer that one packet holds: they are not compressed."""
+USED_HEADERS = {
+    name.encode(): name for name in ("accept-encoding", "brief", "depth", "if-none-match", "prefer")
+}
 HEADERS = {
     "DAV": "1, 3, access-control, calendar-access",
     "Cache-Control": "private, no-store",
@@ -44,7 +47,9 @@ class DavRequest:
     ) -> None:
         self.method, self.account, self.place, self.root = scope["method"], account, place, root
         self.headers: Mapping[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+            USED_HEADERS[name]: value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in USED_HEADERS
         }
         self._can_zip = can_zip and codings(self.headers.get("accept-encoding"))[:1] == ("gzip",)
 
