@@ -152,7 +152,7 @@ STEPS: dict[str, tuple[dict[str, str], list[Step]]] = {
             ("DELETE", f"{CALENDAR}new.ics", "", "", 403, ()),
         ],
     ),
-    # stalwartlabs/stalwart#1691 for the first; the rest is what Thunderbird 153 sent to us.
+    # stalwartlabs/stalwart#1691 for the first; the rest is from knowledge of Thunderbird, not from a log.
     "Thunderbird": (
         {},
         [
