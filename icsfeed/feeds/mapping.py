@@ -149,12 +149,10 @@ def period_component(period: Period, snapshot: Snapshot | None, style: Style) ->
     lines = []
     if style.details in ("brief", "full"):
         if snapshot is not None:
-            lines.append(f"{local.say('project')}: {one_line(snapshot.project.name)}")
-            progress = snapshot.progress(period)
+            facts, progress = {"project": one_line(snapshot.project.name)}, snapshot.progress(period)
             if progress is not None:
-                done = local.say("done of", done=progress[0], total=progress[1])
-                lines.append(f"{local.say('progress')}: {done}")
-            lines.append("")
+                facts["progress"] = local.say("done of", done=progress[0], total=progress[1])
+            lines += [*local.facts(facts), ""]
         lines.append(url)
     return Component(
         kind="VEVENT",
@@ -317,9 +315,7 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
         }
         if issue.start and issue.start != issue.due:
             facts["start"] = [local.say("date", day=issue.start)]
-        lines += [
-            f"{local.say(word)}: {one_line(', '.join(names))}" for word, names in facts.items() if names
-        ]
+        lines += local.facts({key: one_line(", ".join(names)) for key, names in facts.items() if names})
         text = with_names(inflate(issue.text), lambda person: _person_name(snapshot, person))
         text = clip(text, MAX_TEXT_LENGTH)
         lines += ["", multi_line(text)] if text else []

@@ -1,7 +1,7 @@
 """The language and region of a page: our own words in it, and its dates, times and numbers (Babel, CLDR)."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -91,13 +91,18 @@ class Localization:
         local = moment.astimezone(self._zone)
         return f"{self.brief(local.date())}, {format_time(local, 'short', locale=self.locale)}"
 
+    def hour(self, hour: int) -> str:
+        """Format a full hour: `9:00 AM`."""
+        return format_time(time(hour), "short", locale=self.locale)
+
     def weekday(self, number: int) -> str:
         """Return the name of a day of the week: 0 is Monday."""
         return str(get_day_names("wide", "stand-alone", self.locale)[number])
 
     def weekdays(self) -> Sequence[tuple[str, str]]:
         """Return the short and full names of the seven days, from the region's first day of the week."""
-        short = get_day_names("abbreviated", "stand-alone", self.locale)
+        # Not the region's: Portugal abbreviates none of them, and seven columns must fit a phone.
+        short = get_day_names("abbreviated", "stand-alone", self.language)
         wide = get_day_names("wide", "stand-alone", self.locale)
         order = [(self.first_weekday + day) % 7 for day in range(7)]
         # German abbreviations end in a full stop ("Mo."), which is of no use at the head of a column.

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.world import ODD, Served, Visit
+from icsfeed.l10n.languages import LANGUAGES
 
 Open = Callable[..., Visit]
 
@@ -62,6 +63,18 @@ def test_no_page_scrolls_sideways(served: Served, visit: Open, name: str) -> Non
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(scrolling) == 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_of_any_language_is_wider_than_a_phone(served: Served, visit: Open, language: str) -> None:
+    page = visit(address(served, "front"), locale=language, viewport={"width": 360, "height": 800}).page
+    outside = "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 361)"
+    for name in (*PAGES, *REFUSED):
+        page.goto(address(served, name))
+        assert page.locator("html").get_attribute("lang") == language
+        page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+        assert page.evaluate(f"{outside}.map(e => e.textContent)") == [], name
 
 
 @pytest.mark.parametrize("name", [*PAGES, *REFUSED])

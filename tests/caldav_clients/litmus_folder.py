@@ -62,7 +62,7 @@ def folder_at(calendar: str) -> Iterator[str]:
 
 
 def results(program: str, suite: str, url: str, user: str, password: str) -> dict[str, tuple[str, str]]:
-    """Run a suite of litmus; return each test with `pass`, `FAIL` or `SKIPPED`, and what litmus says of it."""
+    """Run a suite of litmus; return each test with its result and what litmus says of it."""
     command = [program, "-k", url, user, password]
     env = {"TESTS": suite, "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, env=env, capture_output=True, timeout=120, check=False)

@@ -188,7 +188,7 @@ TYPES: list[tuple[object, str, str]] = [
         "a length of time such as 90d, 12h 30m or 15s, or false",
     ),
     (feed(done=False), "feeds.f.done", "must be one of cancelled, keep, check, drop; YAML reads this as"),
-    (feed(language="fr"), "feeds.f.language", "must be one of en, de"),
+    (feed(language="sv"), "feeds.f.language", "must be one of en, de, es, fr, it, nl, pl, pt"),
     (feed(color="#ff0000"), "feeds.f.color", "must be a CSS3 colour name such as tomato"),
     (feed(colors={"urgent": "reddish"}), "feeds.f.colors.urgent", "must be a CSS3 colour name"),
     (feed(color="tomatto"), "feeds.f.color", "did you mean tomato?"),

@@ -72,6 +72,7 @@ def test_weeks_begin_on_the_day_of_the_region() -> None:
     assert (american.first_weekday, german.first_weekday) == (6, 0)
     assert american.weekdays()[0] == ("Sun", "Sunday")
     assert german.weekdays()[6] == ("So", "Sonntag")
+    assert Localization("pt-PT", BERLIN).weekdays()[0] == ("dom", "domingo")
     assert [german.weekday(day) for day in (0, 6)] == ["Montag", "Sonntag"]
 
 
@@ -109,3 +110,27 @@ def test_words_are_filled_in_and_lines_split() -> None:
     l10n = Localization("en", BERLIN)
     assert l10n.say("until", day="Monday") == "until Monday"
     assert len(l10n.lines("app google steps")) == 4
+
+
+@pytest.mark.parametrize(
+    ("tag", "span", "moment", "hour"),
+    [
+        ("en-US", "Nov 23 – Dec 6, 2026", "Nov 23, 2:05 PM", "9:00 AM"),
+        ("fr", "23 nov. – 6 déc. 2026", "23 nov., 14:05", "09:00"),
+        ("fr-CA", "23 nov. – 6 déc. 2026", "23 nov., 14 h 05", "09 h 00"),
+        ("es", "23 nov – 6 dic 2026", "23 nov, 14:05", "9:00"),
+        ("pt-BR", "23 de nov. – 6 de dez. de 2026", "23 de nov., 14:05", "09:00"),
+        ("it", "23 nov – 06 dic 2026", "23 nov, 14:05", "09:00"),
+        ("nl", "23 nov – 6 dec 2026", "23 nov, 14:05", "09:00"),
+        ("pl", "23 lis–6 gru 2026", "23 lis, 14:05", "09:00"),
+    ],
+)
+def test_each_language_writes_days_and_times_in_its_way(tag: str, span: str, moment: str, hour: str) -> None:
+    l10n = Localization(tag, BERLIN)
+    said = [
+        l10n.span(DAY, date(2026, 12, 6)),
+        l10n.moment(datetime(2026, 11, 23, 13, 5, tzinfo=UTC)),
+        l10n.hour(9),
+    ]
+    # CLDR's spaces: thin, narrow and no-break ones.
+    assert [" ".join(text.split()) for text in said] == [span, moment, hour]

@@ -215,7 +215,7 @@ def checked_values(parameters: Pairs) -> Mapping[str, Collection[str]]:
 
 @lru_cache(maxsize=256)
 def qr_code(text: str) -> Markup:
-    """Return a QR code of this text as SVG without a size of its own, in about 5 ms."""
+    """Return a QR code of this text as SVG without a size of its own: 5 ms of work, and 5 KB."""
     code = segno.make(text, error="m", micro=False)
     return Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))  # noqa: S704 - segno's own
 

@@ -420,7 +420,9 @@ async def test_whatever_an_issue_is_called_it_is_text() -> None:
         ("", "de-AT,de;q=0.9", "de-AT", "Heute"),
         ("?lang=de", "en", "de", "Heute"),
         ("?lang=en-GB", "de", "en-GB", "Today"),
-        ("?lang=fr", "de", "de", "Heute"),
+        ("?lang=sv", "de", "de", "Heute"),
+        ("?lang=fr-CA", "de", "fr-CA", "Aujourd’hui"),
+        ("", "pl,en;q=0.5", "pl", "Dzisiaj"),
     ],
 )
 async def test_pages_speak_as_they_are_asked(
@@ -473,7 +475,7 @@ async def test_today_is_the_day_in_the_configured_zone() -> None:
 async def test_a_theme_can_be_asked_for(world: World) -> None:
     for theme, given_ in (("dark", ' data-theme="dark"'), ("light", ' data-theme="light"'), ("x", "")):
         answer = await page(world, f"{embed_path(world, 'property')}?theme={theme}")
-        assert f'<html lang="en"{given_}>' in answer.text
+        assert f'<html lang="en" dir="ltr"{given_}>' in answer.text
 
 
 async def test_the_ways_on_a_page_keep_what_was_asked(world: World) -> None:
@@ -634,10 +636,10 @@ async def test_the_code_for_a_page_is_as_it_is_chosen(world: World) -> None:
     for value in chosen.values():
         assert f'<option value="{value}" selected>' in text
     frame = (await page(world, embed)).text
-    assert '<html lang="de" data-theme="dark">' in frame
+    assert '<html lang="de" dir="ltr" data-theme="dark">' in frame
     assert re.findall('<abbr title="(.*?)">', frame)[0] == "Sonntag"
     # The page itself stays as its reader has it, and its other links keep the choices.
-    assert '<html lang="en">' in text
+    assert '<html lang="en" dir="ltr">' in text
     ways = [unescape(href) for href in re.findall(r'href="(\?[^"]*)"', answer.text)]
     assert len(ways) >= 5
     asked = set(query.split("&"))
