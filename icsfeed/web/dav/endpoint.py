@@ -1,7 +1,6 @@
 """/dav/: every method of CalDAV, an ASGI app: login, body, and the answer that the pure modules make."""
 
 import logging
-from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -12,7 +11,6 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from icsfeed.dav.names import SAFE_IN_PATHS, SYNC_TOKEN
 from icsfeed.dav.tree import xml_bytes
-from icsfeed.dav.xml import parse
 from icsfeed.errors import FeedError
 from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import http_date, is_unchanged
@@ -26,8 +24,7 @@ from icsfeed.web.dav.messages import (
     DavRequest,
     dav_answer,
     empty_answer,
-    read_body,
-    root_of,
+    read_root,
     xml_answer,
 )
 from icsfeed.web.dav.outcomes import DavError, multistatus, read_only, refused_update
@@ -98,7 +95,7 @@ class DavEndpoint:
         place = account.place(path)
         if place is None or (place.calendar and place.calendar not in await self._calendars.names(account)):
             return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
-        root = root_of(await read_body(receive)) if method in ("PROPFIND", "REPORT") else None
+        root = await read_root(receive) if method in ("PROPFIND", "REPORT") else None
         can_zip = self._service.compressor is not None
         response = await self._of(DavRequest(scope, account, place, root, can_zip=can_zip))
         self._seen(scope, account, place, response)
@@ -229,8 +226,8 @@ async def dav(scope: HTTPScope, receive: Receive, send: Send) -> None:
 async def _refused(method: str, href: str, receive: Receive) -> Answer:
     """Return the answer to a write."""
     if method == "PROPPATCH":
-        with suppress(ValueError):
-            refused = refused_update(href, parse(await read_body(receive)))
-            if refused is not None:
-                return xml_answer(HTTPStatus.MULTI_STATUS, xml_bytes(refused))
+        update = await read_root(receive)
+        refused = refused_update(href, update) if update is not None else None
+        if refused is not None:
+            return xml_answer(HTTPStatus.MULTI_STATUS, xml_bytes(refused))
     return xml_answer(HTTPStatus.FORBIDDEN, xml_bytes(read_only(href)))

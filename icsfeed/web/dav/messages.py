@@ -22,6 +22,8 @@ from icsfeed.web.feed_response import CalendarResponse
 
 MAX_BODY_BYTES = 1024 * 1024
 """A multiget of 10,000 objects fits."""
+KILOBYTE = 1_000
+"""Bytes of XML that take as long to parse as an issue to render (FEW_ITEMS)."""
 SMALL_BYTES = 1_400
 """Bytes of an answer that one packet holds: they are not compressed."""
 HEADERS = {
@@ -86,10 +88,11 @@ async def read_body(receive: Receive) -> bytes:
     return b"".join(pieces)
 
 
-def root_of(body: bytes) -> Element | None:
-    """Return the XML of a body; None where it is empty. Raise DavError for what is not XML."""
+async def read_root(receive: Receive) -> Element | None:
+    """Return the XML of a request's body; None where it is empty. Raise DavError for what is not XML."""
+    body = await read_body(receive)
     try:
-        return parse(body) if body.strip() else None
+        return await run_in_thread(len(body) // KILOBYTE, lambda: parse(body)) if body.strip() else None
     except ValueError as error:
         raise DavError(400, text=f"The body cannot be read: {error}.") from None
 
