@@ -36,6 +36,8 @@ EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
     (errors.ConfigError, EXIT_CONFIG),
     (errors.UnknownFeed, EXIT_USAGE),
     (errors.BadParameter, EXIT_USAGE),
+    (errors.LinkRefused, EXIT_USAGE),
+    (errors.StoreFailed, EXIT_CANNOT_WRITE),
     (errors.NoCopy, EXIT_UNREACHABLE),
     (errors.FeedError, EXIT_CONFIG),
     (errors.ExportBusy, EXIT_BUSY),

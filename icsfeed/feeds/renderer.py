@@ -107,6 +107,8 @@ class Renderer:
             moments = [whole.last_modified, *(component.revised for component in components)]
             if source.query.days is not None:  # they count from today
                 moments.append(source.day.midnight)
+            if source.query.since is not None:  # another filter is news, even if nothing else is newer
+                moments.append(source.query.since)
             changed = max(moments).replace(microsecond=0)
             return self._dated(calendar, components, changed, last), calendar
 

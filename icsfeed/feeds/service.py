@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from time import monotonic
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,15 +18,19 @@ from icsfeed.errors import FeedError, NoCopy, PlaneError, UnknownFeed, UnusableS
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import Roster, may_be_auto, slugs_of
 from icsfeed.feeds.calendar import Calendar, Day, FeedInput, tombstone
-from icsfeed.feeds.links import Grant, Kind, Links, is_token
+from icsfeed.feeds.links import Grant, Kind, Links
+from icsfeed.feeds.people.memberships import Memberships
+from icsfeed.feeds.people.own_access import OwnAccess
 from icsfeed.feeds.query import Query, narrowed
 from icsfeed.feeds.rendered import Rendered, render_dated
 from icsfeed.feeds.renderer import Compressor, Renderer
 from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.model import Needs, View
+from icsfeed.own_links.registry import OwnLinks
 from icsfeed.single_flight import SingleFlight
 from icsfeed.store.store import Store
+from icsfeed.tokens import is_token
 
 log = logging.getLogger("icsfeed.feeds")
 
@@ -80,6 +85,8 @@ class FeedService:
         store: Store,
         narrowed_bytes: int = NARROWED_BYTES,
         history: Store | None = None,
+        own: OwnLinks | None = None,
+        timer: Callable[[], float] = monotonic,
     ) -> None:
         self.config = config
         self.links = Links(config)
@@ -100,10 +107,17 @@ class FeedService:
         self._renewing = asyncio.Semaphore(MAX_RENEWALS)
         self._with_problem: set[str] = set()
         self._automatic = AutomaticFeeds(config, self.known_rosters, self.links, store)
+        self.own = own or OwnLinks(store, clock, timer)
+        memberships = Memberships(workspaces, config.cache, timer, clock)
+        self.own_access = OwnAccess(self, self.own, memberships, timer)
 
     async def start(self) -> None:
-        """Open the links of automatic feeds, as far as stored projects and people say. Plane is not asked."""
+        """Open the links of automatic feeds, as far as stored projects and people say, and people's own ones.
+
+        Plane is not asked.
+        """
         await self._automatic.current()
+        await self.own.refresh()
 
     async def rendered(self, name: str, query: Query = _WHOLE, until: float | None = None) -> Rendered:
         """Return the feed's bytes, as fresh as the deadline (or `until`) allows, else the last good ones.
@@ -184,8 +198,7 @@ class FeedService:
 
     async def all_links(self, base: str) -> dict[str, dict[str, Any]]:
         """Return each served feed's links, `{"ics", "page", "embed"}`, and `links` by subscriber."""
-        feeds = {name: feed for name, feed in self.config.feeds.items() if self.links.is_served(feed)}
-        feeds.update(await self.auto_feeds())
+        feeds = await self.served_feeds()
         addresses = self.links.addresses
         links: dict[str, dict[str, Any]] = {name: {**addresses(name, base)} for name in feeds}
         for name, feed in feeds.items():
@@ -193,12 +206,18 @@ class FeedService:
                 links[name]["links"] = {who: addresses(name, base, who) for who in feed.subscribers}
         return links
 
-    def revoked(self, name: str) -> Rendered:
-        """Return the calendar of a revoked link."""
-        feed = self.config.feeds[name]
+    async def served_feeds(self) -> Mapping[str, Feed]:
+        """Return the feeds that are active, configured and automatic, by name."""
+        feeds = {name: feed for name, feed in self.config.feeds.items() if self.links.is_served(feed)}
+        return {**feeds, **await self.auto_feeds()}
+
+    def revoked(self, name: str, since: datetime | None = None) -> Rendered:
+        """Return the calendar of a link that was revoked at that time, if it is known."""
+        feed = self.config.feeds.get(name, Feed())
         day = Day(self.today(), self.zone)
         calendar = tombstone(name, feed, self._renderer.style(name, feed), day)
-        return render_dated(calendar.header, calendar.parts({}), day.midnight)
+        at = max(day.midnight, (since or day.midnight).replace(microsecond=0))
+        return render_dated(calendar.header, calendar.parts({}), at)
 
     async def feed(self, name: str, until: float | None = None) -> Feed:
         """Return the feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""
@@ -209,7 +228,7 @@ class FeedService:
             automatic = (await self.auto_feeds(until)).get(name)
             if automatic is not None:
                 return automatic
-            self._raise_if_unread(name)
+            self.raise_if_unread(name)
         raise UnknownFeed(name)
 
     async def auto_feeds(self, until: float | None = None) -> Mapping[str, Feed]:
@@ -220,9 +239,10 @@ class FeedService:
     async def access(self, name: str, token: str | None, kind: Kind = "feed") -> tuple[str, Grant | None]:
         """Return the feed that an address opens, by its current name, and the access to it (see `Links`).
 
-        Plane is not asked.
+        Plane is asked only for links that people have made, from time to time: whether they may see the feed.
 
-        Raises NoCopy while it is not known whether the token is that of an automatic feed.
+        Raises NoCopy while it is not known whose the token is, and UnknownFeed where a person's own link is
+        valid and its feed is gone.
         """
         current_name = self.links.name_of(name, token, kind)
         grant = self.links.access(current_name, token, kind)
@@ -231,8 +251,8 @@ class FeedService:
             await self._automatic.current()
             current_name = self.links.name_of(name, token, kind)
             grant = self.links.access(current_name, token, kind)
-        if grant is None and may_be_auto(name, self.config.auto) and is_token(token or ""):
-            self._raise_if_unread(name)
+        if grant is None and is_token(token or ""):
+            return await self.own_access.access(current_name, token or "", kind)
         return current_name, grant
 
     async def rosters(self, until: float | None = None) -> Mapping[str, View]:
@@ -278,7 +298,8 @@ class FeedService:
         unknown = (workspace for workspace in self.workspaces.values() if not workspace.is_known)
         return next((workspace.last_error for workspace in unknown if workspace.last_error), None)
 
-    def _raise_if_unread(self, name: str) -> None:
+    def raise_if_unread(self, name: str) -> None:
+        """Raise NoCopy while projects or people of a workspace are not known."""
         for workspace in self.workspaces.values():
             if not workspace.is_known:
                 raise NoCopy(name, workspace.retry_after, workspace.waiting)

@@ -21,10 +21,11 @@ from msgspec import Struct
 
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
 from icsfeed.feeds.links import Grant, split_file
-from icsfeed.feeds.query import Query, parse_query
+from icsfeed.feeds.query import both, parse_query
 from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import codings, http_date, is_unchanged
+from icsfeed.web.reader_log import family
 from icsfeed.web.responses import (
     ERROR_RETRY_SECONDS,
     MEDIA_TYPES,
@@ -47,8 +48,6 @@ MAX_RESTYLED_BYTES = 64 * 1024 * 1024
 """Bytes of restyled bodies that are sent at a time; more readers are asked to come back."""
 BUSY_RETRY_SECONDS = 30
 STALE_IF_ERROR_SECONDS = 86_400
-
-_WHOLE = Query()
 
 Head: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -185,22 +184,25 @@ class FeedEndpoint:
             self._server.reader_log.answered(status)
             # 404 by a good link: the feed is gone, as its project or person is.
             if grant is not None and status != HTTPStatus.NOT_FOUND:
-                self._server.reader_log.read(name, grant.subscriber, headers.get("user-agent"), status)
+                agent = headers.get("user-agent")
+                self._server.reader_log.read(name, grant.subscriber, agent, status)
+                if grant.link:
+                    self._service.own.read(grant.link, family(agent), status)
             await send_response(response, scope, receive, send)
 
     async def _calendar(self, request: FeedRequest, grant: Grant) -> AnyResponse:
         """Return the response to a good link. Raise BadParameter or FeedError."""
-        query, service = _WHOLE, self._service
+        query, service = grant.query, self._service
         if request.extension != "ics":
             rendered = await self._news.rendered(
-                request.name, request.extension, request.page, request.query, revoked=grant.revoked
+                request.name, request.extension, request.page, request.query, grant
             )
         elif grant.revoked:
             # Not 410: apps would keep showing the old dates without a word (docs/clients.md).
-            rendered = service.revoked(request.name)
-        elif request.query:
-            query = parse_query(request.query)
-            rendered = await service.rendered(request.name, query)
+            rendered = service.revoked(request.name, query.since)
+        elif request.query or grant.narrows:
+            query = both(grant.query, parse_query(request.query))
+            rendered = await service.own_access.rendered(request.name, grant, query)
         else:
             # Most requests by far: apps poll all day. What was current a moment ago is not looked up again.
             rendered = service.at_hand(request.name) or await service.rendered(request.name)

@@ -60,11 +60,34 @@ EMBED: Answers = {
     429: _LIMITED,
     503: ("Plane could not be read yet.", HTML),
 }
+_NO_ME = ("Nobody can sign in: there is no `auth_proxy`, and `store` is memory.", JSON, HTML)
 ME: Answers = {
     200: ("The page.", HTML),
     403: ("Nobody is signed in.", HTML),
-    404: ("No `auth_proxy` is configured.", JSON, HTML),
+    404: _NO_ME,
     503: ("Plane could not be read yet.", HTML),
+}
+ME_LINKS: Answers = {200: ("The page.", HTML), 403: ("Nobody is signed in.", HTML), 404: _NO_ME}
+ME_FORM: Answers = {
+    200: ("The link, which is shown once.", HTML),
+    303: ("Done: back to the page.",),
+    403: ("Nobody is signed in, or the form is old or comes from another site.", HTML),
+    404: _NO_ME,
+    409: ("It cannot be done; the page says why.", HTML),
+    413: ("The form is larger than 32 KiB.", JSON),
+    415: ("This is no form.", HTML),
+    429: ("Too many changes.", HTML),
+    503: ("The store failed; nothing was changed.", HTML),
+}
+INVITATION: Answers = {
+    200: ("The page with the button that signs in.", HTML),
+    303: ("Signed in: to /me.",),
+    403: ("The form comes from another site.", HTML),
+    404: ("An `auth_proxy` signs people in, or `store` is memory.", JSON, HTML),
+    410: ("The invitation was used before, has expired, or is wrong.", HTML),
+    413: ("The form is larger than 32 KiB.", JSON),
+    429: _LIMITED,
+    503: ("The store failed; nothing was changed.", HTML),
 }
 WEBHOOK: Answers = {
     200: ("Accepted, or seen before.", JSON),
@@ -139,6 +162,7 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "refresh": ("`off`: the page does not refresh itself.", _one_of(("off",))),
     "account": ("`caldav`: the profile sets up the account instead of a subscription.", _one_of(("caldav",))),
     "feed": ("The name of one of the person's calendars.", _STRING),
+    "link": ("The id of one of the person's own links, whose filter is to be changed.", _STRING),
     "links": ("`1`: with the links, which let anyone read the feeds.", _one_of(("1",))),
     "sync": ("The result of a sync, for the page.", _one_of(("started", "running", "limited"))),
 }

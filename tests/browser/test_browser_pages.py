@@ -205,7 +205,7 @@ def test_on_a_timeline_today_is_where_it_is(served: Served, visit: Open) -> None
         # Wednesday of the third of eight weeks.
         assert abs((now["x"] - line["x"]) / line["width"] - 16.5 / 56) < 0.01
         bar = page.locator(".timeline li", has_text="Replace the heating")
-        expect(bar).to_contain_text("Nov 15 – Dec 13")
+        expect(bar).to_contain_text("15 Nov – 13 Dec")
 
 
 def test_colours_of_the_system_and_less_motion_are_respected(served: Served, visit: Open) -> None:

@@ -18,6 +18,7 @@ from redis_world import RedisServer, redis_server
 
 from icsfeed.config.schema import Auto, Config, Feed
 from icsfeed.demo.sample import sample_id
+from icsfeed.feeds.links import Grant
 from icsfeed.feeds.news.publisher import NewsFeeds
 from icsfeed.store.store import open_store
 
@@ -353,11 +354,11 @@ async def test_another_configuration_of_the_server_goes_on_from_the_stored_state
     page = HOST + world.service.links.page_path("prop")
     for _ in range(2):
         again = NewsFeeds(world.service)
-        assert (await again.rendered("prop", "json", page, (), revoked=False)).body == before.content
+        assert (await again.rendered("prop", "json", page, (), Grant())).body == before.content
         world.clock.move(hours=1)
     world.change("PROP", 1, target_date="2026-12-11")
     world.clock.move(minutes=2)
-    body = (await again.rendered("prop", "json", page, (), revoked=False)).body
+    body = (await again.rendered("prop", "json", page, (), Grant())).body
     assert [item["title"][:31] for item in json_feed_document(body)["items"]][:2] == [
         "Moved from 2026-12-10 to 2026-1",
         "Moved from 2026-11-19 to 2026-1",
@@ -384,7 +385,7 @@ async def test_what_fails_leaves_the_last_news(world: World) -> None:
             return super()._whole_news(*args)
 
     news = Failing(world.service)
-    before = await news.rendered("prop", "json", HOST, (), revoked=False)
+    before = await news.rendered("prop", "json", HOST, (), Grant())
     news.fails = True
     change(world, 1, target_date="2026-12-10")
-    assert await news.rendered("prop", "json", HOST, (), revoked=False) == before
+    assert await news.rendered("prop", "json", HOST, (), Grant()) == before

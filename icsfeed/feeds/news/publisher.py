@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
 from icsfeed.feeds.calendar import Day, FeedInput
-from icsfeed.feeds.links import installation
+from icsfeed.feeds.links import Grant, installation
 from icsfeed.feeds.news.changes import NEVER, NewsLog, advanced, published
 from icsfeed.feeds.news.entries import News, entries_of, news_items, news_of, news_urn, tombstone_news
 from icsfeed.feeds.news.formats import WRITERS
-from icsfeed.feeds.query import Query, parse_query, query_string, with_query
+from icsfeed.feeds.query import Query, both, parse_query, query_string, with_query
 from icsfeed.feeds.rendered import Rendered, digest
 from icsfeed.feeds.service import FeedService
 from icsfeed.feeds.stamped_cache import StampedCache
@@ -64,17 +64,19 @@ class NewsFeeds:
         self._bodies: LRUCache[tuple[str, str, str], Rendered] = LRUCache(MAX_BYTES, lambda it: it.size)
 
     async def rendered(
-        self, name: str, form: str, page: str, parameters: Sequence[tuple[str, str]], *, revoked: bool
+        self, name: str, form: str, page: str, parameters: Sequence[tuple[str, str]], grant: Grant
     ) -> Rendered:
-        """Return the news of a feed in this format, as parameters narrow it; by a revoked link, a notice.
+        """Return the news of a feed in this format, as link and parameters narrow it; a notice if revoked.
 
-        `page`: the address of the feed's page by the link that was used. Raises as FeedService.rendered.
+        `page`: the address of the feed's page by the link that was used. Raises as OwnAccess.rendered.
         """
         narrowing = query_string(parameters)
         addresses = with_query(f"{page}.{form}", narrowing), with_query(page, narrowing)
-        if revoked:
+        if grant.revoked:
             return self._revoked(name, form, *addresses)
-        made = await self._published(name, parse_query(parameters))
+        if grant.narrows:
+            await self._service.own_access.check(name, grant)
+        made = await self._published(name, both(grant.query, parse_query(parameters)))
         cached = self._bodies.get((made.digest, form, addresses[0]))
         if cached is None or cached.last_modified != made.changed:
             cached = _rendered(made.news, made.changed, form, *addresses)

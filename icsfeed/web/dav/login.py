@@ -57,5 +57,6 @@ async def _feeds_of(service: FeedService, user: str, token: str) -> dict[str, st
     """Return the feeds of an account, each with its subscriber (empty: it is the feed's own link)."""
     name, grant = await service.access(user, token)
     if grant is not None:
-        return {} if grant.revoked else {name: grant.subscriber}
+        # An account shows feeds as they are: a link with a filter of its own would show more there.
+        return {} if grant.revoked or grant.narrows else {name: grant.subscriber}
     return dict.fromkeys(service.links.of_subscriber(user, token), user)

@@ -6,7 +6,7 @@ from litestar import Request, Response, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from icsfeed.feeds.query import parse_query
+from icsfeed.feeds.query import both, parse_query
 from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, described
 from icsfeed.web.pages.errors import open_link
 from icsfeed.web.pages.parameters import FRAME_VIEWS, parse_date, parse_skip, parse_view
@@ -33,9 +33,11 @@ async def embed(
     token: FromPath[str] = "",
 ) -> Response[str]:
     """A page for a frame: `view`, `date`, `lang`, `theme`, `week`, and what narrows the feed."""
-    ask, name, _ = await open_link(request, name, token or None, "embed")
-    feed = await site.views.view(name, parse_query(ask.parameters))
-    whole = await site.views.view(name)
+    ask, name, grant = await open_link(request, name, token or None, "embed")
+    query = both(grant.query, parse_query(ask.parameters))
+    feed = await site.views.view(name, query)
+    # Of a link that narrows the feed itself, what that leaves is the whole.
+    whole = await site.views.view(name, grant.query)
 
     def render() -> str:
         day = parse_date(ask.get("date"), feed.today)
@@ -53,5 +55,5 @@ async def embed(
             without_script=RELOAD_SECONDS,
         )
 
-    html = await site.pages.once(("embed", name, ask.key), (feed, whole), len(whole.items), render)
+    html = await site.pages.once(("embed", name, query, ask.key), (feed, whole), len(whole.items), render)
     return page_answer(html, framed_by=frame_ancestors(site.config))

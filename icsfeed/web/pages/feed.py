@@ -14,7 +14,9 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter
-from icsfeed.feeds.query import FIELDS, URL_LIMIT, parse_query, query_string, with_query
+from icsfeed.feeds.links import Grant
+from icsfeed.feeds.query import FIELDS, URL_LIMIT, Query, both, parse_query, query_string, with_query
+from icsfeed.own_links.model import embed_token
 from icsfeed.web.feed_response import calendar_or_page
 from icsfeed.web.openapi import CONDITIONS, FEED, FEED_PAGE, described
 from icsfeed.web.pages.embed_code import EMBED_CHOICES, HEIGHTS, embed_code_of
@@ -56,6 +58,9 @@ PHONES: tuple[Device, ...] = ("iphone", "android")
 
 ALARMS = ("-P7D", "-P2D", "-P1D", "-PT15H", "PT9H")
 MAX_UPCOMING = 6
+WHOLE = Query()
+ACCOUNTS = ("account", "davx5")
+"""The ways to subscribe that set up a CalDAV account."""
 
 
 class FeedAddresses(Struct, frozen=True):
@@ -70,6 +75,17 @@ class FeedAddresses(Struct, frozen=True):
     json: str
     embed: str
     too_long: bool
+
+
+class PageLink(Struct, frozen=True):
+    """The addresses that a page shows, and the login name of the CalDAV account that the link opens, if any.
+
+    An account shows feeds as they are: a link that a person has made with a filter opens none.
+    """
+
+    urls: Mapping[str, str]
+    user: str
+    has_account: bool = True
 
 
 class NarrowedFeed(Struct, frozen=True):
@@ -103,46 +119,51 @@ async def feed_page(
     """
     name = file.removesuffix(PROFILE_SUFFIX)
     ask, name, grant = await open_link(request, name, token or None, "feed")
-    seen = await narrowed_feed_of(site, ask, name)
+    seen = await narrowed_feed_of(site, ask, name, grant.query)
+    link = page_link(site, ask, name, grant.subscriber)
+    if grant.link:
+        link = own_page_link(ask.base, token, name, grant)
     if file.endswith(PROFILE_SUFFIX):
-        profile = feed_profile(site, ask, seen, grant.subscriber, request.query_params.get("account"))
+        profile = feed_profile(ask, seen, link, request.query_params.get("account"))
         return await profile_answer(profile, name, site.config.profile_signing)
     html = await site.pages.once(
-        ("page", name, grant.subscriber, ask.device, ask.key),
+        # Each link has its own addresses on the page.
+        ("page", name, link.urls["ics"], ask.device, ask.key),
         (seen.whole, seen.feed),
         len(seen.whole.items),
-        lambda: feed_page_html(site, ask, seen, grant.subscriber),
+        lambda: feed_page_html(site, ask, seen, link),
     )
     return feed_page_answer(site, html, seen)
 
 
-async def narrowed_feed_of(site: Site, ask: PageRequest, name: str) -> NarrowedFeed:
-    """Return the feed as its parameters narrow it; whole where they cannot be used. Raise FeedError."""
-    whole, narrowing = await site.views.view(name), query_string(ask.parameters)
+async def narrowed_feed_of(site: Site, ask: PageRequest, name: str, stored: Query = WHOLE) -> NarrowedFeed:
+    """Return the feed as its parameters narrow it; whole where they cannot be used. Raise FeedError.
+
+    `stored`: how the link narrows it already; what that leaves is then the whole.
+    """
+    whole, narrowing = await site.views.view(name, stored), query_string(ask.parameters)
     if not narrowing:
         return NarrowedFeed(whole, whole)
     try:
-        return NarrowedFeed(whole, await site.views.view(name, parse_query(ask.parameters)), narrowing)
+        query = both(stored, parse_query(ask.parameters))
+        return NarrowedFeed(whole, await site.views.view(name, query), narrowing)
     except BadParameter as error:
         return NarrowedFeed(whole, whole, wrong=error.field)
 
 
-def feed_page_html(
-    site: Site, ask: PageRequest, seen: NarrowedFeed, subscriber: str, **values: object
-) -> str:
-    """Render the page for a subscriber. `values`: what /me adds. Raise BadParameter for a bad `date`."""
+def feed_page_html(site: Site, ask: PageRequest, seen: NarrowedFeed, link: PageLink, **values: object) -> str:
+    """Render the page with these addresses. `values`: what /me adds. Raise BadParameter for a bad `date`."""
     whole, feed = seen.whole, seen.feed
     day = parse_date(ask.get("date"), feed.today)
     choices = filter_choices_of(whole.items, whole.feed)
-    urls = site.service.links.addresses(whole.name, ask.base, subscriber)
-    addresses = addresses_of(urls, seen.narrowing)
+    addresses = addresses_of(link.urls, seen.narrowing)
     # What the form has a field for is not hidden in it.
     fields = {*FIELDS, *EMBED_PARAMETERS}
     return site.pages.html(
         "feed.html",
         ask,
-        **{"person": None, "mine": (), **values},
-        **subscribing(ask, addresses, feed.title, subscriber or whole.name),
+        **{"person": None, "mine": (), "link_bar": None, **values},
+        **subscribing(ask, addresses, feed.title, link),
         feed=feed,
         total=len(whole.items),
         narrowed=bool(seen.narrowing),
@@ -167,9 +188,14 @@ def feed_page_html(
     )
 
 
-def subscribing(ask: PageRequest, addresses: FeedAddresses, title: str, user: str) -> Mapping[str, object]:
+def subscribing(
+    ask: PageRequest, addresses: FeedAddresses, title: str, link: PageLink
+) -> Mapping[str, object]:
     """Return what the page needs to subscribe: links and apps, and codes for phones where it is on none."""
-    own, others = for_device(subscriptions_of(addresses.ics, title, user), ask.device)
+    choices = subscriptions_of(addresses.ics, title, link.user)
+    if not link.has_account:
+        choices = tuple(choice for choice in choices if choice.key not in ACCOUNTS)
+    own, others = for_device(choices, ask.device)
     at_desk = ask.device not in PHONES
     has_codes = at_desk and not addresses.too_long
     return {
@@ -183,15 +209,26 @@ def subscribing(ask: PageRequest, addresses: FeedAddresses, title: str, user: st
     }
 
 
-def feed_profile(
-    site: Site, ask: PageRequest, seen: NarrowedFeed, subscriber: str, account: str | None
-) -> bytes:
+def page_link(site: Site, ask: PageRequest, name: str, subscriber: str) -> PageLink:
+    """Return the addresses of a feed's link, or of a subscriber's."""
+    return PageLink(site.service.links.addresses(name, ask.base, subscriber), subscriber or name)
+
+
+def own_page_link(base: str, token: str, name: str, grant: Grant) -> PageLink:
+    """Return the addresses of a link that a person has made. The token decides what they open."""
+    page, embed = f"{base}/feeds/{token}/{name}", f"{base}/embed/{embed_token(token)}/{name}"
+    urls = {"ics": f"{page}.ics", "page": page, "embed": embed}
+    return PageLink(urls, name, has_account=not grant.narrows)
+
+
+def feed_profile(ask: PageRequest, seen: NarrowedFeed, link: PageLink, account: str | None) -> bytes:
     """Return the profile of the feed, with the address that its page shows. Raise BadParameter."""
     if seen.wrong:
         raise BadParameter(seen.wrong, "is not valid")
-    name = seen.whole.name
-    ics = addresses_of(site.service.links.addresses(name, ask.base, subscriber), seen.narrowing).ics
-    return profile_of(ics, subscriber or name, account, profile_text(ask.l10n, seen.feed.title, ics))
+    if account and not link.has_account:
+        raise BadParameter("account", "needs a link without a filter")
+    ics = addresses_of(link.urls, seen.narrowing).ics
+    return profile_of(ics, link.user, account, profile_text(ask.l10n, seen.feed.title, ics))
 
 
 def feed_page_answer(site: Site, html: str, seen: NarrowedFeed) -> Response[str]:

@@ -25,7 +25,7 @@ EMBED_PARAMETERS = ("embed_view", "embed_lang", "embed_theme", "embed_week", "em
 """What the page of a feed is asked to make a frame's code of: `lang` and the others are its own."""
 PAGE_PARAMETERS = frozenset(
     {
-        *("view", "date", "skip", "lang", "theme", "week", "refresh", "feed", "links", "sync"),
+        *("view", "date", "skip", "lang", "theme", "week", "refresh", "feed", "link", "links", "sync"),
         *EMBED_PARAMETERS,
     }
 )

@@ -6,7 +6,6 @@ import hmac
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 from litestar import Request, Response, Router, get, post
 from litestar.connection import ASGIConnection
@@ -17,7 +16,7 @@ from msgspec import to_builtins
 from icsfeed.doctor.clients import LARGE
 from icsfeed.feeds.rendered import NEVER_CHANGED
 from icsfeed.push.report import RESULT_NAMES
-from icsfeed.web.client_address import client_of
+from icsfeed.web.client_address import client_of, is_same_site
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
 from icsfeed.web.pages.render import page_answer, page_request, wants_html
 from icsfeed.web.responses import NEVER_STORED, ApiError, error_answer, site_of, timestamp
@@ -44,7 +43,7 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
         text = "No admin_token is configured: set one to use this."
         raise ApiError(HTTPStatus.FORBIDDEN, "ADMIN_NOT_CONFIGURED", text)
     # Browsers send Basic credentials by themselves, whichever site's page makes the request.
-    if not _is_same_site(connection, config.public_url):
+    if is_same_site(connection, config.public_url) is False:
         text = "This was sent by a page of another site, or public_url is not this server's address."
         raise ApiError(HTTPStatus.FORBIDDEN, "CROSS_SITE", text)
     lines = connection.headers.getall("authorization", [])
@@ -61,18 +60,6 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
         headers = server.admin_guesses.wrong(address).headers()
     text = "This needs the admin_token: as Bearer token, or as password."
     raise ApiError(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", text, {**CHALLENGE, **headers})
-
-
-def _is_same_site(connection: Connection, public_url: str | None) -> bool:
-    """Return whether a page of ours, or no page at all, made the browser send this."""
-    sites = connection.headers.getall("sec-fetch-site", [])
-    if sites:
-        return sites in (["same-origin"], ["none"])
-    # Browsers before Sec-Fetch-Site (Safari before 16.4) only name the origin, with every form. The scheme is
-    # not compared: a proxy that ends TLS need not be trusted.
-    ours = {connection.headers.get("host", "").lower(), urlsplit(public_url or "").netloc.lower()} - {""}
-    origins = connection.headers.getall("origin", [])
-    return all(origin.lower().partition("://")[2] in ours for origin in origins)
 
 
 def given_token(authorization: str | None) -> str | None:

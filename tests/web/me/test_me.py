@@ -151,8 +151,8 @@ async def test_whatever_is_forwarded_the_connections_own_address_counts() -> Non
                 assert (await client.get("/me", headers=headers)).status_code == status
 
 
-async def test_without_a_sign_in_proxy_there_is_no_such_page() -> None:
-    async with serving(settings(FEEDS)) as world:
+async def test_where_nobody_can_sign_in_there_is_no_such_page() -> None:
+    async with serving(settings(FEEDS)) as world:  # no proxy, and a store in memory
         assert (await mine(world, "anna@example.com")).status_code == 404
         assert (await world.ask("GET", "/me")).json()["error_code"] == "NOT_FOUND"
 
