@@ -68,25 +68,27 @@ ME: Answers = {
     503: ("Plane could not be read yet.", HTML),
 }
 ME_LINKS: Answers = {200: ("The page.", HTML), 403: ("Nobody is signed in.", HTML), 404: _NO_ME}
-ME_FORM: Answers = {
-    200: ("The link, which is shown once.", HTML),
-    303: ("Done: back to the page.",),
+_FORM: Answers = {
     403: ("Nobody is signed in, or the form is old or comes from another site.", HTML),
     404: _NO_ME,
-    409: ("It cannot be done; the page says why.", HTML),
-    413: ("The form is larger than 32 KiB.", JSON),
+    413: ("The form is larger than 32 KiB.", JSON, HTML),
     415: ("This is no form.", HTML),
     429: ("Too many changes.", HTML),
     503: ("The store failed; nothing was changed.", HTML),
 }
+_ONCE = ("The link, which is shown once.", HTML)
+_DONE = ("Done: back to the page.",)
+_REFUSED = ("It cannot be done; the page says why.", HTML)
+MAKE_LINK: Answers = {200: _ONCE, 409: _REFUSED, **_FORM}
+CHANGE_LINK: Answers = {200: _ONCE, 303: _DONE, 409: _REFUSED, **_FORM}
+SIGN_OUT: Answers = {303: _DONE, **_FORM}
 INVITATION: Answers = {
     200: ("The page with the button that signs in.", HTML),
     303: ("Signed in: to /me.",),
     403: ("The form comes from another site.", HTML),
     404: ("An `auth_proxy` signs people in, or `store` is memory.", JSON, HTML),
     410: ("The invitation was used before, has expired, or is wrong.", HTML),
-    413: ("The form is larger than 32 KiB.", JSON),
-    429: _LIMITED,
+    429: ("Too many wrong invitations or links came from this address; see Retry-After.", JSON),
     503: ("The store failed; nothing was changed.", HTML),
 }
 WEBHOOK: Answers = {

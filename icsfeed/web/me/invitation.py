@@ -13,7 +13,7 @@ from icsfeed.errors import LinkRefused, StoreFailed
 from icsfeed.own_links.model import Invitation
 from icsfeed.tokens import is_token
 from icsfeed.web.client_address import client_of, is_same_site
-from icsfeed.web.me.visitor import MAX_FORM_BYTES, session_cookie
+from icsfeed.web.me.visitor import session_cookie
 from icsfeed.web.openapi import INVITATION, PAGE, described
 from icsfeed.web.pages.errors import message_page
 from icsfeed.web.pages.render import page_answer, page_request
@@ -51,7 +51,6 @@ async def invitation(
 @post(
     "/me/invite/{token:str}",
     status_code=HTTPStatus.SEE_OTHER,
-    request_max_body_size=MAX_FORM_BYTES,
     operation_class=described(INVITATION, PAGE),
     summary="Use an invitation up",
 )

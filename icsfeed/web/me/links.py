@@ -28,7 +28,7 @@ from icsfeed.web.me.visitor import (
     session_cookie,
     visitor_of,
 )
-from icsfeed.web.openapi import ME_FORM, ME_LINKS, PAGE, described
+from icsfeed.web.openapi import CHANGE_LINK, MAKE_LINK, ME_LINKS, PAGE, SIGN_OUT, described
 from icsfeed.web.pages.errors import message_page
 from icsfeed.web.pages.feed import qr_code
 from icsfeed.web.pages.render import PageRequest, page_answer, page_request
@@ -90,7 +90,7 @@ async def own_links(request: Request[Any, Any, Any], site: NamedDependency[Site]
     "/me/links",
     status_code=HTTPStatus.OK,
     request_max_body_size=MAX_FORM_BYTES,
-    operation_class=described(ME_FORM, PAGE),
+    operation_class=described(MAKE_LINK, PAGE),
     summary="Make a link of one's own",
 )
 async def make_own_link(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Answer:
@@ -116,7 +116,7 @@ async def make_own_link(request: Request[Any, Any, Any], site: NamedDependency[S
     "/me/links/{link:str}",
     status_code=HTTPStatus.OK,
     request_max_body_size=MAX_FORM_BYTES,
-    operation_class=described(ME_FORM, PAGE),
+    operation_class=described(CHANGE_LINK, PAGE),
     summary="Change a link of one's own",
 )
 async def change_own_link(
@@ -152,7 +152,7 @@ async def change_own_link(
     "/me/sign-out",
     status_code=HTTPStatus.SEE_OTHER,
     request_max_body_size=MAX_FORM_BYTES,
-    operation_class=described(ME_FORM, PAGE),
+    operation_class=described(SIGN_OUT, PAGE),
     summary="Sign out",
 )
 async def sign_out(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Answer:
