@@ -335,7 +335,7 @@ def test_choices_in_an_opened_list_of_apps_stay_open(served: Served, visit: Open
     page.locator("#others > summary").click()
     page.locator("#app-nextcloud summary").click()
     page.get_by_label("High").check()
-    expect(page.locator("#openers a").last).to_have_attribute("href", re.compile("priority=high"))
+    expect(page.locator("#openers .button").last).to_have_attribute("href", re.compile("priority=high"))
     expect(page.locator("#app-nextcloud ol")).to_be_visible()
 
 
