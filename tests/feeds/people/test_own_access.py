@@ -76,6 +76,30 @@ async def test_what_the_link_keeps_narrows_and_the_address_only_further(tmp_path
         assert (await read(world, made, "?days=x")).status_code == 400
 
 
+@pytest.mark.parametrize("extension", ["atom", "json"])
+async def test_news_are_narrowed_too(tmp_path: Path, extension: str) -> None:
+    async with world_of(tmp_path) as world:
+        made = await world.service.own.make(ANNA, "phone", "prop", "priority=urgent")
+        path = f"/feeds/{made.token}/mine.{extension}"
+        whole = (await world.ask("GET", world.service.links.page_path("prop") + f".{extension}")).text
+        shown = await world.ask("GET", path)
+        assert shown.status_code == 200
+        every = {title.partition("] ")[2] for title in titles((await world.get("prop")).content)}
+        urgent = {
+            title.partition("] ")[2]
+            for title in titles((await world.get("prop", "?priority=urgent")).content)
+        }
+        others = {name for name in every - urgent if name in whole}
+        assert others
+        assert [name for name in others if name in shown.text] == []
+        # The address may only narrow further.
+        wider = await world.ask("GET", path + "?priority=urgent,high,medium,low,none")
+        assert [name for name in others if name in wider.text] == []
+        await world.service.own.revoke(made.link.id)
+        revoked = await world.ask("GET", path)
+        assert (revoked.status_code, [name for name in every if name in revoked.text]) == (200, [])
+
+
 async def test_a_changed_filter_shows_at_once_in_the_same_link(tmp_path: Path) -> None:
     clock = Clock()
     async with world_of(tmp_path, clock=clock) as world:
