@@ -189,7 +189,8 @@ MEANINGS: Mapping[str, str] = {
     "public_url": "The address at which people and calendar apps reach the server; it may contain a path. "
     "90 characters at most.",
     "timezone": "Decides what *today* means: for windows, overdue issues and pages.",
-    "language": "The language of icsfeed's own words in descriptions and pages.",
+    "language": "The language of icsfeed's own words in calendars, and on pages where the "
+    "browser names none that icsfeed has.",
     "colors": "The colour of events by priority, for all feeds; `null`: none. Default: `urgent: red`, "
     "`high: orange`, `medium: yellow`, `low: green`.",
     "embed.frame_ancestors": "The pages that may show a feed in a frame. Default: none.",
@@ -391,6 +392,9 @@ def _commands() -> Iterator[str]:
     for name, command in sorted(cli.commands.items()):
         context = click.Context(command, info_name=name, parent=whole, terminal_width=100)
         yield f"### {name}\n\n{_help(context)}\n"
+        for part, inner in getattr(command, "commands", {}).items():
+            context_of_part = click.Context(inner, info_name=part, parent=context, terminal_width=100)
+            yield f"#### {name} {part}\n\n{_help(context_of_part)}\n"
 
 
 def _help(context: click.Context) -> str:

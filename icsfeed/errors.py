@@ -12,6 +12,7 @@
     ├── ExportError            the folder of an export cannot be used
     │   └── ExportBusy         another export to it is running
     ├── LinkRefused            a change of a person's own link cannot be made; says why
+    ├── BadBackup              a file is no backup of links
     ├── StoreFailed            a change was not made, since the store failed
     ├── InvalidValue           a host name, a web address, a colour cannot be used; says why
     ├── BadParameter           a query parameter has a value that is not allowed
@@ -168,6 +169,14 @@ class LinkRefused(IcsfeedError):
     def __init__(self, key: str, message: str, values: Mapping[str, object]) -> None:
         self.key, self.values = key, values
         super().__init__(message)
+
+
+class BadBackup(IcsfeedError):
+    """A file is no backup of links. `place`: the line or the field that is wrong."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        self.place, self.problem = place, problem
+        super().__init__(f"{place} {problem}; nothing was imported")
 
 
 class StoreFailed(IcsfeedError):

@@ -43,7 +43,8 @@ PURE = (
     *("feeds/query.py", "feeds/filters.py", "feeds/select.py", "feeds/mapping.py"),
     *("feeds/calendar.py", "feeds/rendered.py", "feeds/links.py"),
     *("feeds/automatic_names.py", "feeds/people/personal.py", "feeds/diagnose.py"),
-    *("own_links/model.py", "own_links/changes.py"),
+    *("feeds/news/changes.py", "feeds/news/entries.py", "feeds/news/formats.py"),
+    *("own_links/model.py", "own_links/changes.py", "own_links/listing.py", "own_links/backup.py"),
     *("push/action.py", "push/report.py", "push/plan.py", "push/object.py", "export/plan.py"),
     *("doctor/verdict.py", "doctor/body.py", "doctor/clients.py", "doctor/observations.py"),
     *("doctor/content_rules.py", "doctor/http_rules.py", "web/proxies.py"),
@@ -51,7 +52,7 @@ PURE = (
     *("web/pages/views/calendar_view.py", "web/pages/views/legend.py"),
     "web/pages/views/timeline.py",
     *("web/pages/link_builder.py", "web/pages/parameters.py", "web/subscribe/choices.py"),
-    "web/subscribe/profile.py",
+    *("web/subscribe/profile.py", "web/pages/embed_code.py", "web/status/table.py"),
     *("web/dav/outcomes.py", "web/dav/resources.py", "web/dav/sync_log.py", "web/dav/filters.py"),
     *("web/dav/requests.py", "web/dav/properties.py", "web/dav/answer.py"),
 )

@@ -38,6 +38,7 @@ EXIT_CODES: tuple[tuple[type[errors.IcsfeedError], int], ...] = (
     (errors.BadParameter, EXIT_USAGE),
     (errors.LinkRefused, EXIT_USAGE),
     (errors.StoreFailed, EXIT_CANNOT_WRITE),
+    (errors.BadBackup, EXIT_DATA),
     (errors.NoCopy, EXIT_UNREACHABLE),
     (errors.FeedError, EXIT_CONFIG),
     (errors.ExportBusy, EXIT_BUSY),

@@ -24,6 +24,9 @@ KINDS: tuple[Kind, ...] = ("feed", "embed")
 Tokens = tuple[tuple[str, str], ...]
 """Pairs of a subscriber (empty: the feed's own link) and a token."""
 
+EXTENSIONS = ("ics", "atom", "json")
+"""Of a feed: its calendar, and its news in two formats."""
+
 
 def derive(secret: str, kind: Kind, feed: str, subscriber: str = "", revision: int = 1) -> str:
     """Return the token of one link. Another kind, feed, subscriber or revision gives an unrelated one."""
@@ -36,6 +39,15 @@ def installation(secret: str) -> str:
     """Return a public id of this installation: 60 bits of an HMAC, unrelated to any link."""
     letters = b32encode(hmac.digest(secret.encode(), b"installation", sha256)).decode().lower()
     return letters[:12]
+
+
+def split_file(file: str) -> tuple[str, str]:
+    """Return the name of a feed and the extension of a file in its links: `("property", "ics")`.
+
+    The extension is empty for the page.
+    """
+    name, dot, extension = file.rpartition(".")
+    return (name, extension) if dot and extension in EXTENSIONS else (file, "")
 
 
 def matching(token: str, candidates: Iterable[tuple[str, str]]) -> str | None:

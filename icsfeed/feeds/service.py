@@ -166,6 +166,10 @@ class FeedService:
         """Return the name of the feed's workspace."""
         return self.config.workspace_of(feed)
 
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        return self._clock()
+
     def today(self) -> date:
         """Return the day in the configured zone."""
         return self._clock().astimezone(self.zone).date()

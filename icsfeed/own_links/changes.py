@@ -26,6 +26,8 @@ MAX_LINKS = 50
 """Links of one person that are in use."""
 MAX_FORMER = 10
 """Tokens of one link, and revoked links of one person, times five, that still show the notice."""
+MAX_FORGOTTEN = 20_000
+"""Ids of revoked links that are remembered so that no backup makes them work again."""
 MAX_INVITATIONS, MAX_SESSIONS = 5, 20
 """Of one person; beyond that the oldest end."""
 MAX_NAME_LENGTH = 60
@@ -99,6 +101,20 @@ def revoked(record: LinkRecord, id_: str, now: datetime) -> LinkRecord:
     return _replaced(record, replace(link_with(record, id_), revoked_at=now))
 
 
+def revoked_all(record: LinkRecord, person: str, now: datetime) -> LinkRecord:
+    """Take all links of a person back, and end their sessions and invitations."""
+    address = person_of_address(person)
+    return replace(
+        record,
+        links=tuple(
+            replace(link, revoked_at=now) if link.person == address and link.revoked_at is None else link
+            for link in record.links
+        ),
+        invitations=tuple(each for each in record.invitations if each.person != address),
+        sessions=tuple(each for each in record.sessions if each.person != address),
+    )
+
+
 def suspended(record: LinkRecord, verdicts: Iterable[tuple[str, bool]], now: datetime) -> LinkRecord:
     """Note which links (by id) open a feed that their person may see now, or may not."""
     may_see = dict(verdicts)
@@ -163,10 +179,14 @@ def without_past(record: LinkRecord, tombstone: timedelta, now: datetime) -> Lin
         for link in record.links
         if recent(link.revoked_at)
     ]
+    kept = tuple(_bounded(links))
+    ids = {link.id for link in kept}
+    gone = (link.id for link in record.links if link.id not in ids)
     return LinkRecord(
-        links=tuple(_bounded(links)),
+        links=kept,
         invitations=tuple(each for each in record.invitations if each.expires_at > now),
         sessions=tuple(each for each in record.sessions if now - each.used_at < SESSION),
+        forgotten=(*record.forgotten, *gone)[-MAX_FORGOTTEN:],
     )
 
 
@@ -184,13 +204,13 @@ def _bounded(links: list[OwnLink]) -> Iterable[OwnLink]:
 
 def exported(record: LinkRecord) -> LinkRecord:
     """Return what a backup holds: the links, with digests only. Nobody stays signed in by a backup."""
-    return LinkRecord(links=record.links)
+    return LinkRecord(links=record.links, forgotten=record.forgotten)
 
 
 def merged(record: LinkRecord, backup: LinkRecord) -> LinkRecord:
     """Add the links of a backup that are not there. Where both have a link, the newer state of it counts.
 
-    A link that was revoked stays revoked, on whichever side.
+    A link that was revoked stays revoked, on whichever side, and however long ago.
     """
     ours = {link.id: link for link in record.links}
     for other in backup.links:
@@ -199,7 +219,9 @@ def merged(record: LinkRecord, backup: LinkRecord) -> LinkRecord:
             own.revoked_at is None and (other.revoked_at is not None or _changed_at(other) > _changed_at(own))
         ):
             ours[other.id] = other
-    return replace(record, links=tuple(ours.values()))
+    forgotten = dict.fromkeys((*record.forgotten, *backup.forgotten))
+    links = tuple(link for link in ours.values() if link.id not in forgotten)
+    return replace(record, links=links, forgotten=tuple(forgotten)[-MAX_FORGOTTEN:])
 
 
 def _changed_at(link: OwnLink) -> datetime:

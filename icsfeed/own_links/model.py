@@ -84,11 +84,15 @@ class Session(Struct, frozen=True):
 
 
 class LinkRecord(Struct, frozen=True, omit_defaults=True):
-    """Everything that is stored, except when links were last read."""
+    """Everything that is stored, except when links were last read.
+
+    `forgotten`: the ids of revoked links that are not stored any more. No backup makes these work again.
+    """
 
     links: tuple[OwnLink, ...] = ()
     invitations: tuple[Invitation, ...] = ()
     sessions: tuple[Session, ...] = ()
+    forgotten: tuple[str, ...] = ()
 
 
 class LastRead(Struct, frozen=True):
@@ -151,3 +155,8 @@ def links_of(record: LinkRecord, person: str) -> Sequence[OwnLink]:
     """Return the links of a person that are not revoked, in the order in which they were made."""
     address = person_of_address(person)
     return [link for link in record.links if link.person == address and link.revoked_at is None]
+
+
+def invitation_path(token: str) -> str:
+    """Return the path of the page that an invitation leads to."""
+    return f"/me/invite/{token}"

@@ -24,6 +24,7 @@ from icsfeed.own_links.model import (
     digests_of,
     index_of,
     links_of,
+    person_of_address,
 )
 from icsfeed.store.store import Store
 from icsfeed.tokens import TOKEN_BYTES, digest_of, is_token, token_of
@@ -64,7 +65,7 @@ class OwnLinks:
         self._stamp: object = None
         self._looked = float("-inf")
         self._looking = asyncio.Lock()
-        self._readers, self._news = LinkReaders(), LinkReaders()
+        self._readers, self._news = LinkReaders(), dict[str, tuple[LastRead, ...]]()
         self._written = timer()
 
     @property
@@ -81,7 +82,7 @@ class OwnLinks:
     def readers(self) -> Mapping[str, Sequence[LastRead]]:
         """Which apps read by each link, by its id, and when; the latest first."""
         ids = [link.id for link in self._record.links]
-        return changes.with_readers(self._readers, self._news, ids).readers
+        return changes.with_readers(self._readers, LinkReaders(self._news), ids).readers
 
     def of(self, person: str) -> Sequence[OwnLink]:
         """Return the links of a person (an e-mail address) that are in use."""
@@ -193,6 +194,16 @@ class OwnLinks:
         now = self._clock()
         return await self._link_changed(lambda record: changes.revoked(record, id_, now), id_, "revoked", by)
 
+    async def revoke_all(self, person: str, *, by: str = "") -> Sequence[OwnLink]:
+        """Take all links of a person back, and sign them out everywhere; return the links."""
+        before, now = {link.id for link in self.links if link.revoked_at is None}, self._clock()
+        record = await self._changed(lambda record: changes.revoked_all(record, person, now))
+        ended = [link for link in record.links if link.revoked_at is not None and link.id in before]
+        for link in ended:
+            self._log(link, "revoked", by or link.person)
+        log.info("signed out", extra=about(person=person_of_address(person), by=by or person))
+        return ended
+
     async def suspend(self, verdicts: Mapping[str, bool]) -> None:
         """Note which links, by id, open a feed that their person may see now, or may not."""
         before = {link.id: link for link in self.links}
@@ -260,19 +271,19 @@ class OwnLinks:
 
     def read(self, link: str, app: str, status: int) -> None:
         """Remember that an app has read by a link (its id); stored within READERS_SECONDS."""
-        news = LinkReaders({link: (LastRead(app, self._clock(), status),)})
-        ids = {*self._news.readers, link}
-        self._news = changes.with_readers(self._news, news, ids)
+        # Each request comes here: nothing is copied, and no other link looked at.
+        read = LinkReaders({link: (LastRead(app, self._clock(), status),)})
+        self._news |= changes.with_readers(LinkReaders(self._news), read, [link]).readers
 
     async def store_readers(self) -> None:
         """Store when links were last read, together with what replicas have stored."""
         self._written = self._timer()
-        if not self._news.readers or not self.is_durable:
+        if not self._news or not self.is_durable:
             return
         async with self._store.lock(READERS, LOCK_SECONDS, wait=LOCK_SECONDS):
             stored = await self._store.get_record(READERS, LinkReaders) or self._readers
             ids = [link.id for link in self._record.links]
-            self._readers, self._news = changes.with_readers(stored, self._news, ids), LinkReaders()
+            self._readers, self._news = changes.with_readers(stored, LinkReaders(self._news), ids), {}
             await self._store.put_record(READERS, self._readers)
 
     async def _link_changed(self, change: changes.Change, id_: str, what: str, by: str) -> OwnLink:

@@ -22,6 +22,7 @@ from icsfeed.web.pages.assets import Assets
 from icsfeed.web.pages.render import PageRenderer
 from icsfeed.web.reader_log import ReaderLog
 from icsfeed.web.responses import Clock
+from icsfeed.web.status.problems import FeedProblems
 from icsfeed.web.token_throttle import TokenThrottle
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class Site:
         self, service: FeedService, server: ServerState, views: "FeedViews", pusher: "PushScheduler"
     ) -> None:
         self.service, self.config = service, service.config
+        self.problems = FeedProblems(service)
         self.server, self.pages = server, server.pages
         self.views, self.pusher = views, pusher
         # Without a secret (all feeds are public) forms must be sent to the process that they come from.

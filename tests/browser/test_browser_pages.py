@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.world import ODD, Served, Visit
+from icsfeed.l10n.languages import LANGUAGES
 
 Open = Callable[..., Visit]
 
@@ -31,6 +32,10 @@ PAGES = {
     "my links": "/me/links",
     "me": "/me",
     "status": "/status?links=1",
+    "status of a feed": "/status?feed=property&links=1",
+    "status of links": "/status?show=own+links",
+    "status of people": "/status?show=people",
+    "status sorted": "/status?sort=-items&only=problems&q=x",
     "docs": "/docs",
 }
 REFUSED = {"missing": "/feeds/x/y", "bad": "{embed:many}?view=year"}
@@ -63,6 +68,18 @@ def test_no_page_scrolls_sideways(served: Served, visit: Open, name: str) -> Non
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(scrolling) == 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_of_any_language_is_wider_than_a_phone(served: Served, visit: Open, language: str) -> None:
+    page = visit(address(served, "front"), locale=language, viewport={"width": 360, "height": 800}).page
+    outside = "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 361)"
+    for name in (*PAGES, *REFUSED):
+        page.goto(address(served, name))
+        assert page.locator("html").get_attribute("lang") == language
+        page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+        assert page.evaluate(f"{outside}.map(e => e.textContent)") == [], name
 
 
 @pytest.mark.parametrize("name", [*PAGES, *REFUSED])
@@ -193,7 +210,7 @@ def test_on_a_timeline_today_is_where_it_is(served: Served, visit: Open) -> None
         # Wednesday of the third of eight weeks.
         assert abs((now["x"] - line["x"]) / line["width"] - 16.5 / 56) < 0.01
         bar = page.locator(".timeline li", has_text="Replace the heating")
-        expect(bar).to_contain_text("Nov 15 – Dec 13")
+        expect(bar).to_contain_text("15 Nov – 13 Dec")
 
 
 def test_colours_of_the_system_and_less_motion_are_respected(served: Served, visit: Open) -> None:
@@ -221,3 +238,13 @@ def test_a_page_prints_without_its_controls_and_with_all_that_is_behind_more(
     assert not page.locator("nav.moves").is_visible()
     assert page.locator(".over details li").first.is_visible()
     assert page.locator("h1").is_visible()
+
+
+def test_the_page_of_a_feed_prints_its_calendar_and_no_forms(served: Served, visit: Open) -> None:
+    page = visit(served.page("many"), color_scheme="dark").page
+    page.emulate_media(media="print")
+    assert page.locator("h1, #next, #calendar .grid").filter(visible=True).count() == 3
+    assert page.locator("#calendar .grid").evaluate("one => one.clientWidth / innerWidth") > 0.9
+    for hidden in ("button", "input", "select", "textarea", "iframe", ".qr", ".moves", ".foot"):
+        assert page.locator(hidden).filter(visible=True).count() == 0, hidden
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

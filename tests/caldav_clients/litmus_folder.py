@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,10 +63,11 @@ def folder_at(calendar: str) -> Iterator[str]:
 
 
 def results(program: str, suite: str, url: str, user: str, password: str) -> dict[str, tuple[str, str]]:
-    """Run a suite of litmus; return each test with `pass`, `FAIL` or `SKIPPED`, and what litmus says of it."""
+    """Run a suite of litmus; return each test with its result and what litmus says of it."""
     command = [program, "-k", url, user, password]
     env = {"TESTS": suite, "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(command, env=env, capture_output=True, timeout=120, check=False)
+    with TemporaryDirectory() as folder:  # litmus writes a log where it runs
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, timeout=120, check=False)
     found = _RESULT.findall(done.stdout.decode("utf-8", "replace").replace("\r", "\n"))
     # A test with a warning passes: so says its next line.
     return {name: ("pass" if result == "WARNING" else result, text) for name, result, text in found}

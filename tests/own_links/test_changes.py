@@ -211,3 +211,25 @@ def test_every_reason_can_be_said() -> None:
     for key in changes.REASONS:
         assert str(changes.refused(key, n=5, name="phone", field="days"))
     assert TOKEN not in str(changes.refused("gone"))
+
+
+def test_all_links_of_a_person_are_revoked_and_nothing_of_others() -> None:
+    dead = link("c", device="old", revoked_at=NOW - DAY)
+    ours, others = (
+        LinkRecord(
+            links=links,
+            invitations=(Invitation(f"i{person}", person, NOW + DAY),),
+            sessions=(Session(f"s{person}", person, NOW, NOW),),
+        )
+        for person, links in ((ANNA, (link("a"), dead)), (BEN, (link("b", BEN),)))
+    )
+    before = LinkRecord(
+        links=(*ours.links, *others.links),
+        invitations=(*ours.invitations, *others.invitations),
+        sessions=(*ours.sessions, *others.sessions),
+        forgotten=("z",),
+    )
+    after = changes.revoked_all(before, " Anna@Example.com", NOW)
+    assert {one.id: one.revoked_at for one in after.links} == {"a": NOW, "c": NOW - DAY, "b": None}
+    assert (after.invitations, after.sessions) == (others.invitations, others.sessions)
+    assert after.forgotten == ("z",)

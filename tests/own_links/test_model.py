@@ -14,6 +14,7 @@ from icsfeed.own_links.model import (
     digests_of,
     embed_token,
     index_of,
+    invitation_path,
     links_of,
 )
 from icsfeed.tokens import digest_of, is_token, token_of
@@ -71,3 +72,7 @@ def test_former_tokens_and_those_of_revoked_links_have_ended() -> None:
 def test_a_person_has_their_links_whatever_the_case_of_the_address() -> None:
     record = LinkRecord(links=(link("a"), link("b", "ben@example.com"), link("c", revoked_at=NOW)))
     assert [each.id for each in links_of(record, " Anna@Example.COM")] == ["a"]
+
+
+def test_an_invitation_leads_to_a_page_of_ours() -> None:
+    assert invitation_path(TOKEN) == f"/me/invite/{TOKEN}"

@@ -71,9 +71,13 @@ def _paths(world: World) -> list[str]:
     pages = [world.service.links.page_path("property"), world.service.links.embed_path("property")]
     feeds = [
         f"/feeds/{token}/property.ics",
+        f"/feeds/{token}/property.atom",
+        f"/feeds/{token}/property.json",
         f"/feeds/{token}/property.mobileconfig",
         "/feeds/everything.mobileconfig",
         "/feeds/everything.ics",
+        "/feeds/everything.atom",
+        "/feeds/everything.json",
         "/feeds/everything",
         "/embed/everything",
     ]
@@ -94,7 +98,7 @@ async def _everywhere(asking: Asking, world: World) -> None:
         await asking.ask(world, path, {"if-none-match": "*"})
         if not path.startswith(("/status", "/metrics", "/webhooks")):
             await asking.ask(world, path, HTML, method="HEAD")
-    for path in ("/webhooks/plane", "/webhooks/sync"):
+    for path in ("/webhooks/plane", "/webhooks/sync", "/status/revoke"):
         await asking.ask(world, path, {"host": "a b"}, "POST")
         await asking.ask(world, path + "?x=" + "y" * 9_000, {}, "POST")
 
@@ -206,6 +210,28 @@ async def _invitations(asking: Asking, folder: Path) -> None:
             await asking.ask(world, "/me/invite/x", headers)
 
 
+async def _revocations(asking: Asking, folder: Path) -> None:
+    form, body = {**ADMIN, "content-type": "application/x-www-form-urlencoded"}, "revoke={}"
+    async with serving(_config(), store=open_store("file", {"STATE_DIRECTORY": str(folder)})) as world:
+        for sent in (form, {**form, **HTML}):
+            made = await world.service.own.make("anna@example.com", "phone")
+            for who in (
+                {**sent, "authorization": "Bearer x"},
+                {**sent, "sec-fetch-site": "cross-site"},
+                sent,
+                sent,
+            ):
+                await asking.ask(world, "/status/revoke", who, "POST", body.format(made.link.id).encode())
+        for _ in range(10):
+            await world.client.get("/status", headers={"authorization": "Bearer guess"})
+        for sent in (form, {**form, **HTML}):
+            assert await asking.ask(world, "/status/revoke", sent, "POST") == 429
+    # Nobody listens there.
+    async with serving(_config(), store=open_store("redis://127.0.0.1:1/0", {})) as world:
+        for sent in (form, {**form, **HTML}):
+            assert await asking.ask(world, "/status/revoke", sent, "POST", b"revoke=aaaaaaaa") == 503
+
+
 @pytest.fixture(scope="module")
 async def asking(tmp_path_factory: pytest.TempPathFactory) -> Asking:
     async with serving(_config()) as world:
@@ -216,6 +242,7 @@ async def asking(tmp_path_factory: pytest.TempPathFactory) -> Asking:
             await step(found, world)
     await _own_links(found, tmp_path_factory.mktemp("links"))
     await _invitations(found, tmp_path_factory.mktemp("invitations"))
+    await _revocations(found, tmp_path_factory.mktemp("state"))
     async with serving(quick(_config())) as world:  # Plane does not answer
         world.faults.add("", f.bad_gateway(), times=None)
         await _everywhere(found, world)
@@ -296,4 +323,4 @@ async def test_the_administrators_routes_say_how_to_be_one(asking: Asking) -> No
     secured = {
         route for route, item in asking.described.items() for one in item.values() if "security" in one
     }
-    assert secured == {"/webhooks/sync", "/webhooks/status", "/status", "/metrics"}
+    assert secured == {"/webhooks/sync", "/webhooks/status", "/status", "/status/revoke", "/metrics"}

@@ -66,6 +66,11 @@ class OwnAccess:
         feeds = await self._service.served_feeds()
         return await self._memberships.feeds_of(person, feeds, self._service.workspace_of)
 
+    async def seen_by(self, person: str) -> "PersonsFeeds":
+        """As `feeds_of`, looked up once in the TTL of members."""
+        known = self._current.get(person)
+        return known or await self._looking.result(person, lambda: self._look(person))
+
     async def open(self, opened: OpenedLink) -> tuple[str, Grant]:
         """Return the feed that a link opens, and the access to it.
 
@@ -85,17 +90,20 @@ class OwnAccess:
             return name, Grant(link.label, False, link.id, self.query_of(link))
         return name, Grant(link.label, True, link.id, Query(since=opened.ended_at or link.suspended_at))
 
-    async def rendered(self, name: str, grant: Grant, query: Query) -> Rendered:
-        """As FeedService.rendered, for a link and what its own query and the address select together.
+    async def check(self, name: str, grant: Grant) -> None:
+        """Raise FeedError where a link's own query cannot be used (any more), as after a new configuration.
 
-        Raises FeedError where the link's own query cannot be used (any more), as after a change of the
-        configuration. The address is not to blame: after 503 apps keep what they have, and 400 makes some
-        give up (docs/clients.md).
+        The address is not to blame: after 503 apps keep what they have, and 400 makes some give up
+        (docs/clients.md).
         """
         try:
             narrowed(await self._service.feed(name), grant.query)
         except BadParameter as error:
             raise FeedError(name, f"the filter of link {grant.link} cannot be used: {error}") from None
+
+    async def rendered(self, name: str, grant: Grant, query: Query) -> Rendered:
+        """As FeedService.rendered, for a link and what its own query and the address select together."""
+        await self.check(name, grant)
         return await self._service.rendered(name, query)
 
     def query_of(self, link: OwnLink) -> Query:
@@ -107,11 +115,7 @@ class OwnAccess:
         return replace(query, title=link.title or None, since=link.changed_at)
 
     async def _may_see(self, link: OwnLink, name: str) -> bool:
-        person = link.person
-        known = self._current.get(person)
-        if known is None:
-            known = await self._looking.result(person, lambda: self._look(person))
-        verdict = known.may_see(name)
+        verdict = (await self.seen_by(link.person)).may_see(name)
         return link.suspended_at is None if verdict is None else verdict
 
     async def _look(self, person: str) -> "PersonsFeeds":

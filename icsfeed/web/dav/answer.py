@@ -43,8 +43,9 @@ class Writer:
 
     def objects(self, calendar: DavCalendar, names: Iterable[str]) -> Iterator[Element]:
         """Yield the responses about objects: 404 for each that is not there."""
-        values = of_object(self._account, calendar)
+        values = None
         for name in names:
+            values = values or of_object(self._account, calendar)
             path = self._account.path(calendar.name, name)
             one = calendar.objects.get(name)
             yield gone(path) if one is None else self._response(path, values(one, self._asked))

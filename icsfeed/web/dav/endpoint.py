@@ -1,7 +1,6 @@
 """/dav/: every method of CalDAV, an ASGI app: login, body, and the answer that the pure modules make."""
 
 import logging
-from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -12,22 +11,20 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from icsfeed.dav.names import SAFE_IN_PATHS, SYNC_TOKEN
 from icsfeed.dav.tree import xml_bytes
-from icsfeed.dav.xml import parse
 from icsfeed.errors import FeedError
 from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import http_date, is_unchanged
 from icsfeed.web.access_log import FEED_KEY
 from icsfeed.web.dav.answer import answer_multiget, answer_query, answer_sync
 from icsfeed.web.dav.calendars import Calendars, SyncHistory
-from icsfeed.web.dav.login import CHALLENGE, account_of, credentials_of, is_private
+from icsfeed.web.dav.login import CHALLENGE, Accounts, credentials_of, is_private
 from icsfeed.web.dav.messages import (
     HEADERS,
     Answer,
     DavRequest,
     dav_answer,
     empty_answer,
-    read_body,
-    root_of,
+    read_root,
     xml_answer,
 )
 from icsfeed.web.dav.outcomes import DavError, multistatus, read_only, refused_update
@@ -40,8 +37,9 @@ from icsfeed.web.dav.requests import (
     read_propfind,
     read_report,
 )
-from icsfeed.web.dav.resources import ROOT, TASKS, Account, DavCalendar, Place
+from icsfeed.web.dav.resources import ROOT, Account, DavCalendar, Place
 from icsfeed.web.feed_response import feed_failure
+from icsfeed.web.reader_log import family
 from icsfeed.web.responses import plain_answer, send_response
 
 if TYPE_CHECKING:
@@ -61,6 +59,7 @@ class DavEndpoint:
 
     def __init__(self, service: FeedService, server: "ServerState") -> None:
         self._service, self._server = service, server
+        self._accounts = Accounts(service)
         self._calendars, self._history = Calendars(service), SyncHistory(service.store)
         self._public_url = (service.config.public_url or "").rstrip("/")
 
@@ -87,18 +86,21 @@ class DavEndpoint:
         if not is_private(scope["scheme"], client):
             return plain_answer(HTTPStatus.FORBIDDEN, INSECURE, HEADERS)
         given = credentials_of(scope["headers"])
-        account = await account_of(self._service, given, urlsplit(self._public_url).path) if given else None
+        prefix = urlsplit(self._public_url).path
+        account = await self._accounts.account_of(given, prefix) if given else None
         if account is None:
             if given is not None:
                 await self._server.token_throttle.delay(client)
-            text = "Log in with the name of a feed or a subscriber, and the token of its link as password."
+            text = (
+                "Log in with the name of a feed or your e-mail address, and the token of a link as password."
+            )
             return plain_answer(HTTPStatus.UNAUTHORIZED, text, {**HEADERS, "WWW-Authenticate": CHALLENGE})
         if method not in READING:
             return await _refused(method, quote(path, safe=SAFE_IN_PATHS), receive)
         place = account.place(path)
         if place is None or (place.calendar and place.calendar not in await self._calendars.names(account)):
             return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
-        root = root_of(await read_body(receive)) if method in ("PROPFIND", "REPORT") else None
+        root = await read_root(receive) if method in ("PROPFIND", "REPORT") else None
         can_zip = self._service.compressor is not None
         response = await self._of(DavRequest(scope, account, place, root, can_zip=can_zip))
         self._seen(scope, account, place, response)
@@ -108,11 +110,14 @@ class DavEndpoint:
         """Remember who reads which feed, for the log and the status page."""
         if not place.calendar:
             return
-        feed = place.calendar.removesuffix(TASKS)
-        scope[FEED_KEY] = feed  # type: ignore[literal-required]
+        source = account.source(place.calendar)
+        scope[FEED_KEY] = source.feed  # type: ignore[literal-required]
         agents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
         status = getattr(response, "status_code", HTTPStatus.OK)
-        self._server.reader_log.read(feed, account.feeds[feed], next(iter(agents), None), status)
+        agent = next(iter(agents), None)
+        self._server.reader_log.read(source.feed, source.subscriber, agent, status)
+        if account.link:
+            self._service.own.read(account.link, family(agent), status)
 
     async def _of(self, request: DavRequest) -> Answer:
         place = request.place
@@ -125,7 +130,7 @@ class DavEndpoint:
         return await self._report(request)
 
     async def _object(self, request: DavRequest) -> Answer:
-        calendar = await self._calendars.calendar(request.place.calendar)
+        calendar = await self._calendars.calendar(request.account, request.place.calendar)
         one = calendar.objects.get(request.place.item)
         if one is None:
             return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
@@ -142,7 +147,7 @@ class DavEndpoint:
         asked, place, is_deep = read_propfind(request.root), request.place, request.is_deep
         writer = request.writer(asked)
         if place.calendar:
-            calendar = await self._calendars.calendar(place.calendar)
+            calendar = await self._calendars.calendar(request.account, place.calendar)
             await self._remember(asked, calendar)
             if place.item and place.item not in calendar.objects:
                 return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
@@ -156,7 +161,7 @@ class DavEndpoint:
                 0, lambda: multistatus([writer.root(), *([writer.account()] * is_deep)])
             )
         names = await self._calendars.names(request.account) if is_deep else []
-        calendars = [await self._calendars.outline(name) for name in names]
+        calendars = [await self._calendars.outline(request.account, name) for name in names]
         for calendar in calendars:
             await self._remember(asked, calendar)
         return await request.written(
@@ -173,7 +178,8 @@ class DavEndpoint:
             return await self._expanded(request, report)
         if not place.calendar:
             raise DavError(403, "{DAV:}supported-report")
-        calendar, writer = await self._calendars.calendar(place.calendar), request.writer(report.asked)
+        calendar = await self._calendars.calendar(account, place.calendar)
+        writer = request.writer(report.asked)
         if isinstance(report, Multiget):
             return await request.written(
                 len(report.hrefs), lambda: answer_multiget(account, calendar, report, writer)
@@ -195,7 +201,7 @@ class DavEndpoint:
         if place.is_root:
             path, values = account.root, of_root(account)
         elif place.calendar:
-            calendar = await self._calendars.calendar(place.calendar)
+            calendar = await self._calendars.calendar(account, place.calendar)
             path, values = account.path(calendar.name), of_calendar(account, calendar)
         writer = request.writer(Asked())
         return await request.written(0, lambda: multistatus([writer.expanded(path, values, report.wanted)]))
@@ -229,8 +235,8 @@ async def dav(scope: HTTPScope, receive: Receive, send: Send) -> None:
 async def _refused(method: str, href: str, receive: Receive) -> Answer:
     """Return the answer to a write."""
     if method == "PROPPATCH":
-        with suppress(ValueError):
-            refused = refused_update(href, parse(await read_body(receive)))
-            if refused is not None:
-                return xml_answer(HTTPStatus.MULTI_STATUS, xml_bytes(refused))
+        update = await read_root(receive)
+        refused = refused_update(href, update) if update is not None else None
+        if refused is not None:
+            return xml_answer(HTTPStatus.MULTI_STATUS, xml_bytes(refused))
     return xml_answer(HTTPStatus.FORBIDDEN, xml_bytes(read_only(href)))

@@ -22,8 +22,13 @@ from icsfeed.web.feed_response import CalendarResponse
 
 MAX_BODY_BYTES = 1024 * 1024
 """A multiget of 10,000 objects fits."""
+KILOBYTE = 1_000
+"""Bytes of XML that take as long to parse as an issue to render (FEW_ITEMS)."""
 SMALL_BYTES = 1_400
 """Bytes of an answer that one packet holds: they are not compressed."""
+USED_HEADERS = {
+    name.encode(): name for name in ("accept-encoding", "brief", "depth", "if-none-match", "prefer")
+}
 HEADERS = {
     "DAV": "1, 3, access-control, calendar-access",
     "Cache-Control": "private, no-store",
@@ -42,7 +47,9 @@ class DavRequest:
     ) -> None:
         self.method, self.account, self.place, self.root = scope["method"], account, place, root
         self.headers: Mapping[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+            USED_HEADERS[name]: value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in USED_HEADERS
         }
         self._can_zip = can_zip and codings(self.headers.get("accept-encoding"))[:1] == ("gzip",)
 
@@ -86,10 +93,11 @@ async def read_body(receive: Receive) -> bytes:
     return b"".join(pieces)
 
 
-def root_of(body: bytes) -> Element | None:
-    """Return the XML of a body; None where it is empty. Raise DavError for what is not XML."""
+async def read_root(receive: Receive) -> Element | None:
+    """Return the XML of a request's body; None where it is empty. Raise DavError for what is not XML."""
+    body = await read_body(receive)
     try:
-        return parse(body) if body.strip() else None
+        return await run_in_thread(len(body) // KILOBYTE, lambda: parse(body)) if body.strip() else None
     except ValueError as error:
         raise DavError(400, text=f"The body cannot be read: {error}.") from None
 

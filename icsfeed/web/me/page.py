@@ -14,7 +14,7 @@ from icsfeed.feeds.people.personal import PersonalFeed
 from icsfeed.single_flight import run_in_thread
 from icsfeed.web.me.titles import titles_of
 from icsfeed.web.me.visitor import Visitor, can_sign_in, form_token, visitor_of
-from icsfeed.web.openapi import CALENDAR_PAGE, ME, described
+from icsfeed.web.openapi import FEED_PAGE, ME, described
 from icsfeed.web.pages.errors import message_page
 from icsfeed.web.pages.feed import feed_page_answer, feed_page_html, narrowed_feed_of, page_link
 from icsfeed.web.pages.render import PageRequest, page_request
@@ -45,7 +45,7 @@ class OwnLinkBar(Struct, frozen=True):
 @route(
     "/me",
     http_method=READ,
-    operation_class=described(ME, ("feed", "link", *CALENDAR_PAGE)),
+    operation_class=described(ME, ("feed", "link", *FEED_PAGE)),
     summary="The calendars of the person who is signed in",
 )
 async def me(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[str]:
@@ -72,7 +72,7 @@ async def me(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Re
     }
     link = page_link(site, ask, chosen.name, chosen.subscriber)
     html = await run_in_thread(len(seen.whole.items), lambda: feed_page_html(site, ask, seen, link, **values))
-    response = feed_page_answer(html, seen)
+    response = feed_page_answer(site, html, seen)
     # With "no-referrer" browsers send forms with `Origin: null` (Fetch, 3.1).
     response.headers.update({**NEVER_STORED, "Referrer-Policy": "same-origin"})
     return response

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from litestar import Request
@@ -15,7 +15,9 @@ from msgspec import Struct, json
 from icsfeed.own_links.model import person_of_address
 from icsfeed.tokens import is_token
 from icsfeed.web.client_address import is_same_site, signed_in
-from icsfeed.web.state import Site
+
+if TYPE_CHECKING:
+    from icsfeed.web.state import Site
 
 COOKIE = "icsfeed_me"
 COOKIE_SECONDS = 400 * 86_400
@@ -40,12 +42,12 @@ class FormRefused(Exception):
         super().__init__(key)
 
 
-def can_sign_in(site: Site) -> bool:
+def can_sign_in(site: "Site") -> bool:
     """Return whether anybody can: through a proxy, or by an invitation, which needs a store that lasts."""
     return site.config.auth_proxy is not None or site.service.own.is_durable
 
 
-async def visitor_of(request: Request[Any, Any, Any], site: Site) -> Visitor | None:
+async def visitor_of(request: Request[Any, Any, Any], site: "Site") -> Visitor | None:
     """Return who is signed in; None: nobody.
 
     Where a sign-in proxy is configured only what it says counts, so that there is one answer.
@@ -59,7 +61,7 @@ async def visitor_of(request: Request[Any, Any, Any], site: Site) -> Visitor | N
     return Visitor(session.person, session.digest) if session else None
 
 
-def session_cookie(request: Request[Any, Any, Any], site: Site, value: str) -> Cookie:
+def session_cookie(request: Request[Any, Any, Any], site: "Site", value: str) -> Cookie:
     """Return the cookie of a session: for /me alone, never sent by other sites' forms or to their frames.
 
     An empty value removes it.
@@ -76,13 +78,13 @@ def session_cookie(request: Request[Any, Any, Any], site: Site, value: str) -> C
     )
 
 
-def form_token(site: Site, visitor: Visitor, now: datetime) -> str:
+def form_token(site: "Site", visitor: Visitor, now: datetime) -> str:
     """Return what a form on the person's page must carry to be acted on, for FORM_LIFETIME."""
     expires = int((now + FORM_LIFETIME).timestamp())
     return f"{expires}.{_signature(site, visitor, expires)}"
 
 
-async def read_form(request: Request[Any, Any, Any], site: Site, visitor: Visitor) -> Mapping[str, str]:
+async def read_form(request: Request[Any, Any, Any], site: "Site", visitor: Visitor) -> Mapping[str, str]:
     """Return the fields of a form that the person has sent from our page. Raise FormRefused.
 
     Browsers have long sent Origin with every form (Firefox since 70, the others before), and Sec-Fetch-Site
@@ -108,6 +110,6 @@ async def read_form(request: Request[Any, Any, Any], site: Site, visitor: Visito
     return form
 
 
-def _signature(site: Site, visitor: Visitor, expires: int) -> str:
+def _signature(site: "Site", visitor: Visitor, expires: int) -> str:
     message = json.encode(("form", visitor.person, visitor.session, expires))
     return hmac.digest(site.form_key, message, sha256).hex()

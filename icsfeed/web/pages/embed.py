@@ -9,8 +9,8 @@ from litestar.params import FromPath
 from icsfeed.feeds.query import both, parse_query
 from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, described
 from icsfeed.web.pages.errors import open_link
-from icsfeed.web.pages.parameters import parse_date, parse_skip, parse_view
-from icsfeed.web.pages.render import page_answer
+from icsfeed.web.pages.parameters import FRAME_VIEWS, parse_date, parse_skip, parse_view
+from icsfeed.web.pages.render import frame_ancestors, page_answer
 from icsfeed.web.pages.views.calendar_view import calendar_view_of
 from icsfeed.web.pages.views.legend import legend_of
 from icsfeed.web.responses import READ
@@ -32,7 +32,7 @@ async def embed(
     name: FromPath[str],
     token: FromPath[str] = "",
 ) -> Response[str]:
-    """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
+    """A page for a frame: `view`, `date`, `lang`, `theme`, `week`, and what narrows the feed."""
     ask, name, grant = await open_link(request, name, token or None, "embed")
     query = both(grant.query, parse_query(ask.parameters))
     feed = await site.views.view(name, query)
@@ -49,10 +49,11 @@ async def embed(
             feed=feed,
             total=len(whole.items),
             calendar=calendar,
+            views=FRAME_VIEWS,
             legend=legend_of(whole.items, whole.feed, ask.parameters),
             refresh="" if ask.get("refresh") == "off" else str(REFRESH_SECONDS),
             without_script=RELOAD_SECONDS,
         )
 
     html = await site.pages.once(("embed", name, query, ask.key), (feed, whole), len(whole.items), render)
-    return page_answer(html, framed_by=site.config.embed.frame_ancestors)
+    return page_answer(html, framed_by=frame_ancestors(site.config))

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from icsfeed.config.schema import Details
 from icsfeed.feeds.calendar import Calendar
-from icsfeed.feeds.mapping import PRIORITIES, issue_uid
+from icsfeed.feeds.mapping import PRIORITIES, issue_uid, keyed_title
 from icsfeed.ics.component import Component
 from icsfeed.model import DONE_GROUPS, Issue, PeriodKind, Priority, Snapshot, StateGroup, issue_key
 from icsfeed.text import is_blank, one_line
@@ -100,7 +100,7 @@ def items_of(calendar: Calendar, details: Details, *, keyed: bool = False) -> tu
         issue = issues.get(component.uid.replace("-start@", "@"))
         items.append(
             PageItem(
-                title=_keyed_title(component.summary, *issue) if issue and keyed else component.summary,
+                title=keyed_title(component.summary, *issue) if issue and keyed else component.summary,
                 first=component.first or component.last,
                 last=component.last,
                 kind=kind,
@@ -112,13 +112,6 @@ def items_of(calendar: Calendar, details: Details, *, keyed: bool = False) -> tu
             )
         )
     return tuple(sorted(items, key=lambda item: item.order))
-
-
-def _keyed_title(summary: str, snapshot: Snapshot, issue: Issue) -> str:
-    key, number = issue_key(issue, snapshot), f"[{issue.sequence_id}]"
-    if key in summary:
-        return summary
-    return summary.replace(number, f"[{key}]", 1) if number in summary else f"{key} {summary}"
 
 
 def _facts(

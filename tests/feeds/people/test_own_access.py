@@ -60,7 +60,7 @@ async def test_a_link_opens_its_feed_whatever_name_is_in_the_address(tmp_path: P
         assert [(each.app, each.status) for each in world.service.own.readers[made.link.id]] == [
             ("an app without a name", 304)
         ]
-        assert {each.subscriber for each in world.server.reader_log.readers("prop")} >= {f"{ANNA} (phone)"}
+        assert {each.subscriber for each in world.server.reader_log.readers()["prop"]} >= {f"{ANNA} (phone)"}
 
 
 async def test_what_the_link_keeps_narrows_and_the_address_only_further(tmp_path: Path) -> None:
@@ -228,17 +228,6 @@ async def test_while_it_is_not_known_which_links_there_are_apps_are_asked_to_com
             answer = await world.ask("GET", f"/feeds/{token_of(b'x' * 17)}/mine.ics")
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
             assert (await world.get("prop")).status_code == 200, "configured links need no store"
-
-
-async def test_a_link_with_a_filter_opens_no_caldav_account_of_the_whole_feed(tmp_path: Path) -> None:
-    async with world_of(tmp_path) as world:
-        plain = await world.service.own.make(ANNA, "phone", "prop")
-        filtered = await world.service.own.make(ANNA, "laptop", "prop", "priority=urgent")
-        for made, status in ((plain, 207), (filtered, 401)):
-            answer = await world.client.request(
-                "PROPFIND", "/dav/", auth=("prop", made.token), headers={"depth": "0"}
-            )
-            assert answer.status_code == status
 
 
 PARAMETERS = st.lists(

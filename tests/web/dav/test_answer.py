@@ -28,11 +28,11 @@ from icsfeed.web.dav.requests import (
     read_propfind,
     read_report,
 )
-from icsfeed.web.dav.resources import Account, DavCalendar, Place, calendar_of
+from icsfeed.web.dav.resources import Account, DavCalendar, Place, Source, calendar_of
 from icsfeed.web.dav.sync_log import SyncChanges
 
 NOW, DAY, UTC_ZONE = datetime(2026, 11, 1, 8, tzinfo=UTC), date(2026, 11, 23), ZoneInfo("UTC")
-ANNA = Account("anna@example.com", {"team": "anna@example.com"}, "/plane")
+ANNA = Account("anna@example.com", {"team": Source("team", "anna@example.com")}, "/plane")
 SPACES = 'xmlns="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav"'
 BASE = "https://cal.example.com/"
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)

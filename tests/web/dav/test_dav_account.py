@@ -172,7 +172,7 @@ async def test_no_password_is_asked_for_where_others_could_read_it() -> None:
 )
 async def test_nothing_can_be_written(anna: DavClient, method: str) -> None:
     for path in (anna.home, f"{anna.home}prop/", f"{anna.home}prop/plane-issue-1.ics", f"{anna.home}new/"):
-        response = await anna.ask(method, path, "BEGIN:VCALENDAR")
+        response = await anna.ask(method, path, "<x/>" if method == "PROPPATCH" else "BEGIN:VCALENDAR")
         assert response.status_code == 403
         assert b"need-privileges" in response.content
 
@@ -188,6 +188,7 @@ async def test_properties_are_refused_one_by_one(anna: DavClient) -> None:
         assert (one.status, dict(one.properties)) == (403, {})
         assert b"need-privileges" in response.content
     assert (await anna.ask("PROPPATCH", anna.home, "<propertyupdate xmlns='DAV:'/>")).status_code == 403
+    assert (await anna.ask("PROPPATCH", anna.home, "x")).status_code == 400
     assert (await anna.ask("PROPPATCH", anna.home, "x" * 2_000_000)).status_code == 413
 
 
