@@ -29,6 +29,7 @@ PAGES = {
     "timeline": "{embed:many}?view=timeline",
     "timeline with cycles": "{embed:plan}?view=timeline",
     "timeline without items": "{embed:none}?view=timeline",
+    "my links": "/me/links",
     "me": "/me",
     "status": "/status?links=1",
     "status of a feed": "/status?feed=property&links=1",
