@@ -218,6 +218,27 @@ async def test_where_plane_cannot_be_read_a_link_goes_on_working(tmp_path: Path)
             assert titles((await read(world, made)).content) == titles(whole.content)
 
 
+@pytest.mark.parametrize("person", [ANNA, "gone@example.com"])
+async def test_a_feed_that_becomes_known_after_the_first_look_is_not_taken_for_one_that_was_left(
+    tmp_path: Path, person: str
+) -> None:
+    clock = Clock()
+    config = settings({"prop": FEEDS["prop"]}, auto=Auto(projects=True))
+    identity = f"project/acme-demo/{sample_id('project', 'WEB')}"
+    async with world_of(tmp_path, config, clock=clock) as world:
+        other = await world.service.own.make(person, "phone", "prop")
+        made = await world.service.own.make(person, "tablet", identity)
+        # The server starts while Plane fails. The link of a configured feed asks what its person may see.
+        world.faults.add("", f.server_error(), None)
+        assert [(await read(world, one)).status_code for one in (other, made)] == [503, 503]
+        world.faults.clear()
+        clock.move(30)
+        assert (await world.get("project-web")).status_code == 200
+        shown = titles((await read(world, made)).content)
+        ended = shown == {"This calendar link was revoked"}
+        assert ended == (person != ANNA)
+
+
 async def test_somebody_who_left_the_workspace_has_no_links_any_more(tmp_path: Path) -> None:
     clock = Clock()
     async with world_of(tmp_path, clock=clock) as world:
