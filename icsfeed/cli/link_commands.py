@@ -172,6 +172,8 @@ def invite(email: str, config_path: str | None, as_json: bool) -> None:
     if config.public_url is None:
         reason = "is not set: the link must begin with the address that people use"
         fail(_refused("public_url", reason))
+    if config.auth_proxy is not None:
+        fail(_refused("auth_proxy", "is set: people sign in through that proxy, on /me, without a link"))
 
     async def work() -> None:
         from icsfeed.own_links.model import invitation_path
@@ -217,7 +219,7 @@ async def _opened(config: Config, *, changing: bool = False) -> AsyncIterator[tu
 
     Raises ConfigError where that store has none, or a change would close it to the server.
     """
-    from icsfeed.own_links.registry import OwnLinks
+    from icsfeed.own_links.registry import UNREADABLE, OwnLinks
     from icsfeed.server.build import utc_now
     from icsfeed.store.store import open_store
 
@@ -230,7 +232,7 @@ async def _opened(config: Config, *, changing: bool = False) -> AsyncIterator[tu
             _check_owner(config)
         await own.refresh()
         if not own.is_read:
-            raise errors.StoreFailed(store.last_error or "")
+            raise errors.StoreFailed(store.last_error or UNREADABLE)
         yield own, store
     finally:
         await store.close()
