@@ -80,12 +80,13 @@ class FeedAddresses(Struct, frozen=True):
 class PageLink(Struct, frozen=True):
     """The addresses that a page shows, and the login name of the CalDAV account that the link opens, if any.
 
-    An account shows feeds as they are: a link that a person has made with a filter opens none.
+    `own`: the id of the link, if a person has made it. An account shows feeds as they are: a link that a person has made with a filter opens none.
     """
 
     urls: Mapping[str, str]
     user: str
     has_account: bool = True
+    own: str = ""
 
 
 class NarrowedFeed(Struct, frozen=True):
@@ -218,7 +219,7 @@ def own_page_link(base: str, token: str, name: str, grant: Grant) -> PageLink:
     """Return the addresses of a link that a person has made. The token decides what they open."""
     page, embed = f"{base}/feeds/{token}/{name}", f"{base}/embed/{embed_token(token)}/{name}"
     urls = {"ics": f"{page}.ics", "page": page, "embed": embed}
-    return PageLink(urls, name, has_account=not grant.narrows)
+    return PageLink(urls, name, has_account=not grant.narrows, own=grant.link)
 
 
 def feed_profile(ask: PageRequest, seen: NarrowedFeed, link: PageLink, account: str | None) -> bytes:
@@ -228,7 +229,7 @@ def feed_profile(ask: PageRequest, seen: NarrowedFeed, link: PageLink, account: 
     if account and not link.has_account:
         raise BadParameter("account", "needs a link without a filter")
     ics = addresses_of(link.urls, seen.narrowing).ics
-    return profile_of(ics, link.user, account, profile_text(ask.l10n, seen.feed.title, ics))
+    return profile_of(ics, link.user, account, profile_text(ask.l10n, seen.feed.title, ics), link.own)
 
 
 def feed_page_answer(site: Site, html: str, seen: NarrowedFeed) -> Response[str]:

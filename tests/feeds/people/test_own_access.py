@@ -1,5 +1,6 @@
 """What people's own links open: the feed as its link narrows it, and nothing once they may not see it."""
 
+import plistlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -132,6 +133,23 @@ async def test_page_and_frame_are_narrowed_too_and_show_the_links_own_addresses(
             assert name not in shown, "the page of a narrowed link shows no more than its calendar"
             assert name not in frame.text
         assert (await world.ask("GET", f"/embed/{made.token}/mine")).status_code == 404
+
+
+async def test_two_links_of_a_feed_are_two_profiles_on_a_device_and_a_renewed_one_replaces_its_own(
+    tmp_path: Path,
+) -> None:
+    async with world_of(tmp_path) as world:
+        own = world.service.own
+
+        async def profile(made: NewToken) -> str:
+            answer = await world.ask("GET", f"/feeds/{made.token}/prop.mobileconfig")
+            return str(plistlib.loads(answer.content)["PayloadIdentifier"])
+
+        one = await own.make(ANNA, "phone", "prop", "priority=urgent")
+        other = await own.make(ANNA, "tablet", "prop", "days=14")
+        before = await profile(one)
+        assert before != await profile(other)
+        assert before == await profile(await own.renew(one.link.id))
 
 
 async def test_a_link_stays_with_its_project_when_that_is_renamed(tmp_path: Path) -> None:
