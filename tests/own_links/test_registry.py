@@ -291,7 +291,7 @@ async def test_links_that_another_process_made_a_moment_ago_are_revoked_with_a_l
         assert [record.getMessage() for record in caplog.records] == ["own link revoked", "signed out"]
 
 
-async def test_a_record_of_another_version_is_neither_empty_nor_replaced(address: str, tmp_path: Path) -> None:
+async def test_a_record_of_another_version_is_kept_and_not_empty(address: str, tmp_path: Path) -> None:
     async with opened_store(address, {"STATE_DIRECTORY": str(tmp_path)}) as store:
         await store.put(LINKS, b'{"links": "of a shape to come"}')
     async with registry(address, tmp_path) as own:

@@ -80,7 +80,8 @@ class FeedAddresses(Struct, frozen=True):
 class PageLink(Struct, frozen=True):
     """The addresses that a page shows, and the login name of the CalDAV account that the link opens, if any.
 
-    `own`: the id of the link, if a person has made it. An account shows feeds as they are: a link that a person has made with a filter opens none.
+    An account shows feeds as they are: a link that a person has made with a filter opens none. `own`: the id
+    of such a link.
     """
 
     urls: Mapping[str, str]
