@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Auto, Feed
 from icsfeed.http_headers import http_date
+from icsfeed.web.token_throttle import TokenThrottle
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +54,10 @@ some = st.one_of(tags, moments, codings, st.sampled_from([CORS, "text/html", "Th
 asked = st.lists(st.tuples(named, some), max_size=5)
 
 
+async def _at_once(_seconds: float) -> None:
+    """Wrong links are slowed down."""
+
+
 @given(
     st.sampled_from(["GET", "HEAD"]),
     st.sampled_from(["all", "prop", "nobody", "project-ops", "assignee-anna", "unknown"]),
@@ -65,6 +70,7 @@ asked = st.lists(st.tuples(named, some), max_size=5)
 async def test_a_calendar_at_hand_is_answered_as_one_that_is_looked_up(
     world: World, method: str, feed: str, query: str, headers: list[tuple[str, str]]
 ) -> None:
+    world.server.token_throttle = TokenThrottle(world.clock.timer, _at_once)
     url = world.path(feed) + query
     etag = (await ask(world.app, "GET", world.path(feed), [])).headers.get("etag", "").strip('"')
     sent = [(name, value.replace("ETAG", etag)) for name, value in headers]
