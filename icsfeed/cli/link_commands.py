@@ -73,7 +73,7 @@ def list_links(person: str | None, feed: str | None, config_path: str | None, as
 )
 @config_option
 def revoke(id_: str | None, person: str | None, config_path: str | None) -> None:
-    """Revoke the link with this ID, or all of a person.
+    """Revoke one link by its ID, or all of a person.
 
     Calendar apps then show a notice, and after 90 days nothing.
     """
@@ -115,9 +115,9 @@ def rename(id_: str, name: str, config_path: str | None) -> None:
 @click.argument("file", metavar="FILE")
 @config_option
 def export_links(file: str, config_path: str | None) -> None:
-    """Write a backup of all links to FILE (-: output).
+    """Write a backup of all links to FILE.
 
-    It holds digests: nobody can open a feed with it. FILE must not exist yet.
+    It holds digests: nobody can open a feed with it. FILE must not exist yet; `-` is standard output.
     """
     config = load_or_exit(config_path)
 
@@ -141,9 +141,9 @@ def export_links(file: str, config_path: str | None) -> None:
 @click.argument("file", metavar="FILE", type=click.File("rb"))
 @config_option
 def import_links(file: BinaryIO, config_path: str | None) -> None:
-    """Add the links of a backup in FILE (-: input).
+    """Add the links of a backup in FILE.
 
-    Links that are there already stay as they are, unless the backup is newer. What was revoked stays
+    `-` is standard input. Links that are there already stay as they are, unless the backup is newer. What was revoked stays
     revoked.
     """
     config = load_or_exit(config_path)
