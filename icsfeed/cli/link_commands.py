@@ -143,8 +143,8 @@ def export_links(file: str, config_path: str | None) -> None:
 def import_links(file: BinaryIO, config_path: str | None) -> None:
     """Add the links of a backup in FILE.
 
-    `-` is standard input. Links that are there already stay as they are, unless the backup is newer. What was revoked stays
-    revoked.
+    `-` is standard input. Links that are there already stay as they are, unless the backup is newer. What was
+    revoked stays revoked.
     """
     config = load_or_exit(config_path)
 
