@@ -36,7 +36,7 @@ CREDENTIALS_DIRECTORY=/etc/icsfeed/credentials icsfeed urls property 2>&1 | grep
     fail "the installed feeds.yaml gives no links"
 [ "$(stat -c %a /etc/icsfeed/credentials)" = 700 ] || fail "anyone can read the credentials"
 
-units=(icsfeed.service icsfeed-export.service icsfeed-export.timer icsfeed-push@x.service icsfeed-push@x.timer)
+units=(icsfeed.service icsfeed.socket icsfeed-export.service icsfeed-export.timer icsfeed-push@x.service icsfeed-push@x.timer)
 found=$(systemd-analyze verify "${units[@]}" 2>&1 | grep -i icsfeed || true)
 [ -z "$found" ] || fail "$found"
 ! find /etc/systemd/system -name 'icsfeed*' | grep -q . || fail "a unit is enabled without being asked for"
