@@ -102,8 +102,8 @@ def _changes(source: Running, server: Running) -> Iterator[Callable[[], int]]:
 
     def change() -> None:
         while not over.wait(CHANGE_SECONDS):
-            _rename(source.url, len(counted))
-            _deliver(server.url)
+            rename(source.url, len(counted))
+            deliver(server.url)
             counted.append(True)
 
     thread = Thread(target=change)
@@ -115,13 +115,15 @@ def _changes(source: Running, server: Running) -> Iterator[Callable[[], int]]:
         thread.join()
 
 
-def _rename(plane_url: str, number: int) -> None:
+def rename(plane_url: str, number: int) -> None:
+    """Change an issue of the feed `hot`."""
     project, issue = sample_id("project", "WEB"), sample_id("issue", "WEB", str(number % 20 + 1))
     url = f"{plane_url}/api/v1/workspaces/{SLUG}/projects/{project}/work-items/{issue}/"
     _send("PATCH", url, {"X-API-Key": API_KEY}, json.dumps({"name": f"Changed {number}"}).encode())
 
 
-def _deliver(url: str) -> None:
+def deliver(url: str) -> None:
+    """Send the webhook of that change."""
     data = {"id": sample_id("issue", "WEB", "1"), "project": sample_id("project", "WEB")}
     body = json.dumps(
         {"event": "issue", "action": "updated", "data": data, "delivery": str(uuid4())}

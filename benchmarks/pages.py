@@ -45,7 +45,10 @@ def pages(service: FeedService) -> list[tuple[str, str]]:
     results = []
     for feed in FEEDS:
         embed = service.links.embed_path(feed)
-        results += [(f"{view} {feed}", f"{embed}?view={view}") for view in ("month", "week", "agenda", "day")]
+        results += [
+            (f"{view} {feed}", f"{embed}?view={view}")
+            for view in ("month", "week", "agenda", "day", "timeline")
+        ]
         results.append((f"page {feed}", service.links.page_path(feed)))
     return results
 

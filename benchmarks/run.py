@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import accounts
 import crowd
 import hot
 import load
@@ -28,6 +29,7 @@ SUBJECTS: Mapping[str, Callable[[int], list[Row]]] = {
     "stalls": stalls.measure,
     "starting": starting.measure,
     "load": lambda _: load.measure(),
+    "accounts": accounts.measure,
 }
 
 

@@ -189,7 +189,8 @@ MEANINGS: Mapping[str, str] = {
     "public_url": "The address at which people and calendar apps reach the server; it may contain a path. "
     "90 characters at most.",
     "timezone": "Decides what *today* means: for windows, overdue issues and pages.",
-    "language": "The language of icsfeed's own words in descriptions and pages.",
+    "language": "The language of icsfeed's own words in calendars, and on pages where the "
+    "browser names none that icsfeed has.",
     "colors": "The colour of events by priority, for all feeds; `null`: none. Default: `urgent: red`, "
     "`high: orange`, `medium: yellow`, `low: green`.",
     "embed.frame_ancestors": "The pages that may show a feed in a frame. Default: none.",
@@ -200,6 +201,8 @@ MEANINGS: Mapping[str, str] = {
     "auth_proxy.secret": "A secret that the proxy sends in `X-Icsfeed-Proxy-Secret`; it keeps out other "
     "programs at those addresses. 32 characters or more.",
     "auth_proxy.secret_file": "A file that holds the proxy's secret.",
+    "own_links.tombstone": "How long a link that a person has made and taken back, or renewed, shows *This "
+    "calendar link was revoked*; then it answers 404.",
     "profile_signing": "Signs the profiles for iPhone, iPad and Mac. Needs the extra `icsfeed[signing]`.",
     "profile_signing.certificate_file": "A PEM file: the certificate, followed by those up to its root.",
     "profile_signing.key_file": "A PEM file: its private key, RSA or elliptic curve, without a passphrase.",
@@ -389,6 +392,9 @@ def _commands() -> Iterator[str]:
     for name, command in sorted(cli.commands.items()):
         context = click.Context(command, info_name=name, parent=whole, terminal_width=100)
         yield f"### {name}\n\n{_help(context)}\n"
+        for part, inner in getattr(command, "commands", {}).items():
+            context_of_part = click.Context(inner, info_name=part, parent=context, terminal_width=100)
+            yield f"#### {name} {part}\n\n{_help(context_of_part)}\n"
 
 
 def _help(context: click.Context) -> str:

@@ -11,6 +11,9 @@
     │   └── NoCopy             Plane has not been read yet, and cannot be read now
     ├── ExportError            the folder of an export cannot be used
     │   └── ExportBusy         another export to it is running
+    ├── LinkRefused            a change of a person's own link cannot be made; says why
+    ├── BadBackup              a file is no backup of links
+    ├── StoreFailed            a change was not made, since the store failed
     ├── InvalidValue           a host name, a web address, a colour cannot be used; says why
     ├── BadParameter           a query parameter has a value that is not allowed
     ├── PlaneError             a request to Plane failed
@@ -44,7 +47,7 @@ in the attributes.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import NamedTuple
@@ -158,6 +161,30 @@ class NoCopy(FeedError):
         self.retry_after, self.waiting = retry_after, waiting
         reason = f"Plane has not been read yet{f' ({waiting})' if waiting else ''}"
         super().__init__(feed, f"{reason}; try again in {retry_after} s")
+
+
+class LinkRefused(IcsfeedError):
+    """A change of a person's own link cannot be made. `key` names the reason, `values` are in its text."""
+
+    def __init__(self, key: str, message: str, values: Mapping[str, object]) -> None:
+        self.key, self.values = key, values
+        super().__init__(message)
+
+
+class BadBackup(IcsfeedError):
+    """A file is no backup of links. `place`: the line or the field that is wrong."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        self.place, self.problem = place, problem
+        super().__init__(f"{place} {problem}; nothing was imported")
+
+
+class StoreFailed(IcsfeedError):
+    """A change that must be stored could not be, and was not made. `reason`: what the store said."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"nothing was changed, since the store failed: {reason}")
 
 
 class InvalidValue(IcsfeedError):

@@ -24,6 +24,7 @@ from icsfeed.demo.sample import sample_id
 from icsfeed.demo.settings import demo_config
 from icsfeed.feeds.service import FeedService
 from icsfeed.server.build import opened
+from icsfeed.store.store import Store
 from icsfeed.web.app import create_app
 from icsfeed.web.state import ServerState
 
@@ -108,8 +109,12 @@ async def serving(
     variant: Variant = Variant(),  # noqa: B008 - frozen
     base: str = HOST,
     more: Mapping[str, PlaneData] = {},
+    store: Store | None = None,
 ) -> AsyncIterator[World]:
-    """The server of a configuration (default: the demo's) over one Plane; `more`: other workspaces' own."""
+    """The server of a configuration (default: the demo's) over one Plane; `more`: other workspaces' own.
+
+    `store`: closed at the end; in memory by default.
+    """
     config = config or settings()
     clock = clock or Clock()
     data = data or sample(TODAY, issues=issues, clock=clock, edition=edition)
@@ -123,7 +128,7 @@ async def serving(
         for name in config.workspaces
     }
     async with opened(
-        config, transports=transports, clock=clock, timer=clock.timer, chance=lambda: 0.0
+        config, store=store, transports=transports, clock=clock, timer=clock.timer, chance=lambda: 0.0
     ) as service:
         server = ServerState(clock, clock.timer)
         world = World(service, create_app(service, server), data, faults, clock, base)

@@ -32,7 +32,7 @@ def pages(served: Served) -> Iterator[tuple[str, str]]:
     """The name and address of everything that is pictured."""
     for feed in ("none", "few", "many"):
         yield f"feed-{feed}", served.page(feed)
-        for view in ("month", "week", "agenda"):
+        for view in ("month", "week", "agenda", "timeline"):
             yield f"{view}-{feed}", f"{served.embed(feed)}?view={view}"
     yield "front", f"{served.url}/"
     yield "missing", f"{served.url}/feeds/icsf_none/nothing"

@@ -19,7 +19,9 @@ def test_the_json_has_every_page_with_its_size_and_times(tmp_path: Path) -> None
     found = json.loads(printed("--json", folder=tmp_path))
     assert found["issues"] == 300
     assert {one["page"] for one in found["pages"]} == {
-        f"{view} {feed}" for view in ("month", "week", "agenda", "day", "page") for feed in ("due", "span")
+        f"{view} {feed}"
+        for view in ("month", "week", "agenda", "day", "timeline", "page")
+        for feed in ("due", "span")
     }
     assert all(5_000 < one["size"] < 100_000 and one["again"] > 0 for one in found["pages"])
 
@@ -27,4 +29,4 @@ def test_the_json_has_every_page_with_its_size_and_times(tmp_path: Path) -> None
 def test_the_table_has_a_line_for_each_page(tmp_path: Path) -> None:
     lines = printed(folder=tmp_path).splitlines()
     assert lines[0].split() == ["page", "KB", "first", "ms", "again", "ms"]
-    assert len(lines) == 11
+    assert len(lines) == 13

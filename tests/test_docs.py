@@ -93,7 +93,9 @@ def test_each_configuration_in_the_documents_loads(block: str, tmp_path: Path) -
 def test_each_command_that_is_named_is_one(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for name, rest in re.findall(r"`(?:\.venv/bin/)?icsfeed ([a-z]+)([^`]*)`", text):
-        options = {flag for option in cli.commands[name].params for flag in option.opts}
+        command = cli.commands[name]
+        command = getattr(command, "commands", {}).get(rest.strip().partition(" ")[0], command)
+        options = {flag for option in command.params for flag in option.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= options | {"--help"}
 
 

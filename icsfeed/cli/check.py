@@ -85,6 +85,9 @@ def check_config(config: Config) -> Iterator[Finding]:
     if config.has_no_feeds:
         yield Finding("warning", "configuration", NO_FEEDS)
     proxy = config.auth_proxy
+    if proxy is not None and config.store.reveal() == "memory":
+        text = "is memory: people cannot make links of their own on /me; use file, or a Redis address"
+        yield Finding("warning", "store", text)
     if proxy is not None and proxy.secret is None:
         text = (
             f"has no secret: anyone who can reach this port from {', '.join(proxy.networks)} can put any "

@@ -9,6 +9,7 @@ import click
 
 from icsfeed import __version__
 from icsfeed.cli.feed_commands import export, push, render, urls
+from icsfeed.cli.link_commands import invite, links
 from icsfeed.cli.server_commands import demo, serve, status
 from icsfeed.cli.setup_commands import check, doctor, init
 
@@ -28,7 +29,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, serve, status, render, export, urls, push, init, check, doctor):
+for command in (demo, serve, status, render, export, urls, links, invite, push, init, check, doctor):
     cli.add_command(command)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from icsfeed.doctor.verdict import ClientRemark, Verdict
     from icsfeed.export.run import ExportResult
     from icsfeed.feeds.service import FeedService
+    from icsfeed.own_links.listing import ListedLink
     from icsfeed.push.report import PushEvents, TargetReport
     from icsfeed.server.live_status import LiveState
 
@@ -83,6 +84,19 @@ def show_links(feeds: Mapping[str, Any]) -> None:
         for links, subscriber in shared + personal:
             for kind in ("ics", "page", "embed"):
                 print_line(f"  {kind:<5}  {links[kind]}{subscriber}")
+
+
+def show_own_links(links: Sequence[ListedLink]) -> None:
+    """Print a line for each link that somebody has made, in columns."""
+    rows = [("ID", "PERSON", "NAME", "FEED", "LAST READ", "STATE")]
+    for link in links:
+        last = f"{link.last_read.at:%Y-%m-%d %H:%M} {link.last_read.app}" if link.last_read else "never"
+        feed = f"{link.feed or 'all feeds'}{'?' if link.filter else ''}{link.filter}"
+        rows.append((link.id, link.person, link.name, feed, last, "" if link.state == "used" else link.state))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        cells = [f"{text:<{width}}" for text, width in zip(row, widths, strict=False)]
+        print_line("  ".join((*cells, row[-1])).rstrip())
 
 
 def show_finding(finding: Finding) -> None:

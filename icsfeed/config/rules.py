@@ -64,9 +64,9 @@ Slug: TypeAlias = Annotated[str, rule("a slug: letters, digits, - and _", "[A-Za
 FeedName: TypeAlias = Annotated[
     str,
     rule(
-        "1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first; not icsf_*, *.ics or "
-        "*.mobileconfig, which links need",
-        r"(?![Ii][Cc][Ss][Ff]_)(?!.*\.(?:[Ii][Cc][Ss]|mobileconfig)$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first; not icsf_*, *.ics, *.atom, "
+        "*.json or *.mobileconfig, which links need",
+        r"(?![Ii][Cc][Ss][Ff]_)(?!.*\.(?:[Ii][Cc][Ss]|atom|json|mobileconfig)$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
     ),
 ]
 _FIELDS = " ".join(f"{{{name}}}" for name in SUMMARY_FIELDS)

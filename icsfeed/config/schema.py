@@ -239,6 +239,12 @@ class AuthProxy(Struct, frozen=True, forbid_unknown_fields=True, rename={"networ
     secret_file: str | None = None
 
 
+class OwnLinkSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Links that people make for themselves. `tombstone`: for how long a revoked one shows a notice."""
+
+    tombstone: Length = Duration(90 * 86_400)
+
+
 class ProfileSigning(Struct, frozen=True, forbid_unknown_fields=True):
     """Files (PEM) by which profiles for Apple's devices are signed: a certificate with its chain, its key."""
 
@@ -292,6 +298,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     colors: Mapping[Priority, Color | None] = {}
     embed: Embed = Embed()
     auth_proxy: AuthProxy | None = None
+    own_links: OwnLinkSettings = OwnLinkSettings()
     profile_signing: ProfileSigning | None = None
     cors: tuple[Origin, ...] = ()
     cache: Cache = Cache()

@@ -27,16 +27,21 @@ def element(
     return made
 
 
-def xml_bytes(root: Element) -> bytes:
-    """Return a document in UTF-8. Characters that XML 1.0 forbids are left out."""
+def xml_bytes(root: Element, namespaces: str = _NAMESPACES) -> bytes:
+    """Return a document in UTF-8. Characters that XML 1.0 forbids are left out.
+
+    `namespaces`: what the root declares; those of DAV by default.
+    """
     pieces = ['<?xml version="1.0" encoding="utf-8"?>\n']
-    _write(root, _NAMESPACES, pieces.append)
+    _write(root, namespaces, pieces.append)
     return "".join(pieces).encode()
 
 
 def _write(one: Element, declared: str, add: Callable[[str], None]) -> None:
     name, declaration = _names(one.tag)
-    attributes = "".join(f' {key}="{_quoted(value)}"' for key, value in one.attrib.items())
+    attributes = ""
+    if one.attrib:
+        attributes = "".join(f' {key}="{_quoted(value)}"' for key, value in one.attrib.items())
     start = f"<{name}{declaration}{declared}{attributes}"
     if not one.text and not len(one):
         add(f"{start}/>")

@@ -215,9 +215,9 @@ def parse(body: bytes) -> Element:
     level = [root]
     for _ in range(MAX_DEPTH):
         level = [child for element in level for child in element]
-    if level:
-        raise ValueError("its XML is nested too deeply")
-    return root
+        if not level:
+            return root
+    raise ValueError("its XML is nested too deeply")
 
 
 def _root(body: bytes) -> Element:

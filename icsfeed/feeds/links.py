@@ -5,7 +5,6 @@ derived from the secret and never stored, so that all replicas agree on them.
 """
 
 import hmac
-import re
 from base64 import b32encode
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -15,6 +14,8 @@ from msgspec import Struct, json
 
 from icsfeed.config.schema import Config, Feed
 from icsfeed.feeds.automatic_names import AssignedNames, AutomaticFeed, former_names, may_be_auto
+from icsfeed.feeds.query import Query
+from icsfeed.tokens import token_of
 
 Kind: TypeAlias = Literal["feed", "embed", "admin"]
 
@@ -23,16 +24,15 @@ KINDS: tuple[Kind, ...] = ("feed", "embed")
 Tokens = tuple[tuple[str, str], ...]
 """Pairs of a subscriber (empty: the feed's own link) and a token."""
 
-PREFIX = "icsf_"
-TOKEN_LETTERS = 26
+EXTENSIONS = ("ics", "atom", "json")
+"""Of a feed: its calendar, and its news in two formats."""
 
 
 def derive(secret: str, kind: Kind, feed: str, subscriber: str = "", revision: int = 1) -> str:
     """Return the token of one link. Another kind, feed, subscriber or revision gives an unrelated one."""
     # As JSON: joined names could run into each other, ("ab", "c") into ("a", "bc").
     message = json.encode((kind, feed, subscriber, revision))
-    letters = b32encode(hmac.digest(secret.encode(), message, sha256)).decode().lower()
-    return PREFIX + letters[:TOKEN_LETTERS]
+    return token_of(hmac.digest(secret.encode(), message, sha256))
 
 
 def installation(secret: str) -> str:
@@ -41,9 +41,13 @@ def installation(secret: str) -> str:
     return letters[:12]
 
 
-def is_token(text: str) -> bool:
-    """Return whether a text has the form of a token."""
-    return re.fullmatch(rf"{PREFIX}[a-z2-7]{{{TOKEN_LETTERS}}}", text) is not None
+def split_file(file: str) -> tuple[str, str]:
+    """Return the name of a feed and the extension of a file in its links: `("property", "ics")`.
+
+    The extension is empty for the page.
+    """
+    name, dot, extension = file.rpartition(".")
+    return (name, extension) if dot and extension in EXTENSIONS else (file, "")
 
 
 def matching(token: str, candidates: Iterable[tuple[str, str]]) -> str | None:
@@ -59,10 +63,21 @@ def matching(token: str, candidates: Iterable[tuple[str, str]]) -> str | None:
 
 
 class Grant(Struct, frozen=True):
-    """Access to a feed. `subscriber` is empty for the feed's own link, and for access without one."""
+    """Access to a feed. `subscriber` is empty for the feed's own link, and for access without one.
+
+    `link`: the id of a link that a person has made for themselves, and `query` how it narrows the
+    feed; of a revoked one only `since` is set.
+    """
 
     subscriber: str = ""
     revoked: bool = False
+    link: str = ""
+    query: Query = Query()
+
+    @property
+    def narrows(self) -> bool:
+        """Whether the link shows another calendar than the feed's, whatever its address says."""
+        return self.link != "" and self.query != Query()
 
 
 class Links:
@@ -77,6 +92,7 @@ class Links:
         }
         self._automatic: dict[tuple[Kind, str], Tokens] = {}
         self._names: dict[tuple[Kind, str], str] = {}
+        self._identities: dict[str, str] = {}
 
     def set_automatic(self, feeds: Mapping[str, AutomaticFeed], names: AssignedNames) -> None:
         """Replace the automatic feeds that links open.
@@ -85,6 +101,7 @@ class Links:
         """
         former = former_names(feeds, names, self._config.feeds)
         secret = self._config.secret.reveal() if self._config.secret else None
+        self._identities = {feed.identity: name for name, feed in feeds.items()}
         self._automatic = {
             (kind, name): tuple(
                 ("", derive(secret, kind, source)) for source in (feed.identity, *former.get(name, ()))
@@ -96,6 +113,17 @@ class Links:
         self._names = {
             (kind, token): name for (kind, name), tokens in self._automatic.items() for _, token in tokens
         }
+
+    def identity_of(self, name: str) -> str:
+        """Return what names a feed for good: a configured name, or the identity of an automatic feed."""
+        if name in self._config.feeds:
+            return name
+        return next((identity for identity, known in self._identities.items() if known == name), name)
+
+    def name_by_identity(self, identity: str) -> str | None:
+        """Return the current name of a feed that is served; None where it is not, or not known."""
+        name = self._identities.get(identity, identity if identity in self._config.feeds else None)
+        return name if name is not None and self._may_be_served(name) else None
 
     def name_of(self, name: str, token: str | None, kind: Kind = "feed") -> str:
         """Return the feed of an address. The token decides for automatic ones: people change their names."""

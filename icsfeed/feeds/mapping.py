@@ -110,7 +110,7 @@ def issue_components(
     group, colors = snapshot.group_of(issue), {**COLORS, **dict(style.colors)}
     main = Component(
         kind="VTODO" if todo else "VEVENT",
-        uid=_uid("issue", issue.id, style),
+        uid=uid_of("issue", issue.id, style),
         summary=_summary(issue, snapshot, state, style),
         first=_first_day(issue, style),
         last=issue.due,
@@ -131,7 +131,7 @@ def issue_components(
     suffix = words(style.language).say("start suffix")
     begin = replace(
         main,
-        uid=_uid("issue", f"{issue.id}-start", style),
+        uid=uid_of("issue", f"{issue.id}-start", style),
         summary=main.summary if style.details == "busy" else f"{main.summary} {suffix}",
         first=issue.start,
         last=issue.start,
@@ -149,16 +149,14 @@ def period_component(period: Period, snapshot: Snapshot | None, style: Style) ->
     lines = []
     if style.details in ("brief", "full"):
         if snapshot is not None:
-            lines.append(f"{local.say('project')}: {one_line(snapshot.project.name)}")
-            progress = snapshot.progress(period)
+            facts, progress = {"project": one_line(snapshot.project.name)}, snapshot.progress(period)
             if progress is not None:
-                done = local.say("done of", done=progress[0], total=progress[1])
-                lines.append(f"{local.say('progress')}: {done}")
-            lines.append("")
+                facts["progress"] = local.say("done of", done=progress[0], total=progress[1])
+            lines += [*local.facts(facts), ""]
         lines.append(url)
     return Component(
         kind="VEVENT",
-        uid=_uid(period.kind, period.id, style),
+        uid=uid_of(period.kind, period.id, style),
         summary=_period_title(period, style) if shown else local.say("busy"),
         first=period.start,
         last=period.end,
@@ -168,6 +166,14 @@ def period_component(period: Period, snapshot: Snapshot | None, style: Style) ->
         description="\n".join(lines),
         url=url if shown else None,
     )
+
+
+def keyed_title(summary: str, snapshot: Snapshot, issue: Issue) -> str:
+    """Return a SUMMARY with the issue's key instead of its number, where it has no key."""
+    key, number = issue_key(issue, snapshot), f"[{issue.sequence_id}]"
+    if key in summary:
+        return summary
+    return summary.replace(number, f"[{key}]", 1) if number in summary else f"{key} {summary}"
 
 
 def issue_url(issue: Issue, web: str) -> str:
@@ -219,7 +225,7 @@ def _status(group: StateGroup, style: Style) -> Status:
     return "CANCELLED" if cancelled else "CONFIRMED"
 
 
-def _uid(kind: str, id_: str, style: Style) -> str:
+def uid_of(kind: str, id_: str, style: Style) -> str:
     """Return the UID of a component. In a busy feed it is keyed: it must not say which item that is."""
     if style.busy_key is UNSET:
         return f"plane-{kind}-{id_}@{DOMAIN}"
@@ -309,9 +315,7 @@ def _issue_description(issue: Issue, snapshot: Snapshot, state: State | None, st
         }
         if issue.start and issue.start != issue.due:
             facts["start"] = [local.say("date", day=issue.start)]
-        lines += [
-            f"{local.say(word)}: {one_line(', '.join(names))}" for word, names in facts.items() if names
-        ]
+        lines += local.facts({key: one_line(", ".join(names)) for key, names in facts.items() if names})
         text = with_names(inflate(issue.text), lambda person: _person_name(snapshot, person))
         text = clip(text, MAX_TEXT_LENGTH)
         lines += ["", multi_line(text)] if text else []

@@ -37,9 +37,16 @@ LENGTH_LIMIT = 2_000
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """The parameters, parsed. `first` and `last` are dates, inclusive; `days` counts from today."""
+    """The parameters, parsed. `first` and `last` are dates, inclusive; `days` counts from today.
+
+    No parameter sets these: `also`, what must match besides `only`; `title`, another name of the calendar;
+    `since`, from when on it is narrowed so.
+    """
 
     only: Match = Match()
+    also: tuple[Match, ...] = ()
+    title: str | None = None
+    since: datetime | None = None
     exclude: Match = Match()
     first: date | None = None
     last: date | None = None
@@ -89,13 +96,51 @@ def parse_query(parameters: Iterable[tuple[str, str]]) -> Query:
     return query
 
 
+def both(stored: Query, asked: Query) -> Query:
+    """Return what a link's own query and the parameters of its address select together: never more than one.
+
+    Of two settings that change how items look, the link's own counts. Whether an issue is within its days
+    depends on dates and component: where it has days, the address cannot change these either.
+    """
+    if asked == Query():
+        return stored
+    has_days = stored.first or stored.last or stored.days is not None
+
+    def look(field: str, *, is_fixed: bool = False) -> Any:
+        own = getattr(stored, field)
+        return own if own is not None or is_fixed else getattr(asked, field)
+
+    firsts = [day for day in (stored.first, asked.first) if day]
+    lasts = [day for day in (stored.last, asked.last) if day]
+    return Query(
+        only=asked.only,
+        also=tuple(match for match in (stored.only, *stored.also) if match != Match()),
+        title=stored.title,
+        since=stored.since,
+        exclude=_either(stored.exclude, asked.exclude),
+        first=max(firsts, default=None),
+        last=min(lasts, default=None),
+        days=min((days for days in (stored.days, asked.days) if days is not None), default=None),
+        component=look("component", is_fixed=bool(has_days)),
+        alarm=look("alarm"),
+        done=look("done"),
+        dates=look("dates", is_fixed=bool(has_days)),
+    )
+
+
+def _either(one: Match, other: Match) -> Match:
+    fields = Match.__struct_fields__
+    values = {field: tuple(dict.fromkeys((*getattr(one, field), *getattr(other, field)))) for field in fields}
+    return Match(**values)
+
+
 def narrowed(feed: Feed, query: Query) -> Feed:
     """Return the feed as the query narrows it. What the feed drops stays dropped.
 
     Raises BadParameter where the result would reveal what the feed hides (docs/mapping.md).
     """
     _raise_if_revealing(feed, query)
-    changes: dict[str, object] = {}
+    changes: dict[str, object] = {} if query.title is None else {"title": query.title}
     if query.component is not None:
         changes["component"] = query.component
         # Only tasks can be without a date; a feed of events that is shown as tasks keeps to its own setting.
@@ -155,7 +200,7 @@ def may_remind(feed: Feed) -> bool:
 
 def _raise_if_revealing(feed: Feed, query: Query) -> None:
     shown = shown_fields(feed)
-    for match in (query.only, query.exclude):
+    for match in (query.only, *query.also, query.exclude):
         for field in Match.__struct_fields__:
             if getattr(match, field) and field not in shown:
                 raise BadParameter(field, "cannot be used: this calendar does not show it")

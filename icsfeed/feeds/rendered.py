@@ -100,7 +100,7 @@ _NOTHING = (RenderedComponent("", NEVER_CHANGED, EMPTY, sha256(EMPTY).digest()),
 
 
 class Rendered(Struct, frozen=True):
-    """A feed ready to send. `size`: bytes of the body. `etag` includes its quotes.
+    """A feed, or its news, ready to send. `size`: bytes of the body. `etag` includes its quotes.
 
     Feeds share the bytes of their components, so a large body is sent in pieces and never held as a whole.
     """
@@ -110,11 +110,12 @@ class Rendered(Struct, frozen=True):
     size: int
     etag: str
     last_modified: datetime
+    closing: bytes = CLOSING
 
     @property
     def body(self) -> bytes:
-        """The calendar."""
-        return b"".join((self.opening, *(part.octets for part in self.components), CLOSING))
+        """All of it."""
+        return b"".join((self.opening, *(part.octets for part in self.components), self.closing))
 
     def pieces(self) -> Iterator[bytes]:
         """Give the calendar in pieces of about PIECE bytes."""
@@ -123,7 +124,7 @@ class Rendered(Struct, frozen=True):
             return
         pieces: list[bytes] = []
         size = 0
-        for octets in (self.opening, *(part.octets for part in self.components), CLOSING):
+        for octets in (self.opening, *(part.octets for part in self.components), self.closing):
             pieces.append(octets)
             size += len(octets)
             if size >= PIECE:

@@ -5,6 +5,7 @@ Bodies are compressed when first asked for, once for all who wait and for all eq
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from cachetools import LRUCache
@@ -106,6 +107,8 @@ class Renderer:
             moments = [whole.last_modified, *(component.revised for component in components)]
             if source.query.days is not None:  # they count from today
                 moments.append(source.day.midnight)
+            if source.query.since is not None:  # another filter is news, even if nothing else is newer
+                moments.append(source.query.since)
             changed = max(moments).replace(microsecond=0)
             return self._dated(calendar, components, changed, last), calendar
 
@@ -141,7 +144,8 @@ class Compressor:
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._bodies: LRUCache[str, bytes] = LRUCache(limit, len)
         self._making: SingleFlight[bytes] = SingleFlight()
-        self._slots = asyncio.Semaphore(MAX_COMPRESSING)
+        # Not a semaphore: where the event loop is busy, each turn of it would compress only so many.
+        self._threads = ThreadPoolExecutor(MAX_COMPRESSING, "compress")
 
     @property
     def size(self) -> int:
@@ -156,16 +160,21 @@ class Compressor:
             body = await self._making.result(rendered.etag, lambda: self._make(rendered))
         return body
 
-    def drop(self, rendered: Rendered) -> None:
-        """Remove the body of a feed that has changed."""
-        self._bodies.pop(rendered.etag, None)
+    async def replace(self, last: Rendered, rendered: Rendered) -> None:
+        """Compress a feed that has changed, where its readers have asked for that, and remove the last body.
+
+        Until then they are served the last one, for which nobody has to wait.
+        """
+        if last.etag != rendered.etag and last.etag in self._bodies:
+            await self.body(rendered)
+            self._bodies.pop(last.etag, None)
 
     async def _make(self, rendered: Rendered) -> bytes:
         if rendered.size <= SMALL_BYTES:
             body = rendered.compressed()
         else:
-            async with self._slots:
-                body = await asyncio.to_thread(rendered.compressed)
+            loop = asyncio.get_running_loop()
+            body = await loop.run_in_executor(self._threads, rendered.compressed)
         if len(body) <= self._bodies.maxsize:
             self._bodies[rendered.etag] = body
         return body

@@ -45,7 +45,7 @@ def needs(feed: Feed, query: Query) -> Needs:
 
     Which issues a cycle or module holds costs a request for each (Plane has no other way to ask for it).
     """
-    matches = (feed.where, feed.where.exclude, query.only, query.exclude)
+    matches = (feed.where, feed.where.exclude, query.only, *query.also, query.exclude)
     named = {name.casefold() for match in matches for name in (*match.cycle, *match.module)}
     included = frozenset(feed.include)
     lists = included & {"milestones", "releases", "initiatives"}
@@ -198,7 +198,8 @@ def _filters(
     configured, asked = (NameScope(snapshot, hierarchy, whom) for whom in (one_person, shown_people))
     yield from tests_of(feed.where, configured)
     yield from map(_negated, tests_of(feed.where.exclude, configured))
-    yield from tests_of(query.only, asked)
+    for match in (query.only, *query.also):
+        yield from tests_of(match, asked)
     yield from map(_negated, tests_of(query.exclude, asked))
     if feed.done == "drop":
         yield lambda issue: not snapshot.is_done(issue)
@@ -250,16 +251,17 @@ def _periods(
     """
     kinds = {included.removesuffix("s") for included in feed.include} if feed.component == "vevent" else set()
     bounds = [bound for bound in (_window(feed, today), _days(query, today), _dates(query)) if bound]
+    matches = (feed.where, query.only, *query.also)
 
     def passes_filters(period: Period) -> bool:
         def names(match: Match) -> frozenset[str]:
             return folded({"cycle": match.cycle, "module": match.module}.get(period.kind, ()))
 
         own = folded((period.id, period.name))
-        included = all(own & names(match) for match in (feed.where, query.only) if names(match))
+        included = all(own & names(match) for match in matches if names(match))
         return included and not any(own & names(match) for match in (feed.where.exclude, query.exclude))
 
-    chosen = [match.project for match in (feed.where, query.only) if match.project]
+    chosen = [match.project for match in matches if match.project]
     if not all(project is not None and is_in_projects(project, values) for values in chosen):
         return
     if project is not None and is_in_projects(project, (*feed.where.exclude.project, *query.exclude.project)):

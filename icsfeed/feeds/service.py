@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
+from time import monotonic
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -12,18 +14,23 @@ from msgspec import Struct
 from icsfeed.cache.lists import why_unusable
 from icsfeed.cache.workspace import VIEW_SECONDS, Workspace
 from icsfeed.config.schema import Config, Feed
-from icsfeed.errors import NoCopy, PlaneError, UnknownFeed, UnusableSearch
+from icsfeed.errors import FeedError, NoCopy, PlaneError, UnknownFeed, UnusableSearch
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import Roster, may_be_auto, slugs_of
 from icsfeed.feeds.calendar import Calendar, Day, FeedInput, tombstone
-from icsfeed.feeds.links import Grant, Kind, Links, is_token
+from icsfeed.feeds.links import Grant, Kind, Links
+from icsfeed.feeds.people.memberships import Memberships
+from icsfeed.feeds.people.own_access import OwnAccess
 from icsfeed.feeds.query import Query, narrowed
 from icsfeed.feeds.rendered import Rendered, render_dated
 from icsfeed.feeds.renderer import Compressor, Renderer
 from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.model import Needs, View
+from icsfeed.own_links.registry import OwnLinks
+from icsfeed.single_flight import SingleFlight
 from icsfeed.store.store import Store
+from icsfeed.tokens import is_token
 
 log = logging.getLogger("icsfeed.feeds")
 
@@ -36,6 +43,10 @@ ENTRY_BYTES = 5_000
 
 AT_HAND = timedelta(seconds=VIEW_SECONDS)
 """How long a feed is served without a check whether anything has changed."""
+MEANWHILE = timedelta(seconds=5)
+"""How long a feed that is asked for all the time is served while it is checked and rendered again."""
+MAX_RENEWALS = 100
+"""Feeds that are renewed at a time for no reader in particular: a change may concern hundreds."""
 
 Key = tuple[str, Query]
 _WHOLE = Query()
@@ -74,6 +85,8 @@ class FeedService:
         store: Store,
         narrowed_bytes: int = NARROWED_BYTES,
         history: Store | None = None,
+        own: OwnLinks | None = None,
+        timer: Callable[[], float] = monotonic,
     ) -> None:
         self.config = config
         self.links = Links(config)
@@ -89,12 +102,22 @@ class FeedService:
         self.compressor = Compressor() if config.gzip else None
         self._renderer = Renderer(config, clock, history or store)
         self._current_at: dict[str, CurrentFeed] = {}
+        self._asked_at: dict[str, datetime] = {}
+        self._renewals: SingleFlight[None] = SingleFlight()
+        self._renewing = asyncio.Semaphore(MAX_RENEWALS)
         self._with_problem: set[str] = set()
         self._automatic = AutomaticFeeds(config, self.known_rosters, self.links, store)
+        self.own = own or OwnLinks(store, clock, timer)
+        memberships = Memberships(workspaces, config.cache, timer, clock)
+        self.own_access = OwnAccess(self, self.own, memberships, timer)
 
     async def start(self) -> None:
-        """Open the links of automatic feeds, as far as stored projects and people say. Plane is not asked."""
+        """Open the links of automatic feeds, as far as stored projects and people say, and people's own ones.
+
+        Plane is not asked.
+        """
         await self._automatic.current()
+        await self.own.refresh()
 
     async def rendered(self, name: str, query: Query = _WHOLE, until: float | None = None) -> Rendered:
         """Return the feed's bytes, as fresh as the deadline (or `until`) allows, else the last good ones.
@@ -109,13 +132,27 @@ class FeedService:
     def at_hand(self, name: str) -> Rendered | None:
         """Return the whole feed's bytes if they were current within the last second, else None.
 
-        A workspace does not look at what is fresh more often either. Its edition changes when that must not
+        Where somebody has asked within that second, too, the feed is renewed for both, and neither waits. A
+        workspace does not look at what is fresh more often either. Its edition changes when that must not
         wait. A clock that was set back counts as too old.
         """
         current = self._current_at.get(name)
         if current is None or current.workspace.edition != current.edition:
             return None
-        return current.rendered if timedelta() <= self._clock() - current.at < AT_HAND else None
+        now = self._clock()
+        asked_at, self._asked_at[name] = self._asked_at.get(name, current.at), now
+        if timedelta() <= now - current.at < AT_HAND:
+            return current.rendered
+        if timedelta() <= now - asked_at < AT_HAND and now - current.at < MEANWHILE:
+            self._renewals.task(name, lambda: self._renew(name))
+            return current.rendered
+        return None
+
+    async def _renew(self, name: str) -> None:
+        async with self._renewing:
+            # Who comes when the copy is too old is told what is wrong.
+            with suppress(FeedError):
+                await self.rendered(name)
 
     def made(self, name: str) -> CachedFeed | None:
         """Return the feed as it was last rendered; None where it was not since the start."""
@@ -128,6 +165,10 @@ class FeedService:
     def workspace_of(self, feed: Feed) -> str:
         """Return the name of the feed's workspace."""
         return self.config.workspace_of(feed)
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        return self._clock()
 
     def today(self) -> date:
         """Return the day in the configured zone."""
@@ -157,8 +198,7 @@ class FeedService:
 
     async def all_links(self, base: str) -> dict[str, dict[str, Any]]:
         """Return each served feed's links, `{"ics", "page", "embed"}`, and `links` by subscriber."""
-        feeds = {name: feed for name, feed in self.config.feeds.items() if self.links.is_served(feed)}
-        feeds.update(await self.auto_feeds())
+        feeds = await self.served_feeds()
         addresses = self.links.addresses
         links: dict[str, dict[str, Any]] = {name: {**addresses(name, base)} for name in feeds}
         for name, feed in feeds.items():
@@ -166,12 +206,18 @@ class FeedService:
                 links[name]["links"] = {who: addresses(name, base, who) for who in feed.subscribers}
         return links
 
-    def revoked(self, name: str) -> Rendered:
-        """Return the calendar of a revoked link."""
-        feed = self.config.feeds[name]
+    async def served_feeds(self) -> Mapping[str, Feed]:
+        """Return the feeds that are active, configured and automatic, by name."""
+        feeds = {name: feed for name, feed in self.config.feeds.items() if self.links.is_served(feed)}
+        return {**feeds, **await self.auto_feeds()}
+
+    def revoked(self, name: str, since: datetime | None = None) -> Rendered:
+        """Return the calendar of a link that was revoked at that time, if it is known."""
+        feed = self.config.feeds.get(name, Feed())
         day = Day(self.today(), self.zone)
         calendar = tombstone(name, feed, self._renderer.style(name, feed), day)
-        return render_dated(calendar.header, calendar.parts({}), day.midnight)
+        at = max(day.midnight, (since or day.midnight).replace(microsecond=0))
+        return render_dated(calendar.header, calendar.parts({}), at)
 
     async def feed(self, name: str, until: float | None = None) -> Feed:
         """Return the feed of this name, configured or automatic. Raises UnknownFeed, or NoCopy."""
@@ -182,7 +228,7 @@ class FeedService:
             automatic = (await self.auto_feeds(until)).get(name)
             if automatic is not None:
                 return automatic
-            self._raise_if_unread(name)
+            self.raise_if_unread(name)
         raise UnknownFeed(name)
 
     async def auto_feeds(self, until: float | None = None) -> Mapping[str, Feed]:
@@ -193,9 +239,10 @@ class FeedService:
     async def access(self, name: str, token: str | None, kind: Kind = "feed") -> tuple[str, Grant | None]:
         """Return the feed that an address opens, by its current name, and the access to it (see `Links`).
 
-        Plane is not asked.
+        Plane is asked only for links that people have made, from time to time: whether they may see the feed.
 
-        Raises NoCopy while it is not known whether the token is that of an automatic feed.
+        Raises NoCopy while it is not known whose the token is, and UnknownFeed where a person's own link is
+        valid and its feed is gone.
         """
         current_name = self.links.name_of(name, token, kind)
         grant = self.links.access(current_name, token, kind)
@@ -204,8 +251,8 @@ class FeedService:
             await self._automatic.current()
             current_name = self.links.name_of(name, token, kind)
             grant = self.links.access(current_name, token, kind)
-        if grant is None and may_be_auto(name, self.config.auto) and is_token(token or ""):
-            self._raise_if_unread(name)
+        if grant is None and is_token(token or ""):
+            return await self.own_access.access(current_name, token or "", kind)
         return current_name, grant
 
     async def rosters(self, until: float | None = None) -> Mapping[str, View]:
@@ -251,7 +298,8 @@ class FeedService:
         unknown = (workspace for workspace in self.workspaces.values() if not workspace.is_known)
         return next((workspace.last_error for workspace in unknown if workspace.last_error), None)
 
-    def _raise_if_unread(self, name: str) -> None:
+    def raise_if_unread(self, name: str) -> None:
+        """Raise NoCopy while projects or people of a workspace are not known."""
         for workspace in self.workspaces.values():
             if not workspace.is_known:
                 raise NoCopy(name, workspace.retry_after, workspace.waiting)
@@ -310,6 +358,6 @@ class FeedService:
         else:
             whole = await self.rendered(source.name, _WHOLE, until)
             rendered, calendar = await self._renderer.narrowed(source, whole, last.rendered if last else None)
-        if self.compressor and last is not None and last.rendered.etag != rendered.etag:
-            self.compressor.drop(last.rendered)
+        if self.compressor and last is not None:
+            await self.compressor.replace(last.rendered, rendered)
         return CachedFeed(rendered, calendar.count, calendar.selection.undated, calendar.selection.start_only)

@@ -23,6 +23,7 @@ from icsfeed.feeds.query import Query
 from icsfeed.feeds.select import needs
 from icsfeed.feeds.service import FeedService
 from icsfeed.model import Needs
+from icsfeed.own_links.registry import OwnLinks
 from icsfeed.plane.client import PlaneClient, open_client
 from icsfeed.plane.rate_limit import Budget
 from icsfeed.store.store import Store, open_store
@@ -76,6 +77,7 @@ class WorkspacePool:
         self._wait_if_throttled = wait_if_throttled
         self._sparing = sparing
         self._clock, self._timer, self._chance = clock, timer, chance
+        self._own = OwnLinks(store, clock, timer)
         self._budgets: dict[str, Budget] = {}
         self._opened: list[OpenWorkspace] = []
         # Shared by all clients: only one large answer of Plane at a time is decoded in memory.
@@ -91,7 +93,15 @@ class WorkspacePool:
         # What is rendered from an incomplete read reaches no reader, and must not be stored as the revision
         # that readers have seen.
         history = open_store("memory", {}) if self._sparing else None
-        service = FeedService(config, workspaces, self._clock, self._store, history=history)
+        service = FeedService(
+            config,
+            workspaces,
+            self._clock,
+            self._store,
+            history=history,
+            own=self._own,
+            timer=self._timer,
+        )
         await service.start()
         return service
 

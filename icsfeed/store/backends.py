@@ -30,7 +30,10 @@ CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 2.0
 
 
 class Backend(NamedTuple):
-    """Where values are stored. The log shows `name` and `advice`, and never what is `hidden`."""
+    """Where values are stored. The log shows `name` and `advice`, and never what is `hidden`.
+
+    `locks`: the folder of the locks that processes of one machine share.
+    """
 
     values: KeyValueStore
     name: str
@@ -38,6 +41,7 @@ class Backend(NamedTuple):
     failures: tuple[type[Exception], ...] = (OSError,)
     redis: "Redis | None" = None
     hidden: tuple[str, ...] = ()
+    locks: Path | None = None
 
 
 class PrivateFiles(FileStore):
@@ -52,6 +56,14 @@ class PrivateFiles(FileStore):
         data = value.encode() if isinstance(value, str) else value
         path, stored = Path(self._path_from_key(key)), StorageObject.new(data, expires_in).to_bytes()
         await asyncio.to_thread(lambda: _replace(path, stored))
+
+    async def stamp(self, key: str) -> object:
+        """Return what changes whenever the file is replaced; None: there is none."""
+        try:
+            state = await self._path_from_key(key).stat()
+        except FileNotFoundError:
+            return None
+        return state.st_ino, state.st_mtime_ns, state.st_size
 
     async def set_aside(self, key: str) -> None:
         """Rename the file, for a person to look at."""
@@ -71,7 +83,8 @@ def backend_of(address: str, environ: Mapping[str, str]) -> Backend:
         folder = state_directory(environ) / "snapshots"
         with suppress(OSError):
             _prepare(folder)
-        return Backend(PrivateFiles(folder), str(folder), "free disk space, or let icsfeed write there")
+        advice = "free disk space, or let icsfeed write there"
+        return Backend(PrivateFiles(folder), str(folder), advice, locks=folder.parent / "locks")
     return _redis(address)
 
 

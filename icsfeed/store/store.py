@@ -10,11 +10,15 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakValueDictionary
 
+from litestar.stores.memory import MemoryStore
 from msgspec import MsgspecError, Struct, convert, msgpack, to_builtins
 
+from icsfeed.errors import ConfigError, StoreFailed
+from icsfeed.files import file_lock
 from icsfeed.store.backends import DAMAGED, NAMESPACE, Backend, PrivateFiles, backend_of
 
 if TYPE_CHECKING:
@@ -26,8 +30,11 @@ MAGIC, FORMAT = b"icsfeed\0", b"\x01"
 HEADER_BYTES = len(MAGIC) + len(FORMAT) + sha256().digest_size
 MAX_INLINE_BYTES = 64 * 1024
 """Values that take less to hash than the way to a thread and back, which is long where the server is busy."""
+MAX_WRITES = 8
+"""Values written at a time."""
 RETRY_SECONDS = 5.0
 """Between attempts after a failure."""
+LOCK_POLL_SECONDS = 0.01
 
 log = logging.getLogger("icsfeed.store")
 
@@ -57,6 +64,22 @@ class Store:
     def is_shared(self) -> bool:
         """Whether other processes may use the same backend at the same time."""
         return self._backend.redis is not None
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether values outlive the process."""
+        return not isinstance(self._backend.values, MemoryStore)
+
+    async def stamp(self, key: str) -> object:
+        """Return what changes with every other value of a key, without reading it; None where that fails."""
+        values, redis = self._backend.values, self._backend.redis
+        with self._failures_noted():
+            if isinstance(values, PrivateFiles):
+                return await values.stamp(key)
+            if redis is not None:
+                return await redis.getrange(f"{NAMESPACE}:{key}", 0, HEADER_BYTES - 1)
+            return (await values.get(key) or b"")[:HEADER_BYTES]
+        return None
 
     async def get(self, key: str) -> bytes | None:
         """Return what was put last, here or by another replica.
@@ -105,12 +128,21 @@ class Store:
         """Store a record; `get_record` returns an equal one. For small records: `put` large ones encoded."""
         await self.put(key, encode(record))
 
+    async def write_record(self, key: str, record: Struct) -> None:
+        """Store a record now, or raise StoreFailed: then it is not written later either."""
+        if self.healthy:
+            await self.put(key, encode(record))
+        if not self.healthy:
+            self._unwritten.pop(key, None)
+            raise StoreFailed(self.last_error or "")
+
     @asynccontextmanager
     async def lock(self, name: str, seconds: float, wait: float = 0.0) -> AsyncIterator[bool]:
         """Hold a lock inside. True: nobody else holds it; False: another still did after `wait` seconds.
 
         Redis shares it among replicas: it is renewed while the holder lives and outlives it by at most
-        `seconds`. Without Redis, or when that fails, it holds among the tasks of this process.
+        `seconds`. With files it holds among the processes of this machine. In memory, or when that fails, it
+        holds among the tasks of this process.
         """
         until = asyncio.get_running_loop().time() + wait
         in_process = self._locks.setdefault(name, asyncio.Lock())
@@ -131,7 +163,23 @@ class Store:
                         stack.push_async_callback(self._release, lock)
                         renewal = asyncio.create_task(self._renew(lock, seconds / 3))
                         stack.push_async_callback(_cancel, renewal)
+            elif held and self._backend.locks is not None:
+                held = await self._lock_file(stack, self._backend.locks, name, until)
             yield held
+
+    async def _lock_file(self, stack: AsyncExitStack, folder: Path, name: str, until: float) -> bool:
+        """Lock a file, which the kernel releases when the process dies; where that fails, go on without."""
+        while True:
+            attempt = file_lock(folder, name)
+            try:
+                held = attempt.__enter__()
+            except ConfigError:  # this user may not write there: values cannot be written either
+                return True
+            if held or asyncio.get_running_loop().time() >= until:
+                stack.push(attempt)
+                return held
+            attempt.__exit__(None, None, None)
+            await asyncio.sleep(LOCK_POLL_SECONDS)
 
     async def _renew(self, lock: "Lock", pause: float) -> None:
         while True:
@@ -178,22 +226,31 @@ class Store:
     async def _write_all(self, *, retry: bool = False) -> None:
         """Write what is unwritten; `retry`: after a failure. Raises the backend's failures."""
         async with self._writing:
-            for key, value in tuple(self._unwritten.items()):
+            # Several at a time: a change may concern hundreds of feeds, each with a record of its own.
+            unwritten = tuple(self._unwritten.items())
+            for start in range(0, len(unwritten), MAX_WRITES):
                 if not self.healthy and not retry:
                     return
-                # While the backend failed for us, another replica may have written something newer.
-                before = None if self.healthy else self._headers.get(key)
-                raw = None if self.healthy else await self._read(key)
-                if raw is None or raw[:HEADER_BYTES] == before or not _is_intact(raw):
-                    if value is None:
-                        await self._backend.values.delete(key)
-                    else:
-                        is_large = len(value) > MAX_INLINE_BYTES
-                        raw = await asyncio.to_thread(_framed, value) if is_large else _framed(value)
-                        await self._backend.values.set(key, raw)
-                        self._headers[key] = raw[:HEADER_BYTES]
-                if self._unwritten.get(key) is value:
-                    self._unwritten.pop(key, None)
+                some = unwritten[start : start + MAX_WRITES]
+                writes = (self._write(key, value) for key, value in some)
+                for result in await asyncio.gather(*writes, return_exceptions=True):
+                    if result is not None:
+                        raise result
+
+    async def _write(self, key: str, value: bytes | None) -> None:
+        # While the backend failed for us, another replica may have written something newer.
+        before = None if self.healthy else self._headers.get(key)
+        raw = None if self.healthy else await self._read(key)
+        if raw is None or raw[:HEADER_BYTES] == before or not _is_intact(raw):
+            if value is None:
+                await self._backend.values.delete(key)
+            else:
+                is_large = len(value) > MAX_INLINE_BYTES
+                raw = await asyncio.to_thread(_framed, value) if is_large else _framed(value)
+                await self._backend.values.set(key, raw)
+                self._headers[key] = raw[:HEADER_BYTES]
+        if self._unwritten.get(key) is value:
+            self._unwritten.pop(key, None)
 
     @contextmanager
     def _failures_noted(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from icsfeed.feeds.links import split_file
 from icsfeed.logs import about
 from icsfeed.web.reader_log import family
 from icsfeed.web.subscribe.choices import PROFILE_SUFFIX
@@ -64,7 +65,8 @@ class AccessLog:
             return
         fields: dict[str, Any] = {"method": scope.get("method"), "route": route}
         if route.startswith(LINK_ROUTES) and status in GOOD_LINK_STATUSES:
-            fields["feed"] = path.rpartition("/")[2].removesuffix(".ics").removesuffix(PROFILE_SUFFIX)
+            file = path.rpartition("/")[2]
+            fields["feed"] = split_file(file)[0].removesuffix(PROFILE_SUFFIX)
         elif FEED_KEY in scope:
             fields["feed"] = scope[FEED_KEY]  # type: ignore[literal-required]
         agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")

@@ -1,5 +1,6 @@
 """The HTTP server: its routes, errors, start and stop. Everything it needs is passed to `create_app`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,14 +9,20 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp
 
+from icsfeed.config.schema import Config
 from icsfeed.errors import BadParameter, FeedError
+from icsfeed.feeds.news.publisher import NewsFeeds
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.access_log import AccessLog
 from icsfeed.web.client_address import remember_peer
 from icsfeed.web.dav.endpoint import DavEndpoint, dav, dav_paths
 from icsfeed.web.feed_response import FeedEndpoint
+from icsfeed.web.me.invitation import accept_invitation, invitation
+from icsfeed.web.me.links import change_own_link, make_own_link, own_links, sign_out
+from icsfeed.web.me.page import me
 from icsfeed.web.middleware import accept_prefix, add_vary, check_request, trust_proxies
 from icsfeed.web.openapi import openapi_config
 from icsfeed.web.pages.docs import docs, static_file
@@ -23,14 +30,14 @@ from icsfeed.web.pages.embed import embed
 from icsfeed.web.pages.errors import http_error, page_error, unexpected_error
 from icsfeed.web.pages.feed import feed_page
 from icsfeed.web.pages.feed_view import FeedViews
-from icsfeed.web.pages.me import Memberships, me
 from icsfeed.web.state import ServerState, Site
 from icsfeed.web.status.admin import ADMIN_ROUTES
 from icsfeed.web.status.health import api_health, health, ready, robots, root
 from icsfeed.web.webhooks import Webhooks, plane_webhook
 
 ROUTES = (
-    *(feed_page, embed, me, dav, plane_webhook, ADMIN_ROUTES),
+    *(feed_page, embed, dav, plane_webhook, ADMIN_ROUTES),
+    *(me, own_links, make_own_link, change_own_link, sign_out, invitation, accept_invitation),
     *(root, health, ready, api_health, robots, docs, static_file),
 )
 ERROR_HANDLERS = {
@@ -55,7 +62,11 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         for watch in watches.values():
             watch.start()
         pusher.start()
+        following = asyncio.create_task(service.own.follow(server.sleep))
         yield
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await service.own.store_readers()
         await pusher.close()
         for workspace in service.workspaces.values():
             await server.leave(workspace)
@@ -64,12 +75,14 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     site = Site(service, server, FeedViews(service), pusher)
     dependencies = {
         "site": site,
-        "memberships": Memberships(service, server.timer, server.clock),
         "webhooks": Webhooks(config.workspaces, watches, server.clock, server.deliveries),
     }
     exposed = ["ETag", "Last-Modified"]
     cors = CORSConfig(allow_origins=list(config.cors), allow_methods=["GET"], expose_headers=exposed)
-    endpoints = {"endpoint": FeedEndpoint(service, server, vary), "dav": DavEndpoint(service, server)}
+    endpoints = {
+        "endpoint": FeedEndpoint(service, NewsFeeds(service), server, vary),
+        "dav": DavEndpoint(service, server),
+    }
     app = Litestar(
         ROUTES,
         dependencies={name: _constant(value) for name, value in dependencies.items()},
@@ -80,12 +93,16 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         logging_config=None,  # litestar's prints the URLs that httpx asks for
         state=State({"site": site, **endpoints}, deep_copy=False),
     )
-    # Around all of litestar, its CORS and its routing; the outermost last.
+    app.asgi_handler = _within_middleware(app, config, server, vary)
+    return app
+
+
+def _within_middleware(app: Litestar, config: Config, server: ServerState, vary: str) -> ASGIApp:
+    """Return the app's handler in what is around all of litestar, its CORS and its routing."""
     handler = accept_prefix(dav_paths(add_vary(app.asgi_handler, vary)), config, app.routes)
     access_log = AccessLog(server.timer, addresses=config.log_addresses)
     handler = access_log.around(check_request(handler, config, server.clock))
-    app.asgi_handler = remember_peer(trust_proxies(handler, config))
-    return app
+    return remember_peer(trust_proxies(handler, config))
 
 
 def _constant(value: object) -> Provide:

@@ -2,6 +2,7 @@
 
 import hmac
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -68,3 +69,15 @@ def _knows_secret(
         return True
     guesses.wrong(peer)
     return False
+
+
+def is_same_site(connection: ASGIConnection[Any, Any, Any, Any], public_url: str | None) -> bool | None:
+    """Return whether a page of ours made a browser send this, or its user did; None: nothing says so."""
+    sites = connection.headers.getall("sec-fetch-site", [])
+    if sites:
+        return sites in (["same-origin"], ["none"])
+    # Browsers before Sec-Fetch-Site (Safari before 16.4), and all without https, only name the origin, with
+    # every form. The scheme is not compared: a proxy that ends TLS need not be trusted.
+    origins = connection.headers.getall("origin", [])
+    ours = {connection.headers.get("host", "").lower(), urlsplit(public_url or "").netloc.lower()} - {""}
+    return all(origin.lower().partition("://")[2] in ours for origin in origins) if origins else None

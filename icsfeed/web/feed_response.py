@@ -1,4 +1,4 @@
-"""The calendars over HTTP (docs/clients.md): access, preconditions, headers, body.
+"""The calendars and news of feeds over HTTP (docs/clients.md): access, preconditions, headers, body.
 
 litestar routes requests for calendars to `FeedEndpoint`, an ASGI app, and not to a handler of its own: a
 handler costs twice as much (Request, dependencies, Response; litestar 2.25), and sends a body in one piece.
@@ -7,7 +7,7 @@ handler costs twice as much (Request, dependencies, Response; litestar 2.25), an
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
@@ -20,14 +20,24 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
-from icsfeed.feeds.links import Grant
-from icsfeed.feeds.query import Query, parse_query
+from icsfeed.feeds.links import Grant, split_file
+from icsfeed.feeds.query import both, parse_query
 from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import codings, http_date, is_unchanged
-from icsfeed.web.responses import ERROR_RETRY_SECONDS, NOT_FOUND, error_answer, plain_answer, send_response
+from icsfeed.web.reader_log import family
+from icsfeed.web.responses import (
+    ERROR_RETRY_SECONDS,
+    MEDIA_TYPES,
+    NOT_FOUND,
+    error_answer,
+    plain_answer,
+    send_response,
+    server_address,
+)
 
 if TYPE_CHECKING:
+    from icsfeed.feeds.news.publisher import NewsFeeds
     from icsfeed.web.state import ServerState
 
 READ_HEADERS = {
@@ -39,21 +49,24 @@ MAX_RESTYLED_BYTES = 64 * 1024 * 1024
 BUSY_RETRY_SECONDS = 30
 STALE_IF_ERROR_SECONDS = 86_400
 
-_WHOLE = Query()
-
 Head: TypeAlias = list[tuple[bytes, bytes]]
 
 log = logging.getLogger("icsfeed.web")
 
 
 class FeedRequest(NamedTuple):
-    """A request for a calendar: by a public link or a secret one, the headers that matter, its query."""
+    """A request for a file of a feed: by a public link or a secret one, the headers that matter, its query.
+
+    `page` is the address of the feed's page. `extension` is one of `MEDIA_TYPES`.
+    """
 
     name: str
+    extension: str
+    page: str
     is_public: bool
     headers: Mapping[str, str]
     is_head: bool
-    query: Iterable[tuple[str, str]]
+    query: Sequence[tuple[str, str]]
 
 
 class ResponseChoice(NamedTuple):
@@ -123,19 +136,21 @@ AnyResponse: TypeAlias = CalendarResponse | Response[Any]
 class FeedEndpoint:
     """Answers GET and HEAD requests for the calendars of one configuration: an ASGI app.
 
-    The path parameters are `file`, the name of a feed with `.ics`, and for secret links `token`.
+    The path parameters are `file`, the name of a feed with an extension, and for secret links `token`.
     `vary`: the request headers that all answers of the server depend on.
     """
 
-    def __init__(self, service: FeedService, server: "ServerState", vary: str) -> None:
+    def __init__(self, service: FeedService, news: "NewsFeeds", server: "ServerState", vary: str) -> None:
         self._service = service
+        self._news = news
         self._server = server
         self._vary = vary
         self._in_flight = BodiesInFlight()
-        self._heads: LRUCache[tuple[str, str, bool, ResponseChoice], Head] = LRUCache(MAX_CACHED_HEADS)
+        self._heads: LRUCache[Hashable, Head] = LRUCache(MAX_CACHED_HEADS)
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        name, token = scope["path_params"]["file"].removesuffix(".ics"), scope["path_params"].get("token")
+        token = scope["path_params"].get("token")
+        name, extension = split_file(scope["path_params"]["file"])
         headers, grant = read_headers(scope["headers"]), None
         response: AnyResponse
         try:
@@ -145,8 +160,12 @@ class FeedEndpoint:
                 await self._server.token_throttle.delay(scope["client"][0] if scope["client"] else "")
                 raise NotFoundException(NOT_FOUND)
             # Most requests have no query, and to build a Request is not free.
-            query = Request[Any, Any, Any](scope).query_params.multi_items() if scope["query_string"] else ()
-            request = FeedRequest(name, token is None, headers, scope["method"] == "HEAD", query)
+            query = (
+                [*Request[Any, Any, Any](scope).query_params.multi_items()] if scope["query_string"] else []
+            )
+            page = "" if extension == "ics" else self._page(scope, name, token)
+            is_head = scope["method"] == "HEAD"
+            request = FeedRequest(name, extension, page, token is None, headers, is_head, query)
             response = await self._calendar(request, grant)
         except HTTPException as error:
             response = plain_answer(error.status_code, error.detail, error.headers)
@@ -165,18 +184,25 @@ class FeedEndpoint:
             self._server.reader_log.answered(status)
             # 404 by a good link: the feed is gone, as its project or person is.
             if grant is not None and status != HTTPStatus.NOT_FOUND:
-                self._server.reader_log.read(name, grant.subscriber, headers.get("user-agent"), status)
+                agent = headers.get("user-agent")
+                self._server.reader_log.read(name, grant.subscriber, agent, status)
+                if grant.link:
+                    self._service.own.read(grant.link, family(agent), status)
             await send_response(response, scope, receive, send)
 
     async def _calendar(self, request: FeedRequest, grant: Grant) -> AnyResponse:
         """Return the response to a good link. Raise BadParameter or FeedError."""
-        query, service = _WHOLE, self._service
-        if grant.revoked:
+        query, service = grant.query, self._service
+        if request.extension != "ics":
+            rendered = await self._news.rendered(
+                request.name, request.extension, request.page, request.query, grant
+            )
+        elif grant.revoked:
             # Not 410: apps would keep showing the old dates without a word (docs/clients.md).
-            rendered = service.revoked(request.name)
-        elif request.query:
-            query = parse_query(request.query)
-            rendered = await service.rendered(request.name, query)
+            rendered = service.revoked(request.name, query.since)
+        elif request.query or grant.narrows:
+            query = both(grant.query, parse_query(request.query))
+            rendered = await service.own_access.rendered(request.name, grant, query)
         else:
             # Most requests by far: apps poll all day. What was current a moment ago is not looked up again.
             rendered = service.at_hand(request.name) or await service.rendered(request.name)
@@ -199,18 +225,28 @@ class FeedEndpoint:
         restyled = rendered.etag if query.restyles else None
         return CalendarResponse(HTTPStatus.OK, head, size, pieces, restyled)
 
+    def _page(self, scope: HTTPScope, name: str, token: str | None) -> str:
+        """Return the address of a feed's page by this link."""
+        base = server_address(Request[Any, Any, Any](scope), self._service.config)
+        return f"{base}/feeds/{token}/{name}" if token else f"{base}/feeds/{name}"
+
     def _head(
         self, request: FeedRequest, rendered: Rendered, choice: ResponseChoice, size: int | None
     ) -> Head:
         """Return the headers, the same list for all who get this response. `size`: of the body, if any."""
-        key = (rendered.etag, request.name, request.is_public, choice)
+        file = f"{request.name}.{request.extension}"
+        # News may become again what they were before: with the same ETag, and later.
+        key = (rendered.etag, rendered.last_modified, file, request.is_public, choice)
         now = self._server.clock()
         head = self._heads.get(key)
         if head is None or rendered.last_modified > now:
             max_age = int(self._service.config.cache.issues) if request.is_public else None
-            headers = {**feed_headers(rendered, choice, request.name, max_age, now), "Vary": self._vary}
+            headers = {**feed_headers(rendered, choice, file, max_age, now), "Vary": self._vary}
             if size is not None:
-                headers |= {"Content-Type": "text/calendar; charset=utf-8", "Content-Length": str(size)}
+                headers |= {
+                    "Content-Type": f"{MEDIA_TYPES[request.extension]}; charset=utf-8",
+                    "Content-Length": str(size),
+                }
             head = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
             # Otherwise Last-Modified is `now`, which another response must not repeat.
             if rendered.last_modified <= now:
@@ -236,7 +272,7 @@ def feed_failure(error: FeedError) -> Response[str]:
 
 
 def calendar_or_page(app: ASGIApp) -> ASGIApp:
-    """Route calendars to the app's FeedEndpoint, and all else to the handler, which makes their pages.
+    """Route calendars and news to the app's FeedEndpoint, and all else to the handler: feeds' pages.
 
     Pages, which no calendar app reads, count among the answers and for no reader.
     """
@@ -244,7 +280,7 @@ def calendar_or_page(app: ASGIApp) -> ASGIApp:
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         # Not by dependency injection, which litestar (2.25) has for handlers only.
         state = scope["litestar_app"].state
-        if scope["path_params"]["file"].endswith(".ics"):
+        if split_file(scope["path_params"]["file"])[1]:
             await state.endpoint(scope, receive, send)
             return
 
@@ -289,7 +325,7 @@ def choose(rendered: Rendered, headers: Mapping[str, str], *, gzip: bool) -> Res
 
 
 def feed_headers(
-    rendered: Rendered, choice: ResponseChoice, name: str, max_age: int | None, now: datetime
+    rendered: Rendered, choice: ResponseChoice, file: str, max_age: int | None, now: datetime
 ) -> dict[str, str]:
     """Return the headers of that response without those of its body: type and length.
 
@@ -303,7 +339,7 @@ def feed_headers(
         "Cache-Control": "private, no-cache"
         if max_age is None
         else f"public, max-age={max_age}, stale-if-error={STALE_IF_ERROR_SECONDS}",
-        "Content-Disposition": f'inline; filename="{name}.ics"',
+        "Content-Disposition": f'inline; filename="{file}"',
         "X-Robots-Tag": "noindex, nofollow",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",

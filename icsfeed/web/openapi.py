@@ -22,11 +22,12 @@ from icsfeed import __version__
 from icsfeed.config.schema import ComponentKind, DateMode, DoneMode
 from icsfeed.feeds.query import DAYS_LIMIT, FIELDS
 from icsfeed.l10n.languages import LANGUAGES
-from icsfeed.web.pages.parameters import THEMES, VIEWS
+from icsfeed.web.pages.parameters import EMBED_PARAMETERS, FRAME_VIEWS, THEMES, VIEWS, WEEK_STARTS
+from icsfeed.web.responses import MEDIA_TYPES
 from icsfeed.web.subscribe.profile import CONTENT_TYPE as PROFILE
 
 DESCRIPTION = "Calendar feeds for the due dates of a Plane workspace"
-CALENDAR, HTML, JSON, TEXT = "text/calendar", "text/html", "application/json", "text/plain"
+HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
 
 
 Answers = Mapping[int, tuple[str, ...]]
@@ -42,8 +43,8 @@ _MISSING = ("Nothing is found by this link: it is wrong, or its feed is gone.", 
 _REVOKED = ("The link was revoked (pages only; the calendar then holds a notice).", HTML)
 FEED: Answers = {
     200: (
-        "The calendar, without `.ics` its page, with `.mobileconfig` its profile.",
-        CALENDAR,
+        "The calendar (`.ics`), its news (`.atom`, `.json`), its profile (`.mobileconfig`), or its page.",
+        *MEDIA_TYPES.values(),
         HTML,
         PROFILE,
     ),
@@ -59,11 +60,36 @@ EMBED: Answers = {
     429: _LIMITED,
     503: ("Plane could not be read yet.", HTML),
 }
+_NO_ME = ("Nobody can sign in: there is no `auth_proxy`, and `store` is memory.", JSON, HTML)
 ME: Answers = {
     200: ("The page.", HTML),
     403: ("Nobody is signed in.", HTML),
-    404: ("No `auth_proxy` is configured.", JSON, HTML),
+    404: _NO_ME,
     503: ("Plane could not be read yet.", HTML),
+}
+ME_LINKS: Answers = {200: ("The page.", HTML), 403: ("Nobody is signed in.", HTML), 404: _NO_ME}
+_FORM: Answers = {
+    403: ("Nobody is signed in, or the form is old or comes from another site.", HTML),
+    404: _NO_ME,
+    413: ("The form is larger than 32 KiB.", JSON, HTML),
+    415: ("This is no form.", HTML),
+    429: ("Too many changes.", HTML),
+    503: ("The store failed; nothing was changed.", HTML),
+}
+_ONCE = ("The link, which is shown once.", HTML)
+_DONE = ("Done: back to the page.",)
+_REFUSED = ("It cannot be done; the page says why.", HTML)
+MAKE_LINK: Answers = {200: _ONCE, 409: _REFUSED, **_FORM}
+CHANGE_LINK: Answers = {200: _ONCE, 303: _DONE, 409: _REFUSED, **_FORM}
+SIGN_OUT: Answers = {303: _DONE, **_FORM}
+INVITATION: Answers = {
+    200: ("The page with the button that signs in.", HTML),
+    303: ("Signed in: to /me.",),
+    403: ("The form comes from another site.", HTML),
+    404: ("An `auth_proxy` signs people in, or `store` is memory.", JSON, HTML),
+    410: ("The invitation was used before, has expired, or is wrong.", HTML),
+    429: ("Too many wrong invitations or links came from this address; see Retry-After.", JSON),
+    503: ("The store failed; nothing was changed.", HTML),
 }
 WEBHOOK: Answers = {
     200: ("Accepted, or seen before.", JSON),
@@ -85,6 +111,13 @@ SYNC: Answers = {
 }
 SYNCS: Answers = {200: ("How syncs went.", JSON), **_ADMIN}
 STATUS: Answers = {200: ("The status, as a page for a browser.", JSON, HTML), **_ADMIN}
+REVOKE: Answers = {
+    200: ("How many links were revoked.", JSON),
+    303: ("For a browser: back to the status page, which says so.",),
+    404: ("There is no such link in use.", JSON, HTML),
+    503: ("The store failed; nothing was changed.", JSON, HTML),
+    **_ADMIN,
+}
 METRICS: Answers = {200: ("The metrics.", TEXT), **_ADMIN}
 ROOT: Answers = {200: ("What this server is, as a page for a browser.", JSON, HTML)}
 HEALTH: Answers = {200: ("The server is running.", JSON)}
@@ -126,17 +159,32 @@ QUERY: Mapping[str, tuple[str, Schema]] = {
     "dates": ("Which dates are shown.", _one_of(DateMode)),
     "view": ("What a page shows.", _one_of(VIEWS)),
     "date": ("The day that a page shows.", _DAY),
-    "skip": ("Skip this many entries of an agenda.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
+    "skip": ("Skip this many entries of a list.", Schema(type=OpenAPIType.INTEGER, minimum=0)),
     "lang": (f"The language of a page: {', '.join(LANGUAGES)}, with a region or without.", _STRING),
     "theme": ("The colours of a page.", _one_of(THEMES)),
+    "week": ("The day on which weeks start; by default that of the region.", _one_of(WEEK_STARTS)),
+    "embed_view": ("The view of the frame that the page has the code of.", _one_of(FRAME_VIEWS)),
+    "embed_lang": ("Its language.", _one_of(LANGUAGES)),
+    "embed_theme": ("Its colors.", _one_of(THEMES)),
+    "embed_week": ("The day on which its weeks start.", _one_of(WEEK_STARTS)),
+    "embed_height": ("Its height in pixels.", Schema(type=OpenAPIType.INTEGER, minimum=1)),
     "refresh": ("`off`: the page does not refresh itself.", _one_of(("off",))),
+    "feed": ("The name of one feed.", _STRING),
+    "show": (
+        "Which table: of feeds, or of the links that people have made.",
+        _one_of(("own links", "people")),
+    ),
+    "q": ("Only rows with all these words.", _STRING),
+    "only": ("Only such rows, as `problems` or `unread`.", _STRING),
+    "sort": ("Sorted by this column; with `-` the largest first.", _STRING),
     "account": ("`caldav`: the profile sets up the account instead of a subscription.", _one_of(("caldav",))),
-    "feed": ("The name of one of the person's calendars.", _STRING),
+    "link": ("The id of one of the person's own links, whose filter is to be changed.", _STRING),
     "links": ("`1`: with the links, which let anyone read the feeds.", _one_of(("1",))),
     "sync": ("The result of a sync, for the page.", _one_of(("started", "running", "limited"))),
 }
 PAGE = ("lang", "theme")
-CALENDAR_PAGE = (*FIELDS, "view", "date", "skip", *PAGE, "refresh")
+CALENDAR_PAGE = (*FIELDS, "view", "date", "skip", *PAGE, "week", "refresh")
+FEED_PAGE = (*CALENDAR_PAGE, *EMBED_PARAMETERS)
 CONDITIONS = {
     "If-None-Match": "The ETag of the copy that the client has.",
     "If-Modified-Since": "Its Last-Modified.",

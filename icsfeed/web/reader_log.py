@@ -1,8 +1,8 @@
 """Who reads the feeds: answers by status, and when which app last asked by which link."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -28,6 +28,14 @@ FAMILIES: Sequence[tuple[str, str]] = (
     ("KOrganizer", r"korganizer|akonadi|kio/"),
     ("vdirsyncer", r"vdirsyncer|pimsync"),
     ("FullCalendar", r"fullcalendar"),
+    ("Slack", r"slackbot"),
+    ("Mattermost", r"mattermost"),
+    ("Matrix", r"hookshot|maubot"),
+    (
+        "a feed reader",
+        r"feedparser|feedly|freshrss|inoreader|liferea|miniflux|netnewswire|newsblur|newsboat|tiny tiny rss"
+        r"|\brss\b",
+    ),
     ("icsfeed", r"^icsfeed/"),
     ("a crawler", r"bot\b|crawler|spider"),
     ("a script", r"^(?:curl|wget|python|httpx|go-http|okhttp|java|node|libwww|aiohttp)"),
@@ -72,10 +80,12 @@ class ReaderLog:
         app = family(user_agent)
         self._readers[feed, subscriber, app] = Reader(feed, subscriber, app, self._clock(), status)
 
-    def readers(self, feed: str) -> Sequence[Reader]:
-        """Return the readers of a feed, the latest first."""
-        readers = (reader for reader in self._readers.values() if reader.feed == feed)
-        return sorted(readers, key=lambda reader: reader.at, reverse=True)
+    def readers(self) -> Mapping[str, Sequence[Reader]]:
+        """Return the readers of each feed that has any, the latest first."""
+        by_feed: defaultdict[str, list[Reader]] = defaultdict(list)
+        for reader in sorted(self._readers.values(), key=lambda reader: reader.at, reverse=True):
+            by_feed[reader.feed].append(reader)
+        return by_feed
 
 
 # The same few apps ask all day.

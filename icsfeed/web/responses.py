@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from litestar import Response
+from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Headers
 from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
+
+from icsfeed.config.schema import Config
 
 if TYPE_CHECKING:
     from icsfeed.web.state import Site
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 Clock: TypeAlias = Callable[[], datetime]
 
 READ = (HttpMethod.GET, HttpMethod.HEAD)
+
+MEDIA_TYPES = {"ics": "text/calendar", "atom": "application/atom+xml", "json": "application/feed+json"}
+"""By the extension of a file of a feed (see `split_file`)."""
 
 NOT_FOUND = "There is no calendar here. Ask for a new link."
 
@@ -82,6 +87,14 @@ async def send_response(
     if isinstance(response, Response):
         response = response.to_asgi_response(app=None, request=None)  # type: ignore[arg-type]
     await response(scope, receive, send)
+
+
+def server_address(request: Request[Any, Any, Any], config: Config) -> str:
+    """Return the beginning of the server's links: as configured, else as the client knows it."""
+    try:
+        return config.public_url or str(request.base_url).rstrip("/")
+    except ValueError:
+        return ""  # The Host header is not valid.
 
 
 def timestamp(moment: datetime) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from secrets import token_bytes
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from icsfeed.web.pages.assets import Assets
 from icsfeed.web.pages.render import PageRenderer
 from icsfeed.web.reader_log import ReaderLog
 from icsfeed.web.responses import Clock
+from icsfeed.web.status.problems import FeedProblems
 from icsfeed.web.token_throttle import TokenThrottle
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from icsfeed.web.pages.feed_view import FeedViews
 
 SYNCS_PER_HOUR = 10
+LINK_CHANGES, LINK_CHANGE_SECONDS = 60, 600.0
+"""How often a person may change links of their own in so many seconds."""
 GUESSES_PER_MINUTE = 10
 DELIVERIES_PER_MINUTE = 100
 DELIVERY_SECONDS, MAX_DELIVERIES = 86_400.0, 20_000
@@ -80,10 +84,13 @@ class ServerState:
         self.proxy_guesses = GuessLimiter(
             "secrets of the sign-in proxy", Limiter(GUESSES_PER_MINUTE, 60.0, timer)
         )
+        # For each person, whatever the address: all may come through one proxy.
+        self.link_changes = Limiter(LINK_CHANGES, LINK_CHANGE_SECONDS, timer)
         self.token_throttle = TokenThrottle(timer, sleep)
         self.pushed = PushStats()
         # Not for each configuration: after an upgrade in place, a reload would give old code new templates.
         self.pages = PageRenderer(Assets())
+        self.random_key = token_bytes(32)
         self.push = push
         self.sleep = sleep
         self._watches: dict[Workspace, BackgroundRefresh] = {}
@@ -113,8 +120,12 @@ class Site:
         self, service: FeedService, server: ServerState, views: "FeedViews", pusher: "PushScheduler"
     ) -> None:
         self.service, self.config = service, service.config
+        self.problems = FeedProblems(service)
         self.server, self.pages = server, server.pages
         self.views, self.pusher = views, pusher
+        # Without a secret (all feeds are public) forms must be sent to the process that they come from.
+        secret = service.config.secret
+        self.form_key = secret.reveal().encode() if secret else server.random_key
 
     def queue_length(self, workspace: Workspace) -> int:
         """Return how many changes that webhooks have announced wait to be read."""

@@ -9,9 +9,11 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from msgspec.structs import replace
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from browser.world import ARGUMENTS, CHROMIUM, Served, Visit, browser_config, odd_sample, serving_browsers
+from icsfeed.config.schema import Auto, Feed
 
 
 class Site:
@@ -66,6 +68,20 @@ def stranger() -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def served(intranet: Site) -> Iterator[Served]:
     with serving_browsers(browser_config([intranet.url], cors=(intranet.url,)), odd_sample(400)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def crowded() -> Iterator[Served]:
+    """A server with 2,000 feeds, half of which have subscribers."""
+    subscribers = ("anna@example.com", "ben")
+    feeds = {
+        f"feed-{number:04}": Feed(
+            project="OPS", title=f"Feed {number:04}", subscribers=subscribers if number % 2 else ()
+        )
+        for number in range(2000)
+    }
+    with serving_browsers(replace(browser_config(), feeds=feeds, auto=Auto())) as server:
         yield server
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from icsfeed.demo.access import KeyLimits
 from icsfeed.demo.settings import ADMIN_TOKEN, demo_config
 from icsfeed.feeds.service import FeedService
 from icsfeed.server.build import opened
+from icsfeed.store.store import open_store
 from icsfeed.web.app import create_app
 from icsfeed.web.state import ServerState
 
@@ -126,11 +128,15 @@ def browser_config(framed_by: Sequence[str] = (), **changes: Any) -> Config:
 
 
 @contextmanager
-def serving_browsers(config: Config, data: PlaneData | None = None) -> Iterator[Served]:
-    """The server on a free port of loopback, in a thread of its own."""
+def serving_browsers(
+    config: Config, data: PlaneData | None = None, state: Path | None = None
+) -> Iterator[Served]:
+    """The server on a free port of loopback, in a thread of its own. `state`: its store's folder, if any."""
     started: list[Served] = []
     ready = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(config, data, started, ready)), daemon=True)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(_serve(config, data, state, started, ready)), daemon=True
+    )
     thread.start()
     assert ready.wait(20)
     yield started[0]
@@ -139,10 +145,16 @@ def serving_browsers(config: Config, data: PlaneData | None = None) -> Iterator[
 
 
 async def _serve(
-    config: Config, data: PlaneData | None, started: list[Served], ready: threading.Event
+    config: Config,
+    data: PlaneData | None,
+    state: Path | None,
+    started: list[Served],
+    ready: threading.Event,
 ) -> None:
+    store = open_store("file", {"STATE_DIRECTORY": str(state)}) if state else None
     plane: Any = create_plane(data or odd_sample(), lambda: NOW, limits=KeyLimits(person=1_000_000))
-    async with opened(config, transports={"demo": httpx.ASGITransport(plane)}, clock=lambda: NOW) as service:
+    transports = {"demo": httpx.ASGITransport(plane)}
+    async with opened(config, store=store, transports=transports, clock=lambda: NOW) as service:
         settings = uvicorn.Config(
             create_app(service, ServerState(lambda: NOW)), port=0, log_config=None, ws="none"
         )

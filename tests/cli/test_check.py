@@ -362,6 +362,14 @@ async def test_a_sign_in_header_that_others_could_send_is_a_warning() -> None:
         assert all("10.0.0.0/8" in finding.text for finding in findings)
 
 
+@pytest.mark.parametrize(("store", "warned"), [("memory", True), ("file", False)])
+async def test_a_store_in_memory_is_a_warning_where_people_could_make_links(store: str, warned: bool) -> None:
+    proxy = AuthProxy("X-Forwarded-Email", ("10.0.0.0/8",), Secret("s" * 32))
+    async with serving(replace(_config(), auth_proxy=proxy, store=Secret(store))) as world:
+        findings = [finding for finding in await _findings(world) if finding.about == "store"]
+    assert [finding.level for finding in findings] == ["warning"] * warned
+
+
 async def test_host_names_are_shown_in_their_ascii_form() -> None:
     async with serving(
         replace(_config(), cors=("https://xn--mller-kva.example", "https://plain.example"))

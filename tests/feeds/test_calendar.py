@@ -228,6 +228,7 @@ def notices(feed: Feed, *issues: Issue, stale_since: datetime | None = None) -> 
         ({}, "2 overdue", "2026-11-18 [2] Issue 2\n2026-11-19 [1] one line"),
         ({"dates": "start-and-due"}, "2 overdue", "2026-11-18 [2] Issue 2\n2026-11-19 [1] one line"),
         ({"language": "de", "summary": "{key}"}, "2 überfällig", "18.11.2026 PROP-2\n19.11.2026 PROP-1"),
+        ({"language": "pl"}, "2 zaległe", "18.11.2026 [2] Issue 2\n19.11.2026 [1] one line"),
         ({"details": "busy"}, "2 overdue", ""),
         ({"component": "vtodo"}, "2 overdue", "2026-11-18 [2] Issue 2\n2026-11-19 [1] one line"),
     ],

@@ -7,7 +7,7 @@ from app_world import HOST, serving, settings
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Auto, Config, Feed, Secret, WorkspaceConfig
-from icsfeed.feeds.links import Grant, Links, derive
+from icsfeed.feeds.links import Grant, Links, derive, split_file
 
 SECRET = "a secret of thirty-two letters or more"
 WORK, ASLEEP = (
@@ -118,6 +118,22 @@ def test_paths_need_no_quoting_and_name_the_token_before_the_feed() -> None:
     assert links.ics_path("public") == "/feeds/public.ics"
     assert links.ics_path("shared", "anna") == f"/feeds/{links.token('shared', 'anna')}/shared.ics"
     assert links.ics_path("shared", "anna") != links.ics_path("shared")
+
+
+@pytest.mark.parametrize(
+    ("file", "parts"),
+    [
+        ("property.ics", ("property", "ics")),
+        ("property.atom", ("property", "atom")),
+        ("a.b.json", ("a.b", "json")),
+        ("property", ("property", "")),
+        ("v1.2", ("v1.2", "")),
+        ("x.ICS", ("x.ICS", "")),
+        (".ics", ("", "ics")),
+    ],
+)
+def test_a_file_of_a_feed_has_a_name_and_an_extension(file: str, parts: tuple[str, str]) -> None:
+    assert split_file(file) == parts
 
 
 def test_without_a_secret_there_are_no_tokens() -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.feeds.links import Kind, derive, installation, is_token, matching
+from icsfeed.feeds.links import Kind, derive, installation, matching
+from icsfeed.tokens import is_token
 
 SECRET = "s3cr3t-" * 6
 TOKEN = derive(SECRET, "feed", "property")

@@ -278,6 +278,12 @@ def test_our_own_words_are_in_the_feeds_language(full: tuple[Issue, Snapshot]) -
         "Modul: Sales",
         "Beginn: 24.11.2026",
     ]
+    assert component(*full, language="fr").description.split("\n")[2:6] == [
+        "Étiquettes\u00a0: Bug, Law, tax",
+        "Cycle\u00a0: Sprint 6, Sprint 7",
+        "Module\u00a0: Sales",
+        "Début\u00a0: 24/11/2026",
+    ]
 
 
 def test_a_brief_description_is_the_first_line_and_the_url(full: tuple[Issue, Snapshot]) -> None:

@@ -17,6 +17,18 @@ from icsfeed.l10n.words import CATALOGUES, Words, words
 
 PACKAGE = Path(icsfeed.__file__).parent
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
+QUOTES = {"de": "„“", "es": "«»", "fr": "«»", "it": "«»", "nl": "‘’", "pl": "„”", "pt": "“”"}
+LIMITS = {
+    "today": 12,
+    "view month": 12,
+    "view week": 12,
+    "view agenda": 12,
+    "view timeline": 12,
+    "more": 13,
+    "copy": 10,
+    "copied": 10,
+}
+"""Characters of what stands in a row of buttons, or in a day of a month."""
 
 
 def catalogue(name: str) -> Catalog:
@@ -71,6 +83,21 @@ def test_a_translation_has_the_values_lines_and_margins_of_the_english_text(lang
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
+def test_a_translation_has_the_quotation_marks_of_its_language(language: str) -> None:
+    foreign = set("\"'„“”«»‘") - set(QUOTES[language])  # ’ is an apostrophe too
+    for key, message in messages(catalogue(f"{language}.po")).items():
+        assert not foreign & set("".join(forms(message.string))), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("key", LIMITS)
+def test_what_has_little_space_is_short(language: str, key: str) -> None:
+    spoken = words(language)
+    longest = max(len(spoken.count(key, number, n=number)) for number in (1, 3, 12))
+    assert longest <= LIMITS[key]
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
 def test_gettext_accepts_a_catalogue_and_has_nothing_to_merge_into_it(language: str, tmp_path: Path) -> None:
     msgfmt, msgmerge = shutil.which("msgfmt"), shutil.which("msgmerge")
     if msgfmt is None or msgmerge is None:
@@ -113,14 +140,39 @@ def test_words_are_filled_in_and_counted() -> None:
     ]
 
 
+def test_facts_have_the_colon_of_the_language() -> None:
+    assert words("en").facts({"labels": "bug", "cycle": "Sprint 7"}) == ["Labels: bug", "Cycle: Sprint 7"]
+    assert words("fr").facts({"labels": "bug"}) == ["Étiquettes\u00a0: bug"]
+
+
+@pytest.mark.parametrize(
+    ("language", "counted"),
+    [
+        ("fr", ["0 élément", "1 élément", "2 éléments", "5 éléments", "22 éléments", "112 éléments"]),
+        ("es", ["0 elementos", "1 elemento", "2 elementos", "5 elementos", "22 elementos", "112 elementos"]),
+        ("pl", ["0 pozycji", "1 pozycja", "2 pozycje", "5 pozycji", "22 pozycje", "112 pozycji"]),
+    ],
+)
+def test_each_language_has_its_own_plural_forms(language: str, counted: list[str]) -> None:
+    numbers = (0, 1, 2, 5, 22, 112)
+    assert [words(language).count("item", number, n=number) for number in numbers] == counted
+
+
 def test_what_is_not_translated_is_english_in_languages_with_more_plural_forms_too() -> None:
-    catalog = Catalog(locale="pl")
+    catalog, template = Catalog(locale="pl"), Catalog()
+    template.add(("{n} item", "{n} items"), context="item")
+    template.add("Today", context="today")
+    template.add("Week", context="view week")
     catalog.add(("{n} item", "{n} items"), ("", "", ""), context="item")
-    catalog.add("Today", "", context="today")
-    polish = Words(catalog)
+    catalog.add("Week", "Tydzień", context="view week")
+    template.add("Month", context="view month")
+    catalog.add("Month", "Tydzień", context="view month", flags=["fuzzy"])
+    polish = Words(catalog, template)
     assert [polish.count("item", number, n=number) for number in (1, 2, 5)] == [
         "1 item",
         "2 items",
         "5 items",
     ]
-    assert polish.say("today") == "Today"
+    assert [polish.say(key) for key in ("today", "view week", "view month")] == [
+        *("Today", "Tydzień", "Month")
+    ]

@@ -331,3 +331,40 @@ async def test_a_cancelled_put_is_written_with_the_next(environ: dict[str, str])
         assert await store.get("a") == VALUE
         await store.put("b", VALUE)
         assert await other.get("a") == VALUE
+
+
+async def test_a_lock_holds_among_processes_and_ends_with_them(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, os\n"
+        "from icsfeed.store.store import open_store\n"
+        "async def main():\n"
+        "    async with open_store('file', os.environ).lock('links', 10) as held:\n"
+        "        print(held, flush=True)\n"
+        "        await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    environ = {**os.environ, "STATE_DIRECTORY": str(tmp_path)}
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, env=environ, stdout=asyncio.subprocess.PIPE
+    )
+    assert other.stdout is not None
+    assert await other.stdout.readline() == b"True\n"
+    async with opened_store("file", environ) as store:
+        async with store.lock("links", 10) as held:
+            assert not held
+        async with store.lock("another", 10) as held:
+            assert held
+        other.kill()
+        await other.wait()
+        async with store.lock("links", 10, wait=5) as held:
+            assert held
+
+
+async def test_the_stamp_of_a_value_changes_with_it(tmp_path: Path) -> None:
+    async with opened_store("file", {"STATE_DIRECTORY": str(tmp_path)}) as store:
+        stamps = [await store.stamp("a")]
+        for value in (b"1", b"2", None):
+            await store.put("a", value)
+            stamps.append(await store.stamp("a"))
+        assert (stamps[0], stamps[3]) == (None, None)
+        assert len(set(stamps)) == 3

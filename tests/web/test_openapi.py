@@ -4,6 +4,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -11,9 +12,11 @@ import pytest
 from app_world import World, quick, serving, settings
 from msgspec.structs import replace
 from plane import faults as f
+from redis_world import redis_server
 
 from icsfeed.config.schema import AuthProxy, Config, Feed, Secret
 from icsfeed.feeds.query import FIELDS, parse_query
+from icsfeed.store.store import open_store
 from icsfeed.web.token_throttle import PER_MINUTE, TokenThrottle
 
 pytestmark = pytest.mark.anyio
@@ -31,9 +34,9 @@ PROXY = AuthProxy("X-Email", ("127.0.0.1/32",))
 
 
 def _config(**changes: Any) -> Config:
-    config = settings(FEEDS, admin_token=Secret(TOKEN), auth_proxy=PROXY)
+    config = settings(FEEDS, admin_token=Secret(TOKEN), **{"auth_proxy": PROXY, **changes})
     hooked = replace(config.workspaces["demo"], webhook_secret=Secret(HOOK))
-    return replace(config, workspaces={"demo": hooked}, **changes)
+    return replace(config, workspaces={"demo": hooked})
 
 
 class Seen(NamedTuple):
@@ -68,13 +71,17 @@ def _paths(world: World) -> list[str]:
     pages = [world.service.links.page_path("property"), world.service.links.embed_path("property")]
     feeds = [
         f"/feeds/{token}/property.ics",
+        f"/feeds/{token}/property.atom",
+        f"/feeds/{token}/property.json",
         f"/feeds/{token}/property.mobileconfig",
         "/feeds/everything.mobileconfig",
         "/feeds/everything.ics",
+        "/feeds/everything.atom",
+        "/feeds/everything.json",
         "/feeds/everything",
         "/embed/everything",
     ]
-    rest = ["/", "/health", "/health/ready", "/api/v1/health", "/robots.txt", "/me"]
+    rest = ["/", "/health", "/health/ready", "/api/v1/health", "/robots.txt", "/me", "/me/links"]
     return [*feeds, *pages, *rest, "/webhooks/status", "/status", "/metrics"]
 
 
@@ -91,7 +98,7 @@ async def _everywhere(asking: Asking, world: World) -> None:
         await asking.ask(world, path, {"if-none-match": "*"})
         if not path.startswith(("/status", "/metrics", "/webhooks")):
             await asking.ask(world, path, HTML, method="HEAD")
-    for path in ("/webhooks/plane", "/webhooks/sync"):
+    for path in ("/webhooks/plane", "/webhooks/sync", "/status/revoke"):
         await asking.ask(world, path, {"host": "a b"}, "POST")
         await asking.ask(world, path + "?x=" + "y" * 9_000, {}, "POST")
 
@@ -138,14 +145,104 @@ async def _administrators(asking: Asking, world: World) -> None:
     assert await asking.ask(world, "/webhooks/sync", ADMIN, "POST") == 429
 
 
+async def _own_links(asking: Asking, folder: Path) -> None:
+    anna = {**HTML, "x-email": "anna@example.com"}
+    sent = {
+        **anna,
+        "sec-fetch-site": "same-origin",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+    with redis_server(folder) as redis:
+        async with serving(_config(), store=open_store(redis.address, {})) as world:
+            shown = (await world.client.get("/me/links", headers=anna)).text
+            form = "form=" + re.findall('name="form" value="([^"]*)"', shown)[0]
+            make = f"{form}&device=phone&feed=property"
+            for body in (make, make):
+                await asking.ask(world, "/me/links", sent, "POST", body.encode())
+            path = f"/me/links/{world.service.own.links[0].id}"
+            for body in (
+                f"{form}&act=rename&device=x",
+                f"{form}&act=renew",
+                f"{form}&act=x",
+                f"{form}&act=narrow&narrowing=days=x",
+            ):
+                await asking.ask(world, path, sent, "POST", body.encode())
+            for at in ("/me/links", path, "/me/sign-out"):
+                for headers in (
+                    {**anna, "sec-fetch-site": "cross-site"},
+                    HTML,
+                    {**sent, "content-type": "text/plain"},
+                ):
+                    await asking.ask(world, at, headers, "POST", form.encode())
+                await asking.ask(world, at, sent, "POST", b"x" * 40_000)
+                await asking.ask(world, at, {"host": "a b"}, "POST")
+                await asking.ask(world, at + "?x=" + "y" * 9_000, {}, "POST")
+            await asking.ask(world, "/me/sign-out", sent, "POST", form.encode())
+            redis.stop()
+            for at, body in (("/me/links", make), (path, f"{form}&act=revoke"), ("/me/sign-out", form)):
+                assert await asking.ask(world, at, sent, "POST", body.encode()) == 503
+            for _ in range(60):
+                await world.client.post("/me/sign-out", headers=sent, content=form)
+            for at in ("/me/links", path, "/me/sign-out"):
+                assert await asking.ask(world, at, sent, "POST", form.encode()) == 429
+
+
+async def _invitations(asking: Asking, folder: Path) -> None:
+    ours = {**HTML, "sec-fetch-site": "same-origin"}
+    with redis_server(folder) as redis:
+        async with serving(_config(auth_proxy=None), store=open_store(redis.address, {})) as world:
+            world.server.token_throttle = TokenThrottle(world.clock.timer, _at_once)
+            _, token = await world.service.own.invite("anna@example.com")
+            _, other = await world.service.own.invite("anna@example.com")
+            path = f"/me/invite/{token}"
+            await asking.ask(world, path, HTML)
+            for headers in (HTML, ours, ours, {"host": "a b"}):
+                await asking.ask(world, path, headers, "POST")
+            await asking.ask(world, path, HTML)
+            await asking.ask(world, path + "?x=" + "y" * 9_000)
+            redis.stop()
+            assert await asking.ask(world, f"/me/invite/{other}", ours, "POST") == 503
+            for _ in range(PER_MINUTE):
+                await world.client.get("/me/invite/x")
+            assert await asking.ask(world, "/me/invite/x", HTML) == 429
+    async with serving(_config()) as world:
+        for headers in (HTML, {}):
+            await asking.ask(world, "/me/invite/x", headers)
+
+
+async def _revocations(asking: Asking, folder: Path) -> None:
+    form, body = {**ADMIN, "content-type": "application/x-www-form-urlencoded"}, "revoke={}"
+    async with serving(_config(), store=open_store("file", {"STATE_DIRECTORY": str(folder)})) as world:
+        for sent in (form, {**form, **HTML}):
+            made = await world.service.own.make("anna@example.com", "phone")
+            for who in (
+                {**sent, "authorization": "Bearer x"},
+                {**sent, "sec-fetch-site": "cross-site"},
+                sent,
+                sent,
+            ):
+                await asking.ask(world, "/status/revoke", who, "POST", body.format(made.link.id).encode())
+        for _ in range(10):
+            await world.client.get("/status", headers={"authorization": "Bearer guess"})
+        for sent in (form, {**form, **HTML}):
+            assert await asking.ask(world, "/status/revoke", sent, "POST") == 429
+    # Nobody listens there.
+    async with serving(_config(), store=open_store("redis://127.0.0.1:1/0", {})) as world:
+        for sent in (form, {**form, **HTML}):
+            assert await asking.ask(world, "/status/revoke", sent, "POST", b"revoke=aaaaaaaa") == 503
+
+
 @pytest.fixture(scope="module")
-async def asking() -> Asking:
+async def asking(tmp_path_factory: pytest.TempPathFactory) -> Asking:
     async with serving(_config()) as world:
         found = Asking((await world.ask("GET", "/openapi.json")).json()["paths"])
         await world.get("everything")
         await found.ask(world, "/me", {**HTML, "x-email": "anna@example.com"})
         for step in (_everywhere, _links, _webhooks, _administrators):
             await step(found, world)
+    await _own_links(found, tmp_path_factory.mktemp("links"))
+    await _invitations(found, tmp_path_factory.mktemp("invitations"))
+    await _revocations(found, tmp_path_factory.mktemp("state"))
     async with serving(quick(_config())) as world:  # Plane does not answer
         world.faults.add("", f.bad_gateway(), times=None)
         await _everywhere(found, world)
@@ -157,6 +254,8 @@ async def asking() -> Asking:
     async with serving(replace(other, workspaces=settings().workspaces)) as world:
         await _everywhere(found, world)
         await found.ask(world, "/webhooks/plane", {}, "POST")
+        for path in ("/me/links", "/me/links/x", "/me/sign-out"):
+            await found.ask(world, path, HTML, "POST")
     return found
 
 
@@ -224,4 +323,4 @@ async def test_the_administrators_routes_say_how_to_be_one(asking: Asking) -> No
     secured = {
         route for route, item in asking.described.items() for one in item.values() if "security" in one
     }
-    assert secured == {"/webhooks/sync", "/webhooks/status", "/status", "/metrics"}
+    assert secured == {"/webhooks/sync", "/webhooks/status", "/status", "/status/revoke", "/metrics"}

@@ -239,7 +239,7 @@ async def test_errors_are_not_compressed(world: World) -> None:
 
 def test_an_answer_names_its_file_after_the_url() -> None:
     rendered = render_dated(Header(name="n", refresh=60), [], NOW)
-    sent = feed_headers(rendered, ResponseChoice(is_gzip=False, is_unchanged=False), "a.b-c_d", 10, NOW)
+    sent = feed_headers(rendered, ResponseChoice(is_gzip=False, is_unchanged=False), "a.b-c_d.ics", 10, NOW)
     assert sent["Content-Disposition"] == 'inline; filename="a.b-c_d.ics"'
     assert sent["Cache-Control"] == "public, max-age=10, stale-if-error=86400"
     assert sent["ETag"] == rendered.etag

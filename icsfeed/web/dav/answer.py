@@ -17,7 +17,7 @@ from icsfeed.web.dav.properties import (
     of_object,
     of_root,
 )
-from icsfeed.web.dav.requests import Asked, CalendarQuery, Multiget, SyncRequest
+from icsfeed.web.dav.requests import Asked, CalendarQuery, Expansion, Multiget, SyncRequest
 from icsfeed.web.dav.resources import Account, CalendarObject, DavCalendar
 from icsfeed.web.dav.sync_log import SyncChanges
 
@@ -43,11 +43,31 @@ class Writer:
 
     def objects(self, calendar: DavCalendar, names: Iterable[str]) -> Iterator[Element]:
         """Yield the responses about objects: 404 for each that is not there."""
-        values = of_object(self._account, calendar)
+        values = None
         for name in names:
+            values = values or of_object(self._account, calendar)
             path = self._account.path(calendar.name, name)
             one = calendar.objects.get(name)
             yield gone(path) if one is None else self._response(path, values(one, self._asked))
+
+    def expanded(self, path: str, values: Values, wanted: Iterable[Expansion]) -> Element:
+        """Return the response about something, with what its hrefs name instead of the hrefs."""
+        inner = {one.name: one.inner for one in wanted}
+        given = found(values, Asked(tuple(inner)))
+        whole = tuple(self._with_inner(value, inner[value.tag]) for value in given.values)
+        return element(RESPONSE, element(HREF, text=path), *self._propstats(Found(whole, given.missing)))
+
+    def _with_inner(self, value: Element, wanted: Sequence[Expansion]) -> Element:
+        """Return a property with what its hrefs name, if that is the root or the account."""
+        places = {self._account.root: of_root, self._account.home: of_account}
+        if not wanted or value.find(HREF) is None:
+            return value
+        paths = [(child, child.text or "") for child in value]
+        inner = [
+            self.expanded(path, places[path](self._account), wanted) if path in places else child
+            for child, path in paths
+        ]
+        return element(value.tag, *inner)
 
     def _response(self, path: str, values: Values) -> Element:
         return element(RESPONSE, element(HREF, text=path), *self._propstats(found(values, self._asked)))

@@ -4,21 +4,20 @@ import logging
 
 from cachetools import LRUCache
 
-from icsfeed.errors import FeedError, UnknownFeed
+from icsfeed.errors import BadParameter, FeedError, UnknownFeed
 from icsfeed.feeds.query import Query
+from icsfeed.feeds.rendered import Rendered
 from icsfeed.feeds.service import FeedService
 from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.single_flight import run_in_thread
 from icsfeed.store.store import Store
-from icsfeed.web.dav.resources import TASKS, Account, DavCalendar, Kind, calendar_of
+from icsfeed.web.dav.resources import TASKS, Account, DavCalendar, Kind, Source, calendar_of
 from icsfeed.web.dav.sync_log import SyncChanges, SyncLog, advanced, changes_since
 
 MAX_OBJECTS = 500_000
 """Objects of all cached calendars: 150 MB, besides the components, which feeds hold anyway."""
 MAX_LOGS = 50
 LOCK_SECONDS = 2.0
-
-_WHOLE, _AS_TASKS = Query(), Query(component="vtodo")
 
 log = logging.getLogger("icsfeed.dav")
 
@@ -35,42 +34,53 @@ class Calendars:
     async def names(self, account: Account) -> list[str]:
         """Return the names of an account's calendars. Raises NoCopy as FeedService.feed."""
         names = []
-        for name in account.feeds:
+        for name, source in account.sources.items():
             try:
-                feed = await self._service.feed(name)
+                has_tasks = account.tasks and await self._kind(source) != await self._kind(source.as_tasks)
             except UnknownFeed:
                 continue
-            names += [name, f"{name}{TASKS}"] if account.tasks and feed.component != "vtodo" else [name]
+            names += [name, f"{name}{TASKS}"] if has_tasks else [name]
         return names
 
-    async def calendar(self, name: str) -> DavCalendar:
-        """Return a calendar with its objects. Raises as FeedService.rendered."""
-        feed_name = name.removesuffix(TASKS)
-        query = _WHOLE if name == feed_name else _AS_TASKS
-        kind = await self._kind(name)
-        rendered = self._service.at_hand(feed_name) if query == _WHOLE else None
-        rendered = rendered or await self._service.rendered(feed_name, query)
+    async def calendar(self, account: Account, name: str) -> DavCalendar:
+        """Return a calendar of an account with its objects. Raises as FeedService.rendered."""
+        source = account.source(name)
+        kind = await self._kind(source)
+        rendered = self._service.at_hand(source.feed) if source.query == Query() else None
+        rendered = rendered or await self._rendered(source)
 
         async def make() -> DavCalendar:
             return await run_in_thread(len(rendered.components), lambda: calendar_of(name, kind, rendered))
 
         return await self._made.value(name, rendered.etag, make)
 
-    async def outline(self, name: str) -> DavCalendar:
+    async def outline(self, account: Account, name: str) -> DavCalendar:
         """Return a calendar, for a list: without its state where it cannot be read now.
 
         An app removes a calendar that is missing from the list, with all that it holds.
         """
         try:
-            return await self.calendar(name)
+            return await self.calendar(account, name)
         except FeedError as error:
             log.warning("calendar %s: %s", name, error)
-            feed = await self._service.feed(name.removesuffix(TASKS))
-            return DavCalendar(name, await self._kind(name), feed.title or name)
+            source = account.source(name)
+            feed = await self._service.feed(source.feed)
+            title = (source.query and source.query.title) or feed.title or source.feed
+            return DavCalendar(name, await self._kind(source), title)
 
-    async def _kind(self, name: str) -> Kind:
-        feed = await self._service.feed(name.removesuffix(TASKS))
-        return "VTODO" if feed.component == "vtodo" or name.endswith(TASKS) else "VEVENT"
+    async def _rendered(self, source: Source) -> Rendered:
+        try:
+            if source.query is not None:
+                return await self._service.rendered(source.feed, source.query)
+        except BadParameter as error:
+            log.debug("calendar of %s: %s", source.feed, error)
+        # Not the query of the request is wrong: a change of the configuration has made the filter unusable.
+        raise FeedError(source.feed, "the filter of this calendar cannot be used any more")
+
+    async def _kind(self, source: Source) -> Kind:
+        feed = await self._service.feed(source.feed)
+        component = source.query.component if source.query is not None else None
+        return "VTODO" if (component or feed.component) == "vtodo" else "VEVENT"
 
 
 class SyncHistory:

@@ -1,80 +1,57 @@
 """/dav/: every method of CalDAV, an ASGI app: login, body, and the answer that the pure modules make."""
 
 import logging
-from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
-from xml.etree.ElementTree import Element
 
-from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.handlers import asgi
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from icsfeed.dav.names import SAFE_IN_PATHS, SYNC_TOKEN
 from icsfeed.dav.tree import xml_bytes
-from icsfeed.dav.xml import parse
 from icsfeed.errors import FeedError
-from icsfeed.feeds.rendered import PIECE
 from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import http_date, is_unchanged
-from icsfeed.single_flight import run_in_thread
 from icsfeed.web.access_log import FEED_KEY
-from icsfeed.web.dav.answer import Writer, answer_multiget, answer_query, answer_sync
+from icsfeed.web.dav.answer import answer_multiget, answer_query, answer_sync
 from icsfeed.web.dav.calendars import Calendars, SyncHistory
-from icsfeed.web.dav.login import CHALLENGE, account_of, credentials_of, is_private
-from icsfeed.web.dav.outcomes import DavError, multistatus, read_only
-from icsfeed.web.dav.properties import SYNC_URI, content_type
-from icsfeed.web.dav.requests import Asked, CalendarQuery, Multiget, read_propfind, read_report
-from icsfeed.web.dav.resources import ROOT, TASKS, Account, DavCalendar, Place
-from icsfeed.web.feed_response import CalendarResponse, feed_failure
+from icsfeed.web.dav.login import CHALLENGE, Accounts, credentials_of, is_private
+from icsfeed.web.dav.messages import (
+    HEADERS,
+    Answer,
+    DavRequest,
+    dav_answer,
+    empty_answer,
+    read_root,
+    xml_answer,
+)
+from icsfeed.web.dav.outcomes import DavError, multistatus, read_only, refused_update
+from icsfeed.web.dav.properties import SYNC_URI, content_type, of_account, of_calendar, of_root
+from icsfeed.web.dav.requests import (
+    Asked,
+    CalendarQuery,
+    ExpandProperty,
+    Multiget,
+    read_propfind,
+    read_report,
+)
+from icsfeed.web.dav.resources import ROOT, Account, DavCalendar, Place
+from icsfeed.web.feed_response import feed_failure
+from icsfeed.web.reader_log import family
 from icsfeed.web.responses import plain_answer, send_response
 
 if TYPE_CHECKING:
     from icsfeed.web.state import ServerState
 
-MAX_BODY_BYTES = 1024 * 1024
-"""A multiget of 10,000 objects fits."""
 READING = ("OPTIONS", "GET", "HEAD", "PROPFIND", "REPORT")
 PATH_KEY = "icsfeed.dav_path"
 """In the ASGI scope: the whole path of a request below /dav/."""
-HEADERS = {
-    "DAV": "1, 3, access-control, calendar-access",
-    "Cache-Control": "private, no-store",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex, nofollow",
-}
 INSECURE = "The password could be read on its way. Use https (behind a proxy: see trusted_proxies)."
 ABOUT = "This is a CalDAV account: add its address to a calendar app, with the name and token of a link."
 
-Answer = ASGIApp | Response[Any]
-
 log = logging.getLogger("icsfeed.dav")
-
-
-class DavRequest:
-    """A request of somebody who has logged in."""
-
-    def __init__(self, scope: HTTPScope, account: Account, place: Place, root: Element | None) -> None:
-        self.method, self.account, self.place, self.root = scope["method"], account, place, root
-        self.headers: Mapping[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-
-    @property
-    def is_deep(self) -> bool:
-        """Whether what is in a collection is asked for, too. Raises DavError for all that is below it."""
-        depth = self.headers.get("depth", "infinity").strip().lower()
-        if depth not in ("0", "1"):
-            raise DavError(403, "{DAV:}propfind-finite-depth")
-        return depth == "1"
-
-    def writer(self, asked: Asked) -> Writer:
-        """Return what writes the responses."""
-        prefer = self.headers.get("prefer", "").replace(" ", "").lower()
-        minimal = "return=minimal" in prefer or self.headers.get("brief", "").strip().lower() == "t"
-        return Writer(self.account, asked, minimal=minimal)
 
 
 class DavEndpoint:
@@ -82,6 +59,7 @@ class DavEndpoint:
 
     def __init__(self, service: FeedService, server: "ServerState") -> None:
         self._service, self._server = service, server
+        self._accounts = Accounts(service)
         self._calendars, self._history = Calendars(service), SyncHistory(service.store)
         self._public_url = (service.config.public_url or "").rstrip("/")
 
@@ -89,7 +67,7 @@ class DavEndpoint:
         try:
             response = await self._answer(scope, receive)
         except DavError as error:
-            response = _xml(error.status, error.body())
+            response = xml_answer(error.status, error.body())
         except HTTPException as error:
             response = plain_answer(error.status_code, error.detail, {**HEADERS, **(error.headers or {})})
         except FeedError as error:
@@ -101,26 +79,30 @@ class DavEndpoint:
     async def _answer(self, scope: HTTPScope, receive: Receive) -> Answer:
         method, path = scope["method"], str(scope.get(PATH_KEY, ROOT))
         if scope["path"] != ROOT.rstrip("/"):
-            return _empty(HTTPStatus.MOVED_PERMANENTLY, {"Location": self._public_url + ROOT})
+            return empty_answer(HTTPStatus.MOVED_PERMANENTLY, {"Location": self._public_url + ROOT})
         if method == "OPTIONS":
-            return _empty(HTTPStatus.OK, {"Allow": ", ".join(READING)})
+            return empty_answer(HTTPStatus.OK, {"Allow": ", ".join(READING)})
         client = scope["client"][0] if scope["client"] else ""
         if not is_private(scope["scheme"], client):
             return plain_answer(HTTPStatus.FORBIDDEN, INSECURE, HEADERS)
         given = credentials_of(scope["headers"])
-        account = await account_of(self._service, given, urlsplit(self._public_url).path) if given else None
+        prefix = urlsplit(self._public_url).path
+        account = await self._accounts.account_of(given, prefix) if given else None
         if account is None:
             if given is not None:
                 await self._server.token_throttle.delay(client)
-            text = "Log in with the name of a feed or a subscriber, and the token of its link as password."
+            text = (
+                "Log in with the name of a feed or your e-mail address, and the token of a link as password."
+            )
             return plain_answer(HTTPStatus.UNAUTHORIZED, text, {**HEADERS, "WWW-Authenticate": CHALLENGE})
         if method not in READING:
-            return _xml(HTTPStatus.FORBIDDEN, read_only(quote(path, safe=SAFE_IN_PATHS)))
+            return await _refused(method, quote(path, safe=SAFE_IN_PATHS), receive)
         place = account.place(path)
         if place is None or (place.calendar and place.calendar not in await self._calendars.names(account)):
             return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
-        root = _root(await read_body(receive)) if method in ("PROPFIND", "REPORT") else None
-        response = await self._of(DavRequest(scope, account, place, root))
+        root = await read_root(receive) if method in ("PROPFIND", "REPORT") else None
+        can_zip = self._service.compressor is not None
+        response = await self._of(DavRequest(scope, account, place, root, can_zip=can_zip))
         self._seen(scope, account, place, response)
         return response
 
@@ -128,11 +110,14 @@ class DavEndpoint:
         """Remember who reads which feed, for the log and the status page."""
         if not place.calendar:
             return
-        feed = place.calendar.removesuffix(TASKS)
-        scope[FEED_KEY] = feed  # type: ignore[literal-required]
+        source = account.source(place.calendar)
+        scope[FEED_KEY] = source.feed  # type: ignore[literal-required]
         agents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
         status = getattr(response, "status_code", HTTPStatus.OK)
-        self._server.reader_log.read(feed, account.feeds[feed], next(iter(agents), None), status)
+        agent = next(iter(agents), None)
+        self._server.reader_log.read(source.feed, source.subscriber, agent, status)
+        if account.link:
+            self._service.own.read(account.link, family(agent), status)
 
     async def _of(self, request: DavRequest) -> Answer:
         place = request.place
@@ -140,12 +125,12 @@ class DavEndpoint:
             return await self._object(request) if place.item else plain_answer(HTTPStatus.OK, ABOUT, HEADERS)
         if request.method == "PROPFIND":
             return await self._propfind(request)
-        if not place.calendar or place.item:
+        if place.item:
             raise DavError(403, "{DAV:}supported-report")
-        return await self._report(request, await self._calendars.calendar(place.calendar))
+        return await self._report(request)
 
     async def _object(self, request: DavRequest) -> Answer:
-        calendar = await self._calendars.calendar(request.place.calendar)
+        calendar = await self._calendars.calendar(request.account, request.place.calendar)
         one = calendar.objects.get(request.place.item)
         if one is None:
             return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
@@ -153,48 +138,73 @@ class DavEndpoint:
         headers["Cache-Control"] = "private, no-cache"
         # Only ETags: something may change twice in a second.
         if is_unchanged(frozenset({one.etag}), one.part.revised, request.headers.get("if-none-match"), None):
-            return _empty(HTTPStatus.NOT_MODIFIED, headers)
+            return empty_answer(HTTPStatus.NOT_MODIFIED, headers)
         body = one.data
         headers |= {"Content-Type": content_type(calendar), "Content-Length": str(len(body))}
-        return _sent(HTTPStatus.OK, headers, b"" if request.method == "HEAD" else body)
+        return dav_answer(HTTPStatus.OK, headers, b"" if request.method == "HEAD" else body)
 
     async def _propfind(self, request: DavRequest) -> Answer:
         asked, place, is_deep = read_propfind(request.root), request.place, request.is_deep
         writer = request.writer(asked)
         if place.calendar:
-            calendar = await self._calendars.calendar(place.calendar)
+            calendar = await self._calendars.calendar(request.account, place.calendar)
             await self._remember(asked, calendar)
             if place.item and place.item not in calendar.objects:
                 return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
             names = [place.item] if place.item else calendar.objects if is_deep else []
             own = [] if place.item else [writer.calendar(calendar)]
-            return await _written(len(names), lambda: multistatus([*own, *writer.objects(calendar, names)]))
+            return await request.written(
+                len(names), lambda: multistatus([*own, *writer.objects(calendar, names)])
+            )
         if place.is_root:
-            return await _written(0, lambda: multistatus([writer.root(), *([writer.account()] * is_deep)]))
+            return await request.written(
+                0, lambda: multistatus([writer.root(), *([writer.account()] * is_deep)])
+            )
         names = await self._calendars.names(request.account) if is_deep else []
-        calendars = [await self._calendars.outline(name) for name in names]
+        calendars = [await self._calendars.outline(request.account, name) for name in names]
         for calendar in calendars:
             await self._remember(asked, calendar)
-        return await _written(0, lambda: multistatus([writer.account(), *map(writer.calendar, calendars)]))
+        return await request.written(
+            0, lambda: multistatus([writer.account(), *map(writer.calendar, calendars)])
+        )
 
     async def _remember(self, asked: Asked, calendar: DavCalendar) -> None:
         if SYNC_TOKEN in asked.names and calendar.token:
             await self._history.remember(calendar)
 
-    async def _report(self, request: DavRequest, calendar: DavCalendar) -> Answer:
-        report, account = read_report(request.root, self._service.zone), request.account
+    async def _report(self, request: DavRequest) -> Answer:
+        report, account, place = read_report(request.root, self._service.zone), request.account, request.place
+        if isinstance(report, ExpandProperty):
+            return await self._expanded(request, report)
+        if not place.calendar:
+            raise DavError(403, "{DAV:}supported-report")
+        calendar = await self._calendars.calendar(account, place.calendar)
         writer = request.writer(report.asked)
         if isinstance(report, Multiget):
-            return await _written(
+            return await request.written(
                 len(report.hrefs), lambda: answer_multiget(account, calendar, report, writer)
             )
         if isinstance(report, CalendarQuery):
-            return await _written(len(calendar.objects), lambda: answer_query(calendar, report, writer))
+            return await request.written(
+                len(calendar.objects), lambda: answer_query(calendar, report, writer)
+            )
         is_ours = report.token.startswith(SYNC_URI) or not report.token
         token = report.token.removeprefix(SYNC_URI)
         changes = await self._history.changes(calendar, token) if is_ours else None
         items = len(changes.changed) if changes is not None else 0
-        return await _written(items, lambda: answer_sync(calendar, report, changes, writer))
+        return await request.written(items, lambda: answer_sync(calendar, report, changes, writer))
+
+    async def _expanded(self, request: DavRequest, report: ExpandProperty) -> Answer:
+        """Answer an expand-property: Macs and BusyCal ask a principal for those who share with it."""
+        account, place = request.account, request.place
+        path, values = account.home, of_account(account)
+        if place.is_root:
+            path, values = account.root, of_root(account)
+        elif place.calendar:
+            calendar = await self._calendars.calendar(account, place.calendar)
+            path, values = account.path(calendar.name), of_calendar(account, calendar)
+        writer = request.writer(Asked())
+        return await request.written(0, lambda: multistatus([writer.expanded(path, values, report.wanted)]))
 
 
 def dav_paths(app: ASGIApp) -> ASGIApp:
@@ -222,43 +232,11 @@ async def dav(scope: HTTPScope, receive: Receive, send: Send) -> None:
     await scope["litestar_app"].state.dav(scope, receive, send)
 
 
-async def read_body(receive: Receive) -> bytes:
-    """Return a request's body. Raise DavError for one that is too large: no more than that is held."""
-    pieces, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise DavError(400, text="The request was cut off.")
-        pieces.append(message["body"])
-        size, more = size + len(message["body"]), message["more_body"]
-        if size > MAX_BODY_BYTES:
-            raise DavError(413, text="The body is larger than 1 MiB.")
-    return b"".join(pieces)
-
-
-def _root(body: bytes) -> Element | None:
-    try:
-        return parse(body) if body.strip() else None
-    except ValueError as error:
-        raise DavError(400, text=f"The body cannot be read: {error}.") from None
-
-
-async def _written(items: int, make: Callable[[], Element]) -> Answer:
-    """Return a multistatus, made in a thread where it is long."""
-    return _xml(HTTPStatus.MULTI_STATUS, await run_in_thread(items, lambda: xml_bytes(make())))
-
-
-def _xml(status: int, body: bytes) -> CalendarResponse:
-    headers = {"Content-Type": "application/xml; charset=utf-8", "Content-Length": str(len(body))}
-    return _sent(status, {**HEADERS, **headers}, body)
-
-
-def _empty(status: int, headers: Mapping[str, str]) -> CalendarResponse:
-    length = {} if status == HTTPStatus.NOT_MODIFIED else {"Content-Length": "0"}
-    return _sent(status, {**HEADERS, **length, **headers}, b"")
-
-
-def _sent(status: int, headers: Mapping[str, str], body: bytes) -> CalendarResponse:
-    head = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    pieces = (body[start : start + PIECE] for start in range(0, len(body), PIECE))
-    return CalendarResponse(status, head, len(body), pieces)
+async def _refused(method: str, href: str, receive: Receive) -> Answer:
+    """Return the answer to a write."""
+    if method == "PROPPATCH":
+        update = await read_root(receive)
+        refused = refused_update(href, update) if update is not None else None
+        if refused is not None:
+            return xml_answer(HTTPStatus.MULTI_STATUS, xml_bytes(refused))
+    return xml_answer(HTTPStatus.FORBIDDEN, xml_bytes(read_only(href)))

@@ -38,7 +38,7 @@ Span: TypeAlias = tuple[datetime, datetime]
 
 
 class TextMatch(Struct, frozen=True):
-    """A text that a value must contain, or with `negated` must not."""
+    """A text, folded, that a value must contain, or with `negated` must not."""
 
     text: str
     fold: Callable[[str], str]
@@ -46,7 +46,7 @@ class TextMatch(Struct, frozen=True):
 
     def holds(self, value: str) -> bool:
         """Return whether a value passes."""
-        return (self.fold(self.text) in self.fold(value)) is not self.negated
+        return (self.text in self.fold(value)) is not self.negated
 
 
 class Condition(Struct, frozen=True):
@@ -115,7 +115,7 @@ def _text(one: Element) -> TextMatch:
     fold = COLLATIONS.get(one.get("collation", "i;ascii-casemap"))
     if fold is None:
         raise DavError(403, f"{CALDAV}supported-collation")
-    return TextMatch("".join(one.itertext()), fold, one.get("negate-condition") == "yes")
+    return TextMatch(fold("".join(one.itertext())), fold, one.get("negate-condition") == "yes")
 
 
 def read_span(one: Element, zone: tzinfo) -> Span:

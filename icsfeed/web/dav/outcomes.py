@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
-from icsfeed.dav.names import DAV, ERROR, HREF, MULTISTATUS, RESPONSE, STATUS
+from icsfeed.dav.names import DAV, ERROR, HREF, MULTISTATUS, PROP, PROPSTAT, RESPONSE, STATUS
 from icsfeed.dav.tree import element, xml_bytes
 
 OK = element(STATUS, text="HTTP/1.1 200 OK")
 NOT_FOUND = element(STATUS, text="HTTP/1.1 404 Not Found")
+FORBIDDEN = element(STATUS, text="HTTP/1.1 403 Forbidden")
 
 
 class DavError(Exception):
@@ -24,11 +25,24 @@ class DavError(Exception):
         return xml_bytes(element(ERROR, *named, *said))
 
 
-def read_only(href: str) -> bytes:
+def read_only(href: str) -> Element:
     """Return the refusal of a write (RFC 3744, 7.1.1): apps then undo the change and say so."""
     privilege: Element = element(f"{DAV}privilege", element(f"{DAV}write"))
     resource = element(f"{DAV}resource", element(HREF, text=href), privilege)
-    return xml_bytes(element(ERROR, element(f"{DAV}need-privileges", resource)))
+    return element(ERROR, element(f"{DAV}need-privileges", resource))
+
+
+def refused_update(href: str, update: Element) -> Element | None:
+    """Return the refusal of each property of a PROPPATCH (RFC 4918, 9.2.1); None: it names none.
+
+    Calendar on a Mac sets alarms, time zone and order of whatever it finds. Refused as a whole, it shows an
+    error (CalDAVSetPropertyQueueableOperation) and stops (sabre-io/dav#935).
+    """
+    names = dict.fromkeys(one.tag for part in update for one in part.findall(f"{PROP}/*"))
+    if not names:
+        return None
+    refused = element(PROPSTAT, element(PROP, *map(element, names)), FORBIDDEN, read_only(href))
+    return multistatus([element(RESPONSE, element(HREF, text=href), refused)])
 
 
 def gone(path: str) -> Element:

@@ -17,6 +17,7 @@ from icsfeed.dav.names import (
     DATA,
     DAV,
     ETAG,
+    EXPAND,
     HOME,
     HREF,
     KINDS,
@@ -41,6 +42,17 @@ _DESCRIPTION = f"{CALDAV}calendar-description"
 _LENGTH, _MODIFIED = f"{DAV}getcontentlength", f"{DAV}getlastmodified"
 _USUAL = frozenset({TYPE, NAME, ETAG, CONTENT_TYPE, _LENGTH, _MODIFIED})
 """What allprop gives: the rest is only for those who ask for it by name (RFC 4791, 5.2; RFC 6578, 4)."""
+
+_RIGHTS = [
+    element(f"{DAV}privilege", element(f"{DAV}{name}"))
+    for name in ("read", "read-current-user-privilege-set")
+]
+_COLLATIONS = [element(f"{CALDAV}supported-collation", text=name) for name in COLLATIONS]
+_ICALENDAR = element(DATA, attributes={"content-type": "text/calendar", "version": "2.0"})
+_EXPANDED, *_ABOUT_CALENDARS = (
+    element(f"{DAV}supported-report", element(f"{DAV}report", element(name))) for name in (EXPAND, *REPORTS)
+)
+_CALENDAR_REPORTS = (*_ABOUT_CALENDARS, _EXPANDED)
 
 Values: TypeAlias = Mapping[str, Callable[[], Element | None]]
 
@@ -72,7 +84,7 @@ def found(values: Values, asked: Asked) -> Found:
 
 def of_root(account: Account) -> Values:
     """Return the properties of the root: where an app begins when it knows nothing but the server."""
-    return {TYPE: lambda: element(TYPE, element(COLLECTION)), **_shared(account)}
+    return {TYPE: lambda: element(TYPE, element(COLLECTION)), **_shared(account, _EXPANDED)}
 
 
 def of_account(account: Account) -> Values:
@@ -87,7 +99,7 @@ def of_account(account: Account) -> Values:
             f"{CALDAV}calendar-user-address-set", *mail, own
         ),
         f"{DAV}principal-URL": lambda: element(f"{DAV}principal-URL", own),
-        **_shared(account),
+        **_shared(account, _EXPANDED),
     }
 
 
@@ -100,10 +112,7 @@ def of_calendar(account: Account, calendar: DavCalendar) -> Values:
     def optional(name: str, text: str) -> Element | None:
         return element(name, text=text) if text else None
 
-    reports = [element(f"{DAV}supported-report", element(f"{DAV}report", element(one))) for one in REPORTS]
-    collations = [element(f"{CALDAV}supported-collation", text=name) for name in COLLATIONS]
-    data = element(DATA, attributes={"content-type": "text/calendar", "version": "2.0"})
-    more = {
+    return {
         TYPE: lambda: element(TYPE, element(COLLECTION), element(CALENDAR)),
         NAME: lambda: element(NAME, text=calendar.title),
         KINDS: lambda: element(KINDS, element(COMPONENT, attributes={"name": calendar.kind})),
@@ -113,12 +122,10 @@ def of_calendar(account: Account, calendar: DavCalendar) -> Values:
         f"{CALDAV}calendar-description": lambda: optional(
             f"{CALDAV}calendar-description", calendar.description
         ),
-        f"{CALDAV}supported-calendar-data": lambda: element(f"{CALDAV}supported-calendar-data", data),
-        f"{CALDAV}supported-collation-set": lambda: element(f"{CALDAV}supported-collation-set", *collations),
-        **_shared(account),
+        f"{CALDAV}supported-calendar-data": lambda: element(f"{CALDAV}supported-calendar-data", _ICALENDAR),
+        f"{CALDAV}supported-collation-set": lambda: element(f"{CALDAV}supported-collation-set", *_COLLATIONS),
+        **_shared(account, *_CALENDAR_REPORTS),
     }
-    more[f"{DAV}supported-report-set"] = lambda: element(f"{DAV}supported-report-set", *reports)
-    return more
 
 
 def of_object(account: Account, calendar: DavCalendar) -> Callable[[CalendarObject, Asked], Values]:
@@ -143,21 +150,20 @@ def content_type(calendar: DavCalendar) -> str:
     return f"text/calendar; charset=utf-8; component={calendar.kind}"
 
 
-def _shared(account: Account) -> dict[str, Callable[[], Element | None]]:
+def _shared(account: Account, *reports: Element) -> dict[str, Callable[[], Element | None]]:
     """Return the properties that everything in an account has: whose it is, and that it can only be read."""
-    own = element(HREF, text=account.home)
-    rights = [
-        element(f"{DAV}privilege", element(f"{DAV}{name}"))
-        for name in ("read", "read-current-user-privilege-set")
-    ]
+
+    def own(name: str) -> Element:
+        return element(name, element(HREF, text=account.home))
+
     return {
-        PRINCIPAL: lambda: element(PRINCIPAL, own),
-        f"{DAV}owner": lambda: element(f"{DAV}owner", own),
-        f"{DAV}current-user-privilege-set": lambda: element(f"{DAV}current-user-privilege-set", *rights),
+        PRINCIPAL: lambda: own(PRINCIPAL),
+        f"{DAV}owner": lambda: own(f"{DAV}owner"),
+        f"{DAV}current-user-privilege-set": lambda: element(f"{DAV}current-user-privilege-set", *_RIGHTS),
         f"{DAV}principal-collection-set": lambda: element(
             f"{DAV}principal-collection-set", element(HREF, text=account.root)
         ),
-        f"{DAV}supported-report-set": lambda: element(f"{DAV}supported-report-set"),
+        f"{DAV}supported-report-set": lambda: element(f"{DAV}supported-report-set", *reports),
     }
 
 

@@ -9,7 +9,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
-from icsfeed.dav.names import CALDAV, DATA, DAV, HREF, MULTIGET, PROP, PROPFIND, QUERY, SYNC, SYNC_TOKEN
+from icsfeed.dav.names import (
+    CALDAV,
+    DATA,
+    DAV,
+    EXPAND,
+    HREF,
+    MULTIGET,
+    PROP,
+    PROPFIND,
+    QUERY,
+    SYNC,
+    SYNC_TOKEN,
+)
 from icsfeed.ics.read import read
 from icsfeed.web.dav.filters import CalendarFilter, read_filter
 from icsfeed.web.dav.outcomes import DavError
@@ -17,6 +29,7 @@ from icsfeed.web.dav.outcomes import DavError
 MAX_HREFS = 10_000
 """Objects in a multiget: vdirsyncer asks for all that it does not have at once."""
 REPORTS = (QUERY, MULTIGET, SYNC)
+"""Those about calendars."""
 
 Wanted: TypeAlias = Literal["named", "all", "names"]
 
@@ -54,7 +67,20 @@ class SyncRequest(Struct, frozen=True):
     limit: int | None = None
 
 
-Report: TypeAlias = Multiget | CalendarQuery | SyncRequest
+class Expansion(Struct, frozen=True):
+    """A property of an expand-property (RFC 3253, 3.8), and what is asked of those that its hrefs name."""
+
+    name: str
+    inner: tuple["Expansion", ...] = ()
+
+
+class ExpandProperty(Struct, frozen=True):
+    """An expand-property."""
+
+    wanted: tuple[Expansion, ...]
+
+
+Report: TypeAlias = Multiget | CalendarQuery | SyncRequest | ExpandProperty
 
 
 def read_propfind(root: Element | None) -> Asked:
@@ -79,6 +105,8 @@ def read_report(root: Element | None, zone: ZoneInfo) -> Report:
         return CalendarQuery(_asked(root), read_filter(root.find(f"{CALDAV}filter"), _zone(root, zone)))
     if root.tag == SYNC:
         return _sync(root)
+    if root.tag == EXPAND:
+        return ExpandProperty(_expansions(root))
     raise DavError(403, f"{DAV}supported-report")
 
 
@@ -89,6 +117,13 @@ def _sync(root: Element) -> SyncRequest:
     limit = root.findtext(f"{DAV}limit/{DAV}nresults")
     number = int(limit) if limit and limit.strip().isdecimal() and len(limit) < 10 else None
     return SyncRequest(_asked(root), (token.text or "").strip(), number)
+
+
+def _expansions(root: Element) -> tuple[Expansion, ...]:
+    return tuple(
+        Expansion(f"{{{one.get('namespace', 'DAV:')}}}{one.get('name', '')}", _expansions(one))
+        for one in root.findall(f"{DAV}property")
+    )
 
 
 def _asked(root: Element) -> Asked:

@@ -7,8 +7,10 @@ from typing import Literal, TypeAlias
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from icsfeed.dav.names import SAFE_IN_PATHS, object_name
+from icsfeed.feeds.query import Query, both
 from icsfeed.feeds.rendered import Rendered, RenderedComponent
 from icsfeed.ics.read import read, unescape
 from icsfeed.ics.write import CLOSING, OBJECT_OPENING
@@ -18,6 +20,8 @@ Kind: TypeAlias = Literal["VEVENT", "VTODO"]
 ROOT = "/dav/"
 TASKS = "+tasks"
 """What a login name and the name of a task list end in: names of feeds hold no `+`."""
+OWN = "link+"
+"""What the name of a calendar begins with that a person has narrowed; then comes the id of the link."""
 
 _FRAME = OBJECT_OPENING + CLOSING
 
@@ -48,6 +52,22 @@ class DavCalendar(Struct, frozen=True):
     changed: datetime | None = None
 
 
+class Source(Struct, frozen=True):
+    """What a calendar shows: a feed, and how `query` narrows it. `subscriber`: by whose link it is read.
+
+    `query` is None where the filter that a person has made cannot be used (any more).
+    """
+
+    feed: str
+    subscriber: str = ""
+    query: Query | None = Query()
+
+    @property
+    def as_tasks(self) -> "Source":
+        """The same as tasks. A filter by days stays one of events, as it does for links."""
+        return self if self.query is None else replace(self, query=both(self.query, Query(component="vtodo")))
+
+
 class Place(Struct, frozen=True):
     """A place in an account: the root, the account itself, a calendar, or an object in one."""
 
@@ -57,15 +77,17 @@ class Place(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True):
-    """Somebody who has logged in. `user`: as typed. `feeds`: by name, each with its subscriber.
+    """Somebody who has logged in. `user`: as typed. `sources`: what its calendars show, by their names.
 
-    `prefix`: the path of `public_url`. `tasks`: whether each feed of events has a task list, too.
+    `prefix`: the path of `public_url`. `tasks`: whether each calendar of events has a task list, too.
+    `link`: the id of the link that a person has made, by which they have logged in.
     """
 
     user: str
-    feeds: Mapping[str, str]
+    sources: Mapping[str, Source]
     prefix: str = ""
     tasks: bool = False
+    link: str = ""
 
     @property
     def root(self) -> str:
@@ -76,6 +98,11 @@ class Account(Struct, frozen=True):
     def home(self) -> str:
         """The path of the account, quoted: its principal and the home of its calendars."""
         return f"{self.root}{quote(self.user, safe=SAFE_IN_PATHS.replace('/', ''))}/"
+
+    def source(self, calendar: str) -> Source:
+        """Return what a calendar of the account shows, or its task list."""
+        source = self.sources[calendar.removesuffix(TASKS)]
+        return source.as_tasks if calendar.endswith(TASKS) else source
 
     def path(self, calendar: str, item: str = "") -> str:
         """Return the path of a calendar, or of an object in it, quoted."""

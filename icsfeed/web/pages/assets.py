@@ -8,12 +8,13 @@ from hashlib import sha256
 from importlib.resources import files
 
 from icsfeed.ics.component import CSS3
+from icsfeed.web.pages.parameters import TIMELINE_DAYS
 
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 class Assets:
-    """The files of static/ in memory, and a style sheet of colours."""
+    """The files of static/ in memory, and style sheets of colours and of days."""
 
     def __init__(self) -> None:
         self._bodies: dict[str, bytes] = {}
@@ -23,6 +24,7 @@ class Assets:
         ):
             self._add(file.name, file.read_bytes())
         self._add("colors.css", color_classes(CSS3).encode())
+        self._add("days.css", day_classes(TIMELINE_DAYS).encode())
 
     def path(self, name: str) -> str:
         """Return a file's path under the server's root."""
@@ -38,6 +40,11 @@ class Assets:
         if kind in TYPES:
             self._names[name] = f"{stem}.{sha256(body).hexdigest()[:16]}.{kind}"
             self._bodies[self._names[name]] = body
+
+
+def day_classes(days: int) -> str:
+    """Return classes for where a bar of a timeline is: `x`, its first day, and `w`, how many it has."""
+    return "".join(f".x{day}{{--x:{day}}}.w{day + 1}{{--w:{day + 1}}}\n" for day in range(days))
 
 
 def color_classes(colors: Mapping[str, str]) -> str:

@@ -6,12 +6,13 @@ from litestar import Request, Response, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from icsfeed.feeds.query import parse_query
+from icsfeed.feeds.query import both, parse_query
 from icsfeed.web.openapi import CALENDAR_PAGE, EMBED, described
-from icsfeed.web.pages.calendar_view import calendar_view_of
 from icsfeed.web.pages.errors import open_link
-from icsfeed.web.pages.parameters import parse_date, parse_skip, parse_view
-from icsfeed.web.pages.render import page_answer
+from icsfeed.web.pages.parameters import FRAME_VIEWS, parse_date, parse_skip, parse_view
+from icsfeed.web.pages.render import frame_ancestors, page_answer
+from icsfeed.web.pages.views.calendar_view import calendar_view_of
+from icsfeed.web.pages.views.legend import legend_of
 from icsfeed.web.responses import READ
 from icsfeed.web.state import Site
 
@@ -31,9 +32,12 @@ async def embed(
     name: FromPath[str],
     token: FromPath[str] = "",
 ) -> Response[str]:
-    """A page for a frame: `view`, `date`, `lang`, `theme`, and what narrows the feed."""
-    ask, name, _ = await open_link(request, name, token or None, "embed")
-    feed = await site.views.view(name, parse_query(ask.parameters))
+    """A page for a frame: `view`, `date`, `lang`, `theme`, `week`, and what narrows the feed."""
+    ask, name, grant = await open_link(request, name, token or None, "embed")
+    query = both(grant.query, parse_query(ask.parameters))
+    feed = await site.views.view(name, query)
+    # Of a link that narrows the feed itself, what that leaves is the whole.
+    whole = await site.views.view(name, grant.query)
 
     def render() -> str:
         day = parse_date(ask.get("date"), feed.today)
@@ -43,10 +47,13 @@ async def embed(
             "embed.html",
             ask,
             feed=feed,
+            total=len(whole.items),
             calendar=calendar,
+            views=FRAME_VIEWS,
+            legend=legend_of(whole.items, whole.feed, ask.parameters),
             refresh="" if ask.get("refresh") == "off" else str(REFRESH_SECONDS),
             without_script=RELOAD_SECONDS,
         )
 
-    html = await site.pages.once(("embed", name, ask.key), (feed,), len(feed.items), render)
-    return page_answer(html, framed_by=site.config.embed.frame_ancestors)
+    html = await site.pages.once(("embed", name, query, ask.key), (feed, whole), len(whole.items), render)
+    return page_answer(html, framed_by=frame_ancestors(site.config))

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
 from icsfeed.feeds.links import Grant, Kind
 from icsfeed.web.client_address import client_of
-from icsfeed.web.pages.render import PageRequest, page_answer, page_request, wants_html
+from icsfeed.web.pages.render import PageRequest, frame_ancestors, page_answer, page_request, wants_html
 from icsfeed.web.responses import (
     ERROR_RETRY_SECONDS,
     NEVER_STORED,
@@ -123,5 +123,5 @@ def message_page(
     title, text = ask.l10n.say(f"{key} title"), ask.l10n.say(f"{key} text", **values)
     html = site.pages.html("message.html", ask, title=title, text=text)
     is_embed = "path_template" in request.scope and request.scope["path"].startswith("/embed/")
-    framed_by = site.config.embed.frame_ancestors if is_embed else ()
-    return page_answer(html, status, framed_by=framed_by, headers={**NEVER_STORED, **(headers or {})})
+    ancestors = frame_ancestors(site.config) if is_embed else ()
+    return page_answer(html, status, framed_by=ancestors, headers={**NEVER_STORED, **(headers or {})})

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from icsfeed.config.schema import Details
 from icsfeed.feeds.calendar import Calendar
-from icsfeed.feeds.mapping import PRIORITIES, issue_uid
+from icsfeed.feeds.mapping import PRIORITIES, issue_uid, keyed_title
 from icsfeed.ics.component import Component
 from icsfeed.model import DONE_GROUPS, Issue, PeriodKind, Priority, Snapshot, StateGroup, issue_key
 from icsfeed.text import is_blank, one_line
@@ -63,6 +63,18 @@ class PageItem(Struct, frozen=True, kw_only=True):
         first = self.first or date.max
         return (first, self.last or date.max, RANK[self.priority], self.title)
 
+    @property
+    def name_and_number(self) -> tuple[str, str]:
+        """Split a title such as `[PROP-42] Paint the hall`, where the number would hide the name.
+
+        A title that does not begin with the number of its issue is all name.
+        """
+        number, found, name = self.title.partition("] ")
+        key = self.facts.key
+        if found and name and key and number[1:] in (key, key.rpartition("-")[2]):
+            return name, f"{number}]"
+        return self.title, ""
+
     def is_within(self, first: date, last: date) -> bool:
         """Return whether one of its days is one of these."""
         return self.last is not None and self.last >= first and (self.first or self.last) <= last
@@ -88,7 +100,7 @@ def items_of(calendar: Calendar, details: Details, *, keyed: bool = False) -> tu
         issue = issues.get(component.uid.replace("-start@", "@"))
         items.append(
             PageItem(
-                title=_keyed_title(component.summary, *issue) if issue and keyed else component.summary,
+                title=keyed_title(component.summary, *issue) if issue and keyed else component.summary,
                 first=component.first or component.last,
                 last=component.last,
                 kind=kind,
@@ -100,13 +112,6 @@ def items_of(calendar: Calendar, details: Details, *, keyed: bool = False) -> tu
             )
         )
     return tuple(sorted(items, key=lambda item: item.order))
-
-
-def _keyed_title(summary: str, snapshot: Snapshot, issue: Issue) -> str:
-    key, number = issue_key(issue, snapshot), f"[{issue.sequence_id}]"
-    if key in summary:
-        return summary
-    return summary.replace(number, f"[{key}]", 1) if number in summary else f"{key} {summary}"
 
 
 def _facts(

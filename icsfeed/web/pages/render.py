@@ -23,8 +23,8 @@ from icsfeed.l10n.words import words
 from icsfeed.single_flight import SingleFlight, run_in_thread
 from icsfeed.text import clip
 from icsfeed.web.pages.assets import Assets
-from icsfeed.web.pages.parameters import MAX_VALUE_LENGTH, PAGE_PARAMETERS, Theme
-from icsfeed.web.responses import listed
+from icsfeed.web.pages.parameters import MAX_VALUE_LENGTH, PAGE_PARAMETERS, WEEK_STARTS, Theme
+from icsfeed.web.responses import listed, server_address
 from icsfeed.web.subscribe.choices import Device, device_of
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -38,6 +38,8 @@ POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
 )
 """Only our own files run or load: even if markup in an issue's title got through, it could do nothing."""
+PREVIEW_POLICY = "; frame-src 'self'"
+"""For the page that shows its own frame."""
 
 
 class PageRequest(Struct, frozen=True):
@@ -140,15 +142,11 @@ def page_request(request: Request[Any, Any, Any], config: Config, language: str 
     accept = listed(request.headers, "accept-language") or ""
     tag = choose_language(values.get("lang"), accept, language or config.language)
     theme = values.get("theme", "auto")
-    try:
-        base = config.public_url or str(request.base_url).rstrip("/")
-    except ValueError:
-        base = ""  # The Host header is not valid.
     return PageRequest(
         parameters=parameters,
-        l10n=Localization(tag, ZoneInfo(config.timezone)),
+        l10n=Localization(tag, ZoneInfo(config.timezone), WEEK_STARTS.get(values.get("week", "").lower())),
         theme=cast(Theme, theme) if theme in ("light", "dark") else "auto",
-        base=base,
+        base=server_address(request, config),
         root=urlsplit(config.public_url or "").path,
         device=device_of(request.headers),
     )
@@ -159,19 +157,32 @@ def wants_html(request: Request[Any, Any, Any]) -> bool:
     return accepts_html(listed(request.headers, "accept") or "")
 
 
+def frame_ancestors(config: Config) -> Sequence[str]:
+    """Return who may show a feed in a frame: the configured origins, and then our own page as its preview.
+
+    `'self'` gives nothing away: pages of the same origin can read what they have the link of without a
+    frame, and a frame changes nothing that a click could be stolen for. Without configured origins there is
+    no preview, and nobody may.
+    """
+    origins = config.embed.frame_ancestors
+    return (*origins, "'self'") if origins else ()
+
+
 def page_answer(
     html: str,
     status: int = HTTPStatus.OK,
     *,
     framed_by: Iterable[str] = (),
+    previews: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> Response[str]:
     """Return a page; its headers keep the token in its address from other sites.
 
-    `framed_by`: the origins whose pages may show it in a frame.
+    `framed_by`: the origins whose pages may show it in a frame. `previews`: it shows a frame of ours.
     """
+    policy = POLICY.format(ancestors=" ".join(framed_by) or "'none'")
     defaults = {
-        "Content-Security-Policy": POLICY.format(ancestors=" ".join(framed_by) or "'none'"),
+        "Content-Security-Policy": policy + PREVIEW_POLICY if previews else policy,
         "Cache-Control": "private, no-cache",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",

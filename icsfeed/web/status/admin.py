@@ -6,7 +6,6 @@ import hmac
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 from litestar import Request, Response, Router, get, post
 from litestar.connection import ASGIConnection
@@ -14,16 +13,20 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from msgspec import to_builtins
 
-from icsfeed.doctor.clients import LARGE
-from icsfeed.feeds.rendered import NEVER_CHANGED
 from icsfeed.push.report import RESULT_NAMES
-from icsfeed.web.client_address import client_of
+from icsfeed.web.client_address import client_of, is_same_site
+from icsfeed.web.me.visitor import form_token
 from icsfeed.web.openapi import METRICS, PAGE, STATUS, SYNC, SYNCS, described
-from icsfeed.web.pages.render import page_answer, page_request, wants_html
+from icsfeed.web.pages.parameters import parse_skip
+from icsfeed.web.pages.render import PageRequest, page_answer, page_request, wants_html
 from icsfeed.web.responses import NEVER_STORED, ApiError, error_answer, site_of, timestamp
 from icsfeed.web.state import Site
+from icsfeed.web.status.collect import next_sync, report, sync_state
+from icsfeed.web.status.columns import FEEDS, OWN_LINKS, PEOPLE
 from icsfeed.web.status.metrics import TEXT_FORMAT, exposition
-from icsfeed.web.status.report import next_sync, report, sync_state
+from icsfeed.web.status.own_links import ADMINISTRATOR, links_to_end, revoke_links
+from icsfeed.web.status.report import ServerReport
+from icsfeed.web.status.table import TablePage, TableRequest
 
 SYNC_OUTCOMES = {202: "started", 409: "running", 429: "limited"}
 """What the status page says of a sync that its button should start, by the status of the answer."""
@@ -44,7 +47,7 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
         text = "No admin_token is configured: set one to use this."
         raise ApiError(HTTPStatus.FORBIDDEN, "ADMIN_NOT_CONFIGURED", text)
     # Browsers send Basic credentials by themselves, whichever site's page makes the request.
-    if not _is_same_site(connection, config.public_url):
+    if is_same_site(connection, config.public_url) is False:
         text = "This was sent by a page of another site, or public_url is not this server's address."
         raise ApiError(HTTPStatus.FORBIDDEN, "CROSS_SITE", text)
     lines = connection.headers.getall("authorization", [])
@@ -61,18 +64,6 @@ def require_admin(connection: Connection, _handler: BaseRouteHandler) -> None:
         headers = server.admin_guesses.wrong(address).headers()
     text = "This needs the admin_token: as Bearer token, or as password."
     raise ApiError(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", text, {**CHALLENGE, **headers})
-
-
-def _is_same_site(connection: Connection, public_url: str | None) -> bool:
-    """Return whether a page of ours, or no page at all, made the browser send this."""
-    sites = connection.headers.getall("sec-fetch-site", [])
-    if sites:
-        return sites in (["same-origin"], ["none"])
-    # Browsers before Sec-Fetch-Site (Safari before 16.4) only name the origin, with every form. The scheme is
-    # not compared: a proxy that ends TLS need not be trusted.
-    ours = {connection.headers.get("host", "").lower(), urlsplit(public_url or "").netloc.lower()} - {""}
-    origins = connection.headers.getall("origin", [])
-    return all(origin.lower().partition("://")[2] in ours for origin in origins)
 
 
 def given_token(authorization: str | None) -> str | None:
@@ -168,29 +159,53 @@ async def sync_status(site: NamedDependency[Site]) -> Response[Any]:
 
 @get(
     "/status",
-    operation_class=described(STATUS, ("links", "sync", *PAGE)),
+    operation_class=described(STATUS, ("show", "feed", "q", "only", "sort", "skip", "links", "sync", *PAGE)),
     summary="The status of everything",
 )
 async def status(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[Any]:
-    """Workspaces, feeds, their readers, and pushes; a page for a browser. `?links=1` shows the links too."""
+    """Workspaces, feeds, their readers, and pushes; a page for a browser. `links=1` shows the links too.
+
+    The other parameters are for the page: what its table of feeds shows."""
     with_links = request.query_params.get("links") == "1"
     server_report = await report(site, with_links=with_links)
     if wants_html(request):
-        ask = page_request(request, site.config)
-        sync = ask.get("sync") if ask.get("sync") in SYNC_OUTCOMES.values() else None
-        html = site.pages.html(
-            "status.html",
-            ask,
-            report=server_report,
-            with_links=with_links,
-            sync=sync,
-            large=LARGE,
-            never_changed=NEVER_CHANGED,
-        )
+        html = status_html(site, page_request(request, site.config), server_report, with_links=with_links)
         # With "no-referrer" browsers send the form of the sync button with `Origin: null` (Fetch, 3.1).
         headers = {**NEVER_STORED, "Vary": "Accept", "Referrer-Policy": "same-origin"}
         return page_answer(html, headers=headers)
     return Response(to_builtins(server_report), headers={**NEVER_STORED, "Vary": "Accept"})
+
+
+def status_html(site: Site, ask: PageRequest, report: ServerReport, *, with_links: bool) -> str:
+    """Return the page of a report: of everything, or as its address says of one feed or links to revoke."""
+    asked = TableRequest(
+        search=ask.get("q") or "",
+        only=ask.get("only") or "",
+        sort=ask.get("sort") or "",
+        skip=parse_skip(ask.get("skip")),
+    )
+    sync, show = ask.get("sync"), ask.get("show") or "feeds"
+    table: TablePage[Any]
+    if show == "own links":
+        table = OWN_LINKS.page(report.own_links, asked)
+    elif show == "people":
+        table = PEOPLE.page(report.people, asked)
+    else:
+        show, table = "feeds", FEEDS.page(report.feeds, asked)
+    return site.pages.html(
+        "status.html",
+        ask,
+        report=report,
+        feed=next((feed for feed in report.feeds if feed.name == ask.get("feed")), None),
+        form=form_token(site, ADMINISTRATOR, site.server.clock()),
+        ending=links_to_end(report.own_links, ask.get("revoke") or ""),
+        revoked=parse_skip(ask.get("revoked")) if ask.get("revoked") else None,
+        show=show,
+        table=table,
+        with_links=with_links,
+        sync=sync if sync in SYNC_OUTCOMES.values() else None,
+        results=RESULT_NAMES,
+    )
 
 
 @get("/metrics", operation_class=described(METRICS), summary="Metrics for Prometheus")
@@ -202,7 +217,7 @@ async def metrics(site: NamedDependency[Site]) -> Response[Any]:
 # One guard for all: no route of the administrator can be without it.
 ADMIN_ROUTES = Router(
     "/",
-    route_handlers=[sync_now, sync_status, status, metrics],
+    route_handlers=[revoke_links, sync_now, sync_status, status, metrics],
     guards=[require_admin],
     security=[{"bearer": []}, {"basic": []}],
 )

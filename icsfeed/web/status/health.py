@@ -16,7 +16,7 @@ from icsfeed.web.openapi import DESCRIPTION, HEALTH, PAGE, READY, ROBOTS, ROOT, 
 from icsfeed.web.pages.render import page_answer, page_request, wants_html
 from icsfeed.web.responses import NEVER_STORED, READ, timestamp
 from icsfeed.web.state import Site
-from icsfeed.web.status.report import misconfigured, sync_state
+from icsfeed.web.status.collect import sync_state
 
 
 @route("/", http_method=READ, operation_class=described(ROOT, PAGE), summary="What this server is")
@@ -81,7 +81,7 @@ async def api_health(site: NamedDependency[Site]) -> Response[dict[str, Any]]:
     parts = {
         "store": "ok" if service.store.healthy else "failing",
         "configuration": "invalid" if server.loaded.problems else "ok",
-        "feeds": "misconfigured" if misconfigured(service) else "ok",
+        "feeds": "misconfigured" if site.problems.current() else "ok",
     }
     is_well = service.is_read and pushes.state != "error" and set(parts.values()) == {"ok"}
     copies = {

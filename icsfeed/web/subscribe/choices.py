@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
-from icsfeed.feeds.links import is_token
+from icsfeed.tokens import is_token
 from icsfeed.web.dav.resources import ROOT, Account
 
 Device: TypeAlias = Literal["iphone", "android", "mac", "windows", "linux", "other"]

@@ -8,29 +8,31 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.dav.names import COLOR, DATA, DAV, ETAG, HREF, NAME, TYPE
+from icsfeed.dav.names import COLOR, DATA, DAV, ETAG, HREF, NAME, PRINCIPAL, RESPONSE, TYPE
 from icsfeed.dav.tree import xml_bytes
 from icsfeed.dav.xml import read_multistatus
 from icsfeed.feeds.rendered import parts, render
 from icsfeed.ics.component import Component
 from icsfeed.ics.write import Header
 from icsfeed.web.dav.answer import Writer, answer_multiget, answer_query, answer_sync
-from icsfeed.web.dav.outcomes import DavError, multistatus, read_only
-from icsfeed.web.dav.properties import part_of
+from icsfeed.web.dav.outcomes import DavError, multistatus, read_only, refused_update
+from icsfeed.web.dav.properties import of_account, of_root, part_of
 from icsfeed.web.dav.requests import (
     MAX_HREFS,
     Asked,
     CalendarQuery,
+    ExpandProperty,
     Multiget,
+    Report,
     SyncRequest,
     read_propfind,
     read_report,
 )
-from icsfeed.web.dav.resources import Account, DavCalendar, Place, calendar_of
+from icsfeed.web.dav.resources import Account, DavCalendar, Place, Source, calendar_of
 from icsfeed.web.dav.sync_log import SyncChanges
 
 NOW, DAY, UTC_ZONE = datetime(2026, 11, 1, 8, tzinfo=UTC), date(2026, 11, 23), ZoneInfo("UTC")
-ANNA = Account("anna@example.com", {"team": "anna@example.com"}, "/plane")
+ANNA = Account("anna@example.com", {"team": Source("team", "anna@example.com")}, "/plane")
 SPACES = 'xmlns="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav"'
 BASE = "https://cal.example.com/"
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
@@ -57,7 +59,7 @@ def made(*components: Component, name: str = "team") -> DavCalendar:
 TEAM = made(event("a"), event("b"))
 
 
-def report(text: str) -> Multiget | CalendarQuery | SyncRequest:
+def report(text: str) -> Report:
     return read_report(fromstring(text), UTC_ZONE)
 
 
@@ -184,7 +186,43 @@ def test_requests() -> None:
     ):
         with pytest.raises(DavError):
             report(wrong)
-    assert b"need-privileges" in read_only("/x")
+    assert b"need-privileges" in xml_bytes(read_only("/x"))
+
+
+def test_each_property_of_an_update_is_refused() -> None:
+    update = (
+        "<propertyupdate xmlns='DAV:'><set><prop><displayname>x</displayname></prop></set>"
+        "<remove><prop><x xmlns='urn:x'/></prop></remove></propertyupdate>"
+    )
+    refused = refused_update("/x", fromstring(update))
+    assert refused is not None
+    (response,) = read_multistatus(xml_bytes(refused), BASE)
+    assert (response.status, dict(response.properties)) == (403, {})
+    assert {one.tag for one in refused.iter()} >= {NAME, "{urn:x}x", f"{DAV}need-privileges"}
+    assert refused_update("/x", fromstring("<propertyupdate xmlns='DAV:'/>")) is None
+
+
+def test_an_expand_property_answers_with_what_its_hrefs_name() -> None:
+    asked = report(
+        "<expand-property xmlns='DAV:'><property name='displayname'/>"
+        "<property name='current-user-principal'><property name='displayname'/></property>"
+        "<property name='principal-collection-set'><property name='resourcetype'/></property>"
+        "<property name='calendar-user-address-set' namespace='urn:ietf:params:xml:ns:caldav'>"
+        "<property name='displayname'/></property>"
+        "<property name='calendar-proxy-read-for' namespace='http://calendarserver.org/ns/'>"
+        "<property name='displayname'/></property><property/></expand-property>"
+    )
+    assert isinstance(asked, ExpandProperty)
+    answer = Writer(ANNA, Asked()).expanded(ANNA.home, of_account(ANNA), asked.wanted)
+    text = xml_bytes(multistatus([answer])).decode()
+    assert "mailto:anna@example.com" in text
+    assert "calendar-proxy-read-for/></d:prop><d:status>HTTP/1.1 404" in text.replace("<d:/>", "")
+    (principal,) = (one for one in answer.iter(PRINCIPAL))
+    inner = principal.find(RESPONSE)
+    assert inner is not None
+    assert (inner.findtext(HREF), next(inner.iter(NAME)).text) == (ANNA.home, ANNA.user)
+    root = Writer(ANNA, Asked()).expanded(ANNA.root, of_root(ANNA), asked.wanted)
+    assert [one.findtext(HREF) for one in root.iter(RESPONSE)] == [ANNA.root, ANNA.home, ANNA.root]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Config, Feed
 from icsfeed.dav.names import DATA, DAV, ETAG, HOME, KINDS, NAME, PRINCIPAL, TYPE
+from icsfeed.demo.settings import demo_config
 
 pytestmark = pytest.mark.anyio
 PROP, BUSY = Feed(project="PROP"), Feed(project="PROP", details="busy")
@@ -171,9 +172,54 @@ async def test_no_password_is_asked_for_where_others_could_read_it() -> None:
 )
 async def test_nothing_can_be_written(anna: DavClient, method: str) -> None:
     for path in (anna.home, f"{anna.home}prop/", f"{anna.home}prop/plane-issue-1.ics", f"{anna.home}new/"):
-        response = await anna.ask(method, path, "BEGIN:VCALENDAR")
+        response = await anna.ask(method, path, "<x/>" if method == "PROPPATCH" else "BEGIN:VCALENDAR")
         assert response.status_code == 403
         assert b"need-privileges" in response.content
+
+
+async def test_properties_are_refused_one_by_one(anna: DavClient) -> None:
+    update = (
+        '<propertyupdate xmlns="DAV:"><set><prop><calendar-order xmlns="http://apple.com/ns/ical/">3'
+        "</calendar-order></prop></set></propertyupdate>"
+    )
+    for path in (anna.home, f"{anna.home}prop/", f"{anna.home}new/"):
+        response = await anna.ask("PROPPATCH", path, update)
+        (one,) = found(response).values()
+        assert (one.status, dict(one.properties)) == (403, {})
+        assert b"need-privileges" in response.content
+    assert (await anna.ask("PROPPATCH", anna.home, "<propertyupdate xmlns='DAV:'/>")).status_code == 403
+    assert (await anna.ask("PROPPATCH", anna.home, "x")).status_code == 400
+    assert (await anna.ask("PROPPATCH", anna.home, "x" * 2_000_000)).status_code == 413
+
+
+async def test_an_automatic_feed_has_task_lists_as_others() -> None:
+    async with serving(demo_config()) as demo:
+        await demo.service.feed("project-prop")
+        asking = of_feed(demo, "project-prop", "+tasks")
+        listed = await asking.propfind(asking.home, "resourcetype", depth=1)
+        assert [href for href, one in listed.items() if one.is_calendar] == [
+            "/dav/project-prop+tasks/project-prop/",
+            "/dav/project-prop+tasks/project-prop+tasks/",
+        ]
+
+
+async def test_long_answers_are_compressed_for_those_who_unpack(world: World) -> None:
+    path, body = "/dav/mine/mine/", '<propfind xmlns="DAV:"><prop><getetag/></prop></propfind>'
+    client = of_feed(world, "mine")
+    plain = await client.ask("PROPFIND", path, body, {"Depth": "1"})
+    zipped = await client.ask("PROPFIND", path, body, {"Depth": "1", "Accept-Encoding": "gzip"})
+    assert (plain.headers.get("content-encoding"), zipped.headers["content-encoding"]) == (None, "gzip")
+    assert zipped.content == plain.content
+    assert int(zipped.headers["content-length"]) < len(plain.content) / 3
+    assert "Accept-Encoding" in plain.headers["vary"]
+    for coding, depth in (("gzip;q=0", "1"), ("br", "1"), ("identity;q=0", "0"), ("gzip", "0")):
+        other = await client.ask("PROPFIND", path, body, {"Depth": depth, "Accept-Encoding": coding})
+        assert "content-encoding" not in other.headers
+    async with serving(replace(configured(), gzip=False)) as never:
+        answer = await of_feed(never, "mine").ask(
+            "PROPFIND", path, body, {"Depth": "1", "Accept-Encoding": "gzip"}
+        )
+        assert "content-encoding" not in answer.headers
 
 
 async def test_privileges_say_read_only(anna: DavClient) -> None:

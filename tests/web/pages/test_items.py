@@ -191,3 +191,22 @@ def test_milestones_releases_and_initiatives_are_called_so(kind: PeriodKind) -> 
     assert (shown.kind, shown.done) == (kind, kind == "release")
     (busy,) = items_of(calendar(replace(feed, details="busy"), view), "busy")
     assert (busy.kind, busy.done) == ("issue", False)
+
+
+@pytest.mark.parametrize(
+    ("title", "split"),
+    [
+        ("[PROP-42] Paint the hall", ("Paint the hall", "[PROP-42]")),
+        ("[42] Paint the hall", ("Paint the hall", "[42]")),
+        ("[4] Paint the hall", ("[4] Paint the hall", "")),
+        ("[urgent] Paint the hall", ("[urgent] Paint the hall", "")),
+        ("[42] ", ("[42] ", "")),
+        ("✓ [42] Paint the hall", ("✓ [42] Paint the hall", "")),
+        ("Paint the hall", ("Paint the hall", "")),
+    ],
+)
+def test_the_number_of_an_issue_is_told_from_its_name(title: str, split: tuple[str, str]) -> None:
+    item = PageItem(title=title, first=None, last=None, facts=Facts(key="PROP-42"))
+    assert item.name_and_number == split
+    hidden = replace(item, facts=Facts())
+    assert hidden.name_and_number == (title, "")

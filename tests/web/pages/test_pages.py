@@ -34,7 +34,7 @@ FEEDS = {
     "open": Feed(everything=True, public=True, title="Everything"),
 }
 CONFIG = settings(FEEDS, embed=Embed(frame_ancestors=(INTRANET,)))
-VIEWS = ("month", "week", "agenda", "day")
+VIEWS = ("month", "week", "agenda", "day", "timeline")
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,8 @@ async def test_a_reader_who_asks_otherwise_gets_a_page_of_their_own(
 ) -> None:
     path = path_of(world, "property")
     english, german = await page(world, path), await page(world, path, accept_language="de")
-    assert (words(english).count("Today"), words(german).count("Heute")) == (1, 1)
+    assert ("Today" in words(english), "Heute" in words(english)) == (True, False)
+    assert ("Today" in words(german), "Heute" in words(german)) == (False, True)
     assert (await page(world, path)).text == english.text
     assert (await page(world, f"{path}?theme=dark")).text != english.text
 
@@ -319,8 +320,10 @@ async def test_every_page_allows_only_our_own_files_and_nothing_to_be_sent(world
     }[name]
     answer = await page(world, path)
     rules = policy(answer)
-    framed = INTRANET if path.startswith("/embed") else "'none'"
+    framed = f"{INTRANET} 'self'" if path.startswith("/embed") else "'none'"
     assert rules == {
+        # The page of a feed shows its own frame.
+        **({"frame-src": "'self'"} if name == "feed" else {}),
         "default-src": "'none'",
         "style-src": "'self'",
         "script-src": "'self'",
@@ -345,6 +348,9 @@ async def test_a_frame_is_allowed_nowhere_unless_it_is_configured() -> None:
         assert policy(answer)["frame-ancestors"] == "'none'"
         shown = await page(world, feed_path(world, "property"))
         assert "<iframe" not in unescape(shown.text)
+        assert "embed: frame_ancestors in the configuration" in words(shown)
+        assert 'name="embed_' not in shown.text
+        assert "frame-src" not in policy(shown)
 
 
 async def test_titles_hold_no_token_and_frames_no_token_of_the_feed(world: World) -> None:
@@ -414,7 +420,9 @@ async def test_whatever_an_issue_is_called_it_is_text() -> None:
         ("", "de-AT,de;q=0.9", "de-AT", "Heute"),
         ("?lang=de", "en", "de", "Heute"),
         ("?lang=en-GB", "de", "en-GB", "Today"),
-        ("?lang=fr", "de", "de", "Heute"),
+        ("?lang=sv", "de", "de", "Heute"),
+        ("?lang=fr-CA", "de", "fr-CA", "Aujourd’hui"),
+        ("", "pl,en;q=0.5", "pl", "Dzisiaj"),
     ],
 )
 async def test_pages_speak_as_they_are_asked(
@@ -439,6 +447,19 @@ async def test_weeks_start_as_the_region_has_it(world: World, lang: str, first: 
         assert re.findall('<abbr title="(.*?)">', answer.text)[0] == first
 
 
+@pytest.mark.parametrize("week", ["monday", "saturday", "Sunday", "friday", "7"])
+async def test_a_week_can_start_on_another_day(world: World, week: str) -> None:
+    first = week.title() if week.lower() in ("monday", "saturday", "sunday") else "Monday"
+    for path in (embed_path(world, "property"), feed_path(world, "property")):
+        answer = await page(world, f"{path}?lang=en-GB&week={week}&date=2026-11-25")
+        assert re.findall('<th scope="col"><abbr title="(.*?)">', answer.text)[0] == first
+        shown = re.findall('<time class="date" datetime="(.*?)"', answer.text)
+        assert shown[0] == {"Monday": "2026-10-26", "Saturday": "2026-10-31", "Sunday": "2026-11-01"}[first]
+        links = [unescape(href) for href in re.findall(r'href="(\?[^"]*date=[^"]*)"', answer.text)]
+        assert links
+        assert all(f"week={week}" in link for link in links)
+
+
 async def test_today_is_the_day_in_the_configured_zone() -> None:
     async with serving(replace(CONFIG, timezone="Pacific/Auckland")) as world:
         world.clock.move(hours=3)
@@ -446,12 +467,15 @@ async def test_today_is_the_day_in_the_configured_zone() -> None:
             answer = await page(world, f"{embed_path(world, 'property')}?view={view}")
             assert re.search('aria-current="date"><time class="date" datetime="2026-11-24"', answer.text)
         assert "Last read from Plane: Nov 24, 2:00" in words(answer)
+        answer = await page(world, feed_path(world, "property"))
+        assert "(Auckland time)" in words(answer)
+        assert answer.text.count("Auckland") == answer.text.count("Last read") == 1
 
 
 async def test_a_theme_can_be_asked_for(world: World) -> None:
     for theme, given_ in (("dark", ' data-theme="dark"'), ("light", ' data-theme="light"'), ("x", "")):
         answer = await page(world, f"{embed_path(world, 'property')}?theme={theme}")
-        assert f'<html lang="en"{given_}>' in answer.text
+        assert f'<html lang="en" dir="ltr"{given_}>' in answer.text
 
 
 async def test_the_ways_on_a_page_keep_what_was_asked(world: World) -> None:
@@ -459,7 +483,8 @@ async def test_the_ways_on_a_page_keep_what_was_asked(world: World) -> None:
     hrefs = [unescape(href) for href in re.findall(r'href="(\?[^"]*)"', (await page(world, path)).text)]
     assert len(hrefs) >= 6
     assert all("lang=de" in href and "theme=dark" in href for href in hrefs)
-    assert all("priority=high,urgent" in href for href in hrefs)
+    # The legend's own link shows everything again.
+    assert len([href for href in hrefs if "priority=high,urgent" not in href]) == 1
     assert not [href for href in hrefs if "skip" in href and "refresh=off" not in href]
     assert {"date=2026-11-16", "date=2026-11-30"} <= {
         part for href in hrefs for part in href.strip("?").split("&")
@@ -541,7 +566,7 @@ async def test_the_links_for_the_own_device_are_first_and_all_others_follow(worl
     for _ in range(2):  # the second time from the cache of rendered pages
         for agent, first in firsts.items():
             answer = await world.ask("GET", path, accept="text/html", user_agent=f"Mozilla/5.0 ({agent})")
-            names = re.findall(r'<li><a class="button second"[^>]*>([^<]*)<', answer.text)
+            names = re.findall(r'<li><a class="button[^"]*"[^>]*>([^<]*)<', answer.text)
             assert names[0].startswith(first)
             assert len(names) == 10
             assert answer.text.index("Other apps") < answer.text.index("Outlook 365")
@@ -594,7 +619,80 @@ async def test_a_link_that_apps_would_cut_is_not_offered(world: World) -> None:
 async def test_the_page_shows_how_to_put_it_on_a_page(world: World) -> None:
     text = unescape(unescape((await page(world, feed_path(world, "property"))).text))
     embed = HOST + embed_path(world, "property")
-    assert f'<iframe src="{embed}" title="Property issues" width="100%" height="960"' in text
+    assert f'<iframe src="{embed}" title="Property issues" width="100%" height="1040"' in text
+    assert f'<iframe class="preview" src="{embed_path(world, "property")}"' in text
+
+
+async def test_the_code_for_a_page_is_as_it_is_chosen(world: World) -> None:
+    chosen = {"view": "week", "lang": "de", "theme": "dark", "week": "sunday"}
+    query = "&".join(f"embed_{name}={value}" for name, value in chosen.items())
+    path = f"{feed_path(world, 'property')}?priority=high&lang=en&{query}&embed_height=700"
+    answer = await page(world, path)
+    text = unescape(unescape(answer.text))
+    embed = f"{embed_path(world, 'property')}?priority=high&view=week&lang=de&theme=dark&week=sunday"
+    assert f'<iframe src="{HOST}{embed}" title="Property issues" width="100%" height="700"' in text
+    assert f'<iframe class="preview" src="{embed}" title="Preview: Property issues" height="700"' in text
+    assert f'<a href="{HOST}{embed}">Open the embeddable calendar' in text
+    for value in chosen.values():
+        assert f'<option value="{value}" selected>' in text
+    frame = (await page(world, embed)).text
+    assert '<html lang="de" dir="ltr" data-theme="dark">' in frame
+    assert re.findall('<abbr title="(.*?)">', frame)[0] == "Sonntag"
+    # The page itself stays as its reader has it, and its other links keep the choices.
+    assert '<html lang="en" dir="ltr">' in text
+    ways = [unescape(href) for href in re.findall(r'href="(\?[^"]*)"', answer.text)]
+    assert len(ways) >= 5
+    asked = set(query.split("&"))
+    assert [way for way in ways if not asked <= set(re.split("[?&#]", way))] == []
+    assert 'type="hidden" name="embed_' not in text
+
+
+async def test_a_choice_for_a_page_that_cannot_be_used_is_none(world: World) -> None:
+    bad = "embed_view=year&embed_lang=xx&embed_theme=pink&embed_week=8&embed_height=9e9"
+    answer = await page(world, f"{feed_path(world, 'property')}?{bad}")
+    assert answer.status_code == 200
+    assert f'src="{embed_path(world, "property")}" title="Preview' in answer.text
+    assert 'height="1040"' in answer.text
+
+
+async def test_the_preview_comes_from_the_server_that_the_page_came_from() -> None:
+    async with serving(replace(CONFIG, public_url="https://other.example.com/cal")) as world:
+        embed = embed_path(world, "property")
+        for host in ("other.example.com", "localhost"):
+            text = unescape((await page(world, feed_path(world, "property"), host=host)).text)
+            assert f'class="preview" src="/cal{embed}"' in text
+            assert f'src="https://other.example.com/cal{embed}"' in unescape(text)
+
+
+async def test_a_page_begins_with_subscribing_and_ends_with_what_few_need(world: World) -> None:
+    text = (await page(world, feed_path(world, "property"))).text
+    order = ("<h1>", 'id="subscribe"', 'id="others"', 'id="next"', 'id="calendar"', 'id="build"', 'id="put"')
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("agent", "codes", "steps"),
+    [
+        ("X11; Linux x86_64", 2, ["thunderbird", "google"]),
+        ("Windows NT 10.0", 2, ["outlook-web", "outlook", "google"]),
+        ("Macintosh; Intel Mac OS X", 2, ["apple"]),
+        ("iPhone; CPU iPhone OS 26_1", 0, ["ios"]),
+        ("Linux; Android 10; K", 0, ["android", "google"]),
+        ("X11; CrOS", 2, []),
+    ],
+)
+async def test_a_phone_gets_no_codes_and_everyone_the_steps_for_their_own_apps_first(
+    world: World, agent: str, codes: int, steps: list[str]
+) -> None:
+    answer = await world.ask(
+        "GET", feed_path(world, "team"), accept="text/html", user_agent=f"Mozilla/5.0 ({agent})"
+    )
+    assert answer.text.count('class="qr"') == codes
+    first, _, others = answer.text.partition('id="others"')
+    assert re.findall('id="app-(.*?)"', first) == steps
+    assert len(re.findall('id="app-(.*?)"', others)) == 9 - len(steps)
+    assert others.startswith(" open>") is (not steps)
 
 
 async def test_the_page_has_steps_and_an_honest_line_for_each_app(world: World) -> None:

@@ -408,10 +408,10 @@ async def test_readers_are_counted_with_their_last_status_and_without_tokens(wor
     carl = world.service.links.token("team", "carl")
     await world.ask("GET", f"/feeds/{carl}/team.ics", user_agent="Thunderbird")
     reader_log = world.server.reader_log
-    found = [(reader.app, reader.status) for reader in reader_log.readers("property")]
+    found = [(reader.app, reader.status) for reader in reader_log.readers().get("property", ())]
     assert sorted(found) == [("Home Assistant", 200), ("Thunderbird", 304)]
-    assert {reader.at for reader in reader_log.readers("property")} == {world.clock.now}
-    assert [reader.subscriber for reader in reader_log.readers("team")] == ["carl"]
+    assert {reader.at for reader in reader_log.readers().get("property", ())} == {world.clock.now}
+    assert [reader.subscriber for reader in reader_log.readers().get("team", ())] == ["carl"]
     assert dict(reader_log.answers) == {200: 3, 304: 1}
     assert "icsf_" not in repr(vars(reader_log))
 
@@ -421,7 +421,7 @@ async def test_wrong_links_are_counted_and_nobody_is_remembered(world: World) ->
         assert (await world.ask("GET", path)).status_code == 404
     reader_log = world.server.reader_log
     assert dict(reader_log.answers) == {404: 3}
-    assert not [*reader_log.readers("property"), *reader_log.readers("nothing")]
+    assert not [*reader_log.readers().get("property", ()), *reader_log.readers().get("nothing", ())]
 
 
 # Metrics

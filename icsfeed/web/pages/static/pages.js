@@ -1,4 +1,4 @@
-// Copy buttons, and a filter form that shows its effect at once.
+// Copy buttons, and a form of filters and of what a frame shows, whose effect is seen at once.
 "use strict";
 (() => {
   const said = document.getElementById("said");
@@ -49,9 +49,10 @@
   };
 
   offer();
-  const form = document.querySelector("[data-build]");
+  const form = document.getElementById("filter");
   if (form) {
-    form.addEventListener("change", () => show(form));
+    // Some of its fields are in another section of the page.
+    document.addEventListener("change", (event) => { if (event.target.form === form) show(form); });
     form.addEventListener("submit", (event) => { event.preventDefault(); show(form); });
   }
 })();

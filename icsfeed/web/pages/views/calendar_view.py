@@ -4,21 +4,28 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from icsfeed.web.pages.agenda import Agenda, agenda, first_after
 from icsfeed.web.pages.items import PageItem
-from icsfeed.web.pages.month import DAY, Week, listed, month_weeks, next_month, week, week_start
-from icsfeed.web.pages.parameters import View, is_shown
+from icsfeed.web.pages.parameters import TIMELINE_DAYS, View, is_shown
+from icsfeed.web.pages.views.agenda import Agenda, agenda, first_after
+from icsfeed.web.pages.views.month import DAY, Week, listed, month_weeks, next_month, week, week_start
+from icsfeed.web.pages.views.timeline import Timeline, timeline
 
 LANES: Mapping[View, int] = {"month": 3, "week": 10}
-MAX_LISTED = 90
-"""Entries behind all the `+n more` of a page: with these, the page of any feed stays below 100 KB."""
+MAX_LISTED, MAX_BELOW = 60, 24
+"""Entries behind all the `+n more` of a page, and below its weeks: with these, the page of any feed stays
+below 100 KB."""
 AGENDA_DAYS, AGENDA_ITEMS = 28, 60
+TIMELINE_PAST, TIMELINE_STEP = timedelta(weeks=2), timedelta(weeks=4)
+"""A timeline begins two weeks before its day; the next one is four weeks later, and shares half of it."""
 
 
 class CalendarView(Struct, frozen=True, kw_only=True):
-    """One page. `first` and `last` are the days that it is about; either `weeks` or `agenda` holds them.
+    """One page. `first` and `last` are the days that it is about.
 
+    A month or a week has `weeks`, and an `agenda` from `day` on for where its cells are too small for titles.
+    A timeline has `timeline`, all others `agenda`.
     `listed`: how many entries each list behind `+n more` has. `previous`, `next`: the days of the pages
     before and after, None at the ends of the calendar. `ahead`: the next day with an item, where this page
     has none. `skip`, `size`: of an agenda, how many items came before, and how many a page has.
@@ -30,6 +37,7 @@ class CalendarView(Struct, frozen=True, kw_only=True):
     last: date
     weeks: tuple[Week, ...] = ()
     agenda: Agenda = Agenda()
+    timeline: Timeline = Timeline()
     listed: int = 0
     previous: date | None = None
     next: date | None = None
@@ -37,6 +45,11 @@ class CalendarView(Struct, frozen=True, kw_only=True):
     count: int = 0
     skip: int = 0
     size: int = AGENDA_ITEMS
+
+    @property
+    def starts(self) -> Sequence[date]:
+        """The first days of the weeks from `first` to `last`."""
+        return [self.first + timedelta(days=days) for days in range(0, (self.last - self.first).days + 1, 7)]
 
     def has_page(self, day: date) -> bool:
         """Return whether a page may show this day: the first and the last weeks have days that none shows."""
@@ -54,14 +67,14 @@ def calendar_view_of(
         weeks = month_weeks(items, first, first_weekday, LANES[view])
     elif view == "week":
         weeks = (week(items, first, LANES[view]),)
-    else:
+    elif view != "timeline":
         entries = agenda(items, first, last, today, skip=skip, limit=AGENDA_ITEMS)
+    if weeks:
+        entries = replace(agenda(items, day, last, today, limit=MAX_BELOW), overdue=(), undated=())
     count = sum(item.is_within(first, last) for item in items)
-    if not weeks:
+    if view in ("agenda", "day"):
         count = entries.total + len(entries.overdue) + len(entries.undated)
-    # Months differ in length, so the one before is found by its last day.
-    before = (first - DAY).replace(day=1) if view == "month" else first - (last - first + DAY)
-    after = last + DAY
+    before, after = _neighbours(view, first, last)
     ahead = None if count else first_after(items, last)
     return CalendarView(
         view=view,
@@ -70,6 +83,7 @@ def calendar_view_of(
         last=last,
         weeks=weeks,
         agenda=entries,
+        timeline=timeline(items, first) if view == "timeline" else Timeline(),
         listed=listed(weeks, MAX_LISTED),
         previous=before if is_shown(before) else None,
         next=after if is_shown(after) else None,
@@ -77,6 +91,15 @@ def calendar_view_of(
         count=count,
         skip=skip,
     )
+
+
+def _neighbours(view: View, first: date, last: date) -> tuple[date, date]:
+    """Return days of the page before and of the page after."""
+    if view == "timeline":
+        week = first + TIMELINE_PAST
+        return week - TIMELINE_STEP, week + TIMELINE_STEP
+    # Months differ in length, so the one before is found by its last day.
+    return (first - DAY).replace(day=1) if view == "month" else first - (last - first + DAY), last + DAY
 
 
 def _bounds(view: View, day: date, first_weekday: int) -> tuple[date, date]:
@@ -87,6 +110,9 @@ def _bounds(view: View, day: date, first_weekday: int) -> tuple[date, date]:
         case "week":
             start = week_start(day, first_weekday)
             return start, start + timedelta(days=6)
+        case "timeline":
+            start = week_start(day, first_weekday) - TIMELINE_PAST
+            return start, start + timedelta(days=TIMELINE_DAYS - 1)
         case "agenda":
             return day, day + timedelta(days=AGENDA_DAYS - 1)
         case _:

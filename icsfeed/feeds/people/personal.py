@@ -50,12 +50,17 @@ def of_projects(feeds: Mapping[str, Feed], projects: Collection[Project]) -> Map
     """Return the feeds of projects, and not of one person, with the ids of their projects."""
     ids = {}
     for name, feed in feeds.items():
-        if (feed.project or feed.projects) and feed.assignee is None:
+        if is_of_projects(feed):
             try:
                 ids[name] = frozenset(project.id for project in projects_of(name, feed, projects))
             except FeedError:
                 continue  # a project of it does not exist
     return ids
+
+
+def is_of_projects(feed: Feed) -> bool:
+    """Return whether a feed is one of projects, and not of one person."""
+    return bool(feed.project or feed.projects) and feed.assignee is None
 
 
 def _linked(person: Person, names: Iterable[str], feeds: Mapping[str, Feed]) -> tuple[PersonalFeed, ...]:

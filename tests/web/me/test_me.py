@@ -11,7 +11,7 @@ from litestar.types import Receive, Scope, Send
 from plane import faults as f
 from test_pages import page, words
 
-from icsfeed.config.schema import AuthProxy, Auto, Config, Feed, Secret
+from icsfeed.config.schema import AuthProxy, Auto, Config, Embed, Feed, Secret
 from icsfeed.demo.sample import sample_id
 from icsfeed.web.client_address import remember_peer
 from icsfeed.web.proxies import is_within
@@ -74,6 +74,16 @@ async def test_a_subscriber_gets_the_link_that_is_theirs(world: World) -> None:
     assert world.path("prop", "anna@example.com") in text
     assert world.path("prop") not in text
     assert world.path("prop") in (await mine(world, "dan@example.com", "?feed=prop")).text
+
+
+async def test_the_code_of_a_frame_is_chosen_here_too() -> None:
+    embed = Embed(frame_ancestors=("https://intranet.example.com",))
+    async with serving(config(embed=embed)) as world:
+        answer = await mine(world, "anna@example.com", "?feed=web&embed_view=week")
+        assert f'src="{world.service.links.embed_path("web")}?view=week" title="Preview' in answer.text
+        assert "frame-src 'self'" in answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert '<input type="hidden" name="feed" value="web">' in answer.text
 
 
 async def test_a_calendar_of_somebody_else_cannot_be_named(world: World) -> None:
@@ -141,8 +151,8 @@ async def test_whatever_is_forwarded_the_connections_own_address_counts() -> Non
                 assert (await client.get("/me", headers=headers)).status_code == status
 
 
-async def test_without_a_sign_in_proxy_there_is_no_such_page() -> None:
-    async with serving(settings(FEEDS)) as world:
+async def test_where_nobody_can_sign_in_there_is_no_such_page() -> None:
+    async with serving(settings(FEEDS)) as world:  # no proxy, and a store in memory
         assert (await mine(world, "anna@example.com")).status_code == 404
         assert (await world.ask("GET", "/me")).json()["error_code"] == "NOT_FOUND"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icsfeed.web.pages.items import PageItem
-from icsfeed.web.pages.month import Cell, Week, listed, month_weeks, next_month, week, week_start
+from icsfeed.web.pages.views.month import Cell, Week, listed, month_weeks, next_month, week, week_start
 
 MONDAY = date(2026, 11, 23)
 DAY = timedelta(days=1)
@@ -37,7 +37,7 @@ def test_what_finds_no_lane_is_listed_on_each_of_its_days() -> None:
         *([], ["short"], ["short", "one"]),
         *([], [], [], []),
     ]
-    assert [cell.count for cell in row] == [1, 2, 3, 1, 1, 1, 1]
+    assert [len(cell.items) for cell in row] == [1, 2, 3, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_each_day_shows_or_lists_all_that_is_on_it_and_no_bars_meet(
         assert len({bar.lane for bar in over}) == len(over)
         assert all(bar.lane < lanes for bar in over)
         due = sum(one.first <= cell.day <= one.last for one in items)  # type: ignore[operator]
-        assert len(over) + len(cell.more) == due == cell.count
+        assert len(over) + len(cell.more) == due == len(cell.items)
 
 
 @pytest.mark.parametrize(("first_weekday", "start"), [(0, date(2026, 11, 23)), (6, date(2026, 11, 22))])
@@ -139,7 +139,15 @@ def test_the_next_month(month: tuple[int, int, int], after: tuple[int, int, int]
 
 @pytest.mark.parametrize(
     ("lengths", "limit", "each"),
-    [([], 10, 0), ([5, 3], 10, 5), ([5, 5], 10, 5), ([9, 1], 8, 4), ([9, 9, 9], 8, 0), ([30] * 7, 21, 3)],
+    [
+        ([], 10, 0),
+        ([5, 3], 10, 5),
+        ([5, 5], 10, 5),
+        ([9, 1], 8, 4),
+        ([9, 9, 9], 5, 0),
+        ([9, 9, 9], 6, 2),
+        ([30] * 7, 21, 3),
+    ],
 )
 def test_lists_behind_more_are_cut_so_that_a_page_stays_small(
     lengths: list[int], limit: int, each: int

@@ -5,7 +5,7 @@ from making import ANNA, BOB, OPS, PEOPLE, PROP
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
-from icsfeed.feeds.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
+from icsfeed.feeds.people.personal import PersonalFeed, of_projects, own_feeds, person_with, project_feeds
 
 FEEDS = {
     "anna": Feed(assignee="anna@example.com", subscribers=("phone",)),

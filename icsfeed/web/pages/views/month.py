@@ -10,7 +10,7 @@ from icsfeed.web.pages.items import RANK, PageItem
 DAY = timedelta(days=1)
 LONG_PERIODS = ("cycle", "module", "initiative")
 """They last for weeks or months, and must not take the lanes from what is due."""
-MIN_LISTED = 3
+MIN_LISTED = 2
 """Entries of a list behind `+n more`; with fewer it is not worth opening."""
 
 
@@ -27,13 +27,13 @@ class Bar(Struct, frozen=True):
 class Cell(Struct, frozen=True):
     """A day: the bars that begin on it, and the items on it without a lane.
 
-    `count`: all items on this day, whichever cell their bars begin in.
+    `items`: all items on this day, whichever cell their bars begin in.
     """
 
     day: date
     bars: tuple[Bar, ...] = ()
     more: tuple[PageItem, ...] = ()
-    count: int = 0
+    items: tuple[PageItem, ...] = ()
 
 
 Week = tuple[Cell, ...]
@@ -60,11 +60,11 @@ def week(items: Iterable[PageItem], start: date, lanes: int) -> Week:
     taken: set[tuple[int, int]] = set()
     bars: dict[int, list[Bar]] = {}
     more: dict[int, list[PageItem]] = {}
-    count = [0] * 7
+    on_day: list[list[PageItem]] = [[] for _ in range(7)]
     for first, last, item in _clipped(items, start, end):
         days = range(first, last + 1)
         for day in days:
-            count[day] += 1
+            on_day[day].append(item)
         lane = next((lane for lane in range(lanes) if all((lane, day) not in taken for day in days)), None)
         # No lane is free on all of its days: it goes behind "+n more" on each of them.
         if lane is None:
@@ -75,7 +75,7 @@ def week(items: Iterable[PageItem], start: date, lanes: int) -> Week:
         bar = Bar(item, lane, len(days), _first(item) < start, (item.last or end) > end)
         bars.setdefault(first, []).append(bar)
     return tuple(
-        Cell(start + day * DAY, tuple(bars.get(day, ())), tuple(more.get(day, ())), count[day])
+        Cell(start + day * DAY, tuple(bars.get(day, ())), tuple(more.get(day, ())), tuple(on_day[day]))
         for day in range(7)
     )
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_month import DAY, item
 
-from icsfeed.web.pages.agenda import agenda, first_after, overdue, upcoming
 from icsfeed.web.pages.items import Facts, PageItem
+from icsfeed.web.pages.views.agenda import agenda, first_after, overdue, upcoming
 
 TODAY = date(2026, 11, 25)
 OPEN = Facts(state="Todo", group="unstarted")

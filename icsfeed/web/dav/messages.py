@@ -1,0 +1,121 @@
+"""Requests to CalDAV accounts and answers to them, as HTTP has them: headers and bodies."""
+
+import gzip
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from litestar import Response
+from litestar.types import ASGIApp, HTTPScope, Receive
+
+from icsfeed.dav.tree import xml_bytes
+from icsfeed.dav.xml import parse
+from icsfeed.feeds.rendered import LEVEL, PIECE
+from icsfeed.http_headers import codings
+from icsfeed.single_flight import run_in_thread
+from icsfeed.web.dav.answer import Writer
+from icsfeed.web.dav.outcomes import DavError
+from icsfeed.web.dav.requests import Asked
+from icsfeed.web.dav.resources import Account, Place
+from icsfeed.web.feed_response import CalendarResponse
+
+MAX_BODY_BYTES = 1024 * 1024
+"""A multiget of 10,000 objects fits."""
+KILOBYTE = 1_000
+"""Bytes of XML that take as long to parse as an issue to render (FEW_ITEMS)."""
+SMALL_BYTES = 1_400
+"""Bytes of an answer that one packet holds: they are not compressed."""
+USED_HEADERS = {
+    name.encode(): name for name in ("accept-encoding", "brief", "depth", "if-none-match", "prefer")
+}
+HEADERS = {
+    "DAV": "1, 3, access-control, calendar-access",
+    "Cache-Control": "private, no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+Answer = ASGIApp | Response[Any]
+
+
+class DavRequest:
+    """A request of somebody who has logged in. `can_zip`: whether the server compresses."""
+
+    def __init__(
+        self, scope: HTTPScope, account: Account, place: Place, root: Element | None, *, can_zip: bool
+    ) -> None:
+        self.method, self.account, self.place, self.root = scope["method"], account, place, root
+        self.headers: Mapping[str, str] = {
+            USED_HEADERS[name]: value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in USED_HEADERS
+        }
+        self._can_zip = can_zip and codings(self.headers.get("accept-encoding"))[:1] == ("gzip",)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether what is in a collection is asked for, too. Raises DavError for all that is below it."""
+        depth = self.headers.get("depth", "infinity").strip().lower()
+        if depth not in ("0", "1"):
+            raise DavError(403, "{DAV:}propfind-finite-depth")
+        return depth == "1"
+
+    def writer(self, asked: Asked) -> Writer:
+        """Return what writes the responses."""
+        prefer = self.headers.get("prefer", "").replace(" ", "").lower()
+        minimal = "return=minimal" in prefer or self.headers.get("brief", "").strip().lower() == "t"
+        return Writer(self.account, asked, minimal=minimal)
+
+    async def written(self, items: int, make: Callable[[], Element]) -> Answer:
+        """Return a multistatus, made in a thread where it is long."""
+
+        def body() -> tuple[bytes, bool]:
+            text = xml_bytes(make())
+            is_zipped = self._can_zip and len(text) > SMALL_BYTES
+            return (gzip.compress(text, LEVEL, mtime=0) if is_zipped else text), is_zipped
+
+        octets, is_zipped = await run_in_thread(items, body)
+        return xml_answer(HTTPStatus.MULTI_STATUS, octets, {"Content-Encoding": "gzip"} if is_zipped else {})
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return a request's body. Raise DavError for one that is too large: no more than that is held."""
+    pieces, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise DavError(400, text="The request was cut off.")
+        pieces.append(message["body"])
+        size, more = size + len(message["body"]), message["more_body"]
+        if size > MAX_BODY_BYTES:
+            raise DavError(413, text="The body is larger than 1 MiB.")
+    return b"".join(pieces)
+
+
+async def read_root(receive: Receive) -> Element | None:
+    """Return the XML of a request's body; None where it is empty. Raise DavError for what is not XML."""
+    body = await read_body(receive)
+    try:
+        return await run_in_thread(len(body) // KILOBYTE, lambda: parse(body)) if body.strip() else None
+    except ValueError as error:
+        raise DavError(400, text=f"The body cannot be read: {error}.") from None
+
+
+def xml_answer(status: int, body: bytes, more: Mapping[str, str] = {}) -> CalendarResponse:
+    """Return an answer of XML."""
+    headers = {"Content-Type": "application/xml; charset=utf-8", "Content-Length": str(len(body))}
+    return dav_answer(status, {**HEADERS, **headers, **more}, body)
+
+
+def empty_answer(status: int, headers: Mapping[str, str]) -> CalendarResponse:
+    """Return an answer without a body."""
+    length = {} if status == HTTPStatus.NOT_MODIFIED else {"Content-Length": "0"}
+    return dav_answer(status, {**HEADERS, **length, **headers}, b"")
+
+
+def dav_answer(status: int, headers: Mapping[str, str], body: bytes) -> CalendarResponse:
+    """Return an answer that is sent in pieces."""
+    head = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    pieces = (body[start : start + PIECE] for start in range(0, len(body), PIECE))
+    return CalendarResponse(status, head, len(body), pieces)
