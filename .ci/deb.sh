@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The .deb as its users have it: .ci/deb.sh DIST builds it from the source distribution in that folder, has
-# lintian look at it, installs it on this machine, uses it, and purges it. As root, with the group `release` on PATH.
+# The .deb as its users have it: .ci/deb.sh DIST has lintian look at the one in that folder, installs it on this
+# machine, uses it, and purges it. As root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dist=$(realpath "$1")
@@ -11,7 +11,6 @@ fail() { say "$*"; exit 1; }
 dpkg-query -W icsfeed >/dev/null 2>&1 && fail "icsfeed is installed here: the test would remove it"
 [ ! -e /etc/icsfeed ] && [ ! -e /var/lib/icsfeed ] || fail "there is a configuration or state of icsfeed here"
 
-packaging/deb/build "$dist"/icsfeed-*.tar.gz "$dist" >"$dist/deb.log" 2>&1 || { tail -40 "$dist/deb.log"; exit 1; }
 deb=("$dist"/icsfeed_*.deb)
 say "${deb[0]##*/}: $(du -k "${deb[0]}" | cut -f1) kB, installed $(dpkg-deb --field "${deb[0]}" Installed-Size) kB"
 lintian --allow-root --fail-on error "${deb[0]}"
