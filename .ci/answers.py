@@ -20,7 +20,11 @@ def main(command: list[str]) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,  # which is not a clone: nothing is imported from here
         subprocess.Popen(
-            [*command, "demo", "--port", "0", "--json"], cwd=folder, env=own, stdout=subprocess.PIPE, text=True
+            [*command, "demo", "--port", "0", "--json"],
+            cwd=folder,
+            env=own,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as server,
     ):
         try:

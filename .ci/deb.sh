@@ -18,6 +18,7 @@ lintian --allow-root --fail-on error "${deb[0]}"
 cleanup() {
     dpkg --purge icsfeed >/dev/null 2>&1 || true
     rm -rf /etc/icsfeed
+    userdel icsfeed-export 2>/dev/null || true # packages leave their users, so that no other gets their files
 }
 trap cleanup EXIT
 env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${deb[0]}" >"$dist/install.log" 2>&1 ||
@@ -31,18 +32,19 @@ python3 .ci/answers.py icsfeed
 # The configuration that is installed is one, and the server says what it lacks.
 install -m 0600 <(echo "a-secret-of-more-than-thirty-two-letters") /etc/icsfeed/credentials/icsfeed-secret
 echo key >/etc/icsfeed/credentials/plane-api-key
-CREDENTIALS_DIRECTORY=/etc/icsfeed/credentials icsfeed urls property 2>&1 | grep -q "/feeds/icsf_" ||
-    fail "the installed feeds.yaml gives no links"
+links=$(CREDENTIALS_DIRECTORY=/etc/icsfeed/credentials icsfeed urls property 2>&1)
+[[ "$links" == */feeds/icsf_* ]] || fail "the installed feeds.yaml gives no links: $links"
 [ "$(stat -c %a /etc/icsfeed/credentials)" = 700 ] || fail "anyone can read the credentials"
 
 units=(icsfeed.service icsfeed.socket icsfeed-export.service icsfeed-export.timer icsfeed-push@x.service icsfeed-push@x.timer)
 found=$(systemd-analyze verify "${units[@]}" 2>&1 | grep -i icsfeed || true)
 [ -z "$found" ] || fail "$found"
-! find /etc/systemd/system -name 'icsfeed*' | grep -q . || fail "a unit is enabled without being asked for"
+[ -z "$(find /etc/systemd/system -name 'icsfeed*')" ] || fail "a unit is enabled without being asked for"
 getent passwd icsfeed-export >/dev/null || fail "the user icsfeed-export is missing"
 
 for page in icsfeed icsfeed-serve; do
-    man -l --warnings "/usr/share/man/man1/$page.1.gz" 2>&1 >/dev/null | grep . && fail "man page $page"
+    shown=$(man -l --warnings "/usr/share/man/man1/$page.1.gz" 2>&1 >/dev/null)
+    [ -z "$shown" ] || fail "man page $page: $shown"
 done
 bash -c 'source /usr/share/bash-completion/completions/icsfeed && complete -p icsfeed' >/dev/null
 completed=$(COMP_WORDS="icsfeed ser" COMP_CWORD=1 _ICSFEED_COMPLETE=bash_complete icsfeed)

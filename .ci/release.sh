@@ -8,6 +8,8 @@ version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' icsfeed/__init__.py)
 [ "$tag" = "v$version" ] || { echo "the tag is $tag, and icsfeed/__init__.py says $version"; exit 1; }
 grep -qE "^## $version \([0-9]{4}-[0-9]{2}-[0-9]{2}\)$" CHANGELOG.md ||
     { echo "CHANGELOG.md has no heading '## $version (YEAR-MONTH-DAY)'"; exit 1; }
+grep -qx "    newTag: $version" packaging/kubernetes/kustomization.yaml ||
+    { echo "packaging/kubernetes/kustomization.yaml has another version of the image"; exit 1; }
 
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT

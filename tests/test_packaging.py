@@ -52,7 +52,9 @@ def test_dashboard_and_alerts_query_metrics_that_exist() -> None:
 
 def test_the_dashboard_shows_every_metric() -> None:
     shown = {
-        re.sub(r"_(sum|count)$", "", name) for query in queried() for name in re.findall(r"\bicsfeed_\w+", query)
+        re.sub(r"_(sum|count)$", "", name)
+        for query in queried()
+        for name in re.findall(r"\bicsfeed_\w+", query)
     }
     assert sorted(metrics().keys() - shown) == []
 
@@ -109,8 +111,12 @@ def test_the_pod_is_what_the_containerfile_makes() -> None:
     security = pod["securityContext"]
     assert f"{security['runAsUser']}:{security['runAsGroup']}" == user
     assert [port["containerPort"] for port in container["ports"]] == [int(one(FINAL, "EXPOSE").text)]
-    assert environment(FINAL)["STATE_DIRECTORY"] in {mount["mountPath"] for mount in container["volumeMounts"]}
-    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert environment(FINAL)["STATE_DIRECTORY"] in {
+        mount["mountPath"] for mount in container["volumeMounts"]
+    }
+    assert {mount["name"] for mount in container["volumeMounts"]} == {
+        volume["name"] for volume in pod["volumes"]
+    }
     assert accepts(container["args"])
     assert {variable["name"] for variable in container["env"]} <= _variables()
     assert container["image"] == kustomization()["images"][0]["name"]
@@ -184,12 +190,21 @@ def test_valkey_is_the_same_everywhere() -> None:
 
 QUADLET_KEYS = {
     "Container": {
-        *("Image", "Exec", "PublishPort", "Volume", "Secret", "ReadOnly", "DropCapability", "NoNewPrivileges"),
+        *(
+            "Image",
+            "Exec",
+            "PublishPort",
+            "Volume",
+            "Secret",
+            "ReadOnly",
+            "DropCapability",
+            "NoNewPrivileges",
+        ),
         *("HealthCmd", "HealthInterval", "HealthOnFailure", "StopTimeout"),
     },
     "Volume": {"VolumeName"},
 }
-"""Those that podman-systemd.unit(5) lists, of the ones that we use. Debian 12 has Podman 4.3, without quadlet."""
+"""Keys of podman-systemd.unit(5) that we use. Debian 12 has Podman 4.3, which cannot read quadlets."""
 
 
 @pytest.mark.parametrize("name", ["icsfeed.container", "icsfeed.volume"])
