@@ -14,7 +14,6 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter
-from icsfeed.feeds.links import Grant
 from icsfeed.feeds.query import FIELDS, URL_LIMIT, Query, both, parse_query, query_string, with_query
 from icsfeed.own_links.model import embed_token
 from icsfeed.web.feed_response import calendar_or_page
@@ -59,8 +58,6 @@ PHONES: tuple[Device, ...] = ("iphone", "android")
 ALARMS = ("-P7D", "-P2D", "-P1D", "-PT15H", "PT9H")
 MAX_UPCOMING = 6
 WHOLE = Query()
-ACCOUNTS = ("account", "davx5")
-"""The ways to subscribe that set up a CalDAV account."""
 
 
 class FeedAddresses(Struct, frozen=True):
@@ -78,14 +75,10 @@ class FeedAddresses(Struct, frozen=True):
 
 
 class PageLink(Struct, frozen=True):
-    """The addresses that a page shows, and the login name of the CalDAV account that the link opens, if any.
-
-    An account shows feeds as they are: a link that a person has made with a filter opens none.
-    """
+    """The addresses that a page shows, and the login name of the CalDAV account that the link opens."""
 
     urls: Mapping[str, str]
     user: str
-    has_account: bool = True
 
 
 class NarrowedFeed(Struct, frozen=True):
@@ -122,7 +115,7 @@ async def feed_page(
     seen = await narrowed_feed_of(site, ask, name, grant.query)
     link = page_link(site, ask, name, grant.subscriber)
     if grant.link:
-        link = own_page_link(ask.base, token, name, grant)
+        link = own_page_link(ask.base, token, name)
     if file.endswith(PROFILE_SUFFIX):
         profile = feed_profile(ask, seen, link, request.query_params.get("account"))
         return await profile_answer(profile, name, site.config.profile_signing)
@@ -193,8 +186,6 @@ def subscribing(
 ) -> Mapping[str, object]:
     """Return what the page needs to subscribe: links and apps, and codes for phones where it is on none."""
     choices = subscriptions_of(addresses.ics, title, link.user)
-    if not link.has_account:
-        choices = tuple(choice for choice in choices if choice.key not in ACCOUNTS)
     own, others = for_device(choices, ask.device)
     at_desk = ask.device not in PHONES
     has_codes = at_desk and not addresses.too_long
@@ -214,19 +205,17 @@ def page_link(site: Site, ask: PageRequest, name: str, subscriber: str) -> PageL
     return PageLink(site.service.links.addresses(name, ask.base, subscriber), subscriber or name)
 
 
-def own_page_link(base: str, token: str, name: str, grant: Grant) -> PageLink:
+def own_page_link(base: str, token: str, name: str) -> PageLink:
     """Return the addresses of a link that a person has made. The token decides what they open."""
     page, embed = f"{base}/feeds/{token}/{name}", f"{base}/embed/{embed_token(token)}/{name}"
     urls = {"ics": f"{page}.ics", "page": page, "embed": embed}
-    return PageLink(urls, name, has_account=not grant.narrows)
+    return PageLink(urls, name)
 
 
 def feed_profile(ask: PageRequest, seen: NarrowedFeed, link: PageLink, account: str | None) -> bytes:
     """Return the profile of the feed, with the address that its page shows. Raise BadParameter."""
     if seen.wrong:
         raise BadParameter(seen.wrong, "is not valid")
-    if account and not link.has_account:
-        raise BadParameter("account", "needs a link without a filter")
     ics = addresses_of(link.urls, seen.narrowing).ics
     return profile_of(ics, link.user, account, profile_text(ask.l10n, seen.feed.title, ics))
 

@@ -1,5 +1,6 @@
 """CalDAV accounts by links that people have made: all their feeds, or one; also when Plane fails."""
 
+import plistlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -138,6 +139,14 @@ async def test_a_link_of_one_feed_opens_that_feed_as_it_is_narrowed(world: World
     expected = events((await world.ask("GET", f"/feeds/{made.token}/prop.ics")).content)
     assert len(mirror.objects) == len(expected) > 0
     assert await status(client, f"{client.home}prop/") == 404
+
+
+async def test_the_profile_of_a_link_with_a_filter_opens_no_more_than_the_link(world: World) -> None:
+    made = await world.service.own.make(ANNA, "phone", feed="prop", narrowing="priority=urgent")
+    answer = await world.ask("GET", f"/feeds/{made.token}/prop.mobileconfig?account=caldav")
+    (payload,) = plistlib.loads(answer.content)["PayloadContent"]
+    client = DavClient(world, payload["CalDAVUsername"], payload["CalDAVPassword"])
+    assert list(await calendars(client)) == [f"link+{made.link.id}"]
 
 
 async def test_a_link_that_was_taken_back_or_renewed_does_not_log_in(world: World) -> None:
