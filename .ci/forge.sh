@@ -15,6 +15,8 @@ if grep -nE 'uses: [^.]' "${workflows[@]}" | grep -vE '@[0-9a-f]{40} # v[0-9.]+$
     exit 1
 fi
 
+pre-commit validate-config .pre-commit-config.yaml
+
 valid() { check-jsonschema --quiet --builtin-schema "$@"; }
 valid vendor.github-workflows .github/workflows/*.yml
 valid custom.github-workflows-require-timeout .github/workflows/{ci,release,pages}.yml
