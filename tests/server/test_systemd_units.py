@@ -15,7 +15,9 @@ from cli_world import SECRET, running
 from icsfeed.server.connections import MAX_PER_ADDRESS
 
 ROOT = Path(__file__).parents[2]
-UNITS = sorted(path.name for path in (ROOT / "systemd").glob("*.*") if path.suffix in (".service", ".timer"))
+UNITS = sorted(
+    path.name for path in (ROOT / "systemd").glob("*.*") if path.suffix in (".service", ".socket", ".timer")
+)
 SERVICES = [name for name in UNITS if name.endswith(".service")]
 INSTALLED = "/opt/icsfeed/bin/icsfeed"
 MAX_EXPOSURE = 20
