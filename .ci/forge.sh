@@ -17,7 +17,7 @@ fi
 
 pre-commit validate-config .pre-commit-config.yaml
 
-valid() { check-jsonschema --quiet --builtin-schema "$@"; }
+valid() { check-jsonschema --builtin-schema "$@" >"$work/said" || { cat "$work/said"; exit 1; }; }
 valid vendor.github-workflows .github/workflows/*.yml
 valid custom.github-workflows-require-timeout .github/workflows/{ci,release,pages}.yml
 valid vendor.dependabot .github/dependabot.yml
