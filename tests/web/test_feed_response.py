@@ -98,6 +98,31 @@ async def test_a_feed_is_at_hand_for_a_second(world: World) -> None:
     assert world.service.at_hand("all") is None
 
 
+async def test_a_feed_that_is_asked_for_all_the_time_is_served_while_it_is_renewed(world: World) -> None:
+    first = (await world.get("all")).content
+    world.change("PROP", 1, name="Changed")
+    world.workspace.expire()
+    async with world.service.store.lock("history/all", 10):  # a rendering waits for it
+        for _ in range(5):  # 4.5 seconds
+            world.clock.move(0.9)
+            assert (await world.get("all")).content == first
+        world.clock.move(0.9)
+        assert world.service.at_hand("all") is None, "after five seconds it is waited for"
+    for _ in range(500):
+        if (await world.get("all")).content != first:
+            break
+        await asyncio.sleep(0.02)
+    assert b"Changed" in (await world.get("all")).content
+
+
+async def test_a_feed_that_is_not_is_looked_up_before_it_is_served(world: World) -> None:
+    await world.get("all")
+    world.change("PROP", 1, name="Changed")
+    world.workspace.expire()
+    world.clock.move(1)
+    assert b"Changed" in (await world.get("all")).content
+
+
 async def test_what_was_begun_before_a_sync_is_not_at_hand_after_it(world: World) -> None:
     world.change("PROP", 1, name="Before the sync")
     async with world.service.store.lock("history/all", 2):  # a rendering waits for it
