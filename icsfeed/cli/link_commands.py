@@ -31,7 +31,7 @@ def links() -> None:
     """List and change the links that people have made for themselves.
 
     A running server follows within seconds. Links of `feeds:` are not among them: `icsfeed urls` prints
-    those, and `revoked:` of a feed takes them back.
+    those, and they are revoked under `revoked:` of their feed.
     """
 
 
@@ -73,9 +73,9 @@ def list_links(person: str | None, feed: str | None, config_path: str | None, as
 )
 @config_option
 def revoke(id_: str | None, person: str | None, config_path: str | None) -> None:
-    """Take back the link with this ID, or all links of a person.
+    """Revoke the link with this ID, or all links of a person.
 
-    Calendar apps then show a notice, and after 90 days nothing.
+    Calendar apps then show a notice; after `own_links.tombstone` (90 days) the link is not found.
     """
     if (id_ is None) == (person is None):
         raise click.UsageError("give the ID of a link, or --person EMAIL")
@@ -169,6 +169,12 @@ def invite(email: str, config_path: str | None, as_json: bool) -> None:
     It is valid for seven days, and is shown only now. The person then makes their own links on /me.
     """
     config = load_or_exit(config_path)
+    if config.auth_proxy is not None:
+        fail(
+            _refused(
+                "auth_proxy", "signs people in: send them the address of /me; an invitation does not work"
+            )
+        )
     if config.public_url is None:
         reason = "is not set: the link must begin with the address that people use"
         fail(_refused("public_url", reason))

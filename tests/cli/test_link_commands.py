@@ -243,6 +243,12 @@ def test_an_invitation_needs_the_address_of_the_server(here: Installation, plane
     assert "public_url: is not set" in said
 
 
+def test_an_invitation_is_refused_where_a_proxy_signs_people_in(here: Installation, plane: str) -> None:
+    proxy = "auth_proxy: {header: X-Email, from: [127.0.0.1]}\n"
+    here.configure(f"store: file\npublic_url: https://cal.example.com\n{proxy}", plane)
+    assert "auth_proxy: signs people in" in here.run("invite", ANNA, code=78)
+
+
 def test_a_store_in_memory_has_no_links_to_list_or_change(here: Installation, plane: str) -> None:
     here.configure("store: memory\npublic_url: https://cal.example.com\n", plane)
     for words in (("links", "list"), ("links", "revoke", "aaaaaaaa"), ("invite", ANNA)):
