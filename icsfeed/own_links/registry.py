@@ -190,12 +190,12 @@ class OwnLinks:
         return NewToken(await self._link_changed(change, id_, "renewed", by), token)
 
     async def revoke(self, id_: str, *, by: str = "") -> OwnLink:
-        """Take a link back; it shows a notice for as long as `tombstone`."""
+        """Revoke a link; it shows a notice for as long as `tombstone`."""
         now = self._clock()
         return await self._link_changed(lambda record: changes.revoked(record, id_, now), id_, "revoked", by)
 
     async def revoke_all(self, person: str, *, by: str = "") -> Sequence[OwnLink]:
-        """Take all links of a person back, and sign them out everywhere; return the links."""
+        """Revoke all links of a person, and sign them out everywhere; return the links."""
         before, now = {link.id for link in self.links if link.revoked_at is None}, self._clock()
         record = await self._changed(lambda record: changes.revoked_all(record, person, now))
         ended = [link for link in record.links if link.revoked_at is not None and link.id in before]

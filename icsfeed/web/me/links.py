@@ -1,4 +1,4 @@
-"""/me/links: a person makes, names, filters, renews and takes back links of their own."""
+"""/me/links: a person makes, names, filters, renews and revokes links of their own."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -122,7 +122,7 @@ async def make_own_link(request: Request[Any, Any, Any], site: NamedDependency[S
 async def change_own_link(
     request: Request[Any, Any, Any], site: NamedDependency[Site], link: FromPath[str]
 ) -> Answer:
-    """Rename, filter, renew or take back (`act`) a link of the person."""
+    """Rename, filter, renew or revoke (`act`) a link of the person."""
 
     async def change(visitor: Visitor, form: Form) -> Answer:
         own = site.service.own
