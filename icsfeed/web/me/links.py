@@ -34,6 +34,7 @@ from icsfeed.web.pages.feed import qr_code
 from icsfeed.web.pages.render import PageRequest, page_answer, page_request
 from icsfeed.web.responses import NEVER_STORED, READ
 from icsfeed.web.state import Site
+from icsfeed.web.subscribe.choices import caldav_login, davx5_address
 
 HEADERS = {**NEVER_STORED, "Referrer-Policy": "same-origin"}
 """With "no-referrer" browsers send forms with `Origin: null` (Fetch, 3.1)."""
@@ -58,7 +59,10 @@ class OwnLinkRow(Struct, frozen=True):
 
 
 class NewAddresses(Struct, frozen=True):
-    """The addresses of a link that was made or renewed, shown once. `user`: the login name of an account."""
+    """The addresses of a link that was made or renewed, shown once. `user`: the login name of an account.
+
+    `davx5`: the link by which DAVx5 sets the account up; empty over plain http.
+    """
 
     ics: str = ""
     webcal: str = ""
@@ -66,6 +70,7 @@ class NewAddresses(Struct, frozen=True):
     server: str = ""
     user: str = ""
     password: str = ""
+    davx5: str = ""
     qr: Markup | None = None
 
 
@@ -252,8 +257,10 @@ def _edit(ask: PageRequest, link: OwnLink, name: str | None) -> str:
 def _shown_once(request: Request[Any, Any, Any], site: Site, made: NewToken) -> Answer:
     ask, link = page_request(request, site.config), made.link
     if link.is_account:
+        login = caldav_login(f"{ask.base}/feeds/{made.token}/account.ics", link.person)
+        davx5 = davx5_address(login) if login else ""
         server = f"{ask.base}/dav/"
-        addresses = NewAddresses(server=server, user=link.person, password=made.token)
+        addresses = NewAddresses(server=server, user=link.person, password=made.token, davx5=davx5)
     else:
         name = site.service.links.name_by_identity(link.feed) or "calendar"
         page = f"{ask.base}/feeds/{made.token}/{name}"

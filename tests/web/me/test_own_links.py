@@ -153,6 +153,14 @@ async def test_an_account_is_shown_as_server_name_and_password(tmp_path: Path) -
         opened = world.service.own.opened_by(token_in(answer), "account")
         assert opened is not None
         assert opened.link.is_account
+        assert ("davx5://" in answer.text) == HOST.startswith("https:")
+
+
+async def test_davx5_sets_an_account_up_in_one_step(tmp_path: Path) -> None:
+    async with world_of(tmp_path, config(public_url="https://cal.example.com/x")) as world:
+        answer = await Person(world).post("/me/links", device="phone", feed="")
+        address = f"davx5://anna%40example.com:{token_in(answer)}@cal.example.com/x/dav/"
+        assert f'href="{address}"' in answer.text
 
 
 @pytest.mark.parametrize(
