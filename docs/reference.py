@@ -201,7 +201,7 @@ MEANINGS: Mapping[str, str] = {
     "auth_proxy.secret": "A secret that the proxy sends in `X-Icsfeed-Proxy-Secret`; it keeps out other "
     "programs at those addresses. 32 characters or more.",
     "auth_proxy.secret_file": "A file that holds the proxy's secret.",
-    "own_links.tombstone": "How long a link that a person has made and taken back, or renewed, shows *This "
+    "own_links.tombstone": "How long a link that a person has made and then revoked or renewed shows *This "
     "calendar link was revoked*; then it answers 404.",
     "profile_signing": "Signs the profiles for iPhone, iPad and Mac. Needs the extra `icsfeed[signing]`.",
     "profile_signing.certificate_file": "A PEM file: the certificate, followed by those up to its root.",

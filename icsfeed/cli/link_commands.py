@@ -31,7 +31,7 @@ def links() -> None:
     """List and change links that people have made.
 
     A running server follows within seconds. Links of `feeds:` are not among them: `icsfeed urls` prints
-    those, and `revoked:` of a feed takes them back.
+    those, and they are revoked under `revoked:` of their feed.
     """
 
 
@@ -75,7 +75,7 @@ def list_links(person: str | None, feed: str | None, config_path: str | None, as
 def revoke(id_: str | None, person: str | None, config_path: str | None) -> None:
     """Revoke one link by its ID, or all of a person.
 
-    Calendar apps then show a notice, and after 90 days nothing.
+    Calendar apps then show a notice; after `own_links.tombstone` (90 days) the link is not found.
     """
     if (id_ is None) == (person is None):
         raise click.UsageError("give the ID of a link, or --person EMAIL")

@@ -140,7 +140,7 @@ def write_file(path: Path, body: bytes, *, new: bool = False) -> None:
             file.write(body)
     except OSError as error:
         exists = isinstance(error, FileExistsError)
-        reason = "it already exists; move it, or give another name with -o" if exists else error.strerror
+        reason = "it already exists; move it, or give another name" if exists else error.strerror
         print_line(f"icsfeed: cannot write {path}: {reason}", err=True)
         sys.exit(EXIT_CANNOT_WRITE)
 

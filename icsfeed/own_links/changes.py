@@ -97,12 +97,12 @@ def renewed(record: LinkRecord, id_: str, digests: Digests, now: datetime) -> Li
 
 
 def revoked(record: LinkRecord, id_: str, now: datetime) -> LinkRecord:
-    """Take a link back."""
+    """Revoke a link."""
     return _replaced(record, replace(link_with(record, id_), revoked_at=now))
 
 
 def revoked_all(record: LinkRecord, person: str, now: datetime) -> LinkRecord:
-    """Take all links of a person back, and end their sessions and invitations."""
+    """Revoke all links of a person, and end their sessions and invitations."""
     address = person_of_address(person)
     return replace(
         record,

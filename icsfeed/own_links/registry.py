@@ -193,12 +193,12 @@ class OwnLinks:
         return NewToken(await self._link_changed(change, id_, "renewed", by), token)
 
     async def revoke(self, id_: str, *, by: str = "") -> OwnLink:
-        """Take a link back; it shows a notice for as long as `tombstone`."""
+        """Revoke a link; it shows a notice for as long as `tombstone`."""
         now = self._clock()
         return await self._link_changed(lambda record: changes.revoked(record, id_, now), id_, "revoked", by)
 
     async def revoke_all(self, person: str, *, by: str = "") -> Sequence[OwnLink]:
-        """Take all links of a person back, and sign them out everywhere; return the links."""
+        """Revoke all links of a person, and sign them out everywhere; return the links."""
         now, ended = self._clock(), list[OwnLink]()
 
         def change(record: LinkRecord) -> LinkRecord:

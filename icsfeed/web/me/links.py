@@ -1,4 +1,4 @@
-"""/me/links: a person makes, names, filters, renews and takes back links of their own."""
+"""/me/links: a person makes, names, filters, renews and revokes links of their own."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from markupsafe import Markup
 from msgspec import Struct
+from msgspec.structs import replace
 
 from icsfeed.errors import BadParameter, LinkRefused, StoreFailed
 from icsfeed.feeds.query import narrowed, parse_query, query_string
@@ -34,6 +35,7 @@ from icsfeed.web.pages.feed import qr_code
 from icsfeed.web.pages.render import PageRequest, page_answer, page_request
 from icsfeed.web.responses import NEVER_STORED, READ
 from icsfeed.web.state import Site
+from icsfeed.web.subscribe.choices import account_link, caldav_login, davx5_address, profile_address
 
 HEADERS = {**NEVER_STORED, "Referrer-Policy": "same-origin"}
 """With "no-referrer" browsers send forms with `Origin: null` (Fetch, 3.1)."""
@@ -58,7 +60,10 @@ class OwnLinkRow(Struct, frozen=True):
 
 
 class NewAddresses(Struct, frozen=True):
-    """The addresses of a link that was made or renewed, shown once. `user`: the login name of an account."""
+    """The addresses of a link that was made or renewed, shown once. `user`: the login name of an account.
+
+    `davx5`, `profile`: where DAVx5 and Apple's devices set the account up; empty over plain http.
+    """
 
     ics: str = ""
     webcal: str = ""
@@ -66,6 +71,8 @@ class NewAddresses(Struct, frozen=True):
     server: str = ""
     user: str = ""
     password: str = ""
+    davx5: str = ""
+    profile: str = ""
     qr: Markup | None = None
 
 
@@ -122,7 +129,7 @@ async def make_own_link(request: Request[Any, Any, Any], site: NamedDependency[S
 async def change_own_link(
     request: Request[Any, Any, Any], site: NamedDependency[Site], link: FromPath[str]
 ) -> Answer:
-    """Rename, filter, renew or take back (`act`) a link of the person."""
+    """Rename, filter, renew or revoke (`act`) a link of the person."""
 
     async def change(visitor: Visitor, form: Form) -> Answer:
         own = site.service.own
@@ -252,8 +259,7 @@ def _edit(ask: PageRequest, link: OwnLink, name: str | None) -> str:
 def _shown_once(request: Request[Any, Any, Any], site: Site, made: NewToken) -> Answer:
     ask, link = page_request(request, site.config), made.link
     if link.is_account:
-        server = f"{ask.base}/dav/"
-        addresses = NewAddresses(server=server, user=link.person, password=made.token)
+        addresses = _account_addresses(ask.base, link.person, made.token)
     else:
         name = site.service.links.name_by_identity(link.feed) or "calendar"
         page = f"{ask.base}/feeds/{made.token}/{name}"
@@ -269,6 +275,16 @@ def _shown_once(request: Request[Any, Any, Any], site: Site, made: NewToken) -> 
         look=_look(ask),
     )
     return page_answer(html, headers=HEADERS)
+
+
+def _account_addresses(base: str, person: str, token: str) -> NewAddresses:
+    addresses = NewAddresses(server=f"{base}/dav/", user=person, password=token)
+    ics = account_link(base, token)
+    login = caldav_login(ics, person)
+    if login is None:
+        return addresses
+    profile = f"{profile_address(ics)}?account=caldav"
+    return replace(addresses, davx5=davx5_address(login), profile=profile, qr=qr_code(profile))
 
 
 def _look(ask: PageRequest) -> str:

@@ -24,7 +24,7 @@ from icsfeed.web.pages.errors import open_link
 from icsfeed.web.pages.feed_view import FeedView
 from icsfeed.web.pages.link_builder import NONE_FIELDS, filter_choices_of, parts_asked, unoffered
 from icsfeed.web.pages.parameters import EMBED_PARAMETERS, WEEK_STARTS, parse_date
-from icsfeed.web.pages.render import PageRequest, Pairs, page_answer
+from icsfeed.web.pages.render import PageRequest, Pairs, page_answer, page_request
 from icsfeed.web.pages.views.agenda import overdue, upcoming
 from icsfeed.web.pages.views.calendar_view import calendar_view_of
 from icsfeed.web.responses import READ
@@ -32,6 +32,7 @@ from icsfeed.web.state import Site
 from icsfeed.web.subscribe.choices import (
     PROFILE_SUFFIX,
     Device,
+    account_link,
     for_device,
     profile_address,
     subscriptions_of,
@@ -54,6 +55,8 @@ APPS: Mapping[str, tuple[Device, ...]] = {
 
 Each has its words: a name, steps, how often it updates, what it leaves out.
 """
+ACCOUNT_PROFILE = f"account{PROFILE_SUFFIX}"
+"""The profile of a person's CalDAV account, by the link to that; otherwise that of a feed with this name."""
 PHONES: tuple[Device, ...] = ("iphone", "android")
 
 ALARMS = ("-P7D", "-P2D", "-P1D", "-PT15H", "PT9H")
@@ -112,10 +115,13 @@ async def feed_page(
 
     With `.atom` or `.json` instead of `.ics` it is the news of the calendar: what became due or changed.
     The same address without `.ics` is the page for people, and with `.mobileconfig` the profile by which an
-    iPhone or iPad subscribes; with `account=caldav` the profile of the CalDAV account. Without a token, only
-    calendars that are public by the configuration are found.
+    iPhone or iPad subscribes; with `account=caldav` the profile of the CalDAV account, which is all that the
+    link of a person's account has here. Without a token, only calendars that are public by the configuration
+    are found.
     """
     name = file.removesuffix(PROFILE_SUFFIX)
+    if file == ACCOUNT_PROFILE and (account := person_profile(request, site, token)):
+        return await profile_answer(account, name, site.config.profile_signing)
     ask, name, grant = await open_link(request, name, token or None, "feed")
     seen = await narrowed_feed_of(site, ask, name, grant.query)
     link = page_link(site, ask, name, grant.subscriber)
@@ -223,6 +229,19 @@ def feed_profile(ask: PageRequest, seen: NarrowedFeed, link: PageLink, account: 
         raise BadParameter(seen.wrong, "is not valid")
     ics = addresses_of(link.urls, seen.narrowing).ics
     return profile_of(ics, link.user, account, profile_text(ask.l10n, seen.feed.title, ics), link.own)
+
+
+def person_profile(request: Request[Any, Any, Any], site: Site, token: str) -> bytes | None:
+    """Return the profile of a person's CalDAV account; None: the token is not that of one.
+
+    Without a look at the store, which configured links must not need. Raise BadParameter over plain http.
+    """
+    opened = site.service.own.opened_by(token, "account")
+    if opened is None or opened.ended_at is not None:
+        return None
+    ask = page_request(request, site.config)
+    text = profile_text(ask.l10n, ask.l10n.say("my calendars"), ask.base)
+    return profile_of(account_link(ask.base, token), opened.link.person, "caldav", text)
 
 
 def feed_page_answer(site: Site, html: str, seen: NarrowedFeed) -> Response[str]:

@@ -145,6 +145,11 @@ def caldav_login(ics: str, user: str) -> CalDavLogin | None:
     return CalDavLogin(host or "", port, f"{link.server}{ROOT}", principal, user, link.token)
 
 
+def account_link(base: str, token: str) -> str:
+    """Return what stands for a feed's address in a link that opens a person's CalDAV account."""
+    return f"{base}/feeds/{token}/account.ics"
+
+
 def link_of(ics: str) -> Link:
     """Return the parts of a feed's address."""
     path, _, query = ics.partition("?")

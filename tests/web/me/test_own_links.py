@@ -1,6 +1,7 @@
 """/me/links: people manage links of their own, by forms that nobody else can send for them."""
 
 import logging
+import plistlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -153,6 +154,27 @@ async def test_an_account_is_shown_as_server_name_and_password(tmp_path: Path) -
         opened = world.service.own.opened_by(token_in(answer), "account")
         assert opened is not None
         assert opened.link.is_account
+        assert ("davx5://" in answer.text) == HOST.startswith("https:")
+
+
+async def test_an_account_is_set_up_in_one_step(tmp_path: Path) -> None:
+    async with world_of(tmp_path, config(public_url="https://cal.example.com/x")) as world:
+        anna = Person(world)
+        answer = await anna.post("/me/links", device="phone", feed="")
+        token = token_in(answer)
+        assert f'href="davx5://anna%40example.com:{token}@cal.example.com/x/dav/"' in answer.text
+        path = f"/feeds/{token}/account.mobileconfig"
+        assert f'href="https://cal.example.com/x{path}?account=caldav"' in answer.text
+        profile = await world.ask("GET", f"{path}?account=caldav")
+        assert profile.headers["content-type"] == "application/x-apple-aspen-config"
+        [payload] = plistlib.loads(profile.content)["PayloadContent"]
+        assert payload["PayloadType"] == "com.apple.caldav.account"
+        assert payload["CalDAVPrincipalURL"] == "https://cal.example.com/x/dav/anna@example.com/"
+        assert (payload["CalDAVUsername"], payload["CalDAVPassword"]) == (ANNA, token)
+        for name in ("account.ics", "account", "prop.mobileconfig"):
+            assert (await world.ask("GET", f"/feeds/{token}/{name}")).status_code == 404
+        await anna.post(f"/me/links/{world.service.own.of(ANNA)[0].id}", act="revoke")
+        assert (await world.ask("GET", path)).status_code == 404
 
 
 @pytest.mark.parametrize(
