@@ -14,6 +14,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from icsfeed.errors import BadParameter
+from icsfeed.feeds.links import Grant
 from icsfeed.feeds.query import FIELDS, URL_LIMIT, Query, both, parse_query, query_string, with_query
 from icsfeed.own_links.model import embed_token
 from icsfeed.web.feed_response import calendar_or_page
@@ -78,10 +79,14 @@ class FeedAddresses(Struct, frozen=True):
 
 
 class PageLink(Struct, frozen=True):
-    """The addresses that a page shows, and the login name of the CalDAV account that the link opens."""
+    """The addresses that a page shows, and the login name of the CalDAV account that the link opens.
+
+    `own`: the id of a link that a person has made.
+    """
 
     urls: Mapping[str, str]
     user: str
+    own: str = ""
 
 
 class NarrowedFeed(Struct, frozen=True):
@@ -121,7 +126,7 @@ async def feed_page(
     seen = await narrowed_feed_of(site, ask, name, grant.query)
     link = page_link(site, ask, name, grant.subscriber)
     if grant.link:
-        link = own_page_link(ask.base, token, name)
+        link = own_page_link(ask.base, token, name, grant)
     if file.endswith(PROFILE_SUFFIX):
         profile = feed_profile(ask, seen, link, request.query_params.get("account"))
         return await profile_answer(profile, name, site.config.profile_signing)
@@ -211,11 +216,11 @@ def page_link(site: Site, ask: PageRequest, name: str, subscriber: str) -> PageL
     return PageLink(site.service.links.addresses(name, ask.base, subscriber), subscriber or name)
 
 
-def own_page_link(base: str, token: str, name: str) -> PageLink:
+def own_page_link(base: str, token: str, name: str, grant: Grant) -> PageLink:
     """Return the addresses of a link that a person has made. The token decides what they open."""
     page, embed = f"{base}/feeds/{token}/{name}", f"{base}/embed/{embed_token(token)}/{name}"
     urls = {"ics": f"{page}.ics", "page": page, "embed": embed}
-    return PageLink(urls, name)
+    return PageLink(urls, name, grant.link)
 
 
 def feed_profile(ask: PageRequest, seen: NarrowedFeed, link: PageLink, account: str | None) -> bytes:
@@ -223,7 +228,7 @@ def feed_profile(ask: PageRequest, seen: NarrowedFeed, link: PageLink, account: 
     if seen.wrong:
         raise BadParameter(seen.wrong, "is not valid")
     ics = addresses_of(link.urls, seen.narrowing).ics
-    return profile_of(ics, link.user, account, profile_text(ask.l10n, seen.feed.title, ics))
+    return profile_of(ics, link.user, account, profile_text(ask.l10n, seen.feed.title, ics), link.own)
 
 
 def person_profile(request: Request[Any, Any, Any], site: Site, token: str) -> bytes | None:

@@ -1,5 +1,6 @@
 """What people's own links open: the feed as its link narrows it, and nothing once they may not see it."""
 
+import plistlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -126,6 +127,23 @@ async def test_page_and_frame_are_narrowed_too_and_show_the_links_own_addresses(
         assert (await world.ask("GET", f"/embed/{made.token}/mine")).status_code == 404
 
 
+async def test_two_links_of_a_feed_are_two_profiles_on_a_device_and_a_renewed_one_replaces_its_own(
+    tmp_path: Path,
+) -> None:
+    async with world_of(tmp_path) as world:
+        own = world.service.own
+
+        async def profile(made: NewToken) -> str:
+            answer = await world.ask("GET", f"/feeds/{made.token}/prop.mobileconfig")
+            return str(plistlib.loads(answer.content)["PayloadIdentifier"])
+
+        one = await own.make(ANNA, "phone", "prop", "priority=urgent")
+        other = await own.make(ANNA, "tablet", "prop", "days=14")
+        before = await profile(one)
+        assert before != await profile(other)
+        assert before == await profile(await own.renew(one.link.id))
+
+
 async def test_a_link_stays_with_its_project_when_that_is_renamed(tmp_path: Path) -> None:
     async with world_of(tmp_path, settings({}, auto=Auto(projects=True))) as world:
         await world.service.auto_feeds()
@@ -208,6 +226,27 @@ async def test_where_plane_cannot_be_read_a_link_goes_on_working(tmp_path: Path)
         for _ in range(3):
             clock.move(3_600)
             assert titles((await read(world, made)).content) == titles(whole.content)
+
+
+@pytest.mark.parametrize("person", [ANNA, "gone@example.com"])
+async def test_a_feed_that_becomes_known_after_the_first_look_is_not_taken_for_one_that_was_left(
+    tmp_path: Path, person: str
+) -> None:
+    clock = Clock()
+    config = settings({"prop": FEEDS["prop"]}, auto=Auto(projects=True))
+    identity = f"project/acme-demo/{sample_id('project', 'WEB')}"
+    async with world_of(tmp_path, config, clock=clock) as world:
+        other = await world.service.own.make(person, "phone", "prop")
+        made = await world.service.own.make(person, "tablet", identity)
+        # The server starts while Plane fails. The link of a configured feed asks what its person may see.
+        world.faults.add("", f.server_error(), None)
+        assert [(await read(world, one)).status_code for one in (other, made)] == [503, 503]
+        world.faults.clear()
+        clock.move(30)
+        assert (await world.get("project-web")).status_code == 200
+        shown = titles((await read(world, made)).content)
+        ended = shown == {"This calendar link was revoked"}
+        assert ended == (person != ANNA)
 
 
 async def test_somebody_who_left_the_workspace_has_no_links_any_more(tmp_path: Path) -> None:
