@@ -108,16 +108,17 @@ class DavEndpoint:
 
     def _seen(self, scope: HTTPScope, account: Account, place: Place, response: Answer) -> None:
         """Remember who reads which feed, for the log and the status page."""
+        agents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
+        status = getattr(response, "status_code", HTTPStatus.OK)
+        agent = next(iter(agents), None)
+        if account.link:
+            # The list of calendars, too: iOS reads only that, with the ctags, while nothing has changed.
+            self._service.own.read(account.link, family(agent), status)
         if not place.calendar:
             return
         source = account.source(place.calendar)
         scope[FEED_KEY] = source.feed  # type: ignore[literal-required]
-        agents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"]
-        status = getattr(response, "status_code", HTTPStatus.OK)
-        agent = next(iter(agents), None)
         self._server.reader_log.read(source.feed, source.subscriber, agent, status)
-        if account.link:
-            self._service.own.read(account.link, family(agent), status)
 
     async def _of(self, request: DavRequest) -> Answer:
         place = request.place

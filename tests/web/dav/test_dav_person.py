@@ -261,6 +261,15 @@ async def test_who_reads_by_a_link_is_remembered(world: World) -> None:
     assert [reader.subscriber for reader in world.server.reader_log.readers()["prop"]] == [f"{ANNA} (phone)"]
 
 
+async def test_an_app_that_reads_only_the_list_of_calendars_is_remembered_too(world: World) -> None:
+    # As iOS does while the ctags have not changed.
+    anna = await account(world)
+    await calendars(anna)
+    ((_, reads),) = world.service.own.readers.items()
+    assert [read.status for read in reads] == [207]
+    assert not world.server.reader_log.readers()
+
+
 async def test_writing_is_refused_as_everywhere(world: World) -> None:
     anna = await account(world)
     answer = await anna.ask("PUT", f"{anna.home}prop/x.ics", "BEGIN:VCALENDAR")

@@ -9,6 +9,7 @@ from icsfeed.web.subscribe.choices import (
     CalDavLogin,
     Device,
     Subscription,
+    account_link,
     caldav_login,
     device_of,
     for_device,
@@ -143,3 +144,10 @@ def test_an_account_is_found_from_a_link_behind_a_prefix_and_a_port() -> None:
 )
 def test_what_has_no_account(ics: str, user: str) -> None:
     assert caldav_login(ics, user) is None
+
+
+def test_a_link_to_the_account_of_a_person_opens_that() -> None:
+    login = caldav_login(account_link("https://cal.example.com/team", TOKEN), "anna@b.example")
+    assert login is not None
+    assert login.principal == "https://cal.example.com/team/dav/anna@b.example/"
+    assert (login.user, login.password) == ("anna@b.example", TOKEN)
