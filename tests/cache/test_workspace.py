@@ -121,8 +121,8 @@ async def test_few_projects_are_asked_at_the_same_time() -> None:
     await case.view()
     case.clock.move(61)
     await case.view()  # asks whether this edition lists the issues of a workspace
+    await case.settled()  # on a busy machine, not all was read within the deadline
     case.plane.asked.clear()
-    await case.settled()
     case.plane.of_issues["P0"] = []
     case.clock.move(61)
     case.plane.open.clear()

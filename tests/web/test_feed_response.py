@@ -125,17 +125,25 @@ async def test_a_feed_that_is_not_is_looked_up_before_it_is_served(world: World)
 
 async def test_what_was_begun_before_a_sync_is_not_at_hand_after_it(world: World) -> None:
     world.change("PROP", 1, name="Before the sync")
+    await world.service.view("all")  # read, and not rendered yet
     async with world.service.store.lock("history/all", 2):  # a rendering waits for it
-        readers = [asyncio.create_task(world.get("all"))]
-        await asyncio.sleep(0.1)
+        readers = [await _begun(world)]
         world.change("PROP", 1, name="After the sync")
-        await next(iter(world.service.workspaces.values())).sync()
-        readers.append(asyncio.create_task(world.get("all")))
-        await asyncio.sleep(0.1)
+        await world.workspace.sync()
+        readers.append(await _begun(world))
     for reader in readers:
         assert b"Before the sync" in (await reader).content
     assert world.service.at_hand("all") is None
     assert b"After the sync" in (await world.get("all")).content
+
+
+async def _begun(world: World) -> asyncio.Task[httpx.Response]:
+    """A reader, after turns of the event loop in which nothing but the lock keeps it from its answer."""
+    reader = asyncio.create_task(world.get("all"))
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    assert not reader.done()
+    return reader
 
 
 async def test_readers_of_what_is_at_hand_are_counted(world: World) -> None:
