@@ -21,7 +21,7 @@ from icsfeed.web.client_address import remember_peer
 from icsfeed.web.dav.endpoint import DavEndpoint, dav, dav_paths
 from icsfeed.web.feed_response import FeedEndpoint
 from icsfeed.web.me.invitation import accept_invitation, invitation
-from icsfeed.web.me.links import change_own_link, make_own_link, own_links, sign_out
+from icsfeed.web.me.links import change_own_link, make_own_link, own_links, page_options, sign_out
 from icsfeed.web.me.page import me
 from icsfeed.web.middleware import accept_prefix, add_vary, check_request, trust_proxies
 from icsfeed.web.openapi import openapi_config
@@ -37,7 +37,7 @@ from icsfeed.web.webhooks import Webhooks, plane_webhook
 
 ROUTES = (
     *(feed_page, embed, dav, plane_webhook, ADMIN_ROUTES),
-    *(me, own_links, make_own_link, change_own_link, sign_out, invitation, accept_invitation),
+    *(me, page_options, own_links, make_own_link, change_own_link, sign_out, invitation, accept_invitation),
     *(root, health, ready, api_health, robots, docs, static_file),
 )
 ERROR_HANDLERS = {

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from litestar import Request, Response, post, route
 from litestar.di import NamedDependency
+from litestar.enums import HttpMethod
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from markupsafe import Markup
@@ -74,6 +75,20 @@ class NewAddresses(Struct, frozen=True):
     davx5: str = ""
     profile: str = ""
     qr: Markup | None = None
+
+
+@route(
+    ["/me/links", "/me/invite/{token:str}"],
+    http_method=HttpMethod.OPTIONS,
+    include_in_schema=False,
+    status_code=HTTPStatus.NO_CONTENT,
+)
+async def page_options() -> Response[None]:
+    """Name the methods of pages with a form. litestar's own answer (2.25) lacks those of the second handler.
+
+    To be registered before the handlers.
+    """
+    return Response(None, status_code=HTTPStatus.NO_CONTENT, headers={"Allow": "GET, HEAD, OPTIONS, POST"})
 
 
 @route(

@@ -419,3 +419,15 @@ async def test_feeds_and_frames_set_no_cookie_and_nothing_stored_or_logged_opens
     assert token[5:].encode() not in stored
     assert token[5:] not in caplog.text
     assert "own link made" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/me/links", "/me/invite/x"])
+async def test_pages_with_a_form_name_all_their_methods(path: str) -> None:
+    async with serving(settings()) as world:
+        answer = await world.ask("OPTIONS", path)
+        assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+        refused = await world.ask("PUT", path)
+        assert (refused.status_code, set(refused.headers["allow"].split(", "))) == (
+            405,
+            {"GET", "HEAD", "OPTIONS", "POST"},
+        )
