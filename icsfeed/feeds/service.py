@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import date, datetime, timedelta
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -14,10 +13,11 @@ from msgspec import Struct
 from icsfeed.cache.lists import why_unusable
 from icsfeed.cache.workspace import VIEW_SECONDS, Workspace
 from icsfeed.config.schema import Config, Feed
-from icsfeed.errors import FeedError, NoCopy, PlaneError, UnknownFeed, UnusableSearch
+from icsfeed.errors import NoCopy, PlaneError, UnknownFeed, UnusableSearch
 from icsfeed.feeds.automatic import AutomaticFeeds
 from icsfeed.feeds.automatic_names import Roster, may_be_auto, slugs_of
 from icsfeed.feeds.calendar import Calendar, Day, FeedInput, tombstone
+from icsfeed.feeds.current_feeds import CurrentFeed, CurrentFeeds
 from icsfeed.feeds.links import Grant, Kind, Links
 from icsfeed.feeds.people.memberships import Memberships
 from icsfeed.feeds.people.own_access import OwnAccess
@@ -28,7 +28,6 @@ from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.model import Needs, View
 from icsfeed.own_links.registry import OwnLinks
-from icsfeed.single_flight import SingleFlight
 from icsfeed.store.store import Store
 from icsfeed.tokens import is_token
 
@@ -41,13 +40,6 @@ NARROWED_BYTES = 64 * 1024 * 1024
 ENTRY_BYTES = 5_000
 """What a narrowed feed takes besides its body; most of it is the query that is its key."""
 
-AT_HAND = timedelta(seconds=VIEW_SECONDS)
-"""How long a feed is served without a check whether anything has changed."""
-MEANWHILE = timedelta(seconds=5)
-"""How long a feed that is asked for all the time is served while it is checked and rendered again."""
-MAX_RENEWALS = 100
-"""Feeds that are renewed at a time for no reader in particular: a change may concern hundreds."""
-
 Key = tuple[str, Query]
 _WHOLE = Query()
 
@@ -59,15 +51,6 @@ class CachedFeed(Struct, frozen=True):
     items: int
     undated: int
     start_only: int
-
-
-class CurrentFeed(NamedTuple):
-    """A feed's bytes that were current `at` a time, with that `edition` of its workspace."""
-
-    rendered: Rendered
-    at: datetime
-    workspace: Workspace
-    edition: int
 
 
 class FeedService:
@@ -101,10 +84,7 @@ class FeedService:
         )
         self.compressor = Compressor() if config.gzip else None
         self._renderer = Renderer(config, clock, history or store)
-        self._current_at: dict[str, CurrentFeed] = {}
-        self._asked_at: dict[str, datetime] = {}
-        self._renewals: SingleFlight[None] = SingleFlight()
-        self._renewing = asyncio.Semaphore(MAX_RENEWALS)
+        self._current_feeds = CurrentFeeds(clock, self.rendered, timedelta(seconds=VIEW_SECONDS))
         self._with_problem: set[str] = set()
         self._automatic = AutomaticFeeds(config, self.known_rosters, self.links, store)
         self.own = own or OwnLinks(store, clock, timer)
@@ -130,29 +110,8 @@ class FeedService:
         return (await self._cache(query).or_last((name, query), current)).rendered
 
     def at_hand(self, name: str) -> Rendered | None:
-        """Return the whole feed's bytes if they were current within the last second, else None.
-
-        Where somebody has asked within that second, too, the feed is renewed for both, and neither waits. A
-        workspace does not look at what is fresh more often either. Its edition changes when that must not
-        wait. A clock that was set back counts as too old.
-        """
-        current = self._current_at.get(name)
-        if current is None or current.workspace.edition != current.edition:
-            return None
-        now = self._clock()
-        asked_at, self._asked_at[name] = self._asked_at.get(name, current.at), now
-        if timedelta() <= now - current.at < AT_HAND:
-            return current.rendered
-        if timedelta() <= now - asked_at < AT_HAND and now - current.at < MEANWHILE:
-            self._renewals.task(name, lambda: self._renew(name))
-            return current.rendered
-        return None
-
-    async def _renew(self, name: str) -> None:
-        async with self._renewing:
-            # Who comes when the copy is too old is told what is wrong.
-            with suppress(FeedError):
-                await self.rendered(name)
+        """Return the whole feed's bytes if they need not be looked up (see CurrentFeeds), else None."""
+        return self._current_feeds.at_hand(name)
 
     def made(self, name: str) -> CachedFeed | None:
         """Return the feed as it was last rendered; None where it was not since the start."""
@@ -318,7 +277,7 @@ class FeedService:
         cached = await cache.value(key, source.stamp, lambda: self._make(source, until))
         # A value that others were making already may be of an older view: it is not current any more.
         if query == _WHOLE and cache.holds(key, source.stamp):
-            self._current_at[name] = CurrentFeed(cached.rendered, at, workspace, edition)
+            self._current_feeds.note(name, CurrentFeed(cached.rendered, at, workspace, edition))
         return cached
 
     async def _input(self, name: str, feed: Feed, query: Query, until: float | None) -> FeedInput:

@@ -4,20 +4,16 @@ litestar routes requests for calendars to `FeedEndpoint`, an ASGI app, and not t
 handler costs twice as much (Request, dependencies, Response; litestar 2.25), and sends a body in one piece.
 """
 
-import asyncio
 import logging
-from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cachetools import LRUCache
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
-from msgspec import Struct
 
 from icsfeed.errors import BadParameter, FeedError, NoCopy, UnknownFeed
 from icsfeed.feeds.links import Grant, split_file
@@ -35,6 +31,7 @@ from icsfeed.web.responses import (
     send_response,
     server_address,
 )
+from icsfeed.web.streamed import AnyResponse, BodiesInFlight, CalendarResponse, Head
 
 if TYPE_CHECKING:
     from icsfeed.feeds.news.publisher import NewsFeeds
@@ -44,12 +41,8 @@ READ_HEADERS = {
     name.encode(): name for name in ("accept-encoding", "if-none-match", "if-modified-since", "user-agent")
 }
 MAX_CACHED_HEADS = 2_000
-MAX_RESTYLED_BYTES = 64 * 1024 * 1024
-"""Bytes of restyled bodies that are sent at a time; more readers are asked to come back."""
 BUSY_RETRY_SECONDS = 30
 STALE_IF_ERROR_SECONDS = 86_400
-
-Head: TypeAlias = list[tuple[bytes, bytes]]
 
 log = logging.getLogger("icsfeed.web")
 
@@ -74,63 +67,6 @@ class ResponseChoice(NamedTuple):
 
     is_gzip: bool
     is_unchanged: bool
-
-
-class BodiesInFlight:
-    """The restyled bodies that are being sent: at most `limit` bytes, equal ones counted once.
-
-    Anybody with a link can ask for any number of styles (`?alarm=-PT1H`), and read them slowly.
-    """
-
-    def __init__(self, limit: int = MAX_RESTYLED_BYTES) -> None:
-        self._limit = limit
-        self._readers: Counter[tuple[str, int]] = Counter()
-
-    @contextmanager
-    def reserve(self, response: "AnyResponse") -> Iterator[bool]:
-        """Return whether there is room for the body of a response; hold it until the end of the block."""
-        if not isinstance(response, CalendarResponse) or response.restyled is None:
-            yield True
-            return
-        body, total = (response.restyled, response.size), sum(held for _, held in self._readers)
-        if self._readers and body not in self._readers and total + response.size > self._limit:
-            yield False
-            return
-        self._readers[body] += 1
-        try:
-            yield True
-        finally:
-            self._readers[body] -= 1
-            if not self._readers[body]:
-                del self._readers[body]
-
-
-class CalendarResponse(Struct, frozen=True):
-    """200 or 304, an ASGI app. A body of `size` bytes is sent in pieces, each when there is room for it:
-    the server's `send` waits for slow readers. `restyled`: the ETag of a calendar in a style of its own.
-    """
-
-    status_code: int
-    head: Head
-    size: int = 0
-    pieces: Iterable[bytes] = ()
-    restyled: str | None = None
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        # A copy: litestar's CORS middleware adds its headers to the list, which other responses share.
-        await send({"type": "http.response.start", "status": self.status_code, "headers": [*self.head]})
-        left = self.size
-        for piece in self.pieces:
-            left -= len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
-            if left > 0:
-                # uvicorn's `send` returns at once when the reader has gone: let other requests run first.
-                await asyncio.sleep(0)
-        if not self.size:
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-AnyResponse: TypeAlias = CalendarResponse | Response[Any]
 
 
 class FeedEndpoint:

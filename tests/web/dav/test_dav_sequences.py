@@ -273,7 +273,7 @@ async def test_an_app_gets_what_it_needs(world: World, app: str) -> None:
             assert all(href.startswith("/dav/") and (href.endswith(("/", ".ics"))) for href in listed)
             if method == "PROPPATCH":
                 assert not given
-            # Apple's apps ask for short answers; the others are told what there is not.
+            # Apple's apps ask for short answers; the others learn what there is not.
             if "Brief" in headers or "<s:source/>" in body:
                 assert (b"404 Not Found" in response.content) == ("Brief" not in headers)
 

@@ -1,0 +1,75 @@
+"""The feeds that are current, or were a moment ago: they are sent without another lookup."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from icsfeed.errors import FeedError
+from icsfeed.feeds.rendered import Rendered
+from icsfeed.single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from icsfeed.cache.workspace import Workspace
+
+MEANWHILE = timedelta(seconds=5)
+"""How long a feed that is asked for all the time is served while it is checked and rendered again."""
+MAX_RENEWALS = 100
+"""Feeds that are renewed at a time for no reader in particular: a change may concern hundreds."""
+
+
+class CurrentFeed(NamedTuple):
+    """A feed's bytes that were current `at` a time, with that `edition` of its workspace."""
+
+    rendered: Rendered
+    at: datetime
+    workspace: "Workspace"
+    edition: int
+
+
+class CurrentFeeds:
+    """Whole feeds by name. `render` looks one up, renders it where it has changed, and calls `note`.
+
+    `unchecked`: how long a feed is served without a check whether anything has changed.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        render: Callable[[str], Awaitable[object]],
+        unchecked: timedelta,
+    ) -> None:
+        self._clock, self._render, self._unchecked = clock, render, unchecked
+        self._feeds: dict[str, CurrentFeed] = {}
+        self._asked_at: dict[str, datetime] = {}
+        self._renewals: SingleFlight[None] = SingleFlight()
+        self._slots = asyncio.Semaphore(MAX_RENEWALS)
+
+    def note(self, name: str, feed: CurrentFeed) -> None:
+        """Remember a feed that was looked up."""
+        self._feeds[name] = feed
+
+    def at_hand(self, name: str) -> Rendered | None:
+        """Return the feed's bytes if they were current within `unchecked`, else None.
+
+        Where somebody has asked within that time, too, the feed is renewed for both, and neither waits. The
+        workspace's edition changes when that must not wait. A clock that was set back counts as too old.
+        """
+        current = self._feeds.get(name)
+        if current is None or current.workspace.edition != current.edition:
+            return None
+        now = self._clock()
+        asked_at, self._asked_at[name] = self._asked_at.get(name, current.at), now
+        if timedelta() <= now - current.at < self._unchecked:
+            return current.rendered
+        if timedelta() <= now - asked_at < self._unchecked and now - current.at < MEANWHILE:
+            self._renewals.task(name, lambda: self._renew(name))
+            return current.rendered
+        return None
+
+    async def _renew(self, name: str) -> None:
+        async with self._slots:
+            # The next reader who has to wait gets the error.
+            with suppress(FeedError):
+                await self._render(name)
