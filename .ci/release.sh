@@ -13,9 +13,10 @@ grep -qx "    newTag: $version" packaging/kubernetes/kustomization.yaml ||
 
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
+# What builds a release is locked like what is in it.
 python3 -m venv "$tools"
-"$tools/bin/python" -m pip install --quiet --upgrade pip
-"$tools/bin/python" -m pip install --quiet --group release
+"$tools/bin/python" -m pip install --quiet uv==0.13.9
+UV_PROJECT_ENVIRONMENT="$tools" "$tools/bin/uv" sync --quiet --frozen --only-group release
 export PATH="$tools/bin:$PATH"
 mkdir -p "$target"
 bash .ci/packages.sh "$target"

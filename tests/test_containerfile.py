@@ -49,7 +49,7 @@ def test_it_has_labels() -> None:
 
 
 def test_the_context_holds_what_is_copied_and_nothing_else() -> None:
-    lines = (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     allowed = {line[1:] for line in lines if line.startswith("!")}
     copied = {
         source.removeprefix("./")
