@@ -1,3 +1,3 @@
 """icsfeed publishes the dates of a Plane workspace as calendar feeds."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
