@@ -10,8 +10,8 @@ from icsfeed.server.listening import open_listener
 from icsfeed.server.process import new_event_loop, serve_app
 
 
-def main() -> None:
-    port, folder = int(sys.argv[1]), Path(sys.argv[2])
+def bare_app(folder: Path) -> Any:
+    """Return the app that sends the body and the headers that are in the folder."""
     body = folder.joinpath("body").read_bytes()
     sent = json.loads(folder.joinpath("headers").read_text())
     headers = [(name.lower().encode(), value.encode()) for name, value in sent.items()]
@@ -25,6 +25,12 @@ def main() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
+    return app
+
+
+def main() -> None:
+    port, app = int(sys.argv[1]), bare_app(Path(sys.argv[2]))
+
     async def ready(_url: str) -> None:
         return
 
@@ -32,4 +38,5 @@ def main() -> None:
         runner.run(serve_app(app, open_listener("127.0.0.1", port), ready))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -131,13 +131,13 @@ def icsfeed(plane_url: str, feeds: Mapping[str, object], folder: str, **more: ob
 
 
 @contextmanager
-def bare(body: bytes, headers: Mapping[str, str]) -> Iterator[Running]:
-    """Run a bare ASGI app that sends this body with these headers (bare_server.py)."""
+def bare(body: bytes, headers: Mapping[str, str], script: str = "bare_server.py") -> Iterator[Running]:
+    """Run a bare ASGI app that sends this body with these headers, on the server of that script."""
     port = free_port()
     with TemporaryDirectory() as folder:
         Path(folder, "body").write_bytes(body)
         Path(folder, "headers").write_text(json.dumps(dict(headers)))
-        command = [sys.executable, str(HERE / "bare_server.py"), str(port), folder]
+        command = [sys.executable, str(HERE / script), str(port), folder]
         with started(command, f"http://127.0.0.1:{port}") as running:
             yield running
 

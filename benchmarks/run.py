@@ -15,6 +15,7 @@ import memory
 import refreshing
 import rendering
 import scale
+import servers
 import stalls
 import starting
 from measure import Row, rows_table
@@ -30,6 +31,7 @@ SUBJECTS: Mapping[str, Callable[[int], list[Row]]] = {
     "starting": starting.measure,
     "load": lambda _: load.measure(),
     "accounts": accounts.measure,
+    "servers": lambda _: servers.measure(),
 }
 
 
