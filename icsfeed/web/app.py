@@ -19,7 +19,7 @@ from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.access_log import AccessLog
 from icsfeed.web.client_address import remember_peer
 from icsfeed.web.dav.endpoint import DavEndpoint, dav, dav_paths
-from icsfeed.web.feed_response import FeedEndpoint
+from icsfeed.web.feeds.endpoint import FeedEndpoint
 from icsfeed.web.me.invitation import accept_invitation, invitation
 from icsfeed.web.me.links import change_own_link, make_own_link, own_links, page_options, sign_out
 from icsfeed.web.me.page import me

@@ -21,6 +21,7 @@ from icsfeed.feeds.query import both, parse_query
 from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import codings, http_date, is_unchanged
+from icsfeed.web.feeds.streamed import AnyResponse, BodiesInFlight, CalendarResponse, Head
 from icsfeed.web.reader_log import family
 from icsfeed.web.responses import (
     ERROR_RETRY_SECONDS,
@@ -31,7 +32,6 @@ from icsfeed.web.responses import (
     send_response,
     server_address,
 )
-from icsfeed.web.streamed import AnyResponse, BodiesInFlight, CalendarResponse, Head
 
 if TYPE_CHECKING:
     from icsfeed.feeds.news.publisher import NewsFeeds
