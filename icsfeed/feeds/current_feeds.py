@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MEANWHILE = timedelta(seconds=5)
 """How long a feed that is asked for all the time is served while it is checked and rendered again."""
+_NOW = timedelta()
 MAX_RENEWALS = 100
 """Feeds that are renewed at a time for no reader in particular: a change may concern hundreds."""
 
@@ -50,6 +51,10 @@ class CurrentFeeds:
         """Remember a feed that was looked up."""
         self._feeds[name] = feed
 
+    def asked(self, name: str) -> None:
+        """Remember that somebody waits for the feed."""
+        self._asked_at[name] = self._clock()
+
     def at_hand(self, name: str) -> Rendered | None:
         """Return the feed's bytes if they were current within `unchecked`, else None.
 
@@ -60,13 +65,13 @@ class CurrentFeeds:
         if current is None or current.workspace.edition != current.edition:
             return None
         now = self._clock()
-        asked_at, self._asked_at[name] = self._asked_at.get(name, current.at), now
-        if timedelta() <= now - current.at < self._unchecked:
-            return current.rendered
-        if timedelta() <= now - asked_at < self._unchecked and now - current.at < MEANWHILE:
+        if not _NOW <= now - current.at < self._unchecked:
+            asked_at = self._asked_at.get(name, current.at)
+            if not (_NOW <= now - asked_at < self._unchecked and now - current.at < MEANWHILE):
+                return None
             self._renewals.task(name, lambda: self._renew(name))
-            return current.rendered
-        return None
+        self._asked_at[name] = now
+        return current.rendered
 
     async def _renew(self, name: str) -> None:
         async with self._slots:
