@@ -157,7 +157,10 @@ class Snapshots:
         Whether it is now the project's snapshot. It is not where some of our parts are newer: then one is
         built from them, with the revisions of both.
         """
-        before = self._snapshots.get(project.id)
+        before, partial = self._snapshots.get(project.id), self._partial.pop(project.id, None)
+        if before is None and partial is not None:
+            # Readers saw the partial snapshot: what it did not show yet is a change.
+            before = with_revisions(partial, snapshot, self._seen_at(project))
         touched = dict(snapshot.touched)
         for id_, moment in before.touched.items() if before is not None else ():
             touched[id_] = max(moment, touched.get(id_, moment))

@@ -4,12 +4,16 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from app_world import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 from making import BOB, LABELS, NOW, PROP, STATES, UPDATED, by_id, component, issue, lines, period, snapshot
 from msgspec.structs import replace
 
+from icsfeed.cache.resources import Resources
 from icsfeed.cache.revisions import with_revised_periods, with_revisions
+from icsfeed.cache.snapshots import Snapshots
+from icsfeed.config.schema import Cache
 from icsfeed.feeds.mapping import Style, period_component
 from icsfeed.model import ItemType, Label, Period, Snapshot, State
 from icsfeed.text import MENTION, deflate
@@ -310,3 +314,17 @@ def test_the_revision_of_a_release_never_runs_backwards_and_shows_each_change(
         if before is not None:
             assert known["r1"].updated >= before.updated
             assert (before.name == name) or known["r1"].updated >= before.updated + SECOND
+
+
+def test_a_snapshot_of_another_replica_is_newer_than_the_partial_one_that_readers_have_seen() -> None:
+    clock = Clock()
+    snapshots = Snapshots(Resources(Cache(), clock, clock.timer), clock)
+    partial = replace(OLD, periods=by_id([replace(CYCLE, issues=None)]))
+    snapshots.merge_partial(PROP, partial)
+    snapshots.merge(PROP, OLD, NOW)
+    merged = snapshots.snapshot(PROP)
+    assert merged is not None
+    assert merged.touched["i1"] > UPDATED, "it shows its cycle now"
+    again = replace(OLD, touched={"i1": merged.touched["i1"] + HOUR})
+    snapshots.merge(PROP, again, NOW)
+    assert snapshots.snapshot(PROP) == again
