@@ -328,3 +328,21 @@ def test_a_snapshot_of_another_replica_is_newer_than_the_partial_one_that_reader
     again = replace(OLD, touched={"i1": merged.touched["i1"] + HOUR})
     snapshots.merge(PROP, again, NOW)
     assert snapshots.snapshot(PROP) == again
+
+
+def test_what_another_replica_knows_of_revisions_is_kept() -> None:
+    at = NOW - HOUR
+    seen = snapshot(ISSUE, issue(2), periods=[CYCLE])
+    brought = replace(seen, touched={"i1": at, "i2": at, "c7": at, "gone": at})
+    known = {"i1": at, "i2": at, "c7": at}
+    assert with_revisions(seen, brought, NOW).touched == known
+    assert with_revisions(replace(seen, issues={}, periods={}), brought, NOW).touched == known
+
+
+def test_a_change_that_another_replica_saw_in_the_second_of_ours_is_newer_than_ours() -> None:
+    at = NOW.replace(microsecond=0)
+    ours = replace(OLD, touched={"i1": at})
+    theirs = replace(OLD, **issue_changed(name="x"), touched={"i1": at})
+    assert with_revisions(ours, theirs, NOW - HOUR).touched["i1"] == at + SECOND
+    later = replace(theirs, touched={"i1": at + HOUR})
+    assert with_revisions(ours, later, NOW).touched["i1"] == at + HOUR, "and theirs counts where it is newer"

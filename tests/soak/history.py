@@ -76,7 +76,7 @@ def violations(history: History) -> Iterator[str]:
     """Yield what a reader, or Plane, should never have seen."""
     yield from _bodies(history)
     yield from _reads(history)
-    yield from _refusals(history.requests)
+    yield from _refusals(history)
     answers = sorted((each for each in history.answers if each.status != 503), key=lambda each: each.order)
     for feed, projects in history.feeds.items():
         of_feed = [answer for answer in answers if answer.feed == feed]
@@ -121,8 +121,9 @@ def _reads(history: History) -> Iterator[str]:
             last[read.project] = read
 
 
-def _refusals(requests: Sequence[Request]) -> Iterator[str]:
-    """A server that is refused knew nothing of what others sent, once in a window, and leaves Plane alone."""
+def _refusals(history: History) -> Iterator[str]:
+    """A server that is refused leaves Plane alone; once in a window, unless Redis is away."""
+    requests = history.requests
     for refused in (each for each in requests if each.wait is not None):
         who = (refused.replica, refused.life)
         own = [each for each in requests if (each.replica, each.life) == who and each is not refused]
@@ -130,7 +131,11 @@ def _refusals(requests: Sequence[Request]) -> Iterator[str]:
         if early := [each.sent for each in own if refused.answered < each.sent < until]:
             yield f"{who} was refused until {until:.1f}, and sent a request at {early[0]:.1f}"
         later = [each.sent for each in own if each.wait is not None and each.sent > refused.answered]
-        if later and min(later) < refused.answered + WINDOW_SECONDS - CLOCK_TOLERANCE:
+        if (
+            later
+            and not _is_troubled(history, min(later))
+            and min(later) < refused.answered + WINDOW_SECONDS - CLOCK_TOLERANCE
+        ):
             yield f"{who} was refused at {refused.answered:.1f} and at {min(later):.1f}"
 
 

@@ -242,7 +242,9 @@ class Replicas:
         for number, issue in enumerate([i for p in data.projects.values() for i in p.issues.values()]):
             issue["name"] = f"Thing v{number}"
         self.oracle = Oracle(data, self.clock)  # type: ignore[arg-type]
-        self.plane = create_plane(data, self.clock, faults=self.faults, limits=KeyLimits())
+        self.plane = create_plane(
+            data, self.clock, faults=self.faults, limits=KeyLimits(person=120)
+        )  # so that no copy waits for the budget
         self.answers: list[Answer] = []
         self.reads: list[Read] = []
         self.requests: list[Request] = []
