@@ -40,7 +40,7 @@ VARIABLES = {
     "PLANE_WEBHOOK_SECRET": "hook",
     "DAV_PASSWORD": "password",
 }
-SET_BY_THE_SYSTEM = {"HOME", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
+SET_BY_THE_SYSTEM = {"HOME", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
 WIDTH = 110
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

@@ -27,6 +27,7 @@ from icsfeed import errors
         ),
         (errors.UnusableSearch("x", "no such field"), "feed 'x': pql: no such field"),
         (errors.NoCopy("x", 30), "feed 'x': Plane has not been read yet; try again in 30 s"),
+        (errors.StoreFailed("no room"), "nothing was changed, since the store failed: no room"),
         (errors.ExportBusy("another export is running"), "another export is running"),
         (errors.BadParameter("days", "must be a number"), "days: must be a number"),
         (errors.KeyRefused("the projects", "403"), "the projects: 403"),

@@ -28,7 +28,7 @@ BY = "the command line"
 
 @click.group()
 def links() -> None:
-    """List and change the links that people have made for themselves.
+    """List and change links that people have made.
 
     A running server follows within seconds. Links of `feeds:` are not among them: `icsfeed urls` prints
     those, and `revoked:` of a feed takes them back.
@@ -41,7 +41,7 @@ def links() -> None:
 @config_option
 @json_option
 def list_links(person: str | None, feed: str | None, config_path: str | None, as_json: bool) -> None:
-    """List links: id, person, name, feed, and when they were last read.
+    """List links, with when they were last read.
 
     The links themselves are not stored, and cannot be printed.
     """
@@ -73,7 +73,7 @@ def list_links(person: str | None, feed: str | None, config_path: str | None, as
 )
 @config_option
 def revoke(id_: str | None, person: str | None, config_path: str | None) -> None:
-    """Take back the link with this ID, or all links of a person.
+    """Revoke one link by its ID, or all of a person.
 
     Calendar apps then show a notice, and after 90 days nothing.
     """
@@ -100,7 +100,7 @@ def revoke(id_: str | None, person: str | None, config_path: str | None) -> None
 @click.argument("name")
 @config_option
 def rename(id_: str, name: str, config_path: str | None) -> None:
-    """Give the link with this ID another NAME, such as phone."""
+    """Give the link with this ID another NAME."""
     config = load_or_exit(config_path)
 
     async def work() -> None:
@@ -115,9 +115,9 @@ def rename(id_: str, name: str, config_path: str | None) -> None:
 @click.argument("file", metavar="FILE")
 @config_option
 def export_links(file: str, config_path: str | None) -> None:
-    """Write a backup of all links to FILE, or to standard output (-).
+    """Write a backup of all links to FILE.
 
-    It holds digests: nobody can open a feed with it. FILE must not exist yet.
+    It holds digests: nobody can open a feed with it. FILE must not exist yet; `-` is standard output.
     """
     config = load_or_exit(config_path)
 
@@ -141,10 +141,10 @@ def export_links(file: str, config_path: str | None) -> None:
 @click.argument("file", metavar="FILE", type=click.File("rb"))
 @config_option
 def import_links(file: BinaryIO, config_path: str | None) -> None:
-    """Add the links of a backup in FILE, or from standard input (-).
+    """Add the links of a backup in FILE.
 
-    Links that are there already stay as they are, unless the backup is newer. What was revoked stays
-    revoked.
+    `-` is standard input. Links that are there already stay as they are, unless the backup is newer. What was
+    revoked stays revoked.
     """
     config = load_or_exit(config_path)
 
@@ -164,7 +164,7 @@ def import_links(file: BinaryIO, config_path: str | None) -> None:
 @config_option
 @json_option
 def invite(email: str, config_path: str | None, as_json: bool) -> None:
-    """Print a link by which the person with this address signs in, once.
+    """Print a link by which a person signs in, once.
 
     It is valid for seven days, and is shown only now. The person then makes their own links on /me.
     """
@@ -172,6 +172,8 @@ def invite(email: str, config_path: str | None, as_json: bool) -> None:
     if config.public_url is None:
         reason = "is not set: the link must begin with the address that people use"
         fail(_refused("public_url", reason))
+    if config.auth_proxy is not None:
+        fail(_refused("auth_proxy", "is set: people sign in through that proxy, on /me, without a link"))
 
     async def work() -> None:
         from icsfeed.own_links.model import invitation_path
@@ -217,7 +219,7 @@ async def _opened(config: Config, *, changing: bool = False) -> AsyncIterator[tu
 
     Raises ConfigError where that store has none, or a change would close it to the server.
     """
-    from icsfeed.own_links.registry import OwnLinks
+    from icsfeed.own_links.registry import UNREADABLE, OwnLinks
     from icsfeed.server.build import utc_now
     from icsfeed.store.store import open_store
 
@@ -230,7 +232,7 @@ async def _opened(config: Config, *, changing: bool = False) -> AsyncIterator[tu
             _check_owner(config)
         await own.refresh()
         if not own.is_read:
-            raise errors.StoreFailed(store.last_error or "")
+            raise errors.StoreFailed(store.last_error or UNREADABLE)
         yield own, store
     finally:
         await store.close()

@@ -8,18 +8,26 @@ import os
 import signal
 import socket
 import sys
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 import httpx
 
-from icsfeed.cli.support import EXIT_BUSY, load_configuration, push_lock_folder, set_up_logs
+from icsfeed import errors
+from icsfeed.cli.support import EXIT_BUSY, EXIT_CONFIG, load_configuration, push_lock_folder, set_up_logs
 from icsfeed.config.file import fingerprint
 from icsfeed.config.values import secrets_of
 from icsfeed.push.run import PushContext, push
 from icsfeed.server.build import WorkspacePool, utc_now
-from icsfeed.server.listening import open_listener, open_unix_listener
+from icsfeed.server.listening import (
+    address_of,
+    inherited_listener,
+    open_listener,
+    open_unix_listener,
+    remove_socket,
+)
 from icsfeed.server.live_status import ServedAddress
 from icsfeed.server.process import serve_app
 from icsfeed.server.reload import Reloader, open_app
@@ -28,7 +36,7 @@ from icsfeed.store.store import open_store
 from icsfeed.web.state import ServerState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
     from icsfeed.config.schema import Config
@@ -68,8 +76,8 @@ async def serve_file(
             await on_start(url)
 
         try:
-            listener = _open_socket(host, port, uds)
-            await serve_app(app, listener, started, lambda: app.service.config.trusted_proxies)
+            with _listening(host, port, uds) as listener:
+                await serve_app(app, listener, started, lambda: app.service.config.trusted_proxies)
         finally:
             served.remove()
             watching.cancel()
@@ -119,6 +127,27 @@ def _on_load(first: Config) -> Callable[[Config], None]:
             click.echo("icsfeed: a changed `store` takes effect after a restart", err=True)
 
     return on_load
+
+
+@contextmanager
+def _listening(host: str, port: int, uds: str | None) -> Iterator[socket.socket]:
+    """Listen during the block: on the socket from systemd if there is one, whose file stays."""
+    inherited = _inherited_socket()
+    listener = inherited or _open_socket(host, port, uds)
+    url = address_of(listener)
+    try:
+        yield listener
+    finally:
+        if not inherited:
+            remove_socket(url)
+
+
+def _inherited_socket() -> socket.socket | None:
+    try:
+        return inherited_listener(os.environ, os.getpid())
+    except errors.InvalidValue as error:
+        click.echo(f"icsfeed: {error}", err=True)
+        sys.exit(EXIT_CONFIG)
 
 
 def _open_socket(host: str, port: int, uds: str | None) -> socket.socket:

@@ -80,7 +80,8 @@ def serve(config_path: str | None, host: str, port: int, uds: str | None) -> Non
     """Run the server.
 
     It reloads the configuration when the file changes and on SIGHUP; if the new one is invalid, it keeps the
-    previous one. Calendar services on the internet need https: put a reverse proxy in front of it.
+    previous one. Calendar services on the internet need https: put a reverse proxy in front of it. A socket
+    from systemd (icsfeed.socket) takes the place of host, port and Unix socket.
     """
     from icsfeed.cli.serve import serve_file
     from icsfeed.server.process import new_event_loop

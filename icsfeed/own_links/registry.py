@@ -39,6 +39,8 @@ READERS_SECONDS = 60.0
 """How often it is stored when links were last read."""
 TOMBSTONE = timedelta(days=90)
 
+UNREADABLE = "another version of icsfeed has written the links in the store"
+
 log = logging.getLogger("icsfeed.links")
 
 
@@ -120,7 +122,8 @@ class OwnLinks:
         if stamp == self._stamp and self.is_read:
             return
         record = await self._store.get_record(LINKS, LinkRecord)
-        if record is None and not self._store.healthy:
+        # A record of another version is none that is empty: no change of ours may replace it.
+        if record is None and (not self._store.healthy or await self._store.get(LINKS) is not None):
             return
         if record is None and self._record.links:
             log.error("the links that people have made are gone from the store; those known here still work")
@@ -196,9 +199,14 @@ class OwnLinks:
 
     async def revoke_all(self, person: str, *, by: str = "") -> Sequence[OwnLink]:
         """Take all links of a person back, and sign them out everywhere; return the links."""
-        before, now = {link.id for link in self.links if link.revoked_at is None}, self._clock()
-        record = await self._changed(lambda record: changes.revoked_all(record, person, now))
-        ended = [link for link in record.links if link.revoked_at is not None and link.id in before]
+        now, ended = self._clock(), list[OwnLink]()
+
+        def change(record: LinkRecord) -> LinkRecord:
+            # Of the record as it is stored: another process may have made some of them a moment ago.
+            ended[:] = links_of(record, person)
+            return changes.revoked_all(record, person, now)
+
+        await self._changed(change)
         for link in ended:
             self._log(link, "revoked", by or link.person)
         log.info("signed out", extra=about(person=person_of_address(person), by=by or person))
@@ -301,7 +309,7 @@ class OwnLinks:
                 raise StoreFailed("another process is changing links; try again")
             await self._refresh()
             if not self._store.healthy or not self.is_read:
-                raise StoreFailed(self._store.last_error or "")
+                raise StoreFailed(self._store.last_error or UNREADABLE)
             now = self._clock()
             record = changes.without_past(change(self._record), self.tombstone, now)
             await self._store.write_record(LINKS, record)

@@ -4,8 +4,32 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from icsfeed import errors
 from icsfeed.server.live_status import UNIX_SCHEME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FIRST_INHERITED = 3
+"""The descriptor of the first socket from systemd (SD_LISTEN_FDS_START)."""
+
+
+def inherited_listener(environ: Mapping[str, str], pid: int) -> socket.socket | None:
+    """Return the socket on which systemd listens for the process (sd_listen_fds(3)); None: there is none.
+
+    Raise InvalidValue if there are several: clients of the others would never get an answer.
+    """
+    count = environ.get("LISTEN_FDS", "0")
+    if environ.get("LISTEN_PID") != str(pid) or count == "0":
+        return None
+    if count != "1":
+        raise errors.InvalidValue(f"systemd passes {count} sockets; the unit must have one ListenStream=")
+    listener = socket.socket(fileno=FIRST_INHERITED)
+    listener.set_inheritable(False)
+    _send_at_once(listener)
+    return listener
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -18,10 +42,18 @@ def open_listener(host: str, port: int) -> socket.socket:
     family, *_, address = min(addresses, key=lambda info: info[0] != socket.AF_INET)
     both = family == socket.AF_INET6 and address[0] == "::" and socket.has_dualstack_ipv6()
     listener = socket.create_server(address, family=family, dualstack_ipv6=both)
-    # Accepted connections inherit it. asyncio sets it only on sockets whose `proto` is IPPROTO_TCP, and
-    # create_server leaves that 0: each body would wait up to 40 ms for the ACK of its headers.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _send_at_once(listener)
     return listener
+
+
+def _send_at_once(listener: socket.socket) -> None:
+    """Set TCP_NODELAY, which accepted connections inherit.
+
+    asyncio sets it only on sockets whose `proto` is IPPROTO_TCP, and create_server leaves that 0: each body
+    would wait up to 40 ms for the ACK of its headers.
+    """
+    if listener.family != socket.AF_UNIX:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def open_unix_listener(path: str) -> socket.socket:

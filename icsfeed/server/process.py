@@ -18,7 +18,7 @@ from uvicorn.loops.auto import auto_loop_factory
 
 from icsfeed.server.build import utc_now
 from icsfeed.server.connections import Admission, BoundedProtocol, close_slow_connections, with_date
-from icsfeed.server.listening import address_of, remove_socket
+from icsfeed.server.listening import address_of
 from icsfeed.server.systemd import Notifier, feed_watchdog, notifier
 from icsfeed.web.proxies import is_within
 
@@ -163,4 +163,3 @@ async def serve_app(
     finally:
         for task in tasks:
             task.cancel()
-        remove_socket(url)

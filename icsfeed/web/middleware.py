@@ -12,7 +12,7 @@ from litestar.routes import BaseRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from icsfeed.config.schema import Config
-from icsfeed.web.proxies import client_address, is_allowed_host, is_within
+from icsfeed.web.proxies import client_address, is_allowed_host, is_within, read_address
 from icsfeed.web.responses import Clock, error_answer, send_response
 
 MAX_URL_BYTES = 8192
@@ -75,7 +75,10 @@ def _is_host_allowed(scope: Scope, config: Config) -> bool:
         return scope["http_version"] != "1.1" and not config.allowed_hosts
     if len(hosts) > 1 or not HOST.fullmatch(hosts[0]):
         return False
-    return is_allowed_host(hosts[0].decode("latin-1"), config.allowed_hosts)
+    host = hosts[0].decode("latin-1")
+    # urlsplit raises for our own addresses with a host such as `[::::]`.
+    is_address = not host.startswith("[") or read_address(host) is not None
+    return is_address and is_allowed_host(host, config.allowed_hosts)
 
 
 def accept_prefix(app: ASGIApp, config: Config, routes: Iterable[BaseRoute]) -> ASGIApp:

@@ -243,6 +243,12 @@ def test_an_invitation_needs_the_address_of_the_server(here: Installation, plane
     assert "public_url: is not set" in said
 
 
+def test_where_a_proxy_signs_people_in_there_are_no_invitations(here: Installation, plane: str) -> None:
+    proxy = "auth_proxy: {header: X-Forwarded-Email, from: [127.0.0.1]}"
+    here.configure(f"store: file\npublic_url: https://cal.example.com\n{proxy}\n", plane)
+    assert "auth_proxy: is set" in here.run("invite", ANNA, code=78)
+
+
 def test_a_store_in_memory_has_no_links_to_list_or_change(here: Installation, plane: str) -> None:
     here.configure("store: memory\npublic_url: https://cal.example.com\n", plane)
     for words in (("links", "list"), ("links", "revoke", "aaaaaaaa"), ("invite", ANNA)):

@@ -279,3 +279,24 @@ async def test_thousands_of_links_are_found_at_once(tmp_path: Path) -> None:
         assert asyncio.get_running_loop().time() - before < 1
         assert len(own.of("person7@example.com")) <= MAX_LINKS
         await own.make("new@example.com", "phone", "prop")
+
+
+async def test_links_that_another_process_made_a_moment_ago_are_revoked_with_a_line_in_the_log(
+    address: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with registry(address, tmp_path) as one, registry(address, tmp_path) as other:
+        made = await other.make(ANNA, "phone")
+        caplog.set_level(logging.INFO, "icsfeed.links")
+        assert [link.id for link in await one.revoke_all(ANNA)] == [made.link.id]
+        assert [record.getMessage() for record in caplog.records] == ["own link revoked", "signed out"]
+
+
+async def test_a_record_of_another_version_is_kept_and_not_empty(address: str, tmp_path: Path) -> None:
+    async with opened_store(address, {"STATE_DIRECTORY": str(tmp_path)}) as store:
+        await store.put(LINKS, b'{"links": "of a shape to come"}')
+    async with registry(address, tmp_path) as own:
+        assert not own.is_read
+        with pytest.raises(StoreFailed, match="another version"):
+            await own.make(ANNA, "phone")
+    async with opened_store(address, {"STATE_DIRECTORY": str(tmp_path)}) as store:
+        assert await store.get(LINKS) == b'{"links": "of a shape to come"}'

@@ -15,7 +15,9 @@ from cli_world import SECRET, running
 from icsfeed.server.connections import MAX_PER_ADDRESS
 
 ROOT = Path(__file__).parents[2]
-UNITS = sorted(path.name for path in (ROOT / "systemd").glob("*.*") if path.suffix in (".service", ".timer"))
+UNITS = sorted(
+    path.name for path in (ROOT / "systemd").glob("*.*") if path.suffix in (".service", ".socket", ".timer")
+)
 SERVICES = [name for name in UNITS if name.endswith(".service")]
 INSTALLED = "/opt/icsfeed/bin/icsfeed"
 MAX_EXPOSURE = 20
@@ -89,10 +91,12 @@ def test_the_server_has_more_descriptors_than_one_address_may_take_connections()
     assert int(re.findall(r"^LimitNOFILE=([0-9]+)$", text, re.MULTILINE)[0]) > 4 * MAX_PER_ADDRESS
 
 
-def test_sysusers_creates_the_user() -> None:
+def test_sysusers_creates_the_user(tmp_path: Path) -> None:
     program = shutil.which("systemd-sysusers")
     assert program, "this test needs systemd-sysusers: apt-get install systemd"
-    command = [program, "--dry-run", str(ROOT / "systemd/icsfeed-export.sysusers")]
+    # Of an empty system: this one may have the user.
+    root = f"--root={tmp_path}"
+    command = [program, "--dry-run", root, str(ROOT / "systemd/icsfeed-export.sysusers")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "icsfeed-export" in done.stdout + done.stderr

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from icsfeed.config.schema import Auto, Feed
 from icsfeed.http_headers import http_date
+from icsfeed.web.token_throttle import TokenThrottle
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +54,10 @@ some = st.one_of(tags, moments, codings, st.sampled_from([CORS, "text/html", "Th
 asked = st.lists(st.tuples(named, some), max_size=5)
 
 
+async def _at_once(_seconds: float) -> None:
+    """Wrong links are slowed down."""
+
+
 @given(
     st.sampled_from(["GET", "HEAD"]),
     st.sampled_from(["all", "prop", "nobody", "project-ops", "assignee-anna", "unknown"]),
@@ -65,6 +70,7 @@ asked = st.lists(st.tuples(named, some), max_size=5)
 async def test_a_calendar_at_hand_is_answered_as_one_that_is_looked_up(
     world: World, method: str, feed: str, query: str, headers: list[tuple[str, str]]
 ) -> None:
+    world.server.token_throttle = TokenThrottle(world.clock.timer, _at_once)
     url = world.path(feed) + query
     etag = (await ask(world.app, "GET", world.path(feed), [])).headers.get("etag", "").strip('"')
     sent = [(name, value.replace("ETAG", etag)) for name, value in headers]
@@ -90,6 +96,31 @@ async def test_a_feed_is_at_hand_for_a_second(world: World) -> None:
     assert (await world.get("all")).content != first
     world.clock.move(-3600)
     assert world.service.at_hand("all") is None
+
+
+async def test_a_feed_that_is_asked_for_all_the_time_is_served_while_it_is_renewed(world: World) -> None:
+    first = (await world.get("all")).content
+    world.change("PROP", 1, name="Changed")
+    world.workspace.expire()
+    async with world.service.store.lock("history/all", 10):  # a rendering waits for it
+        for _ in range(5):  # 4.5 seconds
+            world.clock.move(0.9)
+            assert (await world.get("all")).content == first
+        world.clock.move(0.9)
+        assert world.service.at_hand("all") is None, "after five seconds it is waited for"
+    for _ in range(500):
+        if (await world.get("all")).content != first:
+            break
+        await asyncio.sleep(0.02)
+    assert b"Changed" in (await world.get("all")).content
+
+
+async def test_a_feed_that_is_not_is_looked_up_before_it_is_served(world: World) -> None:
+    await world.get("all")
+    world.change("PROP", 1, name="Changed")
+    world.workspace.expire()
+    world.clock.move(1)
+    assert b"Changed" in (await world.get("all")).content
 
 
 async def test_what_was_begun_before_a_sync_is_not_at_hand_after_it(world: World) -> None:

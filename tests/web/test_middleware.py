@@ -71,6 +71,7 @@ async def test_an_http_1_1_request_names_one_host_and_an_older_one_may_name_none
         cases = {("1.1",): 400, ("1.0",): 200, ("0.9",): 200, ("1.1", b"x"): 200, ("1.1", b""): 200}
         cases |= {("1.1", b"x", b"x"): 400, ("1.0", b"x", b"y"): 400, ("1.0", b"x"): 200}
         cases |= {("1.1", b"[::1]:80"): 200, ("1.1", b"a@b"): 400, ("1.1", b"a,b"): 400, ("1.1", b"a:b"): 400}
+        cases |= {("1.1", b"[:::::]"): 400, ("1.1", b"[::1]"): 200}
         cases |= {("1.1", b"a/b"): 400, ("1.1", b"[::1"): 400, ("1.1", b"a b"): 400, ("1.1", b"a:"): 200}
         assert {case: await status(*case) for case in cases} == cases  # type: ignore[arg-type]
 

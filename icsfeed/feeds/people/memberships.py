@@ -29,16 +29,19 @@ log = logging.getLogger("icsfeed.feeds")
 
 
 class PersonsFeeds(NamedTuple):
-    """The feeds that a person may see; of the `unknown` ones (names) this was never read."""
+    """The feeds that a person may see, and the `others` (names), which they may not see.
+
+    Of feeds that are in neither it is not known: as of those that were not known themselves.
+    """
 
     feeds: tuple[PersonalFeed, ...] = ()
-    unknown: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
 
     def may_see(self, name: str) -> bool | None:
         """Return whether the person may see a feed; None: that is not known."""
         if any(feed.name == name for feed in self.feeds):
             return True
-        return None if name in self.unknown else False
+        return False if name in self.others else None
 
 
 class Memberships:
@@ -116,7 +119,8 @@ class Memberships:
             unknown.update(name for name, ids in ids_of.items() if ids & unread and ids <= maybe)
             # A feed of a project that does not exist (any more) says so itself.
             unknown.update(name for name, feed in here.items() if is_of_projects(feed) and name not in ids_of)
-        return PersonsFeeds((*own, *shared), frozenset(unknown))
+        seen = (*own, *shared)
+        return PersonsFeeds(seen, frozenset(feeds) - unknown - {feed.name for feed in seen})
 
     async def _view(self, name: str) -> View | None:
         """Return the projects and people of a workspace; None while one of them was never read."""

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qsl
 
 from cachetools import TTLCache
@@ -26,14 +26,18 @@ MAX_PEOPLE = 10_000
 RETRY_SECONDS = 30
 """Retry-After while it is not known which links people have made, since the store fails."""
 
+Key: TypeAlias = tuple[str, ...]
+"""A person, and the workspaces that are known: the feeds of others are not looked up."""
+
 log = logging.getLogger("icsfeed.links")
 
 
 class OwnAccess:
     """The access by own links, for the feeds of one configuration.
 
-    Whether a person may see a feed is looked up once in the TTL of members: a link of somebody who has left
-    a project shows a notice then. Where Plane cannot be read, the last answer counts.
+    Whether a person may see a feed is looked up once in the TTL of members, and when a workspace becomes
+    known: a link of somebody who has left a project shows a notice then. Where Plane cannot be read, the last
+    answer counts.
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class OwnAccess:
         self.own, self._service, self._links = own, service, service.links
         own.tombstone = config.own_links.tombstone.delta
         self._memberships = memberships
-        self._current: TTLCache[str, PersonsFeeds] = TTLCache(MAX_PEOPLE, float(config.cache.members), timer)
+        self._current: TTLCache[Key, PersonsFeeds] = TTLCache(MAX_PEOPLE, float(config.cache.members), timer)
         self._looking: SingleFlight[PersonsFeeds] = SingleFlight()
 
     async def access(self, name: str, token: str, kind: Kind) -> tuple[str, Grant | None]:
@@ -68,8 +72,9 @@ class OwnAccess:
 
     async def seen_by(self, person: str) -> "PersonsFeeds":
         """As `feeds_of`, looked up once in the TTL of members."""
-        known = self._current.get(person)
-        return known or await self._looking.result(person, lambda: self._look(person))
+        workspaces = self._service.workspaces
+        key = (person, *(name for name, workspace in workspaces.items() if workspace.is_known))
+        return self._current.get(key) or await self._looking.result(key, lambda: self._look(key))
 
     async def open(self, opened: OpenedLink) -> tuple[str, Grant]:
         """Return the feed that a link opens, and the access to it.
@@ -118,10 +123,10 @@ class OwnAccess:
         verdict = (await self.seen_by(link.person)).may_see(name)
         return link.suspended_at is None if verdict is None else verdict
 
-    async def _look(self, person: str) -> "PersonsFeeds":
+    async def _look(self, key: Key) -> "PersonsFeeds":
         """Look up what a person may see, and note in the store which of their links this ends or restores."""
-        mine = await self.feeds_of(person)
-        self._current[person] = mine
+        person = key[0]
+        mine = self._current[key] = await self.feeds_of(person)
         verdicts: dict[str, bool] = {}
         for link in self.own.of(person):
             name = self._links.name_by_identity(link.feed)

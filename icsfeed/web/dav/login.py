@@ -126,10 +126,11 @@ class Accounts:
         names = [feed.name for feed in now.feeds]
         before = await service.store.get_record(key, LastFeeds) or LastFeeds()
         is_unread = not all(workspace.is_known for workspace in service.workspaces.values())
+        unknown = {*await service.served_feeds()} - {*names} - now.others
         for name in before.names:
-            is_unknown = name in now.unknown or (is_unread and may_be_auto(name, service.config.auto))
-            names += [name] if is_unknown and name not in names else []
-        if not names and (now.unknown or is_unread):
+            is_unserved = now.may_see(name) is None and is_unread and may_be_auto(name, service.config.auto)
+            names += [name] if name in unknown or is_unserved else []
+        if not names and (unknown or is_unread):
             raise NoCopy(person, RETRY_SECONDS, "Plane has not been read yet")
         if {*names} != {*before.names}:
             await service.store.put_record(key, LastFeeds(tuple(names)))

@@ -59,8 +59,6 @@ PHONES: tuple[Device, ...] = ("iphone", "android")
 ALARMS = ("-P7D", "-P2D", "-P1D", "-PT15H", "PT9H")
 MAX_UPCOMING = 6
 WHOLE = Query()
-ACCOUNTS = ("account", "davx5")
-"""The ways to subscribe that set up a CalDAV account."""
 
 
 class FeedAddresses(Struct, frozen=True):
@@ -78,14 +76,14 @@ class FeedAddresses(Struct, frozen=True):
 
 
 class PageLink(Struct, frozen=True):
-    """The addresses that a page shows, and the login name of the CalDAV account that the link opens, if any.
+    """The addresses that a page shows, and the login name of the CalDAV account that the link opens.
 
-    An account shows feeds as they are: a link that a person has made with a filter opens none.
+    `own`: the id of a link that a person has made.
     """
 
     urls: Mapping[str, str]
     user: str
-    has_account: bool = True
+    own: str = ""
 
 
 class NarrowedFeed(Struct, frozen=True):
@@ -193,8 +191,6 @@ def subscribing(
 ) -> Mapping[str, object]:
     """Return what the page needs to subscribe: links and apps, and codes for phones where it is on none."""
     choices = subscriptions_of(addresses.ics, title, link.user)
-    if not link.has_account:
-        choices = tuple(choice for choice in choices if choice.key not in ACCOUNTS)
     own, others = for_device(choices, ask.device)
     at_desk = ask.device not in PHONES
     has_codes = at_desk and not addresses.too_long
@@ -218,17 +214,15 @@ def own_page_link(base: str, token: str, name: str, grant: Grant) -> PageLink:
     """Return the addresses of a link that a person has made. The token decides what they open."""
     page, embed = f"{base}/feeds/{token}/{name}", f"{base}/embed/{embed_token(token)}/{name}"
     urls = {"ics": f"{page}.ics", "page": page, "embed": embed}
-    return PageLink(urls, name, has_account=not grant.narrows)
+    return PageLink(urls, name, grant.link)
 
 
 def feed_profile(ask: PageRequest, seen: NarrowedFeed, link: PageLink, account: str | None) -> bytes:
     """Return the profile of the feed, with the address that its page shows. Raise BadParameter."""
     if seen.wrong:
         raise BadParameter(seen.wrong, "is not valid")
-    if account and not link.has_account:
-        raise BadParameter("account", "needs a link without a filter")
     ics = addresses_of(link.urls, seen.narrowing).ics
-    return profile_of(ics, link.user, account, profile_text(ask.l10n, seen.feed.title, ics))
+    return profile_of(ics, link.user, account, profile_text(ask.l10n, seen.feed.title, ics), link.own)
 
 
 def feed_page_answer(site: Site, html: str, seen: NarrowedFeed) -> Response[str]:

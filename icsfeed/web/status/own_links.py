@@ -7,8 +7,10 @@ from typing import Any
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 
-from icsfeed.errors import StoreFailed
+from icsfeed.errors import LinkRefused, StoreFailed
+from icsfeed.own_links.changes import refused
 from icsfeed.own_links.listing import ListedLink, listed_links
+from icsfeed.own_links.model import person_of_address
 from icsfeed.web.me.visitor import FormRefused, Visitor, read_form
 from icsfeed.web.openapi import REVOKE, described
 from icsfeed.web.pages.render import page_request, wants_html
@@ -48,18 +50,22 @@ async def _form(request: Request[Any, Any, Any], site: Site) -> Mapping[str, str
 async def revoke_links(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[Any]:
     """Takes a form with `revoke`: the id of a link, or the address of a person, who is also signed out."""
     of, own = (await _form(request, site)).get("revoke", ""), site.service.own
+    # Another process may have made or revoked links a moment ago.
+    await own.refresh()
     links = links_to_end(listed_links(own.links, {}, {}), of)
     if not own.is_read:
         text = "The store does not answer: it is not known which links people have made."
         raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "STORE_FAILED", text)
-    if not links:
-        text = "There is no such link in use. Links of the configuration are revoked there (`revoked:`)."
-        raise ApiError(HTTPStatus.NOT_FOUND, "NOT_FOUND", text)
     try:
-        if links[0].id == of:
-            await own.revoke(of, by=BY)
-        else:
+        if not links:
+            raise refused("gone")
+        if links[0].person == person_of_address(of):
             await own.revoke_all(of, by=BY)
+        else:
+            await own.revoke(links[0].id, by=BY)
+    except LinkRefused:
+        text = "There is no such link in use. Links of the configuration are revoked there (`revoked:`)."
+        raise ApiError(HTTPStatus.NOT_FOUND, "NOT_FOUND", text) from None
     except StoreFailed as error:
         raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "STORE_FAILED", str(error)) from None
     if not wants_html(request):

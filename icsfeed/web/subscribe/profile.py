@@ -31,10 +31,11 @@ class ProfileText(Struct, frozen=True):
     organization: str
 
 
-def profile_of(ics: str, user: str, asked: str | None, text: ProfileText) -> bytes:
+def profile_of(ics: str, user: str, asked: str | None, text: ProfileText, own: str = "") -> bytes:
     """Return the profile for the feed at this address, unsigned. Raise BadParameter.
 
     `user`: the subscriber whose link it is, or the feed's name. `asked`: the parameter `account`.
+    `own`: the id of a link that a person has made, if it is one: two of the same feed may differ by filters.
     """
     payload = subscription(ics, text.title)
     if asked:
@@ -46,7 +47,8 @@ def profile_of(ics: str, user: str, asked: str | None, text: ProfileText) -> byt
         payload = account(login, text.title)
     # Not the token: a new link to the same feed replaces the old one on the device.
     link = link_of(ics)
-    return profile(payload, text, " ".join((link.server, link.file, user, link.query, asked or "")))
+    identity = (link.server, link.file, user, link.query, asked or "", *([own] if own else []))
+    return profile(payload, text, " ".join(identity))
 
 
 def subscription(ics: str, title: str) -> Payload:

@@ -1,20 +1,25 @@
 """CalDAV accounts by links that people have made: all their feeds, or one; also when Plane fails."""
 
-from collections.abc import AsyncIterator
+import plistlib
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 from app_world import Clock, World, events, serving, settings
 from dav_client import DavClient, Mirror, basic, of_subscriber
+from making import TODAY
 from msgspec.structs import replace
 from plane import faults as f
 from plane.data import PlaneData
+from plane.sample import sample
 
 from icsfeed.config.schema import Auto, Config, Feed
 from icsfeed.dav.names import DAV, KINDS, NAME
 from icsfeed.demo.sample import sample_id
 from icsfeed.store.store import open_store
+from icsfeed.tokens import digest_of
+from icsfeed.web.dav.login import LastFeeds
 
 pytestmark = pytest.mark.anyio
 
@@ -30,17 +35,25 @@ CONFIG = settings(FEEDS, auto=Auto())
 
 
 def stored(
-    folder: Path, config: Config = CONFIG, clock: Clock | None = None, data: PlaneData | None = None
+    folder: Path,
+    config: Config = CONFIG,
+    clock: Clock | None = None,
+    data: PlaneData | None = None,
+    more: Mapping[str, PlaneData] = {},
 ) -> AbstractAsyncContextManager[World]:
     """A server with its store in files, as after a restart where there are any."""
     store = open_store("file", {"STATE_DIRECTORY": str(folder)})
-    return serving(config, store=store, clock=clock, data=data)
+    return serving(config, store=store, clock=clock, data=data, more=more)
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with stored(tmp_path) as running:
         yield running
+
+
+def last_feeds_key() -> str:
+    return f"dav/feeds/{digest_of(ANNA)[:32]}"
 
 
 async def account(world: World, user: str = ANNA, device: str = "phone") -> DavClient:
@@ -138,6 +151,14 @@ async def test_a_link_of_one_feed_opens_that_feed_as_it_is_narrowed(world: World
     expected = events((await world.ask("GET", f"/feeds/{made.token}/prop.ics")).content)
     assert len(mirror.objects) == len(expected) > 0
     assert await status(client, f"{client.home}prop/") == 404
+
+
+async def test_the_profile_of_a_link_with_a_filter_opens_no_more_than_the_link(world: World) -> None:
+    made = await world.service.own.make(ANNA, "phone", feed="prop", narrowing="priority=urgent")
+    answer = await world.ask("GET", f"/feeds/{made.token}/prop.mobileconfig?account=caldav")
+    (payload,) = plistlib.loads(answer.content)["PayloadContent"]
+    client = DavClient(world, payload["CalDAVUsername"], payload["CalDAVPassword"])
+    assert list(await calendars(client)) == [f"link+{made.link.id}"]
 
 
 async def test_a_link_that_was_taken_back_or_renewed_does_not_log_in(world: World) -> None:
@@ -254,3 +275,44 @@ async def test_wrong_tokens_look_the_same_for_people_and_strangers(world: World)
     ]
     assert [answer.status_code for answer in answers] == [401, 401]
     assert answers[0].content == answers[1].content
+
+
+async def test_a_workspace_that_was_never_read_leaves_nobody_a_project_that_they_have_left(
+    tmp_path: Path,
+) -> None:
+    clock, north = Clock(), sample(TODAY)
+    workspace = CONFIG.workspaces["demo"]
+    one = settings({}, auto=Auto(projects=True), workspaces={"north": workspace})
+    async with stored(tmp_path, one, clock, more={"north": north}) as world:
+        anna = await account(world)
+        assert {"project-prop", "project-web"} <= (await calendars(anna)).keys()
+    project = north.projects[sample_id("project", "WEB")]
+    project.members = [each for each in project.members if each.user != sample_id("user", "anna")]
+    # Another workspace is added, and its key is wrong.
+    both = replace(one, workspaces={"north": workspace, "demo": workspace})
+    async with stored(tmp_path, both, clock, more={"north": north}) as world:
+        world.faults.add("", f.server_error(), None)
+        anna.world = world
+        listed = await calendars(anna)
+        assert "project-prop" in listed
+        assert "project-web" not in listed
+        assert await status(anna, f"{anna.home}project-web/") == 404
+
+
+async def test_what_becomes_known_after_the_first_login_is_not_taken_from_the_account(tmp_path: Path) -> None:
+    clock = Clock()
+    config = settings({}, auto=Auto(projects=True))
+    async with stored(tmp_path / "one", config, clock) as world:
+        anna = await account(world)
+        before = await calendars(anna)
+        names = await world.service.store.get_record(last_feeds_key(), LastFeeds)
+        assert names is not None
+    async with stored(tmp_path / "two", config, clock) as world:
+        anna = await account(world)
+        await world.service.store.put_record(last_feeds_key(), names)
+        world.faults.add("", f.server_error(), None)
+        assert await status(anna, anna.home) == 207
+        world.faults.clear()
+        clock.move(30)
+        assert (await world.get("project-web")).status_code == 200
+        assert await calendars(anna) == before

@@ -16,6 +16,7 @@ from test_pages import page, words
 
 from icsfeed.config.schema import Auto, Feed, Secret
 from icsfeed.own_links.model import LinkRecord, OwnLink, digests_of
+from icsfeed.own_links.registry import OwnLinks
 from icsfeed.store.store import open_store
 
 pytestmark = pytest.mark.anyio
@@ -125,6 +126,32 @@ async def test_a_link_is_revoked_after_a_question(world: World, caplog: pytest.L
     assert b"This calendar link was revoked" not in used.content
     assert [record.getMessage() for record in caplog.records] == ["own link revoked"]
     assert "Revoke these links?" not in words(await status(world, f"?revoke={made.link.id}"))
+
+
+@pytest.mark.parametrize("typed", [" {} ", "{}\n"])
+async def test_an_id_or_address_with_capitals_and_spaces_revokes_what_the_answer_names(
+    world: World, typed: str
+) -> None:
+    own = world.service.own
+    made, other = [await own.make(person, "phone") for person in (ANNA, BEN)]
+    for of, link in ((made.link.id, made.link), (BEN, other.link)):
+        answer = await world.client.post(
+            "/status/revoke",
+            data={"revoke": typed.format(of.upper())},
+            headers={"Authorization": f"Bearer {TOKEN}"},
+        )
+        assert answer.json()["links"] == [link.id]
+        assert own.by_id[link.id].revoked_at is not None
+
+
+async def test_what_another_process_has_revoked_meanwhile_is_not_found(world: World, tmp_path: Path) -> None:
+    made = await world.service.own.make(ANNA, "phone")
+    store = open_store("file", {"STATE_DIRECTORY": str(tmp_path)})
+    await OwnLinks(store, world.clock).revoke(made.link.id)
+    await store.close()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    answer = await world.client.post("/status/revoke", data={"revoke": made.link.id}, headers=headers)
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "NOT_FOUND")
 
 
 async def test_all_links_of_a_person_are_revoked_and_their_sessions_end(world: World) -> None:

@@ -1,0 +1,19 @@
+"""What the calendars of accounts show."""
+
+from icsfeed.feeds.query import parse_query
+from icsfeed.web.dav.resources import Source
+
+
+def test_a_task_list_is_filtered_as_the_calendar_is() -> None:
+    whole, urgent = Source("prop"), Source("prop", "phone", parse_query([("priority", "urgent")]))
+    assert whole.as_tasks == Source("prop", query=parse_query([("component", "vtodo")]))
+    tasks = urgent.as_tasks
+    assert tasks.query is not None
+    assert tasks.query.component == "vtodo"
+    assert [match.priority for match in tasks.query.also] == [("urgent",)]
+    assert tasks.subscriber == "phone"
+
+
+def test_a_filter_that_cannot_be_used_is_as_good_for_tasks() -> None:
+    unusable = Source("prop", "phone", None)
+    assert unusable.as_tasks is unusable
