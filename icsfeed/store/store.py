@@ -61,6 +61,11 @@ class Store:
         return self.last_error is None
 
     @property
+    def reached(self) -> str:
+        """What the values are in, for people, without passwords."""
+        return self._backend.reached
+
+    @property
     def is_shared(self) -> bool:
         """Whether other processes may use the same backend at the same time."""
         return self._backend.redis is not None
@@ -198,8 +203,9 @@ class Store:
             await _cancel(self._recovery)
         with suppress(*self._backend.failures):
             await self._write_all(retry=True)
-        if self._backend.redis is not None:
-            await self._backend.redis.aclose()
+        for client in (self._backend.redis, *self._backend.sentinels):
+            if client is not None:
+                await client.aclose()
 
     async def _read(self, key: str) -> bytes | None:
         try:
