@@ -1,6 +1,5 @@
 """The feeds that are current, or were a moment ago: they are sent without another lookup."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -13,11 +12,10 @@ from icsfeed.single_flight import SingleFlight
 if TYPE_CHECKING:
     from icsfeed.cache.workspace import Workspace
 
-MEANWHILE = timedelta(seconds=5)
-"""How long a feed that is asked for all the time is served while it is checked and rendered again."""
+MEANWHILE = timedelta(seconds=10)
+"""How long a feed that is asked for all the time is served while it is checked and rendered again: longer than
+readers wait for Plane, after which they get the same."""
 _NOW = timedelta()
-MAX_RENEWALS = 100
-"""Feeds that are renewed at a time for no reader in particular: a change may concern hundreds."""
 
 
 class CurrentFeed(NamedTuple):
@@ -45,7 +43,6 @@ class CurrentFeeds:
         self._feeds: dict[str, CurrentFeed] = {}
         self._asked_at: dict[str, datetime] = {}
         self._renewals: SingleFlight[None] = SingleFlight()
-        self._slots = asyncio.Semaphore(MAX_RENEWALS)
 
     def note(self, name: str, feed: CurrentFeed) -> None:
         """Remember a feed that was looked up."""
@@ -74,7 +71,6 @@ class CurrentFeeds:
         return current.rendered
 
     async def _renew(self, name: str) -> None:
-        async with self._slots:
-            # The next reader who has to wait gets the error.
-            with suppress(FeedError):
-                await self._render(name)
+        # The next reader who has to wait gets the error.
+        with suppress(FeedError):
+            await self._render(name)
