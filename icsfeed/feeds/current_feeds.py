@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from icsfeed.cache.workspace import Workspace
 
 MEANWHILE = timedelta(seconds=10)
-"""How long a feed that is asked for all the time is served while it is checked and rendered again: longer than
-readers wait for Plane, after which they get the same."""
+"""How long a feed that is asked for all the time is served while it is checked and rendered again. Readers
+who wait for Plane get the same after `cache.deadline`."""
 _NOW = timedelta()
 
 
