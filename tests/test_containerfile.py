@@ -1,5 +1,6 @@
 """What the Containerfile promises; .ci/container.py runs its steps."""
 
+import re
 from pathlib import Path
 
 from containerfile import environment, one, stages
@@ -29,6 +30,13 @@ def test_every_dependency_comes_from_the_lock() -> None:
     assert len(installs) == 3
     assert installs[0].startswith("pip install --no-cache-dir uv==")
     assert all(run.startswith("uv sync --no-cache --frozen --no-default-groups") for run in installs[1:])
+
+
+def test_the_release_is_built_by_the_same_uv_as_the_image() -> None:
+    files = ("Containerfile", ".ci/release.sh", ".github/workflows/pages.yml")
+    texts = [path.read_text(encoding="utf-8") for name in files if (path := ROOT / name).exists()]
+    assert texts  # tests of the built wheel have the first file alone
+    assert len({version for text in texts for version in re.findall(r"uv==(\S+)", text)}) == 1
 
 
 def test_icsfeed_checks_its_health_and_sigterm_stops_it() -> None:
