@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The wheel, installed as people install programs: .ci/installers.sh DIST. With the group `release` on PATH.
+# The wheel, installed as people install programs, and as docs/releasing.md says: .ci/installers.sh DIST. With the
+# group `release` on PATH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 wheel=$(realpath "$1"/icsfeed-*.whl)
@@ -14,3 +15,9 @@ python3 .ci/answers.py "$home/bin/icsfeed"
 
 [ "$(cd "$home" && uvx --quiet --from "$wheel" icsfeed --version)" = "$version" ]
 python3 .ci/answers.py uvx --quiet --from "$wheel" icsfeed
+
+python3 -m venv "$home/locked"
+"$home/locked/bin/python" -m pip install --quiet --no-deps --require-hashes -r "${wheel%/*}/icsfeed-requirements.txt"
+"$home/locked/bin/python" -m pip install --quiet --no-deps "$wheel"
+python3 packaging/trim.py "$home"/locked/lib/python3*/site-packages
+python3 .ci/answers.py "$home/locked/bin/icsfeed"
