@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from html import unescape
-from itertools import islice
 from typing import TypeAlias
 
 from icsfeed.text import multi_line, one_line
@@ -39,7 +38,8 @@ _DROPPED = "|".join(
 )
 _MARKUP = rf"(?=[ahinostAHINOST])(?:{_DROPPED})|[!?][^<>]*+>"
 _TAG = re.compile(rf"<(?:{_MARKUP}|(/?[a-zA-Z][a-zA-Z0-9:-]*+)({_ATTRIBUTES})>)")
-_PIECE = re.compile(rf"((?:<(?:{_MARKUP}|/?[a-zA-Z]{_ATTRIBUTES}>)){{1,8}}+)([^<]*+)|([^<]++|<)")
+_ANY_TAG = rf"<(?:{_MARKUP}|/?[a-zA-Z]{_ATTRIBUTES}>)"
+_TAGS = re.compile(f"({_ANY_TAG}(?:{_ANY_TAG}){{0,7}}+)")  # begins with a literal, which is found sooner
 _ATTRIBUTE = re.compile(r"""([a-zA-Z_:][\w:.-]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++)))?""")
 
 _EMBEDDED = re.compile(
@@ -53,7 +53,7 @@ _WRAPPED = re.compile(
 )
 """A file that was pasted as lines of base64."""
 _RUN = re.compile(
-    r"(?<![!-~])((?=[!-~]{0,99}[0-9])(?=[!-~]{0,99}[A-Z])(?=[!-~]{0,99}[a-z])[!-~]{100}"
+    r"(?<![!-;=-~])((?=[!-~]{0,99}[0-9])(?=[!-~]{0,99}[A-Z])(?=[!-~]{0,99}[a-z])[!-~]{100}"
     r"|https?://[!-~]{92})[!-~]{900,}+"
 )
 """A file or an address that nobody reads: no word is as long, with capitals, small letters and digits."""
@@ -75,12 +75,11 @@ def html_to_text(html: str) -> str:
     if not html or html == "<p></p>":
         return ""
     builder = TextBuilder()
-    for piece in islice(_PIECE.finditer(_COMMENT.sub("", html)), PIECE_LIMIT):
-        tags, words, other_words = piece.groups()
+    pieces = _TAGS.split(_COMMENT.sub("", html) if "<!--" in html else html, PIECE_LIMIT)
+    for tags, words in zip(("", *pieces[1::2]), pieces[: 2 * PIECE_LIMIT : 2], strict=False):
         if tags:
             for step, argument in (_steps if len(tags) <= _SHORT else _read_tags)(tags):
                 step(builder, argument)
-        words = words or other_words
         if words and not builder.words(_clean(words, builder.code > 0)):
             break
     return builder.text()

@@ -1,6 +1,7 @@
 """Plain text, built line by line from the elements of a document that html_text.py reads."""
 
 import re
+from functools import lru_cache
 
 from icsfeed.text import MENTION, grapheme_start, is_blank
 
@@ -180,8 +181,7 @@ class TextBuilder:
             self.close_struck("")
 
     def _set_lead(self) -> None:
-        quotes, indent = min(self._quotes, _MAX_LEVELS), min(len(self._lists) - 1, _MAX_LEVELS)
-        self._lead = "> " * quotes + "  " * indent + (self._bullet or ("  " if self._lists else ""))
+        self._lead = _lead(self._quotes, len(self._lists), self._bullet)
 
     def _mark_struck(self) -> None:
         head, struck = self._line[: self._struck_from], self._line[self._struck_from :]
@@ -201,3 +201,10 @@ class TextBuilder:
             if self._bullet:
                 self._bullet = ""
                 self._set_lead()
+
+
+@lru_cache(maxsize=256)
+def _lead(quotes: int, lists: int, bullet: str) -> str:
+    """Return what is put before a line at these levels."""
+    indent = "  " * min(lists - 1, _MAX_LEVELS)
+    return "> " * min(quotes, _MAX_LEVELS) + indent + (bullet or ("  " if lists else ""))

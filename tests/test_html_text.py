@@ -189,6 +189,10 @@ WRAPPED = "\n".join(FILE[at : at + 76] for at in range(0, len(FILE), 76))
         pytest.param(f"<pre>{WRAPPED}\nb</pre>", f"{FILE[:60]}…\nb", id="in lines of code"),
         pytest.param(f"a {FILE} b", f"a {FILE[:100]}… b", id="as it is"),
         pytest.param(f"https://x.example/{LONG} b", f"https://x.example/{LONG[:82]}… b", id="address"),
+        pytest.param(
+            f"&lt;https://x.example/{LONG}> b", f"<https://x.example/{LONG[:82]}… b", id="in brackets"
+        ),
+        pytest.param(f"<https://x.example/{LONG}' b", f"<https://x.example/{LONG[:82]}… b", id="no tag"),
         pytest.param(f"<math><mi>x</mi><annotation>{LONG}</annotation></math>b", "xb", id="formula"),
         pytest.param("a" + "\u200b" * 60_000 + "b", "ab", id="unseen"),
         pytest.param("a" + "<br/>" * 60_000 + "b", "a\n\nb", id="more empty lines"),
