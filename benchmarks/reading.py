@@ -6,6 +6,7 @@ import corpus
 from measure import Row, in_turns
 from msgspec import Struct, json
 
+from icsfeed.demo.sample import FILLED
 from icsfeed.model import Issue
 from icsfeed.plane import decode, shapes
 
@@ -36,9 +37,7 @@ def measure(issues: int) -> list[Row]:
 
 
 def _pages(issues: int) -> Iterator[bytes]:
-    (held,) = (
-        one for one in corpus.plane_data(issues).projects.values() if one.row["identifier"] == corpus.FILLED
-    )
+    (held,) = (one for one in corpus.plane_data(issues).projects.values() if one.row["identifier"] == FILLED)
     names, rows = shapes.fields_of(shapes.IssueRow).split(","), list(held.issues.values())
     for start in range(0, len(rows), PAGE):
         results = [{name: row.get(name) for name in names} for row in rows[start : start + PAGE]]
