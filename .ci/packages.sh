@@ -13,3 +13,6 @@ run packaging/deb/build "$1"/icsfeed-*.tar.gz "$1"
 locked=(uv export --frozen --no-default-groups --extra redis --extra signing)
 run "${locked[@]}" --no-header --no-annotate --no-emit-project --output-file "$1/icsfeed-requirements.txt"
 run "${locked[@]}" --format cyclonedx1.5 --output-file "$1/icsfeed.cdx.json"
+# uv leaves out the version of the project itself, which is dynamic.
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' icsfeed/__init__.py)
+sed -i "0,/\"name\": \"icsfeed\",/s//&\n      \"version\": \"$version\",/" "$1/icsfeed.cdx.json"
