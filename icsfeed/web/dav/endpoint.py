@@ -1,6 +1,7 @@
 """/dav/: every method of CalDAV, an ASGI app: login, body, and the answer that the pure modules make."""
 
 import logging
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -9,22 +10,26 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import asgi
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from icsfeed.dav.names import SAFE_IN_PATHS, SYNC_TOKEN
+from icsfeed.dav.names import DAV, SAFE_IN_PATHS, SYNC_TOKEN
 from icsfeed.dav.tree import xml_bytes
 from icsfeed.errors import FeedError
 from icsfeed.feeds.service import FeedService
 from icsfeed.http_headers import http_date, is_unchanged
+from icsfeed.single_flight import run_in_thread
 from icsfeed.web.access_log import FEED_KEY
 from icsfeed.web.dav.answer import answer_multiget, answer_query, answer_sync
 from icsfeed.web.dav.calendars import Calendars, SyncHistory
 from icsfeed.web.dav.login import CHALLENGE, Accounts, credentials_of, is_private
 from icsfeed.web.dav.messages import (
     HEADERS,
+    KILOBYTE,
     Answer,
     DavRequest,
+    ParsedBodies,
     dav_answer,
     empty_answer,
-    read_root,
+    read_body,
+    root_of,
     xml_answer,
 )
 from icsfeed.web.dav.outcomes import DavError, multistatus, read_only, refused_update
@@ -34,6 +39,7 @@ from icsfeed.web.dav.requests import (
     CalendarQuery,
     ExpandProperty,
     Multiget,
+    Report,
     read_propfind,
     read_report,
 )
@@ -61,6 +67,7 @@ class DavEndpoint:
         self._service, self._server = service, server
         self._accounts = Accounts(service)
         self._calendars, self._history = Calendars(service), SyncHistory(service.store)
+        self._bodies, self._read_report = ParsedBodies(), partial(read_report, zone=service.zone)
         self._public_url = (service.config.public_url or "").rstrip("/")
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -100,9 +107,8 @@ class DavEndpoint:
         place = account.place(path)
         if place is None or (place.calendar and place.calendar not in await self._calendars.names(account)):
             return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
-        root = await read_root(receive) if method in ("PROPFIND", "REPORT") else None
         can_zip = self._service.compressor is not None
-        response = await self._of(DavRequest(scope, account, place, root, can_zip=can_zip))
+        response = await self._of(DavRequest(scope, account, place, can_zip=can_zip), receive)
         self._seen(scope, account, place, response)
         return response
 
@@ -120,15 +126,13 @@ class DavEndpoint:
         scope[FEED_KEY] = source.feed  # type: ignore[literal-required]
         self._server.reader_log.read(source.feed, source.subscriber, agent, status)
 
-    async def _of(self, request: DavRequest) -> Answer:
-        place = request.place
+    async def _of(self, request: DavRequest, receive: Receive) -> Answer:
         if request.method in ("GET", "HEAD"):
-            return await self._object(request) if place.item else plain_answer(HTTPStatus.OK, ABOUT, HEADERS)
+            is_object = request.place.item
+            return await self._object(request) if is_object else plain_answer(HTTPStatus.OK, ABOUT, HEADERS)
         if request.method == "PROPFIND":
-            return await self._propfind(request)
-        if place.item:
-            raise DavError(403, "{DAV:}supported-report")
-        return await self._report(request)
+            return await self._propfind(request, await self._bodies.read(receive, read_propfind))
+        return await self._report(request, await self._bodies.read(receive, self._read_report))
 
     async def _object(self, request: DavRequest) -> Answer:
         calendar = await self._calendars.calendar(request.account, request.place.calendar)
@@ -144,8 +148,8 @@ class DavEndpoint:
         headers |= {"Content-Type": content_type(calendar), "Content-Length": str(len(body))}
         return dav_answer(HTTPStatus.OK, headers, b"" if request.method == "HEAD" else body)
 
-    async def _propfind(self, request: DavRequest) -> Answer:
-        asked, place, is_deep = read_propfind(request.root), request.place, request.is_deep
+    async def _propfind(self, request: DavRequest, asked: Asked) -> Answer:
+        place, is_deep = request.place, request.is_deep
         writer = request.writer(asked)
         if place.calendar:
             calendar = await self._calendars.calendar(request.account, place.calendar)
@@ -173,12 +177,14 @@ class DavEndpoint:
         if SYNC_TOKEN in asked.names and calendar.token:
             await self._history.remember(calendar)
 
-    async def _report(self, request: DavRequest) -> Answer:
-        report, account, place = read_report(request.root, self._service.zone), request.account, request.place
+    async def _report(self, request: DavRequest, report: Report) -> Answer:
+        account, place = request.account, request.place
+        if place.item:
+            raise DavError(403, f"{DAV}supported-report")
         if isinstance(report, ExpandProperty):
             return await self._expanded(request, report)
         if not place.calendar:
-            raise DavError(403, "{DAV:}supported-report")
+            raise DavError(403, f"{DAV}supported-report")
         calendar = await self._calendars.calendar(account, place.calendar)
         writer = request.writer(report.asked)
         if isinstance(report, Multiget):
@@ -236,7 +242,8 @@ async def dav(scope: HTTPScope, receive: Receive, send: Send) -> None:
 async def _refused(method: str, href: str, receive: Receive) -> Answer:
     """Return the answer to a write."""
     if method == "PROPPATCH":
-        update = await read_root(receive)
+        body = await read_body(receive)
+        update = await run_in_thread(len(body) // KILOBYTE, lambda: root_of(body))
         refused = refused_update(href, update) if update is not None else None
         if refused is not None:
             return xml_answer(HTTPStatus.MULTI_STATUS, xml_bytes(refused))

@@ -3,9 +3,10 @@
 import gzip
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
+from cachetools import LRUCache
 from litestar import Response
 from litestar.types import ASGIApp, HTTPScope, Receive
 
@@ -22,6 +23,8 @@ from icsfeed.web.streamed import CalendarResponse
 
 MAX_BODY_BYTES = 1024 * 1024
 """A multiget of 10,000 objects fits."""
+MAX_PARSED_BODIES, MAX_PARSED_BYTES = 1_000, 4_000
+"""How many bodies are remembered, and how large each may be: one that asks for the changes has 400 bytes."""
 KILOBYTE = 1_000
 """Bytes of XML that take as long to parse as an issue to render (FEW_ITEMS)."""
 SMALL_BYTES = 1_400
@@ -37,15 +40,14 @@ HEADERS = {
 }
 
 Answer = ASGIApp | Response[Any]
+T = TypeVar("T")
 
 
 class DavRequest:
     """A request of somebody who has logged in. `can_zip`: whether the server compresses."""
 
-    def __init__(
-        self, scope: HTTPScope, account: Account, place: Place, root: Element | None, *, can_zip: bool
-    ) -> None:
-        self.method, self.account, self.place, self.root = scope["method"], account, place, root
+    def __init__(self, scope: HTTPScope, account: Account, place: Place, *, can_zip: bool) -> None:
+        self.method, self.account, self.place = scope["method"], account, place
         self.headers: Mapping[str, str] = {
             USED_HEADERS[name]: value.decode("latin-1")
             for name, value in scope["headers"]
@@ -93,11 +95,31 @@ async def read_body(receive: Receive) -> bytes:
     return b"".join(pieces)
 
 
-async def read_root(receive: Receive) -> Element | None:
-    """Return the XML of a request's body; None where it is empty. Raise DavError for what is not XML."""
-    body = await read_body(receive)
+class ParsedBodies:
+    """The bodies of requests as values. Apps send the same ones all day: those are parsed once."""
+
+    def __init__(self) -> None:
+        self._values: LRUCache[tuple[object, bytes], Any] = LRUCache(MAX_PARSED_BODIES)
+
+    async def read(self, receive: Receive, value_of: Callable[[Element | None], T]) -> T:
+        """Return what `value_of` makes of the XML of a body, None where that is empty.
+
+        Raise DavError for what is not XML, and what `value_of` raises.
+        """
+        body = await read_body(receive)
+        known: T | None = self._values.get((value_of, body))
+        if known is not None:
+            return known
+        value = await run_in_thread(len(body) // KILOBYTE, lambda: value_of(root_of(body)))
+        if len(body) <= MAX_PARSED_BYTES:
+            self._values[value_of, body] = value
+        return value
+
+
+def root_of(body: bytes) -> Element | None:
+    """Return the XML of a body; None where it is empty. Raise DavError for what is not XML."""
     try:
-        return await run_in_thread(len(body) // KILOBYTE, lambda: parse(body)) if body.strip() else None
+        return parse(body) if body.strip() else None
     except ValueError as error:
         raise DavError(400, text=f"The body cannot be read: {error}.") from None
 
