@@ -43,12 +43,14 @@ class Writer:
 
     def objects(self, calendar: DavCalendar, names: Iterable[str]) -> Iterator[Element]:
         """Yield the responses about objects: 404 for each that is not there."""
-        values = None
+        values, folder = of_object(self._account, calendar), self._account.path(calendar.name)
         for name in names:
-            values = values or of_object(self._account, calendar)
-            path = self._account.path(calendar.name, name)
             one = calendar.objects.get(name)
-            yield gone(path) if one is None else self._response(path, values(one, self._asked))
+            yield (
+                gone(folder + name)
+                if one is None
+                else self._response(folder + name, values(one, self._asked))
+            )
 
     def expanded(self, path: str, values: Values, wanted: Iterable[Expansion]) -> Element:
         """Return the response about something, with what its hrefs name instead of the hrefs."""
@@ -86,11 +88,9 @@ class Writer:
 
 def answer_multiget(account: Account, calendar: DavCalendar, asked: Multiget, writer: Writer) -> Element:
     """Return the objects at the hrefs of a multiget, each once."""
-    responses: list[Element] = []
-    for href in dict.fromkeys(asked.hrefs):
-        name = account.item(calendar.name, href)
-        responses += writer.objects(calendar, [name]) if name else [gone(href)]
-    return multistatus(responses)
+    named = {href: account.item(calendar.name, href) for href in asked.hrefs}
+    responses = writer.objects(calendar, filter(None, named.values()))
+    return multistatus(next(responses) if name else gone(href) for href, name in named.items())
 
 
 def answer_query(calendar: DavCalendar, asked: CalendarQuery, writer: Writer) -> Element:

@@ -14,6 +14,7 @@ from icsfeed.dav.names import DAV, SAFE_IN_PATHS, SYNC_TOKEN
 from icsfeed.dav.tree import xml_bytes
 from icsfeed.errors import FeedError
 from icsfeed.feeds.service import FeedService
+from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.http_headers import http_date, is_unchanged
 from icsfeed.single_flight import run_in_thread
 from icsfeed.web.access_log import FEED_KEY
@@ -21,11 +22,13 @@ from icsfeed.web.dav.answer import answer_multiget, answer_query, answer_sync
 from icsfeed.web.dav.calendars import Calendars, SyncHistory
 from icsfeed.web.dav.login import CHALLENGE, Accounts, credentials_of, is_private
 from icsfeed.web.dav.messages import (
+    ANSWER_BYTES,
     HEADERS,
     KILOBYTE,
     Answer,
     DavRequest,
     ParsedBodies,
+    Written,
     dav_answer,
     empty_answer,
     read_body,
@@ -67,6 +70,9 @@ class DavEndpoint:
         self._service, self._server = service, server
         self._accounts = Accounts(service)
         self._calendars, self._history = Calendars(service), SyncHistory(service.store)
+        self._answers: StampedCache[object, Written] = StampedCache(
+            ANSWER_BYTES, lambda answer: 500 + len(answer.octets)
+        )
         self._bodies, self._read_report = ParsedBodies(), partial(read_report, zone=service.zone)
         self._public_url = (service.config.public_url or "").rstrip("/")
 
@@ -108,7 +114,8 @@ class DavEndpoint:
         if place is None or (place.calendar and place.calendar not in await self._calendars.names(account)):
             return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
         can_zip = self._service.compressor is not None
-        response = await self._of(DavRequest(scope, account, place, can_zip=can_zip), receive)
+        request = DavRequest(scope, account, place, self._answers, can_zip=can_zip)
+        response = await self._of(request, receive)
         self._seen(scope, account, place, response)
         return response
 
@@ -159,18 +166,17 @@ class DavEndpoint:
             names = [place.item] if place.item else calendar.objects if is_deep else []
             own = [] if place.item else [writer.calendar(calendar)]
             return await request.written(
-                len(names), lambda: multistatus([*own, *writer.objects(calendar, names)])
+                asked, [calendar], len(names), lambda: multistatus([*own, *writer.objects(calendar, names)])
             )
         if place.is_root:
-            return await request.written(
-                0, lambda: multistatus([writer.root(), *([writer.account()] * is_deep)])
-            )
+            inner = [writer.account()] * is_deep
+            return await request.written(asked, [], 0, lambda: multistatus([writer.root(), *inner]))
         names = await self._calendars.names(request.account) if is_deep else []
         calendars = [await self._calendars.outline(request.account, name) for name in names]
         for calendar in calendars:
             await self._remember(asked, calendar)
         return await request.written(
-            0, lambda: multistatus([writer.account(), *map(writer.calendar, calendars)])
+            asked, calendars, 0, lambda: multistatus([writer.account(), *map(writer.calendar, calendars)])
         )
 
     async def _remember(self, asked: Asked, calendar: DavCalendar) -> None:
@@ -188,30 +194,32 @@ class DavEndpoint:
         calendar = await self._calendars.calendar(account, place.calendar)
         writer = request.writer(report.asked)
         if isinstance(report, Multiget):
-            return await request.written(
-                len(report.hrefs), lambda: answer_multiget(account, calendar, report, writer)
-            )
+            items, make = len(report.hrefs), partial(answer_multiget, account, calendar, report, writer)
+            return await request.written(report, [calendar], items, make)
         if isinstance(report, CalendarQuery):
-            return await request.written(
-                len(calendar.objects), lambda: answer_query(calendar, report, writer)
-            )
+            items, query = len(calendar.objects), partial(answer_query, calendar, report, writer)
+            return await request.written(report, [calendar], items, query)
         is_ours = report.token.startswith(SYNC_URI) or not report.token
         token = report.token.removeprefix(SYNC_URI)
         changes = await self._history.changes(calendar, token) if is_ours else None
         items = len(changes.changed) if changes is not None else 0
-        return await request.written(items, lambda: answer_sync(calendar, report, changes, writer))
+        return await request.written(
+            report, [calendar], items, lambda: answer_sync(calendar, report, changes, writer)
+        )
 
     async def _expanded(self, request: DavRequest, report: ExpandProperty) -> Answer:
         """Answer an expand-property: Macs and BusyCal ask a principal for those who share with it."""
         account, place = request.account, request.place
-        path, values = account.home, of_account(account)
+        path, values, calendars = account.home, of_account(account), []
         if place.is_root:
             path, values = account.root, of_root(account)
         elif place.calendar:
             calendar = await self._calendars.calendar(account, place.calendar)
-            path, values = account.path(calendar.name), of_calendar(account, calendar)
+            path, values, calendars = account.path(calendar.name), of_calendar(account, calendar), [calendar]
         writer = request.writer(Asked())
-        return await request.written(0, lambda: multistatus([writer.expanded(path, values, report.wanted)]))
+        return await request.written(
+            report, calendars, 0, lambda: multistatus([writer.expanded(path, values, report.wanted)])
+        )
 
 
 def dav_paths(app: ASGIApp) -> ASGIApp:

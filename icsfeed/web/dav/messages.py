@@ -1,9 +1,9 @@
 """Requests to CalDAV accounts and answers to them, as HTTP has them: headers and bodies."""
 
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from xml.etree.ElementTree import Element
 
 from cachetools import LRUCache
@@ -13,12 +13,13 @@ from litestar.types import ASGIApp, HTTPScope, Receive
 from icsfeed.dav.tree import xml_bytes
 from icsfeed.dav.xml import parse
 from icsfeed.feeds.rendered import LEVEL, PIECE
+from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.http_headers import codings
-from icsfeed.single_flight import run_in_thread
+from icsfeed.single_flight import FEW_ITEMS, run_in_thread
 from icsfeed.web.dav.answer import Writer
 from icsfeed.web.dav.outcomes import DavError
 from icsfeed.web.dav.requests import Asked
-from icsfeed.web.dav.resources import Account, Place
+from icsfeed.web.dav.resources import Account, DavCalendar, Place
 from icsfeed.web.streamed import CalendarResponse
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -27,6 +28,8 @@ MAX_PARSED_BODIES, MAX_PARSED_BYTES = 1_000, 4_000
 """How many bodies are remembered, and how large each may be: one that asks for the changes has 400 bytes."""
 KILOBYTE = 1_000
 """Bytes of XML that take as long to parse as an issue to render (FEW_ITEMS)."""
+ANSWER_BYTES = 8 * 1024 * 1024
+"""The most that remembered answers take, each with what was asked: about 500 bytes."""
 SMALL_BYTES = 1_400
 """Bytes of an answer that one packet holds: they are not compressed."""
 USED_HEADERS = {
@@ -43,11 +46,29 @@ Answer = ASGIApp | Response[Any]
 T = TypeVar("T")
 
 
-class DavRequest:
-    """A request of somebody who has logged in. `can_zip`: whether the server compresses."""
+class Written(NamedTuple):
+    """An answer as it is sent."""
 
-    def __init__(self, scope: HTTPScope, account: Account, place: Place, *, can_zip: bool) -> None:
-        self.method, self.account, self.place = scope["method"], account, place
+    octets: bytes
+    is_zipped: bool
+
+
+class DavRequest:
+    """A request of somebody who has logged in. `can_zip`: whether the server compresses.
+
+    `answers`: short answers, which hold while the calendars that they are about have not changed.
+    """
+
+    def __init__(
+        self,
+        scope: HTTPScope,
+        account: Account,
+        place: Place,
+        answers: StampedCache[object, Written],
+        *,
+        can_zip: bool,
+    ) -> None:
+        self.method, self.account, self.place, self._answers = scope["method"], account, place, answers
         self.headers: Mapping[str, str] = {
             USED_HEADERS[name]: value.decode("latin-1")
             for name, value in scope["headers"]
@@ -69,16 +90,30 @@ class DavRequest:
         minimal = "return=minimal" in prefer or self.headers.get("brief", "").strip().lower() == "t"
         return Writer(self.account, asked, minimal=minimal)
 
-    async def written(self, items: int, make: Callable[[], Element]) -> Answer:
-        """Return a multistatus, made in a thread where it is long."""
+    async def written(
+        self, asked: object, calendars: Iterable[DavCalendar], items: int, make: Callable[[], Element]
+    ) -> Answer:
+        """Return a multistatus about the state of these calendars: a long one is made in a thread.
 
-        def body() -> tuple[bytes, bool]:
+        A short one is made once for each state: apps ask the same all day.
+        """
+
+        def body() -> Written:
             text = xml_bytes(make())
             is_zipped = self._can_zip and len(text) > SMALL_BYTES
-            return (gzip.compress(text, LEVEL, mtime=0) if is_zipped else text), is_zipped
+            return Written(gzip.compress(text, LEVEL, mtime=0) if is_zipped else text, is_zipped)
 
-        octets, is_zipped = await run_in_thread(items, body)
-        return xml_answer(HTTPStatus.MULTI_STATUS, octets, {"Content-Encoding": "gzip"} if is_zipped else {})
+        async def written() -> Written:
+            return await run_in_thread(items, body)
+
+        if items > FEW_ITEMS:
+            answer = await written()
+        else:
+            key = (asked, self.place, self.account.user, frozenset(self.headers.items()))
+            states = tuple(calendar.state for calendar in calendars)
+            answer = await self._answers.value(key, states, written)
+        coding = {"Content-Encoding": "gzip"} if answer.is_zipped else {}
+        return xml_answer(HTTPStatus.MULTI_STATUS, answer.octets, coding)
 
 
 async def read_body(receive: Receive) -> bytes:
