@@ -5,7 +5,6 @@ from xml.etree.ElementTree import Element
 
 from icsfeed.dav.names import DAV, HREF, PROP, PROPSTAT, RESPONSE, SYNC_TOKEN
 from icsfeed.dav.tree import element
-from icsfeed.web.dav.filters import CalendarFilter, in_octets, in_span
 from icsfeed.web.dav.outcomes import NOT_FOUND, OK, DavError, gone, multistatus
 from icsfeed.web.dav.properties import (
     SYNC_URI,
@@ -18,7 +17,7 @@ from icsfeed.web.dav.properties import (
     of_root,
 )
 from icsfeed.web.dav.requests import Asked, CalendarQuery, Expansion, Multiget, SyncRequest
-from icsfeed.web.dav.resources import Account, CalendarObject, DavCalendar
+from icsfeed.web.dav.resources import Account, DavCalendar
 from icsfeed.web.dav.sync_log import SyncChanges
 
 
@@ -95,24 +94,8 @@ def answer_multiget(account: Account, calendar: DavCalendar, asked: Multiget, wr
 
 def answer_query(calendar: DavCalendar, asked: CalendarQuery, writer: Writer) -> Element:
     """Return the objects that pass the filter of a calendar-query."""
-    return multistatus(writer.objects(calendar, [one.name for one in passing(calendar, asked.filter)]))
-
-
-def passing(calendar: DavCalendar, wanted: CalendarFilter) -> Sequence[CalendarObject]:
-    """Return the objects that pass a filter."""
-    only_span = wanted.only_span
-    if only_span is None:
-        return [one for one in calendar.objects.values() if wanted.holds(one.data)]
-    kind, span = only_span
-    if kind != calendar.kind:
-        return []
-    if span is None:
-        return [*calendar.objects.values()]
-    return [
-        one
-        for one in calendar.objects.values()
-        if in_span(in_octets(one.part.octets), kind, span, wanted.zone)
-    ]
+    passing = [one.name for one in calendar.objects.values() if asked.filter.holds(one.part.octets)]
+    return multistatus(writer.objects(calendar, passing))
 
 
 def answer_sync(
