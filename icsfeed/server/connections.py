@@ -57,7 +57,8 @@ class Phase(Enum):
 
 
 MAX_SECONDS = {Phase.HEADER: 10.0, Phase.BODY: 10.0, Phase.ANSWER: 60.0}
-"""For each phase. The only bodies are those of webhooks, of 1 MiB at most, which Plane sends at once."""
+"""For each phase, however steadily something arrives. Bodies are those of webhooks, forms and CalDAV
+requests, of 1 MiB at most, which are sent at once."""
 
 
 class TooManyHeaders(Exception):

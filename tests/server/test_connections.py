@@ -175,6 +175,17 @@ def test_a_body_that_does_not_come_ends_the_connection(site: Site, sent: bytes) 
         assert _rest(client) == b""
 
 
+def test_a_body_that_trickles_in_has_no_more_time(site: Site) -> None:
+    with site.open() as client:
+        client.sendall(b"REPORT /dav/x/x/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<")
+        site.wait_for_headers()
+        time.sleep(0.5)
+        client.sendall(b"d")
+        time.sleep(0.05)
+        site.check_after(BODY_SECONDS - 0.4)
+        assert _rest(client) == b""
+
+
 def test_a_body_that_drips_on_after_its_answer_ends_the_connection(site: Site) -> None:
     with site.open() as client:
         client.sendall(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n12345")
