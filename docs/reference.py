@@ -228,7 +228,7 @@ MEANINGS: Mapping[str, str] = {
     "sync_interval": "How often targets are pushed to when nothing has changed here: somebody may have "
     "edited the calendar.",
     "store": "Where the last good copies are kept: `file`, `memory`, or `redis://host:6379/0` (also "
-    "`rediss://`, `valkey://`). Default: `file`.",
+    "`rediss://`, `unix://`, `redis+sentinel://`, and `valkey` for `redis`). Default: `file`.",
     "gzip": "`false`: answers are not compressed.",
     "trusted_proxies": "The reverse proxies whose `X-Forwarded-For` is believed: for limits, `webhook_from` "
     "and logs. Default: none.",

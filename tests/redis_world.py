@@ -1,11 +1,11 @@
-"""A real redis-server on a free port of this machine, and stores that are closed afterwards."""
+"""Real redis-servers on free ports of this machine, and stores that are closed afterwards."""
 
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,17 @@ from icsfeed.store.store import Store, open_store
 class RedisServer:
     """Empty whenever it starts. `address` is for the configuration's `store:`."""
 
-    def __init__(self, program: str, folder: Path, password: str = "") -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+    def __init__(self, folder: Path, password: str = "", options: Sequence[str] = ()) -> None:
+        program = shutil.which("redis-server")
+        if program is None:
+            pytest.fail("install redis-server (Debian: redis-server)")
+        self.port = free_port()
         self.password = password
         self.address = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}/0"
         self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
         self._command += ["--save", "", "--appendonly", "no"]
-        self._command += ["--requirepass", password] if password else []
+        self._command += ["--requirepass", password, "--masterauth", password] if password else []
+        self._command += options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -70,13 +73,39 @@ class RedisServer:
             return False
 
 
+class SentinelServer(RedisServer):
+    """One of those that watch a master and promote a replica half a second after it died."""
+
+    def __init__(
+        self, folder: Path, master: RedisServer, password: str, quorum: int = 2, options: Sequence[str] = ()
+    ) -> None:
+        super().__init__(folder, password)
+        file = folder / f"sentinel-{self.port}.conf"  # it writes there what it learns
+        file.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\nrequirepass {password}\n"
+            f"sentinel sentinel-pass {password}\nsentinel monitor plane 127.0.0.1 {master.port} {quorum}\n"
+            f"sentinel auth-pass plane {master.password}\nsentinel down-after-milliseconds plane 500\n"
+            "sentinel failover-timeout plane 4000\n",
+            encoding="utf-8",
+        )
+        self._command = [self._command[0], str(file), "--sentinel", *options]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
 @contextmanager
-def redis_server(folder: Path, password: str = "") -> Iterator[RedisServer]:
+def redis_server(folder: Path, password: str = "", options: Sequence[str] = ()) -> Iterator[RedisServer]:
     """A running Redis, killed at the end. The test fails where the program is missing."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.fail("install redis-server (Debian: redis-server)")
-    server = RedisServer(program, folder, password)
+    with started(RedisServer(folder, password, options)) as server:
+        yield server
+
+
+@contextmanager
+def started(server: RedisServer) -> Iterator[RedisServer]:
     server.start()
     try:
         yield server

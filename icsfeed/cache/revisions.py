@@ -33,7 +33,8 @@ class History(Struct, frozen=True):
 def with_revisions(old: Snapshot | None, new: Snapshot, now: datetime) -> Snapshot:
     """Return the new snapshot with the revisions of the old one, and of what differs from it now.
 
-    Without an old snapshot Plane's own times hold. What is equal stays the same object.
+    Without an old snapshot Plane's own times hold, and what the new one brings from another replica. What is
+    equal stays the same object.
     """
     if old is None:
         return new
@@ -101,29 +102,37 @@ def _moved(old: Period | None, new: Period | None) -> frozenset[str]:
 
 def _touched(old: Snapshot, new: Snapshot, now: datetime) -> Iterator[tuple[str, datetime]]:
     # Those touched before are looked at again: their revision must outlive this snapshot too.
-    ids = differing(old, replace(new, touched=old.touched)).union(old.touched)
+    ids = differing(old, replace(new, touched=old.touched)).union(old.touched, new.touched)
     for id_ in sorted(ids):
         before, issue = old.issues.get(id_), new.issues.get(id_)
         if before is not None and issue is not None:
             changed = _shown(before, old) != _shown(issue, new) or _type_changed(before, old, issue, new)
-            yield from _revision(before, issue, old.touched.get(id_), now, changed=changed)
+            yield from _revision(issue, _revised(before, old), _revised(issue, new), now, changed=changed)
+        elif issue is not None and id_ in new.touched:
+            yield id_, new.touched[id_]
     for period in new.periods.values():
         earlier = old.periods.get(period.id)
         if earlier is not None:
             changed = _period_facts(earlier, old) != _period_facts(period, new)
-            yield from _revision(earlier, period, old.touched.get(period.id), now, changed=changed)
+            yield from _revision(period, _revised(earlier, old), _revised(period, new), now, changed=changed)
+        elif period.id in new.touched:
+            yield period.id, new.touched[period.id]
+
+
+def _revised(item: Issue | Period, snapshot: Snapshot) -> datetime:
+    return max(item.updated, snapshot.touched.get(item.id, item.updated))
 
 
 def _revision(
-    old: Issue | Period, new: Issue | Period, touched: datetime | None, now: datetime, *, changed: bool
+    item: Issue | Period, shown: datetime, revised: datetime, now: datetime, *, changed: bool
 ) -> Iterator[tuple[str, datetime]]:
-    """Yield the revision to store, where Plane's own time is not enough."""
-    before = _whole(max(old.updated, touched) if touched else old.updated)
+    """Yield the revision to store, where Plane's own is not enough; `shown` is the one before."""
+    shown, revised = _whole(shown), _whole(revised)
     # iCalendar's times have whole seconds: a change within the same second must still be newer.
-    if changed and _whole(new.updated) <= before:
-        yield new.id, max(_whole(now), before + _SECOND)
-    elif _whole(new.updated) < before:
-        yield new.id, before
+    if changed and revised <= shown:
+        yield item.id, max(_whole(now), shown + _SECOND)
+    elif _whole(item.updated) < max(shown, revised):
+        yield item.id, max(shown, revised)
 
 
 def _whole(moment: datetime) -> datetime:
@@ -186,7 +195,7 @@ def with_revised_periods(
     for id_, period in new.items():
         if id_ in old:
             changed = replace(old[id_], updated=period.updated) != period
-            times = dict(_revision(old[id_], period, None, now, changed=changed))
+            times = dict(_revision(period, old[id_].updated, period.updated, now, changed=changed))
             revised[id_] = replace(period, updated=times.get(id_, period.updated))
     return revised
 

@@ -162,11 +162,9 @@ class Snapshots:
         Whether it is now the project's snapshot. It is not where some of our parts are newer: then one is
         built from them, with the revisions of both.
         """
-        before = self._snapshots.get(project.id)
-        touched = dict(snapshot.touched)
-        for id_, moment in before.touched.items() if before is not None else ():
-            touched[id_] = max(moment, touched.get(id_, moment))
-        self._snapshots[project.id] = replace(snapshot, touched=touched)
+        # What readers saw counts, be it partial: what differs from that must be newer.
+        before = self._snapshots.get(project.id) or self._partial.pop(project.id, None)
+        self._snapshots[project.id] = with_revisions(before, snapshot, self._seen_at(project))
         # An empty stamp is no snapshot's: the next look compares what is stored with what was read.
         self._stamps[project.id], self._read_at[project.id] = (), read_at
         return self.snapshot(project) == snapshot

@@ -122,7 +122,7 @@ async def check_store(store: Store) -> Finding:
     await store.remove(key)
     # A store that fails keeps the value in memory: that it is returned proves nothing.
     if store.last_error is None and value == b"check":
-        return Finding("ok", "store", "can be written and read")
+        return Finding("ok", "store", f"{store.reached} can be written and read")
     text = store.last_error or "does not return what was written to it"
     return Finding("error", "store", text, BadSetting("store", text))
 

@@ -69,7 +69,7 @@ def _server_rows(config: Config, zones: Collection[str] | None) -> Iterable[Row]
     # The address may contain a password: the message repeats nothing of it.
     store = config.store.reveal()
     near = did_you_mean(store[:10], ("file", "memory"))
-    usable_store = re.fullmatch(r"file|memory|(rediss?|valkeys?)://\S+", store)
+    usable_store = re.fullmatch(r"file|memory|((redis|valkey)s?(\+sentinel)?|unix)://\S+", store)
     return (
         (unknown_zone, "timezone", f"is not a time zone{hint}"),
         (unsigned, "secret secret_file", f"is missing: {_TOO_SHORT.format(MIN_SECRET_LENGTH)}"),

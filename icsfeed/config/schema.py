@@ -280,7 +280,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration. After decoding, its names and references are valid.
 
     `sync_interval`: seconds between two pushes while nothing changes here. `store` is `file`, `memory`, or
-    an address (redis://, valkey://), perhaps with a password. `trusted_proxies`: whose X-Forwarded-For is
+    an address (store/redis_client.py), perhaps with a password. `trusted_proxies`: whose X-Forwarded-For is
     trusted. `allowed_hosts`: empty: any.
     """
 

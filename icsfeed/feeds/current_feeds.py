@@ -1,6 +1,5 @@
 """The feeds that are current, or were a moment ago: they are sent without another lookup."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -13,10 +12,10 @@ from icsfeed.single_flight import SingleFlight
 if TYPE_CHECKING:
     from icsfeed.cache.workspace import Workspace
 
-MEANWHILE = timedelta(seconds=5)
-"""How long a feed that is asked for all the time is served while it is checked and rendered again."""
-MAX_RENEWALS = 100
-"""Feeds that are renewed at a time for no reader in particular: a change may concern hundreds."""
+MEANWHILE = timedelta(seconds=10)
+"""How long a feed that is asked for all the time is served while it is checked and rendered again. Readers
+who wait for Plane get the same after `cache.deadline`."""
+_NOW = timedelta()
 
 
 class CurrentFeed(NamedTuple):
@@ -44,11 +43,14 @@ class CurrentFeeds:
         self._feeds: dict[str, CurrentFeed] = {}
         self._asked_at: dict[str, datetime] = {}
         self._renewals: SingleFlight[None] = SingleFlight()
-        self._slots = asyncio.Semaphore(MAX_RENEWALS)
 
     def note(self, name: str, feed: CurrentFeed) -> None:
         """Remember a feed that was looked up."""
         self._feeds[name] = feed
+
+    def asked(self, name: str) -> None:
+        """Remember that somebody waits for the feed."""
+        self._asked_at[name] = self._clock()
 
     def at_hand(self, name: str) -> Rendered | None:
         """Return the feed's bytes if they were current within `unchecked`, else None.
@@ -60,16 +62,15 @@ class CurrentFeeds:
         if current is None or current.workspace.edition != current.edition:
             return None
         now = self._clock()
-        asked_at, self._asked_at[name] = self._asked_at.get(name, current.at), now
-        if timedelta() <= now - current.at < self._unchecked:
-            return current.rendered
-        if timedelta() <= now - asked_at < self._unchecked and now - current.at < MEANWHILE:
+        if not _NOW <= now - current.at < self._unchecked:
+            asked_at = self._asked_at.get(name, current.at)
+            if not (_NOW <= now - asked_at < self._unchecked and now - current.at < MEANWHILE):
+                return None
             self._renewals.task(name, lambda: self._renew(name))
-            return current.rendered
-        return None
+        self._asked_at[name] = now
+        return current.rendered
 
     async def _renew(self, name: str) -> None:
-        async with self._slots:
-            # The next reader who has to wait gets the error.
-            with suppress(FeedError):
-                await self._render(name)
+        # The next reader who has to wait gets the error.
+        with suppress(FeedError):
+            await self._render(name)

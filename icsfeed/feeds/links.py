@@ -81,10 +81,14 @@ class Grant(Struct, frozen=True):
 
 
 class Links:
-    """Decides who may read which feed, by names and tokens only: nothing is stored, Plane is not asked."""
+    """Decides who may read which feed, by names and tokens only: nothing is stored, Plane is not asked.
+
+    `version` grows when it may decide otherwise than before.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self.version = 0
         self._tokens: dict[tuple[Kind, str], Tokens] = {
             (kind, name): tuple(self._derived(kind, name, feed))
             for name, feed in config.feeds.items()
@@ -99,6 +103,7 @@ class Links:
 
         Links of former versions, which were derived from feed names instead of identities, open them too.
         """
+        self.version += 1
         former = former_names(feeds, names, self._config.feeds)
         secret = self._config.secret.reveal() if self._config.secret else None
         self._identities = {feed.identity: name for name, feed in feeds.items()}

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from cachetools import LRUCache
 from msgspec.structs import replace
@@ -18,11 +19,15 @@ from icsfeed.feeds.calendar import Calendar, FeedInput, calendar_of, style_of
 from icsfeed.feeds.mapping import Style
 from icsfeed.feeds.rendered import Rendered, RenderedComponent, RenderedIssues, digest, render, render_dated
 from icsfeed.model import View
-from icsfeed.single_flight import SingleFlight, run_in_thread
-from icsfeed.store.store import Store
+from icsfeed.single_flight import FEW_ITEMS, SingleFlight
+from icsfeed.store.store import Store, encode
+
+T = TypeVar("T")
 
 HISTORY_LOCK = 2.0
 """Seconds that replicas wait for each other's history of a feed."""
+RENDERINGS_PER_TURN = 16
+"""Small feeds rendered before the event loop answers other requests: a change may concern hundreds."""
 MAX_STYLES = 1_000
 """Pairs of a project and a style whose components are cached; cached feeds hold on to their own anyway."""
 
@@ -43,6 +48,7 @@ class Renderer:
         self._store = store
         self._written: LRUCache[tuple[str, Style], RenderedIssues] = LRUCache(MAX_STYLES)
         self._histories: dict[str, History] = {}
+        self._turn = asyncio.Semaphore(RENDERINGS_PER_TURN)
 
     def style(self, name: str, feed: Feed) -> Style:
         """Return how the feed `name` shows its items."""
@@ -84,10 +90,10 @@ class Renderer:
                 components = calendar.parts(issues)
                 return *render(calendar.header, components, history, style_digest, self._clock()), calendar
 
-            rendered, remembered, calendar = await run_in_thread(_issues(source.view), work)
+            rendered, remembered, calendar = await self._run(source.view, work)
             self._histories[name] = remembered
             if remembered != history:
-                await self._store.put_record(f"history/{name}", remembered)
+                await self._remember(name, remembered)
         return rendered, calendar
 
     async def narrowed(
@@ -112,7 +118,24 @@ class Renderer:
             changed = max(moments).replace(microsecond=0)
             return self._dated(calendar, components, changed, last), calendar
 
-        return await run_in_thread(_issues(view), work)
+        return await self._run(view, work)
+
+    async def _remember(self, name: str, history: History) -> None:
+        if self._store.is_shared:
+            await self._store.put_record(f"history/{name}", history)
+        else:
+            # Nobody has to wait for the disk. A process that is killed before it is written calls the same
+            # body newer after its restart, not older.
+            self._store.put_soon(f"history/{name}", encode(history))
+
+    async def _run(self, view: View, work: Callable[[], T]) -> T:
+        """Render in a thread, or a few issues right here."""
+        if sum(len(snapshot.issues) for snapshot in view.snapshots) > FEW_ITEMS:
+            return await asyncio.to_thread(work)
+        async with self._turn:
+            result = work()
+            await asyncio.sleep(0)
+            return result
 
     def _dated(
         self, calendar: Calendar, parts: Sequence[RenderedComponent], changed: datetime, last: Rendered | None
@@ -132,10 +155,6 @@ class Renderer:
             return unchanged
         # Last-Modified has whole seconds: it must grow, or clients with If-Modified-Since miss the change.
         return at(max(self._clock().replace(microsecond=0), last.last_modified + timedelta(seconds=1)))
-
-
-def _issues(view: View) -> int:
-    return sum(len(snapshot.issues) for snapshot in view.snapshots)
 
 
 class Compressor:

@@ -106,6 +106,8 @@ class FeedService:
         """
         until = self._until() if until is None else until
         feed = narrowed(await self.feed(name, until), query)
+        if query == _WHOLE:
+            self._current_feeds.asked(name)
         current = self._current(name, feed, query, until)
         return (await self._cache(query).or_last((name, query), current)).rendered
 

@@ -1,7 +1,6 @@
 """The backends that copies are stored in: private files, memory, Redis or Valkey."""
 
 import asyncio
-import re
 import secrets
 import sys
 from collections.abc import Mapping
@@ -10,14 +9,13 @@ from datetime import timedelta
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from litestar.stores.base import StorageObject
 from litestar.stores.base import Store as KeyValueStore
 from litestar.stores.file import FileStore
 from litestar.stores.memory import MemoryStore
 
-from icsfeed.errors import ConfigError, Problem
+from icsfeed.errors import ConfigError, InvalidValue, Problem
 from icsfeed.files import replace_file
 
 if TYPE_CHECKING:
@@ -25,14 +23,13 @@ if TYPE_CHECKING:
 
 DAMAGED, TEMPORARY = ".damaged", ".tmp"
 NAMESPACE = "icsfeed"
-CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 2.0
-"""Until Redis must be reached, and must have answered (20 MB take a while)."""
 
 
 class Backend(NamedTuple):
     """Where values are stored. The log shows `name` and `advice`, and never what is `hidden`.
 
-    `locks`: the folder of the locks that processes of one machine share.
+    `locks`: the folder of the locks that processes of one machine share. `sentinels`: those that say which
+    Redis is the master.
     """
 
     values: KeyValueStore
@@ -42,6 +39,13 @@ class Backend(NamedTuple):
     redis: "Redis | None" = None
     hidden: tuple[str, ...] = ()
     locks: Path | None = None
+    sentinels: "tuple[Redis, ...]" = ()
+
+    @property
+    def reached(self) -> str:
+        """Return `name`, and which server that is now where Sentinel decides it."""
+        master = getattr(self.redis and self.redis.connection_pool, "master_address", None)
+        return f"{self.name}, now {master[0]}:{master[1]}" if master else self.name
 
 
 class PrivateFiles(FileStore):
@@ -85,7 +89,7 @@ def backend_of(address: str, environ: Mapping[str, str]) -> Backend:
             _prepare(folder)
         advice = "free disk space, or let icsfeed write there"
         return Backend(PrivateFiles(folder), str(folder), advice, locks=folder.parent / "locks")
-    return _redis(address)
+    return _redis(address, environ)
 
 
 def state_directory(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
@@ -121,34 +125,23 @@ def _replace(path: Path, data: bytes) -> None:
     replace_file(path, data, temporary, mode=0o600)
 
 
-def _redis(address: str) -> Backend:
+def _redis(address: str, environ: Mapping[str, str]) -> Backend:
     """Redis, or Valkey, which speaks the same protocol. Connects when it is first used."""
     try:
         from litestar.stores.redis import RedisStore
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-        from redis.exceptions import ConnectionError as Lost
         from redis.exceptions import RedisError
+
+        from icsfeed.store.redis_client import redis_client
     except ImportError:
         raise _refused("the redis package is missing: pip install redis") from None
-    address = re.sub("^valkey", "redis", address)
-    once = Retry(NoBackoff(), 1, (Lost,))  # for a connection that was closed while it was idle
     try:
-        url = urlsplit(address)
-        name = f"Redis at {(url.hostname or '').encode('idna').decode()}:{url.port or 6379}"
-        client = Redis.from_url(
-            address, retry=once, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS
-        )
-        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-    except (ValueError, TypeError):  # their texts may hold parts of the password
-        url = None
-    if url is None or not url.hostname:
-        raise _refused("must be as redis://:password@host:6379/0, with special characters as %XX")
-    hidden = {url.password or "", unquote(url.password or "")} - {""}
-    advice = "check that it is running, has free memory and accepts the password in `store`"
-    failures = (OSError, RedisError)
-    return Backend(RedisStore(client, NAMESPACE), name, advice, failures, client, tuple(hidden))
+        client = redis_client(address, environ)
+    except InvalidValue as error:
+        raise _refused(str(error)) from None
+    values, failures = RedisStore(client.redis, NAMESPACE), (OSError, RedisError)
+    return Backend(
+        values, client.name, client.advice, failures, client.redis, client.hidden, sentinels=client.sentinels
+    )
 
 
 def _refused(message: str) -> ConfigError:

@@ -54,11 +54,17 @@ class Store:
         self._writing = asyncio.Lock()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._recovery: asyncio.Task[None] | None = None
+        self._later: asyncio.Task[None] | None = None
 
     @property
     def healthy(self) -> bool:
         """Whether the backend worked when it was last used."""
         return self.last_error is None
+
+    @property
+    def reached(self) -> str:
+        """What the values are in, for people, without passwords."""
+        return self._backend.reached
 
     @property
     def is_shared(self) -> bool:
@@ -109,6 +115,17 @@ class Store:
         self._unwritten[key] = value
         if self.healthy:
             with self._failures_noted():
+                await self._write_all()
+
+    def put_soon(self, key: str, value: bytes) -> None:
+        """As `put`, without waiting: `get` returns it at once, and `close` writes what is not written yet."""
+        self._unwritten[key] = value
+        if self.healthy and (self._later is None or self._later.done()):
+            self._later = asyncio.create_task(self._write_later())
+
+    async def _write_later(self) -> None:
+        with self._failures_noted():
+            while self._unwritten and self.healthy:
                 await self._write_all()
 
     async def remove(self, key: str) -> None:
@@ -196,10 +213,13 @@ class Store:
         self._closed = True
         if self._recovery is not None:
             await _cancel(self._recovery)
+        if self._later is not None:
+            await self._later
         with suppress(*self._backend.failures):
             await self._write_all(retry=True)
-        if self._backend.redis is not None:
-            await self._backend.redis.aclose()
+        for client in (self._backend.redis, *self._backend.sentinels):
+            if client is not None:
+                await client.aclose()
 
     async def _read(self, key: str) -> bytes | None:
         try:

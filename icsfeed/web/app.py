@@ -9,9 +9,7 @@ from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp
 
-from icsfeed.config.schema import Config
 from icsfeed.errors import BadParameter, FeedError
 from icsfeed.feeds.news.publisher import NewsFeeds
 from icsfeed.feeds.service import FeedService
@@ -19,7 +17,7 @@ from icsfeed.push.scheduler import PushScheduler
 from icsfeed.web.access_log import AccessLog
 from icsfeed.web.client_address import remember_peer
 from icsfeed.web.dav.endpoint import DavEndpoint, dav, dav_paths
-from icsfeed.web.feed_response import FeedEndpoint
+from icsfeed.web.feeds.endpoint import FeedEndpoint
 from icsfeed.web.me.invitation import accept_invitation, invitation
 from icsfeed.web.me.links import change_own_link, make_own_link, own_links, page_options, sign_out
 from icsfeed.web.me.page import me
@@ -79,10 +77,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     }
     exposed = ["ETag", "Last-Modified"]
     cors = CORSConfig(allow_origins=list(config.cors), allow_methods=["GET"], expose_headers=exposed)
-    endpoints = {
-        "endpoint": FeedEndpoint(service, NewsFeeds(service), server, vary),
-        "dav": DavEndpoint(service, server),
-    }
+    endpoint = FeedEndpoint(service, NewsFeeds(service), server, vary)
     app = Litestar(
         ROUTES,
         dependencies={name: _constant(value) for name, value in dependencies.items()},
@@ -91,18 +86,15 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         lifespan=[lifespan],
         openapi_config=openapi_config(),
         logging_config=None,  # litestar's prints the URLs that httpx asks for
-        state=State({"site": site, **endpoints}, deep_copy=False),
+        state=State(
+            {"site": site, "endpoint": endpoint, "dav": DavEndpoint(service, server)}, deep_copy=False
+        ),
     )
-    app.asgi_handler = _within_middleware(app, config, server, vary)
-    return app
-
-
-def _within_middleware(app: Litestar, config: Config, server: ServerState, vary: str) -> ASGIApp:
-    """Return the app's handler in what is around all of litestar, its CORS and its routing."""
     handler = accept_prefix(dav_paths(add_vary(app.asgi_handler, vary)), config, app.routes)
+    handler = endpoint.repeated.around(check_request(handler, config, server.clock))
     access_log = AccessLog(server.timer, addresses=config.log_addresses)
-    handler = access_log.around(check_request(handler, config, server.clock))
-    return remember_peer(trust_proxies(handler, config))
+    app.asgi_handler = remember_peer(trust_proxies(access_log.around(handler), config))
+    return app
 
 
 def _constant(value: object) -> Provide:

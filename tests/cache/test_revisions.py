@@ -4,12 +4,16 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from app_world import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 from making import BOB, LABELS, NOW, PROP, STATES, UPDATED, by_id, component, issue, lines, period, snapshot
 from msgspec.structs import replace
 
+from icsfeed.cache.resources import Resources
 from icsfeed.cache.revisions import with_revised_periods, with_revisions
+from icsfeed.cache.snapshots import Snapshots
+from icsfeed.config.schema import Cache
 from icsfeed.feeds.mapping import Style, period_component
 from icsfeed.model import ItemType, Label, Period, Snapshot, State
 from icsfeed.text import MENTION, deflate
@@ -310,3 +314,35 @@ def test_the_revision_of_a_release_never_runs_backwards_and_shows_each_change(
         if before is not None:
             assert known["r1"].updated >= before.updated
             assert (before.name == name) or known["r1"].updated >= before.updated + SECOND
+
+
+def test_a_snapshot_of_another_replica_is_newer_than_the_partial_one_that_readers_have_seen() -> None:
+    clock = Clock()
+    snapshots = Snapshots(Resources(Cache(), clock, clock.timer), clock)
+    partial = replace(OLD, periods=by_id([replace(CYCLE, issues=None)]))
+    snapshots.merge_partial(PROP, partial)
+    snapshots.merge(PROP, OLD, NOW)
+    merged = snapshots.snapshot(PROP)
+    assert merged is not None
+    assert merged.touched["i1"] > UPDATED, "it shows its cycle now"
+    again = replace(OLD, touched={"i1": merged.touched["i1"] + HOUR})
+    snapshots.merge(PROP, again, NOW)
+    assert snapshots.snapshot(PROP) == again
+
+
+def test_what_another_replica_knows_of_revisions_is_kept() -> None:
+    at = NOW - HOUR
+    seen = snapshot(ISSUE, issue(2), periods=[CYCLE])
+    brought = replace(seen, touched={"i1": at, "i2": at, "c7": at, "gone": at})
+    known = {"i1": at, "i2": at, "c7": at}
+    assert with_revisions(seen, brought, NOW).touched == known
+    assert with_revisions(replace(seen, issues={}, periods={}), brought, NOW).touched == known
+
+
+def test_a_change_that_another_replica_saw_in_the_second_of_ours_is_newer_than_ours() -> None:
+    at = NOW.replace(microsecond=0)
+    ours = replace(OLD, touched={"i1": at})
+    theirs = replace(OLD, **issue_changed(name="x"), touched={"i1": at})
+    assert with_revisions(ours, theirs, NOW - HOUR).touched["i1"] == at + SECOND
+    later = replace(theirs, touched={"i1": at + HOUR})
+    assert with_revisions(ours, later, NOW).touched["i1"] == at + HOUR, "and theirs counts where it is newer"

@@ -14,6 +14,7 @@ from cli_world import SECRET, first_json, line_with, on_terminal, plane_served, 
 from icalendar import Calendar
 from msgspec.structs import replace
 from plane.sample import sample
+from redis_world import redis_server
 
 from icsfeed.cli.commands import cli
 from icsfeed.demo.editions import EDITIONS
@@ -391,6 +392,15 @@ def test_check_tries_the_store(configured: Path) -> None:
     done = run("check", cwd=configured)
     assert re.search("ERROR +store: ", done.stdout)
     assert done.returncode == 78
+    assert "hidden" not in done.stdout + done.stderr
+
+
+def test_check_says_which_store_it_reached(configured: Path) -> None:
+    with redis_server(configured, "hidden") as server:
+        with (configured / "feeds.yaml").open("a", encoding="utf-8") as file:
+            file.write(f"store: {server.address}\n")
+        done = run("check", cwd=configured)
+    assert f"Redis at 127.0.0.1:{server.port} can be written and read" in done.stdout
     assert "hidden" not in done.stdout + done.stderr
 
 

@@ -404,6 +404,8 @@ def test_keys_that_cannot_be_combined_are_named_with_their_path(data: object, pa
         workspace(api_key=None, token_file="/run/token"),
         whole(cors="*"),
         whole(store="valkeys://host"),
+        whole(store="rediss+sentinel://a:26379,b:26379/plane/0"),
+        whole(store="unix:///run/redis/redis.sock?db=1"),
         target(url="http://localhost:5232/bot/c/"),
         target(url="http://127.0.0.1:5232/bot/c/", username=None, password=None),
         target(url="http://[::1]/c/"),

@@ -17,7 +17,7 @@ from icsfeed.config.schema import Auto, Feed
 from icsfeed.demo.settings import demo_config
 from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.feeds.renderer import SMALL_BYTES, Compressor
-from icsfeed.web.streamed import MAX_RESTYLED_BYTES
+from icsfeed.web.feeds.streamed import MAX_RESTYLED_BYTES
 
 pytestmark = pytest.mark.anyio
 

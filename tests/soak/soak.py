@@ -176,9 +176,10 @@ class Reader:
         for key, items in found.items():
             times = self.oracle.when(key, frozenset(items))
             assert times, f"{self.feed}: {key} was never like this: {self._nearest(key, items)}"
-            later = [start for start, end in times if end >= self.seen.get(key, 0.0)]
+            seen = self.seen.get(key, 0.0)
+            later = [start for start, end in times if start >= seen or end > seen]
             assert later, f"{self.feed}: {key} went back in time"
-            self.seen[key] = max(later[0], self.seen.get(key, 0.0))
+            self.seen[key] = max(later[0], seen)
             if asked - self.shared.troubled > RECOVERY_SECONDS:
                 self.shared.counts["fresh"] += 1
                 assert times[-1][1] >= asked - MAX_AGE_SECONDS, f"{key} is {asked - times[-1][1]:.0f} s old"

@@ -206,3 +206,30 @@ def test_the_state_directory_is_the_services_or_the_users_own(
 def test_without_any_folder_the_error_says_what_to_set() -> None:
     with pytest.raises(ConfigError, match=r"store: .* set STATE_DIRECTORY"):
         open_store("file", {})
+
+
+async def test_a_value_that_is_put_soon_is_there_at_once(store: Store) -> None:
+    for number in range(30):
+        store.put_soon(f"key {number % 20}", b"%d" % number)
+    assert await store.get("key 3") == b"23"
+    await store.put("key 3", b"after it")
+    assert [await store.get("key 3"), await store.get("key 4")] == [b"after it", b"24"]
+
+
+async def test_a_value_that_is_put_soon_is_written_by_itself(tmp_path: Path) -> None:
+    environ = {"STATE_DIRECTORY": str(tmp_path)}
+    async with opened_store("file", environ) as store, opened_store("file", environ) as other:
+        store.put_soon("key", b"old")
+        store.put_soon("key", b"new")
+        async with asyncio.timeout(10):
+            while await other.get("key") != b"new":  # noqa: ASYNC110 -- it is another process, in effect
+                await asyncio.sleep(0.01)
+
+
+async def test_what_was_put_soon_is_written_when_the_store_is_closed(tmp_path: Path) -> None:
+    environ = {"STATE_DIRECTORY": str(tmp_path)}
+    async with opened_store("file", environ) as store:
+        for number in range(20):
+            store.put_soon(f"key {number}", b"%d" % number)
+    async with opened_store("file", environ) as store:
+        assert [await store.get(f"key {number}") for number in range(20)] == [b"%d" % n for n in range(20)]

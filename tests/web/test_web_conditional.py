@@ -13,7 +13,7 @@ from plane.sample import sample
 from icsfeed.feeds.rendered import render_dated
 from icsfeed.http_headers import http_date
 from icsfeed.ics.write import Header
-from icsfeed.web.feed_response import ResponseChoice, feed_headers
+from icsfeed.web.feeds.headers import ResponseChoice, feed_headers
 
 pytestmark = pytest.mark.anyio
 

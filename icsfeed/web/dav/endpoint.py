@@ -47,7 +47,7 @@ from icsfeed.web.dav.requests import (
     read_report,
 )
 from icsfeed.web.dav.resources import ROOT, Account, DavCalendar, Place
-from icsfeed.web.feed_response import feed_failure
+from icsfeed.web.feeds.endpoint import feed_failure
 from icsfeed.web.reader_log import family
 from icsfeed.web.responses import plain_answer, send_response
 

@@ -20,7 +20,7 @@ from icsfeed.web.dav.answer import Writer
 from icsfeed.web.dav.outcomes import DavError
 from icsfeed.web.dav.requests import Asked
 from icsfeed.web.dav.resources import Account, DavCalendar, Place
-from icsfeed.web.streamed import CalendarResponse
+from icsfeed.web.feeds.streamed import CalendarResponse
 
 MAX_BODY_BYTES = 1024 * 1024
 """A multiget of 10,000 objects fits."""

@@ -1,6 +1,6 @@
 """What routes answer when they fail: litestar's exception handlers, and what links to pages raise.
 
-Calendars, whose readers are apps, answer for themselves (feed_response.py).
+Calendars, whose readers are apps, answer for themselves (web/feeds/).
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""/feeds: the page of a feed: subscribe, see the calendar, filter, embed (feed_response.py: the calendar)."""
+"""/feeds: the page of a feed: subscribe, see the calendar, filter, embed (web/feeds/: the calendar)."""
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -17,7 +17,7 @@ from icsfeed.errors import BadParameter
 from icsfeed.feeds.links import Grant
 from icsfeed.feeds.query import FIELDS, URL_LIMIT, Query, both, parse_query, query_string, with_query
 from icsfeed.own_links.model import embed_token
-from icsfeed.web.feed_response import calendar_or_page
+from icsfeed.web.feeds.endpoint import calendar_or_page
 from icsfeed.web.openapi import CONDITIONS, FEED, FEED_PAGE, described
 from icsfeed.web.pages.embed_code import EMBED_CHOICES, HEIGHTS, embed_code_of
 from icsfeed.web.pages.errors import open_link

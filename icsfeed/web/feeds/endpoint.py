@@ -5,8 +5,7 @@ handler costs twice as much (Request, dependencies, Response; litestar 2.25), an
 """
 
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Hashable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +19,9 @@ from icsfeed.feeds.links import Grant, split_file
 from icsfeed.feeds.query import both, parse_query
 from icsfeed.feeds.rendered import PIECE, Rendered
 from icsfeed.feeds.service import FeedService
-from icsfeed.http_headers import codings, http_date, is_unchanged
+from icsfeed.web.feeds.headers import ResponseChoice, choose, feed_headers, read_headers
+from icsfeed.web.feeds.repeated import Answer, RepeatedRequests
+from icsfeed.web.feeds.streamed import AnyResponse, BodiesInFlight, CalendarResponse, Head
 from icsfeed.web.reader_log import family
 from icsfeed.web.responses import (
     ERROR_RETRY_SECONDS,
@@ -31,18 +32,13 @@ from icsfeed.web.responses import (
     send_response,
     server_address,
 )
-from icsfeed.web.streamed import AnyResponse, BodiesInFlight, CalendarResponse, Head
 
 if TYPE_CHECKING:
     from icsfeed.feeds.news.publisher import NewsFeeds
     from icsfeed.web.state import ServerState
 
-READ_HEADERS = {
-    name.encode(): name for name in ("accept-encoding", "if-none-match", "if-modified-since", "user-agent")
-}
 MAX_CACHED_HEADS = 2_000
 BUSY_RETRY_SECONDS = 30
-STALE_IF_ERROR_SECONDS = 86_400
 
 log = logging.getLogger("icsfeed.web")
 
@@ -62,13 +58,6 @@ class FeedRequest(NamedTuple):
     query: Sequence[tuple[str, str]]
 
 
-class ResponseChoice(NamedTuple):
-    """Which response a request for a calendar gets: as gzip or not; 304 or the calendar."""
-
-    is_gzip: bool
-    is_unchanged: bool
-
-
 class FeedEndpoint:
     """Answers GET and HEAD requests for the calendars of one configuration: an ASGI app.
 
@@ -82,6 +71,7 @@ class FeedEndpoint:
         self._server = server
         self._vary = vary
         self._in_flight = BodiesInFlight()
+        self.repeated = RepeatedRequests(service, server.reader_log)
         self._heads: LRUCache[Hashable, Head] = LRUCache(MAX_CACHED_HEADS)
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -89,6 +79,7 @@ class FeedEndpoint:
         name, extension = split_file(scope["path_params"]["file"])
         headers, grant = read_headers(scope["headers"]), None
         response: AnyResponse
+        links = self._service.links.version
         try:
             name, grant = await self._service.access(name, token)
             # One answer, in the same time, whether the feed is unknown or only the token is wrong.
@@ -124,11 +115,17 @@ class FeedEndpoint:
                 self._server.reader_log.read(name, grant.subscriber, agent, status)
                 if grant.link:
                     self._service.own.read(grant.link, family(agent), status)
+                elif isinstance(response, CalendarResponse) and response.whole is not None:
+                    again = Answer(
+                        *(response.whole, links, name, grant.subscriber, agent, status),
+                        *(scope["path_template"], response.head, b"".join(response.pieces)),
+                    )
+                    self.repeated.remember(scope, again)
             await send_response(response, scope, receive, send)
 
     async def _calendar(self, request: FeedRequest, grant: Grant) -> AnyResponse:
         """Return the response to a good link. Raise BadParameter or FeedError."""
-        query, service = grant.query, self._service
+        query, service, is_whole = grant.query, self._service, False
         if request.extension != "ics":
             rendered = await self._news.rendered(
                 request.name, request.extension, request.page, request.query, grant
@@ -142,23 +139,28 @@ class FeedEndpoint:
         else:
             # Most requests by far: apps poll all day. What was current a moment ago is not looked up again.
             rendered = service.at_hand(request.name) or await service.rendered(request.name)
+            is_whole = not grant.link
         compressor = service.compressor
+        restyled = rendered.etag if query.restyles else None
         choice = choose(rendered, request.headers, gzip=compressor is not None)
         if choice is None:
             text = "Accept-Encoding leaves no way to send this calendar."
             return plain_answer(HTTPStatus.NOT_ACCEPTABLE, text)
+        whole = rendered if is_whole and rendered.last_modified <= self._server.clock() else None
         if choice.is_unchanged:
-            return CalendarResponse(HTTPStatus.NOT_MODIFIED, self._head(request, rendered, choice, None))
+            head = self._head(request, rendered, choice, None)
+            return CalendarResponse(HTTPStatus.NOT_MODIFIED, head, whole=whole)
         body = await compressor.body(rendered) if compressor and choice.is_gzip else None
         size = rendered.size if body is None else len(body)
         head = self._head(request, rendered, choice, size)
         # HEAD has the Content-Length of GET, and no body (RFC 9110, 9.3.2).
         if request.is_head:
-            return CalendarResponse(HTTPStatus.OK, head)
+            return CalendarResponse(HTTPStatus.OK, head, whole=whole)
         pieces = rendered.pieces()
         if body is not None:
             pieces = (body[start : start + PIECE] for start in range(0, size, PIECE))
-        restyled = rendered.etag if query.restyles else None
+        if size <= PIECE:
+            return CalendarResponse(HTTPStatus.OK, head, size, tuple(pieces), restyled, whole)
         return CalendarResponse(HTTPStatus.OK, head, size, pieces, restyled)
 
     def _page(self, scope: HTTPScope, name: str, token: str | None) -> str:
@@ -228,61 +230,3 @@ def calendar_or_page(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, count)
 
     return handle
-
-
-def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    """Return the headers that a response depends on, by name in lower case.
-
-    A list may stand on several lines (RFC 9110, 5.3); with two dates, neither can be used.
-    """
-    values: dict[str, str] = {}
-    for key, value in headers:
-        if key in READ_HEADERS:
-            name, line = READ_HEADERS[key], value.decode("latin-1")
-            if name in values:
-                line = "" if name == "if-modified-since" else f"{values[name]}, {line}"
-            values[name] = line
-    return values
-
-
-def choose(rendered: Rendered, headers: Mapping[str, str], *, gzip: bool) -> ResponseChoice | None:
-    """Return the response that these headers (lower case) ask for; None where they accept no coding we have.
-
-    A gzip body is another representation and has an ETag of its own (RFC 9110, 8.8.3); either of
-    the two is recognised, whatever encoding is asked for. `gzip`: whether we compress.
-    """
-    accepted = codings(headers.get("accept-encoding"))
-    coding = next((coding for coding in accepted if coding == "identity" or gzip), None)
-    if coding is None:
-        return None
-    etags = frozenset({rendered.etag, _gzip_etag(rendered)})
-    conditions = headers.get("if-none-match"), headers.get("if-modified-since")
-    return ResponseChoice(coding == "gzip", is_unchanged(etags, rendered.last_modified, *conditions))
-
-
-def feed_headers(
-    rendered: Rendered, choice: ResponseChoice, file: str, max_age: int | None, now: datetime
-) -> dict[str, str]:
-    """Return the headers of that response without those of its body: type and length.
-
-    `max_age`: for how many seconds shared caches may keep it; None: they may not. A feed may have changed
-    after `now`, by Plane's clock or because it changed twice in a second; Last-Modified must not lie in the
-    future (RFC 9110, 8.8.2.1).
-    """
-    headers = {
-        "ETag": _gzip_etag(rendered) if choice.is_gzip else rendered.etag,
-        "Last-Modified": http_date(min(rendered.last_modified, now)),
-        "Cache-Control": "private, no-cache"
-        if max_age is None
-        else f"public, max-age={max_age}, stale-if-error={STALE_IF_ERROR_SECONDS}",
-        "Content-Disposition": f'inline; filename="{file}"',
-        "X-Robots-Tag": "noindex, nofollow",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-    }
-    # A 304 has no body that could be encoded.
-    return {**headers, "Content-Encoding": "gzip"} if choice.is_gzip and not choice.is_unchanged else headers
-
-
-def _gzip_etag(rendered: Rendered) -> str:
-    return f'{rendered.etag[:-1]}-gzip"'

@@ -4,11 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from litestar import Response
 from litestar.types import Receive, Scope, Send
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from icsfeed.feeds.rendered import Rendered
 
 MAX_RESTYLED_BYTES = 64 * 1024 * 1024
 """Bytes of restyled bodies that are sent at a time; more readers are asked to come back."""
@@ -47,7 +50,10 @@ class BodiesInFlight:
 
 class CalendarResponse(Struct, frozen=True):
     """200 or 304, an ASGI app. A body of `size` bytes is sent in pieces, each when there is room for it:
-    the server's `send` waits for slow readers. `restyled`: the ETag of a calendar in a style of its own.
+    the server's `send` waits for slow readers.
+
+    `restyled`: the ETag of a calendar in a style of its own. `whole`: the feed, where others who ask in the
+    same words get the same response, in two messages, for as long as the feed is the same.
     """
 
     status_code: int
@@ -55,6 +61,7 @@ class CalendarResponse(Struct, frozen=True):
     size: int = 0
     pieces: Iterable[bytes] = ()
     restyled: str | None = None
+    whole: "Rendered | None" = None
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         # A copy: litestar's CORS middleware adds its headers to the list, which other responses share.

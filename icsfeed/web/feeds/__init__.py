@@ -1,0 +1,1 @@
+"""Feeds as calendars and news over HTTP."""
