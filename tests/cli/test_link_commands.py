@@ -167,7 +167,7 @@ def test_all_links_of_a_feed_are_revoked_and_no_others(installed: Installation) 
     _, invitation = installed.own(lambda own: own.invite(ANNA))
     _, cookie = installed.own(lambda own: own.accept(invitation))
 
-    def used() -> set[tuple[str, str]]:
+    def used() -> set[tuple[object, object]]:
         return {(link["person"], link["name"]) for link in installed.listed() if link["state"] == "used"}
 
     revoke = ("links", "revoke", "--feed", "property")

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.handlers import asgi
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
@@ -55,9 +56,8 @@ if TYPE_CHECKING:
     from icsfeed.web.state import ServerState
 
 READING = ("OPTIONS", "GET", "HEAD", "PROPFIND", "REPORT")
-PATH_KEY = "icsfeed.dav_path"
-"""In the ASGI scope: the whole path of a request below /dav/."""
 INSECURE = "The password could be read on its way. Use https (behind a proxy: see trusted_proxies)."
+FAILED = "The server failed. Its log says more."
 ABOUT = "This is a CalDAV account: add its address to a calendar app, with the name and token of a link."
 
 log = logging.getLogger("icsfeed.dav")
@@ -85,13 +85,17 @@ class DavEndpoint:
             response = plain_answer(error.status_code, error.detail, {**HEADERS, **(error.headers or {})})
         except FeedError as error:
             response = feed_failure(error)
+        except Exception as error:
+            # litestar, which would answer, is not around this (see dav_paths).
+            log.error("unexpected error", exc_info=error)
+            response = plain_answer(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED, HEADERS)
         status = getattr(response, "status_code", HTTPStatus.OK)
         self._server.reader_log.answered(status)
         await send_response(response, scope, receive, send)
 
     async def _answer(self, scope: HTTPScope, receive: Receive) -> Answer:
-        method, path = scope["method"], str(scope.get(PATH_KEY, ROOT))
-        if scope["path"] != ROOT.rstrip("/"):
+        method, path = scope["method"], scope["path"]
+        if not f"{path}/".startswith(ROOT):
             return empty_answer(HTTPStatus.MOVED_PERMANENTLY, {"Location": self._public_url + ROOT})
         if method == "OPTIONS":
             return empty_answer(HTTPStatus.OK, {"Allow": ", ".join(READING)})
@@ -222,18 +226,20 @@ class DavEndpoint:
         )
 
 
-def dav_paths(app: ASGIApp) -> ASGIApp:
-    """Route all that is below /dav/ to one handler, and apps that look for accounts to /.well-known/caldav.
+def dav_paths(app: ASGIApp, endpoint: DavEndpoint) -> ASGIApp:
+    """Answer all that is below /dav/, and route apps that look for accounts to /.well-known/caldav.
 
-    litestar (2.25) knows an app's path parameters for its own methods only, and GET only for `/`: iOS asks
-    that with PROPFIND, and gives up on 405.
+    litestar (2.25) knows an app's path parameters for its own methods only, and its routing costs as much as
+    most answers do. It knows GET only for `/`: iOS asks that with PROPFIND, and gives up on 405.
     """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path.startswith(ROOT):
-            scope[PATH_KEY], scope["path"] = path, ROOT.rstrip("/")  # type: ignore[literal-required]
-        elif path.startswith("/principals/") or (path == "/" and scope.get("method") == "PROPFIND"):
+        if path.startswith(ROOT) and scope["type"] == ScopeType.HTTP:
+            scope["path_template"] = ROOT.rstrip("/")
+            await endpoint(scope, receive, send)
+            return
+        if path.startswith("/principals/") or (path == "/" and scope.get("method") == "PROPFIND"):
             scope["path"] = "/principals"
         await app(scope, receive, send)
 

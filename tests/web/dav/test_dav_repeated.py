@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from app_world import World, serving, settings
 from dav_client import SPACES, DavClient, Mirror, found, of_feed
-from litestar.types import Message
+from litestar.types import HTTPRequestEvent
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
@@ -124,8 +124,8 @@ async def test_what_has_changed_since_a_known_state_needs_no_store(
 
 
 def sent(body: bytes) -> Any:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}  # type: ignore[return-value]
+    async def receive() -> HTTPRequestEvent:
+        return HTTPRequestEvent(type="http.request", body=body, more_body=False)
 
     return receive
 
