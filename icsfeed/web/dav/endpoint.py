@@ -24,12 +24,12 @@ from icsfeed.web.dav.calendars import Calendars, SyncHistory
 from icsfeed.web.dav.login import CHALLENGE, Accounts, credentials_of, is_private
 from icsfeed.web.dav.messages import (
     ANSWER_BYTES,
+    ENTRY_BYTES,
     HEADERS,
     KILOBYTE,
     Answer,
     DavRequest,
     ParsedBodies,
-    Written,
     dav_answer,
     empty_answer,
     read_body,
@@ -49,6 +49,7 @@ from icsfeed.web.dav.requests import (
 )
 from icsfeed.web.dav.resources import ROOT, Account, DavCalendar, Place
 from icsfeed.web.feeds.endpoint import feed_failure
+from icsfeed.web.feeds.streamed import CalendarResponse
 from icsfeed.web.reader_log import family
 from icsfeed.web.responses import plain_answer, send_response
 
@@ -70,8 +71,8 @@ class DavEndpoint:
         self._service, self._server = service, server
         self._accounts = Accounts(service)
         self._calendars, self._history = Calendars(service), SyncHistory(service.store)
-        self._answers: StampedCache[object, Written] = StampedCache(
-            ANSWER_BYTES, lambda answer: 500 + len(answer.octets)
+        self._answers: StampedCache[object, CalendarResponse] = StampedCache(
+            ANSWER_BYTES, lambda answer: ENTRY_BYTES + answer.size
         )
         self._bodies, self._read_report = ParsedBodies(), partial(read_report, zone=service.zone)
         self._public_url = (service.config.public_url or "").rstrip("/")
@@ -168,13 +169,17 @@ class DavEndpoint:
             if place.item and place.item not in calendar.objects:
                 return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
             names = [place.item] if place.item else calendar.objects if is_deep else []
-            own = [] if place.item else [writer.calendar(calendar)]
+            own = () if place.item else (calendar,)
             return await request.written(
-                asked, [calendar], len(names), lambda: multistatus([*own, *writer.objects(calendar, names)])
+                asked,
+                [calendar],
+                len(names),
+                lambda: multistatus([*map(writer.calendar, own), *writer.objects(calendar, names)]),
             )
         if place.is_root:
-            inner = [writer.account()] * is_deep
-            return await request.written(asked, [], 0, lambda: multistatus([writer.root(), *inner]))
+            return await request.written(
+                asked, [], 0, lambda: multistatus([writer.root(), *([writer.account()] * is_deep)])
+            )
         names = await self._calendars.names(request.account) if is_deep else []
         calendars = [await self._calendars.outline(request.account, name) for name in names]
         for calendar in calendars:

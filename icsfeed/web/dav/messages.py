@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
 from cachetools import LRUCache
@@ -29,7 +29,9 @@ MAX_PARSED_BODIES, MAX_PARSED_BYTES = 1_000, 4_000
 KILOBYTE = 1_000
 """Bytes of XML that take as long to parse as an issue to render (FEW_ITEMS)."""
 ANSWER_BYTES = 8 * 1024 * 1024
-"""The most that remembered answers take, each with what was asked: about 500 bytes."""
+"""The most that remembered answers take."""
+ENTRY_BYTES = 3_000
+"""What one takes besides its body, with its key."""
 SMALL_BYTES = 1_400
 """Bytes of an answer that one packet holds: they are not compressed."""
 USED_HEADERS = {
@@ -46,13 +48,6 @@ Answer = ASGIApp | Response[Any]
 T = TypeVar("T")
 
 
-class Written(NamedTuple):
-    """An answer as it is sent."""
-
-    octets: bytes
-    is_zipped: bool
-
-
 class DavRequest:
     """A request of somebody who has logged in. `can_zip`: whether the server compresses.
 
@@ -64,7 +59,7 @@ class DavRequest:
         scope: HTTPScope,
         account: Account,
         place: Place,
-        answers: StampedCache[object, Written],
+        answers: StampedCache[object, CalendarResponse],
         *,
         can_zip: bool,
     ) -> None:
@@ -98,22 +93,20 @@ class DavRequest:
         A short one is made once for each state: apps ask the same all day.
         """
 
-        def body() -> Written:
+        def answer() -> CalendarResponse:
             text = xml_bytes(make())
-            is_zipped = self._can_zip and len(text) > SMALL_BYTES
-            return Written(gzip.compress(text, LEVEL, mtime=0) if is_zipped else text, is_zipped)
+            if not self._can_zip or len(text) <= SMALL_BYTES:
+                return xml_answer(HTTPStatus.MULTI_STATUS, text)
+            zipped = gzip.compress(text, LEVEL, mtime=0)
+            return xml_answer(HTTPStatus.MULTI_STATUS, zipped, {"Content-Encoding": "gzip"})
 
-        async def written() -> Written:
-            return await run_in_thread(items, body)
+        async def written() -> CalendarResponse:
+            return await run_in_thread(items, answer)
 
         if items > FEW_ITEMS:
-            answer = await written()
-        else:
-            key = (asked, self.place, self.account.user, frozenset(self.headers.items()))
-            states = tuple(calendar.state for calendar in calendars)
-            answer = await self._answers.value(key, states, written)
-        coding = {"Content-Encoding": "gzip"} if answer.is_zipped else {}
-        return xml_answer(HTTPStatus.MULTI_STATUS, answer.octets, coding)
+            return await written()
+        key = (asked, self.place, self.account.user, frozenset(self.headers.items()))
+        return await self._answers.value(key, tuple(calendar.state for calendar in calendars), written)
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -174,5 +167,5 @@ def empty_answer(status: int, headers: Mapping[str, str]) -> CalendarResponse:
 def dav_answer(status: int, headers: Mapping[str, str], body: bytes) -> CalendarResponse:
     """Return an answer that is sent in pieces."""
     head = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    pieces = (body[start : start + PIECE] for start in range(0, len(body), PIECE))
+    pieces = tuple(body[start : start + PIECE] for start in range(0, len(body), PIECE))
     return CalendarResponse(status, head, len(body), pieces)
