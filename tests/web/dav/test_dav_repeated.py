@@ -8,7 +8,6 @@ import pytest
 from app_world import World, serving, settings
 from dav_client import SPACES, DavClient, Mirror, found, of_feed
 from litestar.types import HTTPRequestEvent
-from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
 from icsfeed.dav.names import CALENDAR_SERVER, DATA, SYNC_TOKEN
@@ -16,7 +15,6 @@ from icsfeed.dav.xml import parse
 from icsfeed.store.backends import backend_of
 from icsfeed.store.store import Store
 from icsfeed.web.dav.messages import MAX_PARSED_BYTES, ParsedBodies
-from icsfeed.web.dav.resources import DavCalendar
 
 pytestmark = pytest.mark.anyio
 CALENDAR = "/dav/prop/prop/"
@@ -93,18 +91,6 @@ async def test_the_answer_depends_on_who_asks_and_how(world: World, client: DavC
         assert "/dav/prop/" in await ask(client, "/dav/prop/")
         assert "/dav/all/" in await ask(everyone, "/dav/all/")
         assert "/dav/all/" not in await ask(client, "/dav/")
-
-
-async def test_a_calendar_with_another_title_is_another_state() -> None:
-    calendar = DavCalendar("prop", "VEVENT", "Property", "What", "#112233", {}, "token")
-    for name, value in (
-        ("title", "P"),
-        ("description", ""),
-        ("color", ""),
-        ("token", "t"),
-        ("kind", "VTODO"),
-    ):
-        assert replace(calendar, **{name: value}).state != calendar.state
 
 
 async def test_what_has_changed_since_a_known_state_needs_no_store(
