@@ -212,6 +212,20 @@ def test_what_is_read_of_a_component_is_what_a_whole_read_gives(
     assert quick.value("X.*") == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "inner", "expected"),
+    [("VCALENDAR", "<is-not-defined/>", False), ("VEVENT", "<is-not-defined/>", True), ("VEVENT", "", False)],
+)
+def test_an_object_is_a_calendar_and_nothing_else(name: str, inner: str, expected: bool) -> None:
+    asked = f'<comp-filter name="{name}">{inner}</comp-filter>'
+    text = f'<filter xmlns="urn:ietf:params:xml:ns:caldav">{asked}</filter>'
+    assert read_filter(fromstring(text), BERLIN).holds(write(EVENT)) is expected
+
+
+def test_a_line_that_is_none_is_left_out() -> None:
+    assert WrittenComponent(b"BEGIN:VEVENT\r\nX;a=b\r\nEND:VEVENT\r\n").named("X") == []
+
+
 @pytest.mark.parametrize("value", ["", "2026", "20261399", "20260101T000000"])
 def test_dates_that_cannot_be_read_are_in_no_range(value: str) -> None:
     span = read_span(Element("x", {"start": "20260101T000000Z"}), BERLIN)

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from icsfeed.feeds.query import parse_query
-from icsfeed.web.dav.resources import DavCalendar, Source
+from icsfeed.web.dav.resources import Account, DavCalendar, Source
 
 
 def test_a_task_list_is_filtered_as_the_calendar_is() -> None:
@@ -31,3 +31,9 @@ def test_a_calendar_with_another_title_is_another_state() -> None:
         ("kind", "VTODO"),
     ):
         assert replace(calendar, **{name: value}).state != calendar.state
+
+
+def test_a_calendar_and_its_task_list_show_the_same_feed() -> None:
+    account = Account("anna", {"prop": Source("prop")})
+    assert account.source("prop") == Source("prop")
+    assert account.source("prop+tasks") == Source("prop").as_tasks
