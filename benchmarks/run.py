@@ -12,6 +12,7 @@ import crowd
 import hot
 import load
 import memory
+import reading
 import refreshing
 import rendering
 import scale
@@ -21,6 +22,7 @@ from measure import Row, rows_table
 from msgspec import to_builtins
 
 SUBJECTS: Mapping[str, Callable[[int], list[Row]]] = {
+    "reading": reading.measure,
     "rendering": rendering.measure,
     "refreshing": refreshing.measure,
     "hot": lambda _: hot.measure(),

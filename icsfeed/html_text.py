@@ -1,17 +1,16 @@
 """Plane's HTML as plain text. Nothing here raises: whatever a description holds, some text comes out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from html import unescape
-from itertools import islice
+from typing import TypeAlias
 
-from icsfeed.text import MENTION, grapheme_start, is_blank, multi_line, one_line
+from icsfeed.text import multi_line, one_line
+from icsfeed.text_builder import TextBuilder
 
-TOKEN_LIMIT = 20_000
-"""Tags and pieces of text that are read, of any length: one tag can contain an image."""
-
-TEXT_LIMIT = 6_000
-"""Characters of plain text, before names are filled in. A calendar shows 1,500."""
+PIECE_LIMIT = 50_000
+"""Pieces of a description that are read. One is a text and up to 8 tags before it, each of any length."""
 
 ID_LIMIT = 100
 """Characters of the id of a mentioned person."""
@@ -22,26 +21,27 @@ LONG_TEXT = 100
 ADDRESS_LIMIT = 1_000
 """Characters of a link's address that is shown: a longer one would leave no space for the text."""
 
+_Step: TypeAlias = Callable[[TextBuilder, str], object]
+_Steps: TypeAlias = tuple[tuple[_Step, str], ...]
+"""What tags do, each with what its attributes say."""
+
 _BLANKS = re.compile(r"[ \t\n\f]{2,}|[\t\n\f]")
 """White space other than single spaces."""
 
 # Quantifiers are possessive: each character is read once, so that no description takes quadratic time.
 _COMMENT = re.compile(r"<!(?=--)(?:.*?-->|.*)", re.DOTALL)
-_TOKEN = re.compile(
-    r"""<(/?)([a-zA-Z][a-zA-Z0-9:-]*+)((?:[^<>"']++|"[^"]*+"|'[^']*+')*+)>"""
-    r"""|<[!?][^<>]*+>"""
-    r"""|([^<]++|<)"""
+_ATTRIBUTES = r"""[^<>"']*+(?:(?:"[^"]*+"|'[^']*+')[^<>"']*+)*+"""
+_SILENT = "annotation-xml annotation head iframe noscript object script style svg template title".split()  # noqa: SIM905
+# Only its own end tag ends a script: what looks like another tag inside it is not one.
+_DROPPED = "|".join(
+    rf"(?ai:{tag})(?![a-zA-Z0-9:-]){_ATTRIBUTES}(?<!/)>(?:[^<]++|<(?!/(?ai:{tag})))*+" for tag in _SILENT
 )
+_MARKUP = rf"(?=[ahinostAHINOST])(?:{_DROPPED})|[!?][^<>]*+>"
+_TAG = re.compile(rf"<(?:{_MARKUP}|(/?[a-zA-Z][a-zA-Z0-9:-]*+)({_ATTRIBUTES})>)")
+_ANY_TAG = rf"<(?:{_MARKUP}|/?[a-zA-Z]{_ATTRIBUTES}>)"
+_TAGS = re.compile(f"({_ANY_TAG}(?:{_ANY_TAG}){{0,7}}+)")  # begins with a literal, which is found sooner
 _ATTRIBUTE = re.compile(r"""([a-zA-Z_:][\w:.-]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++)))?""")
 
-_HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
-_BLOCKS = _HEADINGS.union(
-    "article blockquote dd details div dl dt figure hr li ol p pre section table td th tr ul".split()  # noqa: SIM905
-)
-_SILENT = frozenset(
-    "annotation annotation-xml head iframe noscript object script style svg template title".split()  # noqa: SIM905
-)
-_STRUCK = frozenset({"s", "strike", "del"})
 _EMBEDDED = re.compile(
     r"(data:(?:[\w.+-]{1,40}/[\w.+-]{1,40})?(?:\s?;\s?[\w=.-]{1,40}){0,5}\s?,)\s?[^\s)\]\"']{100,}+",
     re.IGNORECASE,
@@ -53,21 +53,16 @@ _WRAPPED = re.compile(
 )
 """A file that was pasted as lines of base64."""
 _RUN = re.compile(
-    r"(?<![!-~])((?=[!-~]{0,99}[0-9])(?=[!-~]{0,99}[A-Z])(?=[!-~]{0,99}[a-z])[!-~]{100}"
+    r"(?<![!-;=-~])((?=[!-~]{0,99}[0-9])(?=[!-~]{0,99}[A-Z])(?=[!-~]{0,99}[a-z])[!-~]{100}"
     r"|https?://[!-~]{92})[!-~]{900,}+"
 )
 """A file or an address that nobody reads: no word is as long, with capitals, small letters and digits."""
+_LONG_WORD = re.compile(" [^ ]{60}")
+"""What all of these have, which takes less time to find."""
 _INVISIBLE_RUN = re.compile("[\u200b\u2060\ufeff\xad]{20,}+")
-_ATTRIBUTES = r"""(?:[^<>"']++|"[^"]*+"|'[^']*+')*+"""
-_EMPTY_RUN = re.compile(
-    rf"<(br)\s*+/?>(?:\s*+<br\s*+/?>){{2,}}+"
-    rf"|<([a-z]++){_ATTRIBUTES}></\2>(?:\s*+<\2{_ATTRIBUTES}></\2>){{2,}}+",
-    re.IGNORECASE,
-)
-"""Empty elements in a row, which a browser shows as one blank line, or as nothing."""
+_SHORT = 300
+"""Characters of tags that are remembered: longer ones have an image or a long address, and rarely recur."""
 _LINK_SCHEMES = ("http://", "https://", "mailto:")
-_MAX_LEVELS = 9
-"""Levels of lists and quotes that are shown."""
 
 
 def html_to_text(html: str) -> str:
@@ -79,200 +74,112 @@ def html_to_text(html: str) -> str:
     """
     if not html or html == "<p></p>":
         return ""
-    html = _EMPTY_RUN.sub(lambda match: "<br><br>" if match[1] else "", html)
-    builder = _TextBuilder()
-    for token in islice(_tokens(_COMMENT.sub("", html)), TOKEN_LIMIT):
-        closing, tag, attributes, words = token.groups()
-        if words:
-            builder.words(words)
-        elif tag:
-            (builder.close if closing else builder.open)(tag.lower(), attributes)
-        if builder.size > TEXT_LIMIT:
+    builder = TextBuilder()
+    pieces = _TAGS.split(_COMMENT.sub("", html) if "<!--" in html else html, PIECE_LIMIT)
+    for tags, words in zip(("", *pieces[1::2]), pieces[: 2 * PIECE_LIMIT : 2], strict=False):
+        if tags:
+            for step, argument in (_steps if len(tags) <= _SHORT else _read_tags)(tags):
+                step(builder, argument)
+        if words and not builder.words(_clean(words, builder.code > 0)):
             break
-    text = builder.text()
-    if len(text) > TEXT_LIMIT:
-        text = text[: grapheme_start(text, TEXT_LIMIT)]
-        if text.count(MENTION) % 2:  # cut inside a mention
-            text = text[: text.rindex(MENTION)]
-    return text
+    return builder.text()
 
 
-def _tokens(html: str) -> Iterator[re.Match[str]]:
-    """Yield tags and the text between them as matches of `_TOKEN`, without the content of silent elements."""
-    at = 0
-    while at < len(html):
-        for token in _TOKEN.finditer(html, at):
-            yield token
-            closing, tag, attributes, _ = token.groups()
-            if tag and tag.lower() in _SILENT and not closing and not attributes.endswith("/"):
-                # Only the element's own end tag ends a script: what looks like a tag inside it is not one.
-                end = re.compile(f"</{tag}", re.IGNORECASE).search(html, token.end())
-                at = end.start() if end else len(html)
-                break
-        else:
-            return
+def _clean(words: str, is_code: bool) -> str:
+    """Return the text between two tags without entities, pasted files, and space that a browser drops."""
+    is_plain = words.isprintable() and "&" not in words and "  " not in words
+    if is_plain and (len(words) <= LONG_TEXT or not _LONG_WORD.search(" " + words)):
+        return words
+    words = unescape(words)
+    if len(words) > LONG_TEXT:
+        for pattern in (_EMBEDDED, _WRAPPED, _RUN):
+            words = pattern.sub(r"\1…", words)
+        words = _INVISIBLE_RUN.sub("", words)
+    words = multi_line(words)
+    return words if is_code else _BLANKS.sub(" ", words)
 
 
 def _attributes(source: str) -> dict[str, str]:
     return {name.lower(): unescape(a or b or c) for name, a, b, c in _ATTRIBUTE.findall(source)}
 
 
-class _TextBuilder:
-    """Collects lines. `_line` is the current one, `_bullet` the prefix of the next line that ends.
+def _address(attributes: str) -> str:
+    """Return where a link leads; nothing where that is not shown."""
+    address = "".join(multi_line(_attributes(attributes).get("href", "")).split())
+    is_shown = address.lower().startswith(_LINK_SCHEMES) and len(address) <= ADDRESS_LIMIT
+    return address if is_shown else ""
 
-    `_lists`: for each open list the number of its next item; None: its items have bullets.
-    """
 
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._line = ""
-        self._bullet = ""
-        self._lists: list[int | None] = []
-        self._spans: list[bool] = []
-        self._link: tuple[str, int] | None = None
-        self._quotes = self._pre = self._cells = 0
-        self._row = False
-        self._struck = self._struck_from = self._size = 0
+def _start(attributes: str) -> str:
+    """Return the first number of a list: the editor gives it where a list is cut in two."""
+    start = _attributes(attributes).get("start", "")
+    return start if re.fullmatch("-?[0-9]{1,9}", start) else "1"
 
-    @property
-    def size(self) -> int:
-        """The number of characters so far, without line breaks."""
-        return self._size + len(self._line)
 
-    def text(self) -> str:
-        """Return all lines, with at most one empty line in a row."""
-        self._break()
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip("\n")
+def _box(attributes: str) -> str:
+    checked = _attributes(attributes).get("data-checked")
+    return "" if checked is None else "[x] " if checked == "true" else "[ ] "
 
-    def open(self, tag: str, attributes: str) -> None:
-        """Begin an element."""
-        if tag == "mention-component":
-            person = one_line(_attributes(attributes).get("entity_identifier", ""))[:ID_LIMIT]
-            self._line += f"{MENTION}{person}{MENTION}"
-        elif tag == "a":
-            self._link = _attributes(attributes).get("href", ""), len(self._line)
-        elif tag in _STRUCK:
-            self._strike()
-        elif tag == "span":
-            # Pasted text is struck out by a style (Google Docs), which the end tag does not repeat.
-            self._spans.append("line-through" in attributes.lower())
-            if self._spans[-1]:
-                self._strike()
-        elif tag == "br":
-            self._break(keep_empty=True)
-        elif tag in ("td", "th") and self._row:  # A row is one line: its cells are separated by bars.
-            self._line = self._line.rstrip() + (" | " if self._cells else "")
-            self._cells += 1
-        elif tag == "tr" or (tag in _BLOCKS and not self._in_cell()):
-            self._open_block(tag, attributes)
 
-    def close(self, tag: str, _attributes: str) -> None:
-        """End an element."""
-        if tag == "a" and self._link:
-            href, start = self._link
-            self._link = None
-            address, shown = "".join(multi_line(href).split()), self._line[start:].strip()
-            if not address.lower().startswith(_LINK_SCHEMES) or len(address) > ADDRESS_LIMIT:
-                return
-            if not shown:
-                self._line += address
-            elif address.removeprefix("mailto:").rstrip("/") != shown.rstrip("/"):
-                self._line = f"{self._line.rstrip()} ({address})"
-        elif tag in _STRUCK or (tag == "span" and self._spans and self._spans.pop()):
-            if self._struck == 1:
-                self._mark_struck()
-            self._struck = max(0, self._struck - 1)
-        elif tag in ("tr", "table") or (tag in _BLOCKS and not self._in_cell()):
-            self._close_block(tag)
+def _struck_style(attributes: str) -> str:
+    """Return something where a span is struck out: pasted text is (Google Docs), and its end tag is not."""
+    return "line-through" if "line-through" in attributes.lower() else ""
 
-    def words(self, words: str) -> None:
-        """Add the text between two tags."""
-        if "&" in words:
-            words = unescape(words)
-        if len(words) > LONG_TEXT:
-            for pattern in (_EMBEDDED, _WRAPPED, _RUN):
-                words = pattern.sub(r"\1…", words)
-            words = _INVISIBLE_RUN.sub("", words)
-        words = multi_line(words)
-        if not self._pre:
-            words = _BLANKS.sub(" ", words)
-            self._line += words.lstrip() if not self._line or self._line.endswith(" ") else words
-            return
-        first, *others = words.split("\n")
-        self._line += first
-        for line in others:
-            self._break(keep_empty=True)
-            self._line = line
 
-    def _open_block(self, tag: str, attributes: str) -> None:
-        self._break()
-        if tag in _HEADINGS and self._lines:
-            self._lines.append("")
-        elif tag in ("ul", "ol"):
-            # The editor gives the first number where a list is cut in two.
-            start = _attributes(attributes).get("start", "")
-            number = int(start) if re.fullmatch("-?[0-9]{1,9}", start) else 1
-            self._lists.append(number if tag == "ol" else None)
-        elif tag == "li":
-            self._bullet = self._next_bullet(_attributes(attributes).get("data-checked"))
-        elif tag == "blockquote":
-            self._quotes += 1
-        elif tag == "pre":
-            self._pre += 1
-        elif tag == "hr":
-            self._lines.append("---")
-        elif tag == "tr":
-            self._row, self._cells = True, 0
+def _person(attributes: str) -> str:
+    return one_line(_attributes(attributes).get("entity_identifier", ""))[:ID_LIMIT]
 
-    def _next_bullet(self, checked: str | None) -> str:
-        number = self._lists[-1] if self._lists else None
-        if checked is not None:
-            return "[x] " if checked == "true" else "[ ] "
-        if number is None:
-            return "- "
-        self._lists[-1] = number + 1
-        return f"{number}. "
 
-    def _close_block(self, tag: str) -> None:
-        self._break()
-        if tag in ("tr", "table"):
-            self._row = False
-        elif tag in ("ul", "ol") and self._lists:
-            self._lists.pop()
-        elif tag == "blockquote":
-            self._quotes = max(0, self._quotes - 1)
-        elif tag == "pre":
-            self._pre = max(0, self._pre - 1)
+_INLINE: Mapping[str, _Step] = {
+    "mention-component": TextBuilder.mention,
+    "a": TextBuilder.open_link,
+    "/a": TextBuilder.close_link,
+    "span": TextBuilder.open_span,
+    "/span": TextBuilder.close_span,
+    **dict.fromkeys(("s", "strike", "del"), TextBuilder.open_struck),
+    **dict.fromkeys(("/s", "/strike", "/del"), TextBuilder.close_struck),
+    **dict.fromkeys(("td", "th"), TextBuilder.cell),
+}
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_PLAIN_BLOCKS = "article details div dl dt dd figure p section table /td /th /li /hr".split()  # noqa: SIM905
+_BLOCKS: Mapping[str, _Step] = {
+    **dict.fromkeys(_PLAIN_BLOCKS, TextBuilder.block),
+    **dict.fromkeys((f"/{tag}" for tag in (*_PLAIN_BLOCKS, *_HEADINGS)), TextBuilder.block),
+    **dict.fromkeys(_HEADINGS, TextBuilder.heading),
+    "br": TextBuilder.line_break,
+    "hr": TextBuilder.rule,
+    **dict.fromkeys(("ul", "ol"), TextBuilder.open_list),
+    **dict.fromkeys(("/ul", "/ol"), TextBuilder.close_list),
+    "li": TextBuilder.item,
+    "blockquote": TextBuilder.open_quote,
+    "/blockquote": TextBuilder.close_quote,
+    "pre": TextBuilder.open_code,
+    "/pre": TextBuilder.close_code,
+    "tr": TextBuilder.open_row,
+    **dict.fromkeys(("/tr", "/table"), TextBuilder.close_row),
+}
+_ARGUMENTS: Mapping[str, Callable[[str], str]] = {
+    "mention-component": _person,
+    "a": _address,
+    "span": _struck_style,
+    "ol": _start,
+    "li": _box,
+}
 
-    def _in_cell(self) -> bool:
-        """Return whether a table cell is open. Its paragraphs and lists stay on the line of the row."""
-        if not (self._row and self._cells):
-            return False
-        if self._line and not self._line.endswith(" "):
-            self._line += " "
-        return True
 
-    def _strike(self) -> None:
-        self._struck_from = self._struck_from if self._struck else len(self._line)
-        self._struck += 1
+def _read_tags(tags: str) -> _Steps:
+    """Return what tags without text between them do."""
+    steps: list[tuple[_Step, str]] = []
+    on_new_line = False
+    for name, attributes in _TAG.findall(tags):
+        tag = name.lower()
+        step = _INLINE.get(tag) or _BLOCKS.get(tag)
+        if step is None or (on_new_line and step is TextBuilder.block):
+            continue
+        steps.append((step, _ARGUMENTS[tag](attributes) if tag in _ARGUMENTS else ""))
+        on_new_line = tag in _BLOCKS
+    return tuple(steps)
 
-    def _mark_struck(self) -> None:
-        head, struck = self._line[: self._struck_from], self._line[self._struck_from :]
-        shown = struck.strip()
-        if not is_blank(shown):
-            self._line = head + struck.replace(shown, f"~~{shown}~~", 1)
 
-    def _break(self, keep_empty: bool = False) -> None:
-        """End the current line."""
-        if self._struck:  # Each line has its own marks: bullets and quote signs stay outside of them.
-            self._mark_struck()
-        self._struck_from = 0
-        line, self._line = self._line.rstrip(), ""
-        self._link = (self._link[0], 0) if self._link else None
-        if not line and not keep_empty:
-            return
-        indent = "  " * min(len(self._lists) - 1, _MAX_LEVELS)
-        lead = indent + (self._bullet or ("  " if self._lists else ""))
-        self._bullet = ""
-        self._size += len(line)
-        self._lines.append(("> " * min(self._quotes, _MAX_LEVELS) + lead + line).rstrip())
+_steps = lru_cache(maxsize=1_024)(_read_tags)
+"""The editor writes the same few tags between texts, ten thousand times."""

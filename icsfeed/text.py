@@ -12,6 +12,8 @@ MENTION = "\x1a"
 _NEWLINES = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What one of these three changes."""
 _HAS_MENTIONS = b"@"
 """The first byte of a deflated text with mentions: it is found without inflating all others."""
 _MENTIONED = re.compile(f"{MENTION}([^{MENTION}]*){MENTION}")
@@ -34,7 +36,8 @@ def multi_line(text: str) -> str:
 
     Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
     """
-    if text.replace("\n", "").isprintable():  # nearly every text: saves three passes
+    # Most are printable, and most of the others have a no-break space or an emoji: this saves three passes.
+    if text.replace("\n", "").isprintable() or not _UNWANTED.search(text):
         return text
     text = _CONTROLS.sub("", _NEWLINES.sub("\n", text))
     return _SURROGATES.sub("\ufffd", text)

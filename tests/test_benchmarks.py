@@ -114,9 +114,9 @@ def ran(*arguments: str, folder: Path) -> str:
 
 
 def test_ratios_are_of_two_measurements_and_name_their_baseline(tmp_path: Path) -> None:
-    results = json.loads(ran("rendering", "refreshing", "crowd", "--json", folder=tmp_path))
+    results = json.loads(ran("reading", "rendering", "refreshing", "crowd", "--json", folder=tmp_path))
     assert results["issues"] == int(FEW)
-    assert len(results["rows"]) == 9
+    assert len(results["rows"]) == 11
     for row in results["rows"]:
         assert row["value"] > 0
         assert row["baseline"]
@@ -127,7 +127,7 @@ def test_ratios_are_of_two_measurements_and_name_their_baseline(tmp_path: Path) 
 def test_the_table_has_a_line_for_each_ratio(tmp_path: Path) -> None:
     head, *lines = ran("rendering", folder=tmp_path).splitlines()
     assert head.split()[:2] == ["what", "baseline"]
-    assert [line.split()[0] for line in lines] == ["write", "render", "a", "render", "gzip"]
+    assert [line.split()[0] for line in lines] == ["write", "cold", "render", "a", "render", "gzip"]
     assert all(" KB" in line for line in lines), "bytes on the wire stand next to each speed"
 
 

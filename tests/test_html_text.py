@@ -2,6 +2,7 @@
 
 import base64
 import random
+from html import escape
 from itertools import product
 from unicodedata import category
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from icsfeed.html_text import ADDRESS_LIMIT, TEXT_LIMIT, TOKEN_LIMIT, html_to_text
+from icsfeed.html_text import ADDRESS_LIMIT, PIECE_LIMIT, html_to_text
 from icsfeed.text import MENTION, with_names
+from icsfeed.text_builder import TEXT_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -51,9 +53,19 @@ from icsfeed.text import MENTION, with_names
             id="table",
         ),
         pytest.param("<table><tr><td>a<tr><td>b</table><p>c", "a\nb\nc", id="table without ends"),
+        pytest.param(
+            "<table><tr><td></td><td></td><td></td><td>a</td></tr></table>", " | | | a", id="empty cells"
+        ),
+        pytest.param("<ol><li></li><li></li><li></li><li>a</li></ol>", "4. a", id="empty items"),
+        pytest.param("<p>a<b></b> <b></b> <b></b>b</p>", "a b", id="blanks between empty elements"),
         pytest.param("<p>x</p><td>a</td>", "x\na", id="cell without a table"),
         pytest.param(
             "<table><tr><td><ul><li>a</li><li>b</li></ul></td></tr></table>", "a b", id="list in a cell"
+        ),
+        pytest.param(
+            "<tr><td>a<hr><blockquote>b</blockquote><pre>c\nd</pre><h1>e</h1></td></tr>",
+            "a b c d e",
+            id="blocks in a cell",
         ),
         pytest.param('<ol start="3"><li>a</li><li>b</li></ol>', "3. a\n4. b", id="list that goes on"),
         pytest.param("<ol start=0><li>a</li></ol>", "0. a", id="list from zero"),
@@ -94,6 +106,7 @@ from icsfeed.text import MENTION, with_names
         pytest.param(
             '<a href="https://x.example/a">a<br>b</a>', "a\nb (https://x.example/a)", id="link over lines"
         ),
+        pytest.param('<a href="https://x.example/a"></a>' * 3, "https://x.example/a" * 3, id="bare links"),
         pytest.param(
             '<a href="https://x.example">a <a href="https://y.example">b</a></a>',
             "a b (https://y.example)",
@@ -105,6 +118,7 @@ from icsfeed.text import MENTION, with_names
         pytest.param("<svg/>a", "a", id="a tag that ends itself"),
         pytest.param("a<script>b", "a", id="script without an end"),
         pytest.param("<script><style></style>b</script>a", "a", id="style in a script"),
+        pytest.param("<SCRIPT x='>'>b</script>a<scripts>c</scripts>", "ac", id="script and a name like it"),
         pytest.param('a<img src="x" alt="y">b<image-component src="z"></image-component>', "ab", id="images"),
         pytest.param(
             'Ask <mention-component entity_identifier="u-1" entity_name="user_mention" id="x">'
@@ -138,7 +152,7 @@ def test_html_reads_as_plain_text(html: str, text: str) -> None:
 def test_long_html_is_cut() -> None:
     assert html_to_text("<p>word word</p>" * 100_000) == ("word word\n" * 1000)[:TEXT_LIMIT]
     assert html_to_text("x" * 400_000) == "x" * TEXT_LIMIT
-    assert html_to_text("<b>" * TOKEN_LIMIT + "x") == ""
+    assert html_to_text("<b> " * PIECE_LIMIT + "<b>x") == ""
 
 
 LONG = "QUJD" * 15_000
@@ -155,7 +169,7 @@ WRAPPED = "\n".join(FILE[at : at + 76] for at in range(0, len(FILE), 76))
         pytest.param(f'a<image-component src="{LONG}"></image-component>b' * 5, "ab" * 5, id="images"),
         pytest.param(f'<p style="background:url({LONG})">b</p>', "b", id="a long attribute"),
         pytest.param(f"<svg><path d='{LONG}'/></svg>b", "b", id="drawing"),
-        pytest.param("<svg>" + "<path/>" * TOKEN_LIMIT + "</SVG>b", "b", id="drawing of many parts"),
+        pytest.param("<svg>" + "<path/>" * PIECE_LIMIT + "</SVG>b", "b", id="drawing of many parts"),
         pytest.param(f"<style>{LONG}</style><script>{LONG}</script>b", "b", id="style and script"),
         pytest.param(f"<!--{LONG}-->b", "b", id="comment"),
         pytest.param("a" + " " * 60_000 + "b", "a b", id="blanks"),
@@ -175,6 +189,10 @@ WRAPPED = "\n".join(FILE[at : at + 76] for at in range(0, len(FILE), 76))
         pytest.param(f"<pre>{WRAPPED}\nb</pre>", f"{FILE[:60]}…\nb", id="in lines of code"),
         pytest.param(f"a {FILE} b", f"a {FILE[:100]}… b", id="as it is"),
         pytest.param(f"https://x.example/{LONG} b", f"https://x.example/{LONG[:82]}… b", id="address"),
+        pytest.param(
+            f"&lt;https://x.example/{LONG}> b", f"<https://x.example/{LONG[:82]}… b", id="in brackets"
+        ),
+        pytest.param(f"<https://x.example/{LONG}' b", f"<https://x.example/{LONG[:82]}… b", id="no tag"),
         pytest.param(f"<math><mi>x</mi><annotation>{LONG}</annotation></math>b", "xb", id="formula"),
         pytest.param("a" + "\u200b" * 60_000 + "b", "ab", id="unseen"),
         pytest.param("a" + "<br/>" * 60_000 + "b", "a\n\nb", id="more empty lines"),
@@ -296,3 +314,61 @@ def test_any_html_becomes_clean_text(html: str) -> None:
         char for char in text.replace(MENTION, "") if category(char) in ("Cc", "Cs") and char not in "\n\t"
     ]
     assert MENTION not in with_names(text, lambda _: None)
+
+
+TOKENS = st.sampled_from(
+    [
+        *(
+            f"<{slash}{tag}>"
+            for slash in ("", "/")
+            for tag in (*TAGS, "s", "span", "th", "div")
+            if tag != "script"
+        ),
+        '<a href="https://x.example/a">',
+        '<ol start="4">',
+        '<li data-checked="true">',
+        '<span style="text-decoration: line-through">',
+        '<mention-component entity_identifier="u-1">',
+        *("a", "b c ", " d", " ", "\n", "&amp;", "e" * 120, "1 < 2"),
+    ]
+)
+
+
+def html_of(tokens: list[str], between: str = "", attribute: str = "") -> str:
+    """Return a document with something between its tokens, and another attribute in each begin tag."""
+    tags = [token[:-1] + attribute + ">" if token.startswith("<") else token for token in tokens]
+    return between.join(("", *tags, ""))
+
+
+@pytest.mark.parametrize(
+    ("between", "attribute"),
+    [
+        pytest.param("", ' class="editor-paragraph-block"', id="class"),
+        pytest.param("", f" class='{'x' * 400}'", id="long class"),
+        pytest.param("", ' title="a > b <br>"', id="tag in an attribute"),
+        pytest.param("<b>", "", id="bold"),
+        pytest.param("</em><b class='x'></B>" * 8, "", id="many tags"),
+        pytest.param("<!-- <br> -->", "", id="comments"),
+        pytest.param("<style>p { color: red }</style>", "", id="styles"),
+        pytest.param("<img src='data:image/png;base64,QUJD'/>", "", id="images"),
+    ],
+)
+@given(st.lists(TOKENS, max_size=25))
+def test_what_has_no_text_changes_nothing(between: str, attribute: str, tokens: list[str]) -> None:
+    assert html_to_text(html_of(tokens, between, attribute)) == html_to_text(html_of(tokens))
+
+
+@given(st.lists(TOKENS, max_size=25))
+def test_names_of_tags_may_be_in_capitals(tokens: list[str]) -> None:
+    loud = [
+        token.partition(" ")[0].upper() + token[len(token.partition(" ")[0]) :] if token[0] == "<" else token
+        for token in tokens
+    ]
+    assert html_to_text(html_of(loud)) == html_to_text(html_of(tokens))
+
+
+@given(st.lists(st.text("abc &<>;é\u200d日", min_size=1), min_size=1, max_size=8))
+def test_paragraphs_are_lines(paragraphs: list[str]) -> None:
+    html = "".join(f"<p>{escape(text)}</p>" for text in paragraphs)
+    shown = [" ".join(filter(None, text.split(" "))) for text in paragraphs]
+    assert html_to_text(html) == "\n".join(filter(None, shown))

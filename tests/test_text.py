@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icsfeed.html_text import TEXT_LIMIT, html_to_text
+from icsfeed.html_text import html_to_text
 from icsfeed.text import (
     MENTION,
     clip,
@@ -17,6 +17,7 @@ from icsfeed.text import (
     one_line,
     with_names,
 )
+from icsfeed.text_builder import TEXT_LIMIT
 
 
 @pytest.mark.parametrize(

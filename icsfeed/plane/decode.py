@@ -115,7 +115,7 @@ def issue(row: Row, project: Project) -> Issue | None:
         parent=_link(row.get("parent") or row.get("parent_id")),
         start=_lenient(lambda: _day(row, "start_date")),
         due=_day(row, "target_date"),
-        completed=_lenient(lambda: _moment(row, "completed_at")),
+        completed=_lenient(lambda: _moment(row, "completed_at")) if row.get("completed_at") else None,
         assignees=_links(row.get("assignees") or row.get("assignee_ids")),
         labels=_links(row.get("labels") or row.get("label_ids")),
         type=_link(row.get("type_id") or row.get("type")),
