@@ -218,7 +218,7 @@ class Persistence:
         }
         encoded = await asyncio.to_thread(lambda: encode(to_record(snapshot, issues, links, whole=whole)))
         await self._store.put(self._key("project", project.id), encoded)
-        self._digests[project.id] = sha256(encoded).hexdigest()
+        self._digests[project.id] = await asyncio.to_thread(lambda: sha256(encoded).hexdigest())
         if whole:
             self._whole.add(project.id)
 
@@ -267,13 +267,15 @@ class Persistence:
         value = await self._store.get(self._key("project", project.id))
         if value is None:
             return False
-        digest = sha256(value).hexdigest()
+        digest = await asyncio.to_thread(lambda: sha256(value).hexdigest())
         at = times.at if times is not None and times.kept == digest else None
         if at is None and not is_empty:
             return False
+        items, _ = self._resources.issues[project.id].value or ({}, 0)
+        shown = self._snapshots.shown(project)
         try:
-            record = await asyncio.to_thread(lambda: decode(value, ProjectRecord))
-            snapshot, issues = await asyncio.to_thread(lambda: from_record(record))
+            record = await asyncio.to_thread(decode, value, ProjectRecord)
+            snapshot, issues = await asyncio.to_thread(from_record, record, items, shown)
         except ValueError:  # another version's shape
             return False
         linked = with_links(snapshot, record.links)

@@ -100,9 +100,23 @@ def to_record(
     return ProjectRecord(bare, rest, batches, whole, links, milestones)
 
 
-def from_record(record: ProjectRecord) -> tuple[Snapshot, IssueList]:
-    """Return what a record was made of. Raises ValueError for another version's shape."""
-    common = {issue.id: issue for batch in record.batches for issue in decode(batch, IssueBatch).issues}
+def from_record(
+    record: ProjectRecord, items: Mapping[str, Issue] = {}, shown: Mapping[str, Issue] = {}
+) -> tuple[Snapshot, IssueList]:
+    """Return what a record was made of. Raises ValueError for another version's shape.
+
+    Issues that are equal to those known by now, in a list (`items`) and a snapshot (`shown`), are the same
+    objects: whoever compares them afterwards, in the event loop, need not look into them.
+    """
+    stored = (issue for batch in record.batches for issue in decode(batch, IssueBatch).issues)
+    common = {issue.id: _known(issue, items) for issue in stored}
+    own = {id_: _known(issue, shown) for id_, issue in record.snapshot.issues.items()}
     periods = {**record.snapshot.periods, **record.milestones}
-    snapshot = replace(record.snapshot, issues={**common, **record.snapshot.issues}, periods=periods)
-    return snapshot, replace(record.issues, items={**common, **record.issues.items})
+    snapshot = replace(record.snapshot, issues={**common, **own}, periods=periods)
+    others = {id_: _known(issue, items) for id_, issue in record.issues.items.items()}
+    return snapshot, replace(record.issues, items={**common, **others})
+
+
+def _known(issue: Issue, known: Mapping[str, Issue]) -> Issue:
+    ours = known.get(issue.id)
+    return ours if ours is not None and ours == issue else issue

@@ -10,7 +10,7 @@ from icsfeed.cache.lists import OF_PROJECT, OPTIONAL
 from icsfeed.cache.resources import Resources, is_asked
 from icsfeed.cache.revisions import with_revisions
 from icsfeed.cache.ttl import CachedValue
-from icsfeed.model import Needs, Period, Project, Snapshot, View
+from icsfeed.model import Issue, Needs, Period, Project, Snapshot, View
 from icsfeed.text import one_line
 
 
@@ -124,6 +124,11 @@ class Snapshots:
             self._stamps[project.id] = stamp
         self._read_at[project.id] = self._resources.read_at(project) or self._clock()
         return self._snapshots[project.id]
+
+    def shown(self, project: Project) -> Mapping[str, Issue]:
+        """Return the issues of the project's last snapshot; none before that."""
+        last = self._snapshots.get(project.id)
+        return last.issues if last is not None else {}
 
     def partial(self, project: Project, needs: Needs) -> Snapshot | None:
         """Return a project without what was not read yet: it shows less, and nothing wrong."""

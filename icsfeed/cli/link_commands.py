@@ -71,26 +71,32 @@ def list_links(person: str | None, feed: str | None, config_path: str | None, as
 @click.option(
     "--person", metavar="EMAIL", help="All links of this person, who is also signed out everywhere."
 )
+@click.option("--feed", metavar="FEED", help="All links that open this feed; with --person only theirs.")
 @config_option
-def revoke(id_: str | None, person: str | None, config_path: str | None) -> None:
-    """Revoke one link by its ID, or all of a person.
+def revoke(id_: str | None, person: str | None, feed: str | None, config_path: str | None) -> None:
+    """Revoke one link by its ID, all of a person, or all that people have made for a feed.
 
     Calendar apps then show a notice; after `own_links.tombstone` (90 days) the link is not found.
     """
-    if (id_ is None) == (person is None):
-        raise click.UsageError("give the ID of a link, or --person EMAIL")
+    if (id_ is None) == (person is None and feed is None):
+        raise click.UsageError("give the ID of a link, or --person EMAIL, or --feed FEED")
     config = load_or_exit(config_path)
 
     async def work() -> None:
-        async with _opened(config, changing=True) as (own, _):
+        async with _opened(config, changing=True) as (own, store):
             if id_ is not None:
                 revoked: Sequence[OwnLink] = [await own.revoke(id_, by=BY)]
+            elif feed is not None:
+                names = await _feed_names(store)
+                stored = {feed, *(identity for identity, name in names.items() if name == feed)}
+                revoked = await own.revoke_feed(stored, person, by=BY)
             else:
                 revoked = await own.revoke_all(person or "", by=BY)
         for link in revoked:
             print_line(f"revoked {link.id}: {link.label}")
         if not revoked:
-            print_line(f"{person} has no links in use")
+            of = " and ".join(filter(None, (person, feed and f"feed {feed}")))
+            print_line(f"there are no links in use of {of}")
 
     run(work)
 

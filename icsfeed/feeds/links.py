@@ -130,6 +130,10 @@ class Links:
         name = self._identities.get(identity, identity if identity in self._config.feeds else None)
         return name if name is not None and self._may_be_served(name) else None
 
+    def names_of(self, identities: Iterable[str]) -> Mapping[str, str]:
+        """Return the current names of feeds, or the identities where they have none, by identity."""
+        return {identity: self.name_by_identity(identity) or identity for identity in identities}
+
     def name_of(self, name: str, token: str | None, kind: Kind = "feed") -> str:
         """Return the feed of an address. The token decides for automatic ones: people change their names."""
         # Not in constant time, and safe: Python's hashes of strings are keyed, so that the time of a lookup

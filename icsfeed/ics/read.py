@@ -43,6 +43,10 @@ class ParsedComponent(Struct):
         """Return the value of the first line of this name, not unescaped; empty where there is none."""
         return next((line.value for line in self.lines if line.name == name), "")
 
+    def named(self, name: str) -> list[ContentLine]:
+        """Return its own lines of this name."""
+        return [line for line in self.lines if line.name == name]
+
     def texts(self) -> Iterator[str]:
         """Yield all its lines again, from BEGIN to END, not folded."""
         yield f"BEGIN:{self.name}"
@@ -76,7 +80,7 @@ def read(text: str) -> ParsedText:
     parsed = ParsedText([], [], [])
     open_parts: list[ParsedComponent] = []
     for number, content in _unfold(text):
-        line = _read_line(number, content)
+        line = read_line(number, content)
         if line is None:
             parsed.malformed.append(number)
         elif line.name == "BEGIN" and len(open_parts) < MAX_DEPTH:
@@ -110,7 +114,8 @@ def _unfold(text: str) -> Iterator[tuple[int, str]]:
         yield number, content
 
 
-def _read_line(number: int, content: str) -> ContentLine | None:
+def read_line(number: int, content: str) -> ContentLine | None:
+    """Read a line that is unfolded, without its line break; None: it is no content line."""
     name = _NAME.match(content)
     if name is None:
         return None

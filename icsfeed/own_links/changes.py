@@ -101,15 +101,18 @@ def revoked(record: LinkRecord, id_: str, now: datetime) -> LinkRecord:
     return _replaced(record, replace(link_with(record, id_), revoked_at=now))
 
 
-def revoked_all(record: LinkRecord, person: str, now: datetime) -> LinkRecord:
-    """Revoke all links of a person, and end their sessions and invitations."""
+def all_revoked(record: LinkRecord, links: Iterable[OwnLink], now: datetime) -> LinkRecord:
+    """Revoke these links of the record."""
+    ids = {link.id for link in links}
+    ended = (replace(link, revoked_at=now) if link.id in ids else link for link in record.links)
+    return replace(record, links=tuple(ended))
+
+
+def signed_out_everywhere(record: LinkRecord, person: str) -> LinkRecord:
+    """End the sessions and invitations of a person."""
     address = person_of_address(person)
     return replace(
         record,
-        links=tuple(
-            replace(link, revoked_at=now) if link.person == address and link.revoked_at is None else link
-            for link in record.links
-        ),
         invitations=tuple(each for each in record.invitations if each.person != address),
         sessions=tuple(each for each in record.sessions if each.person != address),
     )

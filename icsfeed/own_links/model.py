@@ -3,7 +3,7 @@
 Structs are stored (MessagePack) and exported (JSON): fields may be added, with a default, and not renamed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -155,6 +155,17 @@ def links_of(record: LinkRecord, person: str) -> Sequence[OwnLink]:
     """Return the links of a person that are not revoked, in the order in which they were made."""
     address = person_of_address(person)
     return [link for link in record.links if link.person == address and link.revoked_at is None]
+
+
+def links_to_feeds(
+    record: LinkRecord, feeds: Collection[str], person: str | None = None
+) -> Sequence[OwnLink]:
+    """Return the links that open one of these feeds and are not revoked, of one person or of all (None).
+
+    `feeds`: as stored, see OwnLink. The account of all feeds is none of them.
+    """
+    links = record.links if person is None else links_of(record, person)
+    return [link for link in links if link.feed in feeds and not link.is_account and link.revoked_at is None]
 
 
 def invitation_path(token: str) -> str:

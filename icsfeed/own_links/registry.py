@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from base64 import b32encode
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from secrets import token_bytes
 from time import monotonic
@@ -24,6 +24,7 @@ from icsfeed.own_links.model import (
     digests_of,
     index_of,
     links_of,
+    links_to_feeds,
     person_of_address,
 )
 from icsfeed.store.store import Store
@@ -199,17 +200,35 @@ class OwnLinks:
 
     async def revoke_all(self, person: str, *, by: str = "") -> Sequence[OwnLink]:
         """Revoke all links of a person, and sign them out everywhere; return the links."""
+        ended = await self._revoke_found(
+            lambda record: links_of(record, person),
+            lambda record: changes.signed_out_everywhere(record, person),
+            by,
+        )
+        log.info("signed out", extra=about(person=person_of_address(person), by=by or person))
+        return ended
+
+    async def revoke_feed(
+        self, feeds: Collection[str], person: str | None = None, *, by: str
+    ) -> Sequence[OwnLink]:
+        """Revoke the links to these feeds (see `links_to_feeds`), of one person or of all; return them."""
+        return await self._revoke_found(
+            lambda record: links_to_feeds(record, feeds, person), lambda record: record, by
+        )
+
+    async def _revoke_found(
+        self, find: Callable[[LinkRecord], Sequence[OwnLink]], then: changes.Change, by: str
+    ) -> Sequence[OwnLink]:
         now, ended = self._clock(), list[OwnLink]()
 
         def change(record: LinkRecord) -> LinkRecord:
             # Of the record as it is stored: another process may have made some of them a moment ago.
-            ended[:] = links_of(record, person)
-            return changes.revoked_all(record, person, now)
+            ended[:] = find(record)
+            return then(changes.all_revoked(record, ended, now))
 
         await self._changed(change)
         for link in ended:
             self._log(link, "revoked", by or link.person)
-        log.info("signed out", extra=about(person=person_of_address(person), by=by or person))
         return ended
 
     async def suspend(self, verdicts: Mapping[str, bool]) -> None:

@@ -78,6 +78,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
     exposed = ["ETag", "Last-Modified"]
     cors = CORSConfig(allow_origins=list(config.cors), allow_methods=["GET"], expose_headers=exposed)
     endpoint = FeedEndpoint(service, NewsFeeds(service), server, vary)
+    dav_endpoint = DavEndpoint(service, server)
     app = Litestar(
         ROUTES,
         dependencies={name: _constant(value) for name, value in dependencies.items()},
@@ -86,11 +87,9 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         lifespan=[lifespan],
         openapi_config=openapi_config(),
         logging_config=None,  # litestar's prints the URLs that httpx asks for
-        state=State(
-            {"site": site, "endpoint": endpoint, "dav": DavEndpoint(service, server)}, deep_copy=False
-        ),
+        state=State({"site": site, "endpoint": endpoint, "dav": dav_endpoint}, deep_copy=False),
     )
-    handler = accept_prefix(dav_paths(add_vary(app.asgi_handler, vary)), config, app.routes)
+    handler = accept_prefix(add_vary(dav_paths(app.asgi_handler, dav_endpoint), vary), config, app.routes)
     handler = endpoint.repeated.around(check_request(handler, config, server.clock))
     access_log = AccessLog(server.timer, addresses=config.log_addresses)
     app.asgi_handler = remember_peer(trust_proxies(access_log.around(handler), config))

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
-from litestar.datastructures import MutableScopeHeaders
 from litestar.routes import BaseRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -111,11 +110,12 @@ def add_vary(app: ASGIApp, fields: str) -> ASGIApp:
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_vary(message: Message) -> None:
-            # Calendars have it already, which saves decoding their headers with each answer.
+            # Calendars have it already.
             if message["type"] == "http.response.start" and vary not in message["headers"]:
-                headers = MutableScopeHeaders.from_message(message)
-                own = headers.get("Vary", "").split(", ")
-                headers["Vary"] = ", ".join(dict.fromkeys(filter(None, (*fields.split(", "), *own))))
+                own = [value.decode("latin-1") for name, value in message["headers"] if name == b"vary"]
+                named = dict.fromkeys(field for line in (fields, *own) for field in line.split(", "))
+                others = [header for header in message["headers"] if header[0] != b"vary"]
+                message["headers"] = [*others, (b"vary", ", ".join(named).encode("latin-1"))]
             await send(message)
 
         await app(scope, receive, send_with_vary)

@@ -1,6 +1,7 @@
 """The client's address behind trusted proxies, and the hosts by which this server may be addressed."""
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
@@ -11,6 +12,8 @@ IPV6_PREFIX = 64
 """Bits of the network that an IPv6 provider gives to one customer."""
 
 
+# The same few proxies and clients ask all day.
+@lru_cache(maxsize=1_000)
 def read_address(text: str) -> Address | None:
     """Read an address as sockets and proxies write it (`::ffff:10.0.0.1`, `[::1]:80`, `10.0.0.1:80`)."""
     text = text.strip().strip('"')

@@ -49,6 +49,22 @@ def test_what_comes_back_shares_its_issues() -> None:
     assert all(shown.issues[id_] is known.items[id_] for id_ in shared)
 
 
+@given(ids, ids, ids, ids)
+def test_issues_that_are_known_come_back_as_the_same_objects(
+    common: set[int], done: set[int], known: set[int], changed: set[int]
+) -> None:
+    shared = issues(common)
+    record = to_record(snapshot({**shared, **issues(done, completed=NOW)}), listed(shared))
+    ours = {**issues(known), **issues(changed & known, name="Another name")}
+    seen = {**ours, **issues(known & done, completed=NOW)}
+    restored, listing = from_record(decode(encode(record), ProjectRecord), ours, seen)
+    assert (restored, listing) == from_record(record)
+    for id_, issue in listing.items.items():
+        assert (issue is ours.get(id_)) is (issue == ours.get(id_))
+    for id_, issue in restored.issues.items():
+        assert issue != seen.get(id_) or issue is seen.get(id_) or issue is ours.get(id_)
+
+
 def test_milestones_are_stored_where_older_versions_do_not_read() -> None:
     shared = issues({1})
     milestone = Period("m1", "milestone", "id-prop", "Autumn", NOW, NOW, issues=frozenset({"PROP-1"}))

@@ -29,6 +29,7 @@ from icsfeed.cache.background import BackgroundRefresh
 from icsfeed.config.schema import Auto, Duration, Feed
 from icsfeed.demo.sample import API_KEY, SLUG, sample_id
 from icsfeed.feeds.rendered import Rendered
+from icsfeed.model import Issue
 from icsfeed.plane.webhook import read
 
 pytestmark = pytest.mark.anyio
@@ -103,6 +104,26 @@ async def test_the_second_takes_in_what_the_first_has_read(redis: RedisServer) -
         count = two.faults.count()
         assert await two.servers[1].service.rendered("all") == first
         assert two.faults.count() == count
+
+
+async def test_what_another_has_read_again_stays_the_same_objects(redis: RedisServer) -> None:
+    """Only so is it cheap, in the event loop, to see what has changed."""
+    async with replicas(redis) as two:
+        await two.same()
+        workspace = two.servers[1].service.workspaces["demo"]
+        (project,) = [one for one in workspace.resources.all_projects if one.id == project_id()]
+
+        def objects() -> tuple[dict[str, Issue], dict[str, Issue]]:
+            listed, _ = workspace.resources.issues[project.id].value or ({}, 0)
+            return dict(listed), dict(workspace.snapshots.shown(project))
+
+        before = objects()
+        edit(two.data, 3)
+        two.clock.move(61)
+        await two.same()
+        for old, new in zip(before, objects(), strict=True):
+            assert old.keys() == new.keys()
+            assert [id_ for id_ in old if new[id_] is not old[id_]] == [issue_id(3)]
 
 
 async def test_they_take_turns_and_agree_since_when_all_is_as_it_is(redis: RedisServer) -> None:

@@ -16,6 +16,8 @@ from plane.sample import sample
 from redis_world import redis_server
 
 from icsfeed.demo.sample import API_KEY, SLUG
+from icsfeed.feeds.automatic import NAMES
+from icsfeed.feeds.automatic_names import AssignedNames
 from icsfeed.own_links.model import NewToken
 from icsfeed.own_links.registry import OwnLinks
 from icsfeed.server.build import utc_now
@@ -57,6 +59,16 @@ class Installation:
 
     def make(self, person: str, device: str, feed: str = "property", narrowing: str = "") -> NewToken:
         return self.own(lambda own: own.make(person, device, feed=feed, narrowing=narrowing))
+
+    def name_automatic(self, name: str, identity: str) -> None:
+        """Give an automatic feed its name, as a server does that has read Plane."""
+
+        async def main() -> None:
+            store = open_store(self.store, self.env)
+            await store.put_record(NAMES, AssignedNames({name: identity}))
+            await store.close()
+
+        asyncio.run(main())
 
     def run(self, *words: str, code: int = 0, env: Mapping[str, str] = {}) -> str:
         """Run a command; return what it prints, or where it fails what it prints on standard error."""
@@ -144,7 +156,41 @@ def test_all_links_of_a_person_are_revoked_and_their_sessions_end(installed: Ins
         (BEN, "used"),
     }
     assert installed.own(lambda own: own.session(cookie)) is None
-    assert "has no links in use" in installed.run("links", "revoke", "--person", ANNA)
+    assert installed.run("links", "revoke", "--person", ANNA) == f"there are no links in use of {ANNA}\n"
+
+
+def test_all_links_of_a_feed_are_revoked_and_no_others(installed: Installation) -> None:
+    for person in (ANNA, BEN):
+        installed.make(person, "phone")
+        installed.make(person, "laptop", feed="web")
+        installed.make(person, "Büro", feed="")
+    _, invitation = installed.own(lambda own: own.invite(ANNA))
+    _, cookie = installed.own(lambda own: own.accept(invitation))
+
+    def used() -> set[tuple[object, object]]:
+        return {(link["person"], link["name"]) for link in installed.listed() if link["state"] == "used"}
+
+    revoke = ("links", "revoke", "--feed", "property")
+    said = installed.run(*revoke, "--person", " BEN@example.com")
+    assert (said.count("revoked "), said.count(BEN)) == (1, 1)
+    assert (ANNA, "phone") in used()
+    assert installed.run(*revoke).count("revoked ") == 1
+    assert used() == {(person, name) for person in (ANNA, BEN) for name in ("laptop", "Büro")}
+    assert installed.own(lambda own: own.session(cookie)) is not None
+    assert installed.run(*revoke) == "there are no links in use of feed property\n"
+    for person in (ANNA, ""):
+        assert "no links in use" in installed.run(*revoke, "--person", person)
+    assert "give the ID of a link" in installed.run(*revoke, "abcdefgh", code=2)
+
+
+def test_an_automatic_feed_is_named_as_it_is_listed(installed: Installation) -> None:
+    """By its current name, or where it has none by what the list shows instead."""
+    identity = "acme/project/id"
+    installed.make(ANNA, "phone", feed=identity)
+    assert installed.listed("--feed", identity)
+    installed.name_automatic("project-web", identity)
+    assert "no links in use" in installed.run("links", "revoke", "--feed", "project-other")
+    assert installed.run("links", "revoke", "--feed", "project-web").count("revoked ") == 1
 
 
 def test_every_change_is_a_line_in_the_log(here: Installation) -> None:

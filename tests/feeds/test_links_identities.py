@@ -24,6 +24,11 @@ def test_a_name_and_an_identity_lead_to_each_other() -> None:
         assert links().name_by_identity(identity) == name
 
 
+def test_what_is_listed_is_named_as_it_is_now_or_by_its_identity() -> None:
+    listed = links().names_of(["prop", IDENTITY, "project/acme/gone"])
+    assert listed == {"prop": "prop", IDENTITY: "project-ops", "project/acme/gone": "project/acme/gone"}
+
+
 def test_what_is_gone_or_inactive_has_no_name() -> None:
     for identity in ("off", "nope", "project/acme/gone", ""):
         assert links().name_by_identity(identity) is None

@@ -18,6 +18,7 @@ from icsfeed.own_links.model import (
     OwnLink,
     Session,
     digests_of,
+    links_of,
 )
 
 ANNA, BEN = "anna@example.com", "ben@example.com"
@@ -229,7 +230,8 @@ def test_all_links_of_a_person_are_revoked_and_nothing_of_others() -> None:
         sessions=(*ours.sessions, *others.sessions),
         forgotten=("z",),
     )
-    after = changes.revoked_all(before, " Anna@Example.com", NOW)
+    ended = links_of(before, " Anna@Example.com")
+    after = changes.signed_out_everywhere(changes.all_revoked(before, ended, NOW), " Anna@Example.com")
     assert {one.id: one.revoked_at for one in after.links} == {"a": NOW, "c": NOW - DAY, "b": None}
     assert (after.invitations, after.sessions) == (others.invitations, others.sessions)
     assert after.forgotten == ("z",)

@@ -16,6 +16,7 @@ from icsfeed.own_links.model import (
     index_of,
     invitation_path,
     links_of,
+    links_to_feeds,
 )
 from icsfeed.tokens import digest_of, is_token, token_of
 
@@ -72,6 +73,26 @@ def test_former_tokens_and_those_of_revoked_links_have_ended() -> None:
 def test_a_person_has_their_links_whatever_the_case_of_the_address() -> None:
     record = LinkRecord(links=(link("a"), link("b", "ben@example.com"), link("c", revoked_at=NOW)))
     assert [each.id for each in links_of(record, " Anna@Example.COM")] == ["a"]
+
+
+def test_links_to_a_feed_are_those_in_use_of_everybody_or_of_one_person() -> None:
+    ben = "ben@example.com"
+    record = LinkRecord(
+        links=(
+            link("a", feed="prop"),
+            link("b", ben, feed="prop"),
+            link("c", feed="prop", revoked_at=NOW),
+            link("d", feed="web"),
+            link("e", feed="project/acme/id"),
+            link("f", feed=""),
+        )
+    )
+
+    def ids(feeds: set[str], person: str | None = None) -> str:
+        return "".join(one.id for one in links_to_feeds(record, feeds, person))
+
+    assert (ids({"prop"}), ids({"prop", "project/acme/id"}), ids({""}), ids(set())) == ("ab", "abe", "", "")
+    assert (ids({"prop"}, " Ben@example.com"), ids({"prop"}, "")) == ("b", "")
 
 
 def test_an_invitation_leads_to_a_page_of_ours() -> None:

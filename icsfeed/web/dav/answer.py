@@ -5,7 +5,6 @@ from xml.etree.ElementTree import Element
 
 from icsfeed.dav.names import DAV, HREF, PROP, PROPSTAT, RESPONSE, SYNC_TOKEN
 from icsfeed.dav.tree import element
-from icsfeed.web.dav.filters import CalendarFilter, in_octets, in_span
 from icsfeed.web.dav.outcomes import NOT_FOUND, OK, DavError, gone, multistatus
 from icsfeed.web.dav.properties import (
     SYNC_URI,
@@ -18,7 +17,7 @@ from icsfeed.web.dav.properties import (
     of_root,
 )
 from icsfeed.web.dav.requests import Asked, CalendarQuery, Expansion, Multiget, SyncRequest
-from icsfeed.web.dav.resources import Account, CalendarObject, DavCalendar
+from icsfeed.web.dav.resources import Account, DavCalendar
 from icsfeed.web.dav.sync_log import SyncChanges
 
 
@@ -43,12 +42,14 @@ class Writer:
 
     def objects(self, calendar: DavCalendar, names: Iterable[str]) -> Iterator[Element]:
         """Yield the responses about objects: 404 for each that is not there."""
-        values = None
+        values, folder = of_object(self._account, calendar), self._account.path(calendar.name)
         for name in names:
-            values = values or of_object(self._account, calendar)
-            path = self._account.path(calendar.name, name)
             one = calendar.objects.get(name)
-            yield gone(path) if one is None else self._response(path, values(one, self._asked))
+            yield (
+                gone(folder + name)
+                if one is None
+                else self._response(folder + name, values(one, self._asked))
+            )
 
     def expanded(self, path: str, values: Values, wanted: Iterable[Expansion]) -> Element:
         """Return the response about something, with what its hrefs name instead of the hrefs."""
@@ -86,33 +87,15 @@ class Writer:
 
 def answer_multiget(account: Account, calendar: DavCalendar, asked: Multiget, writer: Writer) -> Element:
     """Return the objects at the hrefs of a multiget, each once."""
-    responses: list[Element] = []
-    for href in dict.fromkeys(asked.hrefs):
-        name = account.item(calendar.name, href)
-        responses += writer.objects(calendar, [name]) if name else [gone(href)]
-    return multistatus(responses)
+    named = {href: account.item(calendar.name, href) for href in asked.hrefs}
+    responses = writer.objects(calendar, filter(None, named.values()))
+    return multistatus(next(responses) if name else gone(href) for href, name in named.items())
 
 
 def answer_query(calendar: DavCalendar, asked: CalendarQuery, writer: Writer) -> Element:
     """Return the objects that pass the filter of a calendar-query."""
-    return multistatus(writer.objects(calendar, [one.name for one in passing(calendar, asked.filter)]))
-
-
-def passing(calendar: DavCalendar, wanted: CalendarFilter) -> Sequence[CalendarObject]:
-    """Return the objects that pass a filter."""
-    only_span = wanted.only_span
-    if only_span is None:
-        return [one for one in calendar.objects.values() if wanted.holds(one.data)]
-    kind, span = only_span
-    if kind != calendar.kind:
-        return []
-    if span is None:
-        return [*calendar.objects.values()]
-    return [
-        one
-        for one in calendar.objects.values()
-        if in_span(in_octets(one.part.octets), kind, span, wanted.zone)
-    ]
+    passing = [one.name for one in calendar.objects.values() if asked.filter.holds(one.part.octets)]
+    return multistatus(writer.objects(calendar, passing))
 
 
 def answer_sync(

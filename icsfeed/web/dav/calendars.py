@@ -105,7 +105,10 @@ class SyncHistory:
             # Not even the store is asked: a token is a digest of the state itself.
             await self.remember(calendar)
             return SyncChanges()
-        return changes_since(await self._advanced(calendar), token, calendar)
+        known = self._logs.get(calendar.name)
+        changes = changes_since(known, token, calendar) if known and known.token == calendar.token else None
+        # Another replica may have stored the state that this token is of.
+        return changes or changes_since(await self._advanced(calendar), token, calendar)
 
     async def _advanced(self, calendar: DavCalendar) -> SyncLog:
         key = f"dav/{calendar.name}"

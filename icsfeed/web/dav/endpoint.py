@@ -1,30 +1,39 @@
 """/dav/: every method of CalDAV, an ASGI app: login, body, and the answer that the pure modules make."""
 
 import logging
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.handlers import asgi
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from icsfeed.dav.names import SAFE_IN_PATHS, SYNC_TOKEN
+from icsfeed.dav.names import DAV, SAFE_IN_PATHS, SYNC_TOKEN
 from icsfeed.dav.tree import xml_bytes
 from icsfeed.errors import FeedError
 from icsfeed.feeds.service import FeedService
+from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.http_headers import http_date, is_unchanged
+from icsfeed.single_flight import run_in_thread
 from icsfeed.web.access_log import FEED_KEY
 from icsfeed.web.dav.answer import answer_multiget, answer_query, answer_sync
 from icsfeed.web.dav.calendars import Calendars, SyncHistory
 from icsfeed.web.dav.login import CHALLENGE, Accounts, credentials_of, is_private
 from icsfeed.web.dav.messages import (
+    ANSWER_BYTES,
+    ENTRY_BYTES,
     HEADERS,
+    KILOBYTE,
     Answer,
     DavRequest,
+    ParsedBodies,
     dav_answer,
     empty_answer,
-    read_root,
+    read_body,
+    root_of,
     xml_answer,
 )
 from icsfeed.web.dav.outcomes import DavError, multistatus, read_only, refused_update
@@ -34,11 +43,13 @@ from icsfeed.web.dav.requests import (
     CalendarQuery,
     ExpandProperty,
     Multiget,
+    Report,
     read_propfind,
     read_report,
 )
 from icsfeed.web.dav.resources import ROOT, Account, DavCalendar, Place
 from icsfeed.web.feeds.endpoint import feed_failure
+from icsfeed.web.feeds.streamed import CalendarResponse
 from icsfeed.web.reader_log import family
 from icsfeed.web.responses import plain_answer, send_response
 
@@ -46,9 +57,8 @@ if TYPE_CHECKING:
     from icsfeed.web.state import ServerState
 
 READING = ("OPTIONS", "GET", "HEAD", "PROPFIND", "REPORT")
-PATH_KEY = "icsfeed.dav_path"
-"""In the ASGI scope: the whole path of a request below /dav/."""
 INSECURE = "The password could be read on its way. Use https (behind a proxy: see trusted_proxies)."
+FAILED = "The server failed. Its log says more."
 ABOUT = "This is a CalDAV account: add its address to a calendar app, with the name and token of a link."
 
 log = logging.getLogger("icsfeed.dav")
@@ -61,6 +71,10 @@ class DavEndpoint:
         self._service, self._server = service, server
         self._accounts = Accounts(service)
         self._calendars, self._history = Calendars(service), SyncHistory(service.store)
+        self._answers: StampedCache[object, CalendarResponse] = StampedCache(
+            ANSWER_BYTES, lambda answer: ENTRY_BYTES + answer.size
+        )
+        self._bodies, self._read_report = ParsedBodies(), partial(read_report, zone=service.zone)
         self._public_url = (service.config.public_url or "").rstrip("/")
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
@@ -72,13 +86,17 @@ class DavEndpoint:
             response = plain_answer(error.status_code, error.detail, {**HEADERS, **(error.headers or {})})
         except FeedError as error:
             response = feed_failure(error)
+        except Exception as error:
+            # litestar, which would answer, is not around this (see dav_paths).
+            log.error("unexpected error", exc_info=error)
+            response = plain_answer(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED, HEADERS)
         status = getattr(response, "status_code", HTTPStatus.OK)
         self._server.reader_log.answered(status)
         await send_response(response, scope, receive, send)
 
     async def _answer(self, scope: HTTPScope, receive: Receive) -> Answer:
-        method, path = scope["method"], str(scope.get(PATH_KEY, ROOT))
-        if scope["path"] != ROOT.rstrip("/"):
+        method, path = scope["method"], scope["path"]
+        if not f"{path}/".startswith(ROOT):
             return empty_answer(HTTPStatus.MOVED_PERMANENTLY, {"Location": self._public_url + ROOT})
         if method == "OPTIONS":
             return empty_answer(HTTPStatus.OK, {"Allow": ", ".join(READING)})
@@ -100,9 +118,9 @@ class DavEndpoint:
         place = account.place(path)
         if place is None or (place.calendar and place.calendar not in await self._calendars.names(account)):
             return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
-        root = await read_root(receive) if method in ("PROPFIND", "REPORT") else None
         can_zip = self._service.compressor is not None
-        response = await self._of(DavRequest(scope, account, place, root, can_zip=can_zip))
+        request = DavRequest(scope, account, place, self._answers, can_zip=can_zip)
+        response = await self._of(request, receive)
         self._seen(scope, account, place, response)
         return response
 
@@ -120,15 +138,13 @@ class DavEndpoint:
         scope[FEED_KEY] = source.feed  # type: ignore[literal-required]
         self._server.reader_log.read(source.feed, source.subscriber, agent, status)
 
-    async def _of(self, request: DavRequest) -> Answer:
-        place = request.place
+    async def _of(self, request: DavRequest, receive: Receive) -> Answer:
         if request.method in ("GET", "HEAD"):
-            return await self._object(request) if place.item else plain_answer(HTTPStatus.OK, ABOUT, HEADERS)
+            is_object = request.place.item
+            return await self._object(request) if is_object else plain_answer(HTTPStatus.OK, ABOUT, HEADERS)
         if request.method == "PROPFIND":
-            return await self._propfind(request)
-        if place.item:
-            raise DavError(403, "{DAV:}supported-report")
-        return await self._report(request)
+            return await self._propfind(request, await self._bodies.read(receive, read_propfind))
+        return await self._report(request, await self._bodies.read(receive, self._read_report))
 
     async def _object(self, request: DavRequest) -> Answer:
         calendar = await self._calendars.calendar(request.account, request.place.calendar)
@@ -144,8 +160,8 @@ class DavEndpoint:
         headers |= {"Content-Type": content_type(calendar), "Content-Length": str(len(body))}
         return dav_answer(HTTPStatus.OK, headers, b"" if request.method == "HEAD" else body)
 
-    async def _propfind(self, request: DavRequest) -> Answer:
-        asked, place, is_deep = read_propfind(request.root), request.place, request.is_deep
+    async def _propfind(self, request: DavRequest, asked: Asked) -> Answer:
+        place, is_deep = request.place, request.is_deep
         writer = request.writer(asked)
         if place.calendar:
             calendar = await self._calendars.calendar(request.account, place.calendar)
@@ -153,73 +169,82 @@ class DavEndpoint:
             if place.item and place.item not in calendar.objects:
                 return plain_answer(HTTPStatus.NOT_FOUND, "Nothing is here.", HEADERS)
             names = [place.item] if place.item else calendar.objects if is_deep else []
-            own = [] if place.item else [writer.calendar(calendar)]
+            own = () if place.item else (calendar,)
             return await request.written(
-                len(names), lambda: multistatus([*own, *writer.objects(calendar, names)])
+                asked,
+                [calendar],
+                len(names),
+                lambda: multistatus([*map(writer.calendar, own), *writer.objects(calendar, names)]),
             )
         if place.is_root:
             return await request.written(
-                0, lambda: multistatus([writer.root(), *([writer.account()] * is_deep)])
+                asked, [], 0, lambda: multistatus([writer.root(), *([writer.account()] * is_deep)])
             )
         names = await self._calendars.names(request.account) if is_deep else []
         calendars = [await self._calendars.outline(request.account, name) for name in names]
         for calendar in calendars:
             await self._remember(asked, calendar)
         return await request.written(
-            0, lambda: multistatus([writer.account(), *map(writer.calendar, calendars)])
+            asked, calendars, 0, lambda: multistatus([writer.account(), *map(writer.calendar, calendars)])
         )
 
     async def _remember(self, asked: Asked, calendar: DavCalendar) -> None:
         if SYNC_TOKEN in asked.names and calendar.token:
             await self._history.remember(calendar)
 
-    async def _report(self, request: DavRequest) -> Answer:
-        report, account, place = read_report(request.root, self._service.zone), request.account, request.place
+    async def _report(self, request: DavRequest, report: Report) -> Answer:
+        account, place = request.account, request.place
+        if place.item:
+            raise DavError(403, f"{DAV}supported-report")
         if isinstance(report, ExpandProperty):
             return await self._expanded(request, report)
         if not place.calendar:
-            raise DavError(403, "{DAV:}supported-report")
+            raise DavError(403, f"{DAV}supported-report")
         calendar = await self._calendars.calendar(account, place.calendar)
         writer = request.writer(report.asked)
         if isinstance(report, Multiget):
-            return await request.written(
-                len(report.hrefs), lambda: answer_multiget(account, calendar, report, writer)
-            )
+            items, make = len(report.hrefs), partial(answer_multiget, account, calendar, report, writer)
+            return await request.written(report, [calendar], items, make)
         if isinstance(report, CalendarQuery):
-            return await request.written(
-                len(calendar.objects), lambda: answer_query(calendar, report, writer)
-            )
+            items, query = len(calendar.objects), partial(answer_query, calendar, report, writer)
+            return await request.written(report, [calendar], items, query)
         is_ours = report.token.startswith(SYNC_URI) or not report.token
         token = report.token.removeprefix(SYNC_URI)
         changes = await self._history.changes(calendar, token) if is_ours else None
         items = len(changes.changed) if changes is not None else 0
-        return await request.written(items, lambda: answer_sync(calendar, report, changes, writer))
+        return await request.written(
+            report, [calendar], items, lambda: answer_sync(calendar, report, changes, writer)
+        )
 
     async def _expanded(self, request: DavRequest, report: ExpandProperty) -> Answer:
         """Answer an expand-property: Macs and BusyCal ask a principal for those who share with it."""
         account, place = request.account, request.place
-        path, values = account.home, of_account(account)
+        path, values, calendars = account.home, of_account(account), []
         if place.is_root:
             path, values = account.root, of_root(account)
         elif place.calendar:
             calendar = await self._calendars.calendar(account, place.calendar)
-            path, values = account.path(calendar.name), of_calendar(account, calendar)
+            path, values, calendars = account.path(calendar.name), of_calendar(account, calendar), [calendar]
         writer = request.writer(Asked())
-        return await request.written(0, lambda: multistatus([writer.expanded(path, values, report.wanted)]))
+        return await request.written(
+            report, calendars, 0, lambda: multistatus([writer.expanded(path, values, report.wanted)])
+        )
 
 
-def dav_paths(app: ASGIApp) -> ASGIApp:
-    """Route all that is below /dav/ to one handler, and apps that look for accounts to /.well-known/caldav.
+def dav_paths(app: ASGIApp, endpoint: DavEndpoint) -> ASGIApp:
+    """Answer all that is below /dav/, and route apps that look for accounts to /.well-known/caldav.
 
-    litestar (2.25) knows an app's path parameters for its own methods only, and GET only for `/`: iOS asks
-    that with PROPFIND, and gives up on 405.
+    litestar (2.25) knows an app's path parameters for its own methods only, and its routing costs as much as
+    most answers do. It knows GET only for `/`: iOS asks that with PROPFIND, and gives up on 405.
     """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path.startswith(ROOT):
-            scope[PATH_KEY], scope["path"] = path, ROOT.rstrip("/")  # type: ignore[literal-required]
-        elif path.startswith("/principals/") or (path == "/" and scope.get("method") == "PROPFIND"):
+        if path.startswith(ROOT) and scope["type"] == ScopeType.HTTP:
+            scope["path_template"] = ROOT.rstrip("/")
+            await endpoint(scope, receive, send)
+            return
+        if path.startswith("/principals/") or (path == "/" and scope.get("method") == "PROPFIND"):
             scope["path"] = "/principals"
         await app(scope, receive, send)
 
@@ -236,7 +261,8 @@ async def dav(scope: HTTPScope, receive: Receive, send: Send) -> None:
 async def _refused(method: str, href: str, receive: Receive) -> Answer:
     """Return the answer to a write."""
     if method == "PROPPATCH":
-        update = await read_root(receive)
+        body = await read_body(receive)
+        update = await run_in_thread(len(body) // KILOBYTE, lambda: root_of(body))
         refused = refused_update(href, update) if update is not None else None
         if refused is not None:
             return xml_answer(HTTPStatus.MULTI_STATUS, xml_bytes(refused))

@@ -5,15 +5,17 @@ configured one (RFC 4791, 7.3).
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Protocol, TypeAlias
 from xml.etree.ElementTree import Element
 
 from msgspec import Struct
 
 from icsfeed.dav.names import CALDAV
-from icsfeed.ics.read import ContentLine, ParsedComponent, read, unescape
+from icsfeed.ics.read import ContentLine, read, read_line, unescape
+from icsfeed.ics.write import CLOSING, OBJECT_OPENING
 from icsfeed.web.dav.outcomes import DavError
 
 MAX_CONDITIONS = 100
@@ -34,7 +36,61 @@ _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UT
 _DATED = ("VEVENT", "VTODO")
 _WITH_TIMES = ("DTSTART", "DTEND", "DUE", "COMPLETED", "CREATED", "DTSTAMP", "LAST-MODIFIED")
 
+_FRAME = read((OBJECT_OPENING + CLOSING).decode()).components[0]
+"""What all objects have around their component."""
+
 Span: TypeAlias = tuple[datetime, datetime]
+
+
+class SearchedComponent(Protocol):
+    """A component whose lines can be asked for by name."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def parts(self) -> Sequence["SearchedComponent"]: ...
+
+    def value(self, name: str) -> str:
+        """Return the value of the first of its own lines of this name; empty where there is none."""
+
+    def named(self, name: str) -> Sequence[ContentLine]:
+        """Return its own lines of this name."""
+
+
+class WrittenComponent:
+    """A component that we have written ourselves: of ten thousand, only what is asked for is read.
+
+    Names in capitals and folds are as `ics.write` has them, and components inside it follow its own lines.
+    """
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets, self._own = octets, octets.partition(b"\r\nBEGIN:")[0]
+        self.name = octets[len(b"BEGIN:") : octets.index(b"\r\n")].decode()
+
+    @property
+    def parts(self) -> Sequence[SearchedComponent]:
+        """The components inside it: its alarms."""
+        return read(self._octets.decode()).components[0].parts
+
+    def value(self, name: str) -> str:
+        """See SearchedComponent."""
+        return next((line.value for line in self._read(name)), "")
+
+    def named(self, name: str) -> Sequence[ContentLine]:
+        """See SearchedComponent."""
+        return [*self._read(name)]
+
+    def _read(self, name: str) -> Iterator[ContentLine]:
+        for folded in _lines_named(name).finditer(self._own):
+            line = read_line(0, folded[1].replace(b"\r\n ", b"").decode())
+            if line is not None:
+                yield line
+
+
+# Asked of every object in turn.
+@lru_cache(MAX_CONDITIONS)
+def _lines_named(name: str) -> re.Pattern[bytes]:
+    return re.compile(rb"\r\n(%b[:;][^\r]*(?:\r\n [^\r]*)*)" % re.escape(name.encode()))
 
 
 class TextMatch(Struct, frozen=True):
@@ -67,19 +123,14 @@ class CalendarFilter(Struct, frozen=True):
     calendar: Condition
     zone: tzinfo
 
-    def holds(self, data: bytes) -> bool:
-        """Return whether an object passes."""
-        return _of_component(self.calendar, read(data.decode()).components, self.zone)
-
-    @property
-    def only_span(self) -> tuple[str, Span | None] | None:
-        """The component and range, where nothing else is asked: most queries of apps."""
-        inner = self.calendar.components
-        if self.calendar.absent or self.calendar.properties or len(inner) != 1:
-            return None
-        (one,) = inner
-        is_plain = self.calendar.name == "VCALENDAR" and not (one.absent or one.properties or one.components)
-        return (one.name, one.span) if is_plain else None
+    def holds(self, octets: bytes) -> bool:
+        """Return whether the object passes that holds this component, which we have written ourselves."""
+        if self.calendar.absent or self.calendar.name != _FRAME.name:
+            return self.calendar.absent and self.calendar.name != _FRAME.name
+        component = WrittenComponent(octets)
+        return all(_of_property(one, _FRAME, self.zone) for one in self.calendar.properties) and all(
+            _of_component(one, [component], self.zone) for one in self.calendar.components
+        )
 
 
 def read_filter(root: Element | None, zone: tzinfo) -> CalendarFilter:
@@ -131,21 +182,21 @@ def read_span(one: Element, zone: tzinfo) -> Span:
     return span
 
 
-def _of_component(wanted: Condition, parts: Sequence[ParsedComponent], zone: tzinfo) -> bool:
+def _of_component(wanted: Condition, parts: Sequence[SearchedComponent], zone: tzinfo) -> bool:
     named = [part for part in parts if part.name == wanted.name]
     return not named if wanted.absent else any(_passes(wanted, part, zone) for part in named)
 
 
-def _passes(wanted: Condition, part: ParsedComponent, zone: tzinfo) -> bool:
+def _passes(wanted: Condition, part: SearchedComponent, zone: tzinfo) -> bool:
     return (
         (wanted.span is None or in_span(part.value, part.name, wanted.span, zone))
-        and all(_of_property(one, part.lines, zone) for one in wanted.properties)
+        and all(_of_property(one, part, zone) for one in wanted.properties)
         and all(_of_component(one, part.parts, zone) for one in wanted.components)
     )
 
 
-def _of_property(wanted: Condition, lines: Sequence[ContentLine], zone: tzinfo) -> bool:
-    named = [line for line in lines if line.name == wanted.name]
+def _of_property(wanted: Condition, part: SearchedComponent, zone: tzinfo) -> bool:
+    named = part.named(wanted.name)
     return not named if wanted.absent else any(_line_passes(wanted, line, zone) for line in named)
 
 
@@ -166,26 +217,17 @@ def _of_parameter(wanted: Condition, line: ContentLine) -> bool:
     return wanted.text is None or wanted.text.holds(value)
 
 
-def in_octets(octets: bytes) -> Callable[[str], str]:
-    """Return what finds dates in a component that we have written ourselves, without reading all of it."""
-
-    def value(name: str) -> str:
-        found = re.search(rb"\r\n" + name.encode() + rb"[;:][^\r]*?(\d{8}(?:T\d{6}Z)?)\r", octets)
-        return found[1].decode() if found else ""
-
-    return value
-
-
 def in_span(value: Callable[[str], str], kind: str, span: Span, zone: tzinfo) -> bool:
     """Return whether an event or task overlaps a range (RFC 4791, 9.9). `value` gives its properties.
 
     A task that is due on a day is due until the end of it.
     """
     start, end = span
-    first, due = _times(value("DTSTART"), zone), _times(value("DUE"), zone)
+    first = _times(value("DTSTART"), zone)
     if kind == "VEVENT":
         until = _times(value("DTEND"), zone) or (first and (first[1], first[1]))
         return first is not None and until is not None and first[0] < end and until[0] > start
+    due = _times(value("DUE"), zone)
     if due is not None:
         return start < due[1] and end > (first or due)[0]
     moments = [times[0] for name in ("CREATED", "COMPLETED") if (times := _times(value(name), zone))]

@@ -1,29 +1,37 @@
 """Requests to CalDAV accounts and answers to them, as HTTP has them: headers and bodies."""
 
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
+from cachetools import LRUCache
 from litestar import Response
 from litestar.types import ASGIApp, HTTPScope, Receive
 
 from icsfeed.dav.tree import xml_bytes
 from icsfeed.dav.xml import parse
 from icsfeed.feeds.rendered import LEVEL, PIECE
+from icsfeed.feeds.stamped_cache import StampedCache
 from icsfeed.http_headers import codings
-from icsfeed.single_flight import run_in_thread
+from icsfeed.single_flight import FEW_ITEMS, run_in_thread
 from icsfeed.web.dav.answer import Writer
 from icsfeed.web.dav.outcomes import DavError
 from icsfeed.web.dav.requests import Asked
-from icsfeed.web.dav.resources import Account, Place
+from icsfeed.web.dav.resources import Account, DavCalendar, Place
 from icsfeed.web.feeds.streamed import CalendarResponse
 
 MAX_BODY_BYTES = 1024 * 1024
 """A multiget of 10,000 objects fits."""
+MAX_PARSED_BODIES, MAX_PARSED_BYTES = 1_000, 4_000
+"""How many bodies are remembered, and how large each may be: one that asks for the changes has 400 bytes."""
 KILOBYTE = 1_000
 """Bytes of XML that take as long to parse as an issue to render (FEW_ITEMS)."""
+ANSWER_BYTES = 8 * 1024 * 1024
+"""The most that remembered answers take."""
+ENTRY_BYTES = 3_000
+"""What one takes besides its body, with its key."""
 SMALL_BYTES = 1_400
 """Bytes of an answer that one packet holds: they are not compressed."""
 USED_HEADERS = {
@@ -37,15 +45,25 @@ HEADERS = {
 }
 
 Answer = ASGIApp | Response[Any]
+T = TypeVar("T")
 
 
 class DavRequest:
-    """A request of somebody who has logged in. `can_zip`: whether the server compresses."""
+    """A request of somebody who has logged in. `can_zip`: whether the server compresses.
+
+    `answers`: short answers, which hold while the calendars that they are about have not changed.
+    """
 
     def __init__(
-        self, scope: HTTPScope, account: Account, place: Place, root: Element | None, *, can_zip: bool
+        self,
+        scope: HTTPScope,
+        account: Account,
+        place: Place,
+        answers: StampedCache[object, CalendarResponse],
+        *,
+        can_zip: bool,
     ) -> None:
-        self.method, self.account, self.place, self.root = scope["method"], account, place, root
+        self.method, self.account, self.place, self._answers = scope["method"], account, place, answers
         self.headers: Mapping[str, str] = {
             USED_HEADERS[name]: value.decode("latin-1")
             for name, value in scope["headers"]
@@ -67,16 +85,28 @@ class DavRequest:
         minimal = "return=minimal" in prefer or self.headers.get("brief", "").strip().lower() == "t"
         return Writer(self.account, asked, minimal=minimal)
 
-    async def written(self, items: int, make: Callable[[], Element]) -> Answer:
-        """Return a multistatus, made in a thread where it is long."""
+    async def written(
+        self, asked: object, calendars: Iterable[DavCalendar], items: int, make: Callable[[], Element]
+    ) -> Answer:
+        """Return a multistatus about the state of these calendars: a long one is made in a thread.
 
-        def body() -> tuple[bytes, bool]:
+        A short one is made once for each state: apps ask the same all day.
+        """
+
+        def answer() -> CalendarResponse:
             text = xml_bytes(make())
-            is_zipped = self._can_zip and len(text) > SMALL_BYTES
-            return (gzip.compress(text, LEVEL, mtime=0) if is_zipped else text), is_zipped
+            if not self._can_zip or len(text) <= SMALL_BYTES:
+                return xml_answer(HTTPStatus.MULTI_STATUS, text)
+            zipped = gzip.compress(text, LEVEL, mtime=0)
+            return xml_answer(HTTPStatus.MULTI_STATUS, zipped, {"Content-Encoding": "gzip"})
 
-        octets, is_zipped = await run_in_thread(items, body)
-        return xml_answer(HTTPStatus.MULTI_STATUS, octets, {"Content-Encoding": "gzip"} if is_zipped else {})
+        async def written() -> CalendarResponse:
+            return await run_in_thread(items, answer)
+
+        if items > FEW_ITEMS:
+            return await written()
+        key = (asked, self.place, self.account.user, frozenset(self.headers.items()))
+        return await self._answers.value(key, tuple(calendar.state for calendar in calendars), written)
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -93,11 +123,31 @@ async def read_body(receive: Receive) -> bytes:
     return b"".join(pieces)
 
 
-async def read_root(receive: Receive) -> Element | None:
-    """Return the XML of a request's body; None where it is empty. Raise DavError for what is not XML."""
-    body = await read_body(receive)
+class ParsedBodies:
+    """The bodies of requests as values. Apps send the same ones all day: those are parsed once."""
+
+    def __init__(self) -> None:
+        self._values: LRUCache[tuple[object, bytes], Any] = LRUCache(MAX_PARSED_BODIES)
+
+    async def read(self, receive: Receive, value_of: Callable[[Element | None], T]) -> T:
+        """Return what `value_of` makes of the XML of a body, None where that is empty.
+
+        Raise DavError for what is not XML, and what `value_of` raises.
+        """
+        body = await read_body(receive)
+        known: T | None = self._values.get((value_of, body))
+        if known is not None:
+            return known
+        value = await run_in_thread(len(body) // KILOBYTE, lambda: value_of(root_of(body)))
+        if len(body) <= MAX_PARSED_BYTES:
+            self._values[value_of, body] = value
+        return value
+
+
+def root_of(body: bytes) -> Element | None:
+    """Return the XML of a body; None where it is empty. Raise DavError for what is not XML."""
     try:
-        return await run_in_thread(len(body) // KILOBYTE, lambda: parse(body)) if body.strip() else None
+        return parse(body) if body.strip() else None
     except ValueError as error:
         raise DavError(400, text=f"The body cannot be read: {error}.") from None
 
@@ -117,5 +167,5 @@ def empty_answer(status: int, headers: Mapping[str, str]) -> CalendarResponse:
 def dav_answer(status: int, headers: Mapping[str, str], body: bytes) -> CalendarResponse:
     """Return an answer that is sent in pieces."""
     head = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    pieces = (body[start : start + PIECE] for start in range(0, len(body), PIECE))
+    pieces = tuple(body[start : start + PIECE] for start in range(0, len(body), PIECE))
     return CalendarResponse(status, head, len(body), pieces)

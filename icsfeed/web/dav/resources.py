@@ -23,6 +23,7 @@ TASKS = "+tasks"
 OWN = "link+"
 """What the name of a calendar begins with that a person has narrowed; then comes the id of the link."""
 
+_SAFE_IN_SEGMENTS = SAFE_IN_PATHS.replace("/", "")
 _FRAME = OBJECT_OPENING + CLOSING
 
 
@@ -50,6 +51,11 @@ class DavCalendar(Struct, frozen=True):
     objects: Mapping[str, CalendarObject] = {}
     token: str = ""
     changed: datetime | None = None
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """What differs whenever anything that it shows does."""
+        return self.name, self.kind, self.title, self.description, self.color, self.token
 
 
 class Source(Struct, frozen=True):
@@ -97,7 +103,7 @@ class Account(Struct, frozen=True):
     @property
     def home(self) -> str:
         """The path of the account, quoted: its principal and the home of its calendars."""
-        return f"{self.root}{quote(self.user, safe=SAFE_IN_PATHS.replace('/', ''))}/"
+        return f"{self.root}{quote(self.user, safe=_SAFE_IN_SEGMENTS)}/"
 
     def source(self, calendar: str) -> Source:
         """Return what a calendar of the account shows, or its task list."""

@@ -198,7 +198,7 @@ def status_html(site: Site, ask: PageRequest, report: ServerReport, *, with_link
         report=report,
         feed=next((feed for feed in report.feeds if feed.name == ask.get("feed")), None),
         form=form_token(site, ADMINISTRATOR, site.server.clock()),
-        ending=links_to_end(report.own_links, ask.get("revoke") or ""),
+        ending=links_to_end(report.own_links, ask.get("revoke") or "", ask.get("feed") or ""),
         revoked=parse_skip(ask.get("revoked")) if ask.get("revoked") else None,
         show=show,
         table=table,

@@ -27,7 +27,7 @@ async def report(site: Site, *, with_links: bool) -> ServerReport:
     service, server = site.service, site.server
     feeds, problems = {**service.config.feeds, **await service.auto_feeds()}, site.problems.current()
     readers, own = server.reader_log.readers(), service.own
-    names = {link.feed: service.links.name_by_identity(link.feed) or link.feed for link in own.links}
+    names = service.links.names_of(link.feed for link in own.links)
     own_links = listed_links(own.links, own.readers, names)
     counts = Counter(link.feed for link in own_links if link.state == "used")
     return ServerReport(

@@ -23,10 +23,19 @@ ADMINISTRATOR = Visitor(BY)
 """Whose form tokens those of the status page are: nobody's address has spaces."""
 
 
-def links_to_end(links: Iterable[ListedLink], of: str) -> Sequence[ListedLink]:
-    """Return the links in use that have this id, or are of the person with this address."""
+ALL = "all"
+"""What `revoke` is where all links of a feed are meant: no id, and nobody's address."""
+
+
+def links_to_end(links: Iterable[ListedLink], of: str, feed: str = "") -> Sequence[ListedLink]:
+    """Return the links in use that have this id, or are of the person with this address; `ALL`: of a feed."""
     wanted = of.strip().casefold()
-    return [link for link in links if link.state != "revoked" and wanted in (link.id, link.person)]
+    return [
+        link
+        for link in links
+        if link.state != "revoked"
+        and (wanted in (link.id, link.person) or (wanted, feed) == (ALL, link.feed))
+    ]
 
 
 async def _form(request: Request[Any, Any, Any], site: Site) -> Mapping[str, str]:
@@ -45,14 +54,17 @@ async def _form(request: Request[Any, Any, Any], site: Site) -> Mapping[str, str
     "/status/revoke",
     status_code=HTTPStatus.OK,
     operation_class=described(REVOKE),
-    summary="Revoke a link that a person has made, or all of a person",
+    summary="Revoke a link that a person has made, or all of a person or a feed",
 )
 async def revoke_links(request: Request[Any, Any, Any], site: NamedDependency[Site]) -> Response[Any]:
-    """Takes a form with `revoke`: the id of a link, or the address of a person, who is also signed out."""
-    of, own = (await _form(request, site)).get("revoke", ""), site.service.own
+    """Takes a form with `revoke`: the id of a link, the address of a person, who is also signed out, or `all`
+    with the name of a `feed`."""
+    form, own = await _form(request, site), site.service.own
+    of = form.get("revoke", "")
     # Another process may have made or revoked links a moment ago.
     await own.refresh()
-    links = links_to_end(listed_links(own.links, {}, {}), of)
+    names = site.service.links.names_of(link.feed for link in own.links)
+    links = links_to_end(listed_links(own.links, {}, names), of, form.get("feed", ""))
     if not own.is_read:
         text = "The store does not answer: it is not known which links people have made."
         raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "STORE_FAILED", text)
@@ -61,6 +73,8 @@ async def revoke_links(request: Request[Any, Any, Any], site: NamedDependency[Si
             raise refused("gone")
         if links[0].person == person_of_address(of):
             await own.revoke_all(of, by=BY)
+        elif links[0].id != of.strip().casefold():
+            await own.revoke_feed({own.by_id[link.id].feed for link in links}, by=BY)
         else:
             await own.revoke(links[0].id, by=BY)
     except LinkRefused:

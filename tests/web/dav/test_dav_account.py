@@ -1,10 +1,12 @@
 """A read-only CalDAV account over http: who gets in, what is found, and what is refused."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from app_world import World, events, serving, settings
 from dav_client import DavClient, Mirror, basic, found, of_feed, of_subscriber
+from litestar.types import HTTPRequestEvent, Message
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Config, Feed
@@ -377,3 +379,41 @@ async def test_parts_of_objects(anna: DavClient) -> None:
     )
     assert other.status_code == 403
     assert b"supported-calendar-data" in other.content
+
+
+async def test_a_defect_is_logged_and_the_answer_says_nothing_about_it(
+    world: World, anna: DavClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> HTTPRequestEvent:
+        raise RuntimeError("the defect")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    path, method = "/dav/anna@example.com/prop/", "PROPFIND"
+    login = anna.login["Authorization"].encode()
+    scope = http_scope(path, method, [(b"host", b"cal.example.com"), (b"authorization", login)])
+    await world.app(scope, receive, send)
+    assert sent[0]["type"] == "http.response.start"
+    assert sent[0]["status"] == 500
+    assert b"defect" not in b"".join(message.get("body", b"") for message in sent)  # type: ignore[misc]
+    assert "RuntimeError: the defect" in caplog.text
+
+
+def http_scope(path: str, method: str, headers: list[tuple[bytes, bytes]]) -> Any:
+    """A scope as servers make it."""
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "scheme": "https",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "client": ("127.0.0.1", 1),
+        "server": ("cal.example.com", 443),
+        "headers": headers,
+        "state": {},
+    }

@@ -128,6 +128,42 @@ async def test_a_link_is_revoked_after_a_question(world: World, caplog: pytest.L
     assert "Revoke these links?" not in words(await status(world, f"?revoke={made.link.id}"))
 
 
+async def test_all_links_of_a_feed_are_revoked_after_a_question(world: World) -> None:
+    own = world.service.own
+    pairs = [(who, feed) for who in (ANNA, BEN) for feed in ("prop", "web", "")]
+    made = {(who, feed): await own.make(who, feed or "all", feed=feed) for who, feed in pairs}
+    detail = await status(world, "?feed=prop")
+    assert "Links people made 2 Revoke all" in words(detail)
+    href = next(unescape(link) for link in re.findall('href="([^"]+)"', detail.text) if "revoke=all" in link)
+    asked = words(await status(world, href))
+    assert "Revoke 2 links Cancel" in asked
+    assert "signed out" not in asked
+    pressed = await press(world, "all&feed=prop")
+    assert (pressed.status_code, pressed.headers["location"]) == (303, "/status?show=own+links&revoked=2")
+    revoked = {key for key, new in made.items() if own.by_id[new.link.id].revoked_at is not None}
+    assert revoked == {(ANNA, "prop"), (BEN, "prop")}
+    assert "Revoke these links?" not in words(await status(world, href))
+
+
+async def test_programs_revoke_all_links_of_a_feed_by_its_name(world: World) -> None:
+    made = await world.service.own.make(ANNA, "phone", feed="prop")
+    await world.service.own.make(ANNA, "all")
+
+    async def send(**form: str) -> Response:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return await world.client.post("/status/revoke", data=form, headers=headers)
+
+    wrong = (
+        {"revoke": "all"},
+        {"revoke": "all", "feed": "web"},
+        {"feed": "prop"},
+        {"revoke": "all", "feed": ""},
+    )
+    assert [(await send(**form)).status_code for form in wrong] == [404] * 4
+    answer = await send(revoke="all", feed="prop")
+    assert answer.json()["links"] == [made.link.id]
+
+
 @pytest.mark.parametrize("typed", [" {} ", "{}\n"])
 async def test_an_id_or_address_with_capitals_and_spaces_revokes_what_the_answer_names(
     world: World, typed: str
