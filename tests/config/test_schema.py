@@ -108,6 +108,7 @@ def test_a_secret_shows_only_when_asked() -> None:
         repr(copy.copy(secret)),
     ):
         assert "hunter2" not in text
+    assert repr(secret) == "Secret('***')"
     assert secret.reveal() == "hunter2hunter2"
 
 

@@ -234,9 +234,10 @@ def test_an_event_ends_on_the_day_after(day: date, written: tuple[str, str]) -> 
     assert (found["DTSTART;VALUE=DATE"], found["DTEND;VALUE=DATE"]) == written
 
 
-def test_an_event_without_a_day_raises_an_error() -> None:
+@pytest.mark.parametrize("missing", [{"first": None}, {"last": None}, {"first": None, "last": None}])
+def test_an_event_without_a_day_raises_an_error(missing: dict[str, None]) -> None:
     with pytest.raises(ValueError, match="needs its first and last day"):
-        write(component(issue(due=None)))
+        write(replace(component(issue()), **missing))
 
 
 @pytest.mark.parametrize(

@@ -276,10 +276,11 @@ def test_syncs() -> None:
     asked = report(text)
     assert isinstance(asked, SyncRequest)
     writer = Writer(ANNA, asked.asked)
-    with pytest.raises(DavError, match="number-of-matches"):
+    with pytest.raises(DavError, match="number-of-matches") as too_many:
         answer_sync(TEAM, asked, SyncChanges(("a.ics",), ("c.ics",)), writer)
-    with pytest.raises(DavError, match="valid-sync-token"):
+    with pytest.raises(DavError, match="valid-sync-token") as unknown:
         answer_sync(TEAM, asked, None, writer)
+    assert (too_many.value.status, unknown.value.status) == (507, 403)
     body = xml_bytes(answer_sync(TEAM, asked, SyncChanges((), ("c.ics",)), writer))
     (gone,) = read_multistatus(body, BASE)
     assert gone.status == 404
