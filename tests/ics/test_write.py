@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Literal
 from unicodedata import category
 
 import pytest
@@ -30,7 +30,7 @@ from making import (
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
-from icsfeed.ics.component import Component
+from icsfeed.ics.component import FIRST_WRITABLE_DAY, Component, is_writable
 from icsfeed.ics.write import Header, write
 from icsfeed.model import Label, Person
 from icsfeed.text import MENTION
@@ -271,6 +271,30 @@ def test_durations_are_written_as_rfc_5545_says(alarm: timedelta, written: str) 
     assert [one.decoded("TRIGGER") for one in event.walk("VALARM")] == [alarm]
 
 
+@pytest.mark.parametrize(
+    ("kind", "days", "trigger"),
+    [
+        ("VEVENT", 0, "TRIGGER:-PT15H"),
+        # From the end of the span, which DTEND says as the day after.
+        ("VEVENT", 2, "TRIGGER;RELATED=END:-P1DT15H"),
+        ("VTODO", 0, "TRIGGER;RELATED=END:-PT15H"),
+        ("VTODO", 2, "TRIGGER;RELATED=END:-PT15H"),
+    ],
+)
+def test_an_alarm_counts_from_the_start_of_the_last_day(
+    kind: Literal["VEVENT", "VTODO"], days: int, trigger: str
+) -> None:
+    made = component(issue(), alarms=(timedelta(hours=-15),))
+    assert made.last is not None
+    spanning = replace(made, kind=kind, first=made.last - timedelta(days=days))
+    assert [line for line in unfolded(write(spanning)) if line.startswith("TRIGGER")] == [trigger]
+
+
+def test_days_that_every_app_can_show_are_written() -> None:
+    assert [is_writable(day) for day in (FIRST_WRITABLE_DAY, date.max - timedelta(days=1))] == [True, True]
+    assert [is_writable(day) for day in (FIRST_WRITABLE_DAY - timedelta(days=1), date.max)] == [False, False]
+
+
 # VCALENDAR
 
 
@@ -300,6 +324,7 @@ def test_a_header_says_what_is_configured() -> None:
         color_hex="#FF6347",
     )
     plain, full = (set(unfolded(whole(one, []))) for one in (HEADER, header))
+    assert plain < full
     assert full - plain == {
         "DESCRIPTION:All\\; of it\\nhere",
         "X-WR-CALDESC:All\\; of it\\nhere",

@@ -71,7 +71,7 @@ def test_a_report_for_scripts_has_every_key() -> None:
         "target": "t",
         "feed": "f",
         "url": URL,
-        **{**dict.fromkeys(RESULT_NAMES, 0), "created": 1},
+        **dict.fromkeys(RESULT_NAMES, 0), "created": 1,
         "failed": [],
         "refused": None,
         "spared": [],
