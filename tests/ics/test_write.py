@@ -271,6 +271,40 @@ def test_durations_are_written_as_rfc_5545_says(alarm: timedelta, written: str) 
     assert [one.decoded("TRIGGER") for one in event.walk("VALARM")] == [alarm]
 
 
+def task(**changes: object) -> Component:
+    made = component(issue(), categories=())
+    return replace(made, **{"kind": "VTODO", "status": "NEEDS-ACTION", "first": None, **changes})
+
+
+def test_a_task_has_its_dates_and_says_when_it_was_completed() -> None:
+    day, first = date(2026, 12, 1), date(2026, 11, 28)
+    assert unfolded(write(task(last=day, categories=("Bug", "UX, web"), description="", url=None))) == [
+        "BEGIN:VTODO",
+        "UID:plane-issue-i1@calplanebot",
+        "DTSTAMP:20261120T093000Z",
+        "DUE;VALUE=DATE:20261201",
+        "SUMMARY:[1] Issue 1",
+        "STATUS:NEEDS-ACTION",
+        "CATEGORIES:Bug,UX\\, web",
+        "CREATED:20261101T080000Z",
+        "LAST-MODIFIED:20261120T093000Z",
+        "SEQUENCE:1647000",
+        "END:VTODO",
+    ]
+    names = {"DTSTART;VALUE=DATE", "DUE;VALUE=DATE", "COMPLETED", "PERCENT-COMPLETE"}
+    assert {key: value for key, value in lines(task(first=first, last=day)).items() if key in names} == {
+        "DTSTART;VALUE=DATE": "20261128",
+        "DUE;VALUE=DATE": "20261201",
+    }
+    assert not names & lines(task(last=None)).keys()
+    done = lines(task(status="COMPLETED", completed=CREATED))
+    assert (done["STATUS"], done["COMPLETED"], done["PERCENT-COMPLETE"]) == (
+        "COMPLETED",
+        "20261101T080000Z",
+        "100",
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "days", "trigger"),
     [
