@@ -30,6 +30,7 @@ from icsfeed.errors import NameNotFound
 from icsfeed.feeds.calendar import Day, style_of, tombstone
 from icsfeed.feeds.mapping import Style
 from icsfeed.feeds.query import parse_query
+from icsfeed.l10n.words import words
 from icsfeed.model import Issue, Snapshot
 
 PROPS = snapshot(issue(1), issue(2, assignees=(ANNA.id,)))
@@ -251,7 +252,8 @@ def test_there_is_no_digest_unless_asked_for_and_something_is_overdue(feed: Feed
 )
 def test_a_stale_feed_says_since_when_in_the_zone_of_the_server(language: Any, summary: str) -> None:
     found = notices(Feed(language=language), stale_since=datetime(2026, 11, 19, 23, 30, tzinfo=UTC))
-    assert found["icsfeed-stale-property@calplanebot"][0] == summary
+    why = words(language).say("stale why")
+    assert found["icsfeed-stale-property@calplanebot"] == (summary, why)
 
 
 def test_our_events_are_today_and_revised_at_midnight() -> None:
@@ -298,6 +300,8 @@ def test_a_revoked_link_shows_one_event_and_nothing_of_the_feed(
     made = tombstone("property", feed, style, Day(TODAY, BERLIN))
     (only,) = made.components
     assert (made.header.name, only.summary, only.first, only.last) == (name, summary, TODAY, TODAY)
+    assert only.uid == "icsfeed-revoked-property@calplanebot", "else apps show two of them"
+    assert only.description == words(style.language).say("revoked why")
     assert "plane.example.com" not in body(made).decode()
 
 

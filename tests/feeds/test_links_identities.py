@@ -25,7 +25,7 @@ def test_a_name_and_an_identity_lead_to_each_other() -> None:
 
 
 def test_what_is_gone_or_inactive_has_no_name() -> None:
-    for identity in ("off", "nope", "project/acme/gone", ""):
+    for identity in ("off", "nope", "project/acme/gone", "project-gone", ""):
         assert links().name_by_identity(identity) is None
     assert links().identity_of("nope") == "nope"
 
