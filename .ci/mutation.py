@@ -20,7 +20,7 @@ MUTMUT = str(Path(sys.executable).with_name("mutmut"))
 READ_BY_TESTS = ("docs", "systemd", "packaging", "benchmarks", "feeds.example.yaml", "README.md")
 ABOUT_SOURCES = ("tests/l10n/test_words.py::test_every_key_is_used_and_every_key_in_use_is_there",)
 """Tests that read the sources, and would find the mutants there."""
-ENVIRONMENT = {**os.environ, "TZ": "Asia/Kathmandu"}
+ENVIRONMENT = {**os.environ, "TZ": "Pacific/Honolulu"}
 """Not UTC: a time that is not converted shows."""
 KILLED = ("killed", "timeout")
 LEAST = 90

@@ -98,6 +98,12 @@ def test_a_feed_over_everything_does_not_link_to_the_only_project() -> None:
     assert calendar(Feed(everything=True), material(PROPS)).header.url is None
 
 
+def test_a_cycle_names_its_project() -> None:
+    held = snapshot(issue(1), periods=[period("Sprint 7")])
+    (_, cycle) = calendar(Feed(project="PROP", include=("issues", "cycles")), material(held)).components
+    assert cycle.description.startswith("Project: ")
+
+
 def test_a_header_says_what_the_feed_configures() -> None:
     feed = Feed(project="PROP", description="All of it", color="tomato", refresh=Duration(900))
     header = calendar(feed, BOTH).header
@@ -239,6 +245,13 @@ def test_a_digest_lists_open_issues_past_their_date(
 ) -> None:
     found = notices(Feed(overdue_digest=True, **settings), *LATE)
     assert found == {"icsfeed-overdue-property@calplanebot": (summary, listed)}
+
+
+def test_a_digest_is_as_new_as_the_newest_issue() -> None:
+    newest = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
+    held = material(snapshot(*LATE, issue(9, due=DUE, updated=newest)))
+    found = {one.uid: one for one in calendar(Feed(overdue_digest=True), held).components}
+    assert found["icsfeed-overdue-property@calplanebot"].revised == newest
 
 
 @pytest.mark.parametrize("feed", [Feed(), Feed(overdue_digest=True)])
