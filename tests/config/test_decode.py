@@ -338,6 +338,7 @@ CHECKS: list[tuple[object, str, str]] = [
     (whole(feeds={"f": {"unassigned": False}}), "feeds.f", "must say what it holds"),
     (feed(projects=["A"]), "feeds.f.projects", "cannot be combined with project"),
     (feed(everything=True), "feeds.f.everything", "cannot be combined with project"),
+    (feed(project=None, unassigned=True, everything=True), "feeds.f.everything", "combined with unassigned"),
     (feed(assignee="a", unassigned=True), "feeds.f.unassigned", "cannot be combined with assignee"),
     (feed(include=[]), "feeds.f.include", "is empty: list issues, cycles or modules"),
     (
@@ -354,15 +355,15 @@ CHECKS: list[tuple[object, str, str]] = [
     (
         feed(include=["releases", "initiatives"]),
         "feeds.f.include",
-        "contains initiatives and releases, which belong",
+        "contains initiatives and releases, which belong to the whole workspace: set everything: true",
     ),
     (
         whole(
             workspaces={"acme": {"url": "https://plane.example.com", "api_key": KEY, "projects": ["A"]}},
-            feeds={"f": {"everything": True, "include": ["initiatives"]}},
+            feeds={"f": {"everything": True, "include": ["initiatives", "releases"]}},
         ),
         "feeds.f.include",
-        "holds initiatives, but its workspace is limited to `projects`: remove them",
+        "holds initiatives and releases, but its workspace is limited to `projects`: remove them",
     ),
     (feed(undated=True), "feeds.f.undated", "needs component: vtodo"),
     (feed(public=True, subscribers="a"), "feeds.f.subscribers", "mean nothing in a public feed"),
@@ -403,6 +404,8 @@ def test_keys_that_cannot_be_combined_are_named_with_their_path(data: object, pa
         workspace(api_key=None, token="t"),
         workspace(api_key=None, token_file="/run/token"),
         whole(cors="*"),
+        feed(details="busy"),
+        feed(overdue_digest=True),
         whole(store="valkeys://host"),
         target(url="http://localhost:5232/bot/c/"),
         target(url="http://127.0.0.1:5232/bot/c/", username=None, password=None),

@@ -38,6 +38,7 @@ HOUR, DAY = 3600, 86_400
         ("0d", 0),
         ("60", 60),
         (60, 60),
+        ("36500d", 36_500 * DAY),
     ],
 )
 def test_a_duration_is_read(written: str | int, seconds: int) -> None:
@@ -46,7 +47,23 @@ def test_a_duration_is_read(written: str | int, seconds: int) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["", " ", "d", "-3d", "1h 1d", "1d 1d", "1.5h", "5 m", "PT5M", "１d", "1y", -1, "99999999w", 10**30],
+    [
+        "",
+        " ",
+        "d",
+        "-3d",
+        "1h 1d",
+        "1d 1d",
+        "1.5h",
+        "5 m",
+        "PT5M",
+        "１d",
+        "1y",
+        -1,
+        "99999999w",
+        "36500d 1s",
+        10**30,
+    ],
 )
 def test_a_text_that_is_not_a_duration_is_refused(written: str | int) -> None:
     with pytest.raises(ValueError, match="not a length"):
