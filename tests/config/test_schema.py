@@ -135,6 +135,16 @@ def test_secrets_are_equal_when_their_values_are() -> None:
     assert Secret("a") != "a"
 
 
+def test_a_feed_that_names_no_workspace_is_of_the_first() -> None:
+    two = {name: WorkspaceConfig(url="https://p.example", api_key=Secret("k")) for name in ("acme", "labs")}
+    config = Config(workspaces=two)
+    assert [config.workspace_of(Feed(workspace=name)) for name in (None, "acme", "labs")] == [
+        "acme",
+        "acme",
+        "labs",
+    ]
+
+
 def test_inactive_feeds_are_no_feeds() -> None:
     rest = Feed(everything=True, active=False)
     assert Config(workspaces={}, feeds={"f": rest}).has_no_feeds
