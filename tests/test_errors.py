@@ -37,6 +37,7 @@ from icsfeed import errors
             "feed 'prop': there is no such feed; did you mean prob?",
         ),
         (lambda: errors.NotPlane("the projects", "a login page"), "the projects: a login page"),
+        (lambda: errors.LinkRefused("gone", "there is no such link", {}), "there is no such link"),
         (lambda: errors.BadAnswer("the projects", "cut off"), "the projects: cut off"),
         (lambda: errors.Rejected("x", "too large", 413), "x: too large"),
         (lambda: errors.StoreFailed("no room"), "nothing was changed, since the store failed: no room"),
