@@ -25,7 +25,7 @@ def test_an_issue_without_a_known_state_is_open(state: str | None, group: StateG
     one = issue(state=state)
     held = snapshot(one)
     assert (held.group_of(one), held.is_done(one)) == (group, is_done)
-    assert held.state_of(one) == by_id(STATES).get(state)
+    assert held.state_of(one) == by_id(STATES).get(state or "")
 
 
 def test_an_issue_has_a_type_where_plane_lists_it() -> None:
