@@ -1,6 +1,7 @@
 """What our errors say to a person, and carry for a program."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -8,35 +9,52 @@ from icsfeed import errors
 
 
 @pytest.mark.parametrize(
-    ("error", "message"),
+    ("make", "message"),
     [
-        (errors.ConfigError("f.yaml", [errors.Problem("a.b", "no")]), "f.yaml: 1 problem\n  a.b: no"),
+        (lambda: errors.ConfigError("f.yaml", [errors.Problem("a.b", "no")]), "f.yaml: 1 problem\n  a.b: no"),
         (
-            errors.ConfigError("f", [errors.Problem("", "no"), errors.Problem("a", "b")]),
+            lambda: errors.ConfigError("f", [errors.Problem("", "no"), errors.Problem("a", "b")]),
             "f: 2 problems\n  no\n  a: b",
         ),
-        (errors.UnknownFeed("x"), "feed 'x': there is no such feed"),
+        (lambda: errors.UnknownFeed("x"), "feed 'x': there is no such feed"),
         (
-            errors.NameNotFound("x", "project", "P", ["Q", "R"]),
+            lambda: errors.NameNotFound("x", "project", "P", ["Q", "R"]),
             "feed 'x': no project 'P' in the workspace; there is: Q, R",
         ),
-        (errors.NameNotFound("x", "project", "P", []), "feed 'x': no project 'P' in the workspace"),
+        (lambda: errors.NameNotFound("x", "project", "P", []), "feed 'x': no project 'P' in the workspace"),
         (
-            errors.AmbiguousName("x", "assignee", "bob", ["a", "b"]),
+            lambda: errors.AmbiguousName("x", "assignee", "bob", ["a", "b"]),
             "feed 'x': assignee 'bob' fits several people, use an e-mail or id: a; b",
         ),
-        (errors.UnusableSearch("x", "no such field"), "feed 'x': pql: no such field"),
-        (errors.NoCopy("x", 30), "feed 'x': Plane has not been read yet; try again in 30 s"),
-        (errors.StoreFailed("no room"), "nothing was changed, since the store failed: no room"),
-        (errors.ExportBusy("another export is running"), "another export is running"),
-        (errors.BadParameter("days", "must be a number"), "days: must be a number"),
-        (errors.KeyRefused("the projects", "403"), "the projects: 403"),
-        (errors.Throttled("the projects", 29.6), "the projects: Plane allows no more requests for 30 s"),
-        (errors.Unreachable("the projects", "timed out"), "the projects: timed out"),
+        (lambda: errors.UnusableSearch("x", "no such field"), "feed 'x': pql: no such field"),
+        (lambda: errors.NoCopy("x", 30), "feed 'x': Plane has not been read yet; try again in 30 s"),
+        (
+            lambda: errors.NoCopy("x", 30, "the projects"),
+            "feed 'x': Plane has not been read yet (the projects); try again in 30 s",
+        ),
+        (
+            lambda: errors.UnknownFeed("prop", ["ops", "prob"]),
+            "feed 'prop': there is no such feed; did you mean prob?",
+        ),
+        (lambda: errors.NotPlane("the projects", "a login page"), "the projects: a login page"),
+        (lambda: errors.LinkRefused("gone", "there is no such link", {}), "there is no such link"),
+        (lambda: errors.BadAnswer("the projects", "cut off"), "the projects: cut off"),
+        (lambda: errors.Rejected("x", "too large", 413), "x: too large"),
+        (lambda: errors.StoreFailed("no room"), "nothing was changed, since the store failed: no room"),
+        (lambda: errors.ExportBusy("another export is running"), "another export is running"),
+        (lambda: errors.BadParameter("days", "must be a number"), "days: must be a number"),
+        (lambda: errors.KeyRefused("the projects", "403"), "the projects: 403"),
+        (
+            lambda: errors.Throttled("the projects", 29.6),
+            "the projects: Plane allows no more requests for 30 s",
+        ),
+        (lambda: errors.Unreachable("the projects", "timed out"), "the projects: timed out"),
     ],
 )
-def test_an_error_says_what_a_person_can_act_on(error: errors.IcsfeedError, message: str) -> None:
-    assert str(error) == message
+def test_an_error_says_what_a_person_can_act_on(
+    make: Callable[[], errors.IcsfeedError], message: str
+) -> None:
+    assert str(make()) == message
 
 
 def test_the_tree_in_the_docstring_has_every_error_under_its_parent() -> None:
@@ -56,6 +74,9 @@ def test_an_error_carries_what_a_program_needs() -> None:
     assert errors.Throttled("x", 2.5).retry_after == 2.5
     assert errors.Unreachable("x", "503", 7).retry_after == 7
     assert errors.BadAnswer("x", "cut off").what == "x"
+    assert [kind("x", "no").status for kind in (errors.BadAnswer, errors.NotPlane)] == [0, 0]
+    assert [kind("x", "no", status=405).status for kind in (errors.BadAnswer, errors.NotPlane)] == [405, 405]
+    assert errors.StoreFailed("no room").reason == "no room"
     assert errors.NameNotFound("x", "project", "P", ["Q"]).known == ("Q",)
 
 
@@ -87,9 +108,9 @@ def test_a_push_error_says_what_was_tried_and_has_a_short_kind() -> None:
 def test_a_setting_that_cannot_be_used_is_one_line() -> None:
     error = errors.BadSetting("NO_PROXY", "is no list of hosts")
     assert isinstance(error, errors.ConfigError)
-    assert str(error).count("\n") == 0
-    assert "NO_PROXY" in str(error)
+    assert str(error) == "NO_PROXY: is no list of hosts"
     assert error.problems == (errors.Problem("NO_PROXY", "is no list of hosts"),)
+    assert error.source == "environment"
 
 
 def test_a_rejected_object_carries_the_status() -> None:

@@ -55,6 +55,7 @@ def test_a_label_that_is_not_allowed_is_refused(host: str) -> None:
 def test_only_the_host_of_an_address_changes() -> None:
     assert ascii_address("https://Müller.example:8443/Für") == "https://xn--mller-kva.example:8443/Für"
     assert ascii_address("http://[0:0::1]:80/x") == "http://[::1]:80/x"
+    assert ascii_address("HTTPS://Müller.example/") == "https://xn--mller-kva.example/"
 
 
 @pytest.mark.parametrize("host", ["☕.example", "xn--53h.example", "plane.☕.example"])

@@ -17,7 +17,7 @@ def why_empty(name: str, feed: Feed, view: View, today: date) -> str:
     """Return in one sentence why a feed has no issues. Raises as `select`."""
 
     def selected(relaxed: Feed) -> Selection:
-        return select(name, relaxed, Query(), view.linked, view.people, today, view.periods, view.found)
+        return select(name, relaxed, Query(), view.linked, view.people, today, found=view.found)
 
     if not any(snapshot.issues for snapshot in view.snapshots):
         return "its projects have no issues"

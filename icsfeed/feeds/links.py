@@ -148,7 +148,7 @@ class Links:
         feed = self._config.feeds.get(name, Feed())
         if token is None:
             return Grant() if feed.public and self._may_be_served(name) else None
-        subscriber = matching(token, self._all_tokens(kind, name, feed))
+        subscriber = matching(token, self._all_tokens(kind, name))
         if subscriber is None or not self._may_be_served(name):
             return None
         return Grant(subscriber, subscriber in feed.revoked)
@@ -163,13 +163,13 @@ class Links:
 
     def token(self, name: str, subscriber: str = "", kind: Kind = "feed") -> str | None:
         """Return the token of a feed's link, or of a subscriber's; None for a server without a secret."""
-        known = self._all_tokens(kind, name, self._config.feeds.get(name, Feed()))
+        known = self._all_tokens(kind, name)
         return next((token for who, token in known if who == subscriber), None)
 
-    def _all_tokens(self, kind: Kind, name: str, feed: Feed) -> Tokens:
+    def _all_tokens(self, kind: Kind, name: str) -> Tokens:
         """Return the feed's own token first. An automatic feed that is not known has those of its name."""
         known = self._tokens.get((kind, name), ()) + self._automatic.get((kind, name), ())
-        return known or tuple(self._derived(kind, name, feed))
+        return known or tuple(self._derived(kind, name, Feed()))
 
     def ics_path(self, name: str, subscriber: str = "") -> str:
         """Return the path of a feed's calendar, from the server's root."""

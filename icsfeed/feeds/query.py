@@ -3,6 +3,7 @@
 They narrow a feed or change how it looks; they never widen it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar, get_args
@@ -261,7 +262,7 @@ def _day(field: str, value: str) -> date:
 
 
 def _days(field: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and int(value[:9]) <= DAYS_LIMIT and len(value) < 9):
+    if not re.fullmatch("[0-9]{1,8}", value) or int(value) > DAYS_LIMIT:
         raise BadParameter(field, f"must be a whole number of days from 0 to {DAYS_LIMIT}")
     return int(value)
 

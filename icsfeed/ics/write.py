@@ -91,7 +91,6 @@ def write(component: Component) -> bytes:
     Raises ValueError for a VEVENT without its days, and OverflowError for one that ends on 9999-12-31:
     DTEND, the day after, cannot be written.
     """
-    is_todo = component.kind == "VTODO"
     revised = _utc(component.revised)
     lines = [
         f"BEGIN:{component.kind}",
@@ -114,7 +113,7 @@ def write(component: Component) -> bytes:
         lines.append(fold(f"URL:{one_line(component.url)}"))
     if component.related_to:
         lines.append(fold(f"RELATED-TO:{escape(one_line(component.related_to))}"))
-    if not is_todo:  # Outlook shows all-day events as free only for its own property.
+    if component.kind == "VEVENT":  # Outlook shows all-day events as free only for its own property.
         lines += ["TRANSP:TRANSPARENT", "X-MICROSOFT-CDO-BUSYSTATUS:FREE"]
     lines += [
         f"CREATED:{_utc(component.created)}",

@@ -196,7 +196,7 @@ class Claim(Struct, frozen=True):
             return True
         former = self.adopt if isinstance(self.adopt, tuple) else ()
         feed, _, other_installation = stored.owner.partition("@")
-        is_local = other_installation in ("", self.mark.partition("@")[2])
+        is_local = other_installation == self.mark.partition("@")[2]
         return stored.owner in former or (feed in former and is_local)
 
     def conflict_reason(self, stored: ParsedObject | None) -> str:

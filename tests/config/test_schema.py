@@ -38,6 +38,7 @@ HOUR, DAY = 3600, 86_400
         ("0d", 0),
         ("60", 60),
         (60, 60),
+        ("36500d", 36_500 * DAY),
     ],
 )
 def test_a_duration_is_read(written: str | int, seconds: int) -> None:
@@ -46,7 +47,23 @@ def test_a_duration_is_read(written: str | int, seconds: int) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["", " ", "d", "-3d", "1h 1d", "1d 1d", "1.5h", "5 m", "PT5M", "１d", "1y", -1, "99999999w", 10**30],
+    [
+        "",
+        " ",
+        "d",
+        "-3d",
+        "1h 1d",
+        "1d 1d",
+        "1.5h",
+        "5 m",
+        "PT5M",
+        "１d",
+        "1y",
+        -1,
+        "99999999w",
+        "36500d 1s",
+        10**30,
+    ],
 )
 def test_a_text_that_is_not_a_duration_is_refused(written: str | int) -> None:
     with pytest.raises(ValueError, match="not a length"):
@@ -108,6 +125,7 @@ def test_a_secret_shows_only_when_asked() -> None:
         repr(copy.copy(secret)),
     ):
         assert "hunter2" not in text
+    assert repr(secret) == "Secret('***')"
     assert secret.reveal() == "hunter2hunter2"
 
 
@@ -115,6 +133,16 @@ def test_secrets_are_equal_when_their_values_are() -> None:
     assert Secret("a") == Secret("a") != Secret("b")
     assert len({Secret("a"), Secret("a")}) == 1
     assert Secret("a") != "a"
+
+
+def test_a_feed_that_names_no_workspace_is_of_the_first() -> None:
+    two = {name: WorkspaceConfig(url="https://p.example", api_key=Secret("k")) for name in ("acme", "labs")}
+    config = Config(workspaces=two)
+    assert [config.workspace_of(Feed(workspace=name)) for name in (None, "acme", "labs")] == [
+        "acme",
+        "acme",
+        "labs",
+    ]
 
 
 def test_inactive_feeds_are_no_feeds() -> None:

@@ -119,6 +119,19 @@ def test_only_the_first_of_a_workspace_had_links_derived_from_their_names() -> N
     }
 
 
+def test_the_first_of_another_workspace_had_links_by_name_too() -> None:
+    names = named((JO,))
+    later = with_names(names, found(PEOPLE, {"acme": ((), (ANNA,)), "labs": ((), (BOB,))}))
+    assert later.by_name == {f"assignee/acme/{JO.id}", f"assignee/labs/{BOB.id}"}
+    assert later.kinds == {"assignee/acme", "assignee/labs"}
+
+
+def test_what_has_no_letters_for_a_url_has_its_id() -> None:
+    rosters = {"acme": ((replace(OPS, key="運用"),), (replace(BOB, name="山田"),))}
+    names = list(auto_feeds(Auto(projects=True, assignees=True), rosters))
+    assert names == [f"project-{OPS.id}", f"assignee-{BOB.id}"]
+
+
 def test_a_former_name_that_two_may_have_had_or_the_configuration_has_is_nobodys() -> None:
     rosters: Rosters = {"sales": ((), (JO,)), "ops": ((), (JO,))}
     feeds = found(PEOPLE, rosters)

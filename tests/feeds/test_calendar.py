@@ -25,11 +25,12 @@ from making import (
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from icsfeed.config.schema import Alarm, Duration, Feed, WorkspaceConfig
+from icsfeed.config.schema import Alarm, Duration, Feed, Window, WorkspaceConfig
 from icsfeed.errors import NameNotFound
-from icsfeed.feeds.calendar import Day, style_of, tombstone
+from icsfeed.feeds.calendar import Day, style_of, title_of, tombstone
 from icsfeed.feeds.mapping import Style
 from icsfeed.feeds.query import parse_query
+from icsfeed.l10n.words import words
 from icsfeed.model import Issue, Snapshot
 
 PROPS = snapshot(issue(1), issue(2, assignees=(ANNA.id,)))
@@ -97,6 +98,12 @@ def test_a_feed_over_everything_does_not_link_to_the_only_project() -> None:
     assert calendar(Feed(everything=True), material(PROPS)).header.url is None
 
 
+def test_a_cycle_names_its_project() -> None:
+    held = snapshot(issue(1), periods=[period("Sprint 7")])
+    (_, cycle) = calendar(Feed(project="PROP", include=("issues", "cycles")), material(held)).components
+    assert cycle.description.startswith("Project: ")
+
+
 def test_a_header_says_what_the_feed_configures() -> None:
     feed = Feed(project="PROP", description="All of it", color="tomato", refresh=Duration(900))
     header = calendar(feed, BOTH).header
@@ -106,9 +113,16 @@ def test_a_header_says_what_the_feed_configures() -> None:
     assert (plain.description, plain.refresh, plain.color, plain.color_hex) == (None, 3600, None, None)
 
 
-def test_a_feed_over_a_project_that_is_gone_cannot_be_made() -> None:
-    with pytest.raises(NameNotFound):
-        calendar(Feed(project="GONE"), BOTH)
+@pytest.mark.parametrize(
+    "settings", [{"project": "GONE"}, {"project": "GONE", "details": "busy"}, {"assignee": "carl"}]
+)
+def test_a_feed_over_what_is_gone_cannot_be_made(settings: dict[str, Any]) -> None:
+    with pytest.raises(NameNotFound) as caught:
+        calendar(Feed(**settings), BOTH)
+    assert caught.value.feed == "property"
+    with pytest.raises(NameNotFound) as caught:
+        title_of("property", Feed(**settings), "en", BOTH, "acme")
+    assert caught.value.feed == "property"
 
 
 # Style
@@ -118,6 +132,10 @@ def test_a_feeds_style_is_its_own_then_the_servers() -> None:
     settings = config(colors={"urgent": "navy", "low": None}, language="de")
     plain = style_of(settings, settings.workspaces["acme"], "acme", "f", Feed())
     assert plain == Style(web=WEB, colors=(("low", None), ("urgent", "navy")), language="de")
+    shown = style_of(
+        settings, settings.workspaces["acme"], "acme", "f", Feed(done="drop", categories=("type",))
+    )
+    assert (shown.done, shown.categories) == ("drop", ("type",))
     own = Feed(colors={"urgent": "pink"}, language="en", alarm=(Alarm(-60),))
     assert style_of(settings, settings.workspaces["acme"], "acme", "f", own) == Style(
         web=WEB, colors=(("low", None), ("urgent", "pink")), language="en", alarms=(timedelta(minutes=-1),)
@@ -200,6 +218,27 @@ def test_texts_show_what_the_shown_snapshots_know_and_filters_what_the_linked_on
     assert "Sprint 7" not in only.description
 
 
+def test_cycles_are_shown_as_the_shown_snapshots_know_them() -> None:
+    held = replace(PROPS, periods={"c7": period(issues=frozenset({"i1"}))})
+    shown = replace(PROPS, project=replace(PROPS.project, name="Shown"), periods=held.periods)
+    view = replace(material(shown), linked=(held,))
+    made = calendar(Feed(project="PROP", include=("cycles",)), view)
+    (cycle,) = made.components
+    assert (cycle.uid, "Shown" in cycle.description) == ("plane-cycle-c7@calplanebot", True)
+
+
+def test_a_feed_with_a_search_holds_what_is_found() -> None:
+    view = replace(material(snapshot(issue(1), issue(2))), found=frozenset({"i2"}))
+    assert [one.uid for one in calendar(Feed(pql="x"), view).components] == ["plane-issue-i2@calplanebot"]
+
+
+def test_a_window_is_counted_from_today() -> None:
+    week = Window(past=Duration(0), ahead=Duration(7 * 86_400))
+    due = [issue(days, due=TODAY + timedelta(days=days)) for days in (1, 7, 8)]
+    made = calendar(Feed(window=week), material(snapshot(*due)))
+    assert [one.uid for one in made.components] == [f"plane-issue-i{days}@calplanebot" for days in (1, 7)]
+
+
 def test_the_counts_of_what_has_no_place_come_with_the_calendar() -> None:
     made = calendar(Feed(), material(snapshot(issue(1), issue(2, due=None))))
     assert (made.selection.undated, len(made.selection.issues)) == (1, 1)
@@ -240,6 +279,13 @@ def test_a_digest_lists_open_issues_past_their_date(
     assert found == {"icsfeed-overdue-property@calplanebot": (summary, listed)}
 
 
+def test_a_digest_is_as_new_as_the_newest_issue() -> None:
+    newest = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
+    held = material(snapshot(*LATE, issue(9, due=DUE, updated=newest)))
+    found = {one.uid: one for one in calendar(Feed(overdue_digest=True), held).components}
+    assert found["icsfeed-overdue-property@calplanebot"].revised == newest
+
+
 @pytest.mark.parametrize("feed", [Feed(), Feed(overdue_digest=True)])
 def test_there_is_no_digest_unless_asked_for_and_something_is_overdue(feed: Feed) -> None:
     assert not notices(feed, *(LATE if not feed.overdue_digest else LATE[2:]))
@@ -251,7 +297,8 @@ def test_there_is_no_digest_unless_asked_for_and_something_is_overdue(feed: Feed
 )
 def test_a_stale_feed_says_since_when_in_the_zone_of_the_server(language: Any, summary: str) -> None:
     found = notices(Feed(language=language), stale_since=datetime(2026, 11, 19, 23, 30, tzinfo=UTC))
-    assert found["icsfeed-stale-property@calplanebot"][0] == summary
+    why = words(language).say("stale why")
+    assert found["icsfeed-stale-property@calplanebot"] == (summary, why)
 
 
 def test_our_events_are_today_and_revised_at_midnight() -> None:
@@ -298,6 +345,8 @@ def test_a_revoked_link_shows_one_event_and_nothing_of_the_feed(
     made = tombstone("property", feed, style, Day(TODAY, BERLIN))
     (only,) = made.components
     assert (made.header.name, only.summary, only.first, only.last) == (name, summary, TODAY, TODAY)
+    assert only.uid == "icsfeed-revoked-property@calplanebot", "else apps show two of them"
+    assert only.description == words(style.language).say("revoked why")
     assert "plane.example.com" not in body(made).decode()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from making import TODAY, issue, material, period, snapshot
+from msgspec.structs import replace
 
 from icsfeed.config.schema import Duration, Feed, Filter, Match, Window
 from icsfeed.errors import NameNotFound
@@ -28,6 +29,24 @@ URGENT = Filter(priority=("urgent",))
             [issue(assignees=("u-anna",), due=None), issue(2)],
             "no issue has a due date (0 have only a start date, 1 none)",
             id="hers are undated",
+        ),
+        pytest.param(
+            {"assignee": "anna"},
+            [issue(assignees=("u-anna",), due=None, start=TODAY), issue(2)],
+            "no issue has a due date (1 have only a start date, 0 none)",
+            id="hers have a start date only",
+        ),
+        pytest.param(
+            {"assignee": "anna", "done": "drop"},
+            [issue(assignees=("u-anna",), state="completed"), issue(2)],
+            "all matching issues are done, and done issues are dropped",
+            id="hers are done",
+        ),
+        pytest.param(
+            {"assignee": "anna", "window": SOON},
+            [issue(assignees=("u-anna",), due=LATER), issue(2)],
+            "all matching issues lie outside its window",
+            id="hers are due later",
         ),
         pytest.param({"pql": "x"}, [issue()], "Plane finds no issue with its pql", id="search"),
         pytest.param(
@@ -59,6 +78,13 @@ URGENT = Filter(priority=("urgent",))
 def test_an_empty_feed_has_a_reason(settings: dict[str, Any], issues: list[Issue], reason: str) -> None:
     view = material(snapshot(), snapshot(*issues))
     assert why_empty("f", Feed(**settings), view, TODAY) == reason
+
+
+def test_a_search_that_finds_nothing_with_a_due_date() -> None:
+    view = material(snapshot(issue(), issue(2, due=None)))
+    view = replace(view, found=frozenset({"i2"}))
+    reason = "no issue with a due date in its projects is found by its pql"
+    assert why_empty("f", Feed(pql="x"), view, TODAY) == reason
 
 
 def test_a_feed_of_somebody_unknown_raises() -> None:

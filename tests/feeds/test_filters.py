@@ -55,6 +55,7 @@ CASES = [
     ("created_by=anna", [1]),
     ("created_by=bob@example.com,Anna", [1, 2]),
     ("created_by=!anna", [2, 3, 4, 5]),
+    ("created_by=none", [3, 4, 5]),
     ("parent=PROP-1", [2, 3, 4]),
     ("parent=prop-3", [4]),
     ("parent=i2", [3, 4]),

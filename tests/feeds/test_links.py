@@ -75,6 +75,8 @@ def test_every_link_has_a_page_and_a_frame_beside_it() -> None:
         "page": f"{HOST}/feeds/{links.token('plain')}/plain",
         "embed": f"{HOST}/embed/{links.token('plain', kind='embed')}/plain",
     }
+    assert links.page_path("plain") == f"/feeds/{links.token('plain')}/plain"
+    assert links.embed_path("plain") == f"/embed/{links.token('plain', kind='embed')}/plain"
     assert links.addresses("public", HOST)["embed"] == f"{HOST}/embed/public"
     assert links.addresses("shared", HOST, "anna")["page"] == f"{HOST}{links.page_path('shared', 'anna')}"
     assert (

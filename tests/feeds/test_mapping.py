@@ -28,6 +28,7 @@ from icsfeed.feeds.mapping import (
     is_our_uid,
     issue_components,
     issue_uid,
+    keyed_title,
     period_component,
 )
 from icsfeed.ics.component import MAX_SEQUENCE
@@ -709,6 +710,19 @@ def test_milestones_releases_and_initiatives_are_transparent_events(
     assert {name: made[name] for name in expected} == expected
     assert made["LAST-MODIFIED"] == made["DTSTAMP"] == "20261120T093000Z"
     assert is_our_uid(made["UID"])
+
+
+@pytest.mark.parametrize(
+    ("summary", "keyed"),
+    [
+        ("[1] Issue 1", "[PROP-1] Issue 1"),
+        ("Issue 1 [1] of [1]", "Issue 1 [PROP-1] of [1]"),
+        ("PROP-1 Issue 1 [1]", "PROP-1 Issue 1 [1]"),
+        ("Issue 1", "PROP-1 Issue 1"),
+    ],
+)
+def test_a_title_gets_the_key_once(summary: str, keyed: str) -> None:
+    assert keyed_title(summary, snapshot(), issue(1)) == keyed
 
 
 @pytest.mark.parametrize("kind", ["milestone", "release", "initiative"])

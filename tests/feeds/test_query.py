@@ -108,6 +108,20 @@ def test_a_bad_value_is_refused_by_the_parameters_name(text: str, field: str) ->
     assert str(caught.value) == f"{field}: {caught.value.reason}"
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("from=tomorrow", "from: must be a date such as 2026-12-31"),
+        ("days=seven", "days: must be a whole number of days from 0 to 36500"),
+        ("alarm=soon", "alarm: must be a duration such as -PT15H, from the start of the day"),
+    ],
+)
+def test_a_bad_value_gets_an_example(text: str, message: str) -> None:
+    with pytest.raises(BadParameter) as caught:
+        read(text)
+    assert str(caught.value) == message
+
+
 def test_a_misspelt_choice_gets_a_suggestion() -> None:
     with pytest.raises(BadParameter, match="did you mean start-and-due"):
         read("dates=start-and-deu")

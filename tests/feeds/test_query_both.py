@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from making import BOB, LABELS, PEOPLE, STATES, TODAY, issue, snapshot
@@ -89,3 +90,14 @@ def test_two_queries_are_one_that_matches_both() -> None:
     assert replace(both(Query(), asked), also=()) == asked
     titled = replace(stored, title="Mine")
     assert both(titled, asked).title == "Mine"
+
+
+@pytest.mark.parametrize("days", [("from", "2026-11-01"), ("to", "2026-12-15"), ("days", "3"), ("days", "0")])
+def test_an_address_does_not_move_items_into_the_days_of_a_link(days: tuple[str, str]) -> None:
+    asked = parse_query([("dates", "span"), ("component", "vtodo"), ("done", "drop")])
+    fixed = both(parse_query([days]), asked)
+    assert (fixed.dates, fixed.component, fixed.done) == (None, None, "drop")
+    free = both(parse_query([("priority", "high")]), asked)
+    assert (free.dates, free.component) == ("span", "vtodo")
+    own = both(parse_query([("dates", "due"), ("component", "vevent")]), asked)
+    assert (own.dates, own.component) == ("due", "vevent")

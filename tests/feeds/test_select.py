@@ -84,6 +84,7 @@ def test_people_are_found_by_id_mail_and_names(value: str, ids: set[str]) -> Non
 def test_a_person_who_is_not_there_is_named_with_those_who_are() -> None:
     with pytest.raises(NameNotFound) as caught:
         person_of("f", "carl", EVERYBODY.values())
+    assert (caught.value.feed, caught.value.field, caught.value.value) == ("f", "assignee", "carl")
     assert caught.value.known == ("Bob", "anna@example.com", "bob@example.com")
     with pytest.raises(NameNotFound, match="did you mean bob"):
         person_of("f", "bobb", EVERYBODY.values())
@@ -92,6 +93,7 @@ def test_a_person_who_is_not_there_is_named_with_those_who_are() -> None:
 def test_a_name_that_several_have_is_refused_with_the_candidates() -> None:
     with pytest.raises(AmbiguousName) as caught:
         person_of("f", "bob", EVERYBODY.values())
+    assert (caught.value.feed, caught.value.field, caught.value.value) == ("f", "assignee", "bob")
     assert caught.value.candidates == ("Bob (u-bob2)", "bob <bob@example.com>")
 
 
@@ -441,6 +443,7 @@ def test_a_period_needs_both_dates_and_a_day_in_the_window(
             Needs(True, frozenset({"y"})),
         ),
         ({"details": "title", "where": Filter(label=("none",))}, "days=7", Needs()),
+        ({"details": "title", "pql": "label = bug"}, "", Needs(pql="label = bug")),
     ],
 )
 def test_links_are_read_only_where_a_feed_shows_or_asks_for_them(
@@ -568,7 +571,8 @@ def test_a_milestone_without_a_day_is_not_shown() -> None:
     ("settings", "query", "lists"),
     [
         ({}, "", set()),
-        ({"include": ("issues", "cycles", "modules")}, "", set()),
+        ({"include": ("issues", "cycles")}, "", set()),
+        ({"include": ("issues", "modules")}, "", set()),
         ({"include": ("milestones", "releases")}, "", {"milestones", "releases"}),
         ({"include": ("initiatives",)}, "", {"initiatives"}),
         ({"summary": "{type}: {name}"}, "", {"types"}),
@@ -586,7 +590,7 @@ def test_only_feeds_that_show_or_name_them_need_them(
     found = needs(Feed(everything=True, **settings), parse_query([(name, value)]))
     assert found.lists == lists
     assert ("types" in found.required) is bool(query or "where" in settings)
-    assert found.periods == ("cycles" in settings.get("include", ()))
+    assert found.periods == any(kind in settings.get("include", ()) for kind in ("cycles", "modules"))
 
 
 def test_a_feed_of_nothing_else_requires_the_lists_that_it_is_made_of() -> None:

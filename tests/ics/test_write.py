@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Literal
 from unicodedata import category
 
 import pytest
@@ -30,7 +30,7 @@ from making import (
 from msgspec.structs import replace
 
 from icsfeed.config.schema import Feed
-from icsfeed.ics.component import Component
+from icsfeed.ics.component import FIRST_WRITABLE_DAY, Component, is_writable
 from icsfeed.ics.write import Header, write
 from icsfeed.model import Label, Person
 from icsfeed.text import MENTION
@@ -234,9 +234,10 @@ def test_an_event_ends_on_the_day_after(day: date, written: tuple[str, str]) -> 
     assert (found["DTSTART;VALUE=DATE"], found["DTEND;VALUE=DATE"]) == written
 
 
-def test_an_event_without_a_day_raises_an_error() -> None:
+@pytest.mark.parametrize("missing", [{"first": None}, {"last": None}, {"first": None, "last": None}])
+def test_an_event_without_a_day_raises_an_error(missing: dict[str, None]) -> None:
     with pytest.raises(ValueError, match="needs its first and last day"):
-        write(component(issue(due=None)))
+        write(replace(component(issue()), **missing))
 
 
 @pytest.mark.parametrize(
@@ -270,6 +271,64 @@ def test_durations_are_written_as_rfc_5545_says(alarm: timedelta, written: str) 
     assert [one.decoded("TRIGGER") for one in event.walk("VALARM")] == [alarm]
 
 
+def task(**changes: object) -> Component:
+    made = component(issue(), categories=())
+    return replace(made, **{"kind": "VTODO", "status": "NEEDS-ACTION", "first": None, **changes})
+
+
+def test_a_task_has_its_dates_and_says_when_it_was_completed() -> None:
+    day, first = date(2026, 12, 1), date(2026, 11, 28)
+    assert unfolded(write(task(last=day, categories=("Bug", "UX, web"), description="", url=None))) == [
+        "BEGIN:VTODO",
+        "UID:plane-issue-i1@calplanebot",
+        "DTSTAMP:20261120T093000Z",
+        "DUE;VALUE=DATE:20261201",
+        "SUMMARY:[1] Issue 1",
+        "STATUS:NEEDS-ACTION",
+        "CATEGORIES:Bug,UX\\, web",
+        "CREATED:20261101T080000Z",
+        "LAST-MODIFIED:20261120T093000Z",
+        "SEQUENCE:1647000",
+        "END:VTODO",
+    ]
+    names = {"DTSTART;VALUE=DATE", "DUE;VALUE=DATE", "COMPLETED", "PERCENT-COMPLETE"}
+    assert {key: value for key, value in lines(task(first=first, last=day)).items() if key in names} == {
+        "DTSTART;VALUE=DATE": "20261128",
+        "DUE;VALUE=DATE": "20261201",
+    }
+    assert not names & lines(task(last=None)).keys()
+    done = lines(task(status="COMPLETED", completed=CREATED))
+    assert (done["STATUS"], done["COMPLETED"], done["PERCENT-COMPLETE"]) == (
+        "COMPLETED",
+        "20261101T080000Z",
+        "100",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "days", "trigger"),
+    [
+        ("VEVENT", 0, "TRIGGER:-PT15H"),
+        # From the end of the span, which DTEND says as the day after.
+        ("VEVENT", 2, "TRIGGER;RELATED=END:-P1DT15H"),
+        ("VTODO", 0, "TRIGGER;RELATED=END:-PT15H"),
+        ("VTODO", 2, "TRIGGER;RELATED=END:-PT15H"),
+    ],
+)
+def test_an_alarm_counts_from_the_start_of_the_last_day(
+    kind: Literal["VEVENT", "VTODO"], days: int, trigger: str
+) -> None:
+    made = component(issue(), alarms=(timedelta(hours=-15),))
+    assert made.last is not None
+    spanning = replace(made, kind=kind, first=made.last - timedelta(days=days))
+    assert [line for line in unfolded(write(spanning)) if line.startswith("TRIGGER")] == [trigger]
+
+
+def test_days_that_every_app_can_show_are_written() -> None:
+    assert [is_writable(day) for day in (FIRST_WRITABLE_DAY, date.max - timedelta(days=1))] == [True, True]
+    assert [is_writable(day) for day in (FIRST_WRITABLE_DAY - timedelta(days=1), date.max)] == [False, False]
+
+
 # VCALENDAR
 
 
@@ -299,6 +358,7 @@ def test_a_header_says_what_is_configured() -> None:
         color_hex="#FF6347",
     )
     plain, full = (set(unfolded(whole(one, []))) for one in (HEADER, header))
+    assert plain < full
     assert full - plain == {
         "DESCRIPTION:All\\; of it\\nhere",
         "X-WR-CALDESC:All\\; of it\\nhere",

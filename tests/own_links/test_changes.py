@@ -32,7 +32,7 @@ def record(*links: OwnLink) -> LinkRecord:
 def refusal(change: changes.Change, before: LinkRecord) -> str:
     with pytest.raises(LinkRefused) as refused:
         change(before)
-    assert str(refused.value)
+    assert "None" not in str(refused.value), "a value of the text is missing"
     return refused.value.key
 
 
@@ -82,6 +82,10 @@ def test_a_link_is_renamed_and_keeps_its_own_name() -> None:
     assert (same.device, same.title, same.changed_at) == ("Phone", "Mine", None)
     other = changes.renamed(before, "a", "phone", "", NOW).links[0]
     assert (other.title, other.changed_at) == ("", NOW)
+    assert changes.renamed(before, "a", "x" * 60, None, NOW).links == (
+        replace(same, device="x" * 60),
+        before.links[1],
+    )
     assert refusal(lambda now: changes.renamed(now, "a", "Laptop", None, NOW), before) == "name taken"
 
 
@@ -89,7 +93,10 @@ def test_a_filter_is_changed_within_bounds_and_not_of_an_account() -> None:
     before = record(link("a"), link("b", device="account", feed=""))
     after = changes.narrowed_to(before, "a", "days=14", NOW).links[0]
     assert (after.narrowing, after.changed_at) == ("days=14", NOW)
+    assert changes.narrowed_to(before, "a", "x" * 1000, NOW).links[0].narrowing == "x" * 1000
     assert refusal(lambda now: changes.narrowed_to(now, "a", "x" * 1001, NOW), before) == "too long"
+    with pytest.raises(LinkRefused, match="longer than 1000 characters"):
+        changes.narrowed_to(before, "a", "x" * 1001, NOW)
     assert refusal(lambda now: changes.narrowed_to(now, "b", "days=1", NOW), before) == "account"
     assert changes.narrowed_to(before, "b", "", NOW).links[1].narrowing == ""
 
@@ -150,6 +157,7 @@ def test_a_session_ends_90_days_after_its_last_use() -> None:
     assert changes.session_with(before, "s", NOW + 89 * DAY) is before.sessions[0]
     assert changes.session_with(before, "s", NOW + 90 * DAY) is None
     assert changes.session_used(before, "s", NOW + DAY / 4) is before
+    assert changes.session_used(before, "s", NOW + DAY / 2).sessions[0].used_at == NOW + DAY / 2
     assert changes.session_used(before, "nope", NOW + DAY) is before
     assert [each.used_at for each in changes.session_used(before, "s", NOW + DAY).sessions] == [
         NOW + DAY,
@@ -188,10 +196,13 @@ def test_a_backup_brings_back_what_is_gone_and_never_what_was_revoked() -> None:
     renewed = replace(one, digests=digests_of(OTHER, is_account=False), renewed_at=NOW + DAY)
     dead = replace(one, revoked_at=NOW)
     empty, ours = record(), record(one)
+    forgot = [LinkRecord(forgotten=(id_,)) for id_ in "xy"]
+    assert changes.merged(*forgot).forgotten == ("x", "y")
     assert changes.merged(empty, ours) == ours
     assert changes.merged(ours, empty) == ours
     assert changes.merged(ours, record(renewed)).links == (renewed,)
     assert changes.merged(record(renewed), ours).links == (renewed,)
+    assert changes.merged(ours, record(replace(one, device="as old"))) == ours
     assert changes.merged(record(dead), record(renewed)).links == (dead,)
     assert changes.merged(record(renewed), record(dead)).links == (dead,)
 
@@ -211,6 +222,7 @@ def test_readers_of_two_lists_are_one_the_latest_first() -> None:
 def test_every_reason_can_be_said() -> None:
     for key in changes.REASONS:
         assert str(changes.refused(key, n=5, name="phone", field="days"))
+    assert changes.refused("too long", n=5).values == {"n": 5}, "pages say it in their own words"
     assert TOKEN not in str(changes.refused("gone"))
 
 

@@ -19,7 +19,14 @@ PHONE = OwnLink(
     made_at=NOW,
 )
 TABLET = replace(PHONE, id="bbbbbbbb", device="tablet", feed="", narrowing="", title="", revoked_at=NOW)
-OTHER = replace(PHONE, id="cccccccc", person="ben@example.com", feed="property", suspended_at=NOW)
+OTHER = replace(
+    PHONE,
+    id="cccccccc",
+    person="ben@example.com",
+    feed="property",
+    suspended_at=NOW,
+    renewed_at=NOW + timedelta(days=1),
+)
 LINKS = (PHONE, TABLET, OTHER)
 EARLY, LATE = LastRead("DAVx5", NOW - timedelta(days=2), 207), LastRead("Thunderbird", NOW, 304)
 READERS = {"aaaaaaaa": (EARLY,), "bbbbbbbb": (LATE, EARLY)}
@@ -40,7 +47,9 @@ def test_a_listed_link_names_its_feed_and_when_it_was_last_read() -> None:
         NOW,
     )
     assert (phone.last_read, tablet.last_read, other.last_read) == (EARLY, LATE, None)
-    assert (tablet.kind, tablet.feed) == ("account", None)
+    assert (tablet.kind, tablet.feed, other.feed) == ("account", None, "property")
+    assert (phone.renewed, other.renewed) == (None, NOW + timedelta(days=1))
+    assert (tablet.revoked, other.revoked) == (NOW, None)
     assert [link.state for link in (phone, tablet, other)] == ["used", "revoked", "suspended"]
 
 

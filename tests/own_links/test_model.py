@@ -38,6 +38,11 @@ def test_a_token_is_a_token_and_so_is_its_token_for_frames(octets: bytes) -> Non
     assert len({token, embed_token(token), digest_of(token), digest_of(embed_token(token))}) == 4
 
 
+def test_the_token_for_frames_never_changes() -> None:
+    """Pages elsewhere have it in their frames."""
+    assert embed_token("icsf_" + "a" * 26) == "icsf_g6e5xs3eprdh5eqaz2dwteokwl"
+
+
 def test_what_is_stored_holds_no_token() -> None:
     stored = json.encode(LinkRecord(links=(link(),)))
     assert TOKEN[5:].encode() not in stored

@@ -57,6 +57,22 @@ def test_ids_tell_which_went_away() -> None:
     assert (set(found.items), found.total) == ({"id-1", "id-3", "id-4"}, 3)
 
 
+def test_nothing_went_away_where_all_ids_are_known() -> None:
+    found = pruned(KNOWN, rows(issue(3), total=3), KNOWN.ids, NOW)
+    assert found == KNOWN
+
+
+def test_a_list_says_when_and_what_was_read() -> None:
+    fields = replace(rows(issue(1), skipped=("id-2",), nameless=1), fields="a,b")
+    found = whole(fields, NOW)
+    assert (found.read_at, found.whole_at, found.fields, found.total) == (NOW, NOW, "a,b", 3)
+    later = merged(
+        whole(replace(fields, nameless=0, total=2), NOW), replace(rows(total=2), fields="a,b"), NOW
+    )
+    assert later is not None
+    assert later.fields == "a,b"
+
+
 def test_an_id_that_was_never_read_asks_for_all() -> None:
     assert pruned(KNOWN, rows(issue(3), total=4), frozenset({"id-1", "id-2", "id-3", "id-9"}), NOW) is None
 

@@ -578,3 +578,9 @@ def test_without_a_secret_nothing_is_signed() -> None:
 @given(st.binary(max_size=40), st.text(max_size=80))
 def test_a_made_up_signature_is_never_good_and_never_an_error(body: bytes, made_up: str) -> None:
     assert not is_signed(body, made_up, [SECRET])
+
+
+@pytest.mark.parametrize("field", ["cycles", "modules"])
+def test_an_item_that_moves_between_periods_names_both(field: str) -> None:
+    activity = {"field": field, "old_identifier": "one", "new_identifier": "other"}
+    assert read(plane("issue", data={"id": "i1"}, activity=activity)).periods == {"one", "other"}

@@ -101,6 +101,7 @@ def test_not_all_ids_are_remembered_without_end() -> None:
     many = frozenset(str(number) for number in range(MAX_SEEN + 1))
     after = baseline(found(5, ("e", FOREIGN, LATER)), NOW, KNOWN, replace(THEN, seen=many))
     assert after.seen == {"e"}
+    assert THEN.seen == set(), "those of projects that are read are known from their lists"
 
 
 CHANGED: Mapping[str, tuple[WorkspaceRows, set[str]]] = {

@@ -61,6 +61,11 @@ def test_an_object_has_the_owner_and_the_hash(made: Component) -> None:
     assert (stored.extras, stored.alarms) == ((), ())
 
 
+def test_an_object_names_its_project_by_the_address_in_it() -> None:
+    assert read_object(write_object(PLAIN, OWNER)).project == "prop"
+    assert read_object(write_object(replace(PLAIN, url=None), OWNER)).project == ""
+
+
 def test_the_hash_ignores_times_of_revision() -> None:
     later = replace(PLAIN, revised=PLAIN.revised + timedelta(days=1))
     assert hash_of(later) == hash_of(PLAIN)
@@ -139,6 +144,9 @@ def test_what_others_added_stays_on_an_update() -> None:
     assert all(len(line) <= 75 for line in made.split(b"\r\n"))
     again = read_object(made)
     assert (again.extras, again.alarms) == (old.extras, old.alarms)
+    other = (*PERSON_ALARM[:-1], "X-OTHER:1", PERSON_ALARM[-1])
+    two = read_object(_added(PLAIN, *PERSON_ALARM, *other))
+    assert read_object(write_object(PLAIN, OWNER, two)).alarms == (PERSON_ALARM, other)
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\r"])

@@ -22,6 +22,7 @@ from icsfeed.push.plan import (
     is_up_to_date,
     plan,
     refuse_deletions,
+    unread_parts,
 )
 
 OWNER, BASE = "team@abcdefghijkl", "/alice/plane/"
@@ -47,8 +48,14 @@ def there(
 def kinds(
     wanted: Iterable[Component], *present: RemoteObject, adopt: Adopt = False
 ) -> list[tuple[ActionKind, str]]:
-    """Return the kinds and names of the planned actions."""
-    made = plan(desired_objects(wanted, OWNER), present, Claim(OWNER, adopt), BASE)
+    """Return the kinds and names of the planned actions: all of what is there have its ETag and UID."""
+    desired = desired_objects(wanted, OWNER)
+    made = plan(desired, present, Claim(OWNER, adopt), BASE)
+    objects = {entry.href: entry for entry in present}
+    for action in made.actions:
+        entry = objects.get(action.href)
+        assert action.etag == (entry.etag if entry is not None else ""), "a write without its condition"
+        assert action.uid in (*desired, *(entry.uids if entry is not None else ()))
     return [(action.kind, action.href.removeprefix(BASE)) for action in made.actions]
 
 
@@ -244,6 +251,7 @@ def test_deletions_are_refused_for_an_empty_feed_and_above_both_limits(
 ) -> None:
     found = refuse_deletions(planned(deletes, owned), wanted, DeletionLimits())
     assert (found is not None) is refused
+    assert found is None or f"{deletes} " in found.reason
     assert found is None or not found.final
     assert refuse_deletions(planned(deletes, owned), wanted, DeletionLimits(), force=True) is None
 
@@ -277,6 +285,13 @@ def test_nothing_is_deleted_after_a_partial_read_not_even_by_force(force: bool) 
     assert refuse_deletions(planned(0, 100), 99, DeletionLimits(), [LOST], force=force) is None
 
 
+@pytest.mark.parametrize(
+    ("count", "named"), [(1, "0"), (5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4 and 1 more")]
+)
+def test_at_most_five_missing_parts_are_named(count: int, named: str) -> None:
+    assert unread_parts([MissingPart(str(number)) for number in range(count)], force=False) == named
+
+
 ITEM: DesiredObject = desired_objects([ONE], OWNER)[ONE.uid]
 FOREIGN = RemoteObject(at(ONE), '"2"', PERSON)
 OLD = replace(ONE, summary="old")
@@ -299,6 +314,7 @@ OLD = replace(ONE, summary="old")
             "update", ITEM, RemoteObject(at(ONE), '"2"', None), "conflict", '"1"', id="not readable"
         ),
         pytest.param("adopt", ITEM, there(OLD, etag='"2"', owner=""), "adopt", '"2"', id="adopt, edited"),
+        pytest.param("leftover", None, there(OLD, etag='"2"', owner=""), "leftover", '"2"', id="leftover"),
         pytest.param("adopt", ITEM, there(ONE, etag='"2"'), "leave", '"2"', id="adopted already"),
         pytest.param("adopt", ITEM, FOREIGN, "conflict", '"1"', id="adopt, replaced"),
         pytest.param(
@@ -314,7 +330,7 @@ OLD = replace(ONE, summary="old")
 def test_a_changed_object_is_decided_again(
     action: ActionKind, item: DesiredObject | None, found: RemoteObject | None, kind: ActionKind, etag: str
 ) -> None:
-    claim = ADOPTING if action == "adopt" else CLAIM
+    claim = ADOPTING if action in ("adopt", "leftover") else CLAIM
     again = decide_after_change(Action(action, ONE.uid, at(ONE), '"1"'), item, found, claim)
     assert (again.kind, again.etag, again.uid, again.href) == (kind, etag, ONE.uid, at(ONE))
     assert bool(again.reason) == (kind in ("conflict", "rejected"))

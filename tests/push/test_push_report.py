@@ -1,6 +1,6 @@
 """What a push reports: to people, to scripts, and to the status page."""
 
-import pytest
+from msgspec.structs import replace
 
 from icsfeed.errors import NoServer
 from icsfeed.push.action import Action, DeletionRefusal, PushPlan
@@ -32,6 +32,19 @@ def test_a_run_counts_what_it_did_and_what_was_right_already() -> None:
     assert not report.is_good
 
 
+def test_a_run_that_ends_before_it_has_a_plan_did_nothing() -> None:
+    error = NoServer(URL, "no answer")
+    report = PushProgress(URL).report("t", "f", 1.5, error, dry_run=False)
+    assert report == TargetReport(target="t", feed="f", url=URL, counts={}, seconds=1.5, error=error)
+
+
+def test_a_report_has_what_was_noted_on_the_way() -> None:
+    made = progress(NEW)
+    made.unread, made.requests, made.warnings = NoServer(URL, "no answer"), 7, ["slow"]
+    report = made.report("t", "f", 0, None, dry_run=False)
+    assert (report.unread, report.requests, report.warnings) == (made.unread, 7, ("slow",))
+
+
 def test_a_dry_run_counts_what_it_would_do() -> None:
     report = progress().report("t", "f", 0, None, dry_run=True)
     assert report.counts == {"kept": 1, "created": 1, "deleted": 1}
@@ -41,27 +54,48 @@ def test_a_dry_run_counts_what_it_would_do() -> None:
 def test_refused_deletions_are_spared_and_not_counted() -> None:
     report = progress(NEW, refused="too many").report("t", "f", 0, None, dry_run=False)
     assert (report.counts, report.spared) == ({"kept": 1, "created": 1}, (GONE,))
+    would = progress(refused="too many").report("t", "f", 0, None, dry_run=True)
+    assert (would.counts, would.actions) == ({"kept": 1, "created": 1}, (NEW, CONFLICT))
     assert "too many" in report.problems
 
 
 def test_with_force_leftovers_are_deleted() -> None:
     report = progress(NEW, GONE, LEFTOVER, force=True).report("t", "f", 0, None, dry_run=False)
     assert (report.counts["deleted"], report.leftovers) == (2, ())
+    would = progress(force=True).report("t", "f", 0, None, dry_run=True)
+    assert (would.counts["deleted"], would.actions) == (2, (NEW, GONE, LEFTOVER, CONFLICT))
 
 
-@pytest.mark.parametrize("error", [None, NoServer(URL, "no answer")])
-def test_a_report_for_scripts_has_every_key(error: NoServer | None) -> None:
-    shown = TargetReport(target="t", feed="f", url=URL, counts={"created": 1}, error=error).as_json()
-    assert {name: shown[name] for name in RESULT_NAMES} == {**dict.fromkeys(RESULT_NAMES, 0), "created": 1}
-    assert ("actions" in shown, shown["error"]) == (False, str(error) if error else None)
+def test_a_report_for_scripts_has_every_key() -> None:
+    assert GOOD.as_json() == {
+        "target": "t",
+        "feed": "f",
+        "url": URL,
+        **dict.fromkeys(RESULT_NAMES, 0),
+        "created": 1,
+        "failed": [],
+        "refused": None,
+        "spared": [],
+        "leftovers": [],
+        "warnings": [],
+        "requests": 0,
+        "seconds": 0.0,
+        "error": None,
+    }
 
 
-def test_the_actions_of_a_dry_run_are_for_scripts_too() -> None:
-    report = progress(refused="too many").report("t", "f", 0.12345, None, dry_run=True)
-    shown = report.as_json()
+def test_a_report_for_scripts_says_what_went_wrong_and_what_a_dry_run_would_do() -> None:
+    failed = progress(refused="too many").report("t", "f", 0.12345, NoServer(URL, "no answer"), dry_run=True)
+    shown = replace(failed, warnings=("slow",), requests=3).as_json()
     assert shown["actions"][0] == {"action": "create", "uid": "uid-2", "href": f"{URL}2.ics"}
-    assert (shown["spared"], shown["leftovers"]) == ([f"{URL}3.ics"], [f"{URL}4.ics"])
-    assert (shown["failed"][0]["reason"], shown["seconds"]) == ("somebody else's", 0.123)
+    assert (shown["refused"], shown["spared"], shown["leftovers"]) == (
+        "too many",
+        [f"{URL}3.ics"],
+        [f"{URL}4.ics"],
+    )
+    assert shown["failed"] == [{"uid": "uid-5", "href": f"{URL}5.ics", "reason": "somebody else's"}]
+    assert (shown["warnings"], shown["requests"], shown["seconds"]) == (["slow"], 3, 0.123)
+    assert shown["error"] == f"{URL}: no answer"
 
 
 def test_a_good_run_has_no_problems_and_a_bad_one_says_each() -> None:

@@ -21,6 +21,7 @@ from icsfeed.feeds.news.entries import (
     tombstone_news,
 )
 from icsfeed.feeds.query import Query, parse_query
+from icsfeed.l10n.words import words
 from icsfeed.model import Period, Project, Snapshot
 
 TODAY, DAY = m.TODAY, Day(m.TODAY, m.BERLIN)
@@ -248,8 +249,19 @@ def test_news_are_as_new_as_their_newest_entry_and_never_older_than_before() -> 
 def test_a_revoked_link_has_one_entry_that_says_so() -> None:
     news = tombstone_news("property", Feed(title="Property"), "de", DAY)
     (entry,) = news.entries
-    assert (news.title, entry.title) == ("Property", "Dieser Kalender-Link wurde widerrufen")
-    assert entry.id == tombstone_news("property", Feed(), "en", Day(YESTERDAY, m.BERLIN)).entries[0].id
+    assert (news.title, news.description, news.language) == ("Property", "", "de")
+    assert (entry.title, entry.at) == ("Dieser Kalender-Link wurde widerrufen", news.updated)
+    assert entry.text == words("de").say("revoked why")
+    assert news.updated == DAY.midnight
+    earlier = tombstone_news("property", Feed(), "en", Day(YESTERDAY, m.BERLIN))
+    assert (earlier.id, earlier.entries[0].id) == (news.id, entry.id), "else readers show both again"
+    assert earlier.title == "property"
+    other = tombstone_news("other", Feed(), "en", DAY)
+    assert len({news.id, entry.id, other.id, other.entries[0].id}) == 4
+    assert (news.id, entry.id) == (
+        "urn:uuid:d6168c60-617f-5be9-9ae6-1a0c2ac1caa2",
+        "urn:uuid:e6c77dbf-540c-5853-ac81-63edd0692a43",
+    )
 
 
 def test_ids_are_fixed() -> None:

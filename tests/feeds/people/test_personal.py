@@ -44,6 +44,7 @@ def test_a_persons_own_feeds_are_those_whose_assignee_they_are() -> None:
 def test_a_feed_whose_assignee_may_be_several_is_nobodys() -> None:
     people = [*PEOPLE, replace(BOB, id="u-bob-2")]
     assert own_feeds(BOB, FEEDS, people) == ()
+    assert own_feeds(ANNA, {"bob": FEEDS["bob"], **FEEDS}, people) == own_feeds(ANNA, FEEDS, PEOPLE)
 
 
 def test_a_project_feed_is_for_members_of_all_of_its_projects() -> None:

@@ -198,6 +198,7 @@ def test_each_property_of_an_update_is_refused() -> None:
     assert refused is not None
     (response,) = read_multistatus(xml_bytes(refused), BASE)
     assert (response.status, dict(response.properties)) == (403, {})
+    assert [one.text for one in refused.iter(HREF)] == ["/x", "/x"]
     assert {one.tag for one in refused.iter()} >= {NAME, "{urn:x}x", f"{DAV}need-privileges"}
     assert refused_update("/x", fromstring("<propertyupdate xmlns='DAV:'/>")) is None
 
@@ -276,10 +277,11 @@ def test_syncs() -> None:
     asked = report(text)
     assert isinstance(asked, SyncRequest)
     writer = Writer(ANNA, asked.asked)
-    with pytest.raises(DavError, match="number-of-matches"):
+    with pytest.raises(DavError, match="number-of-matches") as too_many:
         answer_sync(TEAM, asked, SyncChanges(("a.ics",), ("c.ics",)), writer)
-    with pytest.raises(DavError, match="valid-sync-token"):
+    with pytest.raises(DavError, match="valid-sync-token") as unknown:
         answer_sync(TEAM, asked, None, writer)
+    assert (too_many.value.status, unknown.value.status) == (507, 403)
     body = xml_bytes(answer_sync(TEAM, asked, SyncChanges((), ("c.ics",)), writer))
     (gone,) = read_multistatus(body, BASE)
     assert gone.status == 404
@@ -299,6 +301,10 @@ def test_syncs() -> None:
             "<c:comp name='VCALENDAR'><c:prop name='VERSION'/><c:comp name='VTODO'/></c:comp>",
             {"BEGIN", "VERSION"},
         ),
+        (
+            "<c:comp name='vcalendar'><c:prop name='version'/><c:prop/><c:comp/></c:comp>",
+            {"BEGIN", "VERSION"},
+        ),
     ],
 )
 def test_parts(inner: str, names: set[str]) -> None:
@@ -306,3 +312,12 @@ def test_parts(inner: str, names: set[str]) -> None:
     text = part_of(TEAM.objects["a.ics"].data, element)
     assert names <= {line.partition(":")[0] for line in text.splitlines()}
     assert ("UID" in names) is ("UID:" in text)
+
+
+def test_parts_without_their_values() -> None:
+    inner = (
+        "<c:comp name='VCALENDAR'><c:comp name='VEVENT'><c:prop name='uid' novalue='yes'/></c:comp></c:comp>"
+    )
+    element = fromstring(f"<c:calendar-data {SPACES}>{inner}</c:calendar-data>")
+    lines = part_of(TEAM.objects["a.ics"].data, element).splitlines()
+    assert lines[-4:] == ["BEGIN:VEVENT", "UID:", "END:VEVENT", "END:VCALENDAR"]
