@@ -18,7 +18,7 @@ from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from httptools import HttpParserInvalidMethodError
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from icsfeed.http_headers import http_date
 from icsfeed.web.proxies import rate_limit_key
@@ -108,39 +108,6 @@ class Admission:
             del self._count_by_key[key]
 
 
-class JoinedWrites:
-    """The transport of one exchange: writes the head of the answer together with the first piece of its body.
-
-    uvicorn (0.54) writes them one by one, and uvloop (0.23) sends each at once, in a packet of its own.
-    """
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle, self._transport = cycle, cycle.transport
-        self._head: bytes | None = None
-        """None: not written by uvicorn yet; empty: sent."""
-
-    def write(self, data: bytes) -> None:
-        """Write, but hold the head until the body comes, which may be empty."""
-        is_head = self._head is None and self._cycle.response_started  # before that: 100 Continue
-        if is_head and self._cycle.scope["method"] != "HEAD":
-            self._head = data
-        elif self._head:
-            head, self._head = self._head, b""
-            self._transport.writelines([head, data])
-        else:
-            self._transport.write(data)
-
-    def is_closing(self) -> bool:
-        """Return whether the connection is closing."""
-        return self._transport.is_closing()
-
-    def close(self) -> None:
-        """Close the connection when everything is sent, after a defect also a head without its body."""
-        if self._head:
-            self.write(b"")
-        self._transport.close()
-
-
 class BoundedProtocol(HttpToolsProtocol):
     """A connection that is closed when it exceeds a limit; `close_slow_connections` watches its time."""
 
@@ -191,10 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
             # Its target is a host and a port, which uvicorn (0.54) would call an invalid request: a 400.
             raise UnknownMethod
         self._enter(Phase.BODY)
-        before = self.cycle
         super().on_headers_complete()
-        if self.cycle is not before:  # an upgrade makes none
-            self.cycle.transport = JoinedWrites(self.cycle)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

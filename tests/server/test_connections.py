@@ -26,7 +26,6 @@ from icsfeed.server.connections import (
     MAX_SECONDS,
     Admission,
     BoundedProtocol,
-    JoinedWrites,
     Phase,
     close_slow_connections,
     with_date,
@@ -394,65 +393,3 @@ def test_a_websocket_library_that_happens_to_be_installed_is_not_used(tmp_path: 
         url = first_json(demo)["url"]
         asked = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         assert httpx.get(f"{url}/health", headers=asked).status_code == 200
-
-
-class Writes:
-    """A transport that keeps what is written to it, each write by itself."""
-
-    def __init__(self) -> None:
-        self.seen: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        self.seen.append(data)
-
-    def writelines(self, data: list[bytes]) -> None:
-        self.seen.append(b"".join(data))
-
-    def is_closing(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        self.seen.append(b"closed")
-
-
-class Exchange:
-    """What JoinedWrites asks of uvicorn's cycle."""
-
-    def __init__(self, method: str) -> None:
-        self.transport, self.scope, self.response_started = Writes(), {"method": method}, True
-
-
-@pytest.mark.parametrize(
-    ("method", "written", "sent"),
-    [
-        ("GET", [b"head", b"body"], [b"headbody"]),
-        ("GET", [b"head", b"a", b"b", b"c"], [b"heada", b"b", b"c"]),
-        ("GET", [b"head", b""], [b"head"]),
-        ("GET", [b"head"], [b"head"]),
-        ("HEAD", [b"head"], [b"head"]),
-    ],
-)
-def test_the_head_of_an_answer_goes_out_with_the_first_piece_of_its_body(
-    method: str, written: list[bytes], sent: list[bytes]
-) -> None:
-    exchange = Exchange(method)
-    joined = JoinedWrites(exchange)  # type: ignore[arg-type]
-    for data in written:
-        joined.write(data)
-    if written == [b"head"] and method == "GET":
-        assert exchange.transport.seen == []  # a defect: the app ends without a body
-    joined.close()
-    assert exchange.transport.seen == [*sent, b"closed"]
-    assert not joined.is_closing()
-
-
-def test_100_continue_is_not_held() -> None:
-    exchange = Exchange("POST")
-    exchange.response_started = False
-    joined = JoinedWrites(exchange)  # type: ignore[arg-type]
-    joined.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    assert len(exchange.transport.seen) == 1
-    exchange.response_started = True
-    joined.write(b"head")
-    joined.write(b"body")
-    assert exchange.transport.seen[1:] == [b"headbody"]
