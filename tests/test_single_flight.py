@@ -4,8 +4,9 @@ import asyncio
 from threading import get_ident
 
 import pytest
+from leaping import Simulation
 
-from icsfeed.single_flight import FEW_ITEMS, SingleFlight, run_in_thread
+from icsfeed.single_flight import FEW_ITEMS, SingleFlight, cancel, run_in_thread
 
 pytestmark = pytest.mark.anyio
 
@@ -64,3 +65,27 @@ async def test_closing_cancels_what_is_running() -> None:
     await flights.close()
     assert task.cancelled()
     await flights.close()
+
+
+def test_a_task_that_loses_its_cancellation_is_cancelled_again() -> None:
+    lost = 0
+
+    async def work() -> None:
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                lost += 1
+                if lost > 2:
+                    raise
+
+    async def main() -> None:
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        await cancel([task])
+        assert task.cancelled()
+
+    with asyncio.Runner(loop_factory=Simulation) as runner:
+        runner.run(main())
+    assert lost == 3

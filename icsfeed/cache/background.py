@@ -13,6 +13,7 @@ from icsfeed.config.schema import Cache
 from icsfeed.model import Needs, Project
 from icsfeed.plane.rate_limit import WINDOW_SECONDS, Urgency
 from icsfeed.plane.webhook import ALL_OF_WORKSPACE, Resource, WebhookChange
+from icsfeed.single_flight import cancel
 
 INTERVAL_SECONDS = 1.0
 """Between two looks at what is no longer fresh."""
@@ -105,8 +106,7 @@ class ChangedProjects:
     async def close(self) -> None:
         """Cancel what is under way."""
         if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+            await cancel([self._reading])
 
 
 class BackgroundRefresh:
@@ -148,8 +148,7 @@ class BackgroundRefresh:
     async def close(self) -> None:
         """Cancel what is under way."""
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            await cancel([self._running])
         await self._urgent.close()
         await self._cautious.close()
 
@@ -164,9 +163,10 @@ class BackgroundRefresh:
         return [project for project in watched if not self._resources.is_fresh(project, Needs())]
 
     async def run(self) -> None:
-        """Read everything once; then keep it fresh, and load what other replicas read, without end."""
-        persistence = self._workspace.persistence
-        looks = [self.refresh_stale, *([persistence.sync_from_peers] if persistence.is_shared else ())]
+        """Read everything once; then keep it fresh, without end. With replicas, one of them does for all."""
+        workspace = self._workspace
+        shared = [workspace.persistence.sync_from_peers, workspace.lease.balance]
+        looks = [self.refresh_stale, *(shared if workspace.persistence.is_shared else ())]
         await asyncio.gather(*(self._repeat(look) for look in looks))
 
     async def _repeat(self, look: Callable[[], Awaitable[None]]) -> None:
@@ -186,11 +186,15 @@ class BackgroundRefresh:
         Before any of them is read in full, all are read as far as every feed needs. Failing ones come last:
         they may make the whole workspace back off. One seen for the first time counts as asked for.
         """
-        await self._workspace.refresh_projects("background")
+        lease = self._workspace.lease
+        if await lease.take():
+            await self._workspace.refresh_projects("background")
         new = [project for project in self._resources.all_projects if project.id not in self._seen]
         self._workspace.watch(new)
         self._seen.update(project.id for project in new)
         self._stretch_ttls()
+        if not await lease.take():
+            return
         await self._workspace.refresh_unread("background")
         await self._workspace.refresh_found("background")
 
@@ -201,6 +205,8 @@ class BackgroundRefresh:
         # is not fresh after its read (it failed, or was touched again) has its turn at the next look.
         done: set[str] = set()
         while (oldest := min(self._stale(), key=order, default=None)) and oldest.id not in done:
+            if not await lease.take():
+                return
             done.add(oldest.id)
             self._stretch_ttls()
             await self._workspace.refresh_projects("background")

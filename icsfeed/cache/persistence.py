@@ -1,7 +1,7 @@
 """Saving what is read of a workspace, for after a restart and for other replicas, and loading it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from hashlib import sha256
@@ -16,8 +16,8 @@ from icsfeed.cache.snapshots import Snapshots, with_links
 from icsfeed.cache.ttl import CachedValue
 from icsfeed.model import Needs, Project, Snapshot
 from icsfeed.plane.incremental import IssueList
-from icsfeed.plane.rate_limit import Budget, BudgetState
 from icsfeed.plane.shapes import ISSUE_FIELDS
+from icsfeed.store.announcements import Announcements
 from icsfeed.store.store import Store, decode, encode
 
 LOCK_SECONDS = 10.0
@@ -40,7 +40,6 @@ class Persistence:
         resources: Resources,
         snapshots: Snapshots,
         store: Store,
-        budget: Budget,
         clock: Callable[[], datetime],
         *,
         origin: str = "",
@@ -50,7 +49,6 @@ class Persistence:
         self._resources = resources
         self._snapshots = snapshots
         self._store = store
-        self._budget = budget
         self._clock = clock
         self._origin = origin
         self._reader = reader
@@ -59,7 +57,7 @@ class Persistence:
         self._saved: dict[str, tuple[object, ...]] = {}
         self._saved_times: dict[str, Mapping[str, datetime]] = {}
         self._saved_roster: tuple[datetime | None, ...] = (None, None)
-        self._news: bytes | None = None
+        self._announcements = Announcements(store, self._key("versions"))
         self._loading = asyncio.Lock()
 
     @property
@@ -93,6 +91,7 @@ class Persistence:
             if found.value is not None and found.read_at is not None:
                 record = FoundRecord(found.value, found.read_at, self._origin, self._reader)
                 await self._store.put_record(self._key(_found_part(pql)), record)
+                await self._announce(_found_part(pql), [found.read_at])
 
     async def load_found(self, pql: str) -> None:
         """Load what a search has found, where that is newer than ours."""
@@ -111,6 +110,7 @@ class Persistence:
         """Load the projects and people that were saved, where they are newer than ours."""
         resources = self._resources
         roster = await self._store.get_record(self._key("roster"), RosterRecord)
+        self._saved_roster = (None, None)
         if roster is not None and roster.origin == self._origin:
             ours = resources.projects.read_at
             self._saved_roster = (roster.projects_at, roster.people_at)
@@ -148,6 +148,7 @@ class Persistence:
             )
             await self._store.put_record(self._key("roster"), roster)
             self._saved_roster = (roster.projects_at, roster.people_at)
+            await self._announce("roster", (*self._saved_roster, *roster.lists_at.values()))
 
     async def save_all_changed(self) -> None:
         """Save what new names made of projects, and what was read before a refresh failed or was cancelled.
@@ -155,19 +156,27 @@ class Persistence:
         What is being read meanwhile is saved by its reader: nobody must wait for that here.
         """
         resources = self._resources
-        if self._saved_roster != (resources.projects.read_at, resources.members.read_at):
+        await self._save_roster_if_newer()
+        for project in resources.all_projects:
+            await self._save_if_newer(project)
+
+    async def _save_roster_if_newer(self) -> None:
+        if self._saved_roster != (self._resources.projects.read_at, self._resources.members.read_at):
             async with self._lock("roster", wait=0.0) as is_free:
                 if is_free:
                     await self.load_roster()
                     await self._save_roster()
-        for project in filter(self._is_savable, resources.all_projects):
-            if self._is_changed(project) or self._saved_times.get(project.id) != resources.read_times(
-                project
-            ):
-                async with self._lock(project.id, wait=0.0) as is_free:
-                    if is_free:
-                        await self.load(project)
-                        await self._save(project)
+
+    async def _save_if_newer(self, project: Project) -> None:
+        """Save a project of which we have something newer than what is stored, unless another does so now."""
+        times = self._resources.read_times(project)
+        if self._is_savable(project) and (
+            self._is_changed(project) or self._saved_times.get(project.id) != times
+        ):
+            async with self._lock(project.id, wait=0.0) as is_free:
+                if is_free:
+                    await self.load(project)
+                    await self._save(project)
 
     async def save_if_changed(self, project: Project) -> None:
         """Save a project whose snapshot is not the one that was saved."""
@@ -194,9 +203,11 @@ class Persistence:
         snapshot = snapshots.snapshot(project) if whole else snapshots.partial(project, Needs())
         if snapshot is None or not self._is_savable(project):
             return
+        if not await self._is_our_turn(project):
+            return
         issues = self._resources.issue_lists[project.id]
         stamp, times = self._snapshots.stamp(project), self._resources.read_times(project)
-        is_news = self._saved.get(project.id) != stamp
+        is_news = self._saved.get(project.id) != stamp or not await self._is_stored(project)
         if is_news:
             await self._put_snapshot(project, snapshot, issues, whole=whole)
             self._saved[project.id] = stamp
@@ -205,8 +216,19 @@ class Persistence:
         reads = ReadTimes(digest, times, issues.whole_at)
         await self._store.put_record(self._key("reads", project.id), reads)
         self._saved_times[project.id] = times
-        if is_news and self.is_shared:
-            await self._store.put(self._key("news"), digest.encode())
+        await self._announce(project.id, times.values())
+
+    async def _is_our_turn(self, project: Project) -> bool:
+        """Whether what was last loaded is still stored: not where we were stopped and lost the lock."""
+        if not self.is_shared:
+            return True
+        times = await self._store.get_record(self._key("reads", project.id), ReadTimes)
+        return times is None or times.at == self._saved_times.get(project.id)
+
+    async def _is_stored(self, project: Project) -> bool:
+        """Whether what was saved is still there: Redis may have been put back to an older state."""
+        digest = bytes.fromhex(self._digests.get(project.id, ""))
+        return await self._store.holds(self._key("project", project.id), digest)
 
     async def _put_snapshot(
         self, project: Project, snapshot: Snapshot, issues: IssueList, *, whole: bool
@@ -223,11 +245,37 @@ class Persistence:
             self._whole.add(project.id)
 
     async def sync_from_peers(self) -> None:
-        """Load what other replicas have read, once one of them has saved something new."""
-        news = await self._store.get(self._key("news"))
-        if news is not None and news != self._news:
-            self._news = news
-            for project in await self.load_roster():
+        """Load what other replicas have saved since the last time.
+
+        Where Redis has lost it, or was put back to something older, what we have is saved again.
+        """
+        parts = ["roster", *(project.id for project in self._resources.all_projects)]
+        parts += map(_found_part, self._resources.found)
+        changed = await self._announcements.changed(parts)
+        if "roster" in changed:
+            await self.load_roster()
+            await self._save_roster_if_newer()
+        for pql in [pql for pql in self._resources.found if _found_part(pql) in changed]:
+            await self.load_found(pql)
+        for project in self._resources.all_projects:
+            if project.id in changed:
+                await self.load(project)
+                await self._save_if_newer(project)
+
+    async def _announce(self, part: str, times: Iterable[datetime | None]) -> None:
+        """Tell other replicas that a part was saved which was read at these times."""
+        version = sha256(" ".join(map(str, times)).encode()).hexdigest()[:16]
+        await self._announcements.announce(part, version)
+
+    async def load_stale(self, projects: Iterable[Project], needs: Needs = Needs()) -> None:  # noqa: B008 - frozen
+        """Load what another replica has saved of these projects, where it is not fresh here."""
+        resources = self._resources
+        if not (resources.projects.is_fresh and resources.members.is_fresh and resources.has_fresh_lists):
+            await self.load_roster()
+        for pql in [pql for pql, found in resources.found.items() if not found.is_fresh]:
+            await self.load_found(pql)
+        for project in projects:
+            if not resources.is_fresh(project, needs):
                 await self.load(project)
 
     async def load(self, project: Project) -> None:
@@ -326,23 +374,6 @@ class Persistence:
             read_at = at.get(name, None if name in OPTIONAL else otherwise)
             if read_at is not None:
                 part.merge(value, read_at)
-
-    async def load_budget(self) -> None:
-        """Load what this process, or another, knew of the key's request budget."""
-        state = await self._store.get_record(self._key("budget"), BudgetState)
-        if state is not None:
-            self._budget.restore(state, self._clock().timestamp())
-
-    async def sync_budget_from_peers(self) -> None:
-        """Load what other replicas know of the budget by now, where there may be any."""
-        if self.is_shared:
-            await self.load_budget()
-
-    async def flush(self) -> None:
-        """Save what is known now, for another process or workspace to continue from."""
-        await self.save_all_changed()
-        state = self._budget.state(self._clock().timestamp())
-        await self._store.put_record(self._key("budget"), state)
 
     def _lock(self, part: str, wait: float = LOCK_WAIT_SECONDS) -> AbstractAsyncContextManager[bool]:
         """A lock that replicas share. Without it in time each reads by itself: late, and not wrong."""

@@ -54,9 +54,6 @@ class SharedCopies(Protocol):
     async def save_all_changed(self) -> None:
         """Save every project that has changed."""
 
-    async def flush(self) -> None:
-        """Save all that is known."""
-
 
 async def current_issues(
     plane: PlaneReader, project: Project, known: IssueList | None, now: datetime, full: timedelta
@@ -140,7 +137,7 @@ class Refresher:
         if needs.pql:
             parts.append(self._search_part(needs.pql, plane))
         await self._run_rounds(projects, parts, plane)
-        await self._copies.flush()
+        await self._copies.save_all_changed()
 
     async def refresh_essentials(self, projects: Sequence[Project], plane: PlaneReader) -> None:
         """Read what every feed needs of these projects, where it was never read."""

@@ -195,6 +195,11 @@ class Resources:
         """The lists of the whole workspace that these needs ask for."""
         return [value for name, value in self.of_workspace.items() if name in needs.lists]
 
+    @property
+    def has_fresh_lists(self) -> bool:
+        """Whether the lists of the whole workspace that were ever read are fresh."""
+        return all(each.is_fresh for each in self.of_workspace.values() if each.value is not None)
+
     def is_open(self, period: Period) -> bool:
         """Whether it has not yet ended in every time zone."""
         # West of UTC the last day lasts up to 12 hours longer.

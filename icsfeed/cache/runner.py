@@ -144,11 +144,15 @@ class RefreshRunner:
         Where a reader waits, all that runs in the background becomes urgent: it may wait for it.
         """
         if urgency == "reader":
-            for priority in self._priorities:
-                priority.raise_priority()
+            self.raise_priorities()
         task = self._flights.task(key, lambda: self._run(refresh, urgency))
         # Not `wait_for`, which would cancel the refresh for all who wait.
         await asyncio.wait({task}, timeout=max(0.0, until - self._timer()))
+
+    def raise_priorities(self) -> None:
+        """Make all that runs urgent: somebody waits for it, or for its end."""
+        for priority in self._priorities:
+            priority.raise_priority()
 
     async def _run(self, refresh: Callable[[RequestPriority], Awaitable[None]], urgency: Urgency) -> None:
         if self.backoff.seconds_left or self.is_closed:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from msgspec import Struct
 
 from icsfeed.cache.workspace import Workspace
+from icsfeed.single_flight import cancel
 
 Outcome: TypeAlias = Literal["success", "error"]
 
@@ -61,8 +62,7 @@ class Sync:
     async def close(self) -> None:
         """Cancel what is under way."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel([self._task])
 
     async def _run(
         self, workspaces: Sequence[Workspace], then: Callable[[], Awaitable[object]] | None

@@ -9,7 +9,7 @@ from random import random
 from cachetools import TTLCache
 from msgspec.structs import replace
 
-from icsfeed.cache.budget_wait import LOGGED_WAIT_SECONDS, BudgetWait
+from icsfeed.cache.budget_wait import LOGGED_WAIT_SECONDS, BudgetWait, KeyTurns
 from icsfeed.cache.change_check import ChangeCheck
 from icsfeed.cache.lists import PlaneReader
 from icsfeed.cache.persistence import Persistence
@@ -21,6 +21,7 @@ from icsfeed.config.schema import Cache
 from icsfeed.errors import FeedError, NoAccess, PlaneError
 from icsfeed.model import Needs, Project, View
 from icsfeed.plane.rate_limit import WINDOW_SECONDS, Budget, RequestPriority, Urgency
+from icsfeed.store.leases import Lease, Leases
 from icsfeed.store.store import Store
 
 VIEW_SECONDS = 1.0
@@ -46,6 +47,7 @@ class Workspace:
     `needs`: what its feeds need. `budget` is that of the API key, which other workspaces may share. `store`
     has the last good copies, those of the same `origin`. `reader` differs for another key. `edition` changes
     when views returned within `VIEW_SECONDS` are not to be reused. `sparing`: only what a view needs is read.
+    `lease`: that one replica reads with the key at a time.
     """
 
     def __init__(
@@ -64,8 +66,11 @@ class Workspace:
         origin: str = "",
         reader: str = "",
         sparing: bool = False,
+        lease: Lease | None = None,
     ) -> None:
         self.name = name
+        self.lease = lease or Leases(store).of(reader)
+        self.turns = KeyTurns(self.lease, store, f"{name}/budget", budget, clock)
         self.budget = budget
         budget.users += 1
         self._deadline = float(cache.deadline)
@@ -75,12 +80,13 @@ class Workspace:
         self.resources = Resources(cache, clock, timer, needs, keys=keys, sparing=sparing)
         self.snapshots = Snapshots(self.resources, clock)
         self.persistence = Persistence(
-            name, self.resources, self.snapshots, store, budget, clock, origin=origin, reader=reader
+            name, self.resources, self.snapshots, store, clock, origin=origin, reader=reader
         )
         self._runner = RefreshRunner(
             name, budget, timer, clock, chance, read_count=self.resources.read_count, on_wait=self._log_wait
         )
         self.refreshes = self._runner.stats
+        self.lease.on_wanted.append(self._runner.raise_priorities)
         snapshot_of, full = self.snapshots.snapshot, cache.full.delta
         self.check = ChangeCheck(name, self.resources, full, clock)
         self._refresher = Refresher(
@@ -99,7 +105,7 @@ class Workspace:
             # In each process's log, not only in that of the one that saw it vanish.
             if project.id in self.resources.lost:
                 log.warning(LOST, self.name, project.key, project.id)
-        await self.persistence.load_budget()
+        await self.turns.load_budget()
 
     async def view(self, choose: Choose, needs: Needs, until: float | None = None) -> View | None:
         """Return the chosen projects, refreshed when they are not fresh.
@@ -111,9 +117,11 @@ class Workspace:
         until = self.until if until is None else until
         if needs.pql and self.resources.found[needs.pql].value is None:
             await self.persistence.load_found(needs.pql)
-        until = self._timer() if self._can_show_restored(choose, needs) else until
+        if self._can_show_restored(choose, needs) and await self.lease.take():
+            until = self._timer()  # otherwise another replica lives, whose copies must be newer
         if not self.resources.projects.is_fresh:
-            await self._run("projects", self._refresher.refresh_projects, until)
+            is_unread = partial(self._is_unread, (), Needs())
+            await self._run("projects", self._refresher.refresh_projects, until, is_unread)
         projects = self.resources.projects.value
         if projects is None:
             return None
@@ -130,11 +138,18 @@ class Workspace:
                 # Feeds that need the same of Plane share a refresh, whatever else they show.
                 unwanted = self.resources.unwanted(needs.lists)
                 work = (ids, needs.named, needs.all_periods, unwanted, needs.pql)
-                await self._run(work, partial(self._refresher.refresh, chosen, needs), until)
+                refresh = partial(self._refresher.refresh, chosen, needs)
+                await self._run(work, refresh, until, partial(self._is_unread, chosen, needs))
             view = self._newest_view(projects, chosen, needs)
             if view is not None:
                 self._views[ids, needs] = view
         return view
+
+    async def _is_unread(self, projects: Sequence[Project], needs: Needs) -> bool:
+        """Whether these are still to be read, after what another replica has read of them was loaded."""
+        resources = self.resources
+        await self.persistence.load_stale(projects, needs)
+        return not (resources.projects.is_fresh and resources.are_fresh(projects, needs))
 
     def _can_show_restored(self, choose: Choose, needs: Needs) -> bool:
         """Whether the view is complete, and all that is not fresh in it was restored."""
@@ -266,7 +281,8 @@ class Workspace:
         """Read what is not fresh of a project; waits at most the deadline."""
         # As in `view`: a reader of it joins this one.
         work: object = ((project.id,), frozenset[str](), False, frozenset[str](), "")
-        await self._run(work, partial(self._refresher.refresh, [project], Needs()), self.until, urgency)
+        refresh = partial(self._refresher.refresh, [project], Needs())
+        await self._run(work, refresh, self.until, urgency=urgency)
 
     async def refresh_unread(self, urgency: Urgency) -> None:
         """Read what every feed needs of the watched projects, where that was never read.
@@ -278,17 +294,17 @@ class Workspace:
             few = unread[start : start + MAX_CONCURRENT_PROJECTS]
             work = ("unread", *(project.id for project in few))
             refresh = partial(self._refresher.refresh_essentials, few)
-            await self._run(work, refresh, self._timer() + WINDOW_SECONDS, urgency)
+            await self._run(work, refresh, self._timer() + WINDOW_SECONDS, urgency=urgency)
 
     async def refresh_found(self, urgency: Urgency) -> None:
         """Read what the searches find that feeds have asked for, where that is not fresh."""
         if not all(found.is_fresh for found in self.resources.found.values()):
-            await self._run("found", self._refresher.refresh_found, self.until, urgency)
+            await self._run("found", self._refresher.refresh_found, self.until, urgency=urgency)
 
     async def refresh_projects(self, urgency: Urgency) -> None:
         """Read which projects there are, when that is not fresh; waits at most the deadline."""
         if not self.resources.projects.is_fresh:
-            await self._run("projects", self._refresher.refresh_projects, self.until, urgency)
+            await self._run("projects", self._refresher.refresh_projects, self.until, urgency=urgency)
 
     async def sync(self) -> None:
         """Read everything again, whatever is fresh or in backoff; waits until that is done.
@@ -323,7 +339,12 @@ class Workspace:
             project
             for project in self.resources.all_projects
             if project.id not in self.resources.lost
-            and (project.id in self._watched or self.resources.read_at(project) is None)
+            and (
+                # Other replicas do not say what they are asked for.
+                self.persistence.is_shared
+                or project.id in self._watched
+                or self.resources.read_at(project) is None
+            )
             and not self._runner.part_backoffs[project.id].seconds_left
         ]
 
@@ -349,7 +370,9 @@ class Workspace:
         # First what starts reads, then the reads: a read that ends meanwhile is still saved.
         await self._runner.close()
         await self.resources.close()
-        await self.persistence.flush()
+        await self.persistence.save_all_changed()
+        await self.turns.save_budget()
+        self.lease.on_wanted.remove(self._runner.raise_priorities)
         self.budget.users -= 1
 
     async def _run(
@@ -357,10 +380,15 @@ class Workspace:
         work: Hashable,
         refresh: Callable[[PlaneReader], Awaitable[None]],
         until: float,
+        is_needed: Callable[[], Awaitable[bool]] | None = None,
+        *,
         urgency: Urgency = "reader",
     ) -> None:
+        """Run or join a refresh. `is_needed`: whether it still is, where another replica may do it."""
+
         async def start(priority: RequestPriority) -> None:
-            await self.persistence.sync_budget_from_peers()
-            await refresh(self.plane.on(priority))
+            async with self.turns.turn(urgency, is_needed) as is_ours:
+                if is_ours:
+                    await refresh(self.plane.on(priority))
 
         await self._runner.run(work, start, until, urgency)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TypeVar
 
 from cachetools import LRUCache
@@ -79,7 +80,10 @@ class Renderer:
         async with self._store.lock(f"history/{name}", HISTORY_LOCK, wait=HISTORY_LOCK):
             history = self._histories.get(name)
             if history is None or self._store.is_shared:  # another replica may have rendered it since
-                history = await self._store.get_record(f"history/{name}", History) or history
+                stored = await self._store.get_record(f"history/{name}", History)
+                # Redis may have been put back to an older state.
+                found = (each for each in (stored, history) if each is not None)
+                history = max(found, key=attrgetter("changed"), default=None)
             plain = self.style(name, source.feed)
             style_digest = digest(plain)
             style = replace(plain, since=styled_since(history, style_digest, self._clock()))

@@ -13,6 +13,7 @@ from icsfeed.feeds.query import Query
 from icsfeed.feeds.select import needs, projects_of
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.report import LEFTOVERS_TEXT, LastRun, PushStats, PushStatus, State, TargetReport
+from icsfeed.single_flight import cancel
 
 TICK_SECONDS = 1.0
 """Seconds between checks whether a feed has changed. A check sends no request to Plane."""
@@ -79,10 +80,7 @@ class PushScheduler:
 
     async def close(self) -> None:
         """Stop. A run in progress is cancelled; the next push completes it."""
-        tasks = [*self._running.values(), *([self._task] if self._task is not None else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel([*self._running.values(), *([self._task] if self._task is not None else [])])
 
     def run_now(self) -> None:
         """Make every target due now; one that is being pushed to is pushed to again afterwards."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +26,7 @@ from icsfeed.model import Needs
 from icsfeed.own_links.registry import OwnLinks
 from icsfeed.plane.client import PlaneClient, open_client
 from icsfeed.plane.rate_limit import Budget
+from icsfeed.store.leases import Leases
 from icsfeed.store.store import Store, open_store
 
 
@@ -51,14 +52,16 @@ class PoolOptions(TypedDict, total=False):
     clock: Callable[[], datetime]
     timer: Callable[[], float]
     chance: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
 
 
 class WorkspacePool:
-    """The workspaces of a process, with one HTTP client for each and one rate limit budget for each key.
+    """The workspaces of a process, with one HTTP client for each, and one rate limit budget and one lease for
+    each key.
 
     `transports` replaces the network, by the name of the workspace. `wait_if_throttled`: repeat requests that
     Plane refuses for its rate limit. `sparing`: read nothing that the feeds do without. `chance` returns
-    numbers from 0 to 1.
+    numbers from 0 to 1. `sleep` waits so many seconds between looks at who reads with a key.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class WorkspacePool:
         clock: Callable[[], datetime] = utc_now,
         timer: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
         self._transports = transports or {}
@@ -78,6 +82,7 @@ class WorkspacePool:
         self._sparing = sparing
         self._clock, self._timer, self._chance = clock, timer, chance
         self._own = OwnLinks(store, clock, timer)
+        self._leases = Leases(store, sleep)
         self._budgets: dict[str, Budget] = {}
         self._opened: list[OpenWorkspace] = []
         # Shared by all clients: only one large answer of Plane at a time is decoded in memory.
@@ -125,6 +130,7 @@ class WorkspacePool:
         opened, self._opened = self._opened, []
         for workspace in opened:
             await workspace.resources.aclose()
+        await self._leases.close()
 
     async def _open_workspace(self, name: str, workspace: WorkspaceConfig, config: Config) -> Workspace:
         needed = _needs_of(config, name)
@@ -134,8 +140,9 @@ class WorkspacePool:
                 return opened.workspace
             if opened.workspace.name == name:
                 # The new one starts from the store: what the old one knows has to be in there first.
-                await opened.workspace.persistence.flush()
+                await opened.workspace.persistence.save_all_changed()
         key = _key_of(workspace)
+        reader = sha256(key.encode()).hexdigest()[:16]
         address = f"{plane_address(workspace.url).api.rstrip('/')}/{slug_of(name, workspace)}"
         resources = AsyncExitStack()
         plane = await resources.enter_async_context(self._open_client(name, workspace))
@@ -152,8 +159,9 @@ class WorkspacePool:
             needs=needed,
             # Digests, since they are stored: an address may hold a password.
             origin=sha256(address.encode()).hexdigest(),
-            reader=sha256(key.encode()).hexdigest()[:16],
+            reader=reader,
             sparing=self._sparing,
+            lease=self._leases.of(reader),
         )
         resources.push_async_callback(new.close)
         self._opened.append(OpenWorkspace(settings, new, resources))

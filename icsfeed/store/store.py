@@ -7,7 +7,7 @@ what to do, and a task of the store's own tries again until it is written.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ from msgspec import MsgspecError, Struct, convert, msgpack, to_builtins
 
 from icsfeed.errors import ConfigError, StoreFailed
 from icsfeed.files import file_lock
+from icsfeed.single_flight import cancel
 from icsfeed.store.backends import DAMAGED, NAMESPACE, Backend, PrivateFiles, backend_of
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ class Store:
                 return await redis.getrange(f"{NAMESPACE}:{key}", 0, HEADER_BYTES - 1)
             return (await values.get(key) or b"")[:HEADER_BYTES]
         return None
+
+    async def holds(self, key: str, digest: bytes) -> bool:
+        """Whether the value of this SHA-256 is still in Redis; True where the store is another, or fails."""
+        if self._backend.redis is None or key in self._unwritten:
+            return True
+        stamp = await self.stamp(key)
+        return not self.healthy or (isinstance(stamp, bytes) and stamp.endswith(digest))
 
     async def get(self, key: str) -> bytes | None:
         """Return what was put last, here or by another replica.
@@ -179,7 +187,7 @@ class Store:
                     if held:
                         stack.push_async_callback(self._release, lock)
                         renewal = asyncio.create_task(self._renew(lock, seconds / 3))
-                        stack.push_async_callback(_cancel, renewal)
+                        stack.push_async_callback(cancel, [renewal])
             elif held and self._backend.locks is not None:
                 held = await self._lock_file(stack, self._backend.locks, name, until)
             yield held
@@ -208,11 +216,28 @@ class Store:
         with self._failures_noted(), suppress(ValueError):
             await lock.release()
 
+    async def run_script(
+        self, script: str, keys: Sequence[str], arguments: Sequence[str | int]
+    ) -> int | None:
+        """Return the number that a Lua script of Redis returns; None: the store is another, or it fails."""
+        if self._backend.redis is not None and self.healthy:
+            with self._failures_noted():
+                return int(await self._backend.redis.eval(script, len(keys), *keys, *arguments))
+        return None
+
+    async def get_shared(self, keys: Sequence[str]) -> Sequence[str | None]:
+        """Return what Redis has under these keys; None for each where the store is another, or it fails."""
+        if self._backend.redis is not None and self.healthy:
+            with self._failures_noted():
+                values = await self._backend.redis.mget(keys)
+                return [str(value, "utf-8") if isinstance(value, bytes) else None for value in values]
+        return [None] * len(keys)
+
     async def close(self) -> None:
         """Try once more to write what is unwritten, and close the backend."""
         self._closed = True
         if self._recovery is not None:
-            await _cancel(self._recovery)
+            await cancel([self._recovery])
         if self._later is not None:
             await self._later
         with suppress(*self._backend.failures):
@@ -328,8 +353,3 @@ def _framed(value: bytes) -> bytes:
 def _is_intact(raw: bytes) -> bool:
     start, value = raw[:HEADER_BYTES], memoryview(raw)[HEADER_BYTES:]
     return start == MAGIC + FORMAT + sha256(value).digest()
-
-
-async def _cancel(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

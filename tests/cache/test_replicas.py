@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,7 +130,7 @@ async def test_they_take_turns_and_agree_since_when_all_is_as_it_is(redis: Redis
     config = replace(CONFIG, cache=replace(CONFIG.cache, states=Duration(70), members=Duration(80)))
     async with replicas(redis, config=config) as two:
         await two.same()
-        for step in range(10):
+        for step in range(5):
             row = two.data.projects[project_id()].states[sample_id("state", "WEB", "Todo")]
             two.data.edit(row, name=f"Todo {step}")
             user = two.data.users[sample_id("user", "anna")]
@@ -212,6 +212,107 @@ async def test_without_redis_each_carries_on_from_memory_and_recovers(redis: Red
         assert len(await two.asked()) == 3, "one reads for both again"
         for one in two.servers:
             await one.is_right()
+
+
+@asynccontextmanager
+async def watched(found: Server) -> AsyncIterator[BackgroundRefresh]:
+    """A server with its background refresh running."""
+    workspace = found.service.workspaces["demo"]
+    watch = BackgroundRefresh(workspace, CONFIG.cache, found.clock.timer, lambda _: asyncio.sleep(0.05))
+    watch.start()
+    yield watch
+    await watch.stop()
+
+
+async def until(condition: Callable[[], bool], clock: Clock | None = None) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            if clock is not None:
+                clock.move(0.5)
+            await asyncio.sleep(0.05)
+
+
+async def test_one_replica_reads_with_a_key_until_it_ends_and_then_the_other(redis: RedisServer) -> None:
+    clock, first, second = Clock(), Faults(), Faults()
+    data = sample(TODAY, issues=40, clock=clock)
+    async with (
+        opened_store(redis.address) as store,
+        opened_store(redis.address) as other,
+        server(CONFIG, data, clock, store=store, faults=first) as one,
+        watched(one),
+    ):
+        await until(lambda: one.service.workspaces["demo"].is_ready, clock)
+        async with server(CONFIG, data, clock, store=other, faults=second) as two, watched(two):
+            workspace = two.service.workspaces["demo"]
+            await until(lambda: workspace.is_ready)
+            for step in range(3):
+                edit(data, step + 1)
+                text = f"Edited {step + 1}".encode()
+                clock.move(61)
+                seen = asyncio.Event()
+
+                async def look(text: bytes = text, seen: asyncio.Event = seen) -> None:
+                    while text not in (await two.service.rendered("all")).body:
+                        clock.move(0.5)
+                        await asyncio.sleep(0.05)
+                    seen.set()
+
+                await asyncio.wait_for(look(), 30)
+            assert second.count() == 0, "it has only loaded what the first one has read"
+            before = first.count()
+            await one.service.workspaces["demo"].lease.close()  # as at its end
+            await two.service.workspaces["demo"].lease.obtain(30)
+            edit(data, 5)
+            clock.move(61)
+            await until(lambda: second.count() > 0, clock)
+            await asyncio.sleep(0.5)
+            assert first.count() == before
+            await two.is_right()
+
+
+async def test_what_a_stopped_replica_holds_does_not_replace_what_is_newer(redis: RedisServer) -> None:
+    async with replicas(redis) as two:
+        await two.servers[0].service.rendered("all")
+        await two.same()
+        one, other = (each.service.workspaces["demo"] for each in two.servers)
+        [project] = (each for each in one.resources.all_projects if each.id == project_id())
+        async with one.persistence.updating(project):
+            with redis.client() as client:  # stopped for so long that its lock and its lease have run out
+                for key in client.keys("icsfeed:lock:*") + client.keys("icsfeed:lease:*"):
+                    client.delete(key)
+            edit(two.data, 3)
+            two.clock.move(61)
+            newer = await two.servers[1].service.rendered("all")
+            assert b"Edited 3" in newer.body
+            with redis.client() as client:
+                stored = client.get(f"icsfeed:demo/project/{project_id()}")
+            one.resources.issues[project.id].confirm(two.clock())
+            one.resources.labels[project.id].merge({}, two.clock())
+        with redis.client() as client:
+            assert client.get(f"icsfeed:demo/project/{project_id()}") == stored
+        assert other.resources.labels[project.id].value
+
+
+async def test_after_redis_was_put_back_what_was_served_is_stored_again(redis: RedisServer) -> None:
+    async with replicas(redis, 1) as one:
+        await one.same()
+        with redis.client() as client:
+            before = {key: client.dump(key) for key in client.keys("icsfeed:demo/*")}
+            edit(one.data, 3)
+            await one.asked()
+            newer = await one.same()
+            assert b"Edited 3" in newer.body
+            client.flushall()
+            for key, value in before.items():
+                client.restore(key, 0, value)
+        assert await one.same() == newer, "nothing older after it"
+        await one.servers[0].service.workspaces["demo"].persistence.sync_from_peers()
+        async with (
+            opened_store(redis.address) as store,
+            server(CONFIG, one.data, one.clock, store=store) as found,
+        ):
+            assert b"Edited 3" in (await found.service.rendered("all")).body
+            assert [seen.line for seen in found.faults.requests] == []
 
 
 @contextmanager

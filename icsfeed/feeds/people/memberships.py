@@ -77,7 +77,9 @@ class Memberships:
             if source.retry_after > 1:
                 return
             try:
-                await self._members[workspace, project.id].get_or_refresh(members)
+                async with source.turns.turn() as is_ours:
+                    if is_ours:
+                        await self._members[workspace, project.id].get_or_refresh(members)
             except PlaneError as error:
                 log.warning("workspace %s: %s", workspace, error)
 
