@@ -137,6 +137,7 @@ class Replica:
         self.store = store = self._open_store(await self.line.open())
         transport = Seen(self, world)
         options = {"transports": {"demo": transport}, "clock": world.clock, "timer": world.clock.timer}
+        options["sleep"] = lambda seconds: asyncio.sleep(seconds / SPEED)
         service = await self._stack.enter_async_context(opened(CONFIG, store=store, **options))  # type: ignore[arg-type]
         app = create_app(service, ServerState(world.clock, world.clock.timer))
         running = World(service, app, world.data, world.faults, world.clock, HOST)
@@ -149,7 +150,11 @@ class Replica:
 
     async def kill(self) -> None:
         """End it without its saving anything or releasing a lock."""
-        held = list(+self.store.held) if isinstance(self.store, LockedStore) else []
+        locks = list(+self.store.held) if isinstance(self.store, LockedStore) else []
+        held = [f"{NAMESPACE}:lock:{name}" for name in locks]
+        lease = self.running.workspace.lease if self.running is not None else None
+        if lease is not None and lease.is_held:
+            held.append(lease.keys[0])
         self.running = None
         await self.line.close()
         if self.watch is not None:
@@ -281,15 +286,17 @@ class Replicas:
         seen = self.answers, self.reads, self.requests
         return History(self.oracle.past, feeds, *seen, self.troubled, BOUND, self.clock.timer())
 
-    def expire_later(self, names: list[str]) -> None:
-        """Let locks expire that a killed server held: Redis would count by our time."""
+    def expire_later(self, keys: list[str]) -> None:
+        """Let locks and leases expire that a killed server held: Redis would count by our time."""
 
         async def expire() -> None:
-            await asyncio.sleep(LOCK_SECONDS / SPEED)
             async with Redis(port=self.redis.port, socket_timeout=10) as client:
-                for key in (f"{NAMESPACE}:lock:{name}" for name in names):
+                before = {key: await client.get(key) for key in keys}
+                await asyncio.sleep(LOCK_SECONDS / SPEED)
+                for key, holder in before.items():
                     # Not one that another took because it was released at the last moment.
-                    if await client.pttl(key) <= 1_000 * LOCK_SECONDS * (1 - 1 / SPEED):
+                    is_old = await client.pttl(key) <= 1_000 * LOCK_SECONDS * (1 - 1 / SPEED)
+                    if is_old and await client.get(key) == holder:
                         await client.delete(key)
 
         task = asyncio.create_task(expire())

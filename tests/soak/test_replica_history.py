@@ -49,11 +49,14 @@ async def test_no_reader_sees_what_must_not_be_whatever_happens_to_the_servers(
 
 
 class NoLocks(LockedStore):
-    """As if there were no lock that replicas share."""
+    """As if there were no lock and no lease that replicas share."""
 
     @asynccontextmanager
     async def lock(self, name: str, seconds: float, wait: float = 0.0) -> AsyncIterator[bool]:  # noqa: ARG002
         yield True
+
+    async def run_script(self, *_: object) -> int | None:
+        return None
 
 
 async def test_without_locks_the_history_shows_it(redis: RedisServer) -> None:
