@@ -32,6 +32,7 @@ from icsfeed.server.live_status import ServedAddress
 from icsfeed.server.process import serve_app
 from icsfeed.server.reload import Reloader, open_app
 from icsfeed.server.systemd import notifier
+from icsfeed.single_flight import cancel
 from icsfeed.store.store import open_store
 from icsfeed.web.state import ServerState
 
@@ -80,8 +81,7 @@ async def serve_file(
                 await serve_app(app, listener, started, lambda: app.service.config.trusted_proxies)
         finally:
             served.remove()
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await cancel([watching])
 
 
 async def serve_sample(

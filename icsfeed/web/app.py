@@ -14,6 +14,7 @@ from icsfeed.errors import BadParameter, FeedError
 from icsfeed.feeds.news.publisher import NewsFeeds
 from icsfeed.feeds.service import FeedService
 from icsfeed.push.scheduler import PushScheduler
+from icsfeed.single_flight import cancel
 from icsfeed.web.access_log import AccessLog
 from icsfeed.web.client_address import remember_peer
 from icsfeed.web.dav.endpoint import DavEndpoint, dav, dav_paths
@@ -62,8 +63,7 @@ def create_app(service: FeedService, server: ServerState) -> Litestar:
         pusher.start()
         following = asyncio.create_task(service.own.follow(server.sleep))
         yield
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        await cancel([following])
         await service.own.store_readers()
         await pusher.close()
         for workspace in service.workspaces.values():
