@@ -367,6 +367,8 @@ class Workspace:
 
     async def close(self) -> None:
         """Cancel what is under way, and save what was read of it. Nothing is read afterwards."""
+        if self.is_closed:
+            return
         # First what starts reads, then the reads: a read that ends meanwhile is still saved.
         await self._runner.close()
         await self.resources.close()

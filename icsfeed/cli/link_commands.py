@@ -74,9 +74,10 @@ def list_links(person: str | None, feed: str | None, config_path: str | None, as
 @click.option("--feed", metavar="FEED", help="All links that open this feed; with --person only theirs.")
 @config_option
 def revoke(id_: str | None, person: str | None, feed: str | None, config_path: str | None) -> None:
-    """Revoke one link by its ID, all of a person, or all that people have made for a feed.
+    """Revoke one link, or all of a person or feed.
 
-    Calendar apps then show a notice; after `own_links.tombstone` (90 days) the link is not found.
+    One by its ID; those of a feed are all that people have made for it. Calendar apps then show a notice;
+    after `own_links.tombstone` (90 days) the link is not found.
     """
     if (id_ is None) == (person is None and feed is None):
         raise click.UsageError("give the ID of a link, or --person EMAIL, or --feed FEED")

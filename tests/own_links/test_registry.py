@@ -18,6 +18,7 @@ from icsfeed.errors import LinkRefused, StoreFailed
 from icsfeed.own_links.changes import MAX_LINKS
 from icsfeed.own_links.model import LastRead, LinkRecord, OwnLink, digests_of
 from icsfeed.own_links.registry import LINKS, OwnLinks
+from icsfeed.single_flight import cancel
 from icsfeed.tokens import is_token, token_of
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +80,7 @@ async def test_another_process_sees_a_revocation_by_itself(address: str, tmp_pat
         async with asyncio.timeout(5):
             while other.opened_by(made.token, "feed").ended_at is None:  # type: ignore[union-attr] # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        task.cancel()
+        await cancel([task])
 
 
 async def test_changes_of_two_processes_at_once_are_all_kept(address: str, tmp_path: Path) -> None:
