@@ -216,7 +216,7 @@ class Persistence:
         reads = ReadTimes(digest, times, issues.whole_at)
         await self._store.put_record(self._key("reads", project.id), reads)
         self._saved_times[project.id] = times
-        await self._announce(project.id, times.values())
+        await self._announce(project.id, (*times.values(), digest))
 
     async def _is_our_turn(self, project: Project) -> bool:
         """Whether what was last loaded is still stored: not where we were stopped and lost the lock."""
@@ -262,9 +262,9 @@ class Persistence:
                 await self.load(project)
                 await self._save_if_newer(project)
 
-    async def _announce(self, part: str, times: Iterable[datetime | None]) -> None:
-        """Tell other replicas that a part was saved which was read at these times."""
-        version = sha256(" ".join(map(str, times)).encode()).hexdigest()[:16]
+    async def _announce(self, part: str, saved: Iterable[object]) -> None:
+        """Tell other replicas that a part was saved. `saved`: when it was read, and what else is new in it."""
+        version = sha256(" ".join(map(str, saved)).encode()).hexdigest()[:16]
         await self._announcements.announce(part, version)
 
     async def load_stale(self, projects: Iterable[Project], needs: Needs = Needs()) -> None:  # noqa: B008 - frozen
@@ -289,7 +289,9 @@ class Persistence:
             is_news = times is not None and any(
                 part not in ours or ours[part] < at for part, at in times.at.items()
             )
-            if not is_empty and not is_news:
+            # Read at the same times, and revised by a replica that had shown something else before.
+            is_revised = self.is_shared and times is not None and times.kept != self._digests.get(project.id)
+            if not is_empty and not is_news and not is_revised:
                 return
             # Often only the times are newer: the snapshot with this digest is the one that we have.
             is_same = times is not None and times.kept == self._digests.get(project.id)
