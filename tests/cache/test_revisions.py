@@ -11,7 +11,7 @@ from making import BOB, LABELS, NOW, PROP, STATES, UPDATED, by_id, component, is
 from msgspec.structs import replace
 
 from icsfeed.cache.resources import Resources
-from icsfeed.cache.revisions import with_revised_periods, with_revisions
+from icsfeed.cache.revisions import History, remembered, styled_since, with_revised_periods, with_revisions
 from icsfeed.cache.snapshots import Snapshots
 from icsfeed.config.schema import Cache
 from icsfeed.feeds.mapping import Style, period_component
@@ -346,3 +346,18 @@ def test_a_change_that_another_replica_saw_in_the_second_of_ours_is_newer_than_o
     assert with_revisions(ours, theirs, NOW - HOUR).touched["i1"] == at + SECOND
     later = replace(theirs, touched={"i1": at + HOUR})
     assert with_revisions(ours, later, NOW).touched["i1"] == at + HOUR, "and theirs counts where it is newer"
+
+
+def test_a_feed_remembers_when_its_body_and_its_style_changed() -> None:
+    first = remembered(None, "plain", "one", NOW - HOUR + SECOND / 2, NOW)
+    assert first == History("plain", "one", NOW - HOUR)
+    same = remembered(first, "plain", "one", NOW, NOW)
+    assert same == first
+    other = remembered(first, "plain", "two", NOW, NOW + SECOND / 2)
+    assert other == History("plain", "two", NOW)
+    again = remembered(other, "plain", "three", NOW, NOW - HOUR)
+    assert again == History("plain", "three", NOW + SECOND), "later, whatever the clock says"
+    styled = remembered(first, "busy", "two", NOW, NOW + SECOND / 2)
+    assert styled == History("busy", "two", NOW, NOW)
+    assert styled_since(styled, "busy", NOW + HOUR) == NOW
+    assert styled_since(None, "busy", NOW) is None

@@ -324,6 +324,11 @@ def test_an_alarm_counts_from_the_start_of_the_last_day(
     assert [line for line in unfolded(write(spanning)) if line.startswith("TRIGGER")] == [trigger]
 
 
+def test_an_event_leaves_its_days_free_also_in_outlook() -> None:
+    made = lines(component(issue()))
+    assert (made["TRANSP"], made["X-MICROSOFT-CDO-BUSYSTATUS"]) == ("TRANSPARENT", "FREE")
+
+
 def test_days_that_every_app_can_show_are_written() -> None:
     assert [is_writable(day) for day in (FIRST_WRITABLE_DAY, date.max - timedelta(days=1))] == [True, True]
     assert [is_writable(day) for day in (FIRST_WRITABLE_DAY - timedelta(days=1), date.max)] == [False, False]

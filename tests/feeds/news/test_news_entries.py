@@ -228,6 +228,8 @@ def test_a_feed_that_cannot_be_updated_says_so_once() -> None:
     assert first == second
     assert first[0].title == "⚠ Not updated since 2026-11-18"
     assert first[0].at == datetime(2026, 11, 19, 9, 0, tzinfo=UTC)
+    assert first[0].id == news_urn("stale", "2026-11-18T09:00:00+00:00")
+    assert first[0].text == words("en").say("stale why")
     assert entries(replace(PROP, stale_notice=False), m.snapshot(), day=Day(TODAY, m.BERLIN, since)) == ()
 
 
@@ -243,6 +245,10 @@ def test_news_are_as_new_as_their_newest_entry_and_never_older_than_before() -> 
     later = DAY.midnight + timedelta(hours=1)
     assert news_of("urn", made, shown, later).updated == later
     assert news_of("urn", made, (), NEVER).updated == NEVER
+    assert (news_of("urn", made, shown, NEVER).entries, news_of("urn", made, (), NEVER).description) == (
+        shown,
+        "",
+    )
     assert news_of("urn", made, shown, NEVER).digest != news_of("urn", made, (), NEVER).digest
 
 

@@ -37,7 +37,11 @@ def test_an_atom_entry_has_all_parts() -> None:
     links = {one.get("rel"): one.get("href") for one in root.findall(f"{ATOM}link")}
     assert links == {"self": f"{PAGE}.atom", "alternate": PAGE}
     assert root.findtext(f"{ATOM}subtitle") == "All & more"
+    assert root.findtext(f"{ATOM}id") == "urn:uuid:0"
+    assert root.findtext(f"{ATOM}author/{ATOM}name") == root.findtext(f"{ATOM}generator") == "icsfeed"
     one = root.find(f"{ATOM}entry")
+    assert (one.findtext(f"{ATOM}id"), one.findtext(f"{ATOM}title")) == ("urn:uuid:1", "Due")
+    assert one.find(f"{ATOM}link").get("rel") == "alternate"
     assert one.find(f"{ATOM}link").get("href") == URL
     assert [tag.get("term") for tag in one.findall(f"{ATOM}category")] == ["Bug", 'Law, "tax" & <b>']
     escaped = URL.replace("&", "&amp;")

@@ -16,7 +16,7 @@ from icsfeed.ics.component import Component
 from icsfeed.ics.write import Header
 from icsfeed.web.dav.answer import Writer, answer_multiget, answer_query, answer_sync
 from icsfeed.web.dav.outcomes import DavError, multistatus, read_only, refused_update
-from icsfeed.web.dav.properties import of_account, of_root, part_of
+from icsfeed.web.dav.properties import Values, of_account, of_calendar, of_object, of_root, part_of
 from icsfeed.web.dav.requests import (
     MAX_HREFS,
     Asked,
@@ -321,3 +321,71 @@ def test_parts_without_their_values() -> None:
     element = fromstring(f"<c:calendar-data {SPACES}>{inner}</c:calendar-data>")
     lines = part_of(TEAM.objects["a.ics"].data, element).splitlines()
     assert lines[-4:] == ["BEGIN:VEVENT", "UID:", "END:VEVENT", "END:VCALENDAR"]
+
+
+def held_by(values: Values) -> dict[str, str]:
+    """By its local name, what a property holds: texts, and the local names of what is inside it."""
+    given = {name: value() for name, value in values.items()}
+    return {
+        name.rpartition("}")[2]: " ".join(
+            one.text or "".join((one.tag.rpartition("}")[2], *one.attrib.values())) for one in value.iter()
+        ).removeprefix(name.rpartition("}")[2] + " ")
+        for name, value in given.items()
+        if value is not None and value.tag == name
+    }
+
+
+OF_ALL = {
+    "current-user-principal": "HOME",
+    "owner": "HOME",
+    "current-user-privilege-set": "privilege read privilege read-current-user-privilege-set",
+    "principal-collection-set": "ROOT",
+}
+"""Properties of everything in an account."""
+
+
+def test_the_properties_of_an_account_and_its_root() -> None:
+    shared = {
+        name: text.replace("HOME", ANNA.home).replace("ROOT", ANNA.root) for name, text in OF_ALL.items()
+    }
+    shared["supported-report-set"] = "supported-report report expand-property"
+    assert held_by(of_root(ANNA)) == {"resourcetype": "collection", **shared}
+    assert held_by(of_account(ANNA)) == {
+        "resourcetype": "collection principal",
+        "displayname": "anna@example.com",
+        "calendar-home-set": ANNA.home,
+        "calendar-user-address-set": f"mailto:anna@example.com {ANNA.home}",
+        "principal-URL": ANNA.home,
+        **shared,
+    }
+
+
+def test_the_properties_of_a_calendar_and_its_objects() -> None:
+    shared = {
+        name: text.replace("HOME", ANNA.home).replace("ROOT", ANNA.root) for name, text in OF_ALL.items()
+    }
+    reports = ("calendar-query", "calendar-multiget", "sync-collection", "expand-property")
+    assert held_by(of_calendar(ANNA, TEAM)) == {
+        "resourcetype": "collection calendar",
+        "displayname": "Team; one, two",
+        "supported-calendar-component-set": "compVEVENT",
+        "getctag": TEAM.token,
+        "sync-token": f"urn:icsfeed:sync:{TEAM.token}",
+        "calendar-color": "#FF0000FF",
+        "calendar-description": "Ours",
+        "supported-calendar-data": "calendar-datatext/calendar2.0",
+        "supported-collation-set": "i;ascii-casemap i;octet i;unicode-casemap",
+        "supported-report-set": " ".join(f"supported-report report {name}" for name in reports),
+        **shared,
+    }
+    one = TEAM.objects["a.ics"]
+    assert held_by(of_object(ANNA, TEAM)(one, Asked())) == {
+        "resourcetype": "resourcetype",
+        "getcontenttype": "text/calendar; charset=utf-8; component=VEVENT",
+        "getetag": one.etag,
+        "getcontentlength": str(len(one.data)),
+        "getlastmodified": "Sun, 01 Nov 2026 08:00:00 GMT",
+        "calendar-data": one.data.decode(),
+        "supported-report-set": "supported-report-set",
+        **shared,
+    }
