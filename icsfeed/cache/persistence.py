@@ -53,6 +53,8 @@ class Persistence:
         self._origin = origin
         self._reader = reader
         self._whole: set[str] = set()
+        # Projects of which our snapshot is newer than the one that was loaded.
+        self._revised: set[str] = set()
         self._digests: dict[str, str] = {}
         self._saved: dict[str, tuple[object, ...]] = {}
         self._saved_times: dict[str, Mapping[str, datetime]] = {}
@@ -260,10 +262,12 @@ class Persistence:
         for project in self._resources.all_projects:
             if project.id in changed:
                 await self.load(project)
+            if project.id in changed or project.id in self._revised:
+                self._revised.discard(project.id)
                 await self._save_if_newer(project)
 
     async def _announce(self, part: str, saved: Iterable[object]) -> None:
-        """Tell other replicas that a part was saved. `saved`: when it was read, and what else is new in it."""
+        """Tell other replicas that a part was saved. `saved`: when it was read, and what else is new."""
         version = sha256(" ".join(map(str, saved)).encode()).hexdigest()[:16]
         await self._announcements.announce(part, version)
 
@@ -336,6 +340,8 @@ class Persistence:
             if self._snapshots.merge(project, snapshot, issues.read_at):
                 self._digests[project.id] = digest
                 self._saved[project.id] = self._snapshots.stamp(project)
+            else:
+                self._revised.add(project.id)
         elif at is not None:
             self._merge(project, linked, issues, at, None)
             self._snapshots.merge_partial(project, snapshot)

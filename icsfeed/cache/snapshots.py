@@ -1,5 +1,6 @@
 """The resources of a workspace, joined into one snapshot a project and into views of several."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,8 @@ class Snapshots:
         self._stamps: dict[str, tuple[object, ...]] = {}
         self._read_at: dict[str, datetime] = {}
         self._partial: dict[str, Snapshot] = {}
+        # How often another replica's revisions were taken over: feeds that show ours are rendered again.
+        self._revised: Counter[str] = Counter()
 
     def view(self, projects: tuple[Project, ...], chosen: Sequence[Project], needs: Needs) -> View | None:
         """Return the chosen projects as they were last read; None where a part needed was never read."""
@@ -115,7 +118,8 @@ class Snapshots:
         new = self._joined(project, periods) if periods is not None else None
         if periods is None or new is None:
             return self._snapshots.get(project.id)
-        stamp = self._stamp(project, (period for period in periods.values() if period.issues is not None))
+        linked = (period for period in periods.values() if period.issues is not None)
+        stamp = (self._revised[project.id], *self._stamp(project, linked))
         old = self._snapshots.get(project.id)
         if old is None or self._stamps[project.id] != stamp:
             # Readers who saw the partial snapshot must not see a revision run backwards either.
@@ -164,7 +168,8 @@ class Snapshots:
         """
         # What readers saw counts, be it partial: what differs from that must be newer.
         before = self._snapshots.get(project.id) or self._partial.pop(project.id, None)
-        self._snapshots[project.id] = with_revisions(before, snapshot, self._seen_at(project))
+        merged = self._snapshots[project.id] = with_revisions(before, snapshot, self._seen_at(project))
+        self._revised[project.id] += before is not None and before.touched != merged.touched
         # An empty stamp is no snapshot's: the next look compares what is stored with what was read.
         self._stamps[project.id], self._read_at[project.id] = (), read_at
         return self.snapshot(project) == snapshot

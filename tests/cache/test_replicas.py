@@ -126,6 +126,25 @@ async def test_what_another_has_read_again_stays_the_same_objects(redis: RedisSe
             assert [id_ for id_ in old if new[id_] is not old[id_]] == [issue_id(3)]
 
 
+async def test_what_one_has_revised_by_itself_is_taken_over_by_all(redis: RedisServer) -> None:
+    """One that had shown a part calls newer what differs in the whole; Plane is not read for that again."""
+    async with replicas(redis) as two:
+        first = await two.servers[0].service.rendered("all")
+        workspaces = [one.service.workspaces["demo"] for one in two.servers]
+        (project,) = [one for one in workspaces[0].resources.all_projects if one.id == project_id()]
+        whole = workspaces[0].snapshots.snapshot(project)
+        assert whole is not None
+        issues = {id_: replace(issue, name="As it was in part") for id_, issue in whole.issues.items()}
+        workspaces[1].snapshots.merge_partial(project, replace(whole, issues=issues))
+        revised = await two.servers[1].service.rendered("all")
+        assert revised.last_modified > first.last_modified
+        for _ in range(2):
+            for workspace in workspaces:
+                await workspace.persistence.sync_from_peers()
+            two.clock.move(2)
+        assert (await two.same()).body == revised.body
+
+
 async def test_they_take_turns_and_agree_since_when_all_is_as_it_is(redis: RedisServer) -> None:
     config = replace(CONFIG, cache=replace(CONFIG.cache, states=Duration(70), members=Duration(80)))
     async with replicas(redis, config=config) as two:
