@@ -218,6 +218,7 @@ class Persistence:
         reads = ReadTimes(digest, times, issues.whole_at)
         await self._store.put_record(self._key("reads", project.id), reads)
         self._saved_times[project.id] = times
+        self._revised.discard(project.id)
         await self._announce(project.id, (*times.values(), digest))
 
     async def _is_our_turn(self, project: Project) -> bool:
@@ -263,7 +264,6 @@ class Persistence:
             if project.id in changed:
                 await self.load(project)
             if project.id in changed or project.id in self._revised:
-                self._revised.discard(project.id)
                 await self._save_if_newer(project)
 
     async def _announce(self, part: str, saved: Iterable[object]) -> None:
