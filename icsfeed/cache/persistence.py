@@ -267,7 +267,7 @@ class Persistence:
                 await self._save_if_newer(project)
 
     async def _announce(self, part: str, saved: Iterable[object]) -> None:
-        """Tell other replicas that a part was saved. `saved`: when it was read, and what else is new."""
+        """Announce that a part was saved. `saved`: when it was read, and what else is new in it."""
         version = sha256(" ".join(map(str, saved)).encode()).hexdigest()[:16]
         await self._announcements.announce(part, version)
 

@@ -106,7 +106,7 @@ def from_record(
     """Return what a record was made of. Raises ValueError for another version's shape.
 
     Issues that are equal to those known by now, in a list (`items`) and a snapshot (`shown`), are the same
-    objects: whoever compares them afterwards, in the event loop, need not look into them.
+    objects: comparing them afterwards, in the event loop, costs little.
     """
     stored = (issue for batch in record.batches for issue in decode(batch, IssueBatch).issues)
     common = {issue.id: _known(issue, items) for issue in stored}

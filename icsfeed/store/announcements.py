@@ -1,4 +1,4 @@
-"""What one replica tells the others through the store: which of many values it has stored anew."""
+"""What one replica announces to the others through the store: which of many values it has stored again."""
 
 from collections.abc import Iterable, Mapping, Set
 
@@ -25,7 +25,7 @@ class Announcements:
         self._known: Mapping[str, str | None] = {}
 
     async def announce(self, name: str, version: str) -> None:
-        """Tell that a value has been stored in this version."""
+        """Announce that a value has been stored in this version."""
         if self._store.is_shared and self._known.get(name) != version:
             stored = await self._store.get_record(self._key, StoredVersions) or StoredVersions()
             await self._store.put_record(self._key, StoredVersions({**stored.versions, name: version}))

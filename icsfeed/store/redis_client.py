@@ -1,6 +1,6 @@
 """Clients of Redis or Valkey from an address: a host, a host with TLS, a socket, or Sentinel's hosts.
 
-redis-py does the work. It reads these addresses itself, but for Sentinel's, and its errors name no key.
+redis-py does the work. It reads these addresses itself, except Sentinel's, and its errors name no key.
 """
 
 import re

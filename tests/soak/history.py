@@ -152,13 +152,13 @@ def _states(history: History, project: str, answers: Sequence[Answer]) -> Iterat
         if not numbers:
             yield f"{at} was never like this"
             continue
-        floor = max((number for before, number in shown if _follows(history, answer, before)), default=0)
-        later = [number for number in numbers if number >= floor]
+        least = max((number for before, number in shown if _follows(history, answer, before)), default=0)
+        later = [number for number in numbers if number >= least]
         if not later:
-            yield f"{at} is state {numbers[-1]} of {ends[numbers[-1]]:.1f}, and {floor} was shown before"
+            yield f"{at} is state {numbers[-1]} of {ends[numbers[-1]]:.1f}, and {least} was shown before"
         elif not _is_troubled(history, answer.asked) and ends[numbers[-1]] < answer.asked - history.bound:
             yield f"{at} is {answer.asked - ends[numbers[-1]]:.1f} s old"
-        shown.append((answer, later[0] if later else floor))
+        shown.append((answer, later[0] if later else least))
 
 
 def _revisions(history: History, answers: Sequence[Answer]) -> Iterator[str]:

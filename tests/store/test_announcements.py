@@ -1,4 +1,4 @@
-"""Replicas tell each other what they have stored."""
+"""Replicas announce what they have stored."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -68,12 +68,12 @@ async def test_the_same_replica_keeps_it_for_what_comes_next(server: RedisServer
 
 async def test_who_wants_it_gets_it_when_the_work_under_way_has_ended(server: RedisServer) -> None:
     async with replica(server) as one, replica(server) as two:
-        told: list[str] = []
-        one.of("key").on_wanted.append(lambda: told.append("wanted"))
+        calls: list[str] = []
+        one.of("key").on_wanted.append(lambda: calls.append("wanted"))
         async with one.of("key").use(0) as is_ours:
             assert is_ours
             wanting = asyncio.create_task(two.of("key").obtain(60))
-            await until(lambda: bool(told))
+            await until(lambda: bool(calls))
             assert not wanting.done()
             assert not await one.of("key").take(), "no more work is begun"
         assert await wanting

@@ -224,6 +224,7 @@ async def test_a_value_that_is_put_soon_is_written_by_itself(tmp_path: Path) -> 
         async with asyncio.timeout(10):
             while await other.get("key") != b"new":  # noqa: ASYNC110 -- it is another process, in effect
                 await asyncio.sleep(0.01)
+        assert store.healthy
 
 
 async def test_what_was_put_soon_is_written_when_the_store_is_closed(tmp_path: Path) -> None:
