@@ -1,6 +1,5 @@
 """The hot path: the CPU of an answer, relative to a bare ASGI app that sends the same bytes."""
 
-import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from measure import Row, on_the_wire, times_the_cost
-from processes import Running, bare, first_good, get, icsfeed, plane, program
+from processes import Running, bare, first_good, get, icsfeed, measured, plane, program
 
 SECONDS = 2
 CONNECTIONS = 16
@@ -73,7 +72,5 @@ def _cost(wrk: str, server: Running, url: str, headers: Mapping[str, str]) -> fl
     before = server.cpu()
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
     used = server.cpu() - before
-    done = re.search(r"(\d+) requests in", text)
-    if done is None or "Non-2xx" in text or "Socket errors" in text:
-        raise SystemExit(f"wrk: {text}")
-    return used / int(done[1])
+    count, _ = measured(text)
+    return used / count

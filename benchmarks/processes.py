@@ -5,6 +5,7 @@ Each in a process of its own, on a free port of this machine, ended at the end.
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -169,3 +170,11 @@ def first_good(url: str) -> Answer:
             return answer
         time.sleep(0.01)
     raise SystemExit(f"{url} was never answered with 200")
+
+
+def measured(text: str) -> tuple[int, float]:
+    """Return how many requests `wrk` says that it made, and in how many seconds; end where one failed."""
+    done = re.search(r"(\d+) requests in ([\d.]+)s", text)
+    if done is None or "Non-2xx" in text or "Socket errors" in text:
+        raise SystemExit(f"wrk: {text}")
+    return int(done[1]), float(done[2])

@@ -21,6 +21,7 @@ from processes import (
     free_port,
     get,
     icsfeed,
+    measured,
     plane,
     program,
     started,
@@ -136,11 +137,8 @@ def _load(wrk: str, case: Case, server: Running) -> Load:
     before = server.cpu()
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
     used = server.cpu() - before
-    done = re.search(r"(\d+) requests in ([\d.]+)s", text)
-    if done is None or "Non-2xx" in text or "Socket errors" in text:
-        raise SystemExit(f"wrk: {text}")
-    count = int(done[1])
-    return Load(count / float(done[2]), _latency(text, "50"), _latency(text, "99"), 1000 * used / count)
+    count, seconds = measured(text)
+    return Load(count / seconds, _latency(text, "50"), _latency(text, "99"), 1000 * used / count)
 
 
 def _latency(text: str, percentile: str) -> float:
